@@ -1,0 +1,261 @@
+"""Export the small networks to ONNX and write what PyTorch computes of each in float64.
+
+Usage: python3 scripts/reference/small_nets.py [test/fixtures/nets]
+"""
+
+import json
+import os
+import sys
+import warnings
+import zlib
+from collections import namedtuple
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F
+from onnx import TensorProto, helper, numpy_helper
+from torch.fx.experimental.optimization import fuse
+from torch.onnx import TrainingMode
+
+import nets
+
+# mode: "kept" leaves BatchNormalization and shape arithmetic in the graph; "folded" is the exporter's default.
+# post: what is done to the exported graph. random: whether randomize() is called.
+Net = namedtuple(
+    "Net",
+    "build shape opset mode batch loss post random",
+    defaults=("kept", "dynamic", "crossEntropy", None, True),
+)
+
+NETS = {
+    "plain-cnn": Net(nets.plain_cnn, (1, 12, 12), 13, "folded"),
+    "vgg": Net(nets.vgg, (3, 12, 12), 13),
+    "vgg-folded": Net(nets.vgg, (3, 12, 12), 17, "folded"),
+    "vgg-shared": Net(nets.vgg, (3, 12, 12), 13, random=False),
+    "residual-pad": Net(lambda: nets.residual("pad"), (3, 10, 10), 13),
+    "residual-pad-folded": Net(lambda: nets.residual("pad"), (3, 10, 10), 11, "folded"),
+    "residual-conv": Net(lambda: nets.residual("conv"), (3, 9, 9), 17),
+    "residual-conv-folded": Net(lambda: nets.residual("conv"), (3, 9, 9), 13, "folded", "fixed"),
+    "depthwise": Net(nets.mobilenet, (3, 12, 12), 11),
+    "depthwise-folded": Net(nets.mobilenet, (3, 12, 12), 13, "folded"),
+    "mobilenet-v3": Net(nets.mobilenet_v3, (3, 8, 8), 17),
+    "mobilenet-v3-13": Net(nets.mobilenet_v3, (3, 8, 8), 13, "folded"),
+    "grouped": Net(nets.resnext, (3, 8, 8), 13),
+    "dense": Net(nets.densenet, (3, 8, 8), 17),
+    "inception": Net(nets.inception, (3, 9, 9), 13),
+    "inception-folded": Net(nets.inception, (3, 9, 9), 11, "folded", post="count_include_pad"),
+    "decoder": Net(nets.decoder, (6, 3, 3), 13, loss="meanSquaredError"),
+    "activations": Net(nets.activations, (3, 11, 11), 13, "folded"),
+    "mlp": Net(nets.mlp, (20,), 13, "folded"),
+    "mlp-kept": Net(nets.mlp, (20,), 17),
+    "tokens": Net(nets.Tokens, (3, 12, 12), 13, "folded"),
+    "gate": Net(nets.gated, (3, 8, 8), 13),
+    "odd-strides": Net(nets.odd_strides, (3, 31, 31), 13, batch="fixed"),
+    "auto-encoder": Net(nets.AutoEncoder, (1, 12, 12), 13, "folded", loss="meanSquaredError"),
+    "auto-encoder-kept": Net(nets.AutoEncoder, (1, 12, 12), 11, loss="meanSquaredError"),
+    "reduce-mean": Net(nets.Means, (3, 8, 8), 13),
+    "split": Net(nets.Split, (3, 8, 8), 13),
+    "split-17-folded": Net(nets.Split, (3, 8, 8), 17, "folded"),
+    "float16": Net(lambda: nets.residual("conv"), (3, 8, 8), 13, post="float16"),
+    "float16-cast": Net(nets.mobilenet, (3, 8, 8), 13, "folded", post="float16-cast"),
+}
+
+BATCH = 4
+MOMENTUM = 0.1
+
+
+def to_float16(model, keep_types):
+    """Make every float32 of the graph a float16; with `keep_types`, Casts keep the inputs and outputs float32."""
+    graph = model.graph
+    for i, initializer in enumerate(graph.initializer):
+        if initializer.data_type == TensorProto.FLOAT:
+            array = numpy_helper.to_array(initializer).astype(np.float16)
+            graph.initializer[i].CopyFrom(numpy_helper.from_array(array, initializer.name))
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR and attribute.t.data_type == TensorProto.FLOAT:
+                attribute.t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(attribute.t).astype(np.float16)))
+    nodes = list(graph.node)
+    for value in (*graph.input, *graph.output):
+        if not keep_types:
+            value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    if keep_types:
+        x, y = graph.input[0].name, graph.output[0].name
+        for node in nodes:
+            node.input[:] = [f"{x}_half" if name == x else name for name in node.input]
+            node.output[:] = [f"{y}_half" if name == y else name for name in node.output]
+        first = helper.make_node("Cast", [x], [f"{x}_half"], "cast_in", to=TensorProto.FLOAT16)
+        last = helper.make_node("Cast", [f"{y}_half"], [y], "cast_out", to=TensorProto.FLOAT)
+        del graph.node[:]
+        graph.node.extend([first, *nodes, last])
+
+
+def include_pads(graph):
+    """Write a Pad before an AveragePool as count_include_pad, the form that other exporters use."""
+    pads = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
+    constants = {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant"}
+    for node in graph.node:
+        if node.op_type == "AveragePool" and node.input[0] in pads:
+            pad = pads[node.input[0]]
+            sizes = numpy_helper.to_array(constants[pad.input[1]]).tolist()
+            kept = [a for a in node.attribute if a.name not in ("pads", "count_include_pad")]
+            del node.attribute[:]
+            node.attribute.extend(kept)
+            node.attribute.append(helper.make_attribute("pads", [*sizes[2:4], *sizes[6:8]]))
+            node.attribute.append(helper.make_attribute("count_include_pad", 1))
+            node.input[0] = pad.input[0]
+            graph.node.remove(pad)
+
+
+def export(model, x, net, path):
+    """Write the ONNX file and return its model."""
+    kept = net.mode == "kept"
+    torch.onnx.export(
+        model,
+        x,
+        path,
+        opset_version=net.opset,
+        input_names=["input"],
+        output_names=["output"],
+        dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}} if net.batch == "dynamic" else None,
+        training=TrainingMode.PRESERVE if kept else TrainingMode.EVAL,
+        do_constant_folding=not kept,
+    )
+    exported = onnx.load(path)
+    if net.post == "count_include_pad":
+        include_pads(exported.graph)
+    elif net.post:
+        to_float16(exported, net.post == "float16-cast")
+    onnx.checker.check_model(exported)
+    onnx.save(exported, path)
+    return exported
+
+
+def match(graph, model):
+    """Pair the model's float parameters and statistics with the graph's values.
+
+    Return, by the model's name, (value, initializer, transposed): the value that the operators read, the initializer
+    it is (the same, or the one that an Identity copies), and whether the initializer is the parameter's transpose.
+    """
+    arrays = {i.name: numpy_helper.to_array(i).astype(np.float64) for i in graph.initializer}
+    owner = {name: name for name in arrays}
+    for node in graph.node:
+        if node.op_type == "Identity" and node.input[0] in owner:
+            owner[node.output[0]] = owner[node.input[0]]
+    state = {n: t.detach().double().numpy() for n, t in model.state_dict().items() if t.is_floating_point()}
+    pairs = {name: (name, owner[name], False) for name in state if name in owner}
+    for name, value in state.items():
+        if name in pairs:
+            continue
+        taken = {initializer for _, initializer, _ in pairs.values()}
+        found = []
+        for free in (n for n in arrays if n not in taken):
+            for transposed, expected in ((False, value), (True, value.T)):
+                # PReLU's initializer has axes for the pixels that the parameter lacks.
+                shape = arrays[free].shape[:1] if arrays[free].shape[1:] == (1, 1) else arrays[free].shape
+                if shape == expected.shape and np.allclose(arrays[free].reshape(shape), expected, atol=2e-3):
+                    found.append((free, free, transposed))
+                    break
+        if len(found) != 1:
+            raise SystemExit(f"{name}: {len(found)} initializers have its values")
+        pairs[name] = found[0]
+    used = {p[1] for p in pairs.values()}
+    kinds = (TensorProto.FLOAT, TensorProto.FLOAT16)
+    lost = [i.name for i in graph.initializer if i.data_type in kinds and i.name not in used]
+    if lost:
+        raise SystemExit(f"initializers without a parameter: {', '.join(lost)}")
+    return arrays, pairs
+
+
+def plain(array):
+    """A tensor as JSON, rounded to 7 significant digits."""
+    array = np.asarray(array, dtype=np.float64)
+    return {"shape": list(array.shape), "values": [float(f"{v:.7g}") for v in array.ravel()]}
+
+
+def compute(model, arrays, pairs, x, target, net, train):
+    """Run one forward and backward pass in float64 on the graph's own weights."""
+    model = model.double()
+    state = {}
+    for name, (_, initializer, transposed) in pairs.items():
+        value = torch.from_numpy(arrays[initializer])
+        state[name] = (value.t() if transposed else value).reshape(model.state_dict()[name].shape).clone()
+    model.load_state_dict(state, strict=False)
+    model.train(train)
+    model.zero_grad(set_to_none=True)
+    output = model(x.double())
+    loss = F.cross_entropy(output, target) if net.loss == "crossEntropy" else F.mse_loss(output, target.double())
+    loss.backward()
+    sums, own = {}, {}
+    for name, parameter in model.named_parameters():
+        value, initializer, transposed = pairs[name]
+        gradient = (parameter.grad.t() if transposed else parameter.grad).numpy().reshape(arrays[initializer].shape)
+        own[value] = gradient
+        sums[initializer] = sums.get(initializer, 0) + gradient
+    dead = [name for name, gradient in sums.items() if not gradient.any()]
+    if dead:
+        raise SystemExit(f"gradients that are zero and so test nothing: {', '.join(dead)}")
+    result = {"loss": float(f"{loss.item():.9g}"), "output": plain(output.detach().numpy())}
+    result["gradients"] = {name: plain(g) for name, g in sums.items()}
+    if any(value != initializer for value, initializer, _ in pairs.values()):
+        shared = {initializer for value, initializer, _ in pairs.values() if value != initializer}
+        result["aliasGradients"] = {
+            value: plain(own[value]) for value, owner, _ in pairs.values() if value in own and owner in shared
+        }
+    if train:
+        result["statistics"] = {pairs[n][0]: plain(b.numpy()) for n, b in model.named_buffers() if "running" in n}
+    return result
+
+
+def make(name, net, folder):
+    torch.manual_seed(zlib.crc32(name.split("-folded")[0].encode()))
+    model = net.build()
+    if net.random:
+        nets.randomize(model)
+    model.eval()
+    # Multiples of 1/16: few digits in JSON, exact in every float type.
+    x = torch.round(torch.randn(BATCH, *net.shape) * 16) / 16
+    if net.loss == "crossEntropy":
+        target = torch.randint(0, 5, (BATCH,))
+        goal = {"labels": target.tolist()}
+    else:
+        target = torch.round(torch.rand(model(x).shape) * 16) / 16
+        goal = {"target": plain(target.numpy())}
+    path = os.path.join(folder, f"{name}.onnx")
+    graph = export(model, x, net, path).graph
+    norms = any(node.op_type == "BatchNormalization" for node in graph.node)
+    twin = model if net.mode == "kept" else fuse(model)
+    arrays, pairs = match(graph, twin)
+    content = {
+        "name": name,
+        "torch": torch.__version__,
+        "opset": net.opset,
+        "mode": net.mode,
+        "dtype": "float16" if net.post and "float16" in net.post else "float32",
+        "batch": net.batch,
+        "loss": net.loss,
+        "momentum": MOMENTUM,
+        "operators": sorted({node.op_type for node in graph.node}),
+        "aliases": {v: i for v, i, _ in pairs.values() if v != i},
+        "input": {"name": "input", **plain(x.numpy())},
+        **goal,
+        "outputName": "output",
+        "eval": compute(twin, arrays, pairs, x, target, net, False),
+        "train": compute(twin, arrays, pairs, x, target, net, True) if norms else None,
+    }
+    with open(os.path.join(folder, f"{name}.json"), "w") as file:
+        json.dump(content, file, separators=(",", ":"))
+        file.write("\n")
+    print(f"{name}: {os.path.getsize(path)} bytes, {' '.join(content['operators'])}")
+
+
+def main(folder="test/fixtures/nets"):
+    warnings.filterwarnings("ignore")
+    os.makedirs(folder, exist_ok=True)
+    for name, net in NETS.items():
+        make(name, net, folder)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

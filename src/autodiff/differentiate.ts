@@ -1,0 +1,154 @@
+/** Reverse-mode differentiation: appends to a graph the nodes that compute its gradients. */
+
+import type { GraphBuilder } from "../graph/builder.ts";
+import { SecateurError, fail } from "../graph/error.ts";
+import { describe, type Node } from "../graph/graph.ts";
+import { isFloat, sizeOf } from "../graph/tensor.ts";
+import { plainAttributes, type Pullback, type Value } from "../ops/define.ts";
+import type { Emit } from "../ops/emit.ts";
+import { createEmitter, sameShape, valueIn } from "../ops/emitter.ts";
+import { findOp } from "../ops/table.ts";
+
+/**
+ * Appends the gradient of the sum of `ys`, each weighted by its seed, with respect to each of `wrt`.
+ *
+ * @param ys values with the gradient that enters at each; a seed has the shape of its value
+ * @param wrt names of values of any kind: inputs, initializers or what nodes compute
+ * @returns for each name its gradient, of its shape; `undefined` where `ys` do not depend on it
+ * @throws one error that lists every node on the way whose operator has no gradient
+ */
+export function differentiate(
+  builder: GraphBuilder,
+  ys: readonly { readonly value: Value; readonly seed: Value }[],
+  wrt: readonly string[],
+): Map<string, Value | undefined> {
+  const g = createEmitter(builder);
+  const forward = [...builder.nodes];
+  const needed = dependents(forward, wrt);
+  refuseMissing(forward, needed, new Set(ys.map(({ value }) => value.name)));
+  const gradients = new Accumulator(g, builder);
+  for (const { value, seed } of ys) gradients.add(value.name, seed);
+  for (let at = forward.length - 1; at >= 0; at--) {
+    const node = forward[at]!;
+    if (!node.outputs.some((name) => gradients.has(name))) continue;
+    if (!node.inputs.some((name) => needed.has(name))) continue;
+    pullBack(builder, g, node, at, needed, gradients);
+  }
+  return new Map(wrt.map((name) => [name, gradients.total(name)]));
+}
+
+/** Gradients by value: contributions are kept apart until somebody asks for their sum. */
+class Accumulator {
+  readonly #parts = new Map<string, Value[]>();
+  readonly #g: Emit;
+  readonly #builder: GraphBuilder;
+
+  constructor(g: Emit, builder: GraphBuilder) {
+    this.#g = g;
+    this.#builder = builder;
+  }
+
+  has(name: string): boolean {
+    return this.#parts.has(name);
+  }
+
+  /** Adds a contribution: summed where it is larger than the value, left small where it broadcasts to it. */
+  add(name: string, part: Value): void {
+    const { shape } = valueIn(this.#builder, name);
+    const fitted =
+      sizeOf(part.shape) > sizeOf(shape) || part.shape.length > shape.length ? this.#g.unbroadcast(part, shape) : part;
+    const known = this.#parts.get(name);
+    if (known) known.push(fitted);
+    else this.#parts.set(name, [fitted]);
+  }
+
+  total(name: string): Value | undefined {
+    const parts = this.#parts.get(name);
+    if (parts === undefined) return undefined;
+    const { shape } = valueIn(this.#builder, name);
+    const sum =
+      parts.length === 1 ? parts[0]! : parts.length === 2 ? this.#g.Add(parts[0]!, parts[1]!) : this.#g.Sum(...parts);
+    const whole = sameShape(sum.shape, shape) ? sum : this.#g.expanded(sum, shape);
+    this.#parts.set(name, [whole]);
+    return whole;
+  }
+}
+
+function pullBack(
+  builder: GraphBuilder,
+  g: Emit,
+  node: Node,
+  at: number,
+  needed: ReadonlySet<string>,
+  gradients: Accumulator,
+): void {
+  const op = findOp(node.op, node.domain)!;
+  if (op.gradient === "stop") return;
+  const inputs = node.inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
+  const attributes = plainAttributes(op, node.attributes);
+  const pullback: Pullback = {
+    outputs: node.outputs.map((name) => (name === "" ? undefined : valueIn(builder, name))),
+    dys: node.outputs.map((name) => (name === "" ? undefined : gradients.total(name))),
+    output: (index) => requestOutput(builder, at, index),
+  };
+  try {
+    const thunks = op.pullback(g, inputs, attributes, pullback);
+    node.inputs.forEach((name, i) => {
+      const thunk = thunks[i];
+      if (thunk && needed.has(name)) gradients.add(name, thunk());
+    });
+  } catch (error) {
+    if (error instanceof SecateurError) throw new SecateurError(error.code, `${describe(node)}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** An output of a node that the model does not compute yet. */
+function requestOutput(builder: GraphBuilder, at: number, index: number): Value {
+  const node = builder.nodes[at]!;
+  const known = node.outputs[index];
+  if (known) return valueIn(builder, known);
+  const op = findOp(node.op, node.domain)!;
+  const inputs = node.inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
+  const attributes = plainAttributes(op, node.attributes);
+  const type = {
+    shape: op.shape(inputs, attributes, index + 1)[index] ?? fail("internal", `${node.op} has no output ${index}`),
+    dtype: op.dtype(inputs, attributes, index + 1)[index]!,
+  };
+  const name = builder.fresh(`${node.outputs[0]}_${index}`);
+  builder.types.set(name, type);
+  const outputs = Array.from({ length: index + 1 }, (_, i) => (i === index ? name : (node.outputs[i] ?? "")));
+  builder.nodes[at] = { ...node, outputs };
+  return valueIn(builder, name);
+}
+
+/** Everything that depends on one of the given values. */
+function dependents(nodes: readonly Node[], names: readonly string[]): Set<string> {
+  const found = new Set(names);
+  for (const node of nodes)
+    if (node.inputs.some((name) => found.has(name))) for (const name of node.outputs) found.add(name);
+  found.delete("");
+  return found;
+}
+
+/** Lists all nodes between the values and the results that have no gradient, at once. */
+function refuseMissing(nodes: readonly Node[], needed: ReadonlySet<string>, results: ReadonlySet<string>): void {
+  const wanted = new Set(results);
+  const missing: string[] = [];
+  for (let i = nodes.length - 1; i >= 0; i--) {
+    const node = nodes[i]!;
+    if (!node.outputs.some((name) => wanted.has(name)) || !node.inputs.some((name) => needed.has(name))) continue;
+    const op = findOp(node.op, node.domain);
+    if (op?.gradient === undefined) missing.unshift(describe(node));
+    else if (op.gradient === "stop") continue;
+    for (const name of node.inputs) if (needed.has(name)) wanted.add(name);
+  }
+  if (missing.length > 0) {
+    const shown = missing.slice(0, 10).join(", ");
+    const more = missing.length > 10 ? ` and ${missing.length - 10} more` : "";
+    fail("unsupported", `no gradient is known for ${shown}${more}`);
+  }
+}
+
+/** Whether a gradient can flow to a value at all. */
+export const isDifferentiable = (value: Value): boolean => isFloat(value.dtype);

@@ -1,0 +1,63 @@
+/** Checks of a batch against the model: labels that it has, numbers that are numbers. */
+
+import { fail } from "../graph/error.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { Batch } from "./batches.ts";
+
+/**
+ * Fails with `bad-data` where a class id is not in 0 to `classes - 1`, naming the first such sample
+ * of the batch. A float32 target has no class ids and passes. `where` says which batch is meant.
+ */
+export function checkLabels(batch: Batch, classes: number, where = "the batch"): void {
+  if (batch.target.dtype !== "int64") return;
+  const labels = batch.target.data as BigInt64Array;
+  const end = BigInt(classes);
+  const isOutside = (label: bigint): boolean => label < 0n || label >= end;
+  const first = labels.findIndex(isOutside);
+  if (first < 0) return;
+  const others = labels.filter(isOutside).length - 1;
+  fail(
+    "bad-data",
+    `${where}: sample ${first} has label ${labels[first]}; the classes are 0 to ${classes - 1}` +
+      (others > 0 ? ` (and so for ${others} more of ${labels.length} samples)` : ""),
+  );
+}
+
+/**
+ * Fails with `not-finite` where an input or the target holds NaN or an infinity, naming tensor and
+ * sample; `where` says which batch is meant.
+ */
+export function checkFinite(batch: Batch, where = "the batch"): void {
+  for (const [name, value] of Object.entries(batch.inputs))
+    checkTensor(where, name === "" ? "the input" : `input "${name}"`, value);
+  checkTensor(where, "the target", batch.target);
+}
+
+function checkTensor(where: string, what: string, { dtype, shape, data }: Tensor): void {
+  const at = findNotFinite(dtype, data);
+  if (at < 0) return;
+  const perSample = data.length / Math.max(1, shape[0] ?? 1);
+  fail(
+    "not-finite",
+    `${where}: ${what} holds ${describeBad(dtype, data[at])} at element ${at % perSample} of sample ${Math.floor(at / perSample)}`,
+  );
+}
+
+function findNotFinite(dtype: Tensor["dtype"], data: Tensor["data"]): number {
+  switch (dtype) {
+    case "float32":
+    case "float64":
+      return (data as Float32Array).findIndex((value) => !Number.isFinite(value));
+    // An exponent of all ones is what NaN and the infinities have in common.
+    case "float16":
+      return (data as Uint16Array).findIndex((bits) => (bits & 0x7c00) === 0x7c00);
+    case "bfloat16":
+      return (data as Uint16Array).findIndex((bits) => (bits & 0x7f80) === 0x7f80);
+    default:
+      return -1;
+  }
+}
+
+function describeBad(dtype: Tensor["dtype"], value: unknown): string {
+  return dtype === "float16" || dtype === "bfloat16" ? "NaN or an infinity" : String(value);
+}

@@ -1,0 +1,92 @@
+/** Growing a graph: new nodes and constants under names that collide with none. */
+
+import { fail } from "./error.ts";
+import { freshName, namesOf, type Attributes, type Graph, type Node, type Type, type ValueInfo } from "./graph.ts";
+import { bytesOf, type Tensor } from "./tensor.ts";
+
+/**
+ * A graph under construction. It starts as a copy of `graph` and of the types known of its values;
+ * what is appended stands behind the nodes there are.
+ */
+export class GraphBuilder {
+  readonly nodes: Node[];
+  readonly initializers: Map<string, Tensor>;
+  readonly types: Map<string, Type>;
+  readonly inputs: ValueInfo[];
+  readonly #graph: Graph;
+  readonly #taken: Set<string>;
+  readonly #constants = new Map<string, string>();
+
+  constructor(graph: Graph, types: ReadonlyMap<string, Type>) {
+    this.#graph = graph;
+    this.nodes = [...graph.nodes];
+    this.initializers = new Map(graph.initializers);
+    this.inputs = [...graph.inputs];
+    this.types = new Map(types);
+    this.#taken = namesOf(graph);
+  }
+
+  /** A name that is free, `base` itself where it can be. */
+  fresh(base: string): string {
+    return freshName(this.#taken, base);
+  }
+
+  /** A constant; equal small ones of the same type are one. */
+  constant(value: Tensor, base = "constant"): string {
+    const small = value.dtype !== "string" && value.data.length <= 64;
+    const key = small ? `${value.dtype}[${value.shape.join()}]${bytesOf(value).join()}` : "";
+    const known = small ? this.#constants.get(key) : undefined;
+    if (known !== undefined) return known;
+    const name = this.fresh(base);
+    this.initializers.set(name, value);
+    this.types.set(name, { dtype: value.dtype, shape: value.shape });
+    if (small) this.#constants.set(key, name);
+    return name;
+  }
+
+  /** A further input of the graph; with `exact` the name must be free. */
+  input(base: string, type: Type, exact = false): string {
+    const name = exact ? this.claim(base) : this.fresh(base);
+    this.inputs.push({ name, dtype: type.dtype, shape: type.shape });
+    this.types.set(name, type);
+    return name;
+  }
+
+  /** Appends a node with outputs of the given types; returns their names. */
+  append(
+    op: string,
+    inputs: readonly string[],
+    attributes: Attributes,
+    types: readonly Type[],
+    bases?: readonly string[],
+  ): string[] {
+    const outputs = types.map((type, i) => {
+      const name = this.fresh(bases?.[i] ?? op.toLowerCase());
+      this.types.set(name, type);
+      return name;
+    });
+    this.nodes.push({ op, domain: "", name: "", inputs, outputs, attributes });
+    return outputs;
+  }
+
+  /** Takes a name that a value must bear; an error where the graph has it already. */
+  claim(name: string): string {
+    if (this.#taken.has(name)) fail("bad-model", `the model has a value named "${name}" already; rename it`);
+    this.#taken.add(name);
+    return name;
+  }
+
+  /** The graph so far, with the given values as its outputs. */
+  finish(outputs: readonly string[]): Graph {
+    return {
+      ...this.#graph,
+      nodes: this.nodes,
+      inputs: this.inputs,
+      initializers: this.initializers,
+      outputs: outputs.map((name) => {
+        const type = this.types.get(name) ?? fail("internal", `no type for the output "${name}"`);
+        return { name, dtype: type.dtype, shape: type.shape };
+      }),
+    };
+  }
+}

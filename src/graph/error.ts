@@ -1,0 +1,30 @@
+/** The one error that a user's input can cause: a sentence that says what is wrong and what to do. */
+
+export type ErrorCode =
+  | "bad-model"
+  | "unsupported"
+  | "bad-data"
+  | "bad-plan"
+  | "bad-option"
+  | "not-finite"
+  | "io"
+  | "internal";
+
+/**
+ * An error in what was given, not in the program. The command line prints its message without a
+ * stack and leaves with exit code 2.
+ */
+export class SecateurError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "SecateurError";
+    this.code = code;
+  }
+}
+
+/** Throws a {@link SecateurError}; an expression, so that it can stand behind `??`. */
+export function fail(code: ErrorCode, message: string, cause?: unknown): never {
+  throw new SecateurError(code, message, cause === undefined ? undefined : { cause });
+}

@@ -1,0 +1,154 @@
+/** The program: a graph of nodes over named values, as in ONNX, without any knowledge of operators. */
+
+import type { DType, Shape, Tensor } from "./tensor.ts";
+
+/** A size, or the name of a size that is not fixed (`batch`). */
+export type Dim = number | string;
+
+/** What the file declares of a value. `shape` is absent where the file does not say it. */
+export interface ValueInfo {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape?: readonly Dim[];
+  readonly doc?: string;
+}
+
+/** The type of a value once every size is fixed. */
+export interface Type {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+export type Attribute =
+  | { readonly type: "float"; readonly value: number }
+  | { readonly type: "int"; readonly value: number }
+  | { readonly type: "string"; readonly value: string }
+  | { readonly type: "tensor"; readonly value: Tensor }
+  | { readonly type: "graph"; readonly value: Graph }
+  | { readonly type: "floats"; readonly value: readonly number[] }
+  | { readonly type: "ints"; readonly value: readonly number[] }
+  | { readonly type: "strings"; readonly value: readonly string[] }
+  | { readonly type: "graphs"; readonly value: readonly Graph[] };
+
+export type Attributes = Readonly<Record<string, Attribute>>;
+
+/** One application of an operator. An input that is left out is the empty string, as in ONNX. */
+export interface Node {
+  readonly op: string;
+  /** Empty for the operators of the ONNX standard. */
+  readonly domain: string;
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: Attributes;
+  readonly doc?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** Nodes stand in an order in which every value is produced before it is read. */
+export interface Graph {
+  readonly name: string;
+  readonly nodes: readonly Node[];
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  readonly initializers: ReadonlyMap<string, Tensor>;
+  /** What the file declares of values that are neither input nor output. */
+  readonly info: ReadonlyMap<string, ValueInfo>;
+  readonly doc?: string;
+}
+
+/** A graph and what a model file says besides. */
+export interface Model {
+  readonly graph: Graph;
+  readonly irVersion: number;
+  /** The opset that the nodes of `graph` are written in; the ONNX standard's is "". */
+  readonly opsets: Readonly<Record<string, number>>;
+  readonly producerName: string;
+  readonly producerVersion: string;
+  readonly domain: string;
+  readonly modelVersion: number;
+  readonly doc: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** How a message names a node: its operator and its name, or its first output where it has none. */
+export function describe(node: Node): string {
+  return `${node.op} ${node.name === "" ? `-> ${node.outputs[0] ?? "?"}` : `"${node.name}"`}`;
+}
+
+/** Graphs in the attributes of a node: the bodies of If, Loop and Scan. */
+export function bodies(node: Node): Graph[] {
+  const found: Graph[] = [];
+  for (const attribute of Object.values(node.attributes)) {
+    if (attribute.type === "graph") found.push(attribute.value);
+    else if (attribute.type === "graphs") found.push(...attribute.value);
+  }
+  return found;
+}
+
+/** Values of the enclosing graph that the bodies of a node read. */
+export function captures(node: Node): string[] {
+  const found = new Set<string>();
+  const pending = bodies(node).map((body) => ({ body, outer: new Set<string>() }));
+  for (let at = 0; at < pending.length; at++) {
+    const { body, outer } = pending[at]!;
+    const own = new Set([...outer, ...body.inputs.map((v) => v.name), ...body.initializers.keys()]);
+    for (const inner of body.nodes) {
+      for (const name of inner.inputs) if (name !== "" && !own.has(name)) found.add(name);
+      for (const nested of bodies(inner)) pending.push({ body: nested, outer: own });
+      for (const name of inner.outputs) own.add(name);
+    }
+    for (const { name } of body.outputs) if (!own.has(name)) found.add(name);
+  }
+  return [...found];
+}
+
+/** Everything a node reads: its inputs and what its bodies capture. */
+export function reads(node: Node): string[] {
+  const inputs = node.inputs.filter((name) => name !== "");
+  return bodies(node).length === 0 ? inputs : [...inputs, ...captures(node)];
+}
+
+/** For every value, the nodes that read it. */
+export function readersOf(graph: Graph): Map<string, Node[]> {
+  const readers = new Map<string, Node[]>();
+  for (const node of graph.nodes) {
+    for (const name of new Set(reads(node))) {
+      const known = readers.get(name);
+      if (known) known.push(node);
+      else readers.set(name, [node]);
+    }
+  }
+  return readers;
+}
+
+/** For every value that a node computes, that node. */
+export function producersOf(graph: Graph): Map<string, Node> {
+  const producers = new Map<string, Node>();
+  for (const node of graph.nodes) for (const name of node.outputs) if (name !== "") producers.set(name, node);
+  return producers;
+}
+
+/** All names in use, so that new ones can be made that collide with none, bodies included. */
+export function namesOf(graph: Graph): Set<string> {
+  const names = new Set<string>();
+  const pending: Graph[] = [graph];
+  for (let at = 0; at < pending.length; at++) {
+    const one = pending[at]!;
+    for (const { name } of one.inputs) names.add(name);
+    for (const name of one.initializers.keys()) names.add(name);
+    for (const node of one.nodes) {
+      for (const name of node.outputs) names.add(name);
+      pending.push(...bodies(node));
+    }
+  }
+  return names;
+}
+
+/** `base`, or `base_1`, `base_2`, ... until it is new; the name is taken at once. */
+export function freshName(taken: Set<string>, base: string): string {
+  let name = base;
+  for (let n = 1; taken.has(name); n++) name = `${base}_${n}`;
+  taken.add(name);
+  return name;
+}

@@ -1,0 +1,131 @@
+/** Tensors as they stand in a graph: an element type, a shape and a flat array in row-major order. */
+
+import { fail } from "./error.ts";
+
+const arrays = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
+} as const;
+
+/** Element types whose elements are whole bytes; float16 and bfloat16 are held as their bits. */
+export type NumericDType = keyof typeof arrays;
+export type DType = NumericDType | "string";
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+export type Shape = readonly number[];
+
+/** `data` holds the product of `shape` elements, the last axis varying fastest. */
+export interface Tensor {
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly data: TypedArray | readonly string[];
+}
+
+export const dtypes = [...Object.keys(arrays), "string"] as readonly DType[];
+
+export function arrayType(dtype: NumericDType): (typeof arrays)[NumericDType] {
+  return arrays[dtype];
+}
+
+export function isFloat(dtype: DType): boolean {
+  return dtype === "float32" || dtype === "float16" || dtype === "float64" || dtype === "bfloat16";
+}
+
+export function bytesPerElement(dtype: DType): number {
+  return dtype === "string" ? 0 : arrays[dtype].BYTES_PER_ELEMENT;
+}
+
+/** The number of elements of a shape. */
+export function sizeOf(shape: Shape): number {
+  let size = 1;
+  for (const dim of shape) size *= dim;
+  return size;
+}
+
+/** A tensor of zeros. */
+export function zeros(dtype: NumericDType, shape: Shape): Tensor {
+  return { dtype, shape, data: new arrays[dtype](sizeOf(shape)) };
+}
+
+export function tensor(dtype: NumericDType, shape: Shape, values: Iterable<number>): Tensor {
+  const data =
+    dtype === "int64"
+      ? BigInt64Array.from(Array.from(values, BigInt))
+      : dtype === "uint64"
+        ? BigUint64Array.from(Array.from(values, BigInt))
+        : new (arrays[dtype] as Float32ArrayConstructor)(values);
+  if (data.length !== sizeOf(shape))
+    fail("internal", `a tensor of shape [${shape.join(", ")}] was given ${data.length} values`);
+  return { dtype, shape, data };
+}
+
+export function float32(shape: Shape, values: Iterable<number>): Tensor {
+  return tensor("float32", shape, values);
+}
+
+/** A one-dimensional int64 tensor, the form in which ONNX wants axes, sizes and pads. */
+export function int64s(values: readonly number[]): Tensor {
+  return tensor("int64", [values.length], values);
+}
+
+/** The elements as plain numbers. Integers beyond 2^53 lose precision; `Infinity` never arises. */
+export function toNumbers(value: Tensor): number[] {
+  if (value.dtype === "string") fail("internal", "a string tensor has no numbers");
+  return Array.from(value.data as TypedArray as ArrayLike<number | bigint>, Number);
+}
+
+/** Bytes of the elements, little-endian, without a copy. */
+export function bytesOf(value: Tensor): Uint8Array {
+  const data = value.data as TypedArray;
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/**
+ * The tensor with only the given indices of one axis kept, in the given order.
+ * A new tensor; any element type.
+ */
+export function take(value: Tensor, axis: number, indices: readonly number[]): Tensor {
+  const { shape } = value;
+  const inner = sizeOf(shape.slice(axis + 1));
+  const outer = sizeOf(shape.slice(0, axis));
+  const dim = shape[axis] ?? fail("internal", `axis ${axis} of a tensor of rank ${shape.length}`);
+  const kept = shape.with(axis, indices.length);
+  if (value.dtype === "string") {
+    const source = value.data as readonly string[];
+    const data: string[] = [];
+    for (let o = 0; o < outer; o++)
+      for (const i of indices) data.push(...source.slice((o * dim + i) * inner, (o * dim + i + 1) * inner));
+    return { dtype: "string", shape: kept, data };
+  }
+  const source = value.data as Float32Array;
+  const data = new (arrays[value.dtype] as Float32ArrayConstructor)(sizeOf(kept));
+  let at = 0;
+  for (let o = 0; o < outer; o++) {
+    for (const i of indices) {
+      const from = (o * dim + i) * inner;
+      data.set(source.subarray(from, from + inner), at);
+      at += inner;
+    }
+  }
+  return { dtype: value.dtype, shape: kept, data };
+}

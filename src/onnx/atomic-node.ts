@@ -1,0 +1,83 @@
+/** Files that are there as a whole or not at all. */
+
+import { randomBytes } from "node:crypto";
+import { open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { fail } from "../graph/error.ts";
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or folder",
+  ENOTDIR: "a part of the path is not a folder",
+  EISDIR: "it is a folder",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EROFS: "the file system is read-only",
+  ENOSPC: "no space is left on the disk",
+  EDQUOT: "the disk quota is used up",
+  EFBIG: "the file is too large for the file system",
+  ENAMETOOLONG: "the name is too long",
+  ELOOP: "too many symbolic links",
+  EMFILE: "too many open files",
+};
+
+/** Why a call to the file system failed, in a few words. */
+export function describeIo(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return (typeof code === "string" && (reasons[code] ?? code)) || String(error);
+}
+
+async function writeAll(file: FileHandle, chunks: Iterable<Uint8Array>): Promise<void> {
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.length;) {
+      // Linux moves at most 2 GiB at a time.
+      const { bytesWritten } = await file.write(chunk, at, Math.min(chunk.length - at, 2 ** 30));
+      at += bytesWritten;
+    }
+  }
+}
+
+/** The file that is to be replaced: behind links, so that a link stays one. */
+async function findTarget(path: string): Promise<string> {
+  const known = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    return fail("io", `cannot write ${path}: ${describeIo(error)}`, error);
+  });
+  if (!known) return path;
+  if (known.isDirectory()) fail("io", `cannot write ${path}: it is a folder; name a file`);
+  if (!known.isFile()) fail("io", `cannot write ${path}: it is not a regular file; name another`);
+  return realpath(path);
+}
+
+/**
+ * Writes a file so that nobody sees a part of it: into a temporary file in the same folder, flushed to the disk and
+ * renamed. What was there before stays when it fails, and the temporary file goes.
+ *
+ * @throws SecateurError `io` naming the file and the reason.
+ */
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array | readonly Uint8Array[],
+): Promise<void> {
+  const chunks =
+    typeof content === "string"
+      ? [new TextEncoder().encode(content)]
+      : content instanceof Uint8Array
+        ? [content]
+        : content;
+  const target = await findTarget(path);
+  const temporary = join(dirname(target), `.${basename(target).slice(0, 100)}.${randomBytes(6).toString("hex")}.tmp`);
+  try {
+    const file = await open(temporary, "wx");
+    try {
+      await writeAll(file, chunks);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    fail("io", `cannot write ${path}: ${missing ? `there is no folder ${dirname(path)}` : describeIo(error)}`, error);
+  }
+}

@@ -1,0 +1,120 @@
+/** Tensors of a model file, in every encoding the format has, as flat arrays. */
+
+import { TensorProto_DataLocation, type TensorProto } from "onnx-buf";
+import { fail } from "../graph/error.ts";
+import { arrayType, bytesPerElement, type NumericDType, type Tensor, type TypedArray } from "../graph/tensor.ts";
+import { dtypeOf } from "./proto.ts";
+
+/**
+ * Fetches bytes that a model keeps beside its file. `location` is the path that the model gives, relative to its
+ * folder and not checked; `length` counts bytes. What is returned must be that many bytes.
+ */
+export type ExternalReader = (location: string, offset: number, length: number, tensorName: string) => Uint8Array;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** UTF-8 bytes as a string; bytes that are none are refused, since they would not come back as they were. */
+export function toText(bytes: Uint8Array, what: string): string {
+  try {
+    return utf8.decode(bytes);
+  } catch (cause) {
+    fail("unsupported", `${what} holds bytes that are not UTF-8 text; binary strings are not supported`, cause);
+  }
+}
+
+function shapeOf(proto: TensorProto, what: string): { shape: number[]; size: number } {
+  const shape = proto.dims.map((dim) => {
+    if (dim < 0n) fail("bad-model", `${what} declares the negative size ${dim}; the file is damaged`);
+    return Number(dim);
+  });
+  let size = shape.includes(0) ? 0 : 1;
+  if (size > 0) for (const dim of shape) size *= dim;
+  return { shape, size };
+}
+
+/** The typed field that elements stand in where there is no `raw_data`. */
+function fieldOf(proto: TensorProto, dtype: NumericDType): readonly (number | bigint)[] {
+  switch (dtype) {
+    case "float32":
+      return proto.floatData;
+    case "float64":
+      return proto.doubleData;
+    case "int64":
+      return proto.int64Data;
+    case "uint32":
+    case "uint64":
+      return proto.uint64Data;
+    default:
+      return proto.int32Data;
+  }
+}
+
+function view(dtype: NumericDType, bytes: Uint8Array): TypedArray {
+  const array = arrayType(dtype);
+  const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0;
+  // Not `slice`: on a Buffer that would be a view again.
+  const { buffer, byteOffset } = aligned ? bytes : new Uint8Array(bytes);
+  return new array(buffer as ArrayBuffer, byteOffset, bytes.byteLength / array.BYTES_PER_ELEMENT);
+}
+
+function readExternal(proto: TensorProto, wanted: number, what: string, read: ExternalReader | undefined): Uint8Array {
+  const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
+  const location = entries.get("location");
+  if (!location) fail("bad-model", `${what} is kept outside the model, but the model does not say in which file`);
+  if (!read)
+    fail(
+      "bad-model",
+      `${what} is kept in "${location}" beside the model; read the model from its file, or pass \`external\``,
+    );
+  const number = (key: string, otherwise: number): number => {
+    const text = entries.get(key) ?? "";
+    if (text === "") return otherwise;
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!Number.isSafeInteger(value)) fail("bad-model", `${what} has the ${key} "${text}" in its external data`);
+    return value;
+  };
+  const length = number("length", wanted);
+  if (length !== wanted)
+    fail("bad-model", `${what} needs ${wanted} bytes, but the model points to ${length} of them in "${location}"`);
+  const bytes = read(location, number("offset", 0), wanted, proto.name);
+  if (bytes.length !== wanted)
+    fail("bad-model", `${what} needs ${wanted} bytes, but "${location}" gave ${bytes.length}; is it the right file?`);
+  return bytes;
+}
+
+/**
+ * The tensor of a file. `raw_data` that lies aligned is not copied: the array is then a view of the file's bytes.
+ * The bytes are counted before anything of the declared size is made.
+ */
+export function decodeTensor(proto: TensorProto, what: string, external?: ExternalReader): Tensor {
+  const dtype = dtypeOf(proto.dataType, what);
+  const { shape, size } = shapeOf(proto, what);
+  if (proto.segment) fail("unsupported", `${what} is stored in segments; export the model again`);
+  const isExternal = proto.dataLocation === TensorProto_DataLocation.EXTERNAL;
+  const wrong = (found: string): never =>
+    fail("bad-model", `${what} is ${dtype} of shape [${shape.join(", ")}], but holds ${found}; the file is damaged`);
+
+  if (dtype === "string") {
+    if (isExternal || proto.rawData.length > 0)
+      fail("bad-model", `${what} holds strings as raw bytes; the file is damaged`);
+    if (proto.stringData.length !== size) wrong(`${proto.stringData.length} strings`);
+    return { dtype, shape, data: proto.stringData.map((bytes) => toText(bytes, what)) };
+  }
+  const wanted = size * bytesPerElement(dtype);
+  if (isExternal) {
+    if (!Number.isSafeInteger(wanted)) wrong("less than that");
+    return { dtype, shape, data: view(dtype, readExternal(proto, wanted, what, external)) };
+  }
+  const field = fieldOf(proto, dtype);
+  if (proto.rawData.length > 0 || field.length === 0) {
+    if (proto.rawData.length !== wanted) wrong(`${proto.rawData.length} bytes`);
+    return { dtype, shape, data: view(dtype, proto.rawData) };
+  }
+  if (field.length !== size) wrong(`${field.length} elements`);
+  const values = dtype === "uint32" ? field.map(Number) : field;
+  return {
+    dtype,
+    shape,
+    data: (arrayType(dtype) as Float64ArrayConstructor).from(values as readonly number[]),
+  };
+}

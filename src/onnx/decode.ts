@@ -1,0 +1,272 @@
+/** From the bytes of a model file to the graph. */
+
+import { fromBinary } from "@bufbuild/protobuf";
+import {
+  AttributeProto_AttributeType as Kind,
+  ModelProtoSchema,
+  type AttributeProto,
+  type GraphProto,
+  type ModelProto,
+  type NodeProto,
+  type StringStringEntryProto,
+  type ValueInfoProto,
+} from "onnx-buf";
+import { fail } from "../graph/error.ts";
+import {
+  describe,
+  type Attribute,
+  type Dim,
+  type Graph,
+  type Model,
+  type Node,
+  type ValueInfo,
+} from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { decodeTensor, toText, type ExternalReader } from "./decode-tensor.ts";
+import { dtypeOf, maxNesting, toInt } from "./proto.ts";
+import { describeForeign } from "./sniff.ts";
+import { foldConstants, unshareIdentities } from "./unshare.ts";
+
+/** Opsets of the ONNX standard that are read. */
+export const oldestOpset = 7;
+export const newestOpset = 23;
+
+export interface DecodeOptions {
+  /** Where tensors come from that the model keeps in files beside it; without it such a model is refused. */
+  readonly external?: ExternalReader;
+}
+
+interface Context {
+  readonly external: ExternalReader | undefined;
+  readonly depth: number;
+}
+
+function notOnnx(why: string, cause?: unknown): never {
+  fail("bad-model", `this is not an ONNX model: ${why}`, cause);
+}
+
+function tooDeep(): never {
+  fail("unsupported", `bodies of If, Loop or Scan are nested more than ${maxNesting} deep; that is not supported`);
+}
+
+function parse(bytes: Uint8Array): ModelProto {
+  try {
+    // A body lies three messages below the graph it belongs to: node, attribute, graph.
+    return fromBinary(ModelProtoSchema, bytes, {
+      readUnknownFields: false,
+      recursionLimit: 3 * (maxNesting + 1) + 12,
+    });
+  } catch (cause) {
+    if (cause instanceof Error && cause.message.includes("recursion depth")) tooDeep();
+    return notOnnx(describeForeign(bytes), cause);
+  }
+}
+
+function normalDomain(domain: string): string {
+  return domain === "ai.onnx" ? "" : domain;
+}
+
+function readEntries(entries: readonly StringStringEntryProto[]): Record<string, string> {
+  return Object.fromEntries(entries.map(({ key, value }) => [key, value]));
+}
+
+function readOpsets(proto: ModelProto): Record<string, number> {
+  const opsets = new Map<string, number>();
+  for (const { domain, version } of proto.opsetImport) {
+    const name = normalDomain(domain);
+    const known = opsets.get(name);
+    const number = toInt(version);
+    if (known !== undefined && known !== number)
+      fail("bad-model", `the model imports two opsets, ${known} and ${number}, of the domain "${name || "ai.onnx"}"`);
+    opsets.set(name, number);
+  }
+  const standard = opsets.get("");
+  if (standard === undefined)
+    fail("bad-model", "the model does not say which ONNX opset it is written in; it may be cut short, export it again");
+  if (standard < oldestOpset || standard > newestOpset) {
+    const range = `opsets ${oldestOpset} to ${newestOpset} are supported`;
+    fail("unsupported", `the model is written in ONNX opset ${standard}; ${range}, export it again with one of them`);
+  }
+  return Object.fromEntries(opsets);
+}
+
+function readDim(value: ValueInfoProto, dim: { case?: string | undefined; value?: bigint | string | undefined }): Dim {
+  if (typeof dim.value === "string") return dim.value;
+  // Some converters write -1 where they mean a size that is not fixed.
+  if (dim.value === undefined || dim.value === -1n) return "";
+  if (dim.value < 0n) fail("bad-model", `the value "${value.name}" declares the negative size ${dim.value}`);
+  return toInt(dim.value);
+}
+
+function readValue(proto: ValueInfoProto): ValueInfo {
+  const type = proto.type?.value;
+  if (type?.case === undefined)
+    fail(
+      "unsupported",
+      `the value "${proto.name}" is declared without a type; run ONNX shape inference over the model first`,
+    );
+  if (type.case !== "tensorType") {
+    const kind = type.case.replace("Type", "").replace("sparseTensor", "sparse tensor");
+    fail("unsupported", `the value "${proto.name}" is a ${kind}; only tensors are supported, cut the model before it`);
+  }
+  const { elemType, shape } = type.value;
+  return {
+    name: proto.name,
+    dtype: dtypeOf(elemType, `the value "${proto.name}"`),
+    ...(shape && { shape: shape.dim.map((dim) => readDim(proto, dim.value)) }),
+    ...(proto.docString && { doc: proto.docString }),
+  };
+}
+
+/** Files older than IR 2 leave the kind out: it is then the one field that is filled. */
+function kindOf(proto: AttributeProto): Kind {
+  if (proto.type !== Kind.UNDEFINED) return proto.type;
+  const filled: [boolean, Kind][] = [
+    [Object.hasOwn(proto, "f"), Kind.FLOAT],
+    [Object.hasOwn(proto, "i"), Kind.INT],
+    [Object.hasOwn(proto, "s"), Kind.STRING],
+    [proto.t !== undefined, Kind.TENSOR],
+    [proto.g !== undefined, Kind.GRAPH],
+    [proto.floats.length > 0, Kind.FLOATS],
+    [proto.ints.length > 0, Kind.INTS],
+    [proto.strings.length > 0, Kind.STRINGS],
+    [proto.graphs.length > 0, Kind.GRAPHS],
+  ];
+  return filled.find(([is]) => is)?.[1] ?? Kind.UNDEFINED;
+}
+
+function readAttribute(proto: AttributeProto, owner: string, context: Context): Attribute {
+  const what = `the attribute "${proto.name}" of ${owner}`;
+  if (proto.refAttrName !== "")
+    fail("unsupported", `${what} refers to an attribute of a function; inline the functions first`);
+  const kind = kindOf(proto);
+  switch (kind) {
+    case Kind.FLOAT:
+      return { type: "float", value: proto.f };
+    case Kind.INT:
+      return { type: "int", value: toInt(proto.i) };
+    case Kind.STRING:
+      return { type: "string", value: toText(proto.s, what) };
+    case Kind.TENSOR:
+      if (!proto.t) fail("bad-model", `${what} should hold a tensor and holds none; the file is damaged`);
+      return {
+        type: "tensor",
+        value: decodeTensor(proto.t, `the tensor in ${what}`, context.external),
+      };
+    case Kind.GRAPH:
+      if (!proto.g) fail("bad-model", `${what} should hold a graph and holds none; the file is damaged`);
+      return { type: "graph", value: readGraph(proto.g, { ...context, depth: context.depth + 1 }) };
+    case Kind.FLOATS:
+      return { type: "floats", value: proto.floats };
+    case Kind.INTS:
+      return { type: "ints", value: proto.ints.map(toInt) };
+    case Kind.STRINGS:
+      return { type: "strings", value: proto.strings.map((s) => toText(s, what)) };
+    case Kind.GRAPHS:
+      return {
+        type: "graphs",
+        value: proto.graphs.map((g) => readGraph(g, { ...context, depth: context.depth + 1 })),
+      };
+    default:
+      fail("unsupported", `${what} is of the kind ${Kind[kind]}, which is not supported`);
+  }
+}
+
+function readNode(proto: NodeProto, context: Context): Node {
+  const bare = {
+    op: proto.opType,
+    domain: normalDomain(proto.domain),
+    name: proto.name,
+    inputs: proto.input,
+    outputs: proto.output,
+  };
+  const owner = describe({ ...bare, attributes: {} });
+  if (bare.op === "") fail("bad-model", `the node "${proto.name}" names no operator; the file is damaged`);
+  const attributes = new Map<string, Attribute>();
+  for (const attribute of proto.attribute) {
+    if (attributes.has(attribute.name)) fail("bad-model", `${owner} has the attribute "${attribute.name}" twice`);
+    attributes.set(attribute.name, readAttribute(attribute, owner, context));
+  }
+  return {
+    ...bare,
+    attributes: Object.fromEntries(attributes),
+    ...(proto.docString && { doc: proto.docString }),
+    ...(proto.metadataProps.length > 0 && { metadata: readEntries(proto.metadataProps) }),
+  };
+}
+
+function readInitializers(proto: GraphProto, context: Context): Map<string, Tensor> {
+  const [sparse] = proto.sparseInitializer;
+  if (sparse) {
+    const name = sparse.values?.name ?? "";
+    fail("unsupported", `the initializer "${name}" is sparse; store it as a dense tensor`);
+  }
+  const initializers = new Map<string, Tensor>();
+  for (const tensor of proto.initializer) {
+    if (tensor.name === "") fail("bad-model", "an initializer has no name; the file is damaged");
+    if (initializers.has(tensor.name))
+      fail("bad-model", `there are two initializers named "${tensor.name}"; rename one`);
+    initializers.set(tensor.name, decodeTensor(tensor, `the initializer "${tensor.name}"`, context.external));
+  }
+  return initializers;
+}
+
+function readGraph(proto: GraphProto, context: Context): Graph {
+  if (context.depth > maxNesting) tooDeep();
+  // A sequence inside the graph is between its producer and its reader; its declaration is a hint that nothing needs.
+  const declared = proto.valueInfo.filter(({ name, type }) => name !== "" && type?.value.case === "tensorType");
+  return {
+    name: proto.name,
+    nodes: proto.node.map((node) => readNode(node, context)),
+    inputs: proto.input.map(readValue),
+    outputs: proto.output.map(readValue),
+    initializers: readInitializers(proto, context),
+    info: new Map(declared.map((value) => [value.name, readValue(value)])),
+    ...(proto.docString && { doc: proto.docString }),
+  };
+}
+
+/** Before IR 4 every weight had to be listed as an input too; such an input is a weight only. */
+function dropWeightInputs(graph: Graph): Graph {
+  return { ...graph, inputs: graph.inputs.filter(({ name }) => !graph.initializers.has(name)) };
+}
+
+/**
+ * Reads a model, opsets 7 to 23, in the opset that it is written in.
+ *
+ * Constant nodes become initializers; an Identity of an initializer becomes an initializer of its own; weights listed
+ * as inputs are no inputs. A size without a name is the empty string. Whole numbers in attributes from 2^53 on are
+ * ±`Number.MAX_SAFE_INTEGER`, which {@link encodeModel} writes as INT64_MAX and INT64_MIN. Tensors may be views of
+ * `bytes`. Quantisation annotations and device configurations are not kept.
+ *
+ * @throws SecateurError `bad-model` for bytes that are no model or contradict themselves, `unsupported` for models
+ * with what is not held here: sparse tensors, sequences, functions, element types of less than a byte.
+ */
+export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Model {
+  if (bytes.length === 0) notOnnx(describeForeign(bytes));
+  const proto = parse(bytes);
+  if (!proto.graph || proto.irVersion <= 0n) notOnnx(describeForeign(bytes));
+  const opsets = readOpsets(proto);
+  const [local] = proto.functions;
+  if (local)
+    fail(
+      "unsupported",
+      `the model has functions of its own ("${local.name}"); inline them first (onnx.inliner does it)`,
+    );
+  if (proto.trainingInfo.length > 0)
+    fail("unsupported", "the model holds training information (training_info); export it for inference");
+  const graph = readGraph(proto.graph, { external: options.external, depth: 0 });
+  if (graph.outputs.length === 0) fail("bad-model", "the graph of the model has no outputs; export it again");
+  if (graph.nodes.length === 0) fail("bad-model", "the graph of the model is empty; export it again");
+  return {
+    graph: unshareIdentities(foldConstants(dropWeightInputs(graph))),
+    irVersion: toInt(proto.irVersion),
+    opsets,
+    producerName: proto.producerName,
+    producerVersion: proto.producerVersion,
+    domain: proto.domain,
+    modelVersion: toInt(proto.modelVersion),
+    doc: proto.docString,
+    metadata: readEntries(proto.metadataProps),
+  };
+}

@@ -1,0 +1,232 @@
+/** From the graph to the bytes of a model file. */
+
+import { create, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  AttributeProto_AttributeType as Kind,
+  ModelProtoSchema,
+  TensorProto_DataLocation,
+  type AttributeProtoSchema,
+  type GraphProtoSchema,
+  type NodeProtoSchema,
+  type StringStringEntryProtoSchema,
+  type TensorProtoSchema,
+  type ValueInfoProtoSchema,
+} from "onnx-buf";
+import { fail } from "../graph/error.ts";
+import { bodies, describe, type Attribute, type Graph, type Model, type Node, type ValueInfo } from "../graph/graph.ts";
+import { bytesOf, type Tensor } from "../graph/tensor.ts";
+import { codeOf, toInt64 } from "./proto.ts";
+
+/** A protobuf message is read back only below this many bytes. */
+const messageLimit = 2 ** 31 - 1;
+
+/** The IR version that first carried an opset, newest first. */
+const irVersions: readonly (readonly [opset: number, irVersion: number])[] = [
+  [23, 11],
+  [21, 10],
+  [19, 9],
+  [15, 8],
+  [12, 7],
+  [11, 6],
+  [10, 5],
+];
+
+type Tensors = (name: string, value: Tensor) => MessageInitShape<typeof TensorProtoSchema>;
+
+const utf8 = new TextEncoder();
+
+function writeEntries(
+  entries: Readonly<Record<string, string>> = {},
+): MessageInitShape<typeof StringStringEntryProtoSchema>[] {
+  return Object.entries(entries).map(([key, value]) => ({ key, value }));
+}
+
+function writeTensor(name: string, value: Tensor): MessageInitShape<typeof TensorProtoSchema> {
+  const head = {
+    ...(name !== "" && { name }),
+    dims: value.shape.map(BigInt),
+    dataType: codeOf(value.dtype),
+  };
+  if (value.dtype === "string")
+    return { ...head, stringData: (value.data as readonly string[]).map((s) => utf8.encode(s)) };
+  return { ...head, rawData: bytesOf(value) as Uint8Array<ArrayBuffer> };
+}
+
+function writeValue(value: ValueInfo): MessageInitShape<typeof ValueInfoProtoSchema> {
+  const { name, dtype, shape, doc } = value;
+  const dim = shape?.map((size) => {
+    if (size === "") return {};
+    if (typeof size === "string") return { value: { case: "dimParam" as const, value: size } };
+    return { value: { case: "dimValue" as const, value: BigInt(size) } };
+  });
+  const tensorType = { elemType: codeOf(dtype), ...(dim && { shape: { dim } }) };
+  return {
+    name,
+    type: { value: { case: "tensorType", value: tensorType } },
+    ...(doc && { docString: doc }),
+  };
+}
+
+function writeAttribute(
+  name: string,
+  attribute: Attribute,
+  owner: string,
+): MessageInitShape<typeof AttributeProtoSchema> {
+  const what = `the attribute "${name}" of ${owner}`;
+  switch (attribute.type) {
+    case "float":
+      return { name, type: Kind.FLOAT, f: Math.fround(attribute.value) };
+    case "int":
+      return { name, type: Kind.INT, i: toInt64(attribute.value, what) };
+    case "string":
+      return { name, type: Kind.STRING, s: utf8.encode(attribute.value) };
+    case "tensor":
+      return { name, type: Kind.TENSOR, t: writeTensor("", attribute.value) };
+    case "graph":
+      return { name, type: Kind.GRAPH, g: writeGraph(attribute.value, writeTensor) };
+    case "floats":
+      return { name, type: Kind.FLOATS, floats: attribute.value.map(Math.fround) };
+    case "ints":
+      return { name, type: Kind.INTS, ints: attribute.value.map((value) => toInt64(value, what)) };
+    case "strings":
+      return {
+        name,
+        type: Kind.STRINGS,
+        strings: attribute.value.map((value) => utf8.encode(value)),
+      };
+    case "graphs":
+      return {
+        name,
+        type: Kind.GRAPHS,
+        graphs: attribute.value.map((value) => writeGraph(value, writeTensor)),
+      };
+  }
+}
+
+function writeNode(node: Node): MessageInitShape<typeof NodeProtoSchema> {
+  const owner = describe(node);
+  return {
+    opType: node.op,
+    input: [...node.inputs],
+    output: [...node.outputs],
+    attribute: Object.entries(node.attributes).map(([name, attribute]) => writeAttribute(name, attribute, owner)),
+    metadataProps: writeEntries(node.metadata),
+    ...(node.name !== "" && { name: node.name }),
+    ...(node.domain !== "" && { domain: node.domain }),
+    ...(node.doc && { docString: node.doc }),
+  };
+}
+
+function writeGraph(graph: Graph, tensors: Tensors): MessageInitShape<typeof GraphProtoSchema> {
+  return {
+    name: graph.name,
+    node: graph.nodes.map(writeNode),
+    input: graph.inputs.map(writeValue),
+    output: graph.outputs.map(writeValue),
+    initializer: Array.from(graph.initializers, ([name, value]) => tensors(name, value)),
+    valueInfo: Array.from(graph.info.values(), writeValue),
+    ...(graph.doc && { docString: graph.doc }),
+  };
+}
+
+/** 4 is the first IR version in which weights need not be inputs. */
+function irVersionOf(model: Model): bigint {
+  const opset = model.opsets[""] ?? 0;
+  const needed = irVersions.find(([since]) => opset >= since)?.[1] ?? 4;
+  return BigInt(Math.max(model.irVersion, needed));
+}
+
+function write(model: Model, tensors: Tensors): Uint8Array {
+  const proto = create(ModelProtoSchema, {
+    irVersion: irVersionOf(model),
+    producerName: model.producerName,
+    producerVersion: model.producerVersion,
+    domain: model.domain,
+    modelVersion: BigInt(model.modelVersion),
+    docString: model.doc,
+    graph: writeGraph(model.graph, tensors),
+    opsetImport: Object.entries(model.opsets).map(([domain, version]) => ({
+      domain,
+      version: BigInt(version),
+    })),
+    metadataProps: writeEntries(model.metadata),
+  });
+  const bytes = toBinary(ModelProtoSchema, proto);
+  if (bytes.length > messageLimit) refuseSize(bytes.length);
+  return bytes;
+}
+
+function refuseSize(bytes: number): never {
+  const size = (bytes / 1e9).toFixed(2);
+  fail(
+    "unsupported",
+    `the model has ${size} GB, and an ONNX file holds less than 2.15; write its weights as external data`,
+  );
+}
+
+/** Bytes of all numeric tensors of a graph, bodies and attributes included: what its file has at least. */
+export function tensorBytes(graph: Graph): number {
+  let total = 0;
+  const add = (value: Tensor): void => {
+    if (value.dtype !== "string") total += bytesOf(value).length;
+  };
+  const pending: Graph[] = [graph];
+  for (let at = 0; at < pending.length; at++) {
+    const one = pending[at]!;
+    for (const value of one.initializers.values()) add(value);
+    for (const node of one.nodes) {
+      for (const attribute of Object.values(node.attributes)) if (attribute.type === "tensor") add(attribute.value);
+      pending.push(...bodies(node));
+    }
+  }
+  return total;
+}
+
+/**
+ * The bytes of a model file. Everything is written as it stands, the opsets too; the IR version is raised where the
+ * opset needs it. ±`Number.MAX_SAFE_INTEGER` in an attribute is written as INT64_MAX and INT64_MIN.
+ *
+ * @throws SecateurError `unsupported` where that is 2 GiB or more: see {@link encodeModelExternal}.
+ */
+export function encodeModel(model: Model): Uint8Array {
+  const size = tensorBytes(model.graph);
+  if (size > messageLimit) refuseSize(size);
+  return write(model, writeTensor);
+}
+
+export interface ExternalModel {
+  /** The model file. */
+  readonly bytes: Uint8Array;
+  /** The file beside it, in pieces, to be written one after the other. */
+  readonly data: readonly Uint8Array[];
+}
+
+/** Loaders map the data file into memory, which goes by pages. */
+const pageSize = 4096;
+
+/**
+ * A model in two files: weights of `threshold` bytes or more lie in a file beside the model, whose name (relative to
+ * the model's folder) is `location`. The pieces of `data` are views of the tensors, not copies.
+ */
+export function encodeModelExternal(model: Model, location: string, threshold = 1024): ExternalModel {
+  const data: Uint8Array[] = [];
+  let offset = 0;
+  const bytes = write(model, (name, value) => {
+    if (value.dtype === "string" || bytesOf(value).length < Math.max(threshold, 1)) return writeTensor(name, value);
+    const padding = (pageSize - (offset % pageSize)) % pageSize;
+    if (padding > 0) data.push(new Uint8Array(padding));
+    offset += padding;
+    const elements = bytesOf(value);
+    const place = { location, offset: String(offset), length: String(elements.length) };
+    data.push(elements);
+    offset += elements.length;
+    return {
+      name,
+      dims: value.shape.map(BigInt),
+      dataType: codeOf(value.dtype),
+      dataLocation: TensorProto_DataLocation.EXTERNAL,
+      externalData: writeEntries(place),
+    };
+  });
+  return { bytes, data };
+}

@@ -1,0 +1,137 @@
+/** Model files on disk, with what they keep in files beside them. */
+
+import { closeSync, openSync, readSync, realpathSync, statSync } from "node:fs";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { fail, SecateurError } from "../graph/error.ts";
+import type { Model } from "../graph/graph.ts";
+import { describeIo, writeFileAtomic } from "./atomic-node.ts";
+import type { ExternalReader } from "./decode-tensor.ts";
+import { encodeModel, encodeModelExternal, tensorBytes } from "./encode.ts";
+import { loadModel } from "./load.ts";
+
+/** A model file is one protobuf message, which has less than 2 GiB. */
+const modelLimit = 2 ** 31;
+
+interface OpenFile {
+  readonly handle: number;
+  readonly size: number;
+}
+
+function openFile(path: string, what: string): OpenFile {
+  try {
+    // Opening a pipe would wait for somebody to write to it.
+    const stats = statSync(path);
+    if (stats.isFile()) return { handle: openSync(path, "r"), size: stats.size };
+  } catch (error) {
+    fail("io", `cannot read ${what}: ${describeIo(error)}`, error);
+  }
+  return fail("io", `cannot read ${what}: it is a folder or no regular file; name a file`);
+}
+
+function readPart({ handle }: OpenFile, offset: number, length: number, what: string): Uint8Array {
+  const bytes = new Uint8Array(length);
+  try {
+    for (let at = 0; at < length;) {
+      const count = readSync(handle, bytes, at, Math.min(length - at, 2 ** 30), offset + at);
+      if (count === 0) fail("io", `cannot read ${what}: it ends too soon; is it still being written?`);
+      at += count;
+    }
+  } catch (error) {
+    if (error instanceof Error && "errno" in error) fail("io", `cannot read ${what}: ${describeIo(error)}`, error);
+    throw error;
+  }
+  return bytes;
+}
+
+/** The path of an external file, which must lie within the folder of the model, links followed. */
+function confine(folder: string, location: string, tensor: string): string {
+  const whose = `the data of the tensor "${tensor}"`;
+  const outside = (): never =>
+    fail("bad-model", `${whose} is said to lie in "${location}", outside the folder of the model; that is not read`);
+  if (isAbsolute(location) || /^[a-z]:|^[\\/]/i.test(location) || location.includes("\0")) outside();
+  if (location.split(/[\\/]/).includes("..")) outside();
+  let path: string;
+  try {
+    path = realpathSync(resolve(folder, location));
+  } catch (error) {
+    return fail(
+      "io",
+      `cannot read "${location}", which holds ${whose}: ${describeIo(error)}; put it beside the model`,
+      error,
+    );
+  }
+  const inside = relative(folder, path);
+  if (inside === "" || inside === ".." || inside.startsWith(`..${sep}`) || isAbsolute(inside)) outside();
+  return path;
+}
+
+/** Reads external data below `folder`; every file is opened once, and closed by `close`. */
+function openFolder(folder: string): { read: ExternalReader; close: () => void } {
+  const files = new Map<string, OpenFile>();
+  const root = realpathSync(folder);
+  const read: ExternalReader = (location, offset, length, tensor) => {
+    const path = confine(root, location, tensor);
+    const what = `"${location}", which holds the tensor "${tensor}"`;
+    const file = files.get(path) ?? openFile(path, what);
+    files.set(path, file);
+    if (offset + length > file.size) {
+      const range = `bytes ${offset} to ${offset + length}`;
+      fail(
+        "bad-model",
+        `the tensor "${tensor}" should be ${range} of "${location}", which has ${file.size}; is it complete?`,
+      );
+    }
+    return readPart(file, offset, length, what);
+  };
+  return { read, close: () => files.forEach(({ handle }) => closeSync(handle)) };
+}
+
+/**
+ * Reads a model of opset 7 to 23 with its external data, and brings it to opset 23. Files that the model names are
+ * read only from its own folder and those below.
+ *
+ * @throws SecateurError `io` where a file cannot be read, else as {@link loadModel}, the file named in front.
+ */
+export async function readModelFile(path: string): Promise<Model> {
+  const file = openFile(path, path);
+  let bytes: Uint8Array;
+  try {
+    if (file.size === 0) fail("bad-model", `${path} is empty; export or download it again`);
+    if (file.size >= modelLimit)
+      fail(
+        "unsupported",
+        `${path} has ${(file.size / 1e9).toFixed(2)} GB, and an ONNX file holds less than 2.15; keep its weights as external data`,
+      );
+    bytes = readPart(file, 0, file.size, path);
+  } finally {
+    closeSync(file.handle);
+  }
+  const folder = openFolder(dirname(resolve(realpathSync(path))));
+  try {
+    return loadModel(bytes, { external: folder.read });
+  } catch (error) {
+    if (error instanceof SecateurError) fail(error.code, `${path}: ${error.message}`, error);
+    throw error;
+  } finally {
+    folder.close();
+  }
+}
+
+export interface WriteOptions {
+  /** Weights lie in a file of their own, `<name>.data`, where all tensors together have more bytes than this. */
+  readonly externalAbove?: number;
+}
+
+/**
+ * Writes a model file, whole or not at all. Above 1.9 GB its weights go to `<name>.data` beside it, written first.
+ *
+ * @throws SecateurError `io` naming the file and the reason.
+ */
+export async function writeModelFile(path: string, model: Model, options: WriteOptions = {}): Promise<void> {
+  const { externalAbove = 1.9e9 } = options;
+  if (tensorBytes(model.graph) <= externalAbove) return writeFileAtomic(path, encodeModel(model));
+  const location = `${basename(path)}.data`;
+  const { bytes, data } = encodeModelExternal(model, location);
+  await writeFileAtomic(join(dirname(path), location), data);
+  await writeFileAtomic(path, bytes);
+}

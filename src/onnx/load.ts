@@ -1,0 +1,21 @@
+/** A model ready for work: decoded, in order, in the internal opset and verified. */
+
+import type { Model } from "../graph/graph.ts";
+import { sortNodes } from "../graph/sort.ts";
+import { verify } from "../graph/verify.ts";
+import { decodeModel, type DecodeOptions } from "./decode.ts";
+import { upgrade } from "./upgrade.ts";
+
+/**
+ * Reads a model of opset 7 to 23 and brings it to opset 23.
+ *
+ * @throws SecateurError where the bytes are no valid model or hold what cannot be brought to opset 23 exactly.
+ */
+export function loadModel(bytes: Uint8Array, options: DecodeOptions = {}): Model {
+  const decoded = decodeModel(bytes, options);
+  const sorted = { ...decoded, graph: sortNodes(decoded.graph) };
+  verify(sorted.graph);
+  const upgraded = upgrade(sorted);
+  verify(upgraded.graph);
+  return upgraded;
+}

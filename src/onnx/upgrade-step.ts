@@ -1,0 +1,131 @@
+/** The form of an upgrade step, and the edits that steps are made of. */
+
+import type { Attribute, Dim, Node } from "../graph/graph.ts";
+import { float32, type DType, type Tensor } from "../graph/tensor.ts";
+import { toInt64 } from "./proto.ts";
+
+/** What a step may know of the graph around a node, and may add to it. */
+export interface Upgrading {
+  /** A new initializer; its name. */
+  constant(value: Tensor, base: string): string;
+  /** A name that is free. */
+  fresh(base: string): string;
+  /** The declared shape of a value, where there is one. */
+  shape(name: string): readonly Dim[] | undefined;
+  /** The element type of a value, where it is declared or follows from what produces it. */
+  dtype(name: string): DType | undefined;
+  initializer(name: string): Tensor | undefined;
+  /** Whether anything reads the value. */
+  isUsed(name: string): boolean;
+  /** Refuses a node that has no equal in the internal opset. */
+  refuse(node: Node, why: string): never;
+}
+
+/** How one operator changed in one opset: the node as of the opset before, as one or more nodes of that opset. */
+export interface Upgrade {
+  readonly since: number;
+  readonly upgrade: (node: Node, context: Upgrading) => Node | readonly Node[];
+}
+
+/** The value of an attribute, where the node has it. */
+export function int(node: Node, name: string): number | undefined {
+  const found = node.attributes[name];
+  return found?.type === "int" ? found.value : undefined;
+}
+
+export function ints(node: Node, name: string): readonly number[] | undefined {
+  const found = node.attributes[name];
+  return found?.type === "ints" ? found.value : undefined;
+}
+
+export function float(node: Node, name: string): number | undefined {
+  const found = node.attributes[name];
+  return found?.type === "float" ? found.value : undefined;
+}
+
+export function string(node: Node, name: string): string | undefined {
+  const found = node.attributes[name];
+  return found?.type === "string" ? found.value : undefined;
+}
+
+/** The node without some attributes, and with others. */
+export function edit(node: Node, without: readonly string[], added: Readonly<Record<string, Attribute>> = {}): Node {
+  const kept = Object.entries(node.attributes).filter(([name]) => !without.includes(name));
+  return { ...node, attributes: { ...Object.fromEntries(kept), ...added } };
+}
+
+export function withInputs(node: Node, inputs: readonly string[]): Node {
+  const last = inputs.findLastIndex((name) => name !== "");
+  return { ...node, inputs: inputs.slice(0, last + 1) };
+}
+
+/** A node made beside another; its name is left to its output. */
+export function beside(
+  op: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  attributes: Node["attributes"] = {},
+): Node {
+  return { op, domain: "", name: "", inputs, outputs, attributes };
+}
+
+/** A name for what is made for a node. */
+export function baseOf(node: Node): string {
+  return node.outputs.find((name) => name !== "") ?? node.op;
+}
+
+export function int64List(values: readonly number[], node: Node): Tensor {
+  const data = BigInt64Array.from(values, (value) => toInt64(value, `an attribute of ${node.op}`));
+  return { dtype: "int64", shape: [values.length], data };
+}
+
+/** A list of whole numbers that was an attribute becomes the input at `index`. */
+export function intsToInput(attribute: string, index: number): Upgrade["upgrade"] {
+  return (node, context) => {
+    const values = ints(node, attribute);
+    const bare = edit(node, [attribute]);
+    if (values === undefined) return bare;
+    const inputs = Array.from({ length: index }, (_, i) => node.inputs[i] ?? "");
+    return {
+      ...bare,
+      inputs: [...inputs, context.constant(int64List(values, node), `${baseOf(node)}_${attribute}`)],
+    };
+  };
+}
+
+/** Scalars that were float attributes become inputs of the type of the first input. */
+export function floatsToInputs(
+  node: Node,
+  scalars: readonly (readonly [attribute: string, index: number])[],
+  context: Upgrading,
+): Node[] {
+  const casts: Node[] = [];
+  const inputs = [...node.inputs];
+  const [data = ""] = node.inputs;
+  for (const [attribute, index] of scalars) {
+    const value = float(node, attribute);
+    if (value === undefined) continue;
+    const base = `${baseOf(node)}_${attribute}`;
+    let name = context.constant(float32([], [value]), base);
+    if (context.dtype(data) !== "float32") {
+      // CastLike is younger than these steps, but the model becomes one of the internal opset, which has it.
+      const cast = context.fresh(`${base}_cast`);
+      casts.push(beside("CastLike", [name, data], [cast]));
+      name = cast;
+    }
+    while (inputs.length < index) inputs.push("");
+    inputs[index] = name;
+  }
+  const bare = edit(
+    { ...node, inputs },
+    scalars.map(([attribute]) => attribute),
+  );
+  return [...casts, bare];
+}
+
+/** Outputs that training only fills: their presence is what made a node of the old opsets one of training. */
+export function withoutTraining(node: Node, kept: number, context: Upgrading): Node {
+  const extra = node.outputs.slice(kept).filter((name) => context.isUsed(name));
+  if (extra.length > 0) context.refuse(node, `computes "${extra[0]}" for training`);
+  return { ...node, outputs: node.outputs.slice(0, kept) };
+}

@@ -1,0 +1,222 @@
+/** Activations. */
+
+import type { Shape } from "../graph/tensor.ts";
+import { defineOp, float, int, type Value } from "./define.ts";
+import type { Channels } from "./channels.ts";
+import { coupleAll, coupleBroadcast, unary } from "./elementwise.ts";
+
+/** https://onnx.ai/onnx/operators/onnx__Relu.html — dX = dY · [Y > 0]; Y is never negative, so its sign is that bracket */
+export const Relu = unary("Relu", 14, (g, dy, _x, y) => g.Mul(dy, g.Sign(y)), { zero: "any" });
+
+/** https://onnx.ai/onnx/operators/onnx__Sigmoid.html — dX = dY · Y (1 - Y) */
+export const Sigmoid = unary("Sigmoid", 13, (g, dy, _x, y) => g.Mul(dy, g.Mul(y, g.Sub(g.scalar(1, y), y))));
+
+/** https://onnx.ai/onnx/operators/onnx__Tanh.html — dX = dY · (1 - Y²) */
+export const Tanh = unary("Tanh", 13, (g, dy, _x, y) => g.Mul(dy, g.Sub(g.scalar(1, y), g.Mul(y, y))), { zero: "any" });
+
+/** https://onnx.ai/onnx/operators/onnx__Softplus.html — dX = dY · sigmoid(X) */
+export const Softplus = unary("Softplus", 22, (g, dy, x) => g.Mul(dy, g.Sigmoid(x)));
+
+/** https://onnx.ai/onnx/operators/onnx__HardSigmoid.html — Y = clip(alpha X + beta, 0, 1) */
+export const HardSigmoid = defineOp({
+  name: "HardSigmoid",
+  since: 22,
+  inputs: ["X"],
+  attributes: { alpha: float(0.2), beta: float(0.5) },
+  shape: ({ X }) => X.shape,
+  gradient: (g, dy, _inputs, { alpha }, y) => ({
+    X: () => {
+      // Y (1 - Y) is positive exactly where the slope is not zero.
+      const inside = g.Sign(g.Mul(y, g.Sub(g.scalar(1, y), y)));
+      return g.Mul(dy, g.Mul(inside, g.scalar(alpha, dy)));
+    },
+  }),
+  channels: (c, { X }, [Y]) => coupleAll(c, X, Y!),
+  samples: [
+    { inputs: [[2, 3, 4]], range: [-4, 4.1] },
+    { inputs: [[6]], attributes: { alpha: 0.5, beta: 0.3 } },
+  ],
+});
+
+/** https://onnx.ai/onnx/operators/onnx__HardSwish.html — Y = X clip(X/6 + 1/2, 0, 1) */
+export const HardSwish = unary(
+  "HardSwish",
+  22,
+  (g, dy, x) => {
+    const slope = { alpha: 1 / 6, beta: 0.5 };
+    const gate = g.HardSigmoid(x, slope);
+    const inside = g.Sign(g.Mul(gate, g.Sub(g.scalar(1, gate), gate)));
+    return g.Mul(dy, g.Add(gate, g.Mul(x, g.Mul(inside, g.scalar(1 / 6, x)))));
+  },
+  { range: [-4, 4], zero: "any" },
+);
+
+/** https://onnx.ai/onnx/operators/onnx__Elu.html — dX = dY where X > 0, dY · (Y + alpha) elsewhere */
+export const Elu = defineOp({
+  name: "Elu",
+  since: 22,
+  inputs: ["X"],
+  attributes: { alpha: float(1) },
+  shape: ({ X }) => X.shape,
+  gradient: (g, dy, { X }, { alpha }, y) => ({
+    X: () => g.Where(g.Greater(X, g.scalar(0, X)), dy, g.Mul(dy, g.Add(y, g.scalar(alpha, y)))),
+  }),
+  channels: (c, { X }, [Y]) => coupleAll(c, X, Y!),
+  zero: "any",
+  samples: [{ inputs: [[2, 3, 4]] }, { inputs: [[6]], attributes: { alpha: 0.5 } }],
+});
+
+/** https://onnx.ai/onnx/operators/onnx__LeakyRelu.html */
+export const LeakyRelu = defineOp({
+  name: "LeakyRelu",
+  since: 16,
+  inputs: ["X"],
+  attributes: { alpha: float(0.01) },
+  shape: ({ X }) => X.shape,
+  gradient: (g, dy, { X }, { alpha }) => ({
+    X: () => g.Where(g.Greater(X, g.scalar(0, X)), dy, g.Mul(dy, g.scalar(alpha, dy))),
+  }),
+  channels: (c, { X }, [Y]) => coupleAll(c, X, Y!),
+  zero: "any",
+  samples: [{ inputs: [[2, 3, 4]] }, { inputs: [[5]], attributes: { alpha: 0.3 } }],
+});
+
+/** https://onnx.ai/onnx/operators/onnx__PRelu.html — the slope broadcasts to X */
+export const PRelu = defineOp({
+  name: "PRelu",
+  since: 16,
+  inputs: ["X", "slope"],
+  shape: ({ X }) => X.shape,
+  gradient(g, dy, { X, slope }) {
+    const positive = g.Greater(X, g.scalar(0, X));
+    return {
+      X: () => g.Where(positive, dy, g.Mul(dy, slope)),
+      slope: () => g.Where(positive, g.scalar(0, dy), g.Mul(dy, X)),
+    };
+  },
+  channels: (c, { X, slope }, [Y]) => coupleBroadcast(c, [X, slope], Y!),
+  zero: "any",
+  samples: [
+    {
+      inputs: [
+        [2, 3, 4, 2],
+        [3, 1, 1],
+      ],
+    },
+    { inputs: [[2, 3], [1]] },
+    {
+      inputs: [
+        [2, 3, 4],
+        [2, 3, 4],
+      ],
+    },
+  ],
+});
+
+/** https://onnx.ai/onnx/operators/onnx__Clip.html — the bounds are constants in all that learns */
+export const Clip = defineOp({
+  name: "Clip",
+  since: 13,
+  inputs: ["input", "min?", "max?"],
+  shape: ({ input }) => input.shape,
+  gradient: (g, dy, { input, min, max }) => ({
+    input: () => {
+      let inside = dy;
+      if (min) inside = g.Where(g.Greater(input, min), inside, g.scalar(0, dy));
+      if (max) inside = g.Where(g.Less(input, max), inside, g.scalar(0, dy));
+      return inside;
+    },
+  }),
+  channels: (c, { input }, [Y]) => coupleAll(c, input, Y!),
+  zero({ min, max }) {
+    const bound = (value: Value | undefined, open: number) =>
+      value === undefined ? open : value.constant ? Number(value.constant.data[0]) : Number.NaN;
+    return bound(min, -1) <= 0 && bound(max, 1) >= 0 ? "any" : undefined;
+  },
+  samples: [
+    {
+      inputs: [
+        [2, 3, 4],
+        { dtype: "float32", shape: [], data: Float32Array.of(-0.4) },
+        { dtype: "float32", shape: [], data: Float32Array.of(0.6) },
+      ],
+    },
+    { inputs: [[2, 3, 4], null, { dtype: "float32", shape: [], data: Float32Array.of(0.1) }] },
+    { inputs: [[7], { dtype: "float32", shape: [], data: Float32Array.of(-0.1) }] },
+  ],
+});
+
+function coupleExcept(c: Channels, x: Value, y: Value, axis: number): void {
+  const own = axis < 0 ? axis + x.shape.length : axis;
+  x.shape.forEach((_, i) => i !== own && c.same(c.axis(x, i), c.axis(y, i)));
+}
+
+const axisSamples = [
+  { inputs: [[3, 5] as Shape] },
+  { inputs: [[2, 4, 3] as Shape], attributes: { axis: 1 } },
+  { inputs: [[4, 3] as Shape], attributes: { axis: -2 } },
+];
+
+/** https://onnx.ai/onnx/operators/onnx__Softmax.html — dX = Y · (dY - Σ dY Y); the axis it normalises stays whole */
+export const Softmax = defineOp({
+  name: "Softmax",
+  since: 13,
+  inputs: ["input"],
+  attributes: { axis: int(-1) },
+  shape: ({ input }) => input.shape,
+  gradient: (g, dy, _inputs, { axis }, y) => ({
+    input: () => g.Mul(y, g.Sub(dy, g.summed(g.Mul(dy, y), [axis], true))),
+  }),
+  channels: (c, { input }, [Y], { axis }) => coupleExcept(c, input, Y!, axis),
+  samples: axisSamples,
+});
+
+/** https://onnx.ai/onnx/operators/onnx__LogSoftmax.html — dX = dY - exp(Y) Σ dY; the axis it normalises stays whole */
+export const LogSoftmax = defineOp({
+  name: "LogSoftmax",
+  since: 13,
+  inputs: ["input"],
+  attributes: { axis: int(-1) },
+  shape: ({ input }) => input.shape,
+  gradient: (g, dy, _inputs, { axis }, y) => ({
+    input: () => g.Sub(dy, g.Mul(g.Exp(y), g.summed(dy, [axis], true))),
+  }),
+  channels: (c, { input }, [Y], { axis }) => coupleExcept(c, input, Y!, axis),
+  samples: axisSamples,
+});
+
+/**
+ * https://onnx.ai/onnx/operators/onnx__Dropout.html — the identity unless `training_mode` is true; then dX = dY · mask / (1 - ratio).
+ */
+export const Dropout = defineOp({
+  name: "Dropout",
+  since: 22,
+  inputs: ["data", "ratio?", "training_mode?"],
+  outputs: ["output", "mask"],
+  attributes: { seed: int() },
+  shape: ({ data }) => [data.shape, data.shape],
+  dtype: ({ data }) => [data.dtype, "bool"],
+  gradient: (g, dy, { data, ratio, training_mode }, _attributes, _y, pullback) => ({
+    data: () => {
+      if (training_mode === undefined || training_mode.constant?.data[0] === 0) return dy;
+      const mask = g.Cast(pullback.output(1), { to: dtypeCode(data) });
+      const kept = g.Sub(g.scalar(1, data), ratio ?? g.scalar(0.5, data));
+      return g.Div(g.Mul(dy, mask), kept);
+    },
+  }),
+  channels(c, { data }, [output, mask]) {
+    coupleAll(c, data, output!);
+    if (mask) coupleAll(c, data, mask);
+  },
+  zero: "any",
+  random: true,
+  training: { inputs: { 2: { dtype: "bool", shape: [], data: Uint8Array.of(1) } } },
+  samples: [
+    { inputs: [[2, 3, 4]] },
+    { inputs: [[6], { dtype: "float32", shape: [], data: Float32Array.of(0.3) }], outputs: 2 },
+  ],
+});
+
+/** The number by which Cast names a float element type. */
+const dtypeCode = (value: Value): number =>
+  ({ float32: 1, float16: 10, float64: 11, bfloat16: 16 })[value.dtype as "float32"];

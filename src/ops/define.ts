@@ -1,0 +1,329 @@
+/** The form of an operator: everything Secateur knows of one ONNX operator is one object of this form. */
+
+import type { Attribute } from "../graph/graph.ts";
+import type { DType, Shape, Tensor } from "../graph/tensor.ts";
+import type { Channels } from "./channels.ts";
+import type { Emit } from "./emit.ts";
+
+/** A value whose type is fixed; `constant` holds its elements where they are known. */
+export interface Value {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly constant?: Tensor;
+}
+
+type AttributeKind = "int" | "float" | "string" | "ints" | "floats" | "strings" | "tensor" | "graph";
+
+/** How an attribute is stored, and its default. */
+export interface AttributeSpec<T> {
+  readonly kind: AttributeKind;
+  readonly default: T;
+}
+
+export const int = <T extends number | undefined = undefined>(
+  value?: T,
+): AttributeSpec<T extends number ? number : number | undefined> => ({
+  kind: "int",
+  default: value as never,
+});
+export const float = <T extends number | undefined = undefined>(
+  value?: T,
+): AttributeSpec<T extends number ? number : number | undefined> => ({
+  kind: "float",
+  default: value as never,
+});
+export const string = <T extends string | undefined = undefined>(
+  value?: T,
+): AttributeSpec<T extends string ? string : string | undefined> => ({
+  kind: "string",
+  default: value as never,
+});
+export const ints = (): AttributeSpec<readonly number[] | undefined> => ({
+  kind: "ints",
+  default: undefined,
+});
+export const floats = (): AttributeSpec<readonly number[] | undefined> => ({
+  kind: "floats",
+  default: undefined,
+});
+export const strings = (): AttributeSpec<readonly string[] | undefined> => ({
+  kind: "strings",
+  default: undefined,
+});
+export const tensorAttribute = (): AttributeSpec<Tensor | undefined> => ({
+  kind: "tensor",
+  default: undefined,
+});
+
+type Specs = Readonly<Record<string, AttributeSpec<unknown>>>;
+/** Attribute values by name, defaults filled in. */
+export type Values<A extends Specs> = {
+  readonly [K in keyof A]: A[K] extends AttributeSpec<infer T> ? T : never;
+};
+
+type Bare<S extends string> = S extends `${infer N}?` ? N : S extends `${infer N}...` ? N : S;
+/** Inputs by name: `"B?"` may be left out, `"inputs..."` is a list. */
+export type Inputs<I extends readonly string[]> = {
+  readonly [S in I[number] as Bare<S>]: S extends `${string}?`
+    ? Value | undefined
+    : S extends `${string}...`
+      ? readonly Value[]
+      : Value;
+};
+
+/** What a gradient rule may ask of the engine besides its inputs. */
+export interface Pullback {
+  /** The node's outputs; one that the model does not use is there after {@link output}. */
+  readonly outputs: readonly (Value | undefined)[];
+  /** The gradient of each output, `undefined` where none flows. */
+  readonly dys: readonly (Value | undefined)[];
+  /** An output of the node by index, added to the node where it is not computed yet. */
+  output(index: number): Value;
+}
+
+/** One thunk for each input that a gradient flows to; a list for a list of inputs. Left out = none flows. */
+export type Gradients<I extends readonly string[]> = {
+  readonly [S in I[number] as Bare<S>]?: S extends `${string}...`
+    ? readonly (() => Value)[]
+    : (() => Value) | undefined;
+};
+
+/**
+ * When an output is zero along a unit: where one of the inputs that carry the unit is zero (`any`: a product, a rearrangement, an
+ * activation through the origin), or only where every input is (`all`: a sum). Absent = never promised.
+ */
+export type Zero = "any" | "all";
+
+/** How a node is made to learn. */
+export interface Training {
+  readonly attributes?: Readonly<Record<string, unknown>>;
+  /** Inputs by index that get a constant. */
+  readonly inputs?: Readonly<Record<number, Tensor>>;
+  /** Outputs by index that hold the next value of the input at that index: statistics that are kept, not learned. */
+  readonly states?: Readonly<Record<number, number>>;
+}
+
+/** What is left of every axis after a cut. */
+export interface Kept {
+  /** Indices that stay along an axis of a value, ascending; all of them where nothing is removed. */
+  axis(value: Value, axis: number): readonly number[];
+}
+
+/** What must change in a node besides its tensors: attributes, and constant inputs by name. */
+export interface Resized {
+  readonly attributes?: Readonly<Record<string, unknown>>;
+  readonly inputs?: Readonly<Record<string, Tensor>>;
+}
+
+/** One case for the laws: shapes of the inputs (a tensor where the values matter) and attributes. */
+export interface Sample {
+  readonly inputs: readonly (Shape | Tensor | null)[];
+  readonly attributes?: Readonly<Record<string, unknown>>;
+  /** Values of float inputs are drawn from this range; default [-1, 1], kept off multiples of 0.25. */
+  readonly range?: readonly [number, number];
+  /** Which float inputs are weights (initializers); default: all but the first. */
+  readonly outputs?: number;
+}
+
+export interface OpSpec<I extends readonly string[], A extends Specs> {
+  /** The ONNX name. */
+  readonly name: string;
+  /** The version of the operator in the internal opset, i.e. the opset it last changed in. */
+  readonly since: number;
+  readonly inputs: I;
+  readonly outputs?: readonly string[];
+  readonly attributes?: A;
+  /** The shapes of the outputs. A single shape, or a list of shapes for several outputs. */
+  readonly shape: (inputs: Inputs<I>, attributes: Values<A>, outputs: number) => Shape | readonly Shape[];
+  /** The element type of each output; default: that of the first input for all. */
+  readonly dtype?: (inputs: Inputs<I>, attributes: Values<A>) => DType | readonly DType[];
+  /** The pullback; `"stop"` says that no gradient flows through on purpose. Absent = refused. */
+  readonly gradient?:
+    | "stop"
+    | ((g: Emit, dy: Value, inputs: Inputs<I>, attributes: Values<A>, y: Value, pullback: Pullback) => Gradients<I>);
+  /** How axes couple. An axis that is not spoken of is frozen; no rule at all freezes all. */
+  readonly channels?: (c: Channels, inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => void;
+  readonly zero?: Zero | ((inputs: Inputs<I>, attributes: Values<A>) => Zero | undefined);
+  /** What changes between inference and training; absent = nothing. */
+  readonly training?: Training;
+  /** The result differs from run to run, so that two equal nodes are not one. */
+  readonly random?: boolean;
+  readonly resize?: (kept: Kept, inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => Resized;
+  /** Multiply-accumulates of one application; default 0. */
+  readonly macs?: (inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => number;
+  /** The output where the needed inputs are constants; for shape arithmetic. `undefined` = not known. */
+  readonly fold?: (
+    inputs: Inputs<I>,
+    attributes: Values<A>,
+    outputs: readonly Value[],
+  ) => readonly (Tensor | undefined)[] | undefined;
+  /** The same by other operators, where this one has no gradient of its own in this mode. */
+  readonly decompose?: (
+    g: Emit,
+    inputs: Inputs<I>,
+    attributes: Values<A>,
+    outputs: number,
+  ) => readonly Value[] | undefined;
+  readonly samples: readonly Sample[];
+}
+
+/** An operator as engines see it: its rules over inputs by position. */
+export interface Op {
+  readonly name: string;
+  readonly since: number;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: Specs;
+  readonly samples: readonly Sample[];
+  readonly gradient?: "stop" | "rule";
+  readonly hasChannels: boolean;
+  readonly random: boolean;
+  readonly training?: Training;
+  shape(inputs: readonly (Value | undefined)[], attributes: Record<string, unknown>, outputs: number): readonly Shape[];
+  dtype(inputs: readonly (Value | undefined)[], attributes: Record<string, unknown>, outputs: number): readonly DType[];
+  /** Thunks by input position; empty entries where none flows. */
+  pullback(
+    g: Emit,
+    inputs: readonly (Value | undefined)[],
+    attributes: Record<string, unknown>,
+    pullback: Pullback,
+  ): readonly ((() => Value) | undefined)[];
+  channels(
+    c: Channels,
+    inputs: readonly (Value | undefined)[],
+    outputs: readonly Value[],
+    attributes: Record<string, unknown>,
+  ): void;
+  zero(inputs: readonly (Value | undefined)[], attributes: Record<string, unknown>): Zero | undefined;
+  resize?(
+    kept: Kept,
+    inputs: readonly (Value | undefined)[],
+    outputs: readonly Value[],
+    attributes: Record<string, unknown>,
+  ): { attributes: Record<string, Attribute>; inputs: ReadonlyMap<number, Tensor> };
+  macs(inputs: readonly (Value | undefined)[], outputs: readonly Value[], attributes: Record<string, unknown>): number;
+  fold?(
+    inputs: readonly (Value | undefined)[],
+    attributes: Record<string, unknown>,
+    outputs: readonly Value[],
+  ): readonly (Tensor | undefined)[] | undefined;
+  decompose?(
+    g: Emit,
+    inputs: readonly (Value | undefined)[],
+    attributes: Record<string, unknown>,
+    outputs: number,
+  ): readonly Value[] | undefined;
+}
+
+const bare = (name: string): string => name.replace(/\?$|\.\.\.$/, "");
+const isList = (name: string): boolean => name.endsWith("...");
+
+function named(names: readonly string[], values: readonly (Value | undefined)[]): Record<string, unknown> {
+  const result: Record<string, unknown> = {};
+  names.forEach((name, i) => {
+    result[bare(name)] = isList(name) ? values.slice(i).filter((v) => v !== undefined) : values[i];
+  });
+  return result;
+}
+
+/** Stores a plain value as the attribute its specification says. */
+export function toAttribute(kind: AttributeKind, value: unknown): Attribute {
+  return { type: kind, value } as Attribute;
+}
+
+/** Attribute values of a node as plain values, defaults filled in; those unknown to the operator are left out. */
+export function plainAttributes(
+  op: Pick<Op, "attributes">,
+  attributes: Readonly<Record<string, Attribute>>,
+): Record<string, unknown> {
+  const result: Record<string, unknown> = {};
+  for (const [name, spec] of Object.entries(op.attributes)) result[name] = attributes[name]?.value ?? spec.default;
+  return result;
+}
+
+/**
+ * Makes an operator of its specification. The types of inputs and attributes follow from the names
+ * given, so that a wrong name in a rule is a compile error.
+ */
+export function defineOp<const I extends readonly string[], const A extends Specs = Record<never, never>>(
+  spec: OpSpec<I, A>,
+): Op {
+  const attributes: Specs = spec.attributes ?? {};
+  const ins = (values: readonly (Value | undefined)[]) => named(spec.inputs, values) as Inputs<I>;
+  const outputs = spec.outputs ?? ["Y"];
+  const { gradient, resize, fold, decompose } = spec;
+  const op: Op = {
+    name: spec.name,
+    since: spec.since,
+    inputs: spec.inputs,
+    outputs,
+    attributes,
+    samples: spec.samples,
+    ...(gradient === undefined ? {} : { gradient: gradient === "stop" ? ("stop" as const) : ("rule" as const) }),
+    hasChannels: spec.channels !== undefined,
+    random: spec.random ?? false,
+    ...(spec.training && { training: spec.training }),
+    shape(values, attrs, count) {
+      const shapes = spec.shape(ins(values), attrs as Values<A>, count);
+      const list =
+        shapes.length > 0 && typeof shapes[0] !== "number" ? (shapes as readonly Shape[]) : [shapes as Shape];
+      return list.slice(0, count);
+    },
+    dtype(values, attrs, count) {
+      const dtype =
+        spec.dtype?.(ins(values), attrs as Values<A>) ?? values.find((v) => v !== undefined)?.dtype ?? "float32";
+      return Array.from({ length: count }, (_, i) => (typeof dtype === "string" ? dtype : dtype[i]!));
+    },
+    pullback(g, values, attrs, pullback) {
+      if (typeof gradient !== "function") return [];
+      const first = pullback.dys[0] ?? (undefined as unknown as Value);
+      const rules = gradient(g, first, ins(values), attrs as Values<A>, pullback.outputs[0]!, pullback) as Record<
+        string,
+        (() => Value) | readonly (() => Value)[] | undefined
+      >;
+      const thunks: ((() => Value) | undefined)[] = [];
+      for (const name of spec.inputs) {
+        const rule = rules[bare(name)];
+        if (isList(name)) thunks.push(...((rule as readonly (() => Value)[] | undefined) ?? []));
+        else thunks.push(rule as (() => Value) | undefined);
+      }
+      return thunks;
+    },
+    channels(c, values, outs, attrs) {
+      spec.channels?.(c, ins(values), outs, attrs as Values<A>);
+    },
+    zero: (values, attrs) => (typeof spec.zero === "function" ? spec.zero(ins(values), attrs as Values<A>) : spec.zero),
+    macs: (values, outs, attrs) => spec.macs?.(ins(values), outs, attrs as Values<A>) ?? 0,
+  };
+  return {
+    ...op,
+    ...(resize && {
+      resize(
+        kept: Kept,
+        values: readonly (Value | undefined)[],
+        outs: readonly Value[],
+        attrs: Record<string, unknown>,
+      ) {
+        const change = resize(kept, ins(values), outs, attrs as Values<A>);
+        const changed: Record<string, Attribute> = {};
+        for (const [name, value] of Object.entries(change.attributes ?? {}))
+          changed[name] = toAttribute(attributes[name]!.kind, value);
+        const inputs = new Map<number, Tensor>();
+        spec.inputs.forEach((name, i) => {
+          const value = change.inputs?.[bare(name)];
+          if (value !== undefined) inputs.set(i, value);
+        });
+        return { attributes: changed, inputs };
+      },
+    }),
+    ...(fold && {
+      fold: (values: readonly (Value | undefined)[], attrs: Record<string, unknown>, outs: readonly Value[]) =>
+        fold(ins(values), attrs as Values<A>, outs),
+    }),
+    ...(decompose && {
+      decompose: (g: Emit, values: readonly (Value | undefined)[], attrs: Record<string, unknown>, count: number) =>
+        decompose(g, ins(values), attrs as Values<A>, count),
+    }),
+  };
+}

@@ -1,0 +1,259 @@
+/** Operators that give the same elements another shape or order. */
+
+import { fail } from "../graph/error.ts";
+import { sizeOf, tensor, toNumbers, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
+import type { Channels } from "./channels.ts";
+import { defineOp, int, ints, type Kept, type Value } from "./define.ts";
+import { coupleAll } from "./elementwise.ts";
+import { cartesian } from "./geometry.ts";
+
+const int64 = (values: readonly number[]): Tensor => tensor("int64", [values.length], values);
+const floatTypes: Readonly<Record<number, NumericDType>> = {
+  1: "float32",
+  2: "uint8",
+  3: "int8",
+  4: "uint16",
+  5: "int16",
+  6: "int32",
+  7: "int64",
+  9: "bool",
+  10: "float16",
+  11: "float64",
+  12: "uint32",
+  13: "uint64",
+  16: "bfloat16",
+};
+const codeOf = (dtype: string): number => Number(Object.entries(floatTypes).find(([, name]) => name === dtype)?.[0]);
+
+/** The elements of a constant in another shape. */
+const sameData = (x: Value, shape: Shape): Tensor[] | undefined => x.constant && [{ ...x.constant, shape }];
+
+/**
+ * How axes couple when the row-major order of the elements stays: axes are matched in the shortest runs of equal size. In a run of one
+ * axis against several, the outermost of the several goes with blocks of the one; the inner ones stay whole.
+ */
+export function coupleReshape(c: Channels, x: Value, y: Value): void {
+  for (const [xs, ys] of matchRuns(x.shape, y.shape)) {
+    if (xs.length === 1 && ys.length === 1) c.same(c.axis(x, xs[0]!), c.axis(y, ys[0]!));
+    else if (xs.length === 1) coupleBlocks(c, x, xs[0]!, y, ys[0]!);
+    else if (ys.length === 1) coupleBlocks(c, y, ys[0]!, x, xs[0]!);
+  }
+}
+
+function coupleBlocks(c: Channels, joined: Value, axis: number, split: Value, outer: number): void {
+  const units = c.axis(split, outer);
+  c.same(c.axis(joined, axis).blocks(joined.shape[axis]! / units.length), units);
+}
+
+/** Pairs of runs of axes with equal products, axes of size 1 left out. */
+function matchRuns(x: Shape, y: Shape): [number[], number[]][] {
+  const runs: [number[], number[]][] = [];
+  const axes = (shape: Shape) => shape.flatMap((dim, i) => (dim === 1 ? [] : [i]));
+  const [xs, ys] = [axes(x), axes(y)];
+  let i = 0;
+  let j = 0;
+  while (i < xs.length && j < ys.length) {
+    const run: [number[], number[]] = [[xs[i]!], [ys[j]!]];
+    let [left, right] = [x[xs[i++]!]!, y[ys[j++]!]!];
+    while (left !== right) {
+      if (left < right ? i >= xs.length : j >= ys.length) return runs;
+      if (left < right) {
+        run[0].push(xs[i]!);
+        left *= x[xs[i++]!]!;
+      } else {
+        run[1].push(ys[j]!);
+        right *= y[ys[j++]!]!;
+      }
+    }
+    runs.push(run);
+  }
+  return runs;
+}
+
+/** https://onnx.ai/onnx/operators/onnx__Reshape.html — 0 copies a size of the input, -1 is inferred */
+export const Reshape = defineOp({
+  name: "Reshape",
+  since: 21,
+  inputs: ["data", "shape"],
+  outputs: ["reshaped"],
+  attributes: { allowzero: int(0) },
+  shape({ data, shape }, { allowzero }) {
+    if (shape.constant === undefined)
+      fail("unsupported", `its target shape "${shape.name}" is computed from data, not from sizes`);
+    const wanted = toNumbers(shape.constant).map((n, i) => (n === 0 && !allowzero ? (data.shape[i] ?? 1) : n));
+    const known = wanted.reduce((n, dim) => (dim === -1 ? n : n * dim), 1);
+    const total = sizeOf(data.shape);
+    const result = wanted.map((n) => (n === -1 ? total / known : n));
+    if (sizeOf(result) !== total || !result.every(Number.isInteger))
+      fail("bad-model", `[${data.shape.join(", ")}] does not reshape to [${wanted.join(", ")}]`);
+    return result;
+  },
+  gradient: (g, dy, { data }) => ({ data: () => g.reshaped(dy, data.shape) }),
+  channels: (c, { data }, [y]) => coupleReshape(c, data, y!),
+  zero: "any",
+  resize: (kept, { shape }, [y]) => ({
+    inputs: {
+      shape: int64(toNumbers(shape.constant!).map((n, i) => (n > 0 ? kept.axis(y!, i).length : n))),
+    },
+  }),
+  fold: ({ data }, _attributes, [y]) => sameData(data, y!.shape),
+  samples: [
+    { inputs: [[2, 3, 4], int64([2, 12])] },
+    { inputs: [[2, 12], int64([0, 3, -1])] },
+    { inputs: [[2, 6, 4], int64([2, 2, 3, 2, 2])] },
+    { inputs: [[4, 3, 2], int64([-1])] },
+    { inputs: [[2, 3, 4], int64([3, 8])] },
+  ],
+});
+
+/** https://onnx.ai/onnx/operators/onnx__Flatten.html — to a matrix, split before `axis` */
+export const Flatten = defineOp({
+  name: "Flatten",
+  since: 21,
+  inputs: ["input"],
+  attributes: { axis: int(1) },
+  shape({ input }, { axis }) {
+    const at = axis < 0 ? axis + input.shape.length : axis;
+    return [sizeOf(input.shape.slice(0, at)), sizeOf(input.shape.slice(at))];
+  },
+  gradient: (g, dy, { input }) => ({ input: () => g.reshaped(dy, input.shape) }),
+  channels: (c, { input }, [y]) => coupleReshape(c, input, y!),
+  zero: "any",
+  fold: ({ input }, _attributes, [y]) => sameData(input, y!.shape),
+  samples: [
+    { inputs: [[2, 3, 4, 2]] },
+    { inputs: [[2, 3, 4]], attributes: { axis: 2 } },
+    { inputs: [[2, 3, 4]], attributes: { axis: -1 } },
+  ],
+});
+
+/** https://onnx.ai/onnx/operators/onnx__Transpose.html — axes are reversed where `perm` is not given */
+export const Transpose = defineOp({
+  name: "Transpose",
+  since: 21,
+  inputs: ["data"],
+  attributes: { perm: ints() },
+  shape: ({ data }, { perm }) => (perm ?? reversed(data.shape)).map((axis) => data.shape[axis]!),
+  gradient: (g, dy, { data }, { perm }) => ({
+    data: () => {
+      const order = perm ?? reversed(data.shape);
+      return g.transposed(
+        dy,
+        order.map((_, i) => order.indexOf(i)),
+      );
+    },
+  }),
+  channels(c, { data }, [y], { perm }) {
+    (perm ?? reversed(data.shape)).forEach((from, to) => c.same(c.axis(data, from), c.axis(y!, to)));
+  },
+  zero: "any",
+  fold({ data }, { perm }, [y]) {
+    if (data.constant === undefined) return undefined;
+    const order = perm ?? reversed(data.shape);
+    const strides = data.shape.map((_, i) => sizeOf(data.shape.slice(i + 1)));
+    const values = toNumbers(data.constant);
+    const moved = cartesian(y!.shape).map(
+      (at) => values[at.reduce((flat, i, axis) => flat + i * strides[order[axis]!]!, 0)]!,
+    );
+    return [tensor(data.dtype as NumericDType, y!.shape, moved)];
+  },
+  samples: [
+    { inputs: [[2, 3, 4]] },
+    { inputs: [[2, 3, 4]], attributes: { perm: [1, 2, 0] } },
+    { inputs: [[2, 3, 4, 5]], attributes: { perm: [0, 2, 3, 1] } },
+  ],
+});
+
+const reversed = (shape: Shape): number[] => shape.map((_, i) => shape.length - 1 - i);
+
+const axesOf = (axes: Value, rank: number): number[] => {
+  if (axes.constant === undefined) fail("unsupported", `its axes "${axes.name}" are not a constant`);
+  return toNumbers(axes.constant).map((axis) => (axis < 0 ? axis + rank : axis));
+};
+
+/** https://onnx.ai/onnx/operators/onnx__Squeeze.html */
+export const Squeeze = defineOp({
+  name: "Squeeze",
+  since: 21,
+  inputs: ["data", "axes?"],
+  shape({ data, axes }) {
+    const gone = axes && axesOf(axes, data.shape.length);
+    return data.shape.filter((dim, i) => (gone ? !gone.includes(i) : dim !== 1));
+  },
+  gradient: (g, dy, { data }) => ({ data: () => g.reshaped(dy, data.shape) }),
+  channels: (c, { data }, [y]) => coupleReshape(c, data, y!),
+  zero: "any",
+  // Without axes, one that is cut to a single element would vanish too.
+  resize: (_kept, { data, axes }) =>
+    axes ? {} : { inputs: { axes: int64(data.shape.flatMap((dim, i) => (dim === 1 ? [i] : []))) } },
+  fold: ({ data }, _attributes, [y]) => sameData(data, y!.shape),
+  samples: [
+    { inputs: [[2, 1, 3, 1], int64([1])] },
+    { inputs: [[2, 1, 3, 1], int64([-1, 1])] },
+    { inputs: [[1, 3, 1, 2]] },
+  ],
+});
+
+/** https://onnx.ai/onnx/operators/onnx__Unsqueeze.html */
+export const Unsqueeze = defineOp({
+  name: "Unsqueeze",
+  since: 21,
+  inputs: ["data", "axes"],
+  shape({ data, axes }) {
+    const rank = data.shape.length + (axes.constant?.data.length ?? 0);
+    const added = axesOf(axes, rank);
+    const rest = [...data.shape];
+    return Array.from({ length: rank }, (_, i) => (added.includes(i) ? 1 : rest.shift()!));
+  },
+  gradient: (g, dy, { data }) => ({ data: () => g.reshaped(dy, data.shape) }),
+  channels: (c, { data }, [y]) => coupleReshape(c, data, y!),
+  zero: "any",
+  fold: ({ data }, _attributes, [y]) => sameData(data, y!.shape),
+  samples: [{ inputs: [[2, 3], int64([1])] }, { inputs: [[2, 3], int64([0, -1])] }],
+});
+
+/** https://onnx.ai/onnx/operators/onnx__Identity.html */
+export const Identity = defineOp({
+  name: "Identity",
+  since: 21,
+  inputs: ["input"],
+  shape: ({ input }) => input.shape,
+  gradient: (_g, dy) => ({ input: () => dy }),
+  channels: (c, { input }, [y]) => coupleAll(c, input, y!),
+  zero: "any",
+  fold: ({ input }) => sameData(input, input.shape),
+  samples: [{ inputs: [[2, 3]] }],
+});
+
+/** https://onnx.ai/onnx/operators/onnx__Cast.html */
+export const Cast = defineOp({
+  name: "Cast",
+  since: 21,
+  inputs: ["input"],
+  attributes: { to: int(1), saturate: int(1) },
+  shape: ({ input }) => input.shape,
+  dtype: (_inputs, { to }) => floatTypes[to] ?? fail("unsupported", `element type number ${to} is not known`),
+  // No gradient flows through integers.
+  gradient: (g, dy, { input }, { to }) =>
+    [1, 10, 11, 16].includes(to) && /float/.test(input.dtype)
+      ? { input: () => g.Cast(dy, { to: codeOf(input.dtype) }) }
+      : {},
+  channels: (c, { input }, [y]) => coupleAll(c, input, y!),
+  zero: "any",
+  fold: ({ input }, { to }) => {
+    const dtype = floatTypes[to]!;
+    if (input.constant === undefined || !/^u?int|bool/.test(dtype) || !/^u?int|bool/.test(input.dtype))
+      return undefined;
+    return [tensor(dtype, input.shape, toNumbers(input.constant))];
+  },
+  samples: [
+    { inputs: [[2, 3]], attributes: { to: 11 } },
+    { inputs: [[2, 3]], attributes: { to: 7 } },
+  ],
+});
+
+/** The kept sizes of a value where a constant states them one for each axis; entries that are not sizes stay. */
+export function keptSizes(kept: Kept, value: Value, stated: readonly number[], isSize: (n: number) => boolean): Tensor {
+  const lead = value.shape.length - stated.length;
+  return int64(stated.map((n, i) => (isSize(n) ? kept.axis(value, i + lead).length : n)));
+}

@@ -1,0 +1,103 @@
+/** Pieces that the gradients of windowed operators share, written in standard operators. */
+
+import type { Shape } from "../graph/tensor.ts";
+import type { Value } from "./define.ts";
+import type { Emit } from "./emit.ts";
+import { cartesian, extent, type Window } from "./geometry.ts";
+
+const ones = (n: number): number[] => Array.from({ length: n }, () => 1);
+const zeroes = (n: number): number[] => Array.from({ length: n }, () => 0);
+
+/**
+ * Puts `strides - 1` zeros behind every element of the spatial axes: [N, C, H, W] becomes [N, C, H s, W s].
+ * Reshape, Pad, Reshape run at memory speed, and what follows can be a plain Conv.
+ */
+export function insertZeros(g: Emit, x: Value, strides: Shape): Value {
+  if (strides.every((s) => s === 1)) return x;
+  const [n, c, ...spatial] = x.shape as [number, number, ...number[]];
+  const apart = g.reshaped(x, [n, c, ...spatial.flatMap((size) => [size, 1])]);
+  const after = [0, 0, ...strides.flatMap((s) => [0, s - 1])];
+  return g.reshaped(g.padded(apart, zeroes(after.length), after), [
+    n,
+    c,
+    ...spatial.map((size, i) => size * strides[i]!),
+  ]);
+}
+
+/** The kernel [M, C/G, k...] with its spatial axes reversed and its first two axes swapped in each group: [C, M/G, k...]. */
+function flipKernel(g: Emit, w: Value, groups: number): Value {
+  const [m, cg, ...kernel] = w.shape as [number, number, ...number[]];
+  const rank = kernel.length;
+  const axes = kernel.flatMap((k, i) => (k > 1 ? [i + 2] : []));
+  const reversed =
+    axes.length === 0
+      ? w
+      : g.sliced(
+          w,
+          axes,
+          axes.map(() => -1),
+          axes.map(() => Number.MIN_SAFE_INTEGER),
+          axes.map(() => -1),
+        );
+  const split = g.reshaped(reversed, [groups, m / groups, cg, ...kernel]);
+  const swapped = g.transposed(split, [0, 2, 1, ...Array.from({ length: rank }, (_, i) => i + 3)]);
+  return g.reshaped(swapped, [groups * cg, m / groups, ...kernel]);
+}
+
+/**
+ * ∂/∂X of Y = Conv(X, W): the Conv of dY, zeros inserted for strides, with the flipped kernel.
+ * dY [N, M, o...], W [M, C/G, k...] -> [N, C, ...spatial]. Also the forward of ConvTranspose.
+ */
+export function convInputGradient(g: Emit, dy: Value, w: Value, spatial: Shape, window: Window, groups: number): Value {
+  const { kernel, strides, dilations, before } = window;
+  const flipped = flipKernel(g, w, groups);
+  const rank = spatial.length;
+  const out = dy.shape.slice(2);
+  const reach = kernel.map((k, i) => extent(k, dilations[i]!) - 1);
+  const start = reach.map((r, i) => r - before[i]!);
+  if (kernel.every((k) => k === 1)) {
+    // A 1x1 kernel commutes with the insertion of zeros: the smaller Conv first.
+    const spread = insertZeros(g, g.Conv(dy, flipped, { kernel_shape: ones(rank), group: groups }), strides);
+    const end = spatial.map((size, i) => size - out[i]! * strides[i]! + before[i]!);
+    return g.padded(spread, [0, 0, ...start], [0, 0, ...end]);
+  }
+  const end = spatial.map((size, i) => size - out[i]! * strides[i]! + reach[i]! - start[i]!);
+  const crop = (amounts: readonly number[]) => [0, 0, ...amounts.map((n) => Math.min(0, n))];
+  const spread = g.padded(insertZeros(g, dy, strides), crop(start), crop(end));
+  return g.Conv(spread, flipped, {
+    kernel_shape: kernel,
+    dilations,
+    group: groups,
+    pads: [...start, ...end].map((n) => Math.max(0, n)),
+  });
+}
+
+/**
+ * ∂/∂W of Y = Conv(X, W) as one matrix product for each kernel tap: for tap t, dW[:, :, t] = dY · shift_t(X)ᵀ summed over
+ * samples and space. X [N, C, s...], dY [N, M, o...] -> [M, C/G, k...].
+ */
+export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window, groups: number): Value {
+  const { kernel, strides, dilations, before, after } = window;
+  const [n, c, ...spatial] = x.shape as [number, number, ...number[]];
+  const [, m, ...out] = dy.shape as [number, number, ...number[]];
+  const rank = kernel.length;
+  const columns = n * out.reduce((a, b) => a * b, 1);
+  const swap = [1, 0, ...Array.from({ length: rank }, (_, i) => i + 2)];
+  const rows = g.reshaped(g.transposed(dy, swap), groups === 1 ? [m, columns] : [groups, m / groups, columns]);
+  // The last tap reads up to here; what a stride leaves over is cropped away.
+  const needed = out.map((size, i) => (size - 1) * strides[i]! + extent(kernel[i]!, dilations[i]!));
+  const end = needed.map((size, i) => Math.min(after[i]!, size - spatial[i]! - before[i]!));
+  const padded = g.padded(g.transposed(x, swap), [0, 0, ...before], [0, 0, ...end]);
+  const axes = kernel.map((_, i) => i + 2);
+  const taps = cartesian(kernel).map((tap) => {
+    const starts = tap.map((t, i) => t * dilations[i]!);
+    const ends = starts.map((s, i) => s + (out[i]! - 1) * strides[i]! + 1);
+    const whole = starts.every((s, i) => s === 0 && strides[i] === 1 && ends[i] === padded.shape[i + 2]);
+    const strided = strides.some((s) => s !== 1);
+    const window_ = whole ? padded : g.sliced(padded, axes, starts, ends, strided ? strides : undefined);
+    if (groups === 1) return g.Gemm(rows, g.reshaped(window_, [c, columns]), { transB: 1 });
+    return g.MatMul(rows, g.transposed(g.reshaped(window_, [groups, c / groups, columns]), [0, 2, 1]));
+  });
+  const flat = taps.map((tap) => g.reshaped(tap, [m, c / groups, 1]));
+  return g.reshaped(flat.length === 1 ? flat[0]! : g.Concat(...flat, { axis: 2 }), [m, c / groups, ...kernel]);
+}

@@ -1,0 +1,41 @@
+/** The table of all operators that Secateur knows. */
+
+import type { Op } from "./define.ts";
+import * as activation from "./activation.ts";
+import * as arithmetic from "./arithmetic.ts";
+import * as convolution from "./convolution.ts";
+import * as layout from "./layout.ts";
+import * as linear from "./linear.ts";
+import * as normalization from "./normalization.ts";
+import * as pooling from "./pooling.ts";
+import * as reduction from "./reduction.ts";
+import * as scatter from "./scatter.ts";
+import * as selection from "./selection.ts";
+
+const families = [
+  activation,
+  arithmetic,
+  convolution,
+  layout,
+  linear,
+  normalization,
+  pooling,
+  reduction,
+  scatter,
+  selection,
+];
+
+const isOp = (x: unknown): x is Op => typeof x === "object" && x !== null && "samples" in x;
+
+/** Every operator by its ONNX name, in alphabetical order. */
+export const ops: ReadonlyMap<string, Op> = new Map(
+  families
+    .flatMap((family) => Object.values(family).filter(isOp))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((op) => [op.name, op]),
+);
+
+/** The operator of a node of the standard; `undefined` where the table does not have it. */
+export function findOp(name: string, domain = ""): Op | undefined {
+  return domain === "" ? ops.get(name) : undefined;
+}

@@ -1,0 +1,40 @@
+/** Writes operators by others where their object says how, for the sake of kernels that are fast or that exist at all. */
+
+import { GraphBuilder } from "../graph/builder.ts";
+import type { Graph, Type } from "../graph/graph.ts";
+import { plainAttributes } from "../ops/define.ts";
+import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
+import { findOp } from "../ops/table.ts";
+
+/** Replaces every node that decomposes. Graph outputs keep their names. */
+export function lower(
+  graph: Graph,
+  types: ReadonlyMap<string, Type>,
+): { graph: Graph; types: ReadonlyMap<string, Type> } {
+  const builder = new GraphBuilder(graph, types);
+  builder.nodes.length = 0;
+  const g = createEmitter(builder);
+  const outputs = new Set(graph.outputs.map((v) => v.name));
+  const renamed = new Map<string, string>();
+  for (const old of graph.nodes) {
+    const node = old.inputs.some((name) => renamed.has(name))
+      ? { ...old, inputs: old.inputs.map((name) => renamed.get(name) ?? name) }
+      : old;
+    const op = findOp(node.op, node.domain);
+    const inputs = op?.decompose && node.inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
+    const results = inputs && op.decompose!(g, inputs, plainAttributes(op, node.attributes), node.outputs.length);
+    if (results === undefined) {
+      builder.nodes.push(node);
+      continue;
+    }
+    node.outputs.forEach((name, i) => {
+      if (name === "") return;
+      if (outputs.has(name)) alias(builder, results[i]!.name, name);
+      else renamed.set(name, results[i]!.name);
+    });
+  }
+  return {
+    graph: { ...graph, nodes: builder.nodes, initializers: builder.initializers },
+    types: builder.types,
+  };
+}

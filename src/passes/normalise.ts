@@ -1,0 +1,90 @@
+/** Brings a loaded graph into the form that coupling wants: sizes given are fixed, and arithmetic on sizes is constants. */
+
+import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
+import { freshName, namesOf } from "../graph/graph.ts";
+import { bytesOf, int64s, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
+import { removeDead } from "./dead.ts";
+import { trace, valueOf, type Traced } from "./trace.ts";
+
+export interface NormaliseOptions {
+  /** Shapes of inputs by name, where the file leaves more open than the first axis. */
+  readonly shapes?: Readonly<Record<string, Shape>>;
+}
+
+/** Two batch sizes that tell what depends on the batch from what does not. */
+const probes = [2, 3] as const;
+
+/**
+ * Fixes the sizes that are given and turns every integer that follows from fixed sizes into a constant. What depends on an open
+ * batch stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer).
+ *
+ * @throws SecateurError where an input leaves more open than its first axis and no shape is given for it
+ */
+export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
+  const fixed = {
+    ...graph,
+    inputs: graph.inputs.map((input) => fixInput(input, options.shapes?.[input.name])),
+  };
+  const [a, b] = probes.map((batch) => trace(fixed, { batch })) as [Traced, Traced];
+  const initializers = new Map(fixed.initializers);
+  const nodes: Node[] = [];
+  const taken = namesOf(fixed);
+  const outputs = new Set(fixed.outputs.map((v) => v.name));
+  for (const node of fixed.nodes) {
+    const known = node.outputs.map((name) =>
+      name === "" || outputs.has(name) ? undefined : agreed(a.constants.get(name), b.constants.get(name)),
+    );
+    if (known.length > 0 && known.every((value) => value !== undefined)) {
+      node.outputs.forEach((name, i) => initializers.set(name, known[i]!));
+      continue;
+    }
+    const target = node.op === "Reshape" && node.domain === "" ? openTarget(node, a, b) : undefined;
+    if (target === undefined) {
+      nodes.push(node);
+      continue;
+    }
+    const name = freshName(taken, `${node.inputs[1]}_sizes`);
+    initializers.set(name, target);
+    nodes.push({ ...node, inputs: [node.inputs[0]!, name] });
+  }
+  return removeDead({ ...fixed, nodes, initializers });
+}
+
+/** The first axis stays open; the others take the sizes given. */
+function fixInput(input: ValueInfo, given: Shape | undefined): ValueInfo {
+  if (given === undefined || input.shape === undefined) return given ? { ...input, shape: given } : input;
+  return {
+    ...input,
+    shape: input.shape.map((dim, i) => (typeof dim === "string" && i > 0 ? (given[i] ?? dim) : dim)),
+  };
+}
+
+function agreed(x: Tensor | undefined, y: Tensor | undefined): Tensor | undefined {
+  if (x === undefined || y === undefined || x.shape.join() !== y.shape.join()) return undefined;
+  return bytesOf(x).every((byte, i) => byte === bytesOf(y)[i]) ? x : undefined;
+}
+
+/** The target of a Reshape whose sizes follow from the batch, written by 0 and -1; `undefined` where that does not do. */
+function openTarget(node: Node, a: Traced, b: Traced): Tensor | undefined {
+  const targets = [a, b].map((traced) => traced.constants.get(node.inputs[1]!));
+  const data = [a, b].map((traced) => valueOf(traced, node.inputs[0]!));
+  if (
+    a.graph.initializers.has(node.inputs[1]!) ||
+    targets.some((x) => x === undefined) ||
+    data.some((x) => x === undefined)
+  )
+    return undefined;
+  if (node.attributes["allowzero"]?.value === 1) return undefined;
+  const [x, y] = targets.map((target) => toNumbers(target!)) as [number[], number[]];
+  let inferred = 0;
+  const sizes = x.map((size, i) => {
+    if (size === y[i]) {
+      if (size === -1) inferred++;
+      return size;
+    }
+    if (size === data[0]!.shape[i] && y[i] === data[1]!.shape[i]) return 0;
+    inferred++;
+    return -1;
+  });
+  return inferred <= 1 ? int64s(sizes) : undefined;
+}

@@ -1,0 +1,174 @@
+/** Fixes every size of a graph and infers the type of every value; what is computed from sizes alone becomes known. */
+
+import { SecateurError, fail } from "../graph/error.ts";
+import { describe, type Dim, type Graph, type Node, type Type, type ValueInfo } from "../graph/graph.ts";
+import { isFloat, sizeOf, type DType, type Shape, type Tensor } from "../graph/tensor.ts";
+import { plainAttributes, type Op, type Value } from "../ops/define.ts";
+import { findOp } from "../ops/table.ts";
+
+/** A node whose rules cannot be applied, and why. */
+export interface Refusal {
+  readonly node: Node;
+  readonly reason: string;
+}
+
+/** A graph of which every size is fixed. Values that only refused nodes could type are absent from `types`. */
+export interface Traced {
+  readonly graph: Graph;
+  readonly types: ReadonlyMap<string, Type>;
+  /** Initializers, and values that follow from sizes. */
+  readonly constants: ReadonlyMap<string, Tensor>;
+  readonly refusals: readonly Refusal[];
+}
+
+export interface TraceOptions {
+  /** The size of every first axis that the file leaves open; default 1. */
+  readonly batch?: number;
+  /** Shapes of inputs by name, where the file leaves more open than the first axis. */
+  readonly shapes?: Readonly<Record<string, Shape>>;
+}
+
+/** Beyond this many elements a tensor is data, not shape arithmetic. */
+const largestFold = 4096;
+
+/** The value of a name; `undefined` for an input that is left out or has no known type. */
+export function valueOf(traced: Pick<Traced, "types" | "constants">, name: string): Value | undefined {
+  const type = name === "" ? undefined : traced.types.get(name);
+  if (type === undefined) return undefined;
+  const constant = traced.constants.get(name);
+  return { name, dtype: type.dtype, shape: type.shape, ...(constant && { constant }) };
+}
+
+/** A node with its operator and values, ready for the operator's rules. */
+export interface Application {
+  readonly node: Node;
+  readonly op: Op;
+  readonly inputs: readonly (Value | undefined)[];
+  readonly outputs: readonly Value[];
+  readonly attributes: Record<string, unknown>;
+}
+
+/** The node as the rules want it; `undefined` where it was refused. */
+export function applicationOf(traced: Pick<Traced, "types" | "constants">, node: Node): Application | undefined {
+  const op = findOp(node.op, node.domain);
+  if (op === undefined) return undefined;
+  const inputs = node.inputs.map((name) => valueOf(traced, name));
+  const outputs = node.outputs.map((name) => valueOf(traced, name));
+  if (inputs.some((value, i) => value === undefined && node.inputs[i] !== "")) return undefined;
+  const last = outputs.findLastIndex((value) => value !== undefined);
+  if (outputs.slice(0, last + 1).some((value) => value === undefined)) return undefined;
+  return {
+    node,
+    op,
+    inputs,
+    outputs: outputs.slice(0, last + 1) as Value[],
+    attributes: plainAttributes(op, node.attributes),
+  };
+}
+
+/**
+ * Infers all types. Nodes that cannot be typed are listed in `refusals` and typed as the file declares them, where it does.
+ * Throws where an open size is not given, and where a node contradicts its inputs.
+ */
+export function trace(graph: Graph, options: TraceOptions = {}): Traced {
+  const types = new Map<string, Type>();
+  const constants = new Map<string, Tensor>(graph.initializers);
+  const refusals: Refusal[] = [];
+  const symbols = new Map<string, number>();
+  for (const [name, { dtype, shape }] of graph.initializers) types.set(name, { dtype, shape });
+  for (const input of graph.inputs)
+    types.set(input.name, { dtype: input.dtype, shape: bindInput(input, options, symbols) });
+  for (const node of graph.nodes) {
+    const reason = inferNode(node, types, constants);
+    if (reason === undefined) continue;
+    refusals.push({ node, reason });
+    for (const name of node.outputs) {
+      const declared = bindDeclared(graph.info.get(name), symbols);
+      if (declared !== undefined) types.set(name, declared);
+    }
+  }
+  return { graph, types, constants, refusals };
+}
+
+function bindInput(input: ValueInfo, options: TraceOptions, symbols: Map<string, number>): Shape {
+  const given = options.shapes?.[input.name];
+  const declared = input.shape;
+  if (given !== undefined) {
+    if (
+      declared &&
+      (declared.length !== given.length || declared.some((dim, i) => typeof dim === "number" && dim !== given[i]))
+    )
+      fail("bad-option", `input "${input.name}" is [${declared.join(", ")}], which [${given.join(", ")}] does not fit`);
+    declared?.forEach((dim, i) => typeof dim === "string" && dim !== "" && symbols.set(dim, given[i]!));
+    return given;
+  }
+  if (declared === undefined)
+    fail(
+      "bad-option",
+      `the model does not say the shape of its input "${input.name}"; give it by --shape ${input.name}=...`,
+    );
+  const open = declared.filter((dim, i) => typeof dim === "string" && i > 0 && !symbols.has(dim));
+  if (open.length > 0)
+    fail(
+      "bad-option",
+      `input "${input.name}" is [${declared.map((dim) => (dim === "" ? "?" : dim)).join(", ")}]; give its sizes by --shape ${input.name}=${declared.map((dim) => (typeof dim === "number" ? dim : "N")).join("x")}`,
+    );
+  return declared.map((dim) => {
+    if (typeof dim === "number") return dim;
+    const size = symbols.get(dim) ?? options.batch ?? 1;
+    if (dim !== "") symbols.set(dim, size);
+    return size;
+  });
+}
+
+function bindDeclared(info: ValueInfo | undefined, symbols: ReadonlyMap<string, number>): Type | undefined {
+  if (info?.shape === undefined) return undefined;
+  const shape: number[] = [];
+  for (const dim of info.shape as readonly Dim[]) {
+    const size = typeof dim === "number" ? dim : symbols.get(dim);
+    if (size === undefined) return undefined;
+    shape.push(size);
+  }
+  return { dtype: info.dtype, shape };
+}
+
+/** Types the outputs of a node; returns why it cannot. */
+function inferNode(node: Node, types: Map<string, Type>, constants: Map<string, Tensor>): string | undefined {
+  const op = findOp(node.op, node.domain);
+  if (op === undefined)
+    return `operator ${node.domain === "" ? "" : `${node.domain}.`}${node.op} is not known: its shape, gradient and channels would have to be stated`;
+  const unknown = Object.keys(node.attributes).find((name) => !(name in op.attributes));
+  if (unknown !== undefined) return `attribute "${unknown}" of ${node.op} is not known`;
+  if (node.inputs.length > op.inputs.length && !op.inputs.at(-1)?.endsWith("..."))
+    return `${node.op} has ${node.inputs.length} inputs, at most ${op.inputs.length} are known`;
+  const inputs = node.inputs.map((name) => valueOf({ types, constants }, name));
+  const untyped = node.inputs.find((name, i) => name !== "" && inputs[i] === undefined);
+  if (untyped !== undefined) return `the shape of its input "${untyped}" is not known`;
+  const missing = op.inputs.find((name, i) => !/(\?|\.\.\.)$/.test(name) && inputs[i] === undefined);
+  if (missing !== undefined) fail("bad-model", `${describe(node)}: its input ${missing} is missing`);
+  const attributes = plainAttributes(op, node.attributes);
+  const count = node.outputs.length;
+  try {
+    const shapes = op.shape(inputs, attributes, count);
+    const dtypes = op.dtype(inputs, attributes, count);
+    if (shapes.length < count) return `${node.op} has ${count} outputs, at most ${shapes.length} are known`;
+    node.outputs.forEach((name, i) => name !== "" && types.set(name, { dtype: dtypes[i]!, shape: shapes[i]! }));
+  } catch (error) {
+    if (!(error instanceof SecateurError)) throw error;
+    if (error.code === "unsupported") return error.message;
+    throw new SecateurError(error.code, `${describe(node)}: ${error.message}`);
+  }
+  if (op.fold && foldable(node, types)) {
+    const outputs = node.outputs.map((name) => valueOf({ types, constants }, name)!);
+    op.fold(inputs, attributes, outputs)?.forEach((value, i) => value && constants.set(node.outputs[i]!, value));
+  }
+  return undefined;
+}
+
+const foldable = (node: Node, types: ReadonlyMap<string, Type>): boolean =>
+  node.outputs.every((name) => {
+    const type = types.get(name);
+    return type !== undefined && isShapeType(type.dtype) && sizeOf(type.shape) <= largestFold;
+  });
+
+const isShapeType = (dtype: DType): boolean => dtype !== "string" && !isFloat(dtype);

@@ -1,0 +1,64 @@
+/** Puts a graph into training mode. */
+
+import { freshName, namesOf, type Attribute, type Graph, type Node } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { toAttribute, type Op } from "../ops/define.ts";
+import { findOp } from "../ops/table.ts";
+
+/** A graph in training mode, and for each initializer that it keeps statistics in the value that holds the next ones. */
+export interface TrainingGraph {
+  readonly graph: Graph;
+  readonly states: ReadonlyMap<string, string>;
+}
+
+/** Initializers that hold statistics, which are kept and not learned. */
+export function statesOf(graph: Graph): Set<string> {
+  const found = new Set<string>();
+  for (const node of graph.nodes)
+    for (const input of Object.values(findOp(node.op, node.domain)?.training?.states ?? {}))
+      found.add(node.inputs[input]!);
+  return found;
+}
+
+/** Switches every node that behaves differently while learning, as its operator says. */
+export function enterTraining(graph: Graph): TrainingGraph {
+  const taken = namesOf(graph);
+  const initializers = new Map(graph.initializers);
+  const states = new Map<string, string>();
+  const constant = (base: string, value: Tensor): string => {
+    const name = freshName(taken, base);
+    initializers.set(name, value);
+    return name;
+  };
+  const nodes = graph.nodes.map((node) => {
+    const op = findOp(node.op, node.domain);
+    return op?.training ? train(node, op, taken, constant, states) : node;
+  });
+  return { graph: { ...graph, nodes, initializers }, states };
+}
+
+function train(
+  node: Node,
+  op: Op,
+  taken: Set<string>,
+  constant: (base: string, value: Tensor) => string,
+  states: Map<string, string>,
+): Node {
+  const { attributes = {}, inputs = {}, states: kept = {} } = op.training!;
+  const newAttributes: Record<string, Attribute> = { ...node.attributes };
+  for (const [name, value] of Object.entries(attributes))
+    newAttributes[name] = toAttribute(op.attributes[name]!.kind, value);
+  const newInputs = [...node.inputs];
+  for (const [index, value] of Object.entries(inputs)) {
+    while (newInputs.length <= Number(index)) newInputs.push("");
+    newInputs[Number(index)] = constant(`${node.outputs[0]}_training`, value);
+  }
+  const outputs = [...node.outputs];
+  for (const [output, input] of Object.entries(kept)) {
+    const name = outputs[Number(output)] || freshName(taken, `${node.inputs[input]}_next`);
+    while (outputs.length <= Number(output)) outputs.push("");
+    outputs[Number(output)] = name;
+    states.set(node.inputs[input]!, name);
+  }
+  return { ...node, attributes: newAttributes, inputs: newInputs, outputs };
+}

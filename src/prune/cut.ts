@@ -1,0 +1,164 @@
+/** The physical removal of units, and its twin that only zeroes them. */
+
+import {
+  freshName,
+  namesOf,
+  readersOf,
+  type Attribute,
+  type Graph,
+  type Node,
+  type ValueInfo,
+} from "../graph/graph.ts";
+import { take, zeros, type DType, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
+import type { Kept, Value } from "../ops/define.ts";
+import { removeDead } from "../passes/dead.ts";
+import { applicationOf, type Traced } from "../passes/trace.ts";
+import { activations } from "./couple.ts";
+import { removedIndices, type Groups, type Removal } from "./groups.ts";
+
+/** What stays along every axis. */
+export interface Cut {
+  readonly graph: Graph;
+  /** A tensor that has the shape of a value, such as an optimiser's state, cut as the value is. */
+  shrink(name: string, tensor: Tensor): Tensor;
+}
+
+/**
+ * Removes units: smaller initializers, smaller sizes, fewer elements everywhere; inputs and outputs stay.
+ *
+ * @param graph the graph as it is to be written; open sizes stay open
+ * @param groups what {@link findGroups} found in a trace of `graph`
+ */
+export function cut(graph: Graph, groups: Groups, removal: Removal): Cut {
+  const { traced } = groups.coupling;
+  const removed = removedIndices(groups, removal);
+  const kept = keptOf(traced, removed);
+  const initializers = new Map(graph.initializers);
+  const shrink = (name: string, tensor: Tensor): Tensor => {
+    let result = tensor;
+    for (const axis of removed.get(name)?.keys() ?? []) result = take(result, axis, kept.byName(name, axis));
+    return result;
+  };
+  for (const name of removed.keys()) {
+    const old = initializers.get(name);
+    if (old) initializers.set(name, shrink(name, old));
+  }
+  const readers = readersOf(graph);
+  const taken = namesOf(graph);
+  const nodes = graph.nodes.map((node) => {
+    if (![...node.inputs, ...node.outputs].some((name) => removed.has(name))) return node;
+    return resizeNode(traced, node, kept, (name, tensor) => {
+      const own = graph.initializers.has(name) && readers.get(name)!.length === 1;
+      const target = own ? name : freshName(taken, `${name}_resized`);
+      initializers.set(target, tensor);
+      return target;
+    });
+  });
+  const resizedInfo = (info: ValueInfo): ValueInfo => {
+    const axes = removed.get(info.name);
+    if (axes === undefined || info.shape === undefined) return info;
+    return {
+      ...info,
+      shape: info.shape.map((dim, axis) => (axes.has(axis) ? kept.byName(info.name, axis).length : dim)),
+    };
+  };
+  const info = new Map([...graph.info].map(([name, value]) => [name, resizedInfo(value)]));
+  return { graph: removeDead({ ...graph, nodes, initializers, info }), shrink };
+}
+
+/** Shapes of values after a removal, without cutting anything: what budgets are computed from. */
+export interface KeptIndices extends Kept {
+  byName(name: string, axis: number): readonly number[];
+}
+
+function keptOf(traced: Traced, removed: ReadonlyMap<string, ReadonlyMap<number, ReadonlySet<number>>>): KeptIndices {
+  const known = new Map<string, readonly number[]>();
+  const byName = (name: string, axis: number): readonly number[] => {
+    const key = `${name}\0${axis}`;
+    const indices = known.get(key);
+    if (indices) return indices;
+    const size = traced.types.get(name)!.shape[axis]!;
+    const gone = removed.get(name)?.get(axis);
+    const list = Array.from({ length: size }, (_, i) => i).filter((i) => !gone?.has(i));
+    known.set(key, list);
+    return list;
+  };
+  return { byName, axis: (value: Value, axis: number) => byName(value.name, axis) };
+}
+
+/** A node whose attributes or constant inputs hold sizes, with the new ones. */
+function resizeNode(traced: Traced, node: Node, kept: Kept, store: (name: string, tensor: Tensor) => string): Node {
+  const applied = applicationOf(traced, node);
+  if (applied?.op.resize === undefined) return node;
+  const change = applied.op.resize(kept, applied.inputs, applied.outputs, applied.attributes);
+  const attributes: Record<string, Attribute> = { ...node.attributes };
+  for (const [name, attribute] of Object.entries(change.attributes)) {
+    if (attribute.value === undefined) delete attributes[name];
+    else attributes[name] = attribute;
+  }
+  const inputs = [...node.inputs];
+  for (const [at, tensor] of change.inputs) {
+    while (inputs.length <= at) inputs.push("");
+    inputs[at] = store(inputs[at] === "" ? `${node.outputs[0]}_sizes` : inputs[at]!, tensor);
+  }
+  return { ...node, attributes, inputs };
+}
+
+/**
+ * Zeroes units without removing them: every activation that carries a removed unit is zero along it wherever it is read.
+ * All shapes stay. It is what {@link cut} must equal.
+ */
+export function mask(graph: Graph, groups: Groups, removal: Removal): Graph {
+  const { traced } = groups.coupling;
+  const removed = removedIndices(groups, removal);
+  const alive = activations(traced);
+  const taken = namesOf(graph);
+  const initializers = new Map(graph.initializers);
+  const constants = new Map<string, string>();
+  const constant = (key: string, base: string, make: () => Tensor): string => {
+    const known = constants.get(key);
+    if (known) return known;
+    const name = freshName(taken, base);
+    initializers.set(name, make());
+    constants.set(key, name);
+    return name;
+  };
+  const nodes: Node[] = [];
+  for (const node of graph.nodes) {
+    const after: Node[] = [];
+    const outputs = node.outputs.map((name) => {
+      const axes = removed.get(name);
+      if (axes === undefined || !alive.has(name)) return name;
+      let current = freshName(taken, `${name}_unmasked`);
+      const first = current;
+      const list = [...axes];
+      list.forEach(([axis, gone], i) => {
+        const { shape, dtype } = traced.types.get(name)!;
+        const along: Shape = shape.map((dim, at) => (at === axis ? dim : 1)).slice(axis);
+        const keep = constant(`${along.join()}:${[...gone].sort((a, b) => a - b).join()}`, `${name}_mask`, () => ({
+          dtype: "bool",
+          shape: along,
+          data: Uint8Array.from({ length: shape[axis]! }, (_, at) => (gone.has(at) ? 0 : 1)),
+        }));
+        const next = i === list.length - 1 ? name : freshName(taken, `${name}_masked`);
+        after.push(
+          zeroing(dtype, keep, current, next, () =>
+            constant(`zero ${dtype}`, `zero_${dtype}`, () => zeros(dtype as NumericDType, [])),
+          ),
+        );
+        current = next;
+      });
+      return first;
+    });
+    nodes.push(after.length === 0 ? node : { ...node, outputs }, ...after);
+  }
+  return { ...graph, nodes, initializers };
+}
+
+/** Zero where `keep` is false. A product would turn an infinity into NaN. */
+function zeroing(dtype: DType, keep: string, value: string, result: string, zero: () => string): Node {
+  const shared = { domain: "", name: "", outputs: [result], attributes: {} };
+  return dtype === "bool"
+    ? { ...shared, op: "And", inputs: [keep, value] }
+    : { ...shared, op: "Where", inputs: [keep, value, zero()] };
+}

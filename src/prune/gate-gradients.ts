@@ -1,0 +1,74 @@
+/** The gradient of every sample's loss with respect to every gate, from what a backward pass holds already. */
+
+import { fail } from "../graph/error.ts";
+import { sizeOf } from "../graph/tensor.ts";
+import type { Value } from "../ops/define.ts";
+import type { Emit } from "../ops/emit.ts";
+import type { Place } from "./couple.ts";
+import type { Group, Groups } from "./groups.ts";
+
+/**
+ * G[n, m] = ∂E_n/∂z_m = Σ a · ∂E_n/∂a over all elements of sample n that carry unit m, for the activations a at the gates of m.
+ *
+ * @param places the gates of the group
+ * @param at an activation and its gradient by name
+ * @param batch the number of samples N
+ * @returns [N, units]
+ */
+export function gateGradient(
+  g: Emit,
+  groups: Groups,
+  group: Group,
+  places: readonly Place[],
+  at: (name: string) => { readonly value: Value; readonly gradient: Value },
+  batch: number,
+): Value {
+  const parts = places.map((place) => {
+    const { value, gradient } = at(place.value);
+    return toUnits(g, groups, group, place, perChannel(g, g.Mul(value, gradient), place, batch));
+  });
+  return parts.length === 1 ? parts[0]! : g.Sum(...parts);
+}
+
+/** Sums everything but the samples and the axis of the units: [N, size of the axis]. */
+function perChannel(g: Emit, product: Value, { value, axis }: Place, batch: number): Value {
+  const { shape } = product;
+  const lead = shape[0]!;
+  if (axis === 0 || lead % batch !== 0)
+    fail("unsupported", `the samples of the batch can not be told apart in "${value}" [${shape.join(", ")}]`);
+  if (lead === batch)
+    return g.summed(
+      product,
+      shape.flatMap((_, i) => (i === 0 || i === axis ? [] : [i])),
+    );
+  // The batch has been merged with other axes behind it.
+  const apart = g.reshaped(product, [batch, lead / batch, ...shape.slice(1)]);
+  return g.summed(
+    apart,
+    apart.shape.flatMap((_, i) => (i === 0 || i === axis + 1 ? [] : [i])),
+  );
+}
+
+/** From the indices of an axis to the units of the group: [N, size] becomes [N, units]. */
+function toUnits(g: Emit, groups: Groups, group: Group, place: Place, channels: Value): Value {
+  const { coupling } = groups;
+  const size = channels.shape[1]!;
+  const first = coupling.first(place.value, place.axis);
+  const indices = group.units.map(({ atoms }) => {
+    const own: number[] = [];
+    for (const atom of atoms) if (atom >= first && atom < first + size) own.push(atom - first);
+    return own;
+  });
+  if (indices.length === size && indices.every((own, i) => own.length === 1 && own[0] === i)) return channels;
+  if (indices.every((own) => own.length === 1))
+    return g.Gather(channels, g.ints(indices.map((own) => own[0]!)), { axis: 1 });
+  const matrix = new Float32Array(size * indices.length);
+  indices.forEach((own, unit) => {
+    for (const index of own) matrix[index * indices.length + unit] = 1;
+  });
+  return g.Gemm(channels, g.constant({ dtype: "float32", shape: [size, indices.length], data: matrix }));
+}
+
+/** How many numbers all gate gradients of a batch are. */
+export const gateCount = (groups: Groups): number =>
+  sizeOf([groups.groups.reduce((n, group) => n + group.units.length, 0)]);

@@ -1,0 +1,77 @@
+/** Gates: the places where a factor z = 1 on a unit's activations would remove the unit if it were 0. */
+
+import { fail } from "../graph/error.ts";
+import { readersOf, type Node } from "../graph/graph.ts";
+import { isFloat } from "../graph/tensor.ts";
+import type { Value } from "../ops/define.ts";
+import type { Traced } from "../passes/trace.ts";
+import { activations, type Place } from "./couple.ts";
+import type { Group, Groups } from "./groups.ts";
+import { keyOf, linksOf, type Link, type Links } from "./links.ts";
+
+/**
+ * The gates of every group: the fewest activations that must be zero along a unit for every reader to read zeros. An activation
+ * that is zero because an earlier gate is (behind a Relu, an addition, a pool) needs none; of a chain such as Conv and
+ * BatchNormalization only the last bears one, so that a gate stands after BatchNormalization by default.
+ */
+export function findGates(groups: Groups): Map<string, readonly Place[]> {
+  const { traced } = groups.coupling;
+  const alive = activations(traced);
+  const readers = readersOf(traced.graph);
+  const links = linksOf(traced);
+  return new Map(groups.groups.map((group) => [group.name, gatesOf(traced, group, alive, readers, links)]));
+}
+
+function gatesOf(
+  traced: Traced,
+  group: Group,
+  alive: ReadonlySet<string>,
+  readers: ReadonlyMap<string, readonly Node[]>,
+  links: Links,
+): readonly Place[] {
+  const carriers = group.places.filter(({ value }) => alive.has(value));
+  const byValue = new Map<string, Place[]>();
+  for (const place of carriers) byValue.set(place.value, [...(byValue.get(place.value) ?? []), place]);
+  const implied = new Set<string>();
+  const exposed = new Set<string>();
+  const computed = new Map<string, Node>();
+  for (const node of traced.graph.nodes)
+    for (const name of node.outputs) if (byValue.has(name)) computed.set(name, node);
+  for (const [name, node] of computed) {
+    const link = links.get(node);
+    const places = byValue.get(name)!;
+    if (link) for (const place of places) if (isImplied(link, place, byValue)) implied.add(keyOf(place));
+  }
+  // From the last reader back: who is read by something that does not pass the unit on, directly or through zeros?
+  for (const [name] of [...computed].reverse()) {
+    for (const place of byValue.get(name)!) {
+      const seen = (readers.get(name) ?? []).some((reader) => {
+        const link = links.get(reader);
+        if (link === undefined) return true;
+        const onward = reader.outputs.flatMap((output) =>
+          (byValue.get(output) ?? []).filter((to) => link.passes(place, to)),
+        );
+        return onward.length === 0 || onward.some((to) => implied.has(keyOf(to)) && exposed.has(keyOf(to)));
+      });
+      if (seen) exposed.add(keyOf(place));
+    }
+  }
+  return carriers.filter(
+    (place) => computed.has(place.value) && exposed.has(keyOf(place)) && !implied.has(keyOf(place)),
+  );
+}
+
+/** Whether an activation is zero because what it is computed from is. */
+function isImplied({ applied, passes }: Link, place: Place, carriers: ReadonlyMap<string, readonly Place[]>): boolean {
+  const rule = applied.op.zero(applied.inputs, applied.attributes);
+  if (rule === undefined) return false;
+  const carries = (input: Value | undefined): boolean =>
+    input !== undefined && (carriers.get(input.name) ?? []).some((from) => passes(from, place));
+  const inputs = applied.inputs.filter((input) => input !== undefined && isFloat(input.dtype));
+  return rule === "any" ? inputs.some(carries) : inputs.every(carries);
+}
+
+/** The gates of a group, or an error that says the group has none. */
+export function gatesFor(gates: ReadonlyMap<string, readonly Place[]>, group: string): readonly Place[] {
+  return gates.get(group) ?? fail("internal", `no gates were found for group "${group}"`);
+}

@@ -1,0 +1,9 @@
+/** onnxruntime on the processor of this machine. */
+
+import { availableParallelism } from "node:os";
+import * as ort from "onnxruntime-node";
+import { createRuntime } from "./onnxruntime.ts";
+import type { Runtime } from "./port.ts";
+
+/** onnxruntime-node on all cores. */
+export const nodeRuntime: Runtime = createRuntime("onnxruntime-node", ort, availableParallelism());

@@ -1,0 +1,145 @@
+/** Model files: external data within the folder only, and writing as a whole or not at all. */
+
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { SecateurError } from "../../src/graph/error.ts";
+import { float32 } from "../../src/graph/tensor.ts";
+import { writeFileAtomic } from "../../src/onnx/atomic-node.ts";
+import { encodeModelExternal } from "../../src/onnx/encode.ts";
+import { readModelFile, writeModelFile } from "../../src/onnx/files-node.ts";
+import { modelOf, node, noise, value } from "./support.ts";
+
+const w = float32([2000], noise(2000));
+const model = {
+  ...modelOf(23, {
+    inputs: [value("x", [2000])],
+    outputs: [value("y")],
+    initializers: new Map([["w", w]]),
+    nodes: [node("Mul", ["x", "w"], ["y"])],
+  }),
+  irVersion: 11,
+};
+
+let root = "";
+let folder = "";
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "secateur-files-"));
+  folder = join(root, "models");
+  mkdirSync(folder);
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+describe("readModelFile and writeModelFile", () => {
+  test("a model comes back, in one file and in two", async () => {
+    const path = join(folder, "m.onnx");
+    await writeModelFile(path, model);
+    expect(readdirSync(folder)).toEqual(["m.onnx"]);
+    expect(await readModelFile(path)).toEqual(model);
+    await writeModelFile(path, model, { externalAbove: 4000 });
+    expect(readdirSync(folder).toSorted()).toEqual(["m.onnx", "m.onnx.data"]);
+    expect(await readModelFile(path)).toEqual(model);
+  });
+
+  test("external data may lie in a folder below", async () => {
+    const { bytes, data } = encodeModelExternal(model, "parts/w.bin");
+    mkdirSync(join(folder, "parts"));
+    writeFileSync(join(folder, "parts/w.bin"), Buffer.concat(data));
+    writeFileSync(join(folder, "m.onnx"), bytes);
+    expect(await readModelFile(join(folder, "m.onnx"))).toEqual(model);
+  });
+
+  test("external data that is missing or cut short is named", async () => {
+    const { bytes, data } = encodeModelExternal(model, "w.bin");
+    writeFileSync(join(folder, "m.onnx"), bytes);
+    await expect(readModelFile(join(folder, "m.onnx"))).rejects.toThrow(
+      /m\.onnx: cannot read "w\.bin".*tensor "w": no such file.*put it beside/,
+    );
+    writeFileSync(join(folder, "w.bin"), data[0]!.subarray(1));
+    await expect(readModelFile(join(folder, "m.onnx"))).rejects.toThrow(
+      /"w" should be bytes 0 to 8000 of "w\.bin", which has 7999/,
+    );
+  });
+
+  test.each([
+    ["above the folder", "../w.bin"],
+    ["above, in the middle", "parts/../../w.bin"],
+    ["above, as Windows writes it", "..\\w.bin"],
+    ["an absolute path", "ABSOLUTE"],
+    ["a drive", "C:\\w.bin"],
+    ["a link that leads outside", "link.bin"],
+    ["a folder behind a link", "out/w.bin"],
+    ["the folder itself", "."],
+  ])("external data is not read from %s", async (_, location) => {
+    const outside = join(root, "w.bin");
+    const { bytes, data } = encodeModelExternal(model, location === "ABSOLUTE" ? outside : location);
+    writeFileSync(outside, Buffer.concat(data));
+    symlinkSync(outside, join(folder, "link.bin"));
+    symlinkSync(root, join(folder, "out"));
+    writeFileSync(join(folder, "m.onnx"), bytes);
+    await expect(readModelFile(join(folder, "m.onnx"))).rejects.toThrow(/outside the folder of the model/);
+  });
+
+  test("files that cannot be read are named with the reason", async () => {
+    await expect(readModelFile(join(folder, "none.onnx"))).rejects.toThrow(/none\.onnx: no such file/);
+    await expect(readModelFile(folder)).rejects.toThrow(/it is a folder/);
+    writeFileSync(join(folder, "empty.onnx"), "");
+    await expect(readModelFile(join(folder, "empty.onnx"))).rejects.toThrow(/empty\.onnx is empty/);
+    writeFileSync(join(folder, "page.onnx"), "<html></html>");
+    await expect(readModelFile(join(folder, "page.onnx"))).rejects.toThrow(
+      /page\.onnx: this is not an ONNX model: .*HTML/,
+    );
+  });
+});
+
+describe("writeFileAtomic", () => {
+  test("replaces a file, behind a link too, and leaves nothing else", async () => {
+    const path = join(folder, "f.txt");
+    symlinkSync(path, join(root, "link.txt"));
+    await writeFileAtomic(path, "one");
+    await writeFileAtomic(join(root, "link.txt"), [Uint8Array.of(0x74), new Uint8Array(0), Uint8Array.of(0x77, 0x6f)]);
+    expect(readFileSync(path, "utf8")).toBe("two");
+    expect(lstatSync(join(root, "link.txt")).isSymbolicLink()).toBe(true);
+    expect(readdirSync(folder)).toEqual(["f.txt"]);
+  });
+
+  test("what was there stays when writing fails, and no temporary file is left", async () => {
+    const path = join(folder, "f.txt");
+    await writeFileAtomic(path, "old");
+    const broken = [Uint8Array.of(1), null as unknown as Uint8Array];
+    await expect(writeFileAtomic(path, broken)).rejects.toThrow(SecateurError);
+    expect(readFileSync(path, "utf8")).toBe("old");
+    expect(readdirSync(folder)).toEqual(["f.txt"]);
+  });
+
+  test("says what is wrong with the place", async () => {
+    await expect(writeFileAtomic(join(folder, "no/f.txt"), "x")).rejects.toThrow(/f\.txt: there is no folder .*no$/);
+    await expect(writeFileAtomic(folder, "x")).rejects.toThrow(/it is a folder/);
+    writeFileSync(join(folder, "file"), "");
+    await expect(writeFileAtomic(join(folder, "file/f.txt"), "x")).rejects.toThrow(/is not a folder/);
+  });
+
+  // Root may write everywhere, so that nothing would be refused.
+  test.skipIf(process.getuid?.() === 0)("a folder that may not be written to", async () => {
+    chmodSync(folder, 0o500);
+    await expect(writeFileAtomic(join(folder, "f.txt"), "x")).rejects.toThrow(/permission denied/);
+    expect(existsSync(join(folder, "f.txt"))).toBe(false);
+  });
+
+  test.skipIf(!existsSync("/dev/full"))("a device is no target", async () => {
+    await expect(writeFileAtomic("/dev/full", "x")).rejects.toThrow(/not a regular file/);
+    expect(lstatSync("/dev/full").isCharacterDevice()).toBe(true);
+  });
+});

@@ -1,0 +1,570 @@
+/** Every upgrade step: the model in its old opset and the upgraded one compute the same bits. */
+
+import { describe, expect, test } from "vitest";
+import type { Dim, Graph, Model } from "../../src/graph/graph.ts";
+import { float32, int64s, tensor, type DType, type Tensor } from "../../src/graph/tensor.ts";
+import { encodeModel } from "../../src/onnx/encode.ts";
+import { loadModel } from "../../src/onnx/load.ts";
+import { internalOpset } from "../../src/onnx/upgrade.ts";
+import { f, feedsOf, floats, graphOf, modelOf, node, noise, run, value } from "./support.ts";
+
+interface Case {
+  readonly name: string;
+  readonly opset: number;
+  readonly nodes: Graph["nodes"];
+  readonly shape: readonly Dim[];
+  readonly initializers?: Readonly<Record<string, Tensor>>;
+  readonly outputs?: readonly (readonly [name: string, dtype: DType])[];
+  readonly info?: Graph["info"];
+  /** Operators of the upgraded model, in order. */
+  readonly ops: readonly string[];
+}
+
+const image = [1, 2, 6, 6];
+
+function modelFor({ opset, nodes, shape, initializers = {}, outputs = [["y", "float32"]], info }: Case): Model {
+  return modelOf(opset, {
+    nodes,
+    inputs: [value("x", shape)],
+    outputs: outputs.map(([name, dtype]) => value(name, undefined, dtype)),
+    initializers: new Map(Object.entries(initializers)),
+    ...(info && { info }),
+  });
+}
+
+const bn = Object.fromEntries(
+  ["s", "b", "m", "v"].map((name, i) => [
+    name,
+    float32(
+      [2],
+      noise(2, i).map((x) => x + 1.5),
+    ),
+  ]),
+);
+const bnInputs = ["x", "s", "b", "m", "v"];
+const two = float32([4], [1, 1, 2, 2]);
+
+const cases: readonly Case[] = [
+  {
+    name: "BatchNormalization 7",
+    opset: 7,
+    shape: image,
+    initializers: bn,
+    nodes: [node("BatchNormalization", bnInputs, ["y"], { spatial: 1 })],
+    ops: ["BatchNormalization"],
+  },
+  {
+    name: "BatchNormalization 9",
+    opset: 9,
+    shape: image,
+    initializers: bn,
+    nodes: [node("BatchNormalization", bnInputs, ["y"], { epsilon: f(1e-3) })],
+    ops: ["BatchNormalization"],
+  },
+  {
+    name: "BatchNormalization 14",
+    opset: 14,
+    shape: image,
+    initializers: bn,
+    nodes: [node("BatchNormalization", bnInputs, ["y"])],
+    ops: ["BatchNormalization"],
+  },
+  {
+    name: "Dropout 7, mask unread",
+    opset: 7,
+    shape: [3, 4],
+    nodes: [node("Dropout", ["x"], ["y", "mask"], { ratio: f(0.3) })],
+    ops: ["Dropout"],
+  },
+  {
+    name: "Dropout 10",
+    opset: 10,
+    shape: [3, 4],
+    nodes: [node("Dropout", ["x"], ["y"])],
+    ops: ["Dropout"],
+  },
+  {
+    name: "Upsample 7",
+    opset: 7,
+    shape: image,
+    nodes: [node("Upsample", ["x"], ["y"], { scales: floats(1, 1, 2, 1.5) })],
+    ops: ["Resize"],
+  },
+  {
+    name: "Upsample 9 nearest",
+    opset: 9,
+    shape: image,
+    initializers: { s: float32([4], [1, 1, 1.5, 3]) },
+    nodes: [node("Upsample", ["x", "s"], ["y"])],
+    ops: ["Resize"],
+  },
+  {
+    name: "Upsample 9 linear",
+    opset: 9,
+    shape: image,
+    initializers: { s: two },
+    nodes: [node("Upsample", ["x", "s"], ["y"], { mode: "linear" })],
+    ops: ["Resize"],
+  },
+  {
+    name: "Upsample 9, computed scales",
+    opset: 9,
+    shape: image,
+    initializers: { a: two },
+    nodes: [node("Add", ["a", "a"], ["aa"]), node("Sub", ["aa", "a"], ["s"]), node("Upsample", ["x", "s"], ["y"])],
+    ops: ["Add", "Sub", "Resize"],
+  },
+  {
+    name: "Resize 10 grows",
+    opset: 10,
+    shape: image,
+    initializers: { s: float32([4], [1, 1, 1.7, 2]) },
+    nodes: [node("Resize", ["x", "s"], ["y"])],
+    ops: ["Resize"],
+  },
+  {
+    name: "Resize 10 shrinks",
+    opset: 10,
+    shape: image,
+    initializers: { s: float32([4], [1, 1, 0.4, 0.7]) },
+    nodes: [node("Resize", ["x", "s"], ["y"])],
+    ops: ["Resize"],
+  },
+  {
+    name: "Resize 10 linear",
+    opset: 10,
+    shape: image,
+    initializers: { s: float32([4], [1, 1, 0.7, 1.6]) },
+    nodes: [node("Resize", ["x", "s"], ["y"], { mode: "linear" })],
+    ops: ["Resize"],
+  },
+  {
+    name: "Resize 11, empty roi",
+    opset: 11,
+    shape: image,
+    initializers: { r: float32([0], []), s: two },
+    nodes: [node("Resize", ["x", "r", "s"], ["y"], { mode: "cubic" })],
+    ops: ["Resize"],
+  },
+  {
+    name: "Resize 11, sizes",
+    opset: 11,
+    shape: image,
+    initializers: { r: float32([0], []), z: int64s([1, 2, 9, 4]) },
+    nodes: [node("Resize", ["x", "r", "r", "z"], ["y"])],
+    ops: ["Resize"],
+  },
+  {
+    name: "Slice 1",
+    opset: 9,
+    shape: image,
+    nodes: [
+      node("Slice", ["x"], ["y"], {
+        starts: [1, -4],
+        ends: [Number.MAX_SAFE_INTEGER, -1],
+        axes: [2, 3],
+      }),
+    ],
+    ops: ["Slice"],
+  },
+  {
+    name: "Slice 1 without axes",
+    opset: 7,
+    shape: image,
+    nodes: [node("Slice", ["x"], ["y"], { starts: [0, 1], ends: [1, 2] })],
+    ops: ["Slice"],
+  },
+  {
+    name: "Clip 6",
+    opset: 7,
+    shape: [3, 5],
+    nodes: [node("Clip", ["x"], ["y"], { min: f(-0.25), max: f(0.5) })],
+    ops: ["Clip"],
+  },
+  {
+    name: "Clip 6, max only",
+    opset: 10,
+    shape: [3, 5],
+    nodes: [node("Relu", ["x"], ["r"]), node("Clip", ["r"], ["y"], { max: f(0.5) })],
+    ops: ["Relu", "Clip"],
+  },
+  {
+    name: "Clip 6 of an unknown type",
+    opset: 10,
+    shape: [3, 5],
+    nodes: [node("Sign", ["x"], ["d"]), node("Clip", ["d"], ["y"], { min: f(0) })],
+    ops: ["Sign", "CastLike", "Clip"],
+  },
+  {
+    name: "Pad 2",
+    opset: 9,
+    shape: [2, 3],
+    nodes: [node("Pad", ["x"], ["y"], { pads: [1, 0, 2, 1], value: f(0.5) })],
+    ops: ["Pad"],
+  },
+  {
+    name: "Pad 2 reflect",
+    opset: 10,
+    shape: [2, 3],
+    nodes: [node("Pad", ["x"], ["y"], { pads: [1, 1, 0, 2], mode: "reflect" })],
+    ops: ["Pad"],
+  },
+  {
+    name: "Split 2 in equal parts",
+    opset: 9,
+    shape: [4, 6],
+    nodes: [node("Split", ["x"], ["y", "z"], { axis: 1 })],
+    outputs: [
+      ["y", "float32"],
+      ["z", "float32"],
+    ],
+    ops: ["Split"],
+  },
+  {
+    name: "Split 11 by sizes",
+    opset: 11,
+    shape: [4, 6],
+    nodes: [node("Split", ["x"], ["y", "z"], { axis: -1, split: [1, 5] })],
+    outputs: [
+      ["y", "float32"],
+      ["z", "float32"],
+    ],
+    ops: ["Split"],
+  },
+  {
+    name: "Split 13 in equal parts",
+    opset: 13,
+    shape: [4, 6],
+    nodes: [node("Split", ["x"], ["y", "z"])],
+    outputs: [
+      ["y", "float32"],
+      ["z", "float32"],
+    ],
+    ops: ["Split"],
+  },
+  {
+    name: "Squeeze and Unsqueeze 1",
+    opset: 9,
+    shape: [1, 3, 1],
+    nodes: [node("Squeeze", ["x"], ["a"], { axes: [0] }), node("Unsqueeze", ["a"], ["y"], { axes: [1, 3] })],
+    ops: ["Squeeze", "Unsqueeze"],
+  },
+  {
+    name: "Squeeze 11 without axes",
+    opset: 11,
+    shape: [1, 3, 1],
+    nodes: [node("Squeeze", ["x"], ["y"])],
+    ops: ["Squeeze"],
+  },
+  {
+    name: "ReduceSum 1 over all",
+    opset: 9,
+    shape: [2, 3, 4],
+    nodes: [node("ReduceSum", ["x"], ["y"], { keepdims: 0 })],
+    ops: ["ReduceSum"],
+  },
+  ...[
+    "ReduceSum",
+    "ReduceMean",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceSumSquare",
+    "ReduceLogSumExp",
+  ].flatMap((op) =>
+    [8, 12, 17].flatMap((opset): Case[] =>
+      op === "ReduceSum" && opset > 12
+        ? []
+        : [
+            {
+              name: `${op} in opset ${opset}`,
+              opset,
+              shape: [2, 3, 4],
+              nodes: [node(op, ["x"], ["y"], { axes: [0, 2], keepdims: 0 })],
+              ops: [op],
+            },
+          ],
+    ),
+  ),
+  {
+    name: "ReduceLogSum 11",
+    opset: 11,
+    shape: [2, 3],
+    nodes: [node("Exp", ["x"], ["e"]), node("ReduceLogSum", ["e"], ["y"], { axes: [-1] })],
+    ops: ["Exp", "ReduceLogSum"],
+  },
+  ...["Softmax", "LogSoftmax", "Hardmax"].flatMap((op): Case[] => [
+    {
+      name: `${op} of a matrix`,
+      opset: 9,
+      shape: [2, 5],
+      nodes: [node(op, ["x"], ["y"])],
+      ops: [op],
+    },
+    {
+      name: `${op} over one wide axis`,
+      opset: 9,
+      shape: [2, 5, 1, 1],
+      nodes: [node(op, ["x"], ["y"], { axis: 1 })],
+      ops: [op],
+    },
+    {
+      name: `${op} over several axes`,
+      opset: 12,
+      shape: [2, 3, 4],
+      nodes: [node(op, ["x"], ["y"])],
+      ops: ["Flatten", op, "Shape", "Reshape"],
+    },
+    {
+      name: `${op} along the last axis`,
+      opset: 11,
+      shape: [2, 3, 4],
+      nodes: [node(op, ["x"], ["y"], { axis: -1 })],
+      ops: [op],
+    },
+    {
+      name: `${op} of an undeclared shape`,
+      opset: 12,
+      shape: [2, 3, 4],
+      nodes: [node("Neg", ["x"], ["n"]), node(op, ["n"], ["y"], { axis: -2 })],
+      ops: ["Neg", "Flatten", op, "Shape", "Reshape"],
+    },
+  ]),
+  {
+    name: "TopK 1",
+    opset: 9,
+    shape: [2, 7],
+    nodes: [node("TopK", ["x"], ["y", "i"], { k: 3 })],
+    outputs: [
+      ["y", "float32"],
+      ["i", "int64"],
+    ],
+    ops: ["TopK"],
+  },
+  {
+    name: "Scatter 9",
+    opset: 9,
+    shape: [3, 3],
+    initializers: { i: tensor("int64", [1, 3], [2, 0, 1]), u: float32([1, 3], [7, 8, 9]) },
+    nodes: [node("Scatter", ["x", "i", "u"], ["y"])],
+    ops: ["ScatterElements"],
+  },
+  {
+    name: "GridSample 16",
+    opset: 16,
+    shape: image,
+    initializers: { g: float32([1, 3, 3, 2], noise(18)) },
+    nodes: [node("GridSample", ["x", "g"], ["y"], { mode: "bicubic" })],
+    ops: ["GridSample"],
+  },
+  { name: "DFT 17", opset: 17, shape: [1, 8, 1], nodes: [node("DFT", ["x"], ["y"])], ops: ["DFT"] },
+  {
+    name: "Gemm 7",
+    opset: 7,
+    shape: [2, 3],
+    initializers: { w: float32([3, 4], noise(12)), c: float32([4], noise(4)) },
+    nodes: [node("Gemm", ["x", "w", "c"], ["y"])],
+    ops: ["Gemm"],
+  },
+  {
+    name: "AveragePool 7 and MaxPool 8",
+    opset: 9,
+    shape: image,
+    nodes: [
+      // Signs, whose mean of 1, 2 or 4 is exact: the runtime sums in another order since opset 19.
+      node("Sign", ["x"], ["s"]),
+      node("AveragePool", ["s"], ["a"], { kernel_shape: [2, 2], pads: [1, 1, 0, 0] }),
+      node("MaxPool", ["a"], ["y"], { kernel_shape: [2, 2], strides: [2, 2] }),
+    ],
+    ops: ["Sign", "AveragePool", "MaxPool"],
+  },
+  {
+    name: "LSTM 7",
+    opset: 7,
+    shape: [4, 1, 3],
+    initializers: { w: float32([1, 8, 3], noise(24)), r: float32([1, 8, 2], noise(16)) },
+    nodes: [node("LSTM", ["x", "w", "r"], ["y"], { hidden_size: 2 })],
+    ops: ["LSTM"],
+  },
+  {
+    name: "Reshape, Where and Equal",
+    opset: 9,
+    shape: [2, 6],
+    initializers: { s: int64s([3, -1]), z: float32([], [0]) },
+    nodes: [
+      node("Reshape", ["x", "s"], ["a"]),
+      node("Greater", ["a", "z"], ["c"]),
+      node("Where", ["c", "a", "z"], ["y"]),
+    ],
+    ops: ["Reshape", "Greater", "Where"],
+  },
+];
+
+describe("an upgraded model computes the same bits", () => {
+  test.each(cases)("$name", async (one) => {
+    const old = modelFor(one);
+    const bytes = encodeModel(old);
+    const model = loadModel(bytes);
+    expect(model.opsets).toEqual({ "": internalOpset });
+    expect(model.graph.nodes.map(({ op }) => op)).toEqual(one.ops);
+    const feeds = feedsOf(old);
+    expect(await run(encodeModel(model), feeds)).toEqual(await run(bytes, feeds));
+  });
+
+  test("bodies of If are upgraded with what they capture", async () => {
+    const body = (name: string, max: number): Graph =>
+      graphOf({
+        name,
+        nodes: [
+          node("Clip", ["x"], [`${name}_c`], { max: f(max) }),
+          node("Squeeze", [`${name}_c`], [name], { axes: [0] }),
+        ],
+        outputs: [value(name)],
+      });
+    const old = modelOf(9, {
+      inputs: [value("x", [1, 3])],
+      outputs: [value("y")],
+      initializers: new Map([["c", tensor("bool", [], [1])]]),
+      nodes: [
+        node("If", ["c"], ["y"], {
+          then_branch: { type: "graph", value: body("t", 0.1) },
+          else_branch: { type: "graph", value: body("e", 0.2) },
+        }),
+      ],
+    });
+    const bytes = encodeModel(old);
+    const model = loadModel(bytes);
+    const feeds = feedsOf(old);
+    expect(await run(encodeModel(model), feeds)).toEqual(await run(bytes, feeds));
+  });
+
+  test("GroupNormalization 18: scale and bias of groups become those of channels", async () => {
+    // The runtime has no kernel for the old form, whose meaning is that every channel takes its group's numbers.
+    const x = value("x", [2, 4, 3]);
+    const groups = new Map([
+      ["s", float32([2], [2, 3])],
+      ["b", float32([2], [0.5, -1])],
+    ]);
+    const old = modelOf(18, {
+      inputs: [x],
+      outputs: [value("y")],
+      initializers: groups,
+      nodes: [node("GroupNormalization", ["x", "s", "b"], ["y"], { num_groups: 2 })],
+    });
+    const model = loadModel(encodeModel(old));
+    const [, scale, bias] = model.graph.nodes[0]!.inputs.map((name) => model.graph.initializers.get(name)?.data);
+    expect([...(scale as Float32Array)]).toEqual([2, 2, 3, 3]);
+    expect([...(bias as Float32Array)]).toEqual([0.5, 0.5, -1, -1]);
+    expect(model.graph.initializers.has("s")).toBe(false);
+    await run(encodeModel(model), feedsOf(old));
+  });
+
+  test("RoiAlign 10 keeps where its positions lie", () => {
+    // The runtime has no kernel of opset 22 for it, so there is nothing to run.
+    const inputs = [value("x", image), value("r", [1, 4]), value("n", [1], "int64")];
+    const old = modelOf(10, {
+      inputs,
+      outputs: [value("y")],
+      nodes: [node("RoiAlign", ["x", "r", "n"], ["y"])],
+    });
+    const [upgraded] = loadModel(encodeModel(old)).graph.nodes;
+    expect(upgraded!.attributes).toEqual({
+      coordinate_transformation_mode: { type: "string", value: "output_half_pixel" },
+    });
+  });
+
+  test("nodes of other domains stay as they are", () => {
+    const other = node("Softmax", ["x"], ["y"], { axis: 1 }, "com.example");
+    const old = {
+      ...modelOf(9, { inputs: [value("x", [2, 3, 4])], outputs: [value("y")], nodes: [other] }),
+      opsets: { "": 9, "com.example": 3 },
+    };
+    const model = loadModel(encodeModel(old));
+    expect(model.graph.nodes).toEqual([other]);
+    expect(model.opsets).toEqual({ "": internalOpset, "com.example": 3 });
+  });
+});
+
+const refused: readonly (Omit<Case, "ops"> & { readonly message: RegExp })[] = [
+  {
+    name: "BatchNormalization of every position",
+    opset: 7,
+    shape: image,
+    initializers: bn,
+    nodes: [node("BatchNormalization", bnInputs, ["y"], { spatial: 0 })],
+    message: /BatchNormalization -> y .*spatial = 0/,
+  },
+  {
+    name: "BatchNormalization in training",
+    opset: 9,
+    shape: image,
+    initializers: bn,
+    nodes: [node("BatchNormalization", bnInputs, ["y", "mean"])],
+    outputs: [
+      ["y", "float32"],
+      ["mean", "float32"],
+    ],
+    message: /"mean" for training/,
+  },
+  {
+    name: "the mask of Dropout",
+    opset: 7,
+    shape: [2],
+    nodes: [node("Dropout", ["x"], ["y", "mask"])],
+    outputs: [["mask", "float32"]],
+    message: /mask that is read/,
+  },
+  {
+    name: "Resize 10 both ways",
+    opset: 10,
+    shape: image,
+    initializers: { s: float32([4], [1, 1, 2, 0.5]) },
+    nodes: [node("Resize", ["x", "s"], ["y"])],
+    message: /grows one axis and shrinks another/,
+  },
+  {
+    name: "Resize 11 as TensorFlow has it",
+    opset: 11,
+    shape: image,
+    initializers: { r: float32([0], []), s: two },
+    nodes: [
+      node("Resize", ["x", "r", "s"], ["y"], {
+        coordinate_transformation_mode: "tf_half_pixel_for_nn",
+      }),
+    ],
+    message: /tf_half_pixel_for_nn/,
+  },
+  {
+    name: "GroupNormalization with a computed scale",
+    opset: 18,
+    shape: [1, 4, 2],
+    initializers: { s: float32([2], [1, 1]) },
+    nodes: [node("Neg", ["s"], ["n"]), node("GroupNormalization", ["x", "n", "s"], ["y"], { num_groups: 2 })],
+    message: /computes its scale or bias "n"/,
+  },
+  {
+    name: "Scan 8",
+    opset: 8,
+    shape: [1, 2, 3],
+    nodes: [
+      node("Scan", ["", "x"], ["y"], {
+        num_scan_inputs: 1,
+        body: {
+          type: "graph",
+          value: graphOf({
+            inputs: [value("i")],
+            nodes: [node("Neg", ["i"], ["o"])],
+            outputs: [value("o")],
+          }),
+        },
+      }),
+    ],
+    message: /Scan -> y .*scans batches/,
+  },
+];
+
+test.each(refused)("refused: $name", ({ message, ...one }) => {
+  expect(() => loadModel(encodeModel(modelFor({ ...one, ops: [] })))).toThrow(message);
+});

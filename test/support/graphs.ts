@@ -1,0 +1,78 @@
+/** Small graphs and runs of them, for tests. */
+
+import { GraphBuilder } from "../../src/graph/builder.ts";
+import type { Graph, Model } from "../../src/graph/graph.ts";
+import type { Tensor } from "../../src/graph/tensor.ts";
+import { encodeModel } from "../../src/onnx/encode.ts";
+import { internalOpset } from "../../src/onnx/upgrade.ts";
+import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+
+export const emptyGraph: Graph = {
+  name: "test",
+  nodes: [],
+  inputs: [],
+  outputs: [],
+  initializers: new Map(),
+  info: new Map(),
+};
+
+export const newBuilder = (): GraphBuilder => new GraphBuilder(emptyGraph, new Map());
+
+/** A model file around a graph. */
+export const modelOf = (graph: Graph): Model => ({
+  graph,
+  irVersion: 11,
+  opsets: { "": internalOpset },
+  producerName: "test",
+  producerVersion: "",
+  domain: "",
+  modelVersion: 0,
+  doc: "",
+  metadata: {},
+});
+
+/** Runs a graph once in onnxruntime. */
+export async function runGraph(graph: Graph, feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
+  const session = await nodeRuntime.load(encodeModel(modelOf(graph)), { threads: 1 });
+  try {
+    return await session.run(feeds);
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** A small generator of numbers in [0, 1), the same on every machine. */
+export function random(seed: number): () => number {
+  let state = (seed * 2654435761) >>> 0 || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    state >>>= 0;
+    return state / 4294967296;
+  };
+}
+
+/** The numbers 0 .. n-1 in a random order. */
+export function shuffled(n: number, next: () => number): number[] {
+  const list = Array.from({ length: n }, (_, i) => i);
+  for (let i = n - 1; i > 0; i--) {
+    const j = Math.floor(next() * (i + 1));
+    [list[i], list[j]] = [list[j]!, list[i]!];
+  }
+  return list;
+}
+
+/** Largest absolute difference of two tensors, and the largest magnitude of the first. */
+export function difference(a: Tensor, b: Tensor): { largest: number; range: number } {
+  const [x, y] = [a.data as Float32Array, b.data as Float32Array];
+  if (x.length !== y.length) return { largest: Number.POSITIVE_INFINITY, range: 0 };
+  let largest = 0;
+  let range = 0;
+  for (let i = 0; i < x.length; i++) {
+    const d = Math.abs(Number(x[i]) - Number(y[i]));
+    if (!(d <= largest)) largest = d;
+    range = Math.max(range, Math.abs(Number(x[i])));
+  }
+  return { largest, range };
+}
