@@ -52,20 +52,21 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Appends a node with outputs of the given types; returns their names. */
+  /** Appends a node, called `name` if that matters, with outputs of the given types; returns their names. */
   append(
     op: string,
     inputs: readonly string[],
     attributes: Attributes,
     types: readonly Type[],
     bases?: readonly string[],
+    name = "",
   ): string[] {
     const outputs = types.map((type, i) => {
-      const name = this.fresh(bases?.[i] ?? op.toLowerCase());
-      this.types.set(name, type);
-      return name;
+      const output = this.fresh(bases?.[i] ?? op.toLowerCase());
+      this.types.set(output, type);
+      return output;
     });
-    this.nodes.push({ op, domain: "", name: "", inputs, outputs, attributes });
+    this.nodes.push({ op, domain: "", name, inputs, outputs, attributes });
     return outputs;
   }
 
@@ -76,12 +77,15 @@ export class GraphBuilder {
     return name;
   }
 
-  /** The graph so far, with the given values as its outputs. */
+  /** The graph so far, every size fixed, with the given values as its outputs. */
   finish(outputs: readonly string[]): Graph {
     return {
       ...this.#graph,
       nodes: this.nodes,
-      inputs: this.inputs,
+      inputs: this.inputs.map((value) => ({
+        ...value,
+        shape: this.types.get(value.name)?.shape ?? value.shape,
+      })) as ValueInfo[],
       initializers: this.initializers,
       outputs: outputs.map((name) => {
         const type = this.types.get(name) ?? fail("internal", `no type for the output "${name}"`);

@@ -5,8 +5,16 @@ import { defineOp, float, int, type Value } from "./define.ts";
 import type { Channels } from "./channels.ts";
 import { coupleAll, coupleBroadcast, unary } from "./elementwise.ts";
 
-/** https://onnx.ai/onnx/operators/onnx__Relu.html — dX = dY · [Y > 0]; Y is never negative, so its sign is that bracket */
-export const Relu = unary("Relu", 14, (g, dy, _x, y) => g.Mul(dy, g.Sign(y)), { zero: "any" });
+/** Steep enough to lift any positive float32 that is not subnormal to 1. */
+const steep = 3e38;
+
+/**
+ * https://onnx.ai/onnx/operators/onnx__Relu.html — dX = dY · [Y > 0]. Y is never negative, so a steep HardSigmoid is that bracket; it
+ * runs two to five times as fast as Sign and many times as fast as Where.
+ */
+export const Relu = unary("Relu", 14, (g, dy, _x, y) => g.Mul(dy, g.HardSigmoid(y, { alpha: steep, beta: 0 })), {
+  zero: "any",
+});
 
 /** https://onnx.ai/onnx/operators/onnx__Sigmoid.html — dX = dY · Y (1 - Y) */
 export const Sigmoid = unary("Sigmoid", 13, (g, dy, _x, y) => g.Mul(dy, g.Mul(y, g.Sub(g.scalar(1, y), y))));

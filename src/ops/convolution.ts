@@ -104,6 +104,7 @@ export const Conv = defineOp({
     },
     { inputs: [[2, 4, 7, 7], [3, 4, 1, 1], [3]], attributes: { strides: [2, 2] } },
     { inputs: [[2, 4, 5, 4], [3, 4, 1, 1], [3]], attributes: { pads: [1, 0, 0, 2] } },
+    { inputs: [[2, 1, 3, 2], [3, 1, 3, 2], [3]] },
     { inputs: [[2, 3, 9], [4, 3, 3], [4]], attributes: { strides: [2], auto_pad: "VALID" } },
     {
       inputs: [[1, 2, 4, 5, 3], [3, 2, 2, 3, 1], [3]],
@@ -220,5 +221,6 @@ export const ConvTranspose = defineOp({
       attributes: { strides: [2, 3], output_shape: [8, 11] },
     },
     { inputs: [[2, 3, 5], [3, 2, 1], [2]], attributes: { strides: [2] } },
+    { inputs: [[2, 1, 4], [1, 3, 2], [3]] },
   ],
 });

@@ -18,13 +18,14 @@ export function valueIn(builder: GraphBuilder, name: string): Value {
   return { name, dtype: type.dtype, shape: type.shape, ...(constant && { constant }) };
 }
 
-/** Appends one node; the types of its outputs follow from the operator table. */
+/** Appends one node; the types of its outputs follow from the operator table. With `label`, node and first output bear that name. */
 export function emitNode(
   builder: GraphBuilder,
   name: OpName,
   inputs: readonly (Value | undefined)[],
   attributes: Readonly<Record<string, unknown>>,
   outputs: number,
+  label?: string,
 ): readonly Value[] {
   const op = findOp(name) ?? fail("internal", `a rule emitted ${name}, which the operator table does not have`);
   const stored: Record<string, Attribute> = {};
@@ -41,6 +42,8 @@ export function emitNode(
     used.map((v) => v?.name ?? ""),
     stored,
     shapes.map((shape, i) => ({ dtype: dtypes[i]!, shape })),
+    label === undefined ? undefined : [label],
+    label,
   );
   return names.map((output) => valueIn(builder, output));
 }

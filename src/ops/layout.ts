@@ -124,6 +124,7 @@ export const Flatten = defineOp({
     { inputs: [[2, 3, 4, 2]] },
     { inputs: [[2, 3, 4]], attributes: { axis: 2 } },
     { inputs: [[2, 3, 4]], attributes: { axis: -1 } },
+    { inputs: [[2, 3, 4]], attributes: { axis: 0 } },
   ],
 });
 
@@ -247,6 +248,7 @@ export const Cast = defineOp({
     return [tensor(dtype, input.shape, toNumbers(input.constant))];
   },
   samples: [
+    { inputs: [[2, 3]], attributes: { to: 1 } },
     { inputs: [[2, 3]], attributes: { to: 11 } },
     { inputs: [[2, 3]], attributes: { to: 7 } },
   ],

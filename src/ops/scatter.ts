@@ -111,5 +111,8 @@ export const OneHot = defineOp({
   },
   dtype: ({ values }) => values.dtype,
   gradient: "stop",
-  samples: [{ inputs: [int64s([0, 2, 1]), int64s([4]), tensor("float32", [2], [0, 1])] }],
+  samples: [
+    { inputs: [int64s([0, 2, 1]), int64s([4]), tensor("float32", [2], [0, 1])] },
+    { inputs: [int64s([0, 2, 1]), int64s([4]), tensor("float32", [2], [0, 1])], attributes: { axis: 0 } },
+  ],
 });

@@ -6,6 +6,7 @@ import type { Channels } from "./channels.ts";
 import { defineOp, int, string, tensorAttribute, type Value } from "./define.ts";
 import { broadcast } from "./elementwise.ts";
 import { keptSizes } from "./layout.ts";
+import { insertZeros } from "./spatial.ts";
 
 const int64 = (values: readonly number[]): Tensor => tensor("int64", [values.length], values);
 const positive = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
@@ -96,6 +97,9 @@ interface Range {
   readonly count: number;
 }
 
+/** Beyond the end of every axis, and an integer exactly. */
+const farthest = 2 ** 31 - 1;
+
 /** What a Slice takes along each axis it names, its bounds clamped as the specification says. */
 function rangesOf(data: Value, starts: Value, ends: Value, axes: Value | undefined, steps: Value | undefined): Range[] {
   const from = numbers(starts);
@@ -134,11 +138,9 @@ export const Slice = defineOp({
         const stride = Math.abs(step);
         const first = step > 0 ? start : start + (count - 1) * step;
         if (stride > 1 && count > 1) {
-          const shape = d.shape;
-          const wide = g.reshaped(d, shape.toSpliced(axis + 1, 0, 1));
-          const zero = wide.shape.map(() => 0);
-          const spread = g.padded(wide, zero, zero.with(axis + 1, stride - 1));
-          d = g.reshaped(spread, shape.with(axis, count * stride));
+          const [n, ...lead] = axis > 0 ? d.shape.slice(0, axis) : [1];
+          const image = [n!, sizeOf(lead), count, sizeOf(d.shape.slice(axis + 1))];
+          d = g.reshaped(insertZeros(g, g.reshaped(d, image), [stride, 1]), d.shape.with(axis, count * stride));
         }
         before[axis] = first;
         after[axis] = data.shape[axis]! - first - d.shape[axis]!;
@@ -159,15 +161,17 @@ export const Slice = defineOp({
   },
   zero: "any",
   resize(kept, { data, starts, ends, axes, steps }, [y]) {
-    const from = numbers(starts);
-    const to = numbers(ends);
+    // "To the end" is often the largest int64, which no number holds.
+    const [from, to] = [starts, ends].map((bound) =>
+      numbers(bound).map((n) => Math.min(Math.max(n, -farthest), farthest)),
+    );
     rangesOf(data, starts, ends, axes, steps).forEach(({ axis, start }, i) => {
       const left = kept.axis(data, axis);
       if (left.length === data.shape[axis]) return;
-      from[i] = left.filter((at) => at < start).length;
-      to[i] = from[i]! + kept.axis(y!, axis).length;
+      from![i] = left.filter((at) => at < start).length;
+      to![i] = from![i]! + kept.axis(y!, axis).length;
     });
-    return { inputs: { starts: int64(from), ends: int64(to) } };
+    return { inputs: { starts: int64(from!), ends: int64(to!) } };
   },
   fold({ data, starts, ends, axes, steps }) {
     if (data.constant === undefined) return undefined;
@@ -188,6 +192,16 @@ export const Slice = defineOp({
     { inputs: [[4, 6, 5], int64([1]), int64([1000]), int64([-2]), int64([2])] },
     { inputs: [[4, 6], int64([-1, 5]), int64([-1000, 0]), int64([0, 1]), int64([-1, -2])] },
     { inputs: [[4, 6], int64([1, 2]), int64([3, -1])] },
+    { inputs: [[5], int64([1000]), int64([-1000]), int64([0]), int64([-2])] },
+    {
+      inputs: [
+        [4, 6],
+        int64([1, 1]),
+        { dtype: "int64", shape: [2], data: BigInt64Array.of(2n ** 63n - 1n, 5n) },
+        int64([0, 1]),
+        int64([2, 1]),
+      ],
+    },
   ],
 });
 
@@ -301,6 +315,7 @@ export const Pad = defineOp({
       inputs: [[2, 3, 4], int64([1, 3]), { dtype: "float32", shape: [], data: Float32Array.of(0.5) }, int64([1])],
     },
     { inputs: [[3, 5], int64([0, -1, 1, -2])] },
+    { inputs: [[2, 3], int64([1, 0, 0, 1])] },
   ],
 });
 
@@ -330,6 +345,7 @@ export const Expand = defineOp({
   samples: [
     { inputs: [[3, 1], int64([2, 1, 4])] },
     { inputs: [[2, 3], int64([1, 3])] },
+    { inputs: [[2, 3, 1], int64([4])] },
     { inputs: [[], int64([2, 2])] },
   ],
 });

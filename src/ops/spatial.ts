@@ -6,22 +6,20 @@ import type { Emit } from "./emit.ts";
 import { cartesian, extent, type Window } from "./geometry.ts";
 
 const ones = (n: number): number[] => Array.from({ length: n }, () => 1);
-const zeroes = (n: number): number[] => Array.from({ length: n }, () => 0);
 
 /**
- * Puts `strides - 1` zeros behind every element of the spatial axes: [N, C, H, W] becomes [N, C, H s, W s].
- * Reshape, Pad, Reshape run at memory speed, and what follows can be a plain Conv.
+ * Puts `strides - 1` zeros behind every element of the spatial axes: [N, C, H, W] becomes [N, C, H s, W s]. A depthwise
+ * ConvTranspose with a kernel of 1 does it at memory speed, where padding single elements takes six times as long.
  */
 export function insertZeros(g: Emit, x: Value, strides: Shape): Value {
   if (strides.every((s) => s === 1)) return x;
-  const [n, c, ...spatial] = x.shape as [number, number, ...number[]];
-  const apart = g.reshaped(x, [n, c, ...spatial.flatMap((size) => [size, 1])]);
-  const after = [0, 0, ...strides.flatMap((s) => [0, s - 1])];
-  return g.reshaped(g.padded(apart, zeroes(after.length), after), [
-    n,
-    c,
-    ...spatial.map((size, i) => size * strides[i]!),
-  ]);
+  const channels = x.shape[1]!;
+  return g.ConvTranspose(x, g.filled(1, [channels, 1, ...ones(strides.length)]), {
+    kernel_shape: ones(strides.length),
+    strides,
+    group: channels,
+    output_padding: strides.map((s) => s - 1),
+  });
 }
 
 /** The kernel [M, C/G, k...] with its spatial axes reversed and its first two axes swapped in each group: [C, M/G, k...]. */

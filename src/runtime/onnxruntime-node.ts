@@ -6,4 +6,4 @@ import { createRuntime } from "./onnxruntime.ts";
 import type { Runtime } from "./port.ts";
 
 /** onnxruntime-node on all cores. */
-export const nodeRuntime: Runtime = createRuntime("onnxruntime-node", ort, availableParallelism());
+export const nodeRuntime: Runtime = createRuntime("onnxruntime-node", ort, availableParallelism(), true);

@@ -19,8 +19,12 @@ export interface Onnxruntime {
 /** Errors only: the warnings of the optimiser are about graphs, which are ours. */
 const errorsOnly = 3;
 
-/** A runtime on the given onnxruntime package (`onnxruntime-node`, `onnxruntime-web/wasm`, ...). */
-export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: number): Runtime {
+/**
+ * A runtime on the given onnxruntime package (`onnxruntime-node`, `onnxruntime-web/wasm`, ...).
+ *
+ * @param writesInto whether outputs that are handed in are written; the browser's builds ignore them silently
+ */
+export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: number, writesInto: boolean): Runtime {
   return {
     name,
     async load(model, { threads = defaultThreads }: LoadOptions = {}) {
@@ -31,7 +35,7 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
           logSeverityLevel: errorsOnly,
           graphOptimizationLevel: "all",
         });
-        return wrap(ort, session);
+        return wrap(ort, session, writesInto);
       } catch (error) {
         fail("bad-model", `onnxruntime does not load the model: ${messageOf(error)}`, error);
       }
@@ -39,7 +43,7 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
   };
 }
 
-function wrap(ort: Onnxruntime, session: InferenceSession): Session {
+function wrap(ort: Onnxruntime, session: InferenceSession, writesInto: boolean): Session {
   const outgoing = new WeakMap<object, OrtTensor>();
   const toOrt = (tensor: Tensor): OrtTensor => {
     const known = outgoing.get(tensor);
@@ -57,14 +61,15 @@ function wrap(ort: Onnxruntime, session: InferenceSession): Session {
       let results: Awaited<ReturnType<InferenceSession["run"]>>;
       try {
         const fetches: Record<string, OrtTensor | null> = {};
-        if (into) for (const name of session.outputNames) fetches[name] = into[name] ? toOrt(into[name]) : null;
-        results = await (into ? session.run(convert(feeds), fetches) : session.run(convert(feeds)));
+        const given = writesInto ? into : undefined;
+        if (given) for (const name of session.outputNames) fetches[name] = given[name] ? toOrt(given[name]) : null;
+        results = await (given ? session.run(convert(feeds), fetches) : session.run(convert(feeds)));
       } catch (error) {
         fail("bad-model", `onnxruntime stopped: ${messageOf(error)}`, error);
       }
       const outputs: Record<string, Tensor> = {};
       for (const [key, value] of Object.entries(results))
-        outputs[key] = {
+        outputs[key] = (writesInto && into?.[key]) || {
           dtype: value.type as DType,
           shape: value.dims,
           data: value.data as TypedArray,

@@ -43,6 +43,8 @@ export interface Backward {
   readonly states: ReadonlyMap<string, string>;
   /** The groups whose gates these are. */
   readonly groups: Groups | undefined;
+  /** The number of classes that the target may name; 0 for a loss without classes. */
+  readonly classes: number;
 }
 
 /** The nodes that keep the shape of the output from being known. */
@@ -76,7 +78,7 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   if (!traced.types.has(output)) fail("unsupported", explainRefusals(traced));
   const builder = new GraphBuilder(forward, traced.types);
   const g = createEmitter(builder);
-  const { perSample, mean } = appendLoss(builder, output, options.loss);
+  const { perSample, mean, classes } = appendLoss(builder, output, options.loss);
   const candidates = options.parameters ? parameterNames(forward) : [];
   const gated = [...new Set([...gates.values()].flat().map(({ value }) => value))];
   const seed = g.filled(1 / batch, [batch]);
@@ -95,7 +97,7 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
     // The loss is a mean over the batch: N times its gradient is a sample's own.
     gateGradients.set(group.name, g.Mul(gateGradient(g, groups!, group, places, at, batch), g.scalar(batch)));
   }
-  return { builder, g, loss: mean, parameters, gates: gateGradients, states, groups };
+  return { builder, g, loss: mean, parameters, gates: gateGradients, states, groups, classes };
 }
 
 /** The finished graph: what is lowered is lowered, what is equal is one, what is dead is gone. */

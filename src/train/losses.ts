@@ -17,6 +17,8 @@ export interface LossValues {
   /** The mean over the batch, a scalar named `loss`. */
   readonly mean: Value;
   readonly target: Value;
+  /** The number of classes that the target may name; 0 for a loss without classes. */
+  readonly classes: number;
 }
 
 /**
@@ -26,10 +28,10 @@ export interface LossValues {
 export function appendLoss(builder: GraphBuilder, output: string, loss: Loss): LossValues {
   const g = createEmitter(builder);
   const append = loss === "mse" ? meanSquaredError : crossEntropy;
-  const { perSample, target } = append(builder, g, output);
+  const { perSample, target, classes } = append(builder, g, output);
   const mean = g.ReduceMean(perSample, g.ints([0]), { keepdims: 0 });
   alias(builder, mean.name, builder.claim("loss"));
-  return { perSample, target, mean: valueIn(builder, "loss") };
+  return { perSample, target, classes, mean: valueIn(builder, "loss") };
 }
 
 /** E_n = -log softmax(logits)[target], averaged over further axes. */
@@ -52,7 +54,7 @@ function crossEntropy(builder: GraphBuilder, g: Emit, output: string) {
   });
   const picked = g.Mul(logProbability, chosen);
   const axes = logits.shape.map((_, i) => i).slice(1);
-  return { perSample: g.Mul(g.summed(picked, axes), g.scalar(-1 / sizeOf(more))), target };
+  return { perSample: g.Mul(g.summed(picked, axes), g.scalar(-1 / sizeOf(more))), target, classes };
 }
 
 /** E_n = mean over elements of (output - target)². */
@@ -64,5 +66,5 @@ function meanSquaredError(builder: GraphBuilder, g: Emit, output: string) {
   const axes = y.shape.map((_, i) => i).slice(1);
   const perSample =
     axes.length === 0 ? g.Mul(error, error) : g.ReduceMean(g.Mul(error, error), g.ints(axes), { keepdims: 0 });
-  return { perSample, target };
+  return { perSample, target, classes: 0 };
 }

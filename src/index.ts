@@ -1,0 +1,54 @@
+/**
+ * Secateur: structured pruning of ONNX models by Taylor importance. This entry is safe in a browser; `secateur/node` adds files,
+ * data sets on disk and onnxruntime-node.
+ */
+
+export { SecateurError, type ErrorCode } from "./graph/error.ts";
+export type { Attribute, Dim, Graph, Model, Node, Type, ValueInfo } from "./graph/graph.ts";
+export type { DType, Shape, Tensor } from "./graph/tensor.ts";
+
+export { loadModel } from "./onnx/load.ts";
+export { encodeModel } from "./onnx/encode.ts";
+export { internalOpset } from "./onnx/upgrade.ts";
+
+export { ops } from "./ops/table.ts";
+
+export { normalise, type NormaliseOptions } from "./passes/normalise.ts";
+export { trace, type Traced, type TraceOptions } from "./passes/trace.ts";
+
+export { findGroups, type FrozenGroup, type Group, type Groups, type Removal, type Unit } from "./prune/groups.ts";
+export { findGates } from "./prune/gates.ts";
+export { cut, mask, type Cut } from "./prune/cut.ts";
+export { costsOf, type Costs } from "./prune/costs.ts";
+export { formatPlan, parsePlan } from "./prune/plan.ts";
+export {
+  scopes,
+  selectShare,
+  selectStep,
+  type Scope,
+  type SelectOptions,
+  type Selection,
+  type Target,
+} from "./prune/select.ts";
+
+export { criteria, findCriterion } from "./criteria/table.ts";
+export type { Criterion, GateCriterion, Scores, WeightCriterion } from "./criteria/criterion.ts";
+
+export { losses, type Loss } from "./train/losses.ts";
+export { gradientGraph, type BackwardOptions } from "./train/gradients.ts";
+export { prepare, withGraph } from "./train/prepare.ts";
+export { score, type ScoreOptions } from "./train/score.ts";
+export { evaluate, type EvaluateOptions, type Evaluation } from "./train/evaluate.ts";
+export { finetune, type FinetuneEvent, type FinetuneOptions, type LearnOptions } from "./train/finetune.ts";
+export { pruneLoop, targetOf, type PruneEvent, type PruneOptions, type PruneResult } from "./train/prune.ts";
+export type { SgdOptions } from "./train/optimisers.ts";
+
+export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
+export type { Normalise } from "./data/normalise.ts";
+export { imageDataset, split, take } from "./data/images.ts";
+
+export { createRuntime, type Onnxruntime } from "./runtime/onnxruntime.ts";
+export type { LoadOptions, Runtime, Session } from "./runtime/port.ts";
+
+export { summarise, type GroupSummary, type Summary } from "./report/summary.ts";
+export { newModel, zoo, type ZooName } from "./zoo/zoo.ts";

@@ -1,0 +1,8 @@
+/** Secateur in Node: everything of `secateur`, files, data sets on disk and onnxruntime-node. */
+
+export * from "./index.ts";
+export { readModelFile, writeModelFile } from "./onnx/files-node.ts";
+export { writeFileAtomic } from "./onnx/atomic-node.ts";
+export { datasetForms, openDataset, type OpenOptions } from "./data/spec-node.ts";
+export { fetchCifar10, fetchMnist } from "./data/fetch-node.ts";
+export { nodeRuntime } from "./runtime/onnxruntime-node.ts";

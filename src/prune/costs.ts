@@ -1,0 +1,95 @@
+/** What a graph costs, and what it would cost with units removed. */
+
+import { isFloat, bytesPerElement, sizeOf } from "../graph/tensor.ts";
+import type { Node } from "../graph/graph.ts";
+import type { Value } from "../ops/define.ts";
+import { applicationOf, type Application, type Traced } from "../passes/trace.ts";
+import { statesOf } from "../passes/training.ts";
+import type { Groups, Unit } from "./groups.ts";
+
+export interface Costs {
+  /** Multiply-accumulates of one sample. */
+  readonly macs: number;
+  /** Learned numbers: elements of float initializers that are not statistics. */
+  readonly params: number;
+  /** Bytes of all initializers. */
+  readonly bytes: number;
+}
+
+/** The costs of a traced graph. */
+export function costsOf(traced: Traced): Costs {
+  const batch = traced.types.get(traced.graph.inputs[0]?.name ?? "")?.shape[0] ?? 1;
+  const states = statesOf(traced.graph);
+  let macs = 0;
+  for (const node of traced.graph.nodes) macs += macsOf(applicationOf(traced, node));
+  let params = 0;
+  let bytes = 0;
+  for (const [name, { dtype, shape, data }] of traced.graph.initializers) {
+    if (isFloat(dtype) && shape.length > 0 && !states.has(name)) params += data.length;
+    bytes += data.length * bytesPerElement(dtype);
+  }
+  return { macs: macs / batch, params, bytes };
+}
+
+const macsOf = (applied: Application | undefined): number =>
+  applied === undefined ? 0 : applied.op.macs(applied.inputs, applied.outputs, applied.attributes);
+
+/** The costs of a graph while units are taken away one by one; only what a unit touches is computed anew. */
+export interface CostModel {
+  remove(unit: Unit): void;
+  costs(): Costs;
+}
+
+export function createCostModel(groups: Groups): CostModel {
+  const { traced, locate } = groups.coupling;
+  const batch = traced.types.get(traced.graph.inputs[0]?.name ?? "")?.shape[0] ?? 1;
+  const shapes = new Map([...traced.types].map(([name, { shape }]) => [name, [...shape]]));
+  const states = statesOf(traced.graph);
+  const users = new Map<string, Node[]>();
+  for (const node of traced.graph.nodes)
+    for (const name of [...node.inputs, ...node.outputs]) users.set(name, [...(users.get(name) ?? []), node]);
+  const resized = (value: Value | undefined): Value | undefined =>
+    value && { ...value, shape: shapes.get(value.name)! };
+  const macsNow = (node: Node): number => {
+    const applied = applicationOf(traced, node);
+    if (applied === undefined) return 0;
+    return macsOf({
+      ...applied,
+      inputs: applied.inputs.map(resized),
+      outputs: applied.outputs.map((y) => resized(y)!),
+    });
+  };
+  const ofNode = new Map(traced.graph.nodes.map((node) => [node, macsNow(node)]));
+  const start = costsOf(traced);
+  let macs = start.macs * batch;
+  let { params, bytes } = start;
+  return {
+    remove({ atoms }) {
+      const lost = new Map<string, Map<number, number>>();
+      for (const atom of atoms) {
+        const { value, axis } = locate(atom);
+        const axes = lost.get(value) ?? new Map<number, number>();
+        lost.set(value, axes.set(axis, (axes.get(axis) ?? 0) + 1));
+      }
+      const touched = new Set<Node>();
+      for (const [value, axes] of lost) {
+        const shape = shapes.get(value)!;
+        const before = sizeOf(shape);
+        for (const [axis, count] of axes) shape[axis]! -= count;
+        const initializer = traced.graph.initializers.get(value);
+        if (initializer) {
+          const gone = before - sizeOf(shape);
+          if (isFloat(initializer.dtype) && !states.has(value)) params -= gone;
+          bytes -= gone * bytesPerElement(initializer.dtype);
+        }
+        for (const node of users.get(value) ?? []) touched.add(node);
+      }
+      for (const node of touched) {
+        const now = macsNow(node);
+        macs += now - ofNode.get(node)!;
+        ofNode.set(node, now);
+      }
+    },
+    costs: () => ({ macs: macs / batch, params, bytes }),
+  };
+}

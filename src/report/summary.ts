@@ -1,0 +1,74 @@
+/** What there is to know of a model before it is pruned. */
+
+import { describe, type Model } from "../graph/graph.ts";
+import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
+import { trace } from "../passes/trace.ts";
+import { costsOf, type Costs } from "../prune/costs.ts";
+import { findGates } from "../prune/gates.ts";
+import { findGroups } from "../prune/groups.ts";
+
+export interface Summary extends Costs {
+  readonly opset: number;
+  readonly nodes: number;
+  readonly inputs: readonly ValueSummary[];
+  readonly outputs: readonly ValueSummary[];
+  readonly groups: readonly GroupSummary[];
+  /** Units that can never be removed, and why. */
+  readonly frozen: readonly { readonly name: string; readonly units: number; readonly reasons: readonly string[] }[];
+  /** Nodes whose rules are not known; what they touch is frozen. */
+  readonly refused: readonly { readonly node: string; readonly reason: string }[];
+}
+
+export interface ValueSummary {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly (number | string)[];
+}
+
+export interface GroupSummary {
+  readonly name: string;
+  readonly units: number;
+  /** The node that first produces the units. */
+  readonly node: string;
+  /** Every axis that the units lie on, as `value:axis`. */
+  readonly axes: readonly string[];
+  /** The nodes that those values touch. */
+  readonly nodes: readonly string[];
+  /** The values that bear the gates. */
+  readonly gates: readonly string[];
+}
+
+/** Looks at a model: its size, its groups, and what is frozen or refused. */
+export function summarise(model: Model, options: NormaliseOptions = {}): Summary {
+  const graph = normalise(model.graph, options);
+  const traced = trace(graph);
+  const found = findGroups(traced);
+  const gates = findGates(found);
+  const value = ({ name, dtype, shape }: Model["graph"]["inputs"][number]): ValueSummary => ({
+    name,
+    dtype,
+    shape: shape ?? [],
+  });
+  return {
+    opset: model.opsets[""] ?? 0,
+    nodes: graph.nodes.length,
+    inputs: graph.inputs.map(value),
+    outputs: graph.outputs.map(value),
+    ...costsOf(traced),
+    groups: found.groups.map(({ name, units, node, places }) => {
+      const touched = new Set(places.map((place) => place.value));
+      return {
+        name,
+        units: units.length,
+        node: describe(node),
+        axes: places.map((place) => `${place.value}:${place.axis}`),
+        nodes: graph.nodes
+          .filter((one) => [...one.inputs, ...one.outputs].some((each) => touched.has(each)))
+          .map(describe),
+        gates: gates.get(name)!.map((place) => place.value),
+      };
+    }),
+    frozen: found.frozen,
+    refused: traced.refusals.map(({ node, reason }) => ({ node: describe(node), reason })),
+  };
+}

@@ -1,0 +1,121 @@
+/** How good a model is: its loss and its hits on labelled data. */
+
+import type { BatchOptions, Dataset } from "../data/batches.ts";
+import { checkLabels } from "../data/checks.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { sizeOf, toNumbers } from "../graph/tensor.ts";
+import { removeDead } from "../passes/dead.ts";
+import { logitsOf } from "../passes/strip-softmax.ts";
+import { widen } from "../passes/widen.ts";
+import type { LoadOptions, Runtime } from "../runtime/port.ts";
+import { feedsOf } from "./feeds.ts";
+import type { Loss } from "./losses.ts";
+import { runnable } from "./trainer.ts";
+
+export interface Evaluation {
+  /** The mean over samples. */
+  readonly loss: number;
+  /** Shares of samples whose label has the largest, or one of the five largest, outputs; absent for mse. */
+  readonly top1?: number;
+  readonly top5?: number;
+  readonly samples: number;
+  readonly samplesPerSecond: number;
+}
+
+export interface EvaluateOptions extends LoadOptions, Pick<BatchOptions, "batchSize" | "limit"> {
+  readonly loss: Loss;
+  readonly onProgress?: (samples: number, total: number | undefined) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs a model over a data set.
+ *
+ * @param graph the model with an open batch
+ */
+export async function evaluate(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset,
+  options: EvaluateOptions,
+): Promise<Evaluation> {
+  const { loss, batchSize, limit, onProgress, signal } = options;
+  const wide = widen(graph);
+  const output = wide.outputs[0] ?? fail("bad-model", "the model has no output");
+  const name = loss === "cross-entropy" ? logitsOf(wide, output.name) : output.name;
+  const scored = removeDead({ ...wide, outputs: [name === output.name ? output : { name, dtype: "float32" }] });
+  const session = await runtime.load(runnable(scored), options);
+  const sums = { loss: 0, top1: 0, top5: 0, samples: 0 };
+  let spent = 0;
+  try {
+    for await (const batch of dataset.batches({ batchSize, ...(limit === undefined ? {} : { limit }) })) {
+      signal?.throwIfAborted();
+      const started = performance.now();
+      const results = await session.run(feedsOf(scored, batch));
+      spent += performance.now() - started;
+      const scores = results[name]!;
+      if (loss === "mse") addSquares(sums, scores, batch.target);
+      else {
+        checkLabels(batch, scores.shape[1]!);
+        addHits(sums, scores, batch.target);
+      }
+      onProgress?.(sums.samples, dataset.size);
+    }
+  } finally {
+    await session.dispose();
+  }
+  if (sums.samples === 0) fail("bad-data", `"${dataset.name}" has no samples`);
+  const mean = (sum: number): number => sum / sums.samples;
+  return {
+    loss: mean(sums.loss),
+    ...(loss === "mse" ? {} : { top1: mean(sums.top1), top5: mean(sums.top5) }),
+    samples: sums.samples,
+    samplesPerSecond: sums.samples / (spent / 1000),
+  };
+}
+
+interface Sums {
+  loss: number;
+  top1: number;
+  top5: number;
+  samples: number;
+}
+
+/** -log softmax and rank of the label for each row of [N, C] (or [N, C, 1, 1]). */
+function addHits(sums: Sums, scores: Tensor, target: Tensor): void {
+  const [n, classes] = scores.shape as [number, number];
+  if (sizeOf(scores.shape) !== n * classes)
+    fail("unsupported", `top-k wants an output of [N, classes]; the model's is [${scores.shape.join(", ")}]`);
+  const data = scores.data as Float32Array;
+  const labels = toNumbers(target);
+  for (let i = 0; i < n; i++) {
+    const row = data.subarray(i * classes, (i + 1) * classes);
+    const own = row[labels[i]!]!;
+    let largest = Number.NEGATIVE_INFINITY;
+    for (const x of row) if (x > largest) largest = x;
+    let sum = 0;
+    let before = 0;
+    row.forEach((x, c) => {
+      sum += Math.exp(x - largest);
+      // Of equal outputs the first counts as the larger one, and what is not a number as larger than all.
+      if (!(x < own) && (x !== own || c < labels[i]!) && c !== labels[i]) before++;
+    });
+    sums.loss += Math.log(sum) + largest - own;
+    if (Number.isFinite(own) && before < 1) sums.top1++;
+    if (Number.isFinite(own) && before < 5) sums.top5++;
+  }
+  sums.samples += n;
+}
+
+function addSquares(sums: Sums, output: Tensor, target: Tensor): void {
+  const [y, t] = [output.data as Float32Array, target.data as Float32Array];
+  if (y.length !== t.length)
+    fail("bad-data", `the target is [${target.shape.join(", ")}]; the model's output is [${output.shape.join(", ")}]`);
+  const each = y.length / output.shape[0]!;
+  let sum = 0;
+  for (let i = 0; i < y.length; i++) sum += (y[i]! - t[i]!) ** 2;
+  sums.loss += sum / each;
+  sums.samples += output.shape[0]!;
+}

@@ -1,0 +1,104 @@
+/** Fine-tuning: all weights learn by SGD over some epochs while the learning rate falls along a cosine. */
+
+import type { Augment, Dataset } from "../data/batches.ts";
+import { checkLabels } from "../data/checks.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { LoadOptions, Runtime } from "../runtime/port.ts";
+import { feedsOf } from "./feeds.ts";
+import type { Loss } from "./losses.ts";
+import type { SgdOptions } from "./optimisers.ts";
+import { cosineRate } from "./schedules.ts";
+import { Trainer } from "./trainer.ts";
+
+/** How a model learns, whether from scratch, while it is pruned or after. */
+export interface LearnOptions extends LoadOptions {
+  readonly loss: Loss;
+  readonly batchSize: number;
+  readonly seed: number;
+  readonly augment?: Augment | undefined;
+  readonly sgd?: Partial<SgdOptions> | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface FinetuneOptions extends LearnOptions {
+  readonly epochs: number;
+  readonly learningRate: number;
+  /** Steps over which the learning rate rises at first; default 0. */
+  readonly warmUp?: number;
+  /** The number of the first epoch, so that a second run sees other orders of the same data; default 0. */
+  readonly firstEpoch?: number;
+  readonly onStep?: (event: FinetuneEvent) => void;
+}
+
+export interface FinetuneEvent {
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly step: number;
+  /** Steps of the whole run; known once the first epoch is over, or where the data set tells its size. */
+  readonly steps: number | undefined;
+  readonly loss: number;
+  readonly learningRate: number;
+}
+
+/** Options of a data set's batches for learning: shuffled, whole, and augmented where that was asked for. */
+export const learningBatches = (options: LearnOptions, epoch: number) => ({
+  batchSize: options.batchSize,
+  shuffle: true,
+  seed: options.seed,
+  epoch,
+  dropLast: true,
+  ...(options.augment ? { augment: options.augment } : {}),
+});
+
+/**
+ * Trains a graph.
+ *
+ * @param graph the model with an open batch
+ * @returns the graph with the weights and statistics it learned
+ * @throws SecateurError `not-finite` where the loss diverges, `bad-data` where a label does not fit the output
+ */
+export async function finetune(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset,
+  options: FinetuneOptions,
+): Promise<Graph> {
+  const { epochs, batchSize, firstEpoch = 0 } = options;
+  if (epochs === 0) return graph;
+  const trainer = await Trainer.create(runtime, graph, stepOptions(options, false));
+  try {
+    let perEpoch = dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize);
+    let step = 0;
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      const first = step;
+      for await (const batch of dataset.batches(learningBatches(options, firstEpoch + epoch))) {
+        options.signal?.throwIfAborted();
+        if (batch.size !== batchSize) continue;
+        if (options.loss === "cross-entropy") checkLabels(batch, trainer.classes);
+        const steps = perEpoch === undefined ? undefined : perEpoch * epochs;
+        // Without a known size the schedule goes by epochs until the first one has been counted.
+        const rate =
+          steps === undefined
+            ? cosineRate({ rate: options.learningRate }, epoch, epochs)
+            : cosineRate({ rate: options.learningRate, warmUp: options.warmUp ?? 0 }, step, steps);
+        const { loss } = await trainer.step(feedsOf(trainer.inputs, batch), batch.target, rate);
+        step++;
+        options.onStep?.({ epoch: epoch + 1, epochs, step, steps, loss, learningRate: rate });
+      }
+      if (step === first) fail("bad-data", `"${dataset.name}" has fewer than ${batchSize} samples: lower --batch-size`);
+      perEpoch ??= step;
+    }
+    return trainer.graph();
+  } finally {
+    await trainer.dispose();
+  }
+}
+
+export const stepOptions = (options: LearnOptions, gates: boolean) => ({
+  batch: options.batchSize,
+  loss: options.loss,
+  gates,
+  ...(options.sgd ? { sgd: options.sgd } : {}),
+  ...(options.threads === undefined ? {} : { threads: options.threads }),
+});

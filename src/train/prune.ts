@@ -1,0 +1,207 @@
+/** The paper's loop: learn and measure at once, remove the least important units, go on until the budget is met; then fine-tune. */
+
+import { Average, sampleGates, type Criterion, type GateCriterion } from "../criteria/criterion.ts";
+import type { Batch, Dataset } from "../data/batches.ts";
+import { checkLabels } from "../data/checks.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { trace } from "../passes/trace.ts";
+import { widen } from "../passes/widen.ts";
+import { costsOf, type Costs } from "../prune/costs.ts";
+import { cut } from "../prune/cut.ts";
+import { findGroups, type Groups, type Removal } from "../prune/groups.ts";
+import { meets, selectStep, type Target } from "../prune/select.ts";
+import type { Runtime } from "../runtime/port.ts";
+import { feedsOf } from "./feeds.ts";
+import { learningBatches, stepOptions, type LearnOptions } from "./finetune.ts";
+import { parameterOf, Trainer } from "./trainer.ts";
+
+export interface PruneOptions extends LearnOptions {
+  readonly criterion: Criterion;
+  readonly target: Target;
+  /** Pruning stops when the mean training loss between two removals is above this. */
+  readonly maxLoss?: number | undefined;
+  /** Minibatches between two removals; default 10 (the paper's for CIFAR-10). */
+  readonly every?: number;
+  /** Units removed each time; default 2 % of the units at the start (the paper's). */
+  readonly unitsPerStep?: number;
+  /** The share of the old importance in the average over removals; default 0.9 (the paper's). */
+  readonly momentum?: number;
+  /** Learning rate while pruning. */
+  readonly learningRate: number;
+  readonly onStep?: (event: PruneEvent) => void;
+}
+
+export interface PruneEvent {
+  /** Removals so far. */
+  readonly step: number;
+  /** The mean training loss since the last removal. */
+  readonly loss: number;
+  readonly removed: Removal;
+  readonly units: number;
+  readonly costs: Costs;
+}
+
+export interface PruneResult {
+  readonly graph: Graph;
+  readonly costs: Costs;
+  readonly units: number;
+  readonly steps: number;
+  /** Whether the target was met, or pruning ended because the loss passed its limit or nothing was left to remove. */
+  readonly end: "met" | "max-loss" | "exhausted";
+}
+
+/** Shares of what there is at the start, or numbers where they are larger than 1. */
+export function targetOf(graph: Graph, budget: Target): Target {
+  const traced = trace(widen(graph));
+  const costs = costsOf(traced);
+  const units = countUnits(findGroups(traced));
+  const of = (wanted: number | undefined, all: number): number | undefined =>
+    wanted === undefined ? undefined : wanted <= 1 ? wanted * all : wanted;
+  const target = {
+    macs: of(budget.macs, costs.macs),
+    params: of(budget.params, costs.params),
+    units: of(budget.units, units),
+  };
+  return Object.fromEntries(Object.entries(target).filter(([, value]) => value !== undefined));
+}
+
+const countUnits = (groups: Groups): number => groups.groups.reduce((n, group) => n + group.units.length, 0);
+
+/**
+ * Prunes a graph while it learns. Units are really cut after every removal, the optimiser's state along with them.
+ *
+ * @param graph the model with an open batch
+ * @throws SecateurError `unsupported` where nothing can be pruned, `not-finite` where the loss diverges
+ */
+export async function pruneLoop(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset,
+  options: PruneOptions,
+): Promise<PruneResult> {
+  const { criterion, target, every = 10, momentum = 0.9 } = options;
+  const gates = criterion.kind === "gates";
+  const initial = findGroups(trace(widen(graph), { batch: options.batchSize }));
+  if (initial.groups.length === 0)
+    fail("unsupported", "the model has no group of units that could be pruned; secateur inspect says why");
+  const perStep = options.unitsPerStep ?? Math.max(1, Math.round(countUnits(initial) * 0.02));
+  const stream = endless(dataset, options);
+  let state: State = { graph: widen(graph), velocities: new Map(), average: new Map() };
+  let steps = 0;
+  try {
+    for (;;) {
+      const round = await learn(runtime, state, stream, options, every, gates);
+      const groups = round.groups ?? findGroups(trace(round.graph, { batch: options.batchSize }));
+      const units = countUnits(groups);
+      const costs = costsOf(groups.coupling.traced);
+      const report = (end: PruneResult["end"]): PruneResult => ({ graph: round.graph, costs, units, steps, end });
+      if (meets(target, costs, units)) return report("met");
+      if (options.maxLoss !== undefined && round.loss > options.maxLoss) return report("max-loss");
+      const average = gates
+        ? blend(state.average, round.scores, momentum)
+        : criterion.score(groups, round.graph.initializers, options.seed + steps);
+      const selection = selectStep(groups, average, perStep, target);
+      if (selection.removal.size === 0) return report("exhausted");
+      steps++;
+      options.onStep?.({
+        step: steps,
+        loss: round.loss,
+        removed: selection.removal,
+        units: selection.units,
+        costs: selection.costs,
+      });
+      const smaller = cut(round.graph, groups, selection.removal);
+      const velocities = new Map(
+        [...round.velocities].map(([name, value]) => [name, smaller.shrink(parameterOf(name), value)]),
+      );
+      state = { graph: smaller.graph, velocities, average: shrinkScores(average, selection.removal) };
+      if (selection.met)
+        return { graph: smaller.graph, costs: selection.costs, units: selection.units, steps, end: "met" };
+    }
+  } finally {
+    await stream.return(undefined);
+  }
+}
+
+interface State {
+  readonly graph: Graph;
+  readonly velocities: ReadonlyMap<string, Tensor>;
+  readonly average: ReadonlyMap<string, Float64Array>;
+}
+
+/** Some minibatches of learning, each of which gives an importance sample from the same backward pass. */
+async function learn(
+  runtime: Runtime,
+  state: State,
+  stream: AsyncGenerator<Batch>,
+  options: PruneOptions,
+  count: number,
+  gates: boolean,
+) {
+  const trainer = await Trainer.create(runtime, state.graph, stepOptions(options, gates), state.velocities);
+  const average = new Average();
+  let total = 0;
+  try {
+    for (let i = 0; i < count; i++) {
+      options.signal?.throwIfAborted();
+      const { value: batch } = await stream.next();
+      if (options.loss === "cross-entropy") checkLabels(batch, trainer.classes);
+      const result = await trainer.step(feedsOf(trainer.inputs, batch), batch.target, options.learningRate);
+      total += result.loss;
+      if (gates) {
+        const groups = trainer.groups!.groups.filter(({ name }) => result.gates.has(name));
+        const criterion = options.criterion as GateCriterion;
+        average.add(sampleGates(criterion, groups, (name) => result.gates.get(name)!, options.batchSize));
+      }
+    }
+    return {
+      graph: trainer.graph(),
+      velocities: trainer.velocities(),
+      groups: trainer.groups,
+      scores: average.mean(),
+      loss: total / count,
+    };
+  } finally {
+    await trainer.dispose();
+  }
+}
+
+/** Batches of one epoch after another. */
+async function* endless(dataset: Dataset, options: LearnOptions): AsyncGenerator<Batch> {
+  for (let epoch = 0; ; epoch++) {
+    let count = 0;
+    for await (const batch of dataset.batches(learningBatches(options, epoch))) {
+      if (batch.size !== options.batchSize) continue;
+      count++;
+      yield batch;
+    }
+    if (count === 0)
+      fail("bad-data", `"${dataset.name}" has fewer than ${options.batchSize} samples: lower --batch-size`);
+  }
+}
+
+/** old · momentum + new · (1 - momentum); what has no past starts with what is new. */
+function blend(
+  old: ReadonlyMap<string, Float64Array>,
+  now: ReadonlyMap<string, Float64Array>,
+  momentum: number,
+): Map<string, Float64Array> {
+  return new Map(
+    [...now].map(([name, values]) => {
+      const past = old.get(name);
+      return [name, past ? values.map((value, i) => past[i]! * momentum + value * (1 - momentum)) : values];
+    }),
+  );
+}
+
+/** Importances of the units that stay, renumbered as the cut does. */
+function shrinkScores(scores: ReadonlyMap<string, Float64Array>, removal: Removal): Map<string, Float64Array> {
+  return new Map(
+    [...scores].map(([name, values]) => {
+      const gone = new Set(removal.get(name));
+      return [name, values.filter((_, i) => !gone.has(i))];
+    }),
+  );
+}

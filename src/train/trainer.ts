@@ -1,0 +1,210 @@
+/** Training steps: the forward pass, all gradients and the optimiser in one graph, run again and again. */
+
+import { fail } from "../graph/error.ts";
+import type { Graph, Model } from "../graph/graph.ts";
+import { zeros, type NumericDType, type Tensor } from "../graph/tensor.ts";
+import { encodeModel } from "../onnx/encode.ts";
+import { internalOpset } from "../onnx/upgrade.ts";
+import { alias, valueIn } from "../ops/emitter.ts";
+import type { Groups } from "../prune/groups.ts";
+import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
+import { appendBackward, finishGraph } from "./gradients.ts";
+import type { Loss } from "./losses.ts";
+import { defaultSgd, sgdStep, type SgdOptions } from "./optimisers.ts";
+
+export interface StepOptions extends LoadOptions {
+  readonly batch: number;
+  readonly loss: Loss;
+  readonly sgd?: Partial<SgdOptions>;
+  /** Whether gate gradients leave each step. */
+  readonly gates: boolean;
+}
+
+export interface StepResult {
+  /** The mean loss of the batch, before the update. */
+  readonly loss: number;
+  /** G[n, m] by group name; empty without gates. */
+  readonly gates: ReadonlyMap<string, Float32Array>;
+}
+
+/** What one step reads and writes besides the batch. */
+interface StepGraph {
+  readonly graph: Graph;
+  /** Names of learned weights and kept statistics: an input NAME and an output `next/NAME` each. */
+  readonly carried: ReadonlyMap<string, Tensor>;
+  readonly parameters: readonly string[];
+  readonly gates: readonly string[];
+  readonly groups: Groups | undefined;
+  readonly classes: number;
+}
+
+const rateName = "learning_rate";
+const velocityOf = (name: string): string => `velocity/${name}`;
+const nextOf = (name: string): string => `next/${name}`;
+
+/** Writes the graph of one step: weights, statistics and the optimiser's state come in as inputs and leave as `next/NAME`. */
+export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
+  const sgd = { ...defaultSgd, ...options.sgd };
+  const { builder, g, parameters, gates, states, groups, classes } = appendBackward(graph, {
+    batch: options.batch,
+    loss: options.loss,
+    parameters: true,
+    gates: options.gates,
+    train: true,
+  });
+  if (parameters.size === 0)
+    fail("unsupported", "the loss does not depend on any weight of the model: there is nothing to train");
+  const rate = valueIn(builder, builder.input(rateName, { dtype: "float32", shape: [] }, true));
+  const carried = new Map<string, Tensor>();
+  const outputs = ["loss"];
+  const carry = (name: string, start: Tensor, next: string): void => {
+    carried.set(name, start);
+    alias(builder, next, builder.claim(nextOf(name)));
+    outputs.push(nextOf(name));
+  };
+  const asInput = (name: string): Tensor => {
+    const start = builder.initializers.get(name)!;
+    builder.initializers.delete(name);
+    builder.inputs.push({ name, dtype: start.dtype, shape: start.shape });
+    return start;
+  };
+  for (const [name, gradient] of parameters) {
+    const start = asInput(name);
+    const velocity = valueIn(
+      builder,
+      builder.input(velocityOf(name), { dtype: start.dtype, shape: start.shape }, true),
+    );
+    const next = sgdStep(g, sgd, valueIn(builder, name), gradient, velocity, rate);
+    carry(name, start, next.weight.name);
+    carry(velocityOf(name), zeros(start.dtype as NumericDType, start.shape), next.velocity.name);
+  }
+  for (const [name, next] of states) if (builder.initializers.has(name)) carry(name, asInput(name), next);
+  for (const [name, value] of gates) {
+    alias(builder, value.name, builder.claim(`gates/${name}`));
+    outputs.push(`gates/${name}`);
+  }
+  return {
+    graph: finishGraph(builder, outputs),
+    carried,
+    parameters: [...parameters.keys()],
+    gates: [...gates.keys()],
+    groups,
+    classes,
+  };
+}
+
+/** A model file around a graph that only ever runs. */
+export function runnable(graph: Graph): Uint8Array {
+  const model: Model = {
+    graph,
+    irVersion: 11,
+    opsets: { "": internalOpset },
+    producerName: "secateur",
+    producerVersion: "",
+    domain: "",
+    modelVersion: 0,
+    doc: "",
+    metadata: {},
+  };
+  return encodeModel(model);
+}
+
+/** Two sets of the same tensors: a step reads one and writes the other. */
+const twin = (tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>
+  new Map([...tensors].map(([name, { dtype, shape }]) => [name, zeros(dtype as NumericDType, shape)]));
+
+/** A model in training. Dispose of it; its weights are then still there to be read. */
+export class Trainer {
+  readonly groups: Groups | undefined;
+  /** The number of classes that a label may name; 0 where the target is no label. */
+  readonly classes: number;
+  /** The graph's inputs, as data must fit them. */
+  readonly inputs: Pick<Graph, "inputs">;
+  readonly #session: Session;
+  readonly #step: StepGraph;
+  readonly #graph: Graph;
+  #current: Map<string, Tensor>;
+  #other: Map<string, Tensor>;
+
+  private constructor(session: Session, step: StepGraph, graph: Graph, velocities: ReadonlyMap<string, Tensor>) {
+    this.#session = session;
+    this.#step = step;
+    this.#graph = graph;
+    this.groups = step.groups;
+    this.classes = step.classes;
+    this.inputs = { inputs: step.graph.inputs.filter(({ name }) => graph.inputs.some((input) => input.name === name)) };
+    this.#current = new Map([...step.carried].map(([name, start]) => [name, copyOf(velocities.get(name) ?? start)]));
+    this.#other = twin(this.#current);
+  }
+
+  /**
+   * @param graph the model with an open batch; its float16 weights are trained in float32
+   * @param velocities the optimiser's state of an earlier trainer, by `velocity/NAME`, cut as the model was
+   */
+  static async create(
+    runtime: Runtime,
+    graph: Graph,
+    options: StepOptions,
+    velocities: ReadonlyMap<string, Tensor> = new Map(),
+  ): Promise<Trainer> {
+    const step = stepGraph(graph, options);
+    return new Trainer(await runtime.load(runnable(step.graph), options), step, graph, velocities);
+  }
+
+  /**
+   * One step on one batch.
+   *
+   * @param inputs a tensor [N, ...] for each input of the model
+   * @throws SecateurError `not-finite` where the loss is not a number any more
+   */
+  async step(inputs: Readonly<Record<string, Tensor>>, target: Tensor, rate: number): Promise<StepResult> {
+    const feeds: Record<string, Tensor> = {
+      ...inputs,
+      target,
+      [rateName]: { dtype: "float32", shape: [], data: Float32Array.of(rate) },
+    };
+    for (const [name, value] of this.#current) feeds[name] = value;
+    const into: Record<string, Tensor> = {};
+    for (const [name, value] of this.#other) into[nextOf(name)] = value;
+    const results = await this.#session.run(feeds, into);
+    const next = new Map([...this.#other.keys()].map((name) => [name, results[nextOf(name)]!]));
+    [this.#current, this.#other] = [next, this.#current];
+    const loss = Number(results["loss"]!.data[0]);
+    if (!Number.isFinite(loss))
+      fail(
+        "not-finite",
+        `the loss became ${loss} at learning rate ${rate}: lower --learning-rate, or look for values that are not numbers in the data`,
+      );
+    return {
+      loss,
+      gates: new Map(this.#step.gates.map((name) => [name, results[`gates/${name}`]!.data as Float32Array])),
+    };
+  }
+
+  /** The graph with the weights and statistics as they are now. */
+  graph(): Graph {
+    const initializers = new Map(this.#graph.initializers);
+    for (const [name, value] of this.#current) if (initializers.has(name)) initializers.set(name, copyOf(value));
+    return { ...this.#graph, initializers };
+  }
+
+  /** The optimiser's state by `velocity/NAME`. */
+  velocities(): Map<string, Tensor> {
+    return new Map(
+      this.#step.parameters.map((name) => [velocityOf(name), copyOf(this.#current.get(velocityOf(name))!)]),
+    );
+  }
+
+  dispose(): Promise<void> {
+    return this.#session.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+const copyOf = (value: Tensor): Tensor => ({ ...value, data: value.data.slice() });
+
+/** The parameter whose state `velocity/NAME` is. */
+export const parameterOf = (velocity: string): string => velocity.slice(velocityOf("").length);

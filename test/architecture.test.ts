@@ -1,0 +1,233 @@
+/** The shape of the source: who may import whom, where operators are named, how long files are, and what every operator states. */
+
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { describe, expect, it } from "vitest";
+import { opNames } from "../src/ops/names.ts";
+import { ops } from "../src/ops/table.ts";
+
+const root = join(import.meta.dirname, "../src");
+const slashed = (path: string) => path.replaceAll("\\", "/");
+const files = readdirSync(root, { recursive: true, encoding: "utf8" })
+  .map(slashed)
+  .filter((file) => file.endsWith(".ts"))
+  .toSorted();
+const text = new Map(files.map((file) => [file, readFileSync(join(root, file), "utf8")]));
+
+/** Every module that a source names: imports of values and of types, exports from others, and imports at run time. */
+function specifiersOf(source: string): string[] {
+  const pattern = /^\s*(?:import|export)\b[^;"']*?["']([^"'\n]+)["']|\bimport\(\s*["']([^"'\n]+)["']\s*\)/gm;
+  return [...source.matchAll(pattern)].flatMap(([, fixed, dynamic]) => fixed ?? dynamic ?? []);
+}
+
+/** What is left of a source at run time, as far as imports go. */
+const withoutTypes = (source: string): string => source.replaceAll(/^(?:import|export) type [^;]*;/gm, "");
+
+interface Imports {
+  readonly own: readonly string[];
+  /** Those of `own` that are more than types. */
+  readonly values: readonly string[];
+  readonly foreign: readonly string[];
+}
+
+const imports = new Map<string, Imports>(
+  [...text].map(([file, source]) => {
+    const all = specifiersOf(source);
+    const ownOf = (names: readonly string[]) =>
+      names
+        .filter((name) => name.startsWith("."))
+        .map((name) => slashed(relative(root, join(root, dirname(file), name))));
+    const values = ownOf(specifiersOf(withoutTypes(source)));
+    return [file, { own: ownOf(all), values, foreign: all.filter((name) => !name.startsWith(".")) }];
+  }),
+);
+
+/** The first part of a path; a file of `src` itself is a layer of its own. */
+const layerOf = (file: string): string => file.split("/")[0]!.replace(/\.ts$/, "");
+
+const base = ["graph", "onnx", "ops", "passes"];
+const services = ["data", "runtime"];
+const engine = [...base, ...services, "autodiff", "prune", "criteria", "train"];
+/** What each layer may import besides itself. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  graph: [],
+  onnx: ["graph"],
+  ops: ["graph"],
+  data: ["graph"],
+  runtime: ["graph"],
+  zoo: ["graph", "ops", "onnx"],
+  passes: ["graph", "onnx", "ops"],
+  autodiff: base,
+  prune: [...base, ...services, "autodiff"],
+  criteria: [...base, ...services, "autodiff", "prune"],
+  train: [...base, ...services, "autodiff", "prune", "criteria"],
+  report: engine,
+  index: [...engine, "report", "zoo"],
+  node: [...engine, "report", "zoo", "index"],
+  cli: [...engine, "report", "zoo", "index", "node"],
+};
+
+/** Node's own modules and packages that need them. */
+const needsNode = (name: string): boolean => /^(node:|onnxruntime-node$|sharp$|tar$|commander$)/.test(name);
+const isForNode = (file: string): boolean => /-node\.ts$|^node\.ts$|^cli\//.test(file);
+
+describe("imports", () => {
+  it("are found, and name files that exist", () => {
+    const missing = [...imports].flatMap(([file, { own }]) =>
+      own.filter((other) => !text.has(other)).map((other) => `${file} imports ${other}`),
+    );
+    expect(missing).toEqual([]);
+    expect(imports.get("prune/cut.ts")?.own).toContain("graph/tensor.ts");
+    expect([...imports.values()].flatMap(({ own }) => own).length).toBeGreaterThan(150);
+    expect(specifiersOf('export { a } from "./a.ts";\nimport "b";\nconst c = await import("./c.ts");')).toEqual([
+      "./a.ts",
+      "b",
+      "./c.ts",
+    ]);
+  });
+
+  it("go one way through the layers", () => {
+    const wrong = [...imports].flatMap(([file, { own }]) => {
+      const layer = layerOf(file);
+      const may = allowed[layer];
+      if (may === undefined) return [`${file} is in no known layer`];
+      return own
+        .filter((other) => layerOf(other) !== layer && !may.includes(layerOf(other)))
+        .map((other) => `${file} imports ${other}`);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it("the layers have no cycle", () => {
+    const cycle = findCycle(new Map(Object.entries(allowed)));
+    expect(cycle).toBeUndefined();
+  });
+
+  it("have no cycle between files, but for types", () => {
+    expect(findCycle(new Map([...imports].map(([file, { values }]) => [file, values])))).toBeUndefined();
+    expect(specifiersOf(withoutTypes('import type { A } from "./a.ts";\nimport { b, type B } from "./b.ts";'))).toEqual(
+      ["./b.ts"],
+    );
+    const ring = new Map([
+      ["a", ["b"]],
+      ["b", ["c"]],
+      ["c", ["b"]],
+    ]);
+    expect(findCycle(ring)).toEqual(["b", "c", "b"]);
+  });
+
+  it("use Node only in files that say so by their name", () => {
+    const wrong = [...imports].flatMap(([file, { own, foreign }]) =>
+      isForNode(file)
+        ? []
+        : [...foreign.filter(needsNode), ...own.filter(isForNode)].map((name) => `${file} imports ${name}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it.runIf(existsSync(join(root, "index.ts")))("reach nothing of Node from index.ts", () => {
+    const reached = new Set(["index.ts"]);
+    for (const file of reached) for (const other of imports.get(file)!.own) reached.add(other);
+    const wrong = [...reached].flatMap((file) =>
+      imports
+        .get(file)!
+        .foreign.filter(needsNode)
+        .map((name) => `${file} imports ${name}`),
+    );
+    expect(wrong).toEqual([]);
+    expect(reached.size).toBeGreaterThan(1);
+  });
+});
+
+/** A way from a node back to itself, if there is one. */
+function findCycle(edges: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>();
+  const path: string[] = [];
+  const visit = (at: string): string[] | undefined => {
+    if (path.includes(at)) return [...path.slice(path.indexOf(at)), at];
+    if (done.has(at)) return undefined;
+    path.push(at);
+    for (const next of edges.get(at) ?? []) {
+      const found = visit(next);
+      if (found) return found;
+    }
+    path.pop();
+    done.add(at);
+    return undefined;
+  };
+  for (const start of edges.keys()) {
+    const found = visit(start);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** Files outside of ops, onnx and zoo that name operators in quotes, and why they may. */
+const namesAllowed: Readonly<Record<string, { readonly names: readonly string[]; readonly reason: string }>> = {
+  "passes/normalise.ts": { names: ["Reshape"], reason: "matches the reshapes that state a batch size" },
+  "passes/open-batch.ts": { names: ["Reshape"], reason: "matches the reshapes that state a batch size" },
+  "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
+  "prune/cut.ts": { names: ["And", "Where"], reason: "writes the nodes that zero a unit" },
+};
+
+describe("operators", () => {
+  it("are named only by the table, by the file format, and by passes that match one stated pattern", () => {
+    const found = Object.fromEntries(
+      files
+        .filter((file) => !/^(ops|onnx|zoo)\//.test(file))
+        .map((file) => [file, opNames.filter((name) => text.get(file)!.includes(`"${name}"`)).toSorted()] as const)
+        .filter(([, names]) => names.length > 0),
+    );
+    const listed = Object.fromEntries(Object.entries(namesAllowed).map(([file, { names }]) => [file, names]));
+    expect(found).toEqual(listed);
+  });
+
+  it("have samples", () => {
+    expect([...ops.values()].filter((op) => op.samples.length === 0).map((op) => op.name)).toEqual([]);
+  });
+
+  /** Operators through which nothing can be learned yet: a model that needs it is refused by name. */
+  const withoutGradient: readonly string[] = [];
+  it("have a gradient, or say that none flows", () => {
+    const lacking = [...ops.values()].filter((op) => op.gradient === undefined).map((op) => op.name);
+    expect(lacking).toEqual(withoutGradient);
+  });
+
+  /** Operators that read or write by indices that are data, or that count what they see: all their axes stay whole. */
+  const withoutChannels: readonly string[] = [
+    "GatherElements",
+    "GatherND",
+    "OneHot",
+    "ScatterElements",
+    "ScatterND",
+    "Shape",
+  ];
+  it("say how their axes couple, or stay whole on purpose", () => {
+    const lacking = [...ops.values()].filter((op) => !op.hasChannels).map((op) => op.name);
+    expect(lacking).toEqual(withoutChannels);
+  });
+
+  it("name the page of the specification that they follow", () => {
+    const sources = files
+      .filter((file) => file.startsWith("ops/"))
+      .map((file) => text.get(file)!)
+      .join("\n");
+    const lacking = [...ops.keys()].filter((name) => !sources.includes(`onnx.ai/onnx/operators/onnx__${name}.html`));
+    expect(lacking).toEqual([]);
+  });
+});
+
+describe("files", () => {
+  it("have at most 400 lines", () => {
+    const long = [...text].map(([file, source]) => [file, source.split("\n").length - 1] as const);
+    expect(long.filter(([, lines]) => lines > 400)).toEqual([]);
+  });
+
+  it("start with a sentence that says what they are", () => {
+    expect([...text].filter(([, source]) => !/^(#!.*\n)?\/\*\*/.test(source)).map(([file]) => file)).toEqual([]);
+  });
+
+  it("are named in kebab case", () => {
+    expect(files.filter((file) => !/^([a-z0-9-]+\/)*[a-z0-9-]+\.ts$/.test(file))).toEqual([]);
+  });
+});
