@@ -63,6 +63,8 @@ export interface Model {
   readonly irVersion: number;
   /** The opset that the nodes of `graph` are written in; the ONNX standard's is "". */
   readonly opsets: Readonly<Record<string, number>>;
+  /** The opset of the file, where the nodes have been brought to another since. */
+  readonly fileOpset?: number;
   readonly producerName: string;
   readonly producerVersion: string;
   readonly domain: string;

@@ -17,5 +17,5 @@ export function loadModel(bytes: Uint8Array, options: DecodeOptions = {}): Model
   verify(sorted.graph);
   const upgraded = upgrade(sorted);
   verify(upgraded.graph);
-  return upgraded;
+  return { ...upgraded, fileOpset: decoded.opsets[""]! };
 }

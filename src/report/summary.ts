@@ -8,6 +8,7 @@ import { findGates } from "../prune/gates.ts";
 import { findGroups } from "../prune/groups.ts";
 
 export interface Summary extends Costs {
+  /** Of the file; what is written is in the internal opset. */
   readonly opset: number;
   readonly nodes: number;
   readonly inputs: readonly ValueSummary[];
@@ -50,7 +51,7 @@ export function summarise(model: Model, options: NormaliseOptions = {}): Summary
     shape: shape ?? [],
   });
   return {
-    opset: model.opsets[""] ?? 0,
+    opset: model.fileOpset ?? model.opsets[""] ?? 0,
     nodes: graph.nodes.length,
     inputs: graph.inputs.map(value),
     outputs: graph.outputs.map(value),

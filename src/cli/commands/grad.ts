@@ -1,0 +1,45 @@
+/** secateur grad: the gradient graph of a model, as a model. */
+
+import { type Command, Option } from "commander";
+import { internalOpset } from "../../onnx/upgrade.ts";
+import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
+import { gradientGraph } from "../../train/gradients.ts";
+import { losses, type Loss } from "../../train/losses.ts";
+import { prepare } from "../../train/prepare.ts";
+import { count, shapesOf, withShape, type ShapeFlags } from "../options.ts";
+import { note } from "../output.ts";
+
+interface GradFlags extends ShapeFlags {
+  readonly output: string;
+  readonly loss: Loss;
+  readonly wrt: "parameters" | "gates";
+  readonly batch: number;
+  readonly train?: boolean;
+}
+
+export function addGrad(program: Command): void {
+  withShape(program.command("grad <model>"))
+    .description(
+      "write the graph of the loss and its gradients: inputs of the model and target; outputs loss and grad/NAME",
+    )
+    .requiredOption("-o, --output <file>", "the model to write")
+    .addOption(new Option("--loss <loss>", "what is differentiated").choices(losses).default("cross-entropy"))
+    .addOption(
+      new Option("--wrt <what>", "gradients of parameters, or of the gates of every group, [N, units] for each sample")
+        .choices(["parameters", "gates"])
+        .default("parameters"),
+    )
+    .option("--batch <n>", "samples of a batch, which the graph fixes", count, 1)
+    .option("--train", "BatchNormalization by the batch's statistics, Dropout at work")
+    .action(async (path: string, flags: GradFlags) => {
+      const model = await readModelFile(path);
+      const graph = gradientGraph(prepare(model, shapesOf(flags)), {
+        batch: flags.batch,
+        loss: flags.loss,
+        wrt: flags.wrt,
+        train: flags.train ?? false,
+      });
+      await writeModelFile(flags.output, { ...model, graph, opsets: { ...model.opsets, "": internalOpset } });
+      note(`${graph.outputs.length - 1} gradients, ${graph.nodes.length} nodes -> ${flags.output}`);
+    });
+}

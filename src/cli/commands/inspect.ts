@@ -1,0 +1,58 @@
+/** secateur inspect: what a model is made of and what of it could be pruned. */
+
+import type { Command } from "commander";
+import { readModelFile } from "../../onnx/files-node.ts";
+import { summarise, type Summary } from "../../report/summary.ts";
+import { shapesOf, withShape, type ShapeFlags } from "../options.ts";
+import { print, printJson, short, table } from "../output.ts";
+
+export function addInspect(program: Command): void {
+  withShape(program.command("inspect <model>"))
+    .description(
+      "print opset, parameters, MACs, bytes, the groups of units, and what is frozen or refused, with the reason",
+    )
+    .option("--json", "print JSON")
+    .action(async (path: string, flags: ShapeFlags & { json?: boolean }) => {
+      const summary = summarise(await readModelFile(path), shapesOf(flags));
+      if (flags.json) printJson(summary);
+      else print(format(summary));
+    });
+}
+
+function format(summary: Summary): string {
+  const value = ({ name, dtype, shape }: Summary["inputs"][number]) => `${name} ${dtype}[${shape.join(", ")}]`;
+  const lines = [
+    table([
+      ["opset", String(summary.opset)],
+      ["nodes", String(summary.nodes)],
+      ["parameters", short(summary.params)],
+      ["MACs", short(summary.macs)],
+      ["bytes", short(summary.bytes)],
+    ]),
+    `inputs   ${summary.inputs.map(value).join("; ")}`,
+    `outputs  ${summary.outputs.map(value).join("; ")}`,
+    "",
+  ];
+  if (summary.groups.length === 0) lines.push("no group of units can be pruned");
+  else
+    lines.push(
+      table([
+        ["group", "units", "axes", "gates"],
+        ...summary.groups.map(({ name, units, axes, gates }) => [
+          name,
+          String(units),
+          String(axes.length),
+          String(gates.length),
+        ]),
+      ]),
+    );
+  if (summary.frozen.length > 0)
+    lines.push(
+      "",
+      "frozen:",
+      ...summary.frozen.map(({ name, units, reasons }) => `  ${name} (${units}): ${reasons.join("; ")}`),
+    );
+  if (summary.refused.length > 0)
+    lines.push("", "refused:", ...summary.refused.map(({ node, reason }) => `  ${node}: ${reason}`));
+  return lines.join("\n");
+}

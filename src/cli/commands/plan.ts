@@ -1,0 +1,121 @@
+/** secateur plan, cut and mask: choosing units without data, and removing or zeroing them. */
+
+import { readFile } from "node:fs/promises";
+import { type Command, Option } from "commander";
+import { findCriterion } from "../../criteria/table.ts";
+import { fail } from "../../graph/error.ts";
+import type { Graph, Model } from "../../graph/graph.ts";
+import { describeIo, writeFileAtomic } from "../../onnx/atomic-node.ts";
+import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
+import { normalise } from "../../passes/normalise.ts";
+import { trace } from "../../passes/trace.ts";
+import { costsOf } from "../../prune/costs.ts";
+import { cut, mask } from "../../prune/cut.ts";
+import { findGroups, type Groups } from "../../prune/groups.ts";
+import { formatPlan, parsePlan } from "../../prune/plan.ts";
+import { scopes, selectShare, type Scope } from "../../prune/select.ts";
+import { count, numberIn, seed, shapesOf, withShape, type ShapeFlags } from "../options.ts";
+import { note, printJson, short, table } from "../output.ts";
+
+interface PlanFlags extends ShapeFlags {
+  readonly ratio: number;
+  readonly criterion: string;
+  readonly scope: Scope;
+  readonly seed: number;
+  readonly roundTo: number;
+  readonly output: string;
+}
+
+export function addPlan(program: Command): void {
+  withShape(program.command("plan <model>"))
+    .description("choose units to remove, without data, and write the plan")
+    .requiredOption("--ratio <share>", "the share of units to remove, 0 up to 1", numberIn(0, 1))
+    .addOption(
+      new Option("--criterion <name>", "what tells importance").choices(["magnitude", "random"]).default("magnitude"),
+    )
+    .addOption(
+      new Option("--scope <scope>", "the same share of every group, or of the whole net")
+        .choices(scopes)
+        .default("local"),
+    )
+    .option("--seed <n>", "seed of the criterion random", seed, 0)
+    .option("--round-to <n>", "what remains of a group is a multiple of this", count, 1)
+    .requiredOption("-o, --output <file>", "the plan to write")
+    .addHelpText(
+      "after",
+      "\nExample:\n  secateur plan model.onnx --ratio 0.5 -o plan.json && secateur cut model.onnx --plan plan.json -o small.onnx",
+    )
+    .action(async (path: string, flags: PlanFlags) => {
+      const model = await readModelFile(path);
+      const graph = normalise(model.graph, shapesOf(flags));
+      const groups = findGroups(trace(graph));
+      const criterion = findCriterion(flags.criterion);
+      const importances =
+        criterion.kind === "weights"
+          ? criterion.score(groups, graph.initializers, flags.seed)
+          : new Map<string, Float64Array>();
+      const removal = selectShare(groups, importances, flags);
+      await writeFileAtomic(flags.output, formatPlan(removal));
+      const removed = [...removal.values()].reduce((n, units) => n + units.length, 0);
+      const all = groups.groups.reduce((n, { units }) => n + units.length, 0);
+      note(`${removed} of ${all} units of ${removal.size} of ${groups.groups.length} groups -> ${flags.output}`);
+    });
+}
+
+interface ApplyFlags extends ShapeFlags {
+  readonly plan: string;
+  readonly output: string;
+  readonly json?: boolean;
+}
+
+export function addCutAndMask(program: Command): void {
+  addApply(
+    program,
+    "cut",
+    "remove the units of a plan: smaller weights, smaller sizes",
+    (graph, groups, removal) => cut(graph, groups, removal).graph,
+  );
+  addApply(program, "mask", "keep all shapes and make the units of a plan zero wherever they are read", mask);
+}
+
+function addApply(
+  program: Command,
+  name: string,
+  description: string,
+  apply: (graph: Graph, groups: Groups, removal: ReturnType<typeof parsePlan>) => Graph,
+): void {
+  withShape(program.command(`${name} <model>`))
+    .description(description)
+    .requiredOption("--plan <file>", "the plan, as secateur plan writes it")
+    .requiredOption("-o, --output <file>", "the model to write")
+    .option("--json", "print the costs before and after as JSON")
+    .action(async (path: string, flags: ApplyFlags) => {
+      const model = await readModelFile(path);
+      const graph = normalise(model.graph, shapesOf(flags));
+      const traced = trace(graph);
+      const result: Model = {
+        ...model,
+        graph: apply(graph, findGroups(traced), parsePlan(await readText(flags.plan))),
+      };
+      const [before, after] = [costsOf(traced), costsOf(trace(result.graph))];
+      await writeModelFile(flags.output, result);
+      if (flags.json) printJson({ before, after });
+      else
+        note(
+          table([
+            ["", "before", "after"],
+            ["parameters", short(before.params), short(after.params)],
+            ["MACs", short(before.macs), short(after.macs)],
+            ["bytes", short(before.bytes), short(after.bytes)],
+          ]),
+        );
+    });
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    fail("io", `${path}: ${describeIo(error)}`, error);
+  }
+}

@@ -1,0 +1,137 @@
+/** secateur prune: the paper's loop, then fine-tuning. */
+
+import { type Command, Option } from "commander";
+import { criteria, findCriterion } from "../../criteria/table.ts";
+import { fail } from "../../graph/error.ts";
+import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
+import { trace } from "../../passes/trace.ts";
+import { widen } from "../../passes/widen.ts";
+import { costsOf } from "../../prune/costs.ts";
+import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
+import { finetune } from "../../train/finetune.ts";
+import { prepare, withGraph } from "../../train/prepare.ts";
+import { pruneLoop, targetOf } from "../../train/prune.ts";
+import {
+  count,
+  learnOptions,
+  numberIn,
+  openData,
+  positive,
+  shapesOf,
+  withData,
+  withLearning,
+  withShape,
+} from "../options.ts";
+import { createProgress, note, printJson, short, table } from "../output.ts";
+import { epochCount, reportEpochs, type TrainFlags } from "./train.ts";
+
+interface PruneFlags extends TrainFlags {
+  readonly criterion: string;
+  readonly macs?: number;
+  readonly params?: number;
+  readonly units?: number;
+  readonly maxLoss?: number;
+  readonly every: number;
+  readonly unitsPerStep?: number;
+  readonly scoreMomentum: number;
+  readonly pruneLearningRate: number;
+  readonly json?: boolean;
+}
+
+/** Exit code where the work was done but the budget was not met. */
+const notMet = 1;
+/** Fine-tuning sees the data in other orders than pruning did. */
+const finetuneEpoch = 1_000_000;
+
+export function addPrune(program: Command, signal: AbortSignal): void {
+  withLearning(withData(withShape(program.command("prune <model>"))), 0.02)
+    .description("remove the least important units while learning until a budget is met, then fine-tune")
+    .addOption(
+      new Option("--criterion <name>", "what tells importance").choices([...criteria.keys()]).default("taylor-fo"),
+    )
+    .option("--macs <share>", "multiply-accumulates to keep: a share, or a number where it is above 1", positive)
+    .option("--params <share>", "parameters to keep, in the same way", positive)
+    .option("--units <share>", "units to keep, in the same way", positive)
+    .option("--max-loss <loss>", "stop pruning when the training loss between two removals is above this", positive)
+    .option("--every <n>", "minibatches between two removals", count, 10)
+    .option("--units-per-step <n>", "units of each removal (default: 2 % of all)", count)
+    .option(
+      "--score-momentum <share>",
+      "share of the old importances in their average over removals",
+      numberIn(0, 1),
+      0.9,
+    )
+    .option("--prune-learning-rate <rate>", "learning rate while pruning", positive, 0.01)
+    .option("--epochs <n>", "passes over the training data after pruning", epochCount, 5)
+    .option("--warm-up <steps>", "steps over which the learning rate of fine-tuning rises at first", epochCount, 0)
+    .requiredOption("-o, --output <file>", "the model to write")
+    .option("--json", "print what was reached as JSON")
+    .addHelpText(
+      "after",
+      "\nExample:\n  secateur prune model.onnx --data cifar10:data --macs 0.5 --epochs 5 --crop 4 --flip -o small.onnx",
+    )
+    .action((path: string, flags: PruneFlags) => run(path, flags, signal));
+}
+
+async function run(path: string, flags: PruneFlags, signal: AbortSignal): Promise<void> {
+  const { macs, params, units, maxLoss } = flags;
+  if (macs === undefined && params === undefined && units === undefined && maxLoss === undefined)
+    fail("bad-option", "say how far to prune: --macs, --params, --units or --max-loss");
+  const model = await readModelFile(path);
+  const graph = prepare(model, shapesOf(flags));
+  const budget = {
+    ...(macs === undefined ? {} : { macs }),
+    ...(params === undefined ? {} : { params }),
+    ...(units === undefined ? {} : { units }),
+  };
+  const target =
+    macs === undefined && params === undefined && units === undefined ? { units: 0 } : targetOf(graph, budget);
+  const data = await openData({ ...flags, data: flags.data! }, "train");
+  const learn = learnOptions(flags, signal);
+  const before = costsOf(trace(widen(graph)));
+  const progress = createProgress();
+  const pruned = await pruneLoop(nodeRuntime, graph, data, {
+    ...learn,
+    criterion: findCriterion(flags.criterion),
+    target,
+    maxLoss,
+    every: flags.every,
+    momentum: flags.scoreMomentum,
+    learningRate: flags.pruneLearningRate,
+    ...(flags.unitsPerStep === undefined ? {} : { unitsPerStep: flags.unitsPerStep }),
+    onStep: ({ step, loss, units: left, costs }) =>
+      progress.update(
+        `removal ${step}: loss ${loss.toFixed(4)}, ${left} units, ${short(costs.macs)} MACs (${((100 * costs.macs) / before.macs).toFixed(1)} %)`,
+      ),
+  });
+  progress.done(`pruned in ${pruned.steps} removals to ${pruned.units} units, ${short(pruned.costs.macs)} MACs`);
+  const tuned = await finetune(nodeRuntime, pruned.graph, data, {
+    ...learn,
+    epochs: flags.epochs,
+    learningRate: flags.learningRate,
+    warmUp: flags.warmUp,
+    firstEpoch: finetuneEpoch,
+    onStep: reportEpochs(progress, flags.batchSize),
+  });
+  await writeModelFile(flags.output, withGraph(model, tuned));
+  const after = pruned.costs;
+  if (flags.json)
+    printJson({ end: pruned.end, removals: pruned.steps, units: pruned.units, before, after, output: flags.output });
+  else
+    note(
+      table([
+        ["", "before", "after", "ratio"],
+        ...(["params", "macs", "bytes"] as const).map((key) => [
+          key,
+          short(before[key]),
+          short(after[key]),
+          (after[key] / before[key]).toFixed(3),
+        ]),
+      ]),
+    );
+  note(`-> ${flags.output}`);
+  if (pruned.end === "exhausted") note("the budget was not met: every group is down to its last unit");
+  if (pruned.end === "max-loss") note(`pruning stopped because the loss passed ${maxLoss}`);
+  if (pruned.end === "exhausted" || (pruned.end === "max-loss" && Object.keys(budget).length > 0))
+    process.exitCode = notMet;
+}

@@ -1,0 +1,109 @@
+/** secateur score and eval: importances, and how good a model is. */
+
+import { type Command, Option } from "commander";
+import { criteria, findCriterion } from "../../criteria/table.ts";
+import { writeFileAtomic } from "../../onnx/atomic-node.ts";
+import { readModelFile } from "../../onnx/files-node.ts";
+import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
+import { evaluate, type Evaluation } from "../../train/evaluate.ts";
+import { prepare } from "../../train/prepare.ts";
+import { score } from "../../train/score.ts";
+import {
+  count,
+  openData,
+  shapesOf,
+  withData,
+  withRun,
+  withShape,
+  type DataFlags,
+  type RunFlags,
+  type ShapeFlags,
+} from "../options.ts";
+import { createProgress, note, percent, print, printJson, remaining, table } from "../output.ts";
+
+interface ScoreFlags extends ShapeFlags, DataFlags, RunFlags {
+  readonly criterion: string;
+  readonly batches: number;
+  readonly json?: string;
+}
+
+export function addScore(program: Command, signal: AbortSignal): void {
+  withRun(withData(withShape(program.command("score <model>")), false))
+    .description("measure the importance of every unit")
+    .addOption(
+      new Option("--criterion <name>", "what tells importance").choices([...criteria.keys()]).default("taylor-fo"),
+    )
+    .option("--batches <n>", "minibatches to average over", count, 10)
+    .option("--json <file>", "write the importances as JSON; otherwise a table is printed")
+    .action(async (path: string, flags: ScoreFlags) => {
+      const graph = prepare(await readModelFile(path), shapesOf(flags));
+      const data = flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train");
+      const progress = createProgress();
+      const started = performance.now();
+      const scores = await score(nodeRuntime, graph, data, findCriterion(flags.criterion), {
+        ...flags,
+        signal,
+        onProgress: (done, all) => progress.update(`minibatch ${done} of ${all}, ${remaining(started, done, all)}`),
+      });
+      progress.done();
+      if (flags.json === undefined) {
+        print(
+          table([
+            ["group", "units", "least", "median", "most"],
+            ...[...scores].map(([name, values]) => {
+              const sorted = [...values].sort((a, b) => a - b);
+              const at = (share: number) => sorted[Math.round((sorted.length - 1) * share)]!.toExponential(2);
+              return [name, String(values.length), at(0), at(0.5), at(1)];
+            }),
+          ]),
+        );
+        return;
+      }
+      const groups = Object.fromEntries([...scores].map(([name, values]) => [name, [...values]]));
+      await writeFileAtomic(flags.json, `${JSON.stringify({ criterion: flags.criterion, groups })}\n`);
+      note(`importances of ${scores.size} groups -> ${flags.json}`);
+    });
+}
+
+interface EvalFlags extends ShapeFlags, DataFlags, RunFlags {
+  readonly split: "train" | "test";
+  readonly batches?: number;
+  readonly json?: boolean;
+}
+
+export function addEval(program: Command, signal: AbortSignal): void {
+  withRun(withData(withShape(program.command("eval <model>"))), 200)
+    .description("print the loss, top-1, top-5 and images/s of a model on labelled data")
+    .addOption(new Option("--split <part>", "which part of the data").choices(["test", "train"]).default("test"))
+    .option("--batches <n>", "no more minibatches than this", count)
+    .option("--json", "print JSON")
+    .action(async (path: string, flags: EvalFlags) => {
+      const graph = prepare(await readModelFile(path), shapesOf(flags));
+      const data = await openData({ ...flags, data: flags.data! }, flags.split);
+      const progress = createProgress();
+      const started = performance.now();
+      const result = await evaluate(nodeRuntime, graph, data, {
+        loss: flags.loss,
+        batchSize: flags.batchSize,
+        threads: flags.threads,
+        signal,
+        ...(flags.batches === undefined ? {} : { limit: flags.batches }),
+        onProgress: (done, all) =>
+          progress.update(`${done} samples${all === undefined ? "" : ` of ${all}, ${remaining(started, done, all)}`}`),
+      });
+      progress.done();
+      if (flags.json) printJson(result);
+      else print(formatEvaluation(result));
+    });
+}
+
+/** The lines that eval prints. */
+export function formatEvaluation({ loss, top1, top5, samples, samplesPerSecond }: Evaluation): string {
+  return table([
+    ["loss", loss.toFixed(4)],
+    ...(top1 === undefined ? [] : [["top-1", percent(top1)]]),
+    ...(top5 === undefined ? [] : [["top-5", percent(top5)]]),
+    ["samples", String(samples)],
+    ["images/s", samplesPerSecond.toFixed(0)],
+  ]);
+}

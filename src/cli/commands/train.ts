@@ -1,0 +1,80 @@
+/** secateur train and finetune: learning, from scratch or from what there is. */
+
+import type { Command } from "commander";
+import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
+import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
+import { finetune, type FinetuneEvent } from "../../train/finetune.ts";
+import { prepare, withGraph } from "../../train/prepare.ts";
+import {
+  learnOptions,
+  numberIn,
+  openData,
+  seed,
+  shapesOf,
+  withData,
+  withLearning,
+  withShape,
+  type DataFlags,
+  type LearnFlags,
+  type ShapeFlags,
+} from "../options.ts";
+import { createProgress, note, remaining, type Progress } from "../output.ts";
+
+export interface TrainFlags extends ShapeFlags, DataFlags, LearnFlags {
+  readonly epochs: number;
+  readonly warmUp: number;
+  readonly output: string;
+}
+
+export const epochCount = numberIn(0, 1_000_000, true);
+
+export function addTrain(program: Command, signal: AbortSignal): void {
+  add(program, "train", "train a model, such as one of secateur new", 20, 0.1, signal);
+  add(program, "finetune", "train a pruned model further", 5, 0.02, signal);
+}
+
+function add(
+  program: Command,
+  name: string,
+  description: string,
+  epochs: number,
+  rate: number,
+  signal: AbortSignal,
+): void {
+  withLearning(withData(withShape(program.command(`${name} <model>`))), rate)
+    .description(description)
+    .option("--epochs <n>", "passes over the training data", epochCount, epochs)
+    .option("--warm-up <steps>", "steps over which the learning rate rises at first", seed, 0)
+    .requiredOption("-o, --output <file>", "the model to write")
+    .action(async (path: string, flags: TrainFlags) => {
+      const model = await readModelFile(path);
+      const data = await openData({ ...flags, data: flags.data! }, "train");
+      const progress = createProgress();
+      const graph = await finetune(nodeRuntime, prepare(model, shapesOf(flags)), data, {
+        ...learnOptions(flags, signal),
+        epochs: flags.epochs,
+        learningRate: flags.learningRate,
+        warmUp: flags.warmUp,
+        onStep: reportEpochs(progress, flags.batchSize),
+      });
+      await writeModelFile(flags.output, withGraph(model, graph));
+      note(`-> ${flags.output}`);
+    });
+}
+
+/** A line while an epoch runs, and one that stays when it ends. */
+export function reportEpochs(progress: Progress, batchSize: number): (event: FinetuneEvent) => void {
+  const started = performance.now();
+  let [sum, steps, epoch, first] = [0, 0, 1, started];
+  return (event) => {
+    if (event.epoch !== epoch) [sum, steps, epoch, first] = [0, 0, event.epoch, performance.now()];
+    sum += event.loss;
+    steps++;
+    const rate = ((steps * batchSize) / (performance.now() - first)) * 1000;
+    const left = event.steps === undefined ? "" : `, ${remaining(started, event.step, event.steps)}`;
+    const line = `epoch ${event.epoch} of ${event.epochs}: loss ${(sum / steps).toFixed(4)}, learning rate ${event.learningRate.toPrecision(3)}, ${rate.toFixed(0)} images/s${left}`;
+    const last = event.steps !== undefined && event.step % (event.steps / event.epochs) === 0;
+    if (last) progress.done(line);
+    else progress.update(line);
+  };
+}

@@ -1,0 +1,134 @@
+/** Options that several commands share, and what they are read into. */
+
+import { availableParallelism } from "node:os";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Augment, Dataset } from "../data/batches.ts";
+import type { Normalise } from "../data/normalise.ts";
+import { datasetForms, openDataset } from "../data/spec-node.ts";
+import type { Shape } from "../graph/tensor.ts";
+import type { NormaliseOptions } from "../passes/normalise.ts";
+import { losses, type Loss } from "../train/losses.ts";
+
+/** Parses a number within bounds, or says which. */
+export function numberIn(low: number, high: number, whole = false): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !(value >= low && value <= high) || (whole && !Number.isInteger(value)))
+      throw new InvalidArgumentError(
+        `It must be a ${whole ? "whole " : ""}number from ${low} to ${high === Number.MAX_VALUE || high === Number.MAX_SAFE_INTEGER ? "any" : high}.`,
+      );
+    return value;
+  };
+}
+
+export const count = numberIn(1, Number.MAX_SAFE_INTEGER, true);
+export const seed = numberIn(0, Number.MAX_SAFE_INTEGER, true);
+export const positive = numberIn(Number.MIN_VALUE, Number.MAX_VALUE);
+export const notNegative = numberIn(0, Number.MAX_VALUE);
+
+function numberList(text: string): number[] {
+  const values = text.split(",").map(Number);
+  if (values.some((value) => !Number.isFinite(value)))
+    throw new InvalidArgumentError("It must be numbers with commas between them.");
+  return values;
+}
+
+function shapeOf(text: string, known: Record<string, Shape> = {}): Record<string, Shape> {
+  const [, name, sizes] = /^(.+)=(\d+(?:x\d+)*)$/.exec(text) ?? [];
+  if (name === undefined || sizes === undefined) throw new InvalidArgumentError("It must look like NAME=1x3x224x224.");
+  return { ...known, [name]: sizes.split("x").map(Number) };
+}
+
+export interface ShapeFlags {
+  readonly shape?: Readonly<Record<string, Shape>>;
+}
+
+export const withShape = (command: Command): Command =>
+  command.option(
+    "--shape <name=sizes>",
+    "the shape of an input whose sizes the file leaves open, as input=1x3x224x224; may be repeated",
+    shapeOf,
+  );
+
+export const shapesOf = ({ shape }: ShapeFlags): NormaliseOptions => (shape ? { shapes: shape } : {});
+
+export interface DataFlags {
+  readonly data?: string;
+  readonly mean?: number[];
+  readonly std?: number[];
+  readonly scale?: number;
+}
+
+/** `--data` and how its pixels become inputs. */
+export const withData = (command: Command, required = true): Command => {
+  const data = new Option("--data <spec>", `the data: ${datasetForms.join(", ")}`);
+  return command
+    .addOption(required ? data.makeOptionMandatory() : data)
+    .option("--mean <list>", "mean of each channel, subtracted after scaling, as 0.485,0.456,0.406", numberList)
+    .option("--std <list>", "standard deviation of each channel, divided by", numberList)
+    .option("--scale <number>", "factor on pixels of 0..255 (default: 1/255)", positive);
+};
+
+export interface AugmentFlags {
+  readonly crop?: number;
+  readonly flip?: boolean;
+}
+
+export const withAugment = (command: Command): Command =>
+  command
+    .option("--crop <pixels>", "random crops after padding by so many pixels", count)
+    .option("--flip", "random horizontal flips");
+
+export function augmentOf({ crop, flip }: AugmentFlags): Augment | undefined {
+  return crop === undefined && !flip
+    ? undefined
+    : { ...(crop === undefined ? {} : { crop }), ...(flip ? { flip } : {}) };
+}
+
+/** Opens one part of the data that the flags name. */
+export function openData(flags: DataFlags & { readonly data: string }, split: "train" | "test"): Promise<Dataset> {
+  const { mean, std, scale } = flags;
+  const normalise: Normalise = {
+    ...(mean ? { mean } : {}),
+    ...(std ? { std } : {}),
+    ...(scale === undefined ? {} : { scale }),
+  };
+  return openDataset(flags.data, { split, ...(Object.keys(normalise).length > 0 ? { normalise } : {}) });
+}
+
+export interface RunFlags {
+  readonly loss: Loss;
+  readonly batchSize: number;
+  readonly seed: number;
+  readonly threads: number;
+}
+
+export const withRun = (command: Command, batchSize = 128): Command =>
+  command
+    .addOption(new Option("--loss <loss>", "what is minimised").choices(losses).default("cross-entropy"))
+    .option("--batch-size <n>", "samples of a minibatch", count, batchSize)
+    .option("--seed <n>", "the same seed gives the same bytes", seed, 0)
+    .option("--threads <n>", "threads of the runtime", count, availableParallelism());
+
+/** SGD and its schedule. */
+export interface LearnFlags extends RunFlags, AugmentFlags {
+  readonly momentum: number;
+  readonly weightDecay: number;
+  readonly learningRate: number;
+}
+
+export const withLearning = (command: Command, rate: number): Command =>
+  withAugment(withRun(command))
+    .option("--learning-rate <rate>", "highest learning rate; it falls to 0 along a cosine", positive, rate)
+    .option("--momentum <share>", "momentum of SGD (Nesterov's)", numberIn(0, 1), 0.9)
+    .option("--weight-decay <rate>", "decay of weights; biases and normalisations are not decayed", notNegative, 5e-4);
+
+export const learnOptions = (flags: LearnFlags, signal: AbortSignal) => ({
+  loss: flags.loss,
+  batchSize: flags.batchSize,
+  seed: flags.seed,
+  threads: flags.threads,
+  augment: augmentOf(flags),
+  sgd: { momentum: flags.momentum, weightDecay: flags.weightDecay },
+  signal,
+});

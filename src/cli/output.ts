@@ -1,0 +1,81 @@
+/** What a person at a terminal sees: results on stdout, progress on stderr. */
+
+import { stderr, stdout } from "node:process";
+
+/** A line of progress is written at most this often where there is no terminal. */
+const quietInterval = 5000;
+const terminalInterval = 100;
+
+export function print(text: string): void {
+  stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, undefined, 2));
+}
+
+/** Says something that is no result. */
+export function note(text: string): void {
+  stderr.write(`${text}\n`);
+}
+
+export interface Progress {
+  /** Shows the state of the work: on a terminal in place, elsewhere as a line every few seconds. */
+  update(text: string): void;
+  /** Ends the work with a line that stays. */
+  done(text?: string): void;
+}
+
+export function createProgress(): Progress {
+  const terminal = stderr.isTTY === true;
+  let last = Number.NEGATIVE_INFINITY;
+  let shown = false;
+  return {
+    update(text) {
+      const now = performance.now();
+      if (now - last < (terminal ? terminalInterval : quietInterval)) return;
+      last = now;
+      shown = true;
+      stderr.write(terminal ? `\r\u001B[2K${text.slice(0, (stderr.columns ?? 80) - 1)}` : `${text}\n`);
+    },
+    done(text) {
+      if (terminal && shown) stderr.write("\r\u001B[2K");
+      if (text !== undefined) note(text);
+      shown = false;
+      last = Number.NEGATIVE_INFINITY;
+    },
+  };
+}
+
+/** Columns of equal width; the first is to the left, the others to the right. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** 40812928 -> "40.81 M". */
+export function short(value: number): string {
+  for (const [size, unit] of [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ] as const)
+    if (value >= size) return `${(value / size).toFixed(2)} ${unit}`;
+  return String(Math.round(value));
+}
+
+export const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
+
+/** How long is left, from how much is done of how much since a moment. */
+export function remaining(started: number, done: number, all: number): string {
+  if (done === 0) return "";
+  const seconds = Math.round(((performance.now() - started) / 1000) * (all / done - 1));
+  return seconds < 90 ? `${seconds} s left` : `${Math.round(seconds / 60)} min left`;
+}
