@@ -6,12 +6,11 @@ import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { sizeOf, toNumbers } from "../graph/tensor.ts";
-import { removeDead } from "../passes/dead.ts";
-import { logitsOf } from "../passes/strip-softmax.ts";
 import { widen } from "../passes/widen.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import { feedsOf } from "./feeds.ts";
 import type { Loss } from "./losses.ts";
+import { logitsGraph } from "./teacher.ts";
 import { runnable } from "./trainer.ts";
 
 export interface Evaluation {
@@ -42,10 +41,8 @@ export async function evaluate(
   options: EvaluateOptions,
 ): Promise<Evaluation> {
   const { loss, batchSize, limit, onProgress, signal } = options;
-  const wide = widen(graph);
-  const output = wide.outputs[0] ?? fail("bad-model", "the model has no output");
-  const name = loss === "cross-entropy" ? logitsOf(wide, output.name) : output.name;
-  const scored = removeDead({ ...wide, outputs: [name === output.name ? output : { name, dtype: "float32" }] });
+  const scored = loss === "cross-entropy" ? logitsGraph(graph) : widen(graph);
+  const name = scored.outputs[0]?.name ?? fail("bad-model", "the model has no output");
   const session = await runtime.load(runnable(scored), options);
   const sums = { loss: 0, top1: 0, top5: 0, samples: 0 };
   let spent = 0;

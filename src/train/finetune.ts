@@ -6,7 +6,8 @@ import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import { feedsOf } from "./feeds.ts";
-import type { Loss } from "./losses.ts";
+import type { Distillation, Loss } from "./losses.ts";
+import { createTeacher } from "./teacher.ts";
 import type { SgdOptions } from "./optimisers.ts";
 import { cosineRate } from "./schedules.ts";
 import { Trainer } from "./trainer.ts";
@@ -28,6 +29,8 @@ export interface FinetuneOptions extends LearnOptions {
   readonly warmUp?: number;
   /** The number of the first epoch, so that a second run sees other orders of the same data; default 0. */
   readonly firstEpoch?: number;
+  /** A model to learn from besides the labels: its graph with an open batch. */
+  readonly teacher?: (Distillation & { readonly graph: Graph }) | undefined;
   readonly onStep?: (event: FinetuneEvent) => void;
 }
 
@@ -66,7 +69,11 @@ export async function finetune(
 ): Promise<Graph> {
   const { epochs, batchSize, firstEpoch = 0 } = options;
   if (epochs === 0) return graph;
-  const trainer = await Trainer.create(runtime, graph, stepOptions(options, false));
+  const trainer = await Trainer.create(runtime, graph, {
+    ...stepOptions(options, false),
+    distillation: options.teacher,
+  });
+  const teacher = options.teacher && (await createTeacher(runtime, options.teacher.graph, options));
   try {
     let perEpoch = dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize);
     let step = 0;
@@ -82,7 +89,9 @@ export async function finetune(
           steps === undefined
             ? cosineRate({ rate: options.learningRate }, epoch, epochs)
             : cosineRate({ rate: options.learningRate, warmUp: options.warmUp ?? 0 }, step, steps);
-        const { loss } = await trainer.step(feedsOf(trainer.inputs, batch), batch.target, rate);
+        const feeds = feedsOf(trainer.inputs, batch);
+        const taught = teacher ? { ...feeds, teacher: await teacher.logits(feeds) } : feeds;
+        const { loss } = await trainer.step(taught, batch.target, rate);
         step++;
         options.onStep?.({ epoch: epoch + 1, epochs, step, steps, loss, learningRate: rate });
       }
@@ -92,6 +101,7 @@ export async function finetune(
     return trainer.graph();
   } finally {
     await trainer.dispose();
+    await teacher?.dispose();
   }
 }
 

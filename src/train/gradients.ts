@@ -18,11 +18,12 @@ import type { Place } from "../prune/couple.ts";
 import { gateGradient } from "../prune/gate-gradients.ts";
 import { findGates } from "../prune/gates.ts";
 import { findGroups, type Groups } from "../prune/groups.ts";
-import { appendLoss, type Loss } from "./losses.ts";
+import { appendLoss, type Distillation, type Loss } from "./losses.ts";
 
 export interface BackwardOptions {
   readonly batch: number;
   readonly loss: Loss;
+  readonly distillation?: Distillation | undefined;
   /** Differentiate with respect to parameters, gates or both. */
   readonly parameters: boolean;
   readonly gates: boolean;
@@ -78,7 +79,7 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   if (!traced.types.has(output)) fail("unsupported", explainRefusals(traced));
   const builder = new GraphBuilder(forward, traced.types);
   const g = createEmitter(builder);
-  const { perSample, mean, classes } = appendLoss(builder, output, options.loss);
+  const { perSample, mean, classes } = appendLoss(builder, output, options.loss, options.distillation);
   const candidates = options.parameters ? parameterNames(forward) : [];
   const gated = [...new Set([...gates.values()].flat().map(({ value }) => value))];
   const seed = g.filled(1 / batch, [batch]);

@@ -21,21 +21,30 @@ export interface LossValues {
   readonly classes: number;
 }
 
+/** Learning from another model's outputs besides the labels (Hinton et al. 2015). */
+export interface Distillation {
+  /** The share of the teacher in the loss, 0 to 1. */
+  readonly weight: number;
+  /** What logits are divided by before they become probabilities. */
+  readonly temperature: number;
+}
+
 /**
  * Appends a loss on the first output of the graph, and its target as an input: class ids, int64 [N] (or [N, d...] for an output
- * [N, C, d...]) for cross-entropy; the shape of the output for mse.
+ * [N, C, d...]) for cross-entropy; the shape of the output for mse. With distillation the teacher's logits are an input `teacher`.
  */
-export function appendLoss(builder: GraphBuilder, output: string, loss: Loss): LossValues {
+export function appendLoss(builder: GraphBuilder, output: string, loss: Loss, distillation?: Distillation): LossValues {
   const g = createEmitter(builder);
-  const append = loss === "mse" ? meanSquaredError : crossEntropy;
-  const { perSample, target, classes } = append(builder, g, output);
+  if (distillation && loss !== "cross-entropy") fail("bad-option", "a teacher's logits go with cross-entropy only");
+  const { perSample, target, classes } =
+    loss === "mse" ? meanSquaredError(builder, g, output) : crossEntropy(builder, g, output, distillation);
   const mean = g.ReduceMean(perSample, g.ints([0]), { keepdims: 0 });
   alias(builder, mean.name, builder.claim("loss"));
   return { perSample, target, classes, mean: valueIn(builder, "loss") };
 }
 
 /** E_n = -log softmax(logits)[target], averaged over further axes. */
-function crossEntropy(builder: GraphBuilder, g: Emit, output: string) {
+function crossEntropy(builder: GraphBuilder, g: Emit, output: string, distillation: Distillation | undefined) {
   const raw = valueIn(builder, logitsOf(builder.finish([]), output));
   if (raw.shape.length < 2)
     fail(
@@ -54,7 +63,22 @@ function crossEntropy(builder: GraphBuilder, g: Emit, output: string) {
   });
   const picked = g.Mul(logProbability, chosen);
   const axes = logits.shape.map((_, i) => i).slice(1);
-  return { perSample: g.Mul(g.summed(picked, axes), g.scalar(-1 / sizeOf(more))), target, classes };
+  const hard = g.Mul(g.summed(picked, axes), g.scalar(-1 / sizeOf(more)));
+  if (distillation === undefined) return { perSample: hard, target, classes };
+  const teacher = valueIn(builder, builder.input("teacher", { dtype: "float32", shape: raw.shape }, true));
+  const soft = g.Mul(
+    divergence(g, g.reshaped(teacher, logits.shape), logits, axes, distillation.temperature),
+    g.scalar(1 / sizeOf(more)),
+  );
+  const { weight } = distillation;
+  return { perSample: g.Add(g.Mul(hard, g.scalar(1 - weight)), g.Mul(soft, g.scalar(weight))), target, classes };
+}
+
+/** T² KL(softmax(teacher / T) || softmax(logits / T)); T² keeps its gradient as large as that of the labels. */
+function divergence(g: Emit, teacher: Value, logits: Value, axes: readonly number[], temperature: number): Value {
+  const cool = (x: Value) => g.LogSoftmax(g.Mul(x, g.scalar(1 / temperature)), { axis: 1 });
+  const [p, q] = [cool(teacher), cool(logits)];
+  return g.Mul(g.summed(g.Mul(g.Exp(p), g.Sub(p, q)), axes), g.scalar(temperature ** 2));
 }
 
 /** E_n = mean over elements of (output - target)². */

@@ -9,12 +9,13 @@ import { alias, valueIn } from "../ops/emitter.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
 import { appendBackward, finishGraph } from "./gradients.ts";
-import type { Loss } from "./losses.ts";
+import type { Distillation, Loss } from "./losses.ts";
 import { defaultSgd, sgdStep, type SgdOptions } from "./optimisers.ts";
 
 export interface StepOptions extends LoadOptions {
   readonly batch: number;
   readonly loss: Loss;
+  readonly distillation?: Distillation | undefined;
   readonly sgd?: Partial<SgdOptions>;
   /** Whether gate gradients leave each step. */
   readonly gates: boolean;
@@ -48,6 +49,7 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
   const { builder, g, parameters, gates, states, groups, classes } = appendBackward(graph, {
     batch: options.batch,
     loss: options.loss,
+    distillation: options.distillation,
     parameters: true,
     gates: options.gates,
     train: true,
@@ -154,7 +156,7 @@ export class Trainer {
   /**
    * One step on one batch.
    *
-   * @param inputs a tensor [N, ...] for each input of the model
+   * @param inputs a tensor [N, ...] for each input of the model, and the `teacher`'s logits where it distils
    * @throws SecateurError `not-finite` where the loss is not a number any more
    */
   async step(inputs: Readonly<Record<string, Tensor>>, target: Tensor, rate: number): Promise<StepResult> {

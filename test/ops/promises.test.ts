@@ -213,6 +213,10 @@ it.each([
   expect(onOutput.filter((places) => places.length === 1 && places[0]!.axis === 1).length).toBe(6);
 });
 
+it("BatchNormalization in training covers the lack of a kernel by other operators", () => {
+  expect(ops.get("BatchNormalization")!.decompose).toBeDefined();
+});
+
 it("no gradient flows through integers", () => {
   const builder = newBuilder();
   const g = createEmitter(builder);

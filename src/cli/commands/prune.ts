@@ -35,6 +35,8 @@ interface PruneFlags extends TrainFlags {
   readonly unitsPerStep?: number;
   readonly scoreMomentum: number;
   readonly pruneLearningRate: number;
+  readonly distil: number;
+  readonly temperature: number;
   readonly json?: boolean;
 }
 
@@ -64,6 +66,8 @@ export function addPrune(program: Command, signal: AbortSignal): void {
     .option("--prune-learning-rate <rate>", "learning rate while pruning", positive, 0.01)
     .option("--epochs <n>", "passes over the training data after pruning", epochCount, 5)
     .option("--warm-up <steps>", "steps over which the learning rate of fine-tuning rises at first", epochCount, 0)
+    .option("--distil <share>", "share of the original model's outputs in the loss of fine-tuning", numberIn(0, 1), 0)
+    .option("--temperature <t>", "what logits are divided by to distil", positive, 4)
     .requiredOption("-o, --output <file>", "the model to write")
     .option("--json", "print what was reached as JSON")
     .addHelpText(
@@ -111,6 +115,7 @@ async function run(path: string, flags: PruneFlags, signal: AbortSignal): Promis
     learningRate: flags.learningRate,
     warmUp: flags.warmUp,
     firstEpoch: finetuneEpoch,
+    ...(flags.distil > 0 ? { teacher: { graph, weight: flags.distil, temperature: flags.temperature } } : {}),
     onStep: reportEpochs(progress, flags.batchSize),
   });
   await writeModelFile(flags.output, withGraph(model, tuned));
