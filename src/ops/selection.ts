@@ -1,323 +1,10 @@
-/** Operators that pick, join or spread parts of tensors. */
+/** Operators that repeat, pick or ask for sizes. */
 
-import { fail } from "../graph/error.ts";
-import { sizeOf, take, tensor, toNumbers, zeros, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
-import type { Channels } from "./channels.ts";
-import { defineOp, int, string, tensorAttribute, type Value } from "./define.ts";
+import { sizeOf, take, tensor, toNumbers, zeros, int64s, type NumericDType } from "../graph/tensor.ts";
+import { defineOp, int, tensorAttribute } from "./define.ts";
 import { broadcast } from "./elementwise.ts";
+import { numbers, positive } from "./indexing.ts";
 import { keptSizes } from "./layout.ts";
-import { insertZeros } from "./spatial.ts";
-
-const int64 = (values: readonly number[]): Tensor => tensor("int64", [values.length], values);
-const positive = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
-const numbers = (value: Value): number[] =>
-  value.constant
-    ? toNumbers(value.constant)
-    : fail("unsupported", `its input "${value.name}" is computed from data, not from sizes`);
-
-/** Axes of the same position, but for some. */
-function coupleOthers(c: Channels, x: Value, y: Value, except: readonly number[]): void {
-  x.shape.forEach((_, i) => !except.includes(i) && c.same(c.axis(x, i), c.axis(y, i)));
-}
-
-/** https://onnx.ai/onnx/operators/onnx__Concat.html */
-export const Concat = defineOp({
-  name: "Concat",
-  since: 13,
-  inputs: ["inputs..."],
-  attributes: { axis: int(0) },
-  shape({ inputs }, { axis }) {
-    const first = inputs[0]!.shape;
-    const at = positive(axis, first.length);
-    for (const { shape } of inputs)
-      if (shape.length !== first.length || shape.some((dim, i) => i !== at && dim !== first[i]))
-        fail("bad-model", `[${shape.join(", ")}] does not join [${first.join(", ")}] along axis ${axis}`);
-    return first.with(
-      at,
-      inputs.reduce((n, x) => n + x.shape[at]!, 0),
-    );
-  },
-  gradient(g, dy, { inputs }, { axis }) {
-    const at = positive(axis, dy.shape.length);
-    let end = 0;
-    return {
-      inputs: inputs.map((x) => {
-        const start = end;
-        end += x.shape[at]!;
-        const stop = end;
-        return () => g.sliced(dy, [at], [start], [stop]);
-      }),
-    };
-  },
-  channels(c, { inputs }, [y], { axis }) {
-    const at = positive(axis, y!.shape.length);
-    let from = 0;
-    for (const x of inputs) {
-      c.same(c.axis(x, at), c.axis(y!, at).slice(from, x.shape[at]!));
-      coupleOthers(c, x, y!, [at]);
-      from += x.shape[at]!;
-    }
-  },
-  zero: "any",
-  fold({ inputs }, { axis }, [y]) {
-    const parts = inputs.map((x) => x.constant);
-    if (axis !== 0 || parts.some((part) => part === undefined)) return undefined;
-    return [
-      tensor(
-        y!.dtype as NumericDType,
-        y!.shape,
-        parts.flatMap((part) => toNumbers(part!)),
-      ),
-    ];
-  },
-  samples: [
-    {
-      inputs: [
-        [2, 3, 4],
-        [2, 5, 4],
-      ],
-      attributes: { axis: 1 },
-    },
-    {
-      inputs: [
-        [2, 3],
-        [2, 1],
-        [2, 2],
-      ],
-      attributes: { axis: -1 },
-    },
-    { inputs: [[2, 3]], attributes: { axis: 0 } },
-  ],
-});
-
-interface Range {
-  readonly axis: number;
-  readonly start: number;
-  readonly step: number;
-  readonly count: number;
-}
-
-/** Beyond the end of every axis, and an integer exactly. */
-const farthest = 2 ** 31 - 1;
-
-/** What a Slice takes along each axis it names, its bounds clamped as the specification says. */
-function rangesOf(data: Value, starts: Value, ends: Value, axes: Value | undefined, steps: Value | undefined): Range[] {
-  const from = numbers(starts);
-  const to = numbers(ends);
-  const along = axes ? numbers(axes) : from.map((_, i) => i);
-  const by = steps ? numbers(steps) : from.map(() => 1);
-  return along.map((name, i) => {
-    const axis = positive(name, data.shape.length);
-    const dim = data.shape[axis]!;
-    const step = by[i]!;
-    const [low, high] = step > 0 ? [0, dim] : [-1, dim - 1];
-    const clamp = (n: number) => Math.min(Math.max(n < 0 ? n + dim : n, low), high);
-    const start = step > 0 ? clamp(from[i]!) : Math.max(0, clamp(from[i]!));
-    return { axis, start, step, count: Math.max(0, Math.ceil((clamp(to[i]!) - start) / step)) };
-  });
-}
-
-/** https://onnx.ai/onnx/operators/onnx__Slice.html */
-export const Slice = defineOp({
-  name: "Slice",
-  since: 13,
-  inputs: ["data", "starts", "ends", "axes?", "steps?"],
-  shape: ({ data, starts, ends, axes, steps }) =>
-    rangesOf(data, starts, ends, axes, steps).reduce<Shape>(
-      (shape, { axis, count }) => shape.with(axis, count),
-      data.shape,
-    ),
-  gradient: (g, dy, { data, starts, ends, axes, steps }) => ({
-    // The transpose of taking a part is putting it back among zeros: reverse, spread and pad.
-    data: () => {
-      let d = dy;
-      const before = data.shape.map(() => 0);
-      const after = data.shape.map(() => 0);
-      for (const { axis, start, step, count } of rangesOf(data, starts, ends, axes, steps)) {
-        if (step < 0 && count > 1) d = g.sliced(d, [axis], [-1], [Number.MIN_SAFE_INTEGER], [-1]);
-        const stride = Math.abs(step);
-        const first = step > 0 ? start : start + (count - 1) * step;
-        if (stride > 1 && count > 1) {
-          const [n, ...lead] = axis > 0 ? d.shape.slice(0, axis) : [1];
-          const image = [n!, sizeOf(lead), count, sizeOf(d.shape.slice(axis + 1))];
-          d = g.reshaped(insertZeros(g, g.reshaped(d, image), [stride, 1]), d.shape.with(axis, count * stride));
-        }
-        before[axis] = first;
-        after[axis] = data.shape[axis]! - first - d.shape[axis]!;
-      }
-      return g.padded(d, before, after);
-    },
-  }),
-  channels(c, { data, starts, ends, axes, steps }, [y]) {
-    const ranges = rangesOf(data, starts, ends, axes, steps);
-    coupleOthers(
-      c,
-      data,
-      y!,
-      ranges.map(({ axis }) => axis),
-    );
-    for (const { axis, start, step, count } of ranges)
-      if (step === 1) c.same(c.axis(data, axis).slice(start, count), c.axis(y!, axis));
-  },
-  zero: "any",
-  resize(kept, { data, starts, ends, axes, steps }, [y]) {
-    // "To the end" is often the largest int64, which no number holds.
-    const [from, to] = [starts, ends].map((bound) =>
-      numbers(bound).map((n) => Math.min(Math.max(n, -farthest), farthest)),
-    );
-    rangesOf(data, starts, ends, axes, steps).forEach(({ axis, start }, i) => {
-      const left = kept.axis(data, axis);
-      if (left.length === data.shape[axis]) return;
-      from![i] = left.filter((at) => at < start).length;
-      to![i] = from![i]! + kept.axis(y!, axis).length;
-    });
-    return { inputs: { starts: int64(from!), ends: int64(to!) } };
-  },
-  fold({ data, starts, ends, axes, steps }) {
-    if (data.constant === undefined) return undefined;
-    return [
-      rangesOf(data, starts, ends, axes, steps).reduce<Tensor>(
-        (part, { axis, start, step, count }) =>
-          take(
-            part,
-            axis,
-            Array.from({ length: count }, (_, i) => start + i * step),
-          ),
-        data.constant,
-      ),
-    ];
-  },
-  samples: [
-    { inputs: [[4, 6, 5], int64([1, 0]), int64([3, 4]), int64([1, 2])] },
-    { inputs: [[4, 6, 5], int64([1]), int64([1000]), int64([-2]), int64([2])] },
-    { inputs: [[4, 6], int64([-1, 5]), int64([-1000, 0]), int64([0, 1]), int64([-1, -2])] },
-    { inputs: [[4, 6], int64([1, 2]), int64([3, -1])] },
-    { inputs: [[5], int64([1000]), int64([-1000]), int64([0]), int64([-2])] },
-    {
-      inputs: [
-        [4, 6],
-        int64([1, 1]),
-        { dtype: "int64", shape: [2], data: BigInt64Array.of(2n ** 63n - 1n, 5n) },
-        int64([0, 1]),
-        int64([2, 1]),
-      ],
-    },
-  ],
-});
-
-/** Sizes of the parts of a Split. */
-function partsOf(input: Value, split: Value | undefined, axis: number, outputs: number): number[] {
-  if (split) return numbers(split);
-  const dim = input.shape[positive(axis, input.shape.length)]!;
-  const part = Math.ceil(dim / outputs);
-  return Array.from({ length: outputs }, (_, i) => Math.min(part, dim - i * part));
-}
-
-/** https://onnx.ai/onnx/operators/onnx__Split.html */
-export const Split = defineOp({
-  name: "Split",
-  since: 18,
-  inputs: ["input", "split?"],
-  outputs: ["outputs..."],
-  attributes: { axis: int(0), num_outputs: int() },
-  shape: ({ input, split }, { axis, num_outputs }, outputs) =>
-    partsOf(input, split, axis, num_outputs ?? outputs).map((part) =>
-      input.shape.with(positive(axis, input.shape.length), part),
-    ),
-  gradient: (g, _dy, { input }, { axis }, _y, { outputs, dys }) => ({
-    input: () => {
-      const parts = outputs.map((y, i) => dys[i] ?? g.filled(0, y!.shape));
-      return parts.length === 1 ? parts[0]! : g.Concat(...parts, { axis: positive(axis, input.shape.length) });
-    },
-  }),
-  channels(c, { input }, outputs, { axis }) {
-    const at = positive(axis, input.shape.length);
-    let from = 0;
-    for (const y of outputs) {
-      c.same(c.axis(input, at).slice(from, y.shape[at]!), c.axis(y, at));
-      coupleOthers(c, input, y, [at]);
-      from += y.shape[at]!;
-    }
-  },
-  zero: "any",
-  resize: (kept, { input }, outputs, { axis }) => ({
-    attributes: { num_outputs: undefined },
-    inputs: {
-      split: int64(outputs.map((y) => kept.axis(y, positive(axis, input.shape.length)).length)),
-    },
-  }),
-  samples: [
-    { inputs: [[2, 6, 3], int64([1, 3, 2])], attributes: { axis: 1 }, outputs: 3 },
-    { inputs: [[2, 7], null], attributes: { axis: -1, num_outputs: 3 }, outputs: 3 },
-    { inputs: [[4, 3], int64([4])], outputs: 1 },
-  ],
-});
-
-/** The amounts of a Pad before and after each axis. */
-function padsOf(data: Value, pads: Value, axes: Value | undefined): { before: number[]; after: number[] } {
-  const amounts = numbers(pads);
-  const along = axes ? numbers(axes).map((axis) => positive(axis, data.shape.length)) : data.shape.map((_, i) => i);
-  const before = data.shape.map(() => 0);
-  const after = data.shape.map(() => 0);
-  along.forEach((axis, i) => {
-    before[axis] = amounts[i]!;
-    after[axis] = amounts[i + along.length]!;
-  });
-  return { before, after };
-}
-
-/** https://onnx.ai/onnx/operators/onnx__Pad.html — negative amounts crop */
-export const Pad = defineOp({
-  name: "Pad",
-  since: 21,
-  inputs: ["data", "pads", "constant_value?", "axes?"],
-  attributes: { mode: string("constant") },
-  shape({ data, pads, axes }) {
-    const { before, after } = padsOf(data, pads, axes);
-    return data.shape.map((dim, i) => dim + before[i]! + after[i]!);
-  },
-  gradient: (g, dy, { data, pads, axes }, { mode }) => ({
-    data: () => {
-      if (mode !== "constant") fail("unsupported", `the gradient of mode "${mode}" is not known`);
-      const { before, after } = padsOf(data, pads, axes);
-      return g.padded(
-        dy,
-        before.map((n) => -n),
-        after.map((n) => -n),
-      );
-    },
-  }),
-  channels(c, { data, pads, axes }, [y], { mode }) {
-    const { before, after } = padsOf(data, pads, axes);
-    data.shape.forEach((dim, i) => {
-      if (before[i] === 0 && after[i] === 0) c.same(c.axis(data, i), c.axis(y!, i));
-      else if (mode === "constant" && before[i]! >= 0 && after[i]! >= 0)
-        c.same(c.axis(data, i), c.axis(y!, i).slice(before[i]!, dim));
-    });
-  },
-  zero: ({ constant_value }, { mode }) =>
-    mode !== "constant" || (constant_value && Number(constant_value.constant?.data[0] ?? 1) !== 0) ? undefined : "any",
-  resize(kept, { data, pads, axes }, [y]) {
-    const { before, after } = padsOf(data, pads, axes);
-    const amounts = numbers(pads);
-    const along = axes ? numbers(axes).map((axis) => positive(axis, data.shape.length)) : data.shape.map((_, i) => i);
-    along.forEach((axis, i) => {
-      const left = kept.axis(y!, axis);
-      if (left.length === y!.shape[axis]) return;
-      amounts[i] = left.filter((at) => at < before[axis]!).length;
-      amounts[i + along.length] = left.filter((at) => at >= y!.shape[axis]! - after[axis]!).length;
-    });
-    return { inputs: { pads: int64(amounts) } };
-  },
-  samples: [
-    { inputs: [[2, 3, 4], int64([0, 1, 2, 0, 2, 0])] },
-    {
-      inputs: [[2, 3, 4], int64([1, 3]), { dtype: "float32", shape: [], data: Float32Array.of(0.5) }, int64([1])],
-    },
-    { inputs: [[3, 5], int64([0, -1, 1, -2])] },
-    { inputs: [[2, 3], int64([1, 0, 0, 1])] },
-  ],
-});
 
 /** https://onnx.ai/onnx/operators/onnx__Expand.html */
 export const Expand = defineOp({
@@ -343,10 +30,10 @@ export const Expand = defineOp({
     return [tensor(y!.dtype as NumericDType, y!.shape, new Float64Array(sizeOf(y!.shape)).fill(toNumbers(value)[0]!))];
   },
   samples: [
-    { inputs: [[3, 1], int64([2, 1, 4])] },
-    { inputs: [[2, 3], int64([1, 3])] },
-    { inputs: [[2, 3, 1], int64([4])] },
-    { inputs: [[], int64([2, 2])] },
+    { inputs: [[3, 1], int64s([2, 1, 4])] },
+    { inputs: [[2, 3], int64s([1, 3])] },
+    { inputs: [[2, 3, 1], int64s([4])] },
+    { inputs: [[], int64s([2, 2])] },
   ],
 });
 
@@ -393,7 +80,7 @@ export const Gather = defineOp({
     if (indices.shape.length !== 1 || left.length === data.shape[at]) return {};
     const old = numbers(indices).map((i) => positive(i, data.shape[at]!));
     const place = new Map(left.map((from, to) => [from, to]));
-    return { inputs: { indices: int64(kept.axis(y!, at).map((i) => place.get(old[i]!)!)) } };
+    return { inputs: { indices: int64s(kept.axis(y!, at).map((i) => place.get(old[i]!)!)) } };
   },
   fold({ data, indices }, { axis }, [y]) {
     if (data.constant === undefined || indices.constant === undefined) return undefined;
@@ -406,7 +93,7 @@ export const Gather = defineOp({
     return [{ ...part, shape: y!.shape }];
   },
   samples: [
-    { inputs: [[5, 3], int64([4, 0, -1, 0])] },
+    { inputs: [[5, 3], int64s([4, 0, -1, 0])] },
     {
       inputs: [[2, 4, 3], { dtype: "int64", shape: [2, 2], data: BigInt64Array.of(0n, 3n, 1n, 1n) }],
       attributes: { axis: 1 },
@@ -415,7 +102,7 @@ export const Gather = defineOp({
       inputs: [[2, 4, 3], { dtype: "int64", shape: [], data: BigInt64Array.of(2n) }],
       attributes: { axis: -1 },
     },
-    { inputs: [[2, 4, 3], int64([3, 1, 0])], attributes: { axis: 1 } },
+    { inputs: [[2, 4, 3], int64s([3, 1, 0])], attributes: { axis: 1 } },
   ],
 });
 
@@ -428,7 +115,7 @@ export const ShapeOp = defineOp({
   shape: ({ data }, { start, end }) => [data.shape.slice(start, end ?? data.shape.length).length],
   dtype: () => "int64",
   gradient: "stop",
-  fold: ({ data }, { start, end }) => [int64(data.shape.slice(start, end ?? data.shape.length))],
+  fold: ({ data }, { start, end }) => [int64s(data.shape.slice(start, end ?? data.shape.length))],
   samples: [{ inputs: [[2, 3, 4]] }, { inputs: [[2, 3, 4]], attributes: { start: -2, end: -1 } }],
 });
 
@@ -455,9 +142,9 @@ export const ConstantOfShape = defineOp({
     return [tensor(dtype, y!.shape, new Float64Array(sizeOf(y!.shape)).fill(toNumbers(value)[0]!))];
   },
   samples: [
-    { inputs: [int64([2, 3])] },
+    { inputs: [int64s([2, 3])] },
     {
-      inputs: [int64([4])],
+      inputs: [int64s([4])],
       attributes: { value: { dtype: "int64", shape: [1], data: BigInt64Array.of(7n) } },
     },
   ],

@@ -7,6 +7,7 @@ import * as convolution from "./convolution.ts";
 import * as layout from "./layout.ts";
 import * as linear from "./linear.ts";
 import * as normalization from "./normalization.ts";
+import * as parts from "./parts.ts";
 import * as pooling from "./pooling.ts";
 import * as reduction from "./reduction.ts";
 import * as scatter from "./scatter.ts";
@@ -19,6 +20,7 @@ const families = [
   layout,
   linear,
   normalization,
+  parts,
   pooling,
   reduction,
   scatter,
