@@ -3,7 +3,7 @@
 import type { GraphBuilder } from "../graph/builder.ts";
 import { SecateurError, fail } from "../graph/error.ts";
 import { describe, type Node } from "../graph/graph.ts";
-import { isFloat, sizeOf } from "../graph/tensor.ts";
+import { sizeOf } from "../graph/tensor.ts";
 import { plainAttributes, type Pullback, type Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
 import { createEmitter, sameShape, valueIn } from "../ops/emitter.ts";
@@ -149,6 +149,3 @@ function refuseMissing(nodes: readonly Node[], needed: ReadonlySet<string>, resu
     fail("unsupported", `no gradient is known for ${shown}${more}`);
   }
 }
-
-/** Whether a gradient can flow to a value at all. */
-export const isDifferentiable = (value: Value): boolean => isFloat(value.dtype);

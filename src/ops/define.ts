@@ -90,8 +90,8 @@ export type Gradients<I extends readonly string[]> = {
 };
 
 /**
- * When an output is zero along a unit: where one of the inputs that carry the unit is zero (`any`: a product, a rearrangement, an
- * activation through the origin), or only where every input is (`all`: a sum). Absent = never promised.
+ * When an output is zero along a unit: where the inputs that carry the unit are zero along it, whatever the others are (`any`: a product, a
+ * rearrangement, an activation through the origin), or only where every input carries it and is zero (`all`: a sum). Absent = never.
  */
 export type Zero = "any" | "all";
 

@@ -3,7 +3,7 @@
 import { sizeOf } from "../graph/tensor.ts";
 import { defineOp, int, ints, string, type Value } from "./define.ts";
 import type { Channels } from "./channels.ts";
-import { extent, slide, windowOf, type WindowAttributes } from "./geometry.ts";
+import { slide, windowOf, type WindowAttributes } from "./geometry.ts";
 import type { Emit } from "./emit.ts";
 import { convInputGradient } from "./spatial.ts";
 
@@ -98,19 +98,9 @@ export const AveragePool = defineOp({
         }),
       );
       const share = divideByCounts(g, dy, counts);
-      // With ceil_mode the last window may reach beyond the padding: the Conv is given that much more.
-      const after = window.after.map((a, i) =>
-        Math.max(
-          a,
-          (out[i]! - 1) * window.strides[i]! +
-            extent(window.kernel[i]!, window.dilations[i]!) -
-            spatial[i]! -
-            window.before[i]!,
-        ),
-      );
       const channels = X.shape[1]!;
       const kernel = g.filled(1, [channels, 1, ...window.kernel]);
-      return convInputGradient(g, share, kernel, spatial, { ...window, after }, channels);
+      return convInputGradient(g, share, kernel, spatial, window, channels);
     },
   }),
   channels: (c, { X }, [Y]) => coupleFirstTwo(c, X, [Y!]),

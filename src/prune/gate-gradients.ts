@@ -1,7 +1,6 @@
 /** The gradient of every sample's loss with respect to every gate, from what a backward pass holds already. */
 
 import { fail } from "../graph/error.ts";
-import { sizeOf } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
 import type { Place } from "./couple.ts";
@@ -68,7 +67,3 @@ function toUnits(g: Emit, groups: Groups, group: Group, place: Place, channels: 
   });
   return g.Gemm(channels, g.constant({ dtype: "float32", shape: [size, indices.length], data: matrix }));
 }
-
-/** How many numbers all gate gradients of a batch are. */
-export const gateCount = (groups: Groups): number =>
-  sizeOf([groups.groups.reduce((n, group) => n + group.units.length, 0)]);

@@ -1,6 +1,5 @@
 /** Gates: the places where a factor z = 1 on a unit's activations would remove the unit if it were 0. */
 
-import { fail } from "../graph/error.ts";
 import { readersOf, type Node } from "../graph/graph.ts";
 import { isFloat } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
@@ -69,9 +68,4 @@ function isImplied({ applied, passes }: Link, place: Place, carriers: ReadonlyMa
     input !== undefined && (carriers.get(input.name) ?? []).some((from) => passes(from, place));
   const inputs = applied.inputs.filter((input) => input !== undefined && isFloat(input.dtype));
   return rule === "any" ? inputs.some(carries) : inputs.every(carries);
-}
-
-/** The gates of a group, or an error that says the group has none. */
-export function gatesFor(gates: ReadonlyMap<string, readonly Place[]>, group: string): readonly Place[] {
-  return gates.get(group) ?? fail("internal", `no gates were found for group "${group}"`);
 }
