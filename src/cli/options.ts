@@ -11,12 +11,12 @@ import { losses, type Loss } from "../train/losses.ts";
 
 /** Parses a number within bounds, or says which. */
 export function numberIn(low: number, high: number, whole = false): (text: string) => number {
+  const from = low === Number.MIN_VALUE ? "above 0" : `from ${low}`;
+  const bounds = high === Number.MAX_VALUE || high === Number.MAX_SAFE_INTEGER ? from : `${from} to ${high}`;
   return (text) => {
     const value = Number(text);
     if (text.trim() === "" || !(value >= low && value <= high) || (whole && !Number.isInteger(value)))
-      throw new InvalidArgumentError(
-        `It must be a ${whole ? "whole " : ""}number from ${low} to ${high === Number.MAX_VALUE || high === Number.MAX_SAFE_INTEGER ? "any" : high}.`,
-      );
+      throw new InvalidArgumentError(`It must be a ${whole ? "whole " : ""}number ${bounds}.`);
     return value;
   };
 }
@@ -24,6 +24,8 @@ export function numberIn(low: number, high: number, whole = false): (text: strin
 export const count = numberIn(1, Number.MAX_SAFE_INTEGER, true);
 export const seed = numberIn(0, Number.MAX_SAFE_INTEGER, true);
 export const positive = numberIn(Number.MIN_VALUE, Number.MAX_VALUE);
+/** More threads than any processor has make the runtime hang for minutes. */
+const threadCount = numberIn(1, 256, true);
 export const notNegative = numberIn(0, Number.MAX_VALUE);
 
 function numberList(text: string): number[] {
@@ -33,10 +35,16 @@ function numberList(text: string): number[] {
   return values;
 }
 
+/** 3x32x32 */
+export function sizesOf(text: string): Shape {
+  if (!/^\d+(x\d+)*$/.test(text)) throw new InvalidArgumentError("It must look like 3x32x32.");
+  return text.split("x").map(Number);
+}
+
 function shapeOf(text: string, known: Record<string, Shape> = {}): Record<string, Shape> {
   const [, name, sizes] = /^(.+)=(\d+(?:x\d+)*)$/.exec(text) ?? [];
   if (name === undefined || sizes === undefined) throw new InvalidArgumentError("It must look like NAME=1x3x224x224.");
-  return { ...known, [name]: sizes.split("x").map(Number) };
+  return { ...known, [name]: sizesOf(sizes) };
 }
 
 export interface ShapeFlags {
@@ -108,7 +116,7 @@ export const withRun = (command: Command, batchSize = 128): Command =>
     .addOption(new Option("--loss <loss>", "what is minimised").choices(losses).default("cross-entropy"))
     .option("--batch-size <n>", "samples of a minibatch", count, batchSize)
     .option("--seed <n>", "the same seed gives the same bytes", seed, 0)
-    .option("--threads <n>", "threads of the runtime", count, availableParallelism());
+    .option("--threads <n>", "threads of the runtime", threadCount, Math.min(256, availableParallelism()));
 
 /** SGD and its schedule. */
 export interface LearnFlags extends RunFlags, AugmentFlags {

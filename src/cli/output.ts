@@ -42,7 +42,7 @@ export function createProgress(): Progress {
       if (terminal && shown) stderr.write("\r\u001B[2K");
       if (text !== undefined) note(text);
       shown = false;
-      last = Number.NEGATIVE_INFINITY;
+      last = performance.now();
     },
   };
 }

@@ -41,7 +41,7 @@ function createProgram(signal: AbortSignal): Command {
     .version(version)
     .showSuggestionAfterError()
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(text) });
+    .configureOutput({ outputError: (text, write) => write(`${oneLine(text)}\n`) });
 
   addInspect(program);
   addScore(program, signal);
@@ -56,6 +56,13 @@ function createProgram(signal: AbortSignal): Command {
   inheritOverride(program);
   return program;
 }
+
+/** "error: unknown command 'plna'\n(Did you mean plan?)" in one line, and in the form of all other errors. */
+const oneLine = (text: string): string =>
+  `secateur: ${text
+    .trim()
+    .replace(/^error: /, "")
+    .replaceAll(/\s*\n\s*/g, " ")}`;
 
 /** Commands that were added before do not take over that errors are thrown. */
 function inheritOverride(command: Command): void {

@@ -1,7 +1,7 @@
 /** Files that are there as a whole or not at all. */
 
 import { randomBytes } from "node:crypto";
-import { open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { access, constants, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fail } from "../graph/error.ts";
 
@@ -49,6 +49,25 @@ async function findTarget(path: string): Promise<string> {
 }
 
 /**
+ * Fails where {@link writeFileAtomic} would because of the path, so that hours of work do not end in that.
+ *
+ * @throws SecateurError `io` naming the file and the reason.
+ */
+export async function checkWritable(path: string): Promise<void> {
+  const folder = dirname(await findTarget(path));
+  try {
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    refuse(path, error);
+  }
+}
+
+function refuse(path: string, error: unknown): never {
+  const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+  fail("io", `cannot write ${path}: ${missing ? `there is no folder ${dirname(path)}` : describeIo(error)}`, error);
+}
+
+/**
  * Writes a file so that nobody sees a part of it: into a temporary file in the same folder, flushed to the disk and
  * renamed. What was there before stays when it fails, and the temporary file goes.
  *
@@ -77,7 +96,6 @@ export async function writeFileAtomic(
     await rename(temporary, target);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    fail("io", `cannot write ${path}: ${missing ? `there is no folder ${dirname(path)}` : describeIo(error)}`, error);
+    refuse(path, error);
   }
 }

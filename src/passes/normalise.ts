@@ -1,5 +1,6 @@
 /** Brings a loaded graph into the form that coupling wants: sizes given are fixed, and arithmetic on sizes is constants. */
 
+import { fail } from "../graph/error.ts";
 import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
 import { freshName, namesOf } from "../graph/graph.ts";
 import { bytesOf, int64s, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
@@ -18,12 +19,14 @@ const probes = [2, 3] as const;
  * Fixes the sizes that are given and turns every integer that follows from fixed sizes into a constant. What depends on an open
  * batch stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer).
  *
- * @throws SecateurError where an input leaves more open than its first axis and no shape is given for it
+ * @throws SecateurError where an input leaves more open than its first axis and no shape is given for it, or one that does not fit
  */
 export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
+  const given = options.shapes ?? {};
+  refuseUnknown(graph, Object.keys(given));
   const fixed = {
     ...graph,
-    inputs: graph.inputs.map((input) => fixInput(input, options.shapes?.[input.name])),
+    inputs: graph.inputs.map((input) => fixInput(input, given[input.name])),
   };
   const [a, b] = probes.map((batch) => trace(fixed, { batch })) as [Traced, Traced];
   const initializers = new Map(fixed.initializers);
@@ -50,9 +53,27 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
   return removeDead({ ...fixed, nodes, initializers });
 }
 
+function refuseUnknown(graph: Graph, names: readonly string[]): void {
+  const inputs = graph.inputs.map(({ name }) => name);
+  const unknown = names.filter((name) => !inputs.includes(name));
+  if (unknown.length > 0)
+    fail(
+      "bad-option",
+      `a shape is given for ${unknown.map((name) => `"${name}"`).join(", ")}; the model's inputs are ${inputs.map((name) => `"${name}"`).join(", ")}`,
+    );
+}
+
 /** The first axis stays open; the others take the sizes given. */
 function fixInput(input: ValueInfo, given: Shape | undefined): ValueInfo {
   if (given === undefined || input.shape === undefined) return given ? { ...input, shape: given } : input;
+  const fits =
+    given.length === input.shape.length &&
+    input.shape.every((dim, i) => i === 0 || typeof dim === "string" || dim === given[i]);
+  if (!fits)
+    fail(
+      "bad-option",
+      `input "${input.name}" is [${input.shape.join(", ")}], which the given [${given.join(", ")}] does not fit`,
+    );
   return {
     ...input,
     shape: input.shape.map((dim, i) => (typeof dim === "string" && i > 0 ? (given[i] ?? dim) : dim)),

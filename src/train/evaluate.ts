@@ -8,7 +8,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { sizeOf, toNumbers } from "../graph/tensor.ts";
 import { widen } from "../passes/widen.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import { feedsOf } from "./feeds.ts";
+import { checkTarget, feedsOf } from "./feeds.ts";
 import type { Loss } from "./losses.ts";
 import { logitsGraph } from "./teacher.ts";
 import { runnable } from "./trainer.ts";
@@ -53,8 +53,11 @@ export async function evaluate(
       const results = await session.run(feedsOf(scored, batch));
       spent += performance.now() - started;
       const scores = results[name]!;
-      if (loss === "mse") addSquares(sums, scores, batch.target);
-      else {
+      if (loss === "mse") {
+        checkTarget(batch.target, scores);
+        addSquares(sums, scores, batch.target);
+      } else {
+        checkTarget(batch.target, { dtype: "int64", shape: [batch.size] });
         checkLabels(batch, scores.shape[1]!);
         addHits(sums, scores, batch.target);
       }
@@ -64,6 +67,11 @@ export async function evaluate(
     await session.dispose();
   }
   if (sums.samples === 0) fail("bad-data", `"${dataset.name}" has no samples`);
+  if (!Number.isFinite(sums.loss))
+    fail(
+      "not-finite",
+      `the loss over ${sums.samples} samples is ${sums.loss}: look for values that are not numbers in the weights of the model`,
+    );
   const mean = (sum: number): number => sum / sums.samples;
   return {
     loss: mean(sums.loss),
@@ -108,8 +116,6 @@ function addHits(sums: Sums, scores: Tensor, target: Tensor): void {
 
 function addSquares(sums: Sums, output: Tensor, target: Tensor): void {
   const [y, t] = [output.data as Float32Array, target.data as Float32Array];
-  if (y.length !== t.length)
-    fail("bad-data", `the target is [${target.shape.join(", ")}]; the model's output is [${output.shape.join(", ")}]`);
   const each = y.length / output.shape[0]!;
   let sum = 0;
   for (let i = 0; i < y.length; i++) sum += (y[i]! - t[i]!) ** 2;

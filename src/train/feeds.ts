@@ -2,8 +2,9 @@
 
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { Tensor } from "../graph/tensor.ts";
-import type { Batch } from "../data/batches.ts";
+import type { Shape, Tensor } from "../graph/tensor.ts";
+import { sameShape } from "../ops/emitter.ts";
+import type { Batch, Dataset } from "../data/batches.ts";
 
 /** The tensors of a batch by the names of the model's inputs; a single unnamed input goes to the only input there is. */
 export function feedsOf(graph: Pick<Graph, "inputs">, batch: Batch): Record<string, Tensor> {
@@ -21,6 +22,32 @@ export function feedsOf(graph: Pick<Graph, "inputs">, batch: Batch): Record<stri
       }`,
     );
   return Object.fromEntries(graph.inputs.map(({ name }) => [name, check(graph, name, batch.inputs[name]!)]));
+}
+
+/** What a graph with a loss takes as `target`. */
+export function wantedTarget(graph: Pick<Graph, "inputs">): Pick<Tensor, "dtype" | "shape"> {
+  const { dtype, shape } = graph.inputs.find(({ name }) => name === "target")!;
+  return { dtype, shape: shape as Shape };
+}
+
+/** Fails where a target has not the type and shape that the loss wants, as it has when data and loss do not go together. */
+export function checkTarget({ dtype, shape }: Tensor, wanted: Pick<Tensor, "dtype" | "shape">): void {
+  if (dtype === wanted.dtype && sameShape(shape, wanted.shape)) return;
+  const form = (type: Pick<Tensor, "dtype" | "shape">): string => `${type.dtype} [${type.shape.join(", ")}]`;
+  fail(
+    "bad-data",
+    `the target in the data is ${form({ dtype, shape })}; the loss takes ${form(wanted)}: class ids with cross-entropy, values in the shape of the output with mse`,
+  );
+}
+
+/** Fails for a data set of which no batch had the size that a training step is made for. */
+export function refuseBatches({ name }: Dataset, batchSize: number, seen: number | undefined): never {
+  fail(
+    "bad-data",
+    seen === undefined || seen < batchSize
+      ? `"${name}" has fewer than ${batchSize} samples${seen === undefined ? "" : ` in a batch, ${seen}`}: lower --batch-size`
+      : `"${name}" gives batches of ${seen} samples, not of ${batchSize}: set --batch-size to ${seen}`,
+  );
 }
 
 function check(graph: Pick<Graph, "inputs">, name: string, tensor: Tensor): Tensor {

@@ -2,10 +2,9 @@
 
 import type { Augment, Dataset } from "../data/batches.ts";
 import { checkLabels } from "../data/checks.ts";
-import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import { feedsOf } from "./feeds.ts";
+import { feedsOf, refuseBatches } from "./feeds.ts";
 import type { Distillation, Loss } from "./losses.ts";
 import { createTeacher } from "./teacher.ts";
 import type { SgdOptions } from "./optimisers.ts";
@@ -79,8 +78,10 @@ export async function finetune(
     let step = 0;
     for (let epoch = 0; epoch < epochs; epoch++) {
       const first = step;
+      let seen: number | undefined;
       for await (const batch of dataset.batches(learningBatches(options, firstEpoch + epoch))) {
         options.signal?.throwIfAborted();
+        seen = batch.size;
         if (batch.size !== batchSize) continue;
         if (options.loss === "cross-entropy") checkLabels(batch, trainer.classes);
         const steps = perEpoch === undefined ? undefined : perEpoch * epochs;
@@ -95,7 +96,7 @@ export async function finetune(
         step++;
         options.onStep?.({ epoch: epoch + 1, epochs, step, steps, loss, learningRate: rate });
       }
-      if (step === first) fail("bad-data", `"${dataset.name}" has fewer than ${batchSize} samples: lower --batch-size`);
+      if (step === first) refuseBatches(dataset, batchSize, seen);
       perEpoch ??= step;
     }
     return trainer.graph();

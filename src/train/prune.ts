@@ -13,7 +13,7 @@ import { cut } from "../prune/cut.ts";
 import { findGroups, type Groups, type Removal } from "../prune/groups.ts";
 import { meets, selectStep, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { feedsOf } from "./feeds.ts";
+import { feedsOf, refuseBatches } from "./feeds.ts";
 import { learningBatches, stepOptions, type LearnOptions } from "./finetune.ts";
 import { parameterOf, Trainer } from "./trainer.ts";
 
@@ -172,13 +172,14 @@ async function learn(
 async function* endless(dataset: Dataset, options: LearnOptions): AsyncGenerator<Batch> {
   for (let epoch = 0; ; epoch++) {
     let count = 0;
+    let seen: number | undefined;
     for await (const batch of dataset.batches(learningBatches(options, epoch))) {
+      seen = batch.size;
       if (batch.size !== options.batchSize) continue;
       count++;
       yield batch;
     }
-    if (count === 0)
-      fail("bad-data", `"${dataset.name}" has fewer than ${options.batchSize} samples: lower --batch-size`);
+    if (count === 0) refuseBatches(dataset, options.batchSize, seen);
   }
 }
 

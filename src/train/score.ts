@@ -8,7 +8,7 @@ import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { findGroups } from "../prune/groups.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import { feedsOf } from "./feeds.ts";
+import { checkTarget, feedsOf, refuseBatches, wantedTarget } from "./feeds.ts";
 import { appendBackward, finishGraph } from "./gradients.ts";
 import type { Loss } from "./losses.ts";
 import { runnable } from "./trainer.ts";
@@ -52,6 +52,7 @@ export async function score(
   const scoring = finishGraph(backward.builder, ["loss", ...[...backward.gates.values()].map(({ name }) => name)]);
   const session = await runtime.load(runnable(scoring), options);
   const average = new Average();
+  let seen: number | undefined;
   try {
     for await (const batch of data.batches({
       batchSize,
@@ -62,7 +63,10 @@ export async function score(
       limit: batches,
     })) {
       options.signal?.throwIfAborted();
+      seen = batch.size;
+      if (batch.size !== batchSize) continue;
       if (options.loss === "cross-entropy") checkLabels(batch, backward.classes);
+      checkTarget(batch.target, wantedTarget(scoring));
       const feeds = {
         ...feedsOf({ ...graph, inputs: scoring.inputs.filter(({ name }) => name !== "target") }, batch),
         target: batch.target,
@@ -80,6 +84,6 @@ export async function score(
   } finally {
     await session.dispose();
   }
-  if (average.count === 0) fail("bad-data", `"${data.name}" has fewer than ${batchSize} samples: lower --batch-size`);
+  if (average.count === 0) refuseBatches(data, batchSize, seen);
   return average.mean();
 }

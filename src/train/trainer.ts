@@ -8,6 +8,7 @@ import { internalOpset } from "../onnx/upgrade.ts";
 import { alias, valueIn } from "../ops/emitter.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
+import { checkTarget, wantedTarget } from "./feeds.ts";
 import { appendBackward, finishGraph } from "./gradients.ts";
 import type { Distillation, Loss } from "./losses.ts";
 import { defaultSgd, sgdStep, type SgdOptions } from "./optimisers.ts";
@@ -157,9 +158,10 @@ export class Trainer {
    * One step on one batch.
    *
    * @param inputs a tensor [N, ...] for each input of the model, and the `teacher`'s logits where it distils
-   * @throws SecateurError `not-finite` where the loss is not a number any more
+   * @throws SecateurError `not-finite` where the loss is not a number any more, `bad-data` where the target is none for the loss
    */
   async step(inputs: Readonly<Record<string, Tensor>>, target: Tensor, rate: number): Promise<StepResult> {
+    checkTarget(target, wantedTarget(this.#step.graph));
     const feeds: Record<string, Tensor> = {
       ...inputs,
       target,

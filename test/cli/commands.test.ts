@@ -1,414 +1,340 @@
-/** Every command on small models and data, and every kind of bad input. */
+/** Every command on small models and data. */
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { formatIdx } from "../../src/data/idx.ts";
-import { run } from "../../src/cli/program.ts";
+import { readFileSync, readdirSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readModelFile } from "../../src/onnx/files-node.ts";
 import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { zooNames } from "../../src/zoo/zoo.ts";
+import type { Tensor } from "../../src/graph/tensor.ts";
 import { random } from "../support/graphs.ts";
+import { moduleText, openWorkshop, secateur, writeDigits, type Ran } from "./support.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "secateur-cli-"));
-const at = (name: string): string => join(folder, name);
+const workshop = openWorkshop();
+const { folder, at, write } = workshop;
 
-/** Runs the command line; what it wrote and its exit code. */
-async function secateur(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  const written = { out: "", err: "" };
-  const capture = (key: "out" | "err") => (text: string | Uint8Array) => {
-    written[key] += String(text);
-    return true;
-  };
-  const spies = [
-    vi.spyOn(process.stdout, "write").mockImplementation(capture("out")),
-    vi.spyOn(process.stderr, "write").mockImplementation(capture("err")),
-  ];
+/** A command line in words: files lie in the folder of this test, and DIGITS is the data that is there. */
+function wordsOf(line: string): string[] {
+  return line.split(" ").flatMap((word) => {
+    if (word === "DIGITS") return ["--data", `mnist:${folder}`, "--threads", "1", "--batch-size", "32"];
+    const [, kind = "", file] = /^(module:)?([^:]+\.(?:onnx|json|mjs))$/.exec(word) ?? [];
+    return [file === undefined ? word : `${kind}${at(file)}`];
+  });
+}
+
+/** Runs a line that is right; fails with what it said where it is not. */
+async function succeed(line: string): Promise<Ran> {
+  const ran = await secateur(wordsOf(line));
+  expect(ran.code, `${line}\n${ran.err}`).toBe(0);
+  return ran;
+}
+
+const bytesOf = (name: string): Buffer => readFileSync(at(name));
+const jsonOf = (name: string) => JSON.parse(readFileSync(at(name), "utf8"));
+
+async function runFile(name: string, feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
+  const session = await nodeRuntime.load(bytesOf(name), { threads: 1 });
   try {
-    const code = await run(argv);
-    return { code, ...written };
+    return await session.run(feeds);
   } finally {
-    for (const spy of spies) spy.mockRestore();
-    process.exitCode = undefined;
+    await session.dispose();
   }
 }
 
-/** Digits that a net can learn: a bright row whose height is the class. */
-function writeDigits(): void {
-  const next = random(5);
-  for (const [part, n] of [
-    ["train", 320],
-    ["t10k", 100],
-  ] as const) {
-    const labels = Uint8Array.from({ length: n }, (_, i) => i % 10);
-    const images = new Uint8Array(n * 784);
-    labels.forEach((label, i) => {
-      for (let p = 0; p < 784; p++)
-        images[i * 784 + p] = Math.floor(next() * 60) + (Math.floor(p / 28 / 2.8) === label ? 190 : 0);
-    });
-    writeFileSync(at(`${part}-images-idx3-ubyte`), formatIdx({ shape: [n, 28, 28], data: images }));
-    writeFileSync(at(`${part}-labels-idx1-ubyte`), formatIdx({ shape: [n], data: labels }));
-  }
-}
-
-const moduleOf = (body: string): string =>
-  `export default async function* () { for (let i = 0; i < 4; i++) yield (${body}); }`;
-
-beforeAll(async () => {
-  writeDigits();
-  await secateur("new", "lenet5", "--seed", "1", "-o", at("net.onnx"));
-  const pixels = "{ dtype: 'float32', shape: [8, 1, 28, 28], data: new Float32Array(8 * 784).fill(VALUE) }";
-  const batch = (value: string, labels: string) =>
-    moduleOf(`{ inputs: ${pixels.replace("VALUE", value)}, target: ${labels} }`);
-  writeFileSync(at("nan.mjs"), batch("NaN", "[0,1,2,3,4,5,6,7]"));
-  writeFileSync(at("label.mjs"), batch("0.5", "[0,1,2,3,4,5,6,70]"));
-  writeFileSync(
-    at("shape.mjs"),
-    moduleOf(
-      "{ inputs: { dtype: 'float32', shape: [8, 3, 28, 28], data: new Float32Array(8 * 3 * 784) }, target: [0,1,2,3,4,5,6,7] }",
-    ),
-  );
+const images = (n: number): Tensor => ({
+  dtype: "float32",
+  shape: [n, 1, 28, 28],
+  data: Float32Array.from({ length: n * 784 }, random(3)),
 });
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+/** The groups of LeNet-5 and their units. */
+const sizes: Readonly<Record<string, number>> = {
+  "conv1.weight": 6,
+  "conv2.weight": 16,
+  "fc1.weight": 120,
+  "fc2.weight": 84,
+};
 
-const data = ["--data", `mnist:${folder}`, "--threads", "1"];
+const countsOf = (plan: { remove: Record<string, number[]> }): Record<string, number> =>
+  Object.fromEntries(Object.entries(plan.remove).map(([name, units]) => [name, units.length]));
 
-describe("commands", () => {
-  it("inspect prints JSON with groups, costs and what is frozen", async () => {
-    const { code, out, err } = await secateur("inspect", at("net.onnx"), "--json");
-    expect([code, err]).toEqual([0, ""]);
-    const summary = JSON.parse(out);
-    expect(summary.groups.map((g: { name: string; units: number }) => [g.name, g.units])).toEqual([
-      ["conv1.weight", 6],
-      ["conv2.weight", 16],
-      ["fc1.weight", 120],
-      ["fc2.weight", 84],
-    ]);
-    expect(summary).toMatchObject({ opset: 23, params: 61706, macs: 416_520, refused: [] });
-    expect(summary.frozen[0].name).toBe("fc3.weight");
-    expect((await secateur("inspect", at("net.onnx"))).out).toContain("conv1.weight");
+beforeAll(async () => {
+  writeDigits(workshop);
+  write("fine.mjs", moduleText());
+  await succeed("new lenet5 --seed 1 -o net.onnx");
+  await succeed("train net.onnx DIGITS --seed 3 --epochs 6 --learning-rate 0.05 -o trained.onnx");
+});
+afterAll(() => workshop.remove());
+
+describe("new", () => {
+  it.each(zooNames)("writes %s", async (name) => {
+    const { out, err } = await succeed(`new ${name} --classes 7 -o zoo.onnx`);
+    expect([out, err]).toEqual(["", `-> ${at("zoo.onnx")}\n`]);
+    const { graph } = await readModelFile(at("zoo.onnx"));
+    expect(graph.outputs.map(({ shape }) => shape)).toEqual([["batch", 7]]);
   });
 
-  it("plan, cut and mask: half of every group, and equal outputs", async () => {
-    expect((await secateur("plan", at("net.onnx"), "--ratio", "0.5", "-o", at("plan.json"))).code).toBe(0);
-    const plan = JSON.parse(readFileSync(at("plan.json"), "utf8"));
-    expect(
-      Object.fromEntries(Object.entries(plan.remove).map(([name, units]) => [name, (units as number[]).length])),
-    ).toEqual({
+  it("takes an input shape, and a seed that decides the bytes", async () => {
+    for (const [seed, file] of [
+      [1, "a"],
+      [1, "b"],
+      [2, "c"],
+    ] as const)
+      await succeed(`new lenet3 --input 1x20x24 --seed ${seed} -o ${file}.onnx`);
+    expect((await readModelFile(at("a.onnx"))).graph.inputs[0]!.shape).toEqual(["batch", 1, 20, 24]);
+    expect(bytesOf("a.onnx").equals(bytesOf("b.onnx"))).toBe(true);
+    expect(bytesOf("a.onnx").equals(bytesOf("c.onnx"))).toBe(false);
+  });
+});
+
+describe("inspect", () => {
+  it("prints JSON with groups, costs and what is frozen", async () => {
+    const { out, err } = await succeed("inspect net.onnx --json");
+    expect(err).toBe("");
+    const summary = JSON.parse(out);
+    expect(Object.fromEntries(summary.groups.map((g: { name: string; units: number }) => [g.name, g.units]))).toEqual(
+      sizes,
+    );
+    expect(summary).toMatchObject({ opset: 23, params: 61706, macs: 416_520, refused: [] });
+    expect(summary.frozen).toEqual([
+      { name: "fc3.weight", units: 10, reasons: [expect.stringContaining("is an output of the model")] },
+    ]);
+  });
+
+  it("prints the same as a table", async () => {
+    const { out, err } = await succeed("inspect net.onnx");
+    expect(err).toBe("");
+    expect(out).toMatch(/^MACs +416\.52 k$/m);
+    expect(out).toMatch(/^conv2\.weight +16 /m);
+    expect(out).toMatch(/frozen:\n {2}fc3\.weight \(10\): "logits" is an output of the model\n$/);
+  });
+});
+
+describe("plan", () => {
+  it("takes half of every group, rounded down", async () => {
+    const { out, err } = await succeed("plan net.onnx --ratio 0.55 -o half.json");
+    expect([out, err]).toEqual(["", `123 of 226 units of 4 of 4 groups -> ${at("half.json")}\n`]);
+    expect(countsOf(jsonOf("half.json"))).toEqual({
       "conv1.weight": 3,
       "conv2.weight": 8,
-      "fc1.weight": 60,
-      "fc2.weight": 42,
+      "fc1.weight": 66,
+      "fc2.weight": 46,
     });
-    expect(
-      (await secateur("cut", at("net.onnx"), "--plan", at("plan.json"), "-o", at("cut.onnx"), "--json")).code,
-    ).toBe(0);
-    expect((await secateur("mask", at("net.onnx"), "--plan", at("plan.json"), "-o", at("mask.onnx"))).code).toBe(0);
-    const input = {
-      dtype: "float32" as const,
-      shape: [2, 1, 28, 28],
-      data: Float32Array.from({ length: 2 * 784 }, random(3)),
-    };
-    const outputs = await Promise.all(
-      ["cut.onnx", "mask.onnx", "net.onnx"].map(async (file) => {
-        const session = await nodeRuntime.load(readFileSync(at(file)), { threads: 1 });
-        const { logits } = await session.run({ input });
-        await session.dispose();
-        return Array.from(logits!.data as Float32Array);
-      }),
+  });
+
+  it("takes half of the whole net", async () => {
+    await succeed("plan net.onnx --ratio 0.5 --scope global -o global.json");
+    const counts = countsOf(jsonOf("global.json"));
+    expect(Object.values(counts).reduce((a, b) => a + b)).toBe(113);
+    expect(counts).not.toEqual({ "conv1.weight": 3, "conv2.weight": 8, "fc1.weight": 60, "fc2.weight": 42 });
+  });
+
+  it("leaves a multiple of what is rounded to, or all", async () => {
+    await succeed("plan net.onnx --ratio 0.4 --round-to 8 -o round.json");
+    // Of 6 units 4 would stay, of 16 10, of 120 72 and of 84 51: rounded up to 6 (all), 16 (all), 72 and 56.
+    expect(countsOf(jsonOf("round.json"))).toEqual({ "fc1.weight": 48, "fc2.weight": 28 });
+  });
+
+  it("draws by the seed", async () => {
+    for (const [seed, file] of [
+      [7, "p"],
+      [7, "q"],
+      [8, "r"],
+    ] as const)
+      await succeed(`plan net.onnx --ratio 0.3 --criterion random --seed ${seed} -o ${file}.json`);
+    expect(jsonOf("p.json")).toEqual(jsonOf("q.json"));
+    expect(jsonOf("p.json")).not.toEqual(jsonOf("r.json"));
+  });
+});
+
+describe("cut and mask", () => {
+  it("give equal outputs, the one with half the units, the other in the shapes there were", async () => {
+    await succeed("plan net.onnx --ratio 0.5 -o plan.json");
+    const cut = JSON.parse((await succeed("cut net.onnx --plan plan.json -o cut.onnx --json")).out);
+    const masked = await succeed("mask net.onnx --plan plan.json -o mask.onnx");
+    expect(masked.out).toBe("");
+    expect(masked.err).toMatch(/^parameters +61\.71 k +61\.\d+ k$/m);
+    // 3 and 8 channels, 60 and 42 neurons: what LeNet-5 of those sizes has.
+    expect(cut.before.params).toBe(61706);
+    expect(cut.after.params).toBe(3 * 25 + 3 + 8 * 3 * 25 + 8 + 60 * 200 + 60 + 42 * 60 + 42 + 10 * 42 + 10);
+    expect(JSON.parse((await succeed("inspect cut.onnx --json")).out).params).toBe(cut.after.params);
+    const input = images(2);
+    const [small, zeroed, whole] = await Promise.all(
+      ["cut.onnx", "mask.onnx", "net.onnx"].map(async (file) => (await runFile(file, { input })).logits!.data),
     );
-    outputs[0]!.forEach((x, i) => expect(x).toBeCloseTo(outputs[1]![i]!, 5));
-    expect(outputs[0]!.some((x, i) => Math.abs(x - outputs[2]![i]!) > 1e-3)).toBe(true);
+    Array.from(small as Float32Array).forEach((x, i) => expect(x).toBeCloseTo(Number(zeroed![i]), 5));
+    expect(Array.from(small as Float32Array).some((x, i) => Math.abs(x - Number(whole![i])) > 1e-3)).toBe(true);
+  });
+});
+
+describe("grad", () => {
+  const feeds = {
+    input: images(3),
+    target: { dtype: "int64" as const, shape: [3], data: BigInt64Array.of(1n, 2n, 9n) },
+  };
+
+  it("writes the loss and a gradient of the shape of each parameter", async () => {
+    const { out, err } = await succeed("grad net.onnx -o grad.onnx --batch 3");
+    expect(out).toBe("");
+    expect(err).toMatch(/^10 gradients, \d+ nodes -> /);
+    const results = await runFile("grad.onnx", feeds);
+    const { initializers } = (await readModelFile(at("net.onnx"))).graph;
+    const parameters = [...initializers].filter(([name]) => /\.(weight|bias)$/.test(name));
+    expect(Object.fromEntries(Object.entries(results).map(([name, { shape }]) => [name, shape]))).toEqual({
+      loss: [],
+      ...Object.fromEntries(parameters.map(([name, { shape }]) => [`grad/${name}`, shape])),
+    });
+    // What the loss of an even guess is, roughly; its gradients are those of a net that has not learned.
+    expect(Number(results.loss!.data[0])).toBeCloseTo(Math.log(10), 1);
   });
 
-  it("plan: a seed gives the same plan, sizes are rounded, the scope is global", async () => {
-    for (const file of ["a.json", "b.json"])
-      await secateur(
-        "plan",
-        at("net.onnx"),
-        "--ratio",
-        "0.4",
-        "--criterion",
-        "random",
-        "--scope",
-        "global",
-        "--round-to",
-        "4",
-        "--seed",
-        "7",
-        "-o",
-        at(file),
-      );
-    expect(readFileSync(at("a.json"), "utf8")).toBe(readFileSync(at("b.json"), "utf8"));
-    const sizes: Record<string, number> = {
-      "conv1.weight": 6,
-      "conv2.weight": 16,
-      "fc1.weight": 120,
-      "fc2.weight": 84,
-    };
-    for (const [name, units] of Object.entries(JSON.parse(readFileSync(at("a.json"), "utf8")).remove))
-      expect((sizes[name]! - (units as number[]).length) % 4).toBe(0);
+  it("writes a gradient of each sample for the gates of each group", async () => {
+    await succeed("grad net.onnx -o gates.onnx --batch 3 --wrt gates");
+    const results = await runFile("gates.onnx", feeds);
+    expect(Object.fromEntries(Object.entries(results).map(([name, { shape }]) => [name, shape]))).toEqual({
+      loss: [],
+      ...Object.fromEntries(Object.entries(sizes).map(([name, units]) => [`grad/${name}`, [3, units]])),
+    });
+  });
+});
+
+describe("eval", () => {
+  it("prints JSON of what a trained net can do", async () => {
+    const { out, err } = await succeed("eval trained.onnx DIGITS --json");
+    const result = JSON.parse(out);
+    expect(Object.keys(result)).toEqual(["loss", "top1", "top5", "samples", "samplesPerSecond"]);
+    expect(result).toMatchObject({ samples: 100 });
+    expect(result.top1).toBeGreaterThan(0.95);
+    expect(err).toMatch(/^\d+ samples of 100/);
   });
 
-  it("grad writes loss and one gradient for each parameter, or for each group and sample", async () => {
-    expect((await secateur("grad", at("net.onnx"), "-o", at("grad.onnx"), "--batch", "3")).code).toBe(0);
-    expect(
-      (await secateur("grad", at("net.onnx"), "-o", at("gates.onnx"), "--batch", "3", "--wrt", "gates")).code,
-    ).toBe(0);
-    const feeds = {
-      input: { dtype: "float32" as const, shape: [3, 1, 28, 28], data: new Float32Array(3 * 784).fill(0.3) },
-      target: { dtype: "int64" as const, shape: [3], data: BigInt64Array.of(1n, 2n, 9n) },
-    };
-    for (const [file, name, shape] of [
-      ["grad.onnx", "grad/fc1.weight", [120, 400]],
-      ["gates.onnx", "grad/fc1.weight", [3, 120]],
-    ] as const) {
-      const session = await nodeRuntime.load(readFileSync(at(file)), { threads: 1 });
-      const results = await session.run(feeds);
-      expect(results["loss"]!.shape).toEqual([]);
-      expect(results[name]!.shape).toEqual(shape);
-      await session.dispose();
-    }
+  it("prints lines, of the split and the number of batches asked for", async () => {
+    const { out } = await succeed("eval trained.onnx DIGITS --split train --batches 3");
+    expect(out).toMatch(/^loss +\d\.\d{4}\ntop-1 +\d+\.\d\d %\ntop-5 +\d+\.\d\d %\nsamples +96\nimages\/s +\d+\n$/);
   });
 
-  it("train, eval, score, prune and finetune: the whole way, and the same bytes for the same seed", async () => {
-    const learn = [...data, "--batch-size", "32", "--seed", "3"];
-    const trained = await secateur(
-      "train",
-      at("net.onnx"),
-      ...learn,
-      "--epochs",
-      "6",
-      "--learning-rate",
-      "0.05",
-      "-o",
-      at("trained.onnx"),
-    );
-    expect([trained.code, trained.out]).toEqual([0, ""]);
-    const evaluated = await secateur("eval", at("trained.onnx"), ...data, "--json");
-    expect(evaluated.code).toBe(0);
-    expect(JSON.parse(evaluated.out)).toMatchObject({ samples: 100 });
-    expect(JSON.parse(evaluated.out).top1).toBeGreaterThan(0.95);
-    expect(
-      (await secateur("score", at("trained.onnx"), ...learn, "--batches", "3", "--json", at("scores.json"))).code,
-    ).toBe(0);
-    const scores = JSON.parse(readFileSync(at("scores.json"), "utf8"));
+  it("takes data from a module", async () => {
+    expect(JSON.parse((await succeed("eval net.onnx --data module:fine.mjs --json")).out).samples).toBe(32);
+  });
+});
+
+describe("score", () => {
+  it("writes the importance of every unit as JSON", async () => {
+    const { out } = await succeed("score trained.onnx DIGITS --batches 3 --json scores.json");
+    expect(out).toBe("");
+    const scores = jsonOf("scores.json");
+    expect(Object.keys(scores)).toEqual(["criterion", "groups"]);
     expect(scores.criterion).toBe("taylor-fo");
-    expect(scores.groups["fc1.weight"]).toHaveLength(120);
-    expect(scores.groups["fc1.weight"].every((x: number) => x >= 0)).toBe(true);
-    const prune = (file: string) =>
-      secateur(
-        "prune",
-        at("trained.onnx"),
-        ...learn,
-        "--macs",
-        "0.5",
-        "--every",
-        "2",
-        "--epochs",
-        "2",
-        "--json",
-        "-o",
-        at(file),
-      );
-    const first = await prune("small.onnx");
-    expect(first.code).toBe(0);
-    const result = JSON.parse(first.out);
-    expect(result.end).toBe("met");
-    expect(result.after.macs).toBeLessThanOrEqual(0.5 * result.before.macs);
-    await prune("again.onnx");
-    expect(readFileSync(at("again.onnx")).equals(readFileSync(at("small.onnx")))).toBe(true);
-    expect((await secateur("finetune", at("small.onnx"), ...learn, "--epochs", "1", "-o", at("tuned.onnx"))).code).toBe(
-      0,
-    );
-    expect(JSON.parse((await secateur("eval", at("tuned.onnx"), ...data, "--json")).out).top1).toBeGreaterThan(0.95);
+    expect(
+      Object.fromEntries(Object.entries(scores.groups).map(([name, values]) => [name, (values as number[]).length])),
+    ).toEqual(sizes);
+    const values = Object.values<number[]>(scores.groups).flat();
+    expect(values.every((value) => value >= 0)).toBe(true);
+    expect(values.some((value) => value > 0)).toBe(true);
   });
 
-  it("prune: exit code 1 where the budget cannot be met", async () => {
-    const { code, err } = await secateur(
-      "prune",
-      at("net.onnx"),
-      ...data,
-      "--batch-size",
-      "32",
-      "--units",
-      "0.001",
-      "--every",
-      "1",
-      "--units-per-step",
-      "200",
-      "--epochs",
-      "0",
-      "-o",
-      at("least.onnx"),
-    );
-    expect([code, err.includes("not met")]).toEqual([1, true]);
+  it("prints a table, without data where the criterion needs none", async () => {
+    const { out, err } = await succeed("score trained.onnx --criterion magnitude");
+    expect(err).toBe("");
+    expect(out.split("\n").map((line) => line.split(/ +/).slice(0, 2))).toEqual([
+      ["group", "units"],
+      ...Object.entries(sizes).map(([name, units]) => [name, String(units)]),
+      [""],
+    ]);
+  });
+});
+
+describe("prune and finetune", () => {
+  const prune = "prune trained.onnx DIGITS --seed 3 --every 2";
+
+  it("meet the budget, keep what was learned, and give the same bytes for the same seed", async () => {
+    const first = await succeed(`${prune} --macs 0.5 --epochs 2 --json -o small.onnx`);
+    const result = JSON.parse(first.out);
+    expect(result).toMatchObject({ end: "met", before: { macs: 416_520 }, output: at("small.onnx") });
+    expect(result.after.macs).toBeLessThanOrEqual(0.5 * result.before.macs);
+    expect(JSON.parse((await succeed("inspect small.onnx --json")).out).macs).toBe(result.after.macs);
+    await succeed(`${prune} --macs 0.5 --epochs 2 -o again.onnx`);
+    expect(bytesOf("again.onnx").equals(bytesOf("small.onnx"))).toBe(true);
+    const tuned = await succeed("finetune small.onnx DIGITS --epochs 1 --flip -o tuned.onnx");
+    expect([tuned.out, tuned.err.split("\n").slice(-2)]).toEqual(["", [`-> ${at("tuned.onnx")}`, ""]]);
+    expect(JSON.parse((await succeed("eval tuned.onnx DIGITS --json")).out).top1).toBeGreaterThan(0.95);
+  });
+
+  it("print the costs on stderr without --json", async () => {
+    const { out, err } = await succeed(`${prune} --units 0.9 --epochs 0 -o ninety.onnx`);
+    expect(out).toBe("");
+    expect(err).toMatch(/^macs +416\.52 k +\d+\.\d\d k +0\.\d{3}$/m);
+  });
+
+  it("stop where the loss is above its limit: with exit code 0 if there is no budget, else 1", async () => {
+    const stopped = await succeed(`${prune} --max-loss 1e-9 --epochs 0 --json -o early.onnx`);
+    expect(JSON.parse(stopped.out)).toMatchObject({ end: "max-loss", removals: 0, units: 226 });
+    const { code, err } = await secateur(wordsOf(`${prune} --max-loss 1e-9 --macs 0.5 --epochs 0 -o early.onnx`));
+    expect([code, err]).toEqual([1, expect.stringContaining("pruning stopped because the loss passed 1e-9\n")]);
+  });
+
+  it("end with exit code 1 where the budget cannot be met", async () => {
+    const line = "prune net.onnx DIGITS --units 0.001 --every 1 --units-per-step 200 --epochs 0 -o least.onnx";
+    const { code, err } = await secateur(wordsOf(line));
+    expect([code, err]).toEqual([1, expect.stringContaining("the budget was not met")]);
     // A single channel that is flattened is no axis of its own any more, so that its group is frozen.
-    const { groups } = JSON.parse((await secateur("inspect", at("least.onnx"), "--json")).out);
+    const { groups } = JSON.parse((await succeed("inspect least.onnx --json")).out);
     expect(groups.length).toBeGreaterThan(0);
     for (const group of groups) expect(group.units).toBe(1);
   });
+});
 
-  it("--help and --version", async () => {
-    expect(await secateur("--version")).toMatchObject({ code: 0 });
-    for (const command of [
-      "inspect",
-      "score",
-      "plan",
-      "cut",
-      "mask",
-      "prune",
-      "train",
-      "finetune",
-      "eval",
-      "grad",
-      "data",
-      "new",
-    ])
-      expect((await secateur(command, "--help")).code, command).toBe(0);
+describe("an interrupt", () => {
+  /** Interrupts a run as soon as it tells how the work goes. */
+  async function interrupt(line: string): Promise<Ran> {
+    const abort = new AbortController();
+    const before = readdirSync(folder);
+    const ran = await secateur(wordsOf(line), abort.signal, () => abort.abort());
+    expect(readdirSync(folder)).toEqual(before);
+    return ran;
+  }
+
+  it.each([
+    "prune trained.onnx DIGITS --macs 0.1 --every 1 --units-per-step 1 --epochs 0 -o never.onnx",
+    "finetune trained.onnx DIGITS --epochs 1000 -o never.onnx",
+    "score trained.onnx DIGITS --batches 1000 --json never.json",
+    "eval trained.onnx DIGITS",
+  ])("ends %s with exit code 130, and nothing is written", async (line) => {
+    const { code, out, err } = await interrupt(line);
+    expect([code, out]).toEqual([130, ""]);
+    expect(err).toMatch(/^.+ \d.*\ninterrupted; nothing was written\n$/);
+  });
+
+  it("in the last moment still writes nothing", async () => {
+    expect((await interrupt("prune trained.onnx DIGITS --units 225 --epochs 0 -o never.onnx")).code).toBe(130);
   });
 });
 
-describe("bad input: one clear line, exit code 2, nothing written", () => {
-  const cases: readonly [string, () => string[], RegExp][] = [
-    [
-      "a truncated model",
-      () => ["inspect", write("short.onnx", readFileSync(at("net.onnx")).subarray(0, 5000))],
-      /short\.onnx/,
-    ],
-    [
-      "a picture",
-      () => ["inspect", write("picture.onnx", Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10))],
-      /PNG/,
-    ],
-    ["no such file", () => ["inspect", at("none.onnx")], /none\.onnx/],
-    ["a folder as a model", () => ["inspect", folder], /folder|directory/],
-    ["an output in no folder", () => ["plan", at("net.onnx"), "--ratio", "0.5", "-o", at("no/plan.json")], /no/],
-    [
-      "a group that is not there",
-      () => ["cut", at("net.onnx"), "--plan", write("g.json", '{"remove":{"nowhere":[0]}}'), "-o", at("x.onnx")],
-      /no group "nowhere"/,
-    ],
-    [
-      "a frozen group",
-      () => ["cut", at("net.onnx"), "--plan", write("z.json", '{"remove":{"fc3.weight":[0]}}'), "-o", at("x.onnx")],
-      /fc3\.weight.*output of the model/,
-    ],
-    [
-      "a unit that is not there",
-      () => ["cut", at("net.onnx"), "--plan", write("u.json", '{"remove":{"conv1.weight":[6]}}'), "-o", at("x.onnx")],
-      /0\.\.5/,
-    ],
-    [
-      "all units of a group",
-      () => [
-        "mask",
-        at("net.onnx"),
-        "--plan",
-        write("e.json", '{"remove":{"conv1.weight":[0,1,2,3,4,5]}}'),
-        "-o",
-        at("x.onnx"),
-      ],
-      /at least one must stay/,
-    ],
-    [
-      "a plan that is not JSON",
-      () => ["cut", at("net.onnx"), "--plan", write("j.json", "{remove"), "-o", at("x.onnx")],
-      /not JSON/,
-    ],
-    ["a label out of range", () => ["eval", at("net.onnx"), "--data", `module:${at("label.mjs")}`], /70/],
-    [
-      "a label out of range in training",
-      () => [
-        "finetune",
-        at("net.onnx"),
-        "--data",
-        `module:${at("label.mjs")}`,
-        "--batch-size",
-        "8",
-        "-o",
-        at("x.onnx"),
-      ],
-      /70/,
-    ],
-    [
-      "NaN in the data, scoring",
-      () => ["score", at("net.onnx"), "--data", `module:${at("nan.mjs")}`, "--batch-size", "8"],
-      /NaN|not a number|not finite/,
-    ],
-    [
-      "NaN in the data, pruning",
-      () => [
-        "prune",
-        at("net.onnx"),
-        "--data",
-        `module:${at("nan.mjs")}`,
-        "--batch-size",
-        "8",
-        "--macs",
-        "0.5",
-        "-o",
-        at("x.onnx"),
-      ],
-      /NaN|not a number|not finite/,
-    ],
-    [
-      "the wrong shape of input",
-      () => ["eval", at("net.onnx"), "--data", `module:${at("shape.mjs")}`],
-      /\[batch, 1, 28, 28\]/,
-    ],
-    [
-      "a loss that diverges",
-      () => ["finetune", at("net.onnx"), ...data, "--batch-size", "32", "--learning-rate", "1e20", "-o", at("x.onnx")],
-      /lower --learning-rate/,
-    ],
-    ["an unknown criterion", () => ["score", at("net.onnx"), "--criterion", "best"], /taylor-fo/],
-    ["an unknown command", () => ["prunee"], /unknown command/],
-    ["a missing option", () => ["cut", at("net.onnx"), "-o", at("x.onnx")], /--plan/],
-    ["a ratio above 1", () => ["plan", at("net.onnx"), "--ratio", "1.5", "-o", at("x.json")], /from 0 to 1/],
-    ["no budget", () => ["prune", at("net.onnx"), ...data, "-o", at("x.onnx")], /--macs/],
-    [
-      "a batch larger than the data",
-      () => ["prune", at("net.onnx"), ...data, "--batch-size", "512", "--macs", "0.5", "-o", at("x.onnx")],
-      /512|batch/,
-    ],
-    ["an unknown kind of data", () => ["eval", at("net.onnx"), "--data", "imagenet:x"], /cifar10/],
-    [
-      "data that is not there",
-      () => ["eval", at("net.onnx"), "--data", `cifar10:${at("none")}`],
-      /secateur data cifar10/,
-    ],
-    ["a model that is unknown", () => ["new", "alexnet", "-o", at("x.onnx")], /lenet3/],
-  ];
-  const write = (name: string, content: string | Uint8Array): string => {
-    writeFileSync(at(name), content);
-    return at(name);
-  };
-  for (const [name, argv, message] of cases)
-    it(name, async () => {
-      const args = argv();
-      const before = readdirSync(folder);
-      const { code, out, err } = await secateur(...args);
-      expect(err).toMatch(message);
-      expect([code, out]).toEqual([2, ""]);
-      expect(err).not.toMatch(/^\s+at /m);
-      expect(
-        err
-          .trim()
-          .split("\n")
-          .filter((line) => line.startsWith("secateur:") || line.startsWith("error:")),
-      ).toHaveLength(1);
-      expect(readdirSync(folder)).toEqual(before);
-    });
-});
-
-it("an interrupt ends the work with exit code 130 and writes nothing", async () => {
-  const spy = vi.spyOn(process.stderr, "write").mockImplementation(() => true);
-  const code = await run(
-    ["finetune", at("net.onnx"), ...data, "--batch-size", "32", "--epochs", "50", "-o", at("never.onnx")],
-    AbortSignal.timeout(700),
+describe("help", () => {
+  it.each(["inspect", "score", "plan", "cut", "mask", "prune", "train", "finetune", "eval", "grad", "data", "new"])(
+    "of %s goes to stdout",
+    async (command) => {
+      const { out, err } = await succeed(`${command} --help`);
+      expect(err).toBe("");
+      expect(out).toMatch(new RegExp(`^Usage: secateur ${command} `));
+    },
   );
-  spy.mockRestore();
-  expect(code).toBe(130);
-  expect(readdirSync(folder)).not.toContain("never.onnx");
+
+  it.each(["plan", "prune"])("of %s has an example whose options are right", async (command) => {
+    const [, example] = /Example:\n {2}secateur (.*)\n/.exec((await succeed(`${command} --help`)).out)!;
+    const [line] = example!.replace("cifar10:data", `mnist:${folder}`).split(" && ");
+    // All is right but the model, which is not there.
+    const { code, err } = await secateur(line!.replace("model.onnx", at("nothing.onnx")).split(" "));
+    expect([code, err]).toEqual([2, expect.stringContaining("nothing.onnx: no such file")]);
+  });
+
+  it("is printed where no command is named, as an error", async () => {
+    const { code, out, err } = await secateur([]);
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toMatch(/^Usage: secateur /);
+  });
+
+  it("has a version, that of the package", async () => {
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+    expect((await succeed("--version")).out).toBe(`${version}\n`);
+  });
 });

@@ -2,9 +2,10 @@
 
 import { type Command, Option } from "commander";
 import { fetchCifar10, fetchMnist } from "../../data/fetch-node.ts";
+import type { Shape } from "../../graph/tensor.ts";
 import { writeModelFile } from "../../onnx/files-node.ts";
 import { newModel, zoo, type ZooName } from "../../zoo/zoo.ts";
-import { count, seed } from "../options.ts";
+import { count, seed, sizesOf } from "../options.ts";
 import { note } from "../output.ts";
 
 export function addData(program: Command): void {
@@ -32,15 +33,14 @@ export function addNew(program: Command): void {
         .join("; "),
     )
     .addOption(new Option("--classes <n>", "outputs of the model").argParser(count).default(10))
-    .option("--input <shape>", "shape of an image, as 3x32x32")
+    .option("--input <shape>", "shape of an image, as 3x32x32", sizesOf)
     .option("--seed <n>", "seed of the weights", seed, 0)
     .requiredOption("-o, --output <file>", "the model to write")
-    .action(async (name: string, flags: { classes: number; input?: string; seed: number; output: string }) => {
-      const input = flags.input?.split("x").map(Number);
+    .action(async (name: string, flags: { classes: number; input?: Shape; seed: number; output: string }) => {
       const model = newModel(name as ZooName, {
         classes: flags.classes,
         seed: flags.seed,
-        ...(input ? { input } : {}),
+        ...(flags.input ? { input: flags.input } : {}),
       });
       await writeModelFile(flags.output, model);
       note(`-> ${flags.output}`);

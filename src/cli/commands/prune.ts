@@ -3,6 +3,7 @@
 import { type Command, Option } from "commander";
 import { criteria, findCriterion } from "../../criteria/table.ts";
 import { fail } from "../../graph/error.ts";
+import { checkWritable } from "../../onnx/atomic-node.ts";
 import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
 import { trace } from "../../passes/trace.ts";
 import { widen } from "../../passes/widen.ts";
@@ -81,6 +82,9 @@ async function run(path: string, flags: PruneFlags, signal: AbortSignal): Promis
   const { macs, params, units, maxLoss } = flags;
   if (macs === undefined && params === undefined && units === undefined && maxLoss === undefined)
     fail("bad-option", "say how far to prune: --macs, --params, --units or --max-loss");
+  if (flags.distil > 0 && flags.loss !== "cross-entropy")
+    fail("bad-option", "--distil goes with --loss cross-entropy only");
+  await checkWritable(flags.output);
   const model = await readModelFile(path);
   const graph = prepare(model, shapesOf(flags));
   const budget = {
@@ -118,6 +122,7 @@ async function run(path: string, flags: PruneFlags, signal: AbortSignal): Promis
     ...(flags.distil > 0 ? { teacher: { graph, weight: flags.distil, temperature: flags.temperature } } : {}),
     onStep: reportEpochs(progress, flags.batchSize),
   });
+  signal.throwIfAborted();
   await writeModelFile(flags.output, withGraph(model, tuned));
   const after = pruned.costs;
   if (flags.json)

@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { criteria, findCriterion } from "../../criteria/table.ts";
-import { writeFileAtomic } from "../../onnx/atomic-node.ts";
+import { checkWritable, writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { readModelFile } from "../../onnx/files-node.ts";
 import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
 import { evaluate, type Evaluation } from "../../train/evaluate.ts";
@@ -36,6 +36,7 @@ export function addScore(program: Command, signal: AbortSignal): void {
     .option("--batches <n>", "minibatches to average over", count, 10)
     .option("--json <file>", "write the importances as JSON; otherwise a table is printed")
     .action(async (path: string, flags: ScoreFlags) => {
+      if (flags.json !== undefined) await checkWritable(flags.json);
       const graph = prepare(await readModelFile(path), shapesOf(flags));
       const data = flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train");
       const progress = createProgress();

@@ -1,6 +1,7 @@
 /** secateur train and finetune: learning, from scratch or from what there is. */
 
 import type { Command } from "commander";
+import { checkWritable } from "../../onnx/atomic-node.ts";
 import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
 import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
 import { finetune, type FinetuneEvent } from "../../train/finetune.ts";
@@ -47,6 +48,7 @@ function add(
     .option("--warm-up <steps>", "steps over which the learning rate rises at first", seed, 0)
     .requiredOption("-o, --output <file>", "the model to write")
     .action(async (path: string, flags: TrainFlags) => {
+      await checkWritable(flags.output);
       const model = await readModelFile(path);
       const data = await openData({ ...flags, data: flags.data! }, "train");
       const progress = createProgress();
@@ -57,6 +59,7 @@ function add(
         warmUp: flags.warmUp,
         onStep: reportEpochs(progress, flags.batchSize),
       });
+      signal.throwIfAborted();
       await writeModelFile(flags.output, withGraph(model, graph));
       note(`-> ${flags.output}`);
     });
@@ -65,12 +68,13 @@ function add(
 /** A line while an epoch runs, and one that stays when it ends. */
 export function reportEpochs(progress: Progress, batchSize: number): (event: FinetuneEvent) => void {
   const started = performance.now();
-  let [sum, steps, epoch, first] = [0, 0, 1, started];
+  let [sum, steps, epoch, first, before] = [0, 0, 1, started, started];
   return (event) => {
-    if (event.epoch !== epoch) [sum, steps, epoch, first] = [0, 0, event.epoch, performance.now()];
+    if (event.epoch !== epoch) [sum, steps, epoch, first] = [0, 0, event.epoch, before];
     sum += event.loss;
     steps++;
-    const rate = ((steps * batchSize) / (performance.now() - first)) * 1000;
+    before = performance.now();
+    const rate = ((steps * batchSize) / (before - first)) * 1000;
     const left = event.steps === undefined ? "" : `, ${remaining(started, event.step, event.steps)}`;
     const line = `epoch ${event.epoch} of ${event.epochs}: loss ${(sum / steps).toFixed(4)}, learning rate ${event.learningRate.toPrecision(3)}, ${rate.toFixed(0)} images/s${left}`;
     const last = event.steps !== undefined && event.step % (event.steps / event.epochs) === 0;
