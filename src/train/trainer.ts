@@ -1,10 +1,10 @@
 /** Training steps: the forward pass, all gradients and the optimiser in one graph, run again and again. */
 
 import { fail } from "../graph/error.ts";
-import type { Graph, Model } from "../graph/graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import { zeros, type NumericDType, type Tensor } from "../graph/tensor.ts";
 import { encodeModel } from "../onnx/encode.ts";
-import { internalOpset } from "../onnx/upgrade.ts";
+import { wrapGraph } from "../onnx/wrap.ts";
 import { alias, valueIn } from "../ops/emitter.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
@@ -98,18 +98,7 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
 
 /** A model file around a graph that only ever runs. */
 export function runnable(graph: Graph): Uint8Array {
-  const model: Model = {
-    graph,
-    irVersion: 11,
-    opsets: { "": internalOpset },
-    producerName: "secateur",
-    producerVersion: "",
-    domain: "",
-    modelVersion: 0,
-    doc: "",
-    metadata: {},
-  };
-  return encodeModel(model);
+  return encodeModel(wrapGraph(graph));
 }
 
 /** Two sets of the same tensors: a step reads one and writes the other. */

@@ -2,7 +2,7 @@
 
 import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
-import { internalOpset } from "../onnx/upgrade.ts";
+import { wrapGraph } from "../onnx/wrap.ts";
 import type { NetOptions } from "./layers.ts";
 import { buildLeNet3, buildLeNet5 } from "./lenet.ts";
 import { buildResNet20, buildResNet56 } from "./resnet.ts";
@@ -83,17 +83,7 @@ export function newModel(name: ZooName, options: NewModelOptions): Model {
   const wrong = problemsOf(name, entry, { ...options, input });
   if (wrong.length > 0) fail("bad-option", wrong.join("; "));
   const { classes, seed } = options;
-  return {
-    graph: entry.build({ classes, input: input as NetOptions["input"], seed }),
-    irVersion: 11,
-    opsets: { "": internalOpset },
-    producerName: "secateur",
-    producerVersion: "",
-    domain: "",
-    modelVersion: 0,
-    doc: "",
-    metadata: {},
-  };
+  return wrapGraph(entry.build({ classes, input: input as NetOptions["input"], seed }));
 }
 
 function problemsOf(
