@@ -16,7 +16,7 @@ const { values } = parseArgs({
   options: {
     model: { type: "string" },
     data: { type: "string" },
-    criteria: { type: "string", default: "taylor-fo,taylor-fo-fg,magnitude,random" },
+    criteria: { type: "string", default: "taylor-fo-fg,taylor-fo,magnitude,random" },
     epochs: { type: "string", default: "5" },
     threads: { type: "string", default: String(cpus().length) },
     seed: { type: "string", default: "0" },
@@ -34,7 +34,7 @@ mkdirSync(models, { recursive: true });
 
 const data = ["--data", `cifar10:${values.data}`, "--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225"];
 const schedule = [
-  "--macs 0.5 --every 10 --prune-learning-rate 0.01",
+  "--macs 0.5 --per macs --every 20 --prune-learning-rate 0.01",
   `--epochs ${values.epochs} --learning-rate 0.03 --weight-decay 0.0005 --crop 4 --flip`,
   `--distil 0.9 --temperature 4 --seed ${values.seed} --threads ${values.threads}`,
 ]
@@ -50,33 +50,22 @@ function secateur(...argv) {
 
 const evaluate = (model) => secateur("eval", model, ...data, "--json");
 
-const rows = [{ criterion: null, ...evaluate(values.model) }];
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+const rows = [];
+/** Adds a row; what has been measured stands in the file even if a later run is stopped. */
+function add(row) {
+  rows.push(row);
+  const date = new Date().toISOString().slice(0, 10);
+  const record = { date, version, node: process.version, schedule: schedule.join(" "), rows };
+  writeFileSync(results, `${JSON.stringify(record, undefined, 2)}\n`);
+  console.log(`${row.criterion ?? "unpruned"}: top-1 ${(row.top1 * 100).toFixed(2)} %, loss ${row.loss.toFixed(4)}`);
+}
+
+add({ criterion: null, ...evaluate(values.model) });
 for (const criterion of values.criteria.split(",")) {
   const output = `${models}${criterion}.onnx`;
   const started = performance.now();
-  const pruned = secateur(
-    "prune",
-    values.model,
-    ...data,
-    ...schedule,
-    "--criterion",
-    criterion,
-    "--json",
-    "-o",
-    output,
-  );
-  const minutes = (performance.now() - started) / 60_000;
-  const { output: _, ...reached } = pruned;
-  rows.push({ criterion, minutes, ...reached, ...evaluate(output) });
+  const argv = [values.model, ...data, ...schedule, "--criterion", criterion];
+  const { output: _, ...reached } = secateur("prune", ...argv, "--json", "-o", output);
+  add({ criterion, minutes: (performance.now() - started) / 60_000, ...reached, ...evaluate(output) });
 }
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
-const record = {
-  date: new Date().toISOString().slice(0, 10),
-  version,
-  node: process.version,
-  schedule: schedule.join(" "),
-  rows,
-};
-writeFileSync(results, `${JSON.stringify(record, undefined, 2)}\n`);
-for (const { criterion, top1, loss } of rows)
-  console.log(`${criterion ?? "unpruned"}: top-1 ${(top1 * 100).toFixed(2)} %, loss ${loss.toFixed(4)}`);

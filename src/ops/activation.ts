@@ -154,9 +154,9 @@ export const Clip = defineOp({
   ],
 });
 
-function coupleExcept(c: Channels, x: Value, y: Value, axis: number): void {
-  const own = axis < 0 ? axis + x.shape.length : axis;
-  x.shape.forEach((_, i) => i !== own && c.same(c.axis(x, i), c.axis(y, i)));
+function coupleNormalised(c: Channels, x: Value, y: Value, axis: number): void {
+  coupleAll(c, x, y);
+  c.inexact(c.axis(x, axis), "it divides by a sum in which a zero counts as e⁰");
 }
 
 const axisSamples = [
@@ -165,7 +165,7 @@ const axisSamples = [
   { inputs: [[4, 3] as Shape], attributes: { axis: -2 } },
 ];
 
-/** https://onnx.ai/onnx/operators/onnx__Softmax.html — dX = Y · (dY - Σ dY Y); the axis it normalises stays whole */
+/** https://onnx.ai/onnx/operators/onnx__Softmax.html — dX = Y · (dY - Σ dY Y) */
 export const Softmax = defineOp({
   name: "Softmax",
   since: 13,
@@ -175,11 +175,11 @@ export const Softmax = defineOp({
   gradient: (g, dy, _inputs, { axis }, y) => ({
     input: () => g.Mul(y, g.Sub(dy, g.summed(g.Mul(dy, y), [axis], true))),
   }),
-  channels: (c, { input }, [Y], { axis }) => coupleExcept(c, input, Y!, axis),
+  channels: (c, { input }, [Y], { axis }) => coupleNormalised(c, input, Y!, axis),
   samples: axisSamples,
 });
 
-/** https://onnx.ai/onnx/operators/onnx__LogSoftmax.html — dX = dY - exp(Y) Σ dY; the axis it normalises stays whole */
+/** https://onnx.ai/onnx/operators/onnx__LogSoftmax.html — dX = dY - exp(Y) Σ dY */
 export const LogSoftmax = defineOp({
   name: "LogSoftmax",
   since: 13,
@@ -189,7 +189,7 @@ export const LogSoftmax = defineOp({
   gradient: (g, dy, _inputs, { axis }, y) => ({
     input: () => g.Sub(dy, g.Mul(g.Exp(y), g.summed(dy, [axis], true))),
   }),
-  channels: (c, { input }, [Y], { axis }) => coupleExcept(c, input, Y!, axis),
+  channels: (c, { input }, [Y], { axis }) => coupleNormalised(c, input, Y!, axis),
   samples: axisSamples,
 });
 

@@ -16,17 +16,30 @@ export interface Axis {
   slice(from: number, count: number): Axis;
   /** The same atoms in units of `size` neighbours each. */
   blocks(size: number): Axis;
-  /** The same atoms in `count` units: unit j holds the atoms j, j + count, j + 2 count, ... */
-  strided(count: number): Axis;
+  /**
+   * The same atoms in `size` units by one digit of their index, where the index is written (outer, digit, inner) with `inner` values
+   * of the last: unit j holds the atoms (o · size + j) · inner + i for all o and i.
+   */
+  digit(size: number, inner: number): Axis;
   /** The units at the given positions, in that order. */
   pick(positions: readonly number[]): Axis;
 }
+
+/** Two axes that go together unit by unit. */
+export type Pair = readonly [Axis, Axis];
 
 export interface Channels {
   /** An axis of a value (negative counts from the end), one atom a unit; it counts as spoken of. */
   axis(value: Value, axis: number): Axis;
   /** Unites unit by unit; all must have equally many units. */
   same(...axes: readonly Axis[]): void;
+  /**
+   * Any one of the pairs goes together while every other axis named in them stays whole. So it is where one axis is written as several:
+   * of (heads, width) whole heads can go, or the same places of every head, and both after one another, but no single place of one head.
+   */
+  either(pairs: readonly Pair[]): void;
   /** Says that these atoms can never be removed, and why. */
   freeze(axis: Axis, reason: string): void;
+  /** Says that removing these atoms is possible but is not what zeroing them does, and why. */
+  inexact(axis: Axis, reason: string): void;
 }

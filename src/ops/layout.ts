@@ -29,20 +29,51 @@ const codeOf = (dtype: string): number => Number(Object.entries(floatTypes).find
 const sameData = (x: Value, shape: Shape): Tensor[] | undefined => x.constant && [{ ...x.constant, shape }];
 
 /**
- * How axes couple when the row-major order of the elements stays: axes are matched in the shortest runs of equal size. In a run of one
- * axis against several, the outermost of the several goes with blocks of the one; the inner ones stay whole.
+ * How axes couple when the row-major order of the elements stays: axes are matched in the shortest runs of equal size. Within a run the
+ * axes of both sides are written in common digits, and any one digit goes together.
  */
 export function coupleReshape(c: Channels, x: Value, y: Value): void {
   for (const [xs, ys] of matchRuns(x.shape, y.shape)) {
-    if (xs.length === 1 && ys.length === 1) c.same(c.axis(x, xs[0]!), c.axis(y, ys[0]!));
-    else if (xs.length === 1) coupleBlocks(c, x, xs[0]!, y, ys[0]!);
-    else if (ys.length === 1) coupleBlocks(c, y, ys[0]!, x, xs[0]!);
+    if (xs.length === 1 && ys.length === 1) {
+      c.same(c.axis(x, xs[0]!), c.axis(y, ys[0]!));
+      continue;
+    }
+    const digits = commonDigits(
+      xs.map((i) => x.shape[i]!),
+      ys.map((i) => y.shape[i]!),
+    );
+    if (digits)
+      c.either(
+        digits.map(({ size, at: [a, b], inner: [innerA, innerB] }) => [
+          c.axis(x, xs[a]!).digit(size, innerA),
+          c.axis(y, ys[b]!).digit(size, innerB),
+        ]),
+      );
   }
 }
 
-function coupleBlocks(c: Channels, joined: Value, axis: number, split: Value, outer: number): void {
-  const units = c.axis(split, outer);
-  c.same(c.axis(joined, axis).blocks(joined.shape[axis]! / units.length), units);
+interface Digit {
+  readonly size: number;
+  /** The axis on either side that the digit belongs to, and the product of the digits behind it there. */
+  readonly at: readonly [number, number];
+  readonly inner: readonly [number, number];
+}
+
+/** Two lists of sizes with the same product in digits common to both, outermost first; `undefined` where there are none. */
+function commonDigits(x: Shape, y: Shape): Digit[] | undefined {
+  const digits: Digit[] = [];
+  let [i, j] = [x.length - 1, y.length - 1];
+  let [a, b] = [x[i]!, y[j]!];
+  let [innerA, innerB] = [1, 1];
+  while (i >= 0 && j >= 0) {
+    const size = Math.min(a, b);
+    if (a % size !== 0 || b % size !== 0) return undefined;
+    if (size > 1) digits.unshift({ size, at: [i, j], inner: [innerA, innerB] });
+    [a, b, innerA, innerB] = [a / size, b / size, innerA * size, innerB * size];
+    if (a === 1) [a, innerA] = [x[--i] ?? 1, 1];
+    if (b === 1) [b, innerB] = [y[--j] ?? 1, 1];
+  }
+  return digits;
 }
 
 /** Pairs of runs of axes with equal products, axes of size 1 left out. */

@@ -69,7 +69,8 @@ function coupleKept(
   x.shape.forEach((_, i) => {
     if (!axes.includes(i)) c.same(c.axis(x, i), c.axis(y, at++));
     else {
-      if (ignoresZeros) c.axis(x, i);
+      const reduced = c.axis(x, i);
+      if (!ignoresZeros) c.inexact(reduced, "it counts what it reduces, zeros too");
       if (keepdims) at++;
     }
   });
@@ -82,7 +83,7 @@ export const ReduceSum = reduction("ReduceSum", {
   ignoresZeros: true,
 });
 
-/** https://onnx.ai/onnx/operators/onnx__ReduceMean.html — a mean counts what it averages, so the axes it reduces stay whole */
+/** https://onnx.ai/onnx/operators/onnx__ReduceMean.html — a mean counts what it averages, zeros too */
 export const ReduceMean = reduction("ReduceMean", {
   since: 18,
   gradient: (g, dy, _x, _y, count) => g.Mul(dy, g.scalar(1 / count, dy)),

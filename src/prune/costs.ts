@@ -37,6 +37,8 @@ const macsOf = (applied: Application | undefined): number =>
 /** The costs of a graph while units are taken away one by one; only what a unit touches is computed anew. */
 export interface CostModel {
   remove(unit: Unit): void;
+  /** What the removal of one more unit would save. */
+  saving(unit: Unit): Costs;
   costs(): Costs;
 }
 
@@ -63,32 +65,50 @@ export function createCostModel(groups: Groups): CostModel {
   const start = costsOf(traced);
   let macs = start.macs * batch;
   let { params, bytes } = start;
+  /** What changes where a unit goes; sizes are changed in place. */
+  const take = ({ atoms }: Unit): { macs: number; params: number; bytes: number; undo: () => void } => {
+    const lost = new Map<string, Map<number, number>>();
+    for (const atom of atoms) {
+      const { value, axis } = locate(atom);
+      const axes = lost.get(value) ?? new Map<number, number>();
+      lost.set(value, axes.set(axis, (axes.get(axis) ?? 0) + 1));
+    }
+    const touched = new Map<Node, number>();
+    const gone = { macs: 0, params: 0, bytes: 0 };
+    for (const [value, axes] of lost) {
+      const shape = shapes.get(value)!;
+      const before = sizeOf(shape);
+      for (const [axis, count] of axes) shape[axis]! -= count;
+      const initializer = traced.graph.initializers.get(value);
+      if (initializer) {
+        const elements = before - sizeOf(shape);
+        if (isFloat(initializer.dtype) && !states.has(value)) gone.params += elements;
+        gone.bytes += elements * bytesPerElement(initializer.dtype);
+      }
+      for (const node of users.get(value) ?? []) touched.set(node, ofNode.get(node)!);
+    }
+    for (const [node, before] of touched) {
+      const now = macsNow(node);
+      gone.macs += before - now;
+      ofNode.set(node, now);
+    }
+    const undo = (): void => {
+      for (const [value, axes] of lost) for (const [axis, count] of axes) shapes.get(value)![axis]! += count;
+      for (const [node, before] of touched) ofNode.set(node, before);
+    };
+    return { ...gone, undo };
+  };
   return {
-    remove({ atoms }) {
-      const lost = new Map<string, Map<number, number>>();
-      for (const atom of atoms) {
-        const { value, axis } = locate(atom);
-        const axes = lost.get(value) ?? new Map<number, number>();
-        lost.set(value, axes.set(axis, (axes.get(axis) ?? 0) + 1));
-      }
-      const touched = new Set<Node>();
-      for (const [value, axes] of lost) {
-        const shape = shapes.get(value)!;
-        const before = sizeOf(shape);
-        for (const [axis, count] of axes) shape[axis]! -= count;
-        const initializer = traced.graph.initializers.get(value);
-        if (initializer) {
-          const gone = before - sizeOf(shape);
-          if (isFloat(initializer.dtype) && !states.has(value)) params -= gone;
-          bytes -= gone * bytesPerElement(initializer.dtype);
-        }
-        for (const node of users.get(value) ?? []) touched.add(node);
-      }
-      for (const node of touched) {
-        const now = macsNow(node);
-        macs += now - ofNode.get(node)!;
-        ofNode.set(node, now);
-      }
+    remove(unit) {
+      const gone = take(unit);
+      macs -= gone.macs;
+      params -= gone.params;
+      bytes -= gone.bytes;
+    },
+    saving(unit) {
+      const { undo, ...gone } = take(unit);
+      undo();
+      return { ...gone, macs: gone.macs / batch };
     },
     costs: () => ({ macs: macs / batch, params, bytes }),
   };

@@ -1,24 +1,32 @@
 /** Coupling: which atoms of which axes can only be removed together. */
 
 import { fail } from "../graph/error.ts";
-import { captures, describe } from "../graph/graph.ts";
-import type { Axis, Channels } from "../ops/channels.ts";
-import type { Value } from "../ops/define.ts";
-import { applicationOf, valueOf, type Traced } from "../passes/trace.ts";
+import { captures, describe, type Node } from "../graph/graph.ts";
+import type { Axis } from "../ops/channels.ts";
+import { applicationOf, valueOf, type Application, type Traced } from "../passes/trace.ts";
+import { choicesOf } from "./lanes.ts";
+import { listen, placeOf, ruled, type Place } from "./places.ts";
 
-/** An axis of a value. */
-export interface Place {
-  readonly value: string;
-  readonly axis: number;
+/** One way to unite all atoms of a graph; each removal that it allows is allowed beside those of the others. */
+export interface Solution {
+  /** The representative of each atom. */
+  readonly root: Int32Array;
+  /** Why the component of a representative can never be removed. */
+  readonly frozen: ReadonlyMap<number, readonly string[]>;
+}
+
+/** An axis of a node along which removing is not what zeroing is. */
+export interface Inexact extends Place {
+  readonly node: Node;
+  readonly reason: string;
 }
 
 /** The unions of all atoms of a graph. Atoms are numbered value by value, axis by axis. */
 export interface Coupling {
   readonly traced: Traced;
-  /** The representative of each atom. */
-  readonly root: Int32Array;
-  /** Why the component of a representative can never be removed. */
-  readonly frozen: ReadonlyMap<number, readonly string[]>;
+  /** One where no axis is written as several; see lanes.ts. */
+  readonly solutions: readonly Solution[];
+  readonly inexact: readonly Inexact[];
   /** The number of the first atom of an axis. */
   first(value: string, axis: number): number;
   /** The place and index of an atom. */
@@ -47,12 +55,13 @@ class AxisView implements Axis {
   blocks(size: number): Axis {
     return new AxisView(this.atoms, this.block * size);
   }
-  strided(count: number): Axis {
-    const per = this.length / count;
-    return new AxisView(
-      this.pick(Array.from({ length: this.length }, (_, i) => (i % per) * count + Math.floor(i / per))).atoms,
-      this.block * per,
-    );
+  digit(size: number, inner: number): Axis {
+    if (this.length === size * inner) return this.blocks(inner);
+    const outer = this.length / (size * inner);
+    const order: number[] = [];
+    for (let j = 0; j < size; j++)
+      for (let o = 0; o < outer; o++) for (let i = 0; i < inner; i++) order.push((o * size + j) * inner + i);
+    return new AxisView((this.pick(order) as AxisView).atoms, this.block * outer * inner);
   }
   pick(positions: readonly number[]): Axis {
     const atoms = new Int32Array(positions.length * this.block);
@@ -66,80 +75,137 @@ class AxisView implements Axis {
 /** Solves the coupling of a graph: applies the `channels` rule of every node; what no rule speaks of is frozen. */
 export function couple(traced: Traced): Coupling {
   const atoms = numberAtoms(traced);
-  const parent = new Int32Array(atoms.total).map((_, i) => i);
-  const find = (atom: number): number => {
+  const { graph } = traced;
+  const outside = frozenFromOutside(traced);
+  const inexact: Inexact[] = [];
+  for (const applied of ruled(traced))
+    listen(applied, {
+      inexact: ({ key }, reason) => inexact.push({ node: applied.node, ...placeOf(key), reason }),
+    });
+  const solutions = choicesOf(traced, outside).map((choice) => {
+    const solver = new Solver(atoms);
+    for (const { value, axis, reason } of outside) solver.freeze(atoms.of(value, axis), reason);
+    for (const node of graph.nodes) {
+      const applied = applicationOf(traced, node);
+      if (applied?.op.hasChannels) applyRule(solver, atoms, applied, choice.get(node) ?? []);
+    }
+    return solver.solve();
+  });
+  return { traced, solutions, inexact, first: atoms.first, locate: atoms.locate, places: atoms.places };
+}
+
+/** Axes that the model's inputs and outputs hold, and those that a node without a rule touches. */
+function frozenFromOutside(traced: Traced): (Place & { readonly reason: string })[] {
+  const { graph } = traced;
+  const frozen: (Place & { reason: string })[] = [];
+  const freezeAll = (name: string, reason: string): void =>
+    valueOf(traced, name)?.shape.forEach((_, axis) => frozen.push({ value: name, axis, reason }));
+  for (const { name } of graph.inputs) freezeAll(name, `"${name}" is an input of the model`);
+  for (const { name } of graph.outputs) freezeAll(name, `"${name}" is an output of the model`);
+  const refused = new Map(traced.refusals.map(({ node, reason }) => [node, reason]));
+  for (const node of graph.nodes) {
+    for (const name of captures(node)) freezeAll(name, `${describe(node)} reads it in its body`);
+    const applied = applicationOf(traced, node);
+    if (applied?.op.hasChannels) continue;
+    const why =
+      refused.get(node) ?? (applied === undefined ? "a shape is not known" : "how its axes couple is not stated");
+    for (const name of [...node.inputs, ...node.outputs]) freezeAll(name, `${describe(node)}: ${why}`);
+  }
+  return frozen;
+}
+
+/** Lets the rule of one node unite and freeze atoms; an axis that it does not speak of is frozen. */
+function applyRule(solver: Solver, atoms: Atoms, applied: Application, chosen: readonly number[]): void {
+  const { node } = applied;
+  const spoken = new Set<string>();
+  let point = 0;
+  const whole = ({ atoms: list }: Axis, reason: string): void => solver.freeze(list, `${describe(node)} ${reason}`);
+  applied.op.channels(
+    {
+      axis(value, axis) {
+        const own = axis < 0 ? axis + value.shape.length : axis;
+        spoken.add(`${value.name}\0${own}`);
+        return new AxisView(atoms.of(value.name, own), 1);
+      },
+      same(first, ...others) {
+        for (const other of others) {
+          if (other.length !== first?.length)
+            fail("internal", `${describe(node)} couples axes of ${first?.length} and ${other.length} units`);
+          solver.unite(first, other);
+        }
+        if (first && first.block > 1) solver.unite(first, first);
+      },
+      either(pairs) {
+        const pair = pairs[chosen[point++] ?? -1];
+        if (pair) solver.unite(pair[0], pair[1]);
+        const used = new Set(pair?.map((axis) => axis.atoms.reduce((a, b) => Math.min(a, b))));
+        for (const axis of pairs.flat())
+          if (!used.has(axis.atoms.reduce((a, b) => Math.min(a, b))))
+            whole(axis, "splits or joins this axis, which stays whole");
+      },
+      freeze: (axis, reason) => solver.freeze(axis.atoms, `${describe(node)}: ${reason}`),
+      inexact() {},
+    },
+    applied.inputs,
+    applied.outputs,
+    applied.attributes,
+  );
+  for (const value of [...applied.inputs, ...applied.outputs])
+    value?.shape.forEach((_, axis) => {
+      if (!spoken.has(`${value.name}\0${axis}`))
+        solver.freeze(atoms.of(value.name, axis), `${describe(node)} needs axis ${axis} of "${value.name}" whole`);
+    });
+}
+
+/** Union-find over atoms. */
+class Solver {
+  readonly #parent: Int32Array;
+  readonly #reasonOf: Int32Array;
+  readonly #reasons: string[] = [];
+
+  constructor({ total }: Atoms) {
+    this.#parent = new Int32Array(total).map((_, i) => i);
+    this.#reasonOf = new Int32Array(total).fill(-1);
+  }
+
+  #find(atom: number): number {
+    const parent = this.#parent;
     let at = atom;
     while (parent[at] !== at) {
       parent[at] = parent[parent[at]!]!;
       at = parent[at]!;
     }
     return at;
-  };
-  const reasons: string[] = [];
-  const reasonOf = new Int32Array(atoms.total).fill(-1);
-  const freeze = (list: Int32Array, reason: string): void => {
-    const number = reasons.at(-1) === reason ? reasons.length - 1 : reasons.push(reason) - 1;
-    for (const atom of list) if (reasonOf[atom] === -1) reasonOf[atom] = number;
-  };
-  const whole = (value: Value, axis: number): Int32Array => atoms.of(value.name, axis);
-  const freezeAll = (value: Value | undefined, reason: string): void =>
-    value?.shape.forEach((_, axis) => freeze(whole(value, axis), reason));
-
-  const { graph } = traced;
-  for (const { name } of graph.inputs) freezeAll(valueOf(traced, name), `"${name}" is an input of the model`);
-  for (const { name } of graph.outputs) freezeAll(valueOf(traced, name), `"${name}" is an output of the model`);
-  const refused = new Map(traced.refusals.map(({ node, reason }) => [node, reason]));
-
-  for (const node of graph.nodes) {
-    const applied = applicationOf(traced, node);
-    const why = refused.get(node) ?? (applied?.op.hasChannels ? undefined : `how its axes couple is not stated`);
-    const touched = [...node.inputs, ...node.outputs].flatMap((name) => valueOf(traced, name) ?? []);
-    for (const name of captures(node)) freezeAll(valueOf(traced, name), `${describe(node)} reads it in its body`);
-    if (applied === undefined || why !== undefined) {
-      for (const value of touched) freezeAll(value, `${describe(node)}: ${why ?? "a shape is not known"}`);
-      continue;
-    }
-    const spoken = new Set<string>();
-    const c: Channels = {
-      axis(value, axis) {
-        const own = axis < 0 ? axis + value.shape.length : axis;
-        spoken.add(`${value.name}\0${own}`);
-        return new AxisView(whole(value, own), 1);
-      },
-      same(first, ...others) {
-        for (const other of others) {
-          if (other.length !== first?.length)
-            fail("internal", `${describe(node)} couples axes of ${first?.length} and ${other.length} units`);
-          for (let i = 0; i < first.length; i++) unite(first, other, i);
-        }
-        if (first && first.block > 1) for (let i = 0; i < first.length; i++) unite(first, first, i);
-      },
-      freeze: (axis, reason) => freeze(axis.atoms, `${describe(node)}: ${reason}`),
-    };
-    const unite = (a: Axis, b: Axis, unit: number): void => {
-      const into = find(a.atoms[unit * a.block]!);
-      for (const { atoms: list, block } of [a, b])
-        for (let k = 0; k < block; k++) parent[find(list[unit * block + k]!)] = into;
-    };
-    applied.op.channels(c, applied.inputs, applied.outputs, applied.attributes);
-    for (const value of touched)
-      value.shape.forEach((_, axis) => {
-        if (!spoken.has(`${value.name}\0${axis}`))
-          freeze(whole(value, axis), `${describe(node)} needs axis ${axis} of "${value.name}" whole`);
-      });
   }
 
-  const root = parent.map((_, atom) => find(atom));
-  const frozen = new Map<number, string[]>();
-  reasonOf.forEach((number, atom) => {
-    if (number === -1) return;
-    const known = frozen.get(root[atom]!);
-    const reason = reasons[number]!;
-    if (known === undefined) frozen.set(root[atom]!, [reason]);
-    else if (known.length < mostReasons && !known.includes(reason)) known.push(reason);
-  });
-  return { traced, root, frozen, first: atoms.first, locate: atoms.locate, places: atoms.places };
+  unite(a: Axis, b: Axis): void {
+    for (let unit = 0; unit < a.length; unit++) {
+      const into = this.#find(a.atoms[unit * a.block]!);
+      for (const { atoms: list, block } of a === b ? [a] : [a, b])
+        for (let k = 0; k < block; k++) this.#parent[this.#find(list[unit * block + k]!)] = into;
+    }
+  }
+
+  freeze(list: Int32Array, reason: string): void {
+    const number = this.#reasons.at(-1) === reason ? this.#reasons.length - 1 : this.#reasons.push(reason) - 1;
+    for (const atom of list) if (this.#reasonOf[atom] === -1) this.#reasonOf[atom] = number;
+  }
+
+  solve(): Solution {
+    const root = this.#parent.map((_, atom) => this.#find(atom));
+    const frozen = new Map<number, string[]>();
+    this.#reasonOf.forEach((number, atom) => {
+      if (number === -1) return;
+      const known = frozen.get(root[atom]!);
+      const reason = this.#reasons[number]!;
+      if (known === undefined) frozen.set(root[atom]!, [reason]);
+      else if (known.length < mostReasons && !known.includes(reason)) known.push(reason);
+    });
+    return { root, frozen };
+  }
 }
+
+type Atoms = ReturnType<typeof numberAtoms>;
 
 function numberAtoms(traced: Traced) {
   const places: (Place & { first: number; size: number })[] = [];

@@ -3,7 +3,7 @@
 import { fail } from "../graph/error.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
-import type { Place } from "./couple.ts";
+import type { Place } from "./places.ts";
 import type { Group, Groups } from "./groups.ts";
 
 /**

@@ -4,9 +4,10 @@ import { readersOf, type Node } from "../graph/graph.ts";
 import { isFloat } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Traced } from "../passes/trace.ts";
-import { activations, type Place } from "./couple.ts";
+import { activations } from "./couple.ts";
+import { keyOf, type Place } from "./places.ts";
 import type { Group, Groups } from "./groups.ts";
-import { keyOf, linksOf, type Link, type Links } from "./links.ts";
+import { linksOf, type Link, type Links } from "./links.ts";
 
 /**
  * The gates of every group: the fewest activations that must be zero along a unit for every reader to read zeros. An activation

@@ -1,9 +1,10 @@
 /** Groups: the units that share the same axes, under the name of the weight that first produces them. */
 
 import { fail } from "../graph/error.ts";
-import { producersOf, type Node } from "../graph/graph.ts";
+import { describe, producersOf, type Node } from "../graph/graph.ts";
 import { applicationOf, type Traced } from "../passes/trace.ts";
-import { activations, couple, type Coupling, type Place } from "./couple.ts";
+import { activations, couple, type Coupling, type Solution } from "./couple.ts";
+import { keyOf, type Place } from "./places.ts";
 
 /** A set of atoms that can only be removed together: a neuron. */
 export interface Unit {
@@ -19,6 +20,8 @@ export interface Group {
   readonly units: readonly Unit[];
   /** Every axis that the units lie on. */
   readonly places: readonly Place[];
+  /** Why removing these units is not what zeroing them is; empty where it is. */
+  readonly inexact: readonly string[];
 }
 
 /** Units that can never be removed, and why. */
@@ -34,86 +37,144 @@ export interface Groups {
   readonly frozen: readonly FrozenGroup[];
 }
 
+/** Units of one solution that share a name and axes. */
+interface Found {
+  readonly name: string;
+  readonly node: Node;
+  readonly axes: readonly number[];
+  readonly units: Int32Array[];
+}
+
 /** Finds all units of a graph and groups them. Groups are in the order of the nodes that produce them. */
 export function findGroups(traced: Traced): Groups {
   const coupling = couple(traced);
-  const naming = nameComponents(coupling);
-  const members = membersOf(coupling, naming);
-  const found = new Map<
-    string,
-    {
-      name: string;
-      node: Node;
-      units: Unit[];
-      places: Place[];
-      reasons: readonly string[] | undefined;
+  const inexact = new Map<string, string[]>();
+  for (const { node, reason, ...place } of coupling.inexact)
+    inexact.set(keyOf(place), [...(inexact.get(keyOf(place)) ?? []), `${describe(node)}: ${reason}`]);
+  const seen = new Units();
+  const open: Found[] = [];
+  const stuck: { found: Found; reasons: readonly string[] }[] = [];
+  for (const solution of coupling.solutions) {
+    const { free, frozen } = unitsOf(coupling, solution);
+    for (const found of free) {
+      const units = found.units.filter((atoms) => seen.add(atoms));
+      if (units.length > 0) open.push({ ...found, units });
     }
-  >();
-  for (const [root, { name, node }] of naming) {
-    const { atoms, axes } = members.get(root)!;
-    const reasons = coupling.frozen.get(root);
-    const key = `${name}\0${reasons ? "frozen" : axes.join()}`;
-    const known = found.get(key);
-    if (known) known.units.push({ atoms: Int32Array.from(atoms) });
-    else
-      found.set(key, {
-        name,
-        node,
-        units: [{ atoms: Int32Array.from(atoms) }],
-        places: axes.map((i) => ({
-          value: coupling.places[i]!.value,
-          axis: coupling.places[i]!.axis,
-        })),
-        reasons,
-      });
+    stuck.push(...frozen);
   }
-  const all = [...found.values()];
-  const open = all.filter(({ reasons }) => reasons === undefined);
+  const position = new Map(traced.graph.nodes.map((node, i) => [node, i]));
+  const ordered = open
+    .map((found, i) => ({ found, i }))
+    .sort((a, b) => position.get(a.found.node)! - position.get(b.found.node)! || a.i - b.i);
   const times = new Map<string, number>();
-  const groups = open.map(({ name, node, units, places }): Group => {
+  const groups = ordered.map(({ found: { name, node, units, axes } }): Group => {
     const count = (times.get(name) ?? 0) + 1;
     times.set(name, count);
-    return { name: count === 1 ? name : `${name}#${count}`, node, units, places };
+    const places = axes.map((i): Place => ({ value: coupling.places[i]!.value, axis: coupling.places[i]!.axis }));
+    return {
+      name: count === 1 ? name : `${name}#${count}`,
+      node,
+      units: units.map((atoms): Unit => ({ atoms })),
+      places,
+      inexact: [...new Set(places.flatMap((place) => inexact.get(keyOf(place)) ?? []))],
+    };
   });
-  const frozen = all.flatMap(({ name, units, reasons }) => (reasons ? [{ name, units: units.length, reasons }] : []));
+  // What can go along one digit of its axis is not frozen along another.
+  const frozen = stuck.flatMap(({ found: { name, units }, reasons }) => {
+    const count = units.filter((atoms) => !seen.covers(atoms[0]!)).length;
+    for (const atoms of units) seen.add(atoms);
+    return count > 0 ? [{ name, units: count, reasons }] : [];
+  });
   return { coupling, groups, frozen };
+}
+
+/** Sets of atoms, each once. */
+class Units {
+  readonly #byFirst = new Map<number, Int32Array[]>();
+  readonly #covered = new Set<number>();
+
+  /** Whether the unit is new. */
+  add(atoms: Int32Array): boolean {
+    const known = this.#byFirst.get(atoms[0]!) ?? [];
+    if (known.some((other) => other.length === atoms.length && other.every((atom, i) => atom === atoms[i])))
+      return false;
+    this.#byFirst.set(atoms[0]!, [...known, atoms]);
+    for (const atom of atoms) this.#covered.add(atom);
+    return true;
+  }
+
+  covers(atom: number): boolean {
+    return this.#covered.has(atom);
+  }
+}
+
+/** The units of one solution by name and axes. */
+function unitsOf(coupling: Coupling, solution: Solution) {
+  const naming = nameComponents(coupling, solution);
+  const members = membersOf(coupling, solution, naming);
+  const free = new Map<string, Found>();
+  const frozen = new Map<string, { found: Found; reasons: readonly string[] }>();
+  for (const [root, { name, node }] of naming) {
+    const { atoms, axes } = members.get(root)!;
+    const unit = Int32Array.from(atoms);
+    const reasons = solution.frozen.get(root);
+    const key = `${name}\0${axes.join()}`;
+    const known = reasons ? frozen.get(name)?.found : free.get(key);
+    const found: Found = { name, node, axes, units: [unit] };
+    if (known) known.units.push(unit);
+    else if (reasons) frozen.set(name, { found, reasons });
+    else free.set(key, found);
+  }
+  return { free: [...free.values()], frozen: [...frozen.values()] };
 }
 
 /**
  * For every component that an initializer brings into an activation: that initializer and the node. Components that no weight
  * produces (space, time, batch) are no units.
  */
-function nameComponents(coupling: Coupling): Map<number, { name: string; node: Node }> {
-  const { traced, root } = coupling;
+function nameComponents(coupling: Coupling, { root }: Solution): Map<number, { name: string; node: Node }> {
+  const { traced } = coupling;
   const alive = activations(traced);
   const producers = producersOf(traced.graph);
   const named = new Map<number, { name: string; node: Node }>();
+  const known = new Map<string, ReadonlySet<number>>();
+  const componentsOf = (value: string): ReadonlySet<number> => {
+    const found = known.get(value) ?? new Set(componentsAlong(coupling, root, value));
+    known.set(value, found);
+    return found;
+  };
   for (const node of traced.graph.nodes) {
     if (applicationOf(traced, node) === undefined) continue;
-    const weights = node.inputs.filter((name) => name !== "" && !alive.has(name));
+    const weights = [...new Set(node.inputs)].filter((name) => name !== "" && !alive.has(name));
+    if (weights.length === 0) continue;
     for (const output of node.outputs) {
       if (!alive.has(output)) continue;
-      for (const atom of axesAtoms(coupling, output)) {
-        if (named.has(root[atom]!)) continue;
-        const name = weights.flatMap((weight) => originOf(coupling, producers, weight, root[atom]!) ?? [])[0];
-        if (name !== undefined) named.set(root[atom]!, { name, node });
+      for (const component of componentsAlong(coupling, root, output)) {
+        if (named.has(component)) continue;
+        for (const weight of weights) {
+          const name = originOf(traced, componentsOf, producers, weight, component);
+          if (name === undefined) continue;
+          named.set(component, { name, node });
+          break;
+        }
       }
     }
   }
   return named;
 }
 
-function* axesAtoms(coupling: Coupling, value: string): Generator<number> {
-  const shape = coupling.traced.types.get(value)?.shape ?? [];
+function* componentsAlong({ traced, first }: Coupling, root: Int32Array, value: string): Generator<number> {
+  const shape = traced.types.get(value)?.shape ?? [];
   for (let axis = 0; axis < shape.length; axis++) {
-    const first = coupling.first(value, axis);
-    for (let i = 0; i < shape[axis]!; i++) yield first + i;
+    const start = first(value, axis);
+    for (let i = 0; i < shape[axis]!; i++) yield root[start + i]!;
   }
 }
 
 /** The initializer, behind what is computed from weights alone, that holds atoms of a component. */
 function originOf(
-  coupling: Coupling,
+  { types }: Traced,
+  componentsOf: (value: string) => ReadonlySet<number>,
   producers: ReadonlyMap<string, Node>,
   value: string,
   component: number,
@@ -121,19 +182,12 @@ function originOf(
   const pending = [value];
   for (let at = 0; at < pending.length; at++) {
     const name = pending[at]!;
-    let holds = false;
-    for (const atom of axesAtoms(coupling, name)) holds ||= coupling.root[atom] === component;
-    if (!holds) continue;
+    if (!componentsOf(name).has(component)) continue;
     const producer = producers.get(name);
     if (producer === undefined) return name;
     pending.push(...producer.inputs.filter((input) => input !== ""));
     // A weight that is generated (a constant of a shape) bears the name of what generates it.
-    if (
-      !producer.inputs.some(
-        (input) => coupling.traced.types.has(input) && coupling.traced.types.get(input)!.dtype.startsWith("float"),
-      )
-    )
-      return name;
+    if (!producer.inputs.some((input) => types.get(input)?.dtype.startsWith("float"))) return name;
   }
   return undefined;
 }
@@ -141,12 +195,13 @@ function originOf(
 /** The atoms of each component, ascending, and the axes they lie on. */
 function membersOf(
   coupling: Coupling,
+  { root }: Solution,
   wanted: ReadonlyMap<number, unknown>,
 ): Map<number, { atoms: number[]; axes: number[] }> {
   const members = new Map<number, { atoms: number[]; axes: number[] }>();
   coupling.places.forEach(({ first, size }, place) => {
     for (let atom = first; atom < first + size; atom++) {
-      const component = coupling.root[atom]!;
+      const component = root[atom]!;
       if (!wanted.has(component)) continue;
       let known = members.get(component);
       if (known === undefined) members.set(component, (known = { atoms: [], axes: [] }));

@@ -1,6 +1,7 @@
 /** The weights that produce the units of a group, as opposed to those that read or normalise them. */
 
-import { activations, type Place } from "./couple.ts";
+import { activations } from "./couple.ts";
+import type { Place } from "./places.ts";
 import type { Group, Groups } from "./groups.ts";
 import { linksOf } from "./links.ts";
 

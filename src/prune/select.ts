@@ -1,8 +1,8 @@
 /** Which units to remove, given an importance for each. */
 
 import { fail } from "../graph/error.ts";
-import { createCostModel, type Costs } from "./costs.ts";
-import type { Groups } from "./groups.ts";
+import { createCostModel, type CostModel, type Costs } from "./costs.ts";
+import type { Groups, Unit } from "./groups.ts";
 
 export type Importances = ReadonlyMap<string, ArrayLike<number>>;
 
@@ -100,16 +100,47 @@ export interface Selection {
   readonly met: boolean;
 }
 
+/** What importance is counted per: a unit, or what its removal alone saves. */
+export const pers = ["unit", "macs", "params", "bytes"] as const;
+export type Per = (typeof pers)[number];
+
+/** Importances divided by what the removal of each unit alone saves; a unit that saves nothing is beyond price. */
+function perCost(groups: Groups, importances: Importances, model: CostModel, per: Per): Importances {
+  if (per === "unit") return importances;
+  const price = (unit: Unit, score: number): number => {
+    const saved = model.saving(unit)[per];
+    return saved > 0 ? score / saved : Number.POSITIVE_INFINITY;
+  };
+  const priced = new Map<string, Float64Array>();
+  for (const { name, units } of groups.groups) {
+    const scores = importances.get(name);
+    if (scores)
+      priced.set(
+        name,
+        Float64Array.from(units, (unit, i) => price(unit, scores[i]!)),
+      );
+  }
+  return priced;
+}
+
 /**
  * Chooses at most `count` of the least important units of the whole net, and no more than the target needs. No group is emptied.
+ *
+ * @param per what importance is counted per
  */
-export function selectStep(groups: Groups, importances: Importances, count: number, target: Target): Selection {
+export function selectStep(
+  groups: Groups,
+  importances: Importances,
+  count: number,
+  target: Target,
+  per: Per = "unit",
+): Selection {
   const model = createCostModel(groups);
   const byName = new Map(groups.groups.map((group) => [group.name, group]));
   let units = groups.groups.reduce((n, group) => n + group.units.length, 0);
   const chosen = new Map<string, number[]>();
   let removed = 0;
-  for (const { group, unit } of ranked(groups, importances)) {
+  for (const { group, unit } of ranked(groups, perCost(groups, importances, model, per))) {
     if (removed >= count || meets(target, model.costs(), units)) break;
     const own = chosen.get(group) ?? [];
     if (own.length + 1 >= byName.get(group)!.units.length) continue;

@@ -14,7 +14,7 @@ import { mergeEqual } from "../passes/merge.ts";
 import { trace, type Traced } from "../passes/trace.ts";
 import { enterTraining, statesOf } from "../passes/training.ts";
 import { widen } from "../passes/widen.ts";
-import type { Place } from "../prune/couple.ts";
+import type { Place } from "../prune/places.ts";
 import { gateGradient } from "../prune/gate-gradients.ts";
 import { findGates } from "../prune/gates.ts";
 import { findGroups, type Groups } from "../prune/groups.ts";

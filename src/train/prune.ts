@@ -11,7 +11,7 @@ import { widen } from "../passes/widen.ts";
 import { costsOf, type Costs } from "../prune/costs.ts";
 import { cut } from "../prune/cut.ts";
 import { findGroups, type Groups, type Removal } from "../prune/groups.ts";
-import { meets, selectStep, type Target } from "../prune/select.ts";
+import { meets, selectStep, type Per, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { feedsOf, refuseBatches } from "./feeds.ts";
 import { learningBatches, stepOptions, type LearnOptions } from "./finetune.ts";
@@ -28,6 +28,8 @@ export interface PruneOptions extends LearnOptions {
   readonly unitsPerStep?: number;
   /** The share of the old importance in the average over removals; default 0.9 (the paper's). */
   readonly momentum?: number;
+  /** What importance is counted per; default a unit. */
+  readonly per?: Per;
   /** Learning rate while pruning. */
   readonly learningRate: number;
   readonly onStep?: (event: PruneEvent) => void;
@@ -102,7 +104,7 @@ export async function pruneLoop(
       const average = gates
         ? blend(state.average, round.scores, momentum)
         : criterion.score(groups, round.graph.initializers, options.seed + steps);
-      const selection = selectStep(groups, average, perStep, target);
+      const selection = selectStep(groups, average, perStep, target, options.per);
       if (selection.removal.size === 0) return report("exhausted");
       steps++;
       options.onStep?.({

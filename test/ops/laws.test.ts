@@ -113,7 +113,9 @@ for (const op of ops.values()) {
       it(`cut: removing units equals zeroing them (sample ${n})`, async () => {
         const { graph, feeds } = insideNet(op, sample, n + 11);
         const traced = trace(graph);
-        const groups = findGroups(traced);
+        const found = findGroups(traced);
+        // Where the law cannot hold the rule says so; that those cuts run is what proofs show.
+        const groups = { ...found, groups: found.groups.filter(({ inexact }) => inexact.length === 0) };
         const next = random(n + 3);
         for (let round = 0; round < 3; round++) {
           const removal = new Map(

@@ -80,7 +80,7 @@ function sharedUnits(one: Case) {
   for (const name of [one.outputs[0]!.name, ...Object.keys(one.feeds)])
     valueIn(one.builder, name).shape.forEach((size, axis) => {
       for (let index = 0; index < size; index++) {
-        const root = coupling.root[coupling.first(name, axis) + index]!;
+        const root = coupling.solutions[0]!.root[coupling.first(name, axis) + index]!;
         units.set(root, [...(units.get(root) ?? []), { value: name, axis, index }]);
       }
     });

@@ -10,6 +10,7 @@ import { widen } from "../../passes/widen.ts";
 import { costsOf } from "../../prune/costs.ts";
 import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
 import { finetune } from "../../train/finetune.ts";
+import { pers, type Per } from "../../prune/select.ts";
 import { prepare, withGraph } from "../../train/prepare.ts";
 import { pruneLoop, targetOf } from "../../train/prune.ts";
 import {
@@ -32,6 +33,7 @@ interface PruneFlags extends TrainFlags {
   readonly params?: number;
   readonly units?: number;
   readonly maxLoss?: number;
+  readonly per: Per;
   readonly every: number;
   readonly unitsPerStep?: number;
   readonly scoreMomentum: number;
@@ -56,6 +58,11 @@ export function addPrune(program: Command, signal: AbortSignal): void {
     .option("--params <share>", "parameters to keep, in the same way", positive)
     .option("--units <share>", "units to keep, in the same way", positive)
     .option("--max-loss <loss>", "stop pruning when the training loss between two removals is above this", positive)
+    .addOption(
+      new Option("--per <what>", "what importance is counted per: a unit, or what removing it saves")
+        .choices(pers)
+        .default("unit"),
+    )
     .option("--every <n>", "minibatches between two removals", count, 10)
     .option("--units-per-step <n>", "units of each removal (default: 2 % of all)", count)
     .option(
@@ -103,6 +110,7 @@ async function run(path: string, flags: PruneFlags, signal: AbortSignal): Promis
     criterion: findCriterion(flags.criterion),
     target,
     maxLoss,
+    per: flags.per,
     every: flags.every,
     momentum: flags.scoreMomentum,
     learningRate: flags.pruneLearningRate,

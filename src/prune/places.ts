@@ -1,0 +1,93 @@
+/** Places: axes of values, and a union of them. */
+
+import { applicationOf, type Application, type Traced } from "../passes/trace.ts";
+import type { Axis, Channels } from "../ops/channels.ts";
+
+/** An axis of a value. */
+export interface Place {
+  readonly value: string;
+  readonly axis: number;
+}
+
+export const keyOf = (place: Place): string => `${place.axis}\0${place.value}`;
+
+export function placeOf(key: string): Place {
+  const at = key.indexOf("\0");
+  return { axis: Number(key.slice(0, at)), value: key.slice(at + 1) };
+}
+
+/** Sets of keys that grow together. */
+export class Union {
+  readonly #parent = new Map<string, string>();
+
+  find(key: string): string {
+    let at = key;
+    for (let up = this.#parent.get(at); up !== undefined; up = this.#parent.get(at)) {
+      const above = this.#parent.get(up);
+      if (above !== undefined) this.#parent.set(at, above);
+      at = up;
+    }
+    return at;
+  }
+
+  join(one: string, other: string): void {
+    const [a, b] = [this.find(one), this.find(other)];
+    if (a !== b) this.#parent.set(a, b);
+  }
+}
+
+/** A place as a rule sees it, without its atoms: `part` where the rule speaks of something less than whole indices of it. */
+export interface Token extends Axis {
+  readonly key: string;
+  readonly part: boolean;
+}
+
+function tokenOf(key: string, length: number, part: boolean): Token {
+  return {
+    key,
+    part,
+    atoms: new Int32Array(0),
+    block: 1,
+    length,
+    slice: (_from, count) => tokenOf(key, count, part || count !== length),
+    blocks: (size) => tokenOf(key, length / size, part || size !== 1),
+    digit: (size) => tokenOf(key, size, part || size !== length),
+    pick: (positions) => tokenOf(key, positions.length, true),
+  };
+}
+
+/** What a rule says, of places instead of atoms. */
+export interface Listener {
+  spoken?(key: string): void;
+  same?(a: Token, b: Token): void;
+  either?(pairs: readonly (readonly [Token, Token])[]): void;
+  freeze?(token: Token): void;
+  inexact?(token: Token, reason: string): void;
+}
+
+/** Lets a listener hear what the rule of a node says. */
+export function listen(applied: Application, listener: Listener): void {
+  const c: Channels = {
+    axis(value, axis) {
+      const own = axis < 0 ? axis + value.shape.length : axis;
+      const key = keyOf({ value: value.name, axis: own });
+      listener.spoken?.(key);
+      return tokenOf(key, value.shape[own]!, false);
+    },
+    same(first, ...others) {
+      for (const other of others) listener.same?.(first as Token, other as Token);
+    },
+    either: (pairs) => listener.either?.(pairs as readonly (readonly [Token, Token])[]),
+    freeze: (axis) => listener.freeze?.(axis as Token),
+    inexact: (axis, reason) => listener.inexact?.(axis as Token, reason),
+  };
+  applied.op.channels(c, applied.inputs, applied.outputs, applied.attributes);
+}
+
+/** Every node whose rule says how its axes couple. */
+export function* ruled(traced: Traced): Generator<Application> {
+  for (const node of traced.graph.nodes) {
+    const applied = applicationOf(traced, node);
+    if (applied?.op.hasChannels) yield applied;
+  }
+}
