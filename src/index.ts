@@ -19,12 +19,15 @@ export { trace, type Traced, type TraceOptions } from "./passes/trace.ts";
 export { findGroups, type FrozenGroup, type Group, type Groups, type Removal, type Unit } from "./prune/groups.ts";
 export { findGates } from "./prune/gates.ts";
 export { cut, mask, type Cut } from "./prune/cut.ts";
+export { assertProved, prove, type Mismatch, type Proof, type ProofOptions } from "./prune/prove.ts";
 export { costsOf, type Costs } from "./prune/costs.ts";
 export { formatPlan, parsePlan } from "./prune/plan.ts";
 export {
+  pers,
   scopes,
   selectShare,
   selectStep,
+  type Per,
   type Scope,
   type SelectOptions,
   type Selection,

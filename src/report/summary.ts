@@ -37,6 +37,8 @@ export interface GroupSummary {
   readonly nodes: readonly string[];
   /** The values that bear the gates. */
   readonly gates: readonly string[];
+  /** Why removing these units is not what zeroing them is; empty where it is. */
+  readonly inexact: readonly string[];
 }
 
 /** Looks at a model: its size, its groups, and what is frozen or refused. */
@@ -56,7 +58,7 @@ export function summarise(model: Model, options: NormaliseOptions = {}): Summary
     inputs: graph.inputs.map(value),
     outputs: graph.outputs.map(value),
     ...costsOf(traced),
-    groups: found.groups.map(({ name, units, node, places }) => {
+    groups: found.groups.map(({ name, units, node, places, inexact }) => {
       const touched = new Set(places.map((place) => place.value));
       return {
         name,
@@ -67,6 +69,7 @@ export function summarise(model: Model, options: NormaliseOptions = {}): Summary
           .filter((one) => [...one.inputs, ...one.outputs].some((each) => touched.has(each)))
           .map(describe),
         gates: gates.get(name)!.map((place) => place.value),
+        inexact,
       };
     }),
     frozen: found.frozen,

@@ -150,6 +150,12 @@ describe("cut and mask", () => {
   it("give equal outputs, the one with half the units, the other in the shapes there were", async () => {
     await succeed("plan net.onnx --ratio 0.5 -o plan.json");
     const cut = JSON.parse((await succeed("cut net.onnx --plan plan.json -o cut.onnx --json")).out);
+    expect(cut.proof).toMatchObject({ between: [], notFinite: 0, elements: 10 });
+    expect(cut.proof.difference).toBeLessThan(1e-6);
+    expect((await succeed("cut net.onnx --plan plan.json -o cut.onnx")).err).toMatch(/^proved on random inputs: /m);
+    const blind = await succeed("cut net.onnx --plan plan.json --no-prove -o blind.onnx");
+    expect(blind.err).not.toContain("proved");
+    expect(bytesOf("blind.onnx").equals(bytesOf("cut.onnx"))).toBe(true);
     const masked = await succeed("mask net.onnx --plan plan.json -o mask.onnx");
     expect(masked.out).toBe("");
     expect(masked.err).toMatch(/^parameters +61\.71 k +61\.\d+ k$/m);
@@ -257,6 +263,15 @@ describe("prune and finetune", () => {
     const tuned = await succeed("finetune small.onnx DIGITS --epochs 1 --flip -o tuned.onnx");
     expect([tuned.out, tuned.err.split("\n").slice(-2)]).toEqual(["", [`-> ${at("tuned.onnx")}`, ""]]);
     expect(JSON.parse((await succeed("eval tuned.onnx DIGITS --json")).out).top1).toBeGreaterThan(0.95);
+  });
+
+  it("count importance per multiply-accumulate where that is asked for", async () => {
+    const removedBy = async (more: string) =>
+      JSON.parse((await succeed(`${prune} --macs 0.7 --epochs 0 ${more} --json -o per.onnx`)).out);
+    const [units, macs] = [await removedBy("--per unit"), await removedBy("--per macs")];
+    expect(macs.end).toBe("met");
+    // Units that cost much go first, so that fewer need go.
+    expect(macs.units).toBeGreaterThan(units.units);
   });
 
   it("print the costs on stderr without --json", async () => {

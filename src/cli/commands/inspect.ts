@@ -19,6 +19,9 @@ export function addInspect(program: Command): void {
     });
 }
 
+/** More reasons than this for one group say nothing further. */
+const mostShown = 3;
+
 function format(summary: Summary): string {
   const value = ({ name, dtype, shape }: Summary["inputs"][number]) => `${name} ${dtype}[${shape.join(", ")}]`;
   const lines = [
@@ -45,6 +48,13 @@ function format(summary: Summary): string {
           String(gates.length),
         ]),
       ]),
+    );
+  const inexact = summary.groups.filter((group) => group.inexact.length > 0);
+  if (inexact.length > 0)
+    lines.push(
+      "",
+      "removing is not zeroing:",
+      ...inexact.map((group) => `  ${group.name}: ${group.inexact.slice(0, mostShown).join("; ")}`),
     );
   if (summary.frozen.length > 0)
     lines.push(

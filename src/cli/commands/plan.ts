@@ -11,9 +11,11 @@ import { normalise } from "../../passes/normalise.ts";
 import { trace } from "../../passes/trace.ts";
 import { costsOf } from "../../prune/costs.ts";
 import { cut, mask } from "../../prune/cut.ts";
-import { findGroups, type Groups } from "../../prune/groups.ts";
+import { findGroups, type Groups, type Removal } from "../../prune/groups.ts";
 import { formatPlan, parsePlan } from "../../prune/plan.ts";
+import { assertProved, prove, type Proof } from "../../prune/prove.ts";
 import { scopes, selectShare, type Scope } from "../../prune/select.ts";
+import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
 import { count, numberIn, seed, shapesOf, withShape, type ShapeFlags } from "../options.ts";
 import { note, printJson, short, table } from "../output.ts";
 
@@ -66,6 +68,9 @@ interface ApplyFlags extends ShapeFlags {
   readonly plan: string;
   readonly output: string;
   readonly json?: boolean;
+  /** Of cut only. */
+  readonly prove?: boolean;
+  readonly seed?: number;
 }
 
 export function addCutAndMask(program: Command): void {
@@ -74,7 +79,9 @@ export function addCutAndMask(program: Command): void {
     "cut",
     "remove the units of a plan: smaller weights, smaller sizes",
     (graph, groups, removal) => cut(graph, groups, removal).graph,
-  );
+  )
+    .option("--no-prove", "write without running the cut and the masked model side by side")
+    .option("--seed <n>", "seed of the inputs that the proof draws", seed, 0);
   addApply(program, "mask", "keep all shapes and make the units of a plan zero wherever they are read", mask);
 }
 
@@ -82,34 +89,53 @@ function addApply(
   program: Command,
   name: string,
   description: string,
-  apply: (graph: Graph, groups: Groups, removal: ReturnType<typeof parsePlan>) => Graph,
-): void {
-  withShape(program.command(`${name} <model>`))
+  apply: (graph: Graph, groups: Groups, removal: Removal) => Graph,
+): Command {
+  return withShape(program.command(`${name} <model>`))
     .description(description)
     .requiredOption("--plan <file>", "the plan, as secateur plan writes it")
     .requiredOption("-o, --output <file>", "the model to write")
     .option("--json", "print the costs before and after as JSON")
     .action(async (path: string, flags: ApplyFlags) => {
-      const model = await readModelFile(path);
-      const graph = normalise(model.graph, shapesOf(flags));
+      const file = await readModelFile(path);
+      const graph = normalise(file.graph, shapesOf(flags));
+      const model: Model = { ...file, graph };
       const traced = trace(graph);
-      const result: Model = {
-        ...model,
-        graph: apply(graph, findGroups(traced), parsePlan(await readText(flags.plan))),
-      };
+      const groups = findGroups(traced);
+      const removal = parsePlan(await readText(flags.plan));
+      const result: Model = { ...model, graph: apply(graph, groups, removal) };
       const [before, after] = [costsOf(traced), costsOf(trace(result.graph))];
+      const proof = flags.prove
+        ? await prove(nodeRuntime, model, groups, removal, flags.seed === undefined ? {} : { seed: flags.seed })
+        : undefined;
+      if (proof) assertProved(proof);
       await writeModelFile(flags.output, result);
-      if (flags.json) printJson({ before, after });
-      else
-        note(
-          table([
-            ["", "before", "after"],
-            ["parameters", short(before.params), short(after.params)],
-            ["MACs", short(before.macs), short(after.macs)],
-            ["bytes", short(before.bytes), short(after.bytes)],
-          ]),
-        );
+      if (flags.json) {
+        printJson({ before, after, ...(proof && { proof }) });
+        return;
+      }
+      note(
+        table([
+          ["", "before", "after"],
+          ["parameters", short(before.params), short(after.params)],
+          ["MACs", short(before.macs), short(after.macs)],
+          ["bytes", short(before.bytes), short(after.bytes)],
+        ]),
+      );
+      if (proof) note(formatProof(proof));
     });
+}
+
+function formatProof({ difference, elements, notFinite, between }: Proof): string {
+  const lines = [
+    `proved on random inputs: cut and mask differ by at most ${difference.toExponential(1)} of the range, over ${elements} elements`,
+  ];
+  if (between.length > 0)
+    lines.push(
+      `${between.length} nodes count what is removed, zeros too (${between.slice(0, 3).join(", ")}${between.length > 3 ? ", ..." : ""}): the proof goes from one to the next`,
+    );
+  if (notFinite > 0) lines.push(`${notFinite} of these elements are not finite and show nothing`);
+  return lines.join("\n");
 }
 
 async function readText(path: string): Promise<string> {
