@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import torch
 import torchvision.models as models
 import torchvision.models.segmentation as segmentation
 from torch import nn
@@ -9,6 +10,9 @@ from torch import nn
 from form import First, Net
 
 CLASSES = 100
+
+# Swin v2 zeroes a part of a bias in place, which the exporter can write as a copy only.
+torch.Tensor.zero_ = lambda self: self.copy_(torch.zeros_like(self))
 
 
 def settle(model):
