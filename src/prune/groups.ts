@@ -54,14 +54,15 @@ export function findGroups(traced: Traced): Groups {
   const seen = new Units();
   const open: Found[] = [];
   const stuck: { found: Found; reasons: readonly string[] }[] = [];
-  for (const solution of coupling.solutions) {
+  coupling.solutions.forEach((solution, i) => {
     const { free, frozen } = unitsOf(coupling, solution);
     for (const found of free) {
       const units = found.units.filter((atoms) => seen.add(atoms));
-      if (units.length > 0) open.push({ ...found, units });
+      // Along another digit, an axis that is one unit as a whole is nothing that can go.
+      if (units.length > (i === 0 ? 0 : 1)) open.push({ ...found, units });
     }
     stuck.push(...frozen);
-  }
+  });
   const position = new Map(traced.graph.nodes.map((node, i) => [node, i]));
   const ordered = open
     .map((found, i) => ({ found, i }))
