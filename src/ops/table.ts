@@ -11,6 +11,7 @@ import * as linear from "./linear.ts";
 import * as normalization from "./normalization.ts";
 import * as parts from "./parts.ts";
 import * as pooling from "./pooling.ts";
+import * as quantization from "./quantization.ts";
 import * as reduction from "./reduction.ts";
 import * as resize from "./resize.ts";
 import * as scatter from "./scatter.ts";
@@ -27,6 +28,7 @@ const families = [
   normalization,
   parts,
   pooling,
+  quantization,
   reduction,
   resize,
   scatter,
