@@ -43,6 +43,8 @@ interface Found {
   readonly node: Node;
   readonly axes: readonly number[];
   readonly units: Int32Array[];
+  /** Why removing them is not what zeroing them is, by the choices of the solution. */
+  readonly inexact: Set<string>;
 }
 
 /** Finds all units of a graph and groups them. Groups are in the order of the nodes that produce them. */
@@ -68,7 +70,7 @@ export function findGroups(traced: Traced): Groups {
     .map((found, i) => ({ found, i }))
     .sort((a, b) => position.get(a.found.node)! - position.get(b.found.node)! || a.i - b.i);
   const times = new Map<string, number>();
-  const groups = ordered.map(({ found: { name, node, units, axes } }): Group => {
+  const groups = ordered.map(({ found: { name, node, units, axes, inexact: chosen } }): Group => {
     const count = (times.get(name) ?? 0) + 1;
     times.set(name, count);
     const places = axes.map((i): Place => ({ value: coupling.places[i]!.value, axis: coupling.places[i]!.axis }));
@@ -77,7 +79,7 @@ export function findGroups(traced: Traced): Groups {
       node,
       units: units.map((atoms): Unit => ({ atoms })),
       places,
-      inexact: [...new Set(places.flatMap((place) => inexact.get(keyOf(place)) ?? []))],
+      inexact: [...new Set([...places.flatMap((place) => inexact.get(keyOf(place)) ?? []), ...chosen])],
     };
   });
   // What can go along one digit of its axis is not frozen along another.
@@ -121,9 +123,12 @@ function unitsOf(coupling: Coupling, solution: Solution) {
     const reasons = solution.frozen.get(root);
     const key = `${name}\0${axes.join()}`;
     const known = reasons ? frozen.get(name)?.found : free.get(key);
-    const found: Found = { name, node, axes, units: [unit] };
-    if (known) known.units.push(unit);
-    else if (reasons) frozen.set(name, { found, reasons });
+    const inexact = solution.inexact.get(root) ?? [];
+    const found: Found = { name, node, axes, units: [unit], inexact: new Set(inexact) };
+    if (known) {
+      known.units.push(unit);
+      for (const reason of inexact) known.inexact.add(reason);
+    } else if (reasons) frozen.set(name, { found, reasons });
     else free.set(key, found);
   }
   return { free: [...free.values()], frozen: [...frozen.values()] };
