@@ -176,21 +176,21 @@ def plain(array):
     return {"shape": list(array.shape), "values": [float(f"{v:.7g}") for v in array.ravel()]}
 
 
-def backward(model, arrays, pairs, x, target, loss):
-    """Run one forward and backward pass in float64 on the graph's own weights.
+def backward(model, arrays, pairs, x, target, loss, dtype=torch.float64):
+    """Run one forward and backward pass in float64 (or `dtype`) on the graph's own weights.
 
     Return the loss, the output, and the gradients by initializer (the sum over its copies) and by value.
     """
-    model = model.double()
+    model = model.to(dtype)
     state = {}
     for name, (_, initializer, transposed) in pairs.items():
         value = torch.from_numpy(arrays[initializer])
         state[name] = (value.t() if transposed else value).reshape(model.state_dict()[name].shape).clone()
     model.load_state_dict(state, strict=False)
     model.zero_grad(set_to_none=True)
-    output = model(x.double() if x.is_floating_point() else x)
+    output = model(x.to(dtype) if x.is_floating_point() else x)
     first = output[0] if isinstance(output, tuple) else output
-    error = F.cross_entropy(first, target) if loss == "crossEntropy" else F.mse_loss(first, target.double())
+    error = F.cross_entropy(first, target) if loss == "crossEntropy" else F.mse_loss(first, target.to(dtype))
     error.backward()
     sums, own = {}, {}
     for name, parameter in model.named_parameters():
