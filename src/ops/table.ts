@@ -9,6 +9,7 @@ import * as linear from "./linear.ts";
 import * as normalization from "./normalization.ts";
 import * as parts from "./parts.ts";
 import * as pooling from "./pooling.ts";
+import * as recurrent from "./recurrent.ts";
 import * as reduction from "./reduction.ts";
 import * as scatter from "./scatter.ts";
 import * as selection from "./selection.ts";
@@ -22,6 +23,7 @@ const families = [
   normalization,
   parts,
   pooling,
+  recurrent,
   reduction,
   scatter,
   selection,
