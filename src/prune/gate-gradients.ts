@@ -1,5 +1,6 @@
 /** The gradient of every sample's loss with respect to every gate, from what a backward pass holds already. */
 
+import type { Inside } from "../autodiff/differentiate.ts";
 import { fail } from "../graph/error.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
@@ -9,8 +10,11 @@ import type { Group, Groups } from "./groups.ts";
 /**
  * G[n, m] = ∂E_n/∂z_m = Σ a · ∂E_n/∂a over all elements of sample n that carry unit m, for the activations a at the gates of m.
  *
+ * Where an operator has to silence a unit inside (OpSpec.silence), the factor is on the activations there too.
+ *
  * @param places the gates of the group
  * @param at an activation and its gradient by name
+ * @param insides what those operators hold inside, of all groups
  * @param batch the number of samples N
  * @returns [N, units]
  */
@@ -20,12 +24,17 @@ export function gateGradient(
   group: Group,
   places: readonly Place[],
   at: (name: string) => { readonly value: Value; readonly gradient: Value },
+  insides: readonly Inside[],
   batch: number,
 ): Value {
   const parts = places.map((place) => {
     const { value, gradient } = at(place.value);
     return toUnits(g, groups, group, place, perChannel(g, g.Mul(value, gradient), place, batch));
   });
+  for (const { input, axis, value, gradient } of insides) {
+    const place = group.places.find((one) => one.value === input.name && one.axis === axis);
+    if (place) parts.push(toUnits(g, groups, group, place, g.Mul(value, gradient)));
+  }
   return parts.length === 1 ? parts[0]! : g.Sum(...parts);
 }
 
