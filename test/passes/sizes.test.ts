@@ -44,12 +44,13 @@ const computed = [
   node("Concat", ["lead", "space"], ["sizes"], { axis: 0 }),
 ];
 const parts = { from: int64s([0]), to: int64s([2]), space: int64s([7, 6]) };
+const resizeOf = (graph: Graph) => graph.nodes.find(({ op }) => op === "Resize")!;
 const four = { sizes: int64s([1, 5, 7, 6]) };
 
 async function check(graph: Graph): Promise<void> {
-  const [resize] = graph.nodes.filter(({ op }) => op === "Resize");
-  expect(resize!.attributes["axes"]).toEqual({ type: "ints", value: [2, 3] });
-  expect(toNumbers(graph.initializers.get(resize!.inputs[3]!)!)).toEqual([7, 6]);
+  const resize = resizeOf(graph);
+  expect(resize.attributes["axes"]).toEqual({ type: "ints", value: [2, 3] });
+  expect(toNumbers(graph.initializers.get(resize.inputs[3]!)!)).toEqual([7, 6]);
   const groups = findGroups(trace(graph, { batch: 3 }));
   expect(groups.groups.map(({ name, units, inexact }) => [name, units.length, inexact])).toEqual([["w", 5, []]]);
   const removal = new Map([["w", [1, 4]]]);
@@ -70,8 +71,7 @@ describe("the sizes of a Resize", () => {
 
   it("stay where the input has them all, but for one", () => {
     const same = { ...parts, space: int64s([4, 4]) };
-    const [resize] = normalise(net("n", computed, same)).nodes.filter(({ op }) => op === "Resize");
-    expect(resize!.attributes["axes"]).toEqual({ type: "ints", value: [3] });
+    expect(resizeOf(normalise(net("n", computed, same))).attributes["axes"]).toEqual({ type: "ints", value: [3] });
   });
 
   it("stay as they are where the aspect ratio of all axes counts, and freeze what is asked for its shape", () => {
@@ -87,7 +87,7 @@ describe("the sizes of a Resize", () => {
       node("Concat", ["more", "space"], ["sizes"], { axis: 0 }),
     ];
     const graph = normalise(net("n", twice, { ...parts, twice: int64s([2, 1]) }));
-    expect(graph.nodes.filter(({ op }) => op === "Resize")[0]!.attributes["axes"]).toBeUndefined();
+    expect(resizeOf(graph).attributes["axes"]).toBeUndefined();
   });
 
   it("a batch that the sizes multiply is refused with its reason", () => {
