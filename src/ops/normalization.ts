@@ -194,7 +194,8 @@ export const GroupNormalization = defineOp({
     const groups = channels.blocks(width);
     const places = channels.digit(width, 1);
     const reason = "the mean and variance of a group count its channels, zeros too";
-    if (width > 1)
+    if (num_groups === 1) c.inexact(channels, reason);
+    else if (width > 1)
       c.either([
         [groups, groups],
         [places, places, reason],
