@@ -167,7 +167,10 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
   "passes/normalise.ts": { names: ["Reshape"], reason: "matches the reshapes that state a batch size" },
   "passes/open-batch.ts": { names: ["Reshape"], reason: "matches the reshapes that state a batch size" },
   "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
-  "prune/cut.ts": { names: ["And", "Where"], reason: "writes the nodes that zero a unit" },
+  "prune/cut.ts": {
+    names: ["Add", "And", "Where"],
+    reason: "writes the nodes that zero a unit, and that correct sizes which the graph computes",
+  },
 };
 
 describe("operators", () => {
