@@ -6,6 +6,7 @@ import { freshName, namesOf } from "../graph/graph.ts";
 import { bytesOf, int64s, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
 import { removeDead } from "./dead.ts";
 import { followSizes, sizesInput, type Seen } from "./sizes.ts";
+import { ownGenerated } from "./own-generated.ts";
 import { trace, valueOf, type Traced } from "./trace.ts";
 
 export interface NormaliseOptions {
@@ -19,7 +20,7 @@ const probes = [2, 3] as const;
 /**
  * Fixes the sizes that are given and turns every integer that follows from fixed sizes into a constant. What depends on an open
  * batch stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer), and the sizes of a Resize, which
- * need not name the axis.
+ * need not name the axis. Readers of what is generated from sizes, such as the zeros that a recurrence starts with, get their own.
  *
  * @throws SecateurError where an input leaves more open than its first axis and no shape is given for it, or one that does not fit
  */
@@ -58,7 +59,7 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
     initializers.set(name, target);
     nodes.push({ ...node, inputs: [node.inputs[0]!, name] });
   }
-  return removeDead({ ...fixed, nodes, initializers });
+  return ownGenerated(removeDead({ ...fixed, nodes, initializers }), a);
 }
 
 function refuseUnknown(graph: Graph, names: readonly string[]): void {
