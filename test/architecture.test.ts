@@ -164,10 +164,13 @@ function findCycle(edges: ReadonlyMap<string, readonly string[]>): string[] | un
 
 /** Files outside of ops, onnx and zoo that name operators in quotes, and why they may. */
 const namesAllowed: Readonly<Record<string, { readonly names: readonly string[]; readonly reason: string }>> = {
-  "passes/normalise.ts": { names: ["Reshape"], reason: "matches the reshapes that state a batch size" },
-  "passes/open-batch.ts": { names: ["Reshape"], reason: "matches the reshapes that state a batch size" },
+  "passes/normalise.ts": { names: ["Reshape", "Resize"], reason: "matches the nodes that state a batch size" },
+  "passes/open-batch.ts": { names: ["Reshape", "Resize"], reason: "matches the nodes that state a batch size" },
   "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
-  "prune/cut.ts": { names: ["And", "BitwiseAnd", "Where"], reason: "writes the nodes that zero a unit" },
+  "prune/cut.ts": {
+    names: ["Add", "And", "BitwiseAnd", "Where"],
+    reason: "writes the nodes that zero a unit, and sizes that follow the batch",
+  },
 };
 
 describe("operators", () => {

@@ -1,6 +1,6 @@
 """Export the small networks to ONNX and write what PyTorch computes of each in float64.
 
-Usage: python3 scripts/reference/small_nets.py [test/fixtures/nets]
+Usage: python3 scripts/reference/small_nets.py [test/fixtures/nets [NAME...]]
 """
 
 import json
@@ -15,6 +15,7 @@ import onnx
 import torch
 import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 from torch.fx.experimental.optimization import fuse
 from torch.onnx import TrainingMode
 
@@ -57,6 +58,12 @@ NETS = {
     "reduce-mean": Net(nets.Means, (3, 8, 8), 13),
     "split": Net(nets.Split, (3, 8, 8), 13),
     "split-17-folded": Net(nets.Split, (3, 8, 8), 17, "folded"),
+    "lstm": Net(nets.lstm, (7, 6), 13),
+    "lstm-folded": Net(nets.lstm, (7, 6), 14, "folded"),
+    "lstm-bidirectional": Net(nets.lstm_bidirectional, (4, 4), 13, "folded"),
+    "gru": Net(nets.gru, (5, 5), 13, "folded"),
+    "gru-bidirectional": Net(nets.gru_bidirectional, (4, 5), 11),
+    "rnn": Net(nets.rnn, (5, 5), 17, "folded"),
     "float16": Net(lambda: nets.residual("conv"), (3, 8, 8), 13, post="float16"),
     "float16-cast": Net(nets.mobilenet, (3, 8, 8), 13, "folded", post="float16-cast"),
 }
@@ -136,7 +143,8 @@ def match(graph, model, atol=2e-3, strict=True):
     """Pair the model's float parameters and statistics with the graph's values.
 
     Return, by the model's name, (value, initializer, transposed): the value that the operators read, the initializer
-    it is (the same, or the one that an Identity copies), and whether the initializer is the parameter's transpose.
+    it is (the same, or the one that an Identity copies), and whether the initializer is the parameter's transpose; and
+    by initializer the parameters of a recurrent layer that it was put together from.
     With `strict`, every parameter must be an initializer and the other way round; without, those that are not are left out.
     """
     arrays = {i.name: numpy_helper.to_array(i).astype(np.float64) for i in graph.initializer}
@@ -146,10 +154,20 @@ def match(graph, model, atol=2e-3, strict=True):
             owner[node.output[0]] = owner[node.input[0]]
     state = {n: t.detach().double().numpy() for n, t in model.state_dict().items() if t.is_floating_point()}
     pairs = {name: (name, owner[name], False) for name in state if name in owner}
+    # The exporter's folding leaves nothing of a recurrent layer's parameters but W, R and B, in that order for each layer.
+    joined = {}
+    for names, value in recurrent(model, state):
+        if names[0] in pairs:
+            continue
+        found = [n for n in arrays if n not in joined and arrays[n].shape == value.shape and np.allclose(arrays[n], value)]
+        if len(found) != 1:
+            raise SystemExit(f"{names[0]}: {len(found)} initializers are made of it")
+        joined[found[0]] = names
+    state = {name: value for name, value in state.items() if not any(name in names for names in joined.values())}
     for name, value in state.items():
         if name in pairs:
             continue
-        taken = {initializer for _, initializer, _ in pairs.values()}
+        taken = {initializer for _, initializer, _ in pairs.values()} | joined.keys()
         found = []
         for free in (n for n in arrays if n not in taken):
             for transposed, expected in ((False, value), (True, value.T)):
@@ -162,12 +180,36 @@ def match(graph, model, atol=2e-3, strict=True):
             raise SystemExit(f"{name}: {len(found)} initializers have its values")
         if len(found) == 1:
             pairs[name] = found[0]
-    used = {p[1] for p in pairs.values()}
+    used = {p[1] for p in pairs.values()} | joined.keys()
     kinds = (TensorProto.FLOAT, TensorProto.FLOAT16)
     lost = [i.name for i in graph.initializer if i.data_type in kinds and i.name not in used]
     if lost and strict:
         raise SystemExit(f"initializers without a parameter: {', '.join(lost)}")
-    return arrays, pairs
+    return arrays, pairs, joined
+
+
+# ONNX's order of the gates in terms of PyTorch's.
+GATES = {nn.LSTM: [0, 3, 1, 2], nn.GRU: [1, 0, 2], nn.RNN: [0]}
+
+
+def recurrent(model, values):
+    """Put what PyTorch holds by gate, layer and direction together as ONNX's W, R and B; yield (parameters, array)."""
+    for prefix, module in model.named_modules():
+        order = next((order for kind, order in GATES.items() if isinstance(module, kind)), None)
+        if order is None:
+            continue
+        ends = ("", "_reverse") if module.bidirectional else ("",)
+        for layer in range(module.num_layers):
+
+            def stacked(kind, layer=layer):
+                names = [f"{prefix}.{kind}_l{layer}{end}" for end in ends]
+                parts = [np.concatenate([np.split(values[n], len(order))[g] for g in order]) for n in names]
+                return names, np.stack(parts)
+
+            yield stacked("weight_ih")
+            yield stacked("weight_hh")
+            (wi, b), (ri, c) = stacked("bias_ih"), stacked("bias_hh")
+            yield wi + ri, np.concatenate([b, c], 1)
 
 
 def plain(array):
@@ -176,7 +218,7 @@ def plain(array):
     return {"shape": list(array.shape), "values": [float(f"{v:.7g}") for v in array.ravel()]}
 
 
-def backward(model, arrays, pairs, x, target, loss, dtype=torch.float64):
+def backward(model, arrays, pairs, joined, x, target, loss, dtype=torch.float64):
     """Run one forward and backward pass in float64 (or `dtype`) on the graph's own weights.
 
     Return the loss, the output, and the gradients by initializer (the sum over its copies) and by value.
@@ -193,6 +235,8 @@ def backward(model, arrays, pairs, x, target, loss, dtype=torch.float64):
     error = F.cross_entropy(first, target) if loss == "crossEntropy" else F.mse_loss(first, target.to(dtype))
     error.backward()
     sums, own = {}, {}
+    for names, gradient in recurrent(model, {n: p.grad.numpy() for n, p in model.named_parameters() if p.grad is not None}):
+        sums.update({initializer: gradient for initializer, parts in joined.items() if parts == names})
     for name, parameter in model.named_parameters():
         if name not in pairs or parameter.grad is None:
             continue
@@ -203,10 +247,10 @@ def backward(model, arrays, pairs, x, target, loss, dtype=torch.float64):
     return error, output, sums, own
 
 
-def compute(model, arrays, pairs, x, target, net, train):
+def compute(model, arrays, pairs, joined, x, target, net, train):
     """What one pass in inference or training mode gives, as the fixture's file holds it."""
     model.train(train)
-    loss, output, sums, own = backward(model, arrays, pairs, x, target, net.loss)
+    loss, output, sums, own = backward(model, arrays, pairs, joined, x, target, net.loss)
     dead = [name for name, gradient in sums.items() if not gradient.any()]
     if dead:
         raise SystemExit(f"gradients that are zero and so test nothing: {', '.join(dead)}")
@@ -240,7 +284,7 @@ def make(name, net, folder):
     graph = export(model, x, net, path).graph
     norms = any(node.op_type == "BatchNormalization" for node in graph.node)
     twin = model if net.mode == "kept" else fuse(model)
-    arrays, pairs = match(graph, twin)
+    arrays, pairs, joined = match(graph, twin)
     content = {
         "name": name,
         "torch": torch.__version__,
@@ -255,8 +299,8 @@ def make(name, net, folder):
         "input": {"name": "input", **plain(x.numpy())},
         **goal,
         "outputName": "output",
-        "eval": compute(twin, arrays, pairs, x, target, net, False),
-        "train": compute(twin, arrays, pairs, x, target, net, True) if norms else None,
+        "eval": compute(twin, arrays, pairs, joined, x, target, net, False),
+        "train": compute(twin, arrays, pairs, joined, x, target, net, True) if norms else None,
     }
     with open(os.path.join(folder, f"{name}.json"), "w") as file:
         json.dump(content, file, separators=(",", ":"))
@@ -264,11 +308,12 @@ def make(name, net, folder):
     print(f"{name}: {os.path.getsize(path)} bytes, {' '.join(content['operators'])}")
 
 
-def main(folder="test/fixtures/nets"):
+def main(folder="test/fixtures/nets", *only):
     warnings.filterwarnings("ignore")
     os.makedirs(folder, exist_ok=True)
     for name, net in NETS.items():
-        make(name, net, folder)
+        if not only or name in only:
+            make(name, net, folder)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ Usage: python3 scripts/zoo/export.py [CACHE] [--only NAME,NAME] [--again]
 
 CACHE (default ~/.cache/secateur-zoo) gets NAME.onnx, NAME.json and NAME.bin of each network: the file, and the input,
 target, loss and gradients of one batch of 2 in inference mode. A gradient jumps where a Relu's or a MaxPool's choice hangs
-on the last bit, so batches are drawn until PyTorch's own gradients in float32 are those in float64, 24 at most. What is there already is left alone without --again.
+on the last bit, so batches are drawn until PyTorch's own gradients in float32 are those in float64, 24 at
+most and for about a minute. What is there already is left alone without --again.
 Weights are random by a fixed seed. Needs torch 1.13, torchvision 0.14 and onnx (Debian's packages); nothing is fetched.
 """
 
@@ -13,6 +14,7 @@ import gc
 import json
 import os
 import sys
+import time
 import warnings
 import zlib
 
@@ -41,6 +43,7 @@ SKETCHED = 1 << 22
 BUCKETS = 1 << 16
 DRAWS = 24
 CLOSE = 1e-5
+MOST_SECONDS = 60
 
 
 def sketch(values):
@@ -77,30 +80,6 @@ def export(model, x, outputs, net, path):
         training=TrainingMode.PRESERVE if net.kept or not normed else TrainingMode.EVAL,
         do_constant_folding=not net.kept,
     )
-
-
-# For each gate of the ONNX operator, its place in PyTorch's weights: LSTM i f g o to i o f c, GRU r z n to z r h.
-GATES = {nn.LSTM: (0, 3, 1, 2), nn.GRU: (1, 0, 2), nn.RNN: (0,)}
-
-
-def packed(model, arrays, of):
-    """The initializers into which the exporter packed the weights of recurrent nets, with `of(parameter)` packed alike."""
-    found = {}
-    for module in model.modules():
-        if type(module) not in GATES:
-            continue
-        order = GATES[type(module)]
-        ordered = lambda t: torch.cat([t.chunk(len(order))[gate] for gate in order])
-        for layer in range(module.num_layers):
-            ends = [f"l{layer}", f"l{layer}_reverse"][: 2 if module.bidirectional else 1]
-            get = lambda kind, end, pick: ordered(pick(getattr(module, f"{kind}_{end}")).double())
-            for kinds in (("weight_ih",), ("weight_hh",), ("bias_ih", "bias_hh")):
-                pack = lambda pick: torch.stack([torch.cat([get(k, e, pick) for k in kinds]) for e in ends]).numpy()
-                own = pack(lambda p: p.detach())
-                same = [n for n, a in arrays.items() if a.shape == own.shape and np.allclose(a, own, atol=1e-5)]
-                if len(same) == 1:
-                    found[same[0]] = pack(of)
-    return found
 
 
 class Store:
@@ -148,19 +127,19 @@ def make(name, net, folder):
     norms = sum(isinstance(m, nn.BatchNorm2d) for m in model.modules())
     left = sum(node.op_type == "BatchNormalization" for node in graph.node)
     twin = fuse(model) if norms and left < norms else model
-    arrays, pairs = match(graph, twin, 1e-5, strict=False)
-    best = None
+    arrays, pairs, joined = match(graph, twin, 1e-5, strict=False)
+    best, start = None, time.monotonic()
     for _ in range(DRAWS):
         x = samples(net)
         target = aim(net, many[0].shape)
-        passes = [backward(twin, arrays, pairs, x, target, net.loss, t) for t in (torch.float32, torch.float64)]
+        kinds = (torch.float32, torch.float64)
+        passes = [backward(twin, arrays, pairs, joined, x, target, net.loss, kind) for kind in kinds]
         own = apart(passes[0][2], passes[1][2])
         if best is None or own < best[0]:
-            best = (own, x, target, *passes[1][:3], packed(twin, arrays, lambda p: p.grad))
-        if own < CLOSE:
+            best = (own, x, target, *passes[1][:3])
+        if own < CLOSE or time.monotonic() - start > MOST_SECONDS:
             break
-    own, x, target, loss, outputs, sums, more = best
-    sums.update(more)
+    own, x, target, loss, outputs, sums = best
     store = Store(f"{path}.bin")
     whole = sum(g.size for g in sums.values()) * 4 <= MOST_BYTES
     gradients = {}
@@ -169,7 +148,7 @@ def make(name, net, folder):
             gradients[initializer] = store.add(g)
         else:
             gradients[initializer] = {**store.add(sketch(g.ravel())), "of": list(g.shape), "sketch": True}
-    known = {*sums, *(pair[1] for pair in pairs.values())}
+    known = {*sums, *joined, *(pair[1] for pair in pairs.values())}
     first = outputs[0] if isinstance(outputs, tuple) else outputs
     header = {
         "name": name,
