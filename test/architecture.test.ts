@@ -170,7 +170,7 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
   },
   "passes/open-batch.ts": { names: ["Reshape"], reason: "matches the reshapes that state a batch size" },
   "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
-  "prune/cut.ts": { names: ["And", "Where"], reason: "writes the nodes that zero a unit" },
+  "prune/cut.ts": { names: ["And", "BitwiseAnd", "Where"], reason: "writes the nodes that zero a unit" },
 };
 
 describe("operators", () => {

@@ -117,7 +117,8 @@ function requestOutput(builder: GraphBuilder, at: number, index: number): Value 
   };
   const name = builder.fresh(`${node.outputs[0]}_${index}`);
   builder.types.set(name, type);
-  const outputs = Array.from({ length: index + 1 }, (_, i) => (i === index ? name : (node.outputs[i] ?? "")));
+  const length = Math.max(index + 1, node.outputs.length);
+  const outputs = Array.from({ length }, (_, i) => (i === index ? name : (node.outputs[i] ?? "")));
   builder.nodes[at] = { ...node, outputs };
   return valueIn(builder, name);
 }

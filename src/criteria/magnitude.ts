@@ -1,7 +1,8 @@
 /** magnitude: how large the weights are that produce a unit. */
 
-import { isFloat, toNumbers, type Tensor } from "../graph/tensor.ts";
+import { isFloat, sizeOf, type Tensor } from "../graph/tensor.ts";
 import { widenTensor } from "../passes/widen.ts";
+import { keyOf } from "../prune/places.ts";
 import { producingWeights } from "../prune/producers.ts";
 import type { WeightCriterion } from "./criterion.ts";
 
@@ -14,20 +15,20 @@ export const magnitude: WeightCriterion = {
   summary: "sum of the squared weights that produce the unit",
   kind: "weights",
   score(groups, weights) {
+    const producing = producingWeights(groups);
     return new Map(
       groups.groups.map((group) => {
-        const all = producingWeights(groups, group).filter(({ value }) =>
-          isFloat(weights.get(value)?.dtype ?? "string"),
-        );
+        const all = producing(group).filter(({ value }) => isFloat(weights.get(value)?.dtype ?? "string"));
         const filters = all.filter(({ value }) => weights.get(value)!.shape.length > 1);
         const used = filters.length > 0 ? filters : all;
-        const squares = new Map(used.map((place) => [place, squaresAlong(weights.get(place.value)!, place.axis)]));
+        const squares = new Map(
+          used.map((place) => [keyOf(place), squaresAlong(weights.get(place.value)!, place.axis)]),
+        );
         const scores = Float64Array.from(group.units, ({ atoms }) => {
           let sum = 0;
-          for (const place of used) {
-            const own = squares.get(place)!;
-            const first = groups.coupling.first(place.value, place.axis);
-            for (const atom of atoms) if (atom >= first && atom < first + own.length) sum += own[atom - first]!;
+          for (const atom of atoms) {
+            const place = groups.coupling.locate(atom);
+            sum += squares.get(keyOf(place))?.[place.index] ?? 0;
           }
           return sum;
         });
@@ -39,9 +40,16 @@ export const magnitude: WeightCriterion = {
 
 /** Σ w² for each index of an axis. */
 function squaresAlong(weight: Tensor, axis: number): Float64Array {
-  const { shape } = weight;
-  const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const { shape, data } = widenTensor(weight);
+  const inner = sizeOf(shape.slice(axis + 1));
   const sums = new Float64Array(shape[axis]!);
-  toNumbers(widenTensor(weight)).forEach((w, i) => (sums[Math.floor(i / inner) % shape[axis]!]! += w * w));
+  const numbers = data as Float32Array;
+  let at = 0;
+  while (at < numbers.length)
+    for (let i = 0; i < sums.length; i++) {
+      let sum = 0;
+      for (const end = at + inner; at < end; at++) sum += numbers[at]! * numbers[at]!;
+      sums[i]! += sum;
+    }
   return sums;
 }

@@ -120,12 +120,27 @@ export function take(value: Tensor, axis: number, indices: readonly number[]): T
   const source = value.data as Float32Array;
   const data = new (arrays[value.dtype] as Float32ArrayConstructor)(sizeOf(kept));
   let at = 0;
+  // Neighbours that stay are copied at once: calls cost more than elements.
+  const runs = runsOf(indices);
   for (let o = 0; o < outer; o++) {
-    for (const i of indices) {
-      const from = (o * dim + i) * inner;
-      data.set(source.subarray(from, from + inner), at);
-      at += inner;
+    for (const { from, count } of runs) {
+      const start = (o * dim + from) * inner;
+      const length = count * inner;
+      if (length < 32) for (let k = 0; k < length; k++) data[at + k] = source[start + k]!;
+      else data.set(source.subarray(start, start + length), at);
+      at += length;
     }
   }
   return { dtype: value.dtype, shape: kept, data };
+}
+
+/** Indices as runs of ascending neighbours. */
+function runsOf(indices: readonly number[]): { from: number; count: number }[] {
+  const runs: { from: number; count: number }[] = [];
+  for (const index of indices) {
+    const last = runs.at(-1);
+    if (last && last.from + last.count === index) last.count++;
+    else runs.push({ from: index, count: 1 });
+  }
+  return runs;
 }

@@ -194,6 +194,39 @@ export function encodeModel(model: Model): Uint8Array {
   return write(model, writeTensor);
 }
 
+/**
+ * A model as a runtime is to load it: one message, or, where that would be too large, every larger tensor as a file of its own. The
+ * pieces are views of the tensors, not copies.
+ */
+export function encodeForRuntime(model: Model): {
+  readonly bytes: Uint8Array;
+  readonly external: readonly { readonly path: string; readonly data: Uint8Array }[];
+} {
+  if (tensorBytes(model.graph) <= messageLimit / 2) return { bytes: encodeModel(model), external: [] };
+  const external: { path: string; data: Uint8Array }[] = [];
+  const bytes = write(model, (name, value) => {
+    if (value.dtype === "string" || bytesOf(value).length < externalThreshold) return writeTensor(name, value);
+    const path = `tensor-${external.length}`;
+    const data = bytesOf(value);
+    external.push({ path, data });
+    return writeExternal(name, value, { location: path, offset: "0", length: String(data.length) });
+  });
+  return { bytes, external };
+}
+
+/** Smaller tensors are not worth a place of their own. */
+const externalThreshold = 1024;
+
+function writeExternal(name: string, value: Tensor, place: Readonly<Record<string, string>>) {
+  return {
+    name,
+    dims: value.shape.map(BigInt),
+    dataType: codeOf(value.dtype),
+    dataLocation: TensorProto_DataLocation.EXTERNAL,
+    externalData: writeEntries(place),
+  };
+}
+
 export interface ExternalModel {
   /** The model file. */
   readonly bytes: Uint8Array;
@@ -208,7 +241,7 @@ const pageSize = 4096;
  * A model in two files: weights of `threshold` bytes or more lie in a file beside the model, whose name (relative to
  * the model's folder) is `location`. The pieces of `data` are views of the tensors, not copies.
  */
-export function encodeModelExternal(model: Model, location: string, threshold = 1024): ExternalModel {
+export function encodeModelExternal(model: Model, location: string, threshold = externalThreshold): ExternalModel {
   const data: Uint8Array[] = [];
   let offset = 0;
   const bytes = write(model, (name, value) => {
@@ -220,13 +253,7 @@ export function encodeModelExternal(model: Model, location: string, threshold = 
     const place = { location, offset: String(offset), length: String(elements.length) };
     data.push(elements);
     offset += elements.length;
-    return {
-      name,
-      dims: value.shape.map(BigInt),
-      dataType: codeOf(value.dtype),
-      dataLocation: TensorProto_DataLocation.EXTERNAL,
-      externalData: writeEntries(place),
-    };
+    return writeExternal(name, value, place);
   });
   return { bytes, data };
 }

@@ -25,8 +25,8 @@ export interface Axis {
   pick(positions: readonly number[]): Axis;
 }
 
-/** Two axes that go together unit by unit. */
-export type Pair = readonly [Axis, Axis];
+/** Two axes that go together unit by unit; with the reason where removing them so is not what zeroing them does. */
+export type Pair = readonly [one: Axis, other: Axis, inexact?: string];
 
 export interface Channels {
   /** An axis of a value (negative counts from the end), one atom a unit; it counts as spoken of. */

@@ -3,26 +3,34 @@
 import type { Op } from "./define.ts";
 import * as activation from "./activation.ts";
 import * as arithmetic from "./arithmetic.ts";
+import * as axisNormalization from "./axis-normalization.ts";
+import * as blocks from "./blocks.ts";
 import * as convolution from "./convolution.ts";
 import * as layout from "./layout.ts";
 import * as linear from "./linear.ts";
 import * as normalization from "./normalization.ts";
 import * as parts from "./parts.ts";
 import * as pooling from "./pooling.ts";
+import * as quantization from "./quantization.ts";
 import * as reduction from "./reduction.ts";
+import * as resize from "./resize.ts";
 import * as scatter from "./scatter.ts";
 import * as selection from "./selection.ts";
 
 const families = [
   activation,
   arithmetic,
+  axisNormalization,
+  blocks,
   convolution,
   layout,
   linear,
   normalization,
   parts,
   pooling,
+  quantization,
   reduction,
+  resize,
   scatter,
   selection,
 ];

@@ -49,7 +49,11 @@ export function createCostModel(groups: Groups): CostModel {
   const states = statesOf(traced.graph);
   const users = new Map<string, Node[]>();
   for (const node of traced.graph.nodes)
-    for (const name of [...node.inputs, ...node.outputs]) users.set(name, [...(users.get(name) ?? []), node]);
+    for (const name of new Set([...node.inputs, ...node.outputs])) {
+      const known = users.get(name);
+      if (known) known.push(node);
+      else users.set(name, [node]);
+    }
   const resized = (value: Value | undefined): Value | undefined =>
     value && { ...value, shape: shapes.get(value.name)! };
   const macsNow = (node: Node): number => {

@@ -13,6 +13,8 @@ export interface Solution {
   readonly root: Int32Array;
   /** Why the component of a representative can never be removed. */
   readonly frozen: ReadonlyMap<number, readonly string[]>;
+  /** Why removing the component of a representative is not what zeroing it is, where that follows from the choices made. */
+  readonly inexact: ReadonlyMap<number, readonly string[]>;
 }
 
 /** An axis of a node along which removing is not what zeroing is. */
@@ -137,11 +139,17 @@ function applyRule(solver: Solver, atoms: Atoms, applied: Application, chosen: r
       },
       either(pairs) {
         const pair = pairs[chosen[point++] ?? -1];
-        if (pair) solver.unite(pair[0], pair[1]);
-        const used = new Set(pair?.map((axis) => axis.atoms.reduce((a, b) => Math.min(a, b))));
-        for (const axis of pairs.flat())
-          if (!used.has(axis.atoms.reduce((a, b) => Math.min(a, b))))
-            whole(axis, "splits or joins this axis, which stays whole");
+        const firstOf = (axis: Axis): number => axis.atoms.reduce((a, b) => Math.min(a, b));
+        const used = new Set<number>();
+        if (pair) {
+          const [one, other, reason] = pair;
+          solver.unite(one, other);
+          used.add(firstOf(one)).add(firstOf(other));
+          if (reason !== undefined) solver.inexact(one.atoms, `${describe(node)}: ${reason}`);
+        }
+        for (const [one, other] of pairs)
+          for (const axis of [one, other])
+            if (!used.has(firstOf(axis))) whole(axis, "splits or joins this axis, which stays whole");
       },
       freeze: (axis, reason) => solver.freeze(axis.atoms, `${describe(node)}: ${reason}`),
       inexact() {},
@@ -162,6 +170,7 @@ class Solver {
   readonly #parent: Int32Array;
   readonly #reasonOf: Int32Array;
   readonly #reasons: string[] = [];
+  readonly #inexact: { readonly atoms: Int32Array; readonly reason: string }[] = [];
 
   constructor({ total }: Atoms) {
     this.#parent = new Int32Array(total).map((_, i) => i);
@@ -191,6 +200,10 @@ class Solver {
     for (const atom of list) if (this.#reasonOf[atom] === -1) this.#reasonOf[atom] = number;
   }
 
+  inexact(atoms: Int32Array, reason: string): void {
+    this.#inexact.push({ atoms, reason });
+  }
+
   solve(): Solution {
     const root = this.#parent.map((_, atom) => this.#find(atom));
     const frozen = new Map<number, string[]>();
@@ -201,7 +214,11 @@ class Solver {
       if (known === undefined) frozen.set(root[atom]!, [reason]);
       else if (known.length < mostReasons && !known.includes(reason)) known.push(reason);
     });
-    return { root, frozen };
+    const inexact = new Map<number, string[]>();
+    for (const { atoms, reason } of this.#inexact)
+      for (const component of new Set(atoms.map((atom) => root[atom]!)))
+        inexact.set(component, [...(inexact.get(component) ?? []), reason]);
+    return { root, frozen, inexact };
   }
 }
 

@@ -9,7 +9,7 @@ import {
   type Node,
   type ValueInfo,
 } from "../graph/graph.ts";
-import { take, zeros, type DType, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
+import { take, tensor, zeros, type DType, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
 import type { Kept, Value } from "../ops/define.ts";
 import { removeDead } from "../passes/dead.ts";
 import { applicationOf, type Traced } from "../passes/trace.ts";
@@ -135,11 +135,16 @@ export function mask(graph: Graph, groups: Groups, removal: Removal): Graph {
       list.forEach(([axis, gone], i) => {
         const { shape, dtype } = traced.types.get(name)!;
         const along: Shape = shape.map((dim, at) => (at === axis ? dim : 1)).slice(axis);
-        const keep = constant(`${along.join()}:${[...gone].sort((a, b) => a - b).join()}`, `${name}_mask`, () => ({
-          dtype: "bool",
-          shape: along,
-          data: Uint8Array.from({ length: shape[axis]! }, (_, at) => (gone.has(at) ? 0 : 1)),
-        }));
+        // A number whose bits are all set keeps the other's in a bitwise product.
+        const [kind, one] = hasWhere(dtype) ? (["bool", 1] as const) : ([dtype as NumericDType, -1] as const);
+        const key = `${kind}:${along.join()}:${[...gone].sort((a, b) => a - b).join()}`;
+        const keep = constant(key, `${name}_mask`, () =>
+          tensor(
+            kind,
+            along,
+            Array.from({ length: shape[axis]! }, (_, at) => (gone.has(at) ? 0 : one)),
+          ),
+        );
         const next = i === list.length - 1 ? name : freshName(taken, `${name}_masked`);
         after.push(
           zeroing(dtype, keep, current, next, () =>
@@ -155,9 +160,13 @@ export function mask(graph: Graph, groups: Groups, removal: Removal): Graph {
   return { ...graph, nodes, initializers };
 }
 
+/** Whether the runtime selects among values of this type; of the narrow integers it has only uint8. */
+const hasWhere = (dtype: DType): boolean => !/^u?int(8|16)$/.test(dtype) || dtype === "uint8";
+
 /** Zero where `keep` is false. A product would turn an infinity into NaN. */
 function zeroing(dtype: DType, keep: string, value: string, result: string, zero: () => string): Node {
   const shared = { domain: "", name: "", outputs: [result], attributes: {} };
+  if (!hasWhere(dtype)) return { ...shared, op: "BitwiseAnd", inputs: [keep, value] };
   return dtype === "bool"
     ? { ...shared, op: "And", inputs: [keep, value] }
     : { ...shared, op: "Where", inputs: [keep, value, zero()] };

@@ -1,11 +1,11 @@
 /** Gates: the places where a factor z = 1 on a unit's activations would remove the unit if it were 0. */
 
-import { readersOf, type Node } from "../graph/graph.ts";
+import { producersOf, readersOf, type Node } from "../graph/graph.ts";
 import { isFloat } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
-import type { Traced } from "../passes/trace.ts";
 import { activations } from "./couple.ts";
 import { keyOf, type Place } from "./places.ts";
+import { byValue } from "./producers.ts";
 import type { Group, Groups } from "./groups.ts";
 import { linksOf, type Link, type Links } from "./links.ts";
 
@@ -16,49 +16,56 @@ import { linksOf, type Link, type Links } from "./links.ts";
  */
 export function findGates(groups: Groups): Map<string, readonly Place[]> {
   const { traced } = groups.coupling;
-  const alive = activations(traced);
-  const readers = readersOf(traced.graph);
-  const links = linksOf(traced);
-  return new Map(groups.groups.map((group) => [group.name, gatesOf(traced, group, alive, readers, links)]));
+  const net: Net = {
+    alive: activations(traced),
+    producers: producersOf(traced.graph),
+    order: new Map(traced.graph.nodes.map((node, i) => [node, i])),
+    readers: readersOf(traced.graph),
+    links: linksOf(traced),
+  };
+  return new Map(groups.groups.map((group) => [group.name, gatesOf(net, group)]));
 }
 
-function gatesOf(
-  traced: Traced,
-  group: Group,
-  alive: ReadonlySet<string>,
-  readers: ReadonlyMap<string, readonly Node[]>,
-  links: Links,
-): readonly Place[] {
+/** What is looked up in the graph, group after group. */
+interface Net {
+  readonly alive: ReadonlySet<string>;
+  readonly producers: ReadonlyMap<string, Node>;
+  readonly order: ReadonlyMap<Node, number>;
+  readonly readers: ReadonlyMap<string, readonly Node[]>;
+  readonly links: Links;
+}
+
+function gatesOf({ alive, producers, order, readers, links }: Net, group: Group): readonly Place[] {
   const carriers = group.places.filter(({ value }) => alive.has(value));
-  const byValue = new Map<string, Place[]>();
-  for (const place of carriers) byValue.set(place.value, [...(byValue.get(place.value) ?? []), place]);
+  const places = byValue(carriers);
+  const computed = [...places.keys()]
+    .flatMap((name) => {
+      const node = producers.get(name);
+      return node ? [{ name, node }] : [];
+    })
+    .sort((a, b) => order.get(a.node)! - order.get(b.node)!);
   const implied = new Set<string>();
   const exposed = new Set<string>();
-  const computed = new Map<string, Node>();
-  for (const node of traced.graph.nodes)
-    for (const name of node.outputs) if (byValue.has(name)) computed.set(name, node);
-  for (const [name, node] of computed) {
+  for (const { name, node } of computed) {
     const link = links.get(node);
-    const places = byValue.get(name)!;
-    if (link) for (const place of places) if (isImplied(link, place, byValue)) implied.add(keyOf(place));
+    if (link) for (const place of places.get(name)!) if (isImplied(link, place, places)) implied.add(keyOf(place));
   }
   // From the last reader back: who is read by something that does not pass the unit on, directly or through zeros?
-  for (const [name] of [...computed].reverse()) {
-    for (const place of byValue.get(name)!) {
+  for (const { name } of computed.toReversed()) {
+    for (const place of places.get(name)!) {
       const seen = (readers.get(name) ?? []).some((reader) => {
         const link = links.get(reader);
         if (link === undefined) return true;
         const onward = reader.outputs.flatMap((output) =>
-          (byValue.get(output) ?? []).filter((to) => link.passes(place, to)),
+          (places.get(output) ?? []).filter((to) => link.passes(place, to)),
         );
         return onward.length === 0 || onward.some((to) => implied.has(keyOf(to)) && exposed.has(keyOf(to)));
       });
       if (seen) exposed.add(keyOf(place));
     }
   }
-  return carriers.filter(
-    (place) => computed.has(place.value) && exposed.has(keyOf(place)) && !implied.has(keyOf(place)),
-  );
+  const names = new Set(computed.map(({ name }) => name));
+  return carriers.filter((place) => names.has(place.value) && exposed.has(keyOf(place)) && !implied.has(keyOf(place)));
 }
 
 /** Whether an activation is zero because what it is computed from is. */

@@ -43,6 +43,8 @@ interface Found {
   readonly node: Node;
   readonly axes: readonly number[];
   readonly units: Int32Array[];
+  /** Why removing them is not what zeroing them is, by the choices of the solution. */
+  readonly inexact: Set<string>;
 }
 
 /** Finds all units of a graph and groups them. Groups are in the order of the nodes that produce them. */
@@ -54,20 +56,21 @@ export function findGroups(traced: Traced): Groups {
   const seen = new Units();
   const open: Found[] = [];
   const stuck: { found: Found; reasons: readonly string[] }[] = [];
-  for (const solution of coupling.solutions) {
+  coupling.solutions.forEach((solution, i) => {
     const { free, frozen } = unitsOf(coupling, solution);
     for (const found of free) {
       const units = found.units.filter((atoms) => seen.add(atoms));
-      if (units.length > 0) open.push({ ...found, units });
+      // Along another digit, an axis that is one unit as a whole is nothing that can go.
+      if (units.length > (i === 0 ? 0 : 1)) open.push({ ...found, units });
     }
     stuck.push(...frozen);
-  }
+  });
   const position = new Map(traced.graph.nodes.map((node, i) => [node, i]));
   const ordered = open
     .map((found, i) => ({ found, i }))
     .sort((a, b) => position.get(a.found.node)! - position.get(b.found.node)! || a.i - b.i);
   const times = new Map<string, number>();
-  const groups = ordered.map(({ found: { name, node, units, axes } }): Group => {
+  const groups = ordered.map(({ found: { name, node, units, axes, inexact: chosen } }): Group => {
     const count = (times.get(name) ?? 0) + 1;
     times.set(name, count);
     const places = axes.map((i): Place => ({ value: coupling.places[i]!.value, axis: coupling.places[i]!.axis }));
@@ -76,7 +79,7 @@ export function findGroups(traced: Traced): Groups {
       node,
       units: units.map((atoms): Unit => ({ atoms })),
       places,
-      inexact: [...new Set(places.flatMap((place) => inexact.get(keyOf(place)) ?? []))],
+      inexact: [...new Set([...places.flatMap((place) => inexact.get(keyOf(place)) ?? []), ...chosen])],
     };
   });
   // What can go along one digit of its axis is not frozen along another.
@@ -120,9 +123,12 @@ function unitsOf(coupling: Coupling, solution: Solution) {
     const reasons = solution.frozen.get(root);
     const key = `${name}\0${axes.join()}`;
     const known = reasons ? frozen.get(name)?.found : free.get(key);
-    const found: Found = { name, node, axes, units: [unit] };
-    if (known) known.units.push(unit);
-    else if (reasons) frozen.set(name, { found, reasons });
+    const inexact = solution.inexact.get(root) ?? [];
+    const found: Found = { name, node, axes, units: [unit], inexact: new Set(inexact) };
+    if (known) {
+      known.units.push(unit);
+      for (const reason of inexact) known.inexact.add(reason);
+    } else if (reasons) frozen.set(name, { found, reasons });
     else free.set(key, found);
   }
   return { free: [...free.values()], frozen: [...frozen.values()] };

@@ -5,7 +5,7 @@ import { fail } from "../graph/error.ts";
 import { describe, type Graph, type Model, type Node, type ValueInfo } from "../graph/graph.ts";
 import { randomStream } from "../graph/random.ts";
 import { isFloat, sizeOf, tensor, toNumbers, type NumericDType, type Tensor } from "../graph/tensor.ts";
-import { encodeModel } from "../onnx/encode.ts";
+import { encodeForRuntime } from "../onnx/encode.ts";
 import { removeDead } from "../passes/dead.ts";
 import type { Traced } from "../passes/trace.ts";
 import { narrowTensor, widenTensor } from "../passes/widen.ts";
@@ -69,7 +69,7 @@ export async function prove(
   const half = [...graph.initializers.values()].some(({ dtype }) => dtype === "float16");
   const tolerance = options.tolerance ?? tolerances[half ? "float16" : "float32"];
   const run = async (one: Graph, given: Tensors): Promise<Record<string, Tensor>> => {
-    const session = await runtime.load(encodeModel({ ...model, graph: one }), options);
+    const session = await runtime.load(encodeForRuntime({ ...model, graph: one }), options);
     try {
       return await session.run(given);
     } finally {

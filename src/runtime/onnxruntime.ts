@@ -29,7 +29,9 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
     name,
     async load(model, { threads = defaultThreads }: LoadOptions = {}) {
       try {
-        const session = await ort.InferenceSession.create(model, {
+        const { bytes, external } = model instanceof Uint8Array ? { bytes: model, external: [] } : model;
+        const session = await ort.InferenceSession.create(bytes, {
+          ...(external.length > 0 && { externalData: external }),
           intraOpNumThreads: threads,
           interOpNumThreads: 1,
           logSeverityLevel: errorsOnly,

@@ -18,6 +18,12 @@ export interface Session {
   dispose(): Promise<void>;
 }
 
+/** A model file, and the files beside it that its weights lie in, by the names that it gives them. */
+export interface ModelFiles {
+  readonly bytes: Uint8Array;
+  readonly external: readonly { readonly path: string; readonly data: Uint8Array }[];
+}
+
 export interface LoadOptions {
   /** Threads within an operator; default: all cores. */
   readonly threads?: number;
@@ -26,5 +32,5 @@ export interface LoadOptions {
 export interface Runtime {
   readonly name: string;
   /** @throws SecateurError `bad-model` with the runtime's own message where it does not load. */
-  load(model: Uint8Array, options?: LoadOptions): Promise<Session>;
+  load(model: Uint8Array | ModelFiles, options?: LoadOptions): Promise<Session>;
 }
