@@ -164,7 +164,10 @@ function findCycle(edges: ReadonlyMap<string, readonly string[]>): string[] | un
 
 /** Files outside of ops, onnx and zoo that name operators in quotes, and why they may. */
 const namesAllowed: Readonly<Record<string, { readonly names: readonly string[]; readonly reason: string }>> = {
-  "passes/normalise.ts": { names: ["Reshape", "Resize"], reason: "matches the nodes that state a batch size" },
+  "passes/normalise.ts": {
+    names: ["Expand", "Reshape", "Resize", "Shape", "Squeeze"],
+    reason: "matches what states a batch size as a shape, and asks the input for it",
+  },
   "passes/open-batch.ts": { names: ["Reshape", "Resize"], reason: "matches the nodes that state a batch size" },
   "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
   "prune/cut.ts": {

@@ -335,14 +335,22 @@ def odd_strides():
     )
 
 
+def has_norms(model):
+    return any(isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) for module in model.modules())
+
+
 def randomize(model):
-    """Give every BatchNormalization statistics, scales and shifts that do something."""
+    """Give every normalization statistics, scales and shifts that do something, and no two layers the same biases."""
     for module in model.modules():
         if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
             nn.init.normal_(module.running_mean, 0, 0.3)
             nn.init.uniform_(module.running_var, 0.3, 1.5)
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm)):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, 0, 0.3)
+        elif isinstance(module, nn.MultiheadAttention):
+            nn.init.normal_(module.in_proj_bias, 0, 0.3)
+            nn.init.normal_(module.out_proj.bias, 0, 0.3)
         elif isinstance(module, nn.PReLU):
             nn.init.uniform_(module.weight, 0.05, 0.4)
     return model

@@ -8,7 +8,6 @@ import os
 import sys
 import warnings
 import zlib
-from collections import namedtuple
 
 import numpy as np
 import onnx
@@ -20,53 +19,7 @@ from torch.fx.experimental.optimization import fuse
 from torch.onnx import TrainingMode
 
 import nets
-
-# mode: "kept" leaves BatchNormalization and shape arithmetic in the graph; "folded" is the exporter's default.
-# post: what is done to the exported graph. random: whether randomize() is called.
-Net = namedtuple(
-    "Net",
-    "build shape opset mode batch loss post random",
-    defaults=("kept", "dynamic", "crossEntropy", None, True),
-)
-
-NETS = {
-    "plain-cnn": Net(nets.plain_cnn, (1, 12, 12), 13, "folded"),
-    "vgg": Net(nets.vgg, (3, 12, 12), 13),
-    "vgg-folded": Net(nets.vgg, (3, 12, 12), 17, "folded"),
-    "vgg-shared": Net(nets.vgg, (3, 12, 12), 13, random=False),
-    "residual-pad": Net(lambda: nets.residual("pad"), (3, 10, 10), 13),
-    "residual-pad-folded": Net(lambda: nets.residual("pad"), (3, 10, 10), 11, "folded"),
-    "residual-conv": Net(lambda: nets.residual("conv"), (3, 9, 9), 17),
-    "residual-conv-folded": Net(lambda: nets.residual("conv"), (3, 9, 9), 13, "folded", "fixed"),
-    "depthwise": Net(nets.mobilenet, (3, 12, 12), 11),
-    "depthwise-folded": Net(nets.mobilenet, (3, 12, 12), 13, "folded"),
-    "mobilenet-v3": Net(nets.mobilenet_v3, (3, 8, 8), 17),
-    "mobilenet-v3-13": Net(nets.mobilenet_v3, (3, 8, 8), 13, "folded"),
-    "grouped": Net(nets.resnext, (3, 8, 8), 13),
-    "dense": Net(nets.densenet, (3, 8, 8), 17),
-    "inception": Net(nets.inception, (3, 9, 9), 13),
-    "inception-folded": Net(nets.inception, (3, 9, 9), 11, "folded", post="count_include_pad"),
-    "decoder": Net(nets.decoder, (6, 3, 3), 13, loss="meanSquaredError"),
-    "activations": Net(nets.activations, (3, 11, 11), 13, "folded"),
-    "mlp": Net(nets.mlp, (20,), 13, "folded"),
-    "mlp-kept": Net(nets.mlp, (20,), 17),
-    "tokens": Net(nets.Tokens, (3, 12, 12), 13, "folded"),
-    "gate": Net(nets.gated, (3, 8, 8), 13),
-    "odd-strides": Net(nets.odd_strides, (3, 31, 31), 13, batch="fixed"),
-    "auto-encoder": Net(nets.AutoEncoder, (1, 12, 12), 13, "folded", loss="meanSquaredError"),
-    "auto-encoder-kept": Net(nets.AutoEncoder, (1, 12, 12), 11, loss="meanSquaredError"),
-    "reduce-mean": Net(nets.Means, (3, 8, 8), 13),
-    "split": Net(nets.Split, (3, 8, 8), 13),
-    "split-17-folded": Net(nets.Split, (3, 8, 8), 17, "folded"),
-    "lstm": Net(nets.lstm, (7, 6), 13),
-    "lstm-folded": Net(nets.lstm, (7, 6), 14, "folded"),
-    "lstm-bidirectional": Net(nets.lstm_bidirectional, (4, 4), 13, "folded"),
-    "gru": Net(nets.gru, (5, 5), 13, "folded"),
-    "gru-bidirectional": Net(nets.gru_bidirectional, (4, 5), 11),
-    "rnn": Net(nets.rnn, (5, 5), 17, "folded"),
-    "float16": Net(lambda: nets.residual("conv"), (3, 8, 8), 13, post="float16"),
-    "float16-cast": Net(nets.mobilenet, (3, 8, 8), 13, "folded", post="float16-cast"),
-}
+from catalogue import NETS
 
 BATCH = 4
 MOMENTUM = 0.1
@@ -283,7 +236,7 @@ def make(name, net, folder):
     path = os.path.join(folder, f"{name}.onnx")
     graph = export(model, x, net, path).graph
     norms = any(node.op_type == "BatchNormalization" for node in graph.node)
-    twin = model if net.mode == "kept" else fuse(model)
+    twin = fuse(model) if net.mode == "folded" and nets.has_norms(model) else model
     arrays, pairs, joined = match(graph, twin)
     content = {
         "name": name,

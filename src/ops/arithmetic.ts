@@ -1,7 +1,8 @@
 /** Arithmetic, element by element. */
 
+import { tensor, toNumbers, type NumericDType } from "../graph/tensor.ts";
 import { defineOp } from "./define.ts";
-import { binary, broadcast, coupleBroadcast, unary } from "./elementwise.ts";
+import { binary, broadcast, coupleBroadcast, eachIndex, unary } from "./elementwise.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__Add.html */
 export const Add = binary("Add", 14, {
@@ -62,7 +63,11 @@ export const Greater = binary("Greater", 13, { gradient: "stop", dtype: "bool" }
 /** https://onnx.ai/onnx/operators/onnx__Less.html */
 export const Less = binary("Less", 13, { gradient: "stop", dtype: "bool" });
 /** https://onnx.ai/onnx/operators/onnx__Equal.html */
-export const Equal = binary("Equal", 19, { gradient: "stop", dtype: "bool" });
+export const Equal = binary("Equal", 19, {
+  gradient: "stop",
+  fold: (x, y) => Number(x === y),
+  dtype: "bool",
+});
 
 /** https://onnx.ai/onnx/operators/onnx__Where.html */
 export const Where = defineOp({
@@ -76,6 +81,14 @@ export const Where = defineOp({
     Y: () => g.Where(condition, g.scalar(0, dy), dy),
   }),
   channels: (c, { condition, X, Y }, [out]) => coupleBroadcast(c, [condition, X, Y], out!),
+  fold({ condition, X, Y }, _attributes, [out]) {
+    const constants = [condition.constant, X.constant, Y.constant];
+    if (constants.some((one) => one === undefined)) return undefined;
+    const [flags, xs, ys] = constants.map((one) => toNumbers(one!)) as [number[], number[], number[]];
+    const shapes = [condition.shape, X.shape, Y.shape];
+    const values = eachIndex(out!.shape, shapes, ([k, i, j]) => (flags[k!] ? xs[i!]! : ys[j!]!));
+    return [tensor(out!.dtype as NumericDType, out!.shape, values)];
+  },
   samples: [
     {
       inputs: [{ dtype: "bool", shape: [2, 1, 3], data: Uint8Array.of(1, 0, 1, 0, 0, 1) }, [2, 4, 3], [3]],

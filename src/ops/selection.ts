@@ -1,10 +1,17 @@
 /** Operators that repeat, pick or ask for sizes. */
 
 import { sizeOf, take, tensor, toNumbers, zeros, int64s, type NumericDType } from "../graph/tensor.ts";
-import { defineOp, int, tensorAttribute } from "./define.ts";
+import { defineOp, int, tensorAttribute, type Kept, type Resized, type Value } from "./define.ts";
 import { broadcast } from "./elementwise.ts";
 import { numbers, positive } from "./indexing.ts";
 import { keptSizes } from "./layout.ts";
+
+/** New sizes of an output in the input that states them, which stays where none changes: it may depend on an open batch. */
+function resizedTo(kept: Kept, name: string, stated: Value, y: Value, isSize: (n: number) => boolean): Resized {
+  const old = numbers(stated);
+  const sizes = keptSizes(kept, y, old, isSize);
+  return toNumbers(sizes).every((n, i) => n === old[i]) ? {} : { inputs: { [name]: sizes } };
+}
 
 /** https://onnx.ai/onnx/operators/onnx__Expand.html */
 export const Expand = defineOp({
@@ -21,9 +28,7 @@ export const Expand = defineOp({
     });
   },
   zero: "any",
-  resize: (kept, { shape }, [y]) => ({
-    inputs: { shape: keptSizes(kept, y!, numbers(shape), (n) => n > 1) },
-  }),
+  resize: (kept, { shape }, [y]) => resizedTo(kept, "shape", shape, y!, (n) => n > 1),
   fold({ input }, _attributes, [y]) {
     const value = input.constant;
     if (value === undefined || value.data.length !== 1) return undefined;
@@ -132,9 +137,7 @@ export const ConstantOfShape = defineOp({
     y!.shape.forEach((_, i) => c.axis(y!, i));
     c.freeze(c.axis(input, 0), "it lists sizes");
   },
-  resize: (kept, { input }, [y]) => ({
-    inputs: { input: keptSizes(kept, y!, numbers(input), () => true) },
-  }),
+  resize: (kept, { input }, [y]) => resizedTo(kept, "input", input, y!, () => true),
   fold({ input }, { value }, [y]) {
     if (input.constant === undefined) return undefined;
     const dtype = y!.dtype as NumericDType;

@@ -36,6 +36,7 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
   const nodes: Node[] = [];
   const taken = namesOf(fixed);
   const outputs = new Set(fixed.outputs.map((v) => v.name));
+  const batched = batchInput(fixed);
   for (const node of fixed.nodes) {
     const known = node.outputs.map((name) =>
       name === "" || outputs.has(name) ? undefined : agreed(a.constants.get(name), b.constants.get(name)),
@@ -50,7 +51,11 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
       nodes.push(resized.node);
       continue;
     }
-    const target = node.op === "Reshape" && node.domain === "" ? openTarget(node, a, b) : undefined;
+    if (batched !== undefined && isBatch(node, a, b)) {
+      nodes.push(...askInput(node, batched, a, freshName(taken, `${node.outputs[0]}_batch`)));
+      continue;
+    }
+    const target = openTarget(node, a, b);
     if (target === undefined) {
       nodes.push(node);
       continue;
@@ -94,10 +99,44 @@ function agreed(x: Tensor | undefined, y: Tensor | undefined): Tensor | undefine
   return bytesOf(x).every((byte, i) => byte === bytesOf(y)[i]) ? x : undefined;
 }
 
-/** The target of a Reshape whose sizes follow from the batch, written by 0 and -1; `undefined` where that does not do. */
+/** The input that tells the batch; `undefined` where several that may differ are open. */
+function batchInput({ inputs }: Graph): string | undefined {
+  const open = inputs.filter(({ shape }) => typeof shape?.[0] === "string");
+  const symbols = new Set(open.map(({ shape }) => shape![0]));
+  return open.length === 1 || (symbols.size === 1 && !symbols.has("")) ? open[0]?.name : undefined;
+}
+
+/** Whether a node computes the size of the batch, as one integer. */
+function isBatch({ outputs }: Node, a: Traced, b: Traced): boolean {
+  if (outputs.length !== 1) return false;
+  const values = [a, b].map(({ constants }) => constants.get(outputs[0]!));
+  return values.every((value, i) => value?.dtype === "int64" && value.shape.length < 2 && isOne(value, probes[i]!));
+}
+
+const isOne = (value: Tensor, size: number): boolean => value.data.length === 1 && toNumbers(value)[0] === size;
+
+/** The size of the batch asked of the model's input, whose axes stay whole anyway, and not of a value whose axes may be cut. */
+function askInput({ outputs }: Node, input: string, { types }: Traced, between: string): Node[] {
+  const shared = { domain: "", name: "" };
+  const scalar = types.get(outputs[0]!)!.shape.length === 0;
+  const size: Node = {
+    ...shared,
+    op: "Shape",
+    inputs: [input],
+    outputs: [scalar ? between : outputs[0]!],
+    attributes: { start: { type: "int", value: 0 }, end: { type: "int", value: 1 } },
+  };
+  return scalar ? [size, { ...shared, op: "Squeeze", inputs: [between], outputs, attributes: {} }] : [size];
+}
+
+/**
+ * The target of a Reshape whose sizes follow from the batch, written by 0 and -1, or of an Expand, written by 1, which leaves a size as it
+ * is; `undefined` where that does not do.
+ */
 function openTarget(node: Node, a: Traced, b: Traced): Tensor | undefined {
+  if (node.domain !== "" || (node.op !== "Reshape" && node.op !== "Expand")) return undefined;
   const targets = [a, b].map((traced) => traced.constants.get(node.inputs[1]!));
-  const data = [a, b].map((traced) => valueOf(traced, node.inputs[0]!));
+  const data = [a, b].map((traced) => valueOf(traced, node.inputs[0]!)?.shape);
   if (
     a.graph.initializers.has(node.inputs[1]!) ||
     targets.some((x) => x === undefined) ||
@@ -106,17 +145,13 @@ function openTarget(node: Node, a: Traced, b: Traced): Tensor | undefined {
     return undefined;
   if (node.attributes["allowzero"]?.value === 1) return undefined;
   const [x, y] = targets.map((target) => toNumbers(target!)) as [number[], number[]];
-  let inferred = 0;
-  const sizes = x.map((size, i) => {
-    if (size === y[i]) {
-      if (size === -1) inferred++;
-      return size;
-    }
-    if (size === data[0]!.shape[i] && y[i] === data[1]!.shape[i]) return 0;
-    inferred++;
-    return -1;
-  });
-  return inferred <= 1 ? int64s(sizes) : undefined;
+  const shift = node.op === "Expand" ? x.length - data[0]!.length : 0;
+  const copies = (i: number) => x[i] === data[0]![i - shift] && y[i] === data[1]![i - shift];
+  const open = x.flatMap((size, i) => (size === y[i] ? [] : [i]));
+  if (node.op === "Expand")
+    return open.every(copies) ? int64s(x.map((size, i) => (size === y[i] ? size : 1))) : undefined;
+  const inferred = open.filter((i) => !copies(i)).length + x.filter((size, i) => size === -1 && y[i] === -1).length;
+  return inferred <= 1 ? int64s(x.map((size, i) => (size === y[i] ? size : copies(i) ? 0 : -1))) : undefined;
 }
 
 /** A Resize whose sizes follow from the batch, with those left out that its input has anyhow. */

@@ -1,12 +1,13 @@
 /**
  * Lanes: where one axis is written as several (a width as heads × places), units can lie along any of the several, but along one at a
- * time. A lane is an axis between such points with all that it runs through; lanes that meet at a point exclude each other. The coupling
- * is solved once for every set of lanes in a small cover of all of them.
+ * time. A lane is an axis between such points, or one digit of it, with all that it runs through; lanes that meet at a point exclude each
+ * other, and a digit of an axis needs that axis where another point has it as a whole. The coupling is solved once for every set of lanes
+ * in a small cover of all of them.
  */
 
 import type { Node } from "../graph/graph.ts";
 import type { Traced } from "../passes/trace.ts";
-import { keyOf, listen, ruled, Union, type Place } from "./places.ts";
+import { keyOf, listen, ruled, Union, type Place, type Token } from "./places.ts";
 
 /** For a node, the pair that goes together at each of its points, in the order in which its rule names them; -1 for none. */
 export type Choice = ReadonlyMap<Node, readonly number[]>;
@@ -24,7 +25,7 @@ interface Point {
  * @param frozen whether an axis is frozen from outside: by the model's inputs and outputs, or a node without a rule
  */
 export function choicesOf(traced: Traced, frozen: Iterable<Place>): readonly Choice[] {
-  const { points, sizes } = pointsOf(traced, frozen);
+  const { points, sizes, needs } = pointsOf(traced, frozen);
   const rivals = rivalsOf(points);
   // Longer axes first: at every point the finest units are in the first choice.
   const lanes = [...sizes.keys()].sort((a, b) => sizes.get(b)! - sizes.get(a)!);
@@ -32,8 +33,16 @@ export function choicesOf(traced: Traced, frozen: Iterable<Place>): readonly Cho
   const choices: Choice[] = [];
   do {
     const active = new Set<string>();
-    for (const lane of [...lanes.filter((one) => left.has(one)), ...lanes])
-      if (![...(rivals.get(lane) ?? [])].some((rival) => active.has(rival))) active.add(lane);
+    const fits = (wanted: readonly string[]): boolean =>
+      !wanted.some((lane) =>
+        [...(rivals.get(lane) ?? [])].some((rival) => active.has(rival) || wanted.includes(rival)),
+      );
+    for (const lane of [...lanes.filter((one) => left.has(one)), ...lanes]) {
+      const wanted = [...closure(lane, needs)];
+      // A lane that gets what it needs nowhere has its turn alone, where its reasons are found.
+      if (fits(wanted)) for (const one of wanted) active.add(one);
+      else if (active.size === 0) active.add(lane);
+    }
     for (const lane of active) left.delete(lane);
     const choice = new Map<Node, number[]>();
     for (const { node, lanes: own } of points) {
@@ -45,13 +54,28 @@ export function choicesOf(traced: Traced, frozen: Iterable<Place>): readonly Cho
   return choices;
 }
 
-/** Every point of the graph, and the length of every lane that is not frozen. */
-function pointsOf(traced: Traced, frozen: Iterable<Place>): { points: Point[]; sizes: Map<string, number> } {
+/** A lane with all that it needs. */
+function closure(lane: string, needs: ReadonlyMap<string, ReadonlySet<string>>): Set<string> {
+  const found = new Set([lane]);
+  for (const one of found) for (const need of needs.get(one) ?? []) found.add(need);
+  return found;
+}
+
+interface Points {
+  readonly points: readonly Point[];
+  /** The length of every lane that is not frozen. */
+  readonly sizes: ReadonlyMap<string, number>;
+  /** For each lane those without which it is frozen. */
+  readonly needs: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/** Every point of the graph. */
+function pointsOf(traced: Traced, frozen: Iterable<Place>): Points {
   const lanes = new Union();
   // Only axes that are equal index by index hand on that one of them is frozen as a whole.
   const equal = new Union();
   const stuck = [...frozen].map(keyOf);
-  const found: { node: Node; pairs: { key: string; size: number }[] }[] = [];
+  const found: { node: Node; pairs: readonly (readonly [Token, Token])[] }[] = [];
   for (const applied of ruled(traced)) {
     const { node } = applied;
     const spoken = new Set<string>();
@@ -61,14 +85,7 @@ function pointsOf(traced: Traced, frozen: Iterable<Place>): { points: Point[]; s
         lanes.join(a.key, b.key);
         if (!a.part && !b.part) equal.join(a.key, b.key);
       },
-      either(pairs) {
-        // A lane goes on along the side that is a whole axis; where neither is, it is as long as the point.
-        const ends = pairs.map(([a, b], i) => ({
-          key: !a.part ? a.key : !b.part ? b.key : `${found.length} ${i}`,
-          size: a.length,
-        }));
-        found.push({ node, pairs: ends });
-      },
+      either: (pairs) => found.push({ node, pairs }),
       freeze: ({ key, part }) => void (part || stuck.push(key)),
     });
     for (const value of [...applied.inputs, ...applied.outputs])
@@ -78,19 +95,43 @@ function pointsOf(traced: Traced, frozen: Iterable<Place>): { points: Point[]; s
       });
   }
   const still = new Set(stuck.map((key) => equal.find(key)));
-  const alive = new Set<string>();
+  /** What a side of a pair runs along: its axis, or the same digit of all axes that are equal to it. */
+  const trackOf = ({ key, part, digitOf }: Token, other: string): string =>
+    !part ? key : digitOf === undefined ? other : `${equal.find(key)} ${digitOf}`;
+  const tracks = found.map(({ pairs }, point) =>
+    pairs.map((pair, i) => {
+      const [a, b] = pair.map((side) => trackOf(side, `${point} ${i}`)) as [string, string];
+      lanes.join(a, b);
+      return a;
+    }),
+  );
   const sizes = new Map<string, number>();
-  for (const { pairs } of found)
-    for (const { key, size } of pairs) {
-      if (still.has(equal.find(key))) continue;
-      alive.add(lanes.find(key));
-      sizes.set(lanes.find(key), size);
-    }
-  const points = found.map(({ node, pairs }) => ({
+  const wholes = new Map<string, string>();
+  found.forEach(({ pairs }, point) =>
+    pairs.forEach((pair, i) => {
+      if (pair.some(({ key }) => still.has(equal.find(key)))) return;
+      const lane = lanes.find(tracks[point]![i]!);
+      sizes.set(lane, pair[0].length);
+      for (const { key, part } of pair) if (!part) wholes.set(equal.find(key), lane);
+    }),
+  );
+  const needs = new Map<string, Set<string>>();
+  found.forEach(({ pairs }, point) =>
+    pairs.forEach((pair, i) => {
+      const lane = lanes.find(tracks[point]![i]!);
+      for (const { key, part } of pair) {
+        const whole = part ? wholes.get(equal.find(key)) : undefined;
+        if (whole === undefined || whole === lane || !sizes.has(lane)) continue;
+        const known = needs.get(lane) ?? new Set();
+        needs.set(lane, known.add(whole));
+      }
+    }),
+  );
+  const points = found.map(({ node }, point) => ({
     node,
-    lanes: pairs.map(({ key }) => (alive.has(lanes.find(key)) ? lanes.find(key) : undefined)),
+    lanes: tracks[point]!.map((track) => (sizes.has(lanes.find(track)) ? lanes.find(track) : undefined)),
   }));
-  return { points, sizes };
+  return { points, sizes, needs };
 }
 
 /** For each lane the lanes that it meets. */

@@ -40,18 +40,25 @@ export class Union {
 export interface Token extends Axis {
   readonly key: string;
   readonly part: boolean;
+  /** Which digit of the whole axis it is, where it is one. */
+  readonly digitOf?: string;
 }
 
-function tokenOf(key: string, length: number, part: boolean): Token {
+function tokenOf(key: string, length: number, part: boolean, digitOf?: string): Token {
+  const digit = (size: number, inner: number): Token =>
+    size === length
+      ? tokenOf(key, size, part, digitOf)
+      : tokenOf(key, size, true, part ? undefined : `${size}:${inner}`);
   return {
     key,
     part,
+    ...(digitOf !== undefined && { digitOf }),
     atoms: new Int32Array(0),
     block: 1,
     length,
-    slice: (_from, count) => tokenOf(key, count, part || count !== length),
-    blocks: (size) => tokenOf(key, length / size, part || size !== 1),
-    digit: (size) => tokenOf(key, size, part || size !== length),
+    slice: (_from, count) => (count === length ? tokenOf(key, count, part, digitOf) : tokenOf(key, count, true)),
+    blocks: (size) => digit(length / size, size),
+    digit,
     pick: (positions) => tokenOf(key, positions.length, true),
   };
 }

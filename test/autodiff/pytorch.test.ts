@@ -18,14 +18,12 @@ import {
   type Pass,
   type Values,
 } from "../support/reference.ts";
+import { waiting } from "../support/waiting.ts";
 
 /** PyTorch's gradients are in double precision, ours in single. */
 const tolerance = 1e-3;
 /** Activations of a float16 net are rounded in neither; its weights are the same. */
 const lossTolerance = 1e-4;
-
-/** Nets with operators that are still refused: their nodes are named. */
-const refused: Readonly<Record<string, RegExp>> = {};
 
 async function compare(
   graph: Graph,
@@ -69,15 +67,15 @@ describe("small nets", () => {
       ? (["cross-entropy", tensor("int64", [reference.labels.length], reference.labels)] as const)
       : (["mse", float32(reference.target!.shape, Array.from(reference.target!.values))] as const);
     it(`${name}: inference mode`, async () => {
-      if (refused[name]) {
+      if (waiting[name]) {
         expect(() => gradientGraph(graph(), { batch: 4, loss, train: false, wrt: "parameters" })).toThrow(
-          refused[name],
+          waiting[name],
         );
         return;
       }
       await compare(graph(), false, loss, reference.input, target, reference.eval);
     });
-    if (reference.train && !refused[name])
+    if (reference.train && !waiting[name])
       it(`${name}: training mode`, () => compare(graph(), true, loss, reference.input, target, reference.train!));
   }
 });

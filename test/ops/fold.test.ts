@@ -20,7 +20,7 @@ const counting = (shape: Shape): Tensor =>
 
 /** Exporters compute sizes with these. */
 const arithmetic =
-  "Add Cast Concat ConstantOfShape Div Expand Flatten Gather Identity Mul Reshape Shape Slice Squeeze Sub Transpose Unsqueeze";
+  "Add Cast Concat ConstantOfShape Div Equal Expand Flatten Gather Identity Mul Reshape Shape Slice Squeeze Sub Transpose Unsqueeze Where";
 /** Operators of which some samples are left to the runtime: other axes, floats, several elements. */
 const partly = new Set(["Cast", "Concat", "ConstantOfShape", "Expand"]);
 
