@@ -4,29 +4,37 @@ import type { Op } from "./define.ts";
 import * as activation from "./activation.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as convolution from "./convolution.ts";
+import * as einsum from "./einsum.ts";
+import * as generation from "./generation.ts";
 import * as layout from "./layout.ts";
 import * as linear from "./linear.ts";
 import * as normalization from "./normalization.ts";
 import * as parts from "./parts.ts";
 import * as pooling from "./pooling.ts";
+import * as ranking from "./ranking.ts";
 import * as recurrent from "./recurrent.ts";
 import * as reduction from "./reduction.ts";
 import * as scatter from "./scatter.ts";
 import * as selection from "./selection.ts";
+import * as sequence from "./sequence.ts";
 
 const families = [
   activation,
   arithmetic,
   convolution,
+  einsum,
+  generation,
   layout,
   linear,
   normalization,
   parts,
   pooling,
+  ranking,
   recurrent,
   reduction,
   scatter,
   selection,
+  sequence,
 ];
 
 const isOp = (x: unknown): x is Op => typeof x === "object" && x !== null && "samples" in x;
