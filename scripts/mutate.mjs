@@ -316,6 +316,8 @@ async function main() {
       "test/ops",
       "test/prune",
       "test/support",
+      "test/onnx/support.ts",
+      "test/fixtures/operators.json",
       "package.json",
       "tsconfig.json",
       "vitest.config.ts",
