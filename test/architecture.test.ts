@@ -166,6 +166,7 @@ function findCycle(edges: ReadonlyMap<string, readonly string[]>): string[] | un
 const namesAllowed: Readonly<Record<string, { readonly names: readonly string[]; readonly reason: string }>> = {
   "passes/normalise.ts": { names: ["Reshape"], reason: "matches the reshapes that state a batch size" },
   "passes/open-batch.ts": { names: ["Reshape"], reason: "matches the reshapes that state a batch size" },
+  "passes/pick-parts.ts": { names: ["Concat", "Gather"], reason: "matches a part that is joined and picked out again" },
   "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
   "prune/cut.ts": {
     names: ["Add", "And", "Where"],

@@ -102,7 +102,7 @@ export const RNN = defineOp({
       outputs: 2,
     },
     {
-      inputs: [[4, 3, 2], [1, 3, 2], [1, 3, 3], [1, 6], lengths(2, 4, 3)],
+      inputs: [[4, 3, 2], [1, 3, 2], [1, 3, 3], [1, 6], lengths(2, 4, 0), [1, 3, 3]],
       attributes: { hidden_size: 3, direction: "reverse", clip: 0.5 },
       outputs: 2,
     },
@@ -180,8 +180,8 @@ export const GRU = defineOp({
       outputs: 2,
     },
     {
-      inputs: [[4, 3, 2], [1, 6, 2], [1, 6, 2], [1, 12], lengths(2, 4, 3)],
-      attributes: { hidden_size: 2, direction: "reverse", linear_before_reset: 1, clip: 0.55 },
+      inputs: [[4, 3, 2], [1, 6, 2], [1, 6, 2], [1, 12], lengths(2, 0, 3), [1, 3, 2]],
+      attributes: { hidden_size: 2, direction: "reverse", linear_before_reset: 1, clip: 0.65 },
       outputs: 2,
     },
   ],
@@ -248,7 +248,7 @@ export const LSTM = defineOp({
       outputs: 3,
     },
     {
-      inputs: [[4, 3, 2], [1, 8, 2], [1, 8, 2], [1, 16], lengths(2, 4, 3), null, null, [1, 6]],
+      inputs: [[4, 3, 2], [1, 8, 2], [1, 8, 2], [1, 16], lengths(2, 4, 0), null, [1, 3, 2], [1, 6]],
       attributes: { hidden_size: 2, direction: "reverse", clip: 0.4, input_forget: 1 },
       outputs: 3,
     },
