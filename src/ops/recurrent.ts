@@ -17,7 +17,8 @@ const attributes = {
 };
 
 /** Y [T, D, N, H], and the last states [D, N, H]. */
-function shapesOf({ X, W, R }: Recurrence, layout: number, gates: number): Shape[] {
+function shapesOf(inputs: Recurrence, layout: number, gates: number, initial_c?: Value): Shape[] {
+  const { X, W, R, initial_h } = inputs;
   if (layout !== 0) fail("unsupported", `layout ${layout}, the batch in front, has no kernel in onnxruntime`);
   const [steps, batch, width] = X.shape;
   const [directions, rows, columns] = W.shape;
@@ -34,6 +35,9 @@ function shapesOf({ X, W, R }: Recurrence, layout: number, gates: number): Shape
       `weights [${W.shape.join(", ")}] and [${R.shape.join(", ")}] do not fit an input [${X.shape.join(", ")}]`,
     );
   const state = [directions!, batch!, hidden];
+  for (const initial of [initial_h, initial_c])
+    if (initial && initial.shape.join() !== state.join())
+      fail("bad-model", `an initial state [${initial.shape.join(", ")}] is not [${state.join(", ")}]`);
   return [[steps!, ...state], state, state];
 }
 
@@ -197,7 +201,7 @@ export const LSTM = defineOp({
   inputs: ["X", "W", "R", "B?", "sequence_lens?", "initial_h?", "initial_c?", "P?"],
   outputs: ["Y", "Y_h", "Y_c"],
   attributes: { ...attributes, input_forget: int(0) },
-  shape: (inputs, { layout }) => shapesOf(inputs, layout, 4),
+  shape: (inputs, { layout }) => shapesOf(inputs, layout, 4, inputs.initial_c),
   gradient: "decompose",
   decompose(g, inputs, { direction, activations, clip, input_forget }, outputs, inside) {
     const { R, P, initial_h, initial_c } = inputs;

@@ -154,6 +154,9 @@ it("what cannot be differentiated or run is refused by name", () => {
   );
   expect(() => g.RNN(x, w, r, { hidden_size: 3, layout: 1 })).toThrow(/layout 1/);
   expect(() => g.RNN(x, w, g.filled(0, [1, 3, 2]), { hidden_size: 3 })).toThrow(/do not fit/);
+  expect(() => g.RNN(x, w, r, undefined, undefined, g.filled(0, [1, 5, 3]), { hidden_size: 3 })).toThrow(
+    /an initial state \[1, 5, 3\] is not \[1, 2, 3\]/,
+  );
   const y = g.RNN(x, w, r, { hidden_size: 3, activations: ["Elu"] });
   expect(() => differentiate(builder, [{ value: y, seed: g.filled(1, y.shape) }], [x!.name])).toThrow(
     /RNN.*its activation "Elu"/,
