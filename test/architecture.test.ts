@@ -169,6 +169,7 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
     reason: "matches what states a batch size as a shape, and asks the input for it",
   },
   "passes/open-batch.ts": { names: ["Reshape", "Resize"], reason: "matches the nodes that state a batch size" },
+  "passes/pick-parts.ts": { names: ["Concat", "Gather"], reason: "matches a part that is joined and picked out again" },
   "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
   "prune/cut.ts": {
     names: ["Add", "And", "BitwiseAnd", "Where"],
