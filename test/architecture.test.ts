@@ -165,10 +165,16 @@ function findCycle(edges: ReadonlyMap<string, readonly string[]>): string[] | un
 /** Files outside of ops, onnx and zoo that name operators in quotes, and why they may. */
 const namesAllowed: Readonly<Record<string, { readonly names: readonly string[]; readonly reason: string }>> = {
   "passes/ask-batch.ts": { names: ["Mul", "Shape", "Squeeze"], reason: "asks the input for the batch size" },
-  "passes/normalise.ts": { names: ["Expand", "Reshape"], reason: "matches what states a batch size as a shape" },
-  "passes/open-batch.ts": { names: ["Reshape"], reason: "matches the reshapes that state a batch size" },
+  "passes/normalise.ts": {
+    names: ["Expand", "Reshape", "Resize"],
+    reason: "matches the nodes that state a batch size",
+  },
+  "passes/open-batch.ts": { names: ["Reshape", "Resize"], reason: "matches the nodes that state a batch size" },
   "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
-  "prune/cut.ts": { names: ["And", "BitwiseAnd", "Where"], reason: "writes the nodes that zero a unit" },
+  "prune/cut.ts": {
+    names: ["Add", "And", "BitwiseAnd", "Where"],
+    reason: "writes the nodes that zero a unit, and sizes that follow the batch",
+  },
 };
 
 describe("operators", () => {

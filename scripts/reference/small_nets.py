@@ -14,6 +14,7 @@ import onnx
 import torch
 import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 from torch.fx.experimental.optimization import fuse
 from torch.onnx import TrainingMode
 
@@ -104,10 +105,20 @@ def match(graph, model):
             owner[node.output[0]] = owner[node.input[0]]
     state = {n: t.detach().double().numpy() for n, t in model.state_dict().items() if t.is_floating_point()}
     pairs = {name: (name, owner[name], False) for name in state if name in owner}
+    # The exporter's folding leaves nothing of a recurrent layer's parameters but W, R and B, in that order for each layer.
+    joined = {}
+    for names, value in recurrent(model, state):
+        if names[0] in pairs:
+            continue
+        found = [n for n in arrays if n not in joined and arrays[n].shape == value.shape and np.allclose(arrays[n], value)]
+        if len(found) != 1:
+            raise SystemExit(f"{names[0]}: {len(found)} initializers are made of it")
+        joined[found[0]] = names
+    state = {name: value for name, value in state.items() if not any(name in names for names in joined.values())}
     for name, value in state.items():
         if name in pairs:
             continue
-        taken = {initializer for _, initializer, _ in pairs.values()}
+        taken = {initializer for _, initializer, _ in pairs.values()} | joined.keys()
         found = []
         for free in (n for n in arrays if n not in taken):
             for transposed, expected in ((False, value), (True, value.T)):
@@ -119,12 +130,36 @@ def match(graph, model):
         if len(found) != 1:
             raise SystemExit(f"{name}: {len(found)} initializers have its values")
         pairs[name] = found[0]
-    used = {p[1] for p in pairs.values()}
+    used = {p[1] for p in pairs.values()} | joined.keys()
     kinds = (TensorProto.FLOAT, TensorProto.FLOAT16)
     lost = [i.name for i in graph.initializer if i.data_type in kinds and i.name not in used]
     if lost:
         raise SystemExit(f"initializers without a parameter: {', '.join(lost)}")
-    return arrays, pairs
+    return arrays, pairs, joined
+
+
+# ONNX's order of the gates in terms of PyTorch's.
+GATES = {nn.LSTM: [0, 3, 1, 2], nn.GRU: [1, 0, 2], nn.RNN: [0]}
+
+
+def recurrent(model, values):
+    """Put what PyTorch holds by gate, layer and direction together as ONNX's W, R and B; yield (parameters, array)."""
+    for prefix, module in model.named_modules():
+        order = next((order for kind, order in GATES.items() if isinstance(module, kind)), None)
+        if order is None:
+            continue
+        ends = ("", "_reverse") if module.bidirectional else ("",)
+        for layer in range(module.num_layers):
+
+            def stacked(kind, layer=layer):
+                names = [f"{prefix}.{kind}_l{layer}{end}" for end in ends]
+                parts = [np.concatenate([np.split(values[n], len(order))[g] for g in order]) for n in names]
+                return names, np.stack(parts)
+
+            yield stacked("weight_ih")
+            yield stacked("weight_hh")
+            (wi, b), (ri, c) = stacked("bias_ih"), stacked("bias_hh")
+            yield wi + ri, np.concatenate([b, c], 1)
 
 
 def plain(array):
@@ -133,7 +168,7 @@ def plain(array):
     return {"shape": list(array.shape), "values": [float(f"{v:.7g}") for v in array.ravel()]}
 
 
-def compute(model, arrays, pairs, x, target, net, train):
+def compute(model, arrays, pairs, joined, x, target, net, train):
     """Run one forward and backward pass in float64 on the graph's own weights."""
     model = model.double()
     state = {}
@@ -147,7 +182,11 @@ def compute(model, arrays, pairs, x, target, net, train):
     loss = F.cross_entropy(output, target) if net.loss == "crossEntropy" else F.mse_loss(output, target.double())
     loss.backward()
     sums, own = {}, {}
+    for names, gradient in recurrent(model, {n: p.grad.numpy() for n, p in model.named_parameters()}):
+        sums.update({initializer: gradient for initializer, parts in joined.items() if parts == names})
     for name, parameter in model.named_parameters():
+        if name not in pairs:
+            continue
         value, initializer, transposed = pairs[name]
         gradient = (parameter.grad.t() if transposed else parameter.grad).numpy().reshape(arrays[initializer].shape)
         own[value] = gradient
@@ -185,7 +224,7 @@ def make(name, net, folder):
     graph = export(model, x, net, path).graph
     norms = any(node.op_type == "BatchNormalization" for node in graph.node)
     twin = fuse(model) if net.mode == "folded" and nets.has_norms(model) else model
-    arrays, pairs = match(graph, twin)
+    arrays, pairs, joined = match(graph, twin)
     content = {
         "name": name,
         "torch": torch.__version__,
@@ -200,8 +239,8 @@ def make(name, net, folder):
         "input": {"name": "input", **plain(x.numpy())},
         **goal,
         "outputName": "output",
-        "eval": compute(twin, arrays, pairs, x, target, net, False),
-        "train": compute(twin, arrays, pairs, x, target, net, True) if norms else None,
+        "eval": compute(twin, arrays, pairs, joined, x, target, net, False),
+        "train": compute(twin, arrays, pairs, joined, x, target, net, True) if norms else None,
     }
     with open(os.path.join(folder, f"{name}.json"), "w") as file:
         json.dump(content, file, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Networks over tokens: attention in the forms that exporters write, mixers, channels-last blocks, recurrence."""
+"""Networks over tokens: attention in the forms that exporters write, mixers, channels-last blocks."""
 
 import torch
 import torch.nn.functional as F
@@ -147,18 +147,6 @@ class ConvNext(nn.Module):
         y = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
         y = self.scale * self.down(F.gelu(self.up(y)))
         return self.head((x + y.permute(0, 3, 1, 2)).mean((2, 3)))
-
-
-class Recurrent(nn.Module):
-    """Two layers of LSTM or GRU in both directions, and a classifier of the outputs' mean over time."""
-
-    def __init__(self, kind):
-        super().__init__()
-        self.cells = kind(5, 4, 2, batch_first=True, bidirectional=True)
-        self.head = nn.Linear(8, 5)
-
-    def forward(self, x):
-        return self.head(self.cells(x)[0].mean(1))
 
 
 class ClassToken(nn.Module):

@@ -4,16 +4,25 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import { SecateurError, fail } from "../graph/error.ts";
 import { describe, type Node } from "../graph/graph.ts";
 import { sizeOf } from "../graph/tensor.ts";
-import { plainAttributes, type Pullback, type Value } from "../ops/define.ts";
+import { plainAttributes, type Op, type Pullback, type Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
 import { createEmitter, sameShape, valueIn } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
+
+/** An activation [N, units] inside a node that meets a silenced axis of an input, and its gradient along that way alone. */
+export interface Inside {
+  readonly input: Value;
+  readonly axis: number;
+  readonly value: Value;
+  readonly gradient: Value;
+}
 
 /**
  * Appends the gradient of the sum of `ys`, each weighted by its seed, with respect to each of `wrt`.
  *
  * @param ys values with the gradient that enters at each; a seed has the shape of its value
  * @param wrt names of values of any kind: inputs, initializers or what nodes compute
+ * @param insides collects what operators that silence (see OpSpec.silence) hold inside
  * @returns for each name its gradient, of its shape; `undefined` where `ys` do not depend on it
  * @throws one error that lists every node on the way whose operator has no gradient
  */
@@ -21,21 +30,45 @@ export function differentiate(
   builder: GraphBuilder,
   ys: readonly { readonly value: Value; readonly seed: Value }[],
   wrt: readonly string[],
+  insides?: Inside[],
 ): Map<string, Value | undefined> {
-  const g = createEmitter(builder);
-  const forward = [...builder.nodes];
-  const needed = dependents(forward, wrt);
+  return differentiateFrom(0, { builder, g: createEmitter(builder), insides }, ys, wrt);
+}
+
+interface Engine {
+  readonly builder: GraphBuilder;
+  readonly g: Emit;
+  readonly insides: Inside[] | undefined;
+}
+
+/** The same through the nodes from a position on; what stands before them counts as given. */
+function differentiateFrom(
+  start: number,
+  engine: Engine,
+  ys: readonly { readonly value: Value; readonly seed: Value }[],
+  wrt: readonly string[],
+): Map<string, Value | undefined> {
+  const { builder, g } = engine;
+  const forward = builder.nodes.slice(start);
+  const holding = new Set(engine.insides ? forward.filter((node) => silences(builder, node)) : []);
+  const needed = dependents(forward, [...wrt, ...[...holding].flatMap(({ outputs }) => outputs)]);
   refuseMissing(forward, needed, new Set(ys.map(({ value }) => value.name)));
   const gradients = new Accumulator(g, builder);
   for (const { value, seed } of ys) gradients.add(value.name, seed);
   for (let at = forward.length - 1; at >= 0; at--) {
     const node = forward[at]!;
     if (!node.outputs.some((name) => gradients.has(name))) continue;
-    if (!node.inputs.some((name) => needed.has(name))) continue;
-    pullBack(builder, g, node, at, needed, gradients);
+    if (!holding.has(node) && !node.inputs.some((name) => needed.has(name))) continue;
+    pullBack(engine, node, start + at, needed, gradients);
   }
   return new Map(wrt.map((name) => [name, gradients.total(name)]));
 }
+
+const inputsOf = (builder: GraphBuilder, node: Node): (Value | undefined)[] =>
+  node.inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
+
+const silences = (builder: GraphBuilder, node: Node): boolean =>
+  (findOp(node.op, node.domain)?.silence(inputsOf(builder, node)).length ?? 0) > 0;
 
 /** Gradients by value: contributions are kept apart until somebody asks for their sum. */
 class Accumulator {
@@ -74,17 +107,11 @@ class Accumulator {
   }
 }
 
-function pullBack(
-  builder: GraphBuilder,
-  g: Emit,
-  node: Node,
-  at: number,
-  needed: ReadonlySet<string>,
-  gradients: Accumulator,
-): void {
+function pullBack(engine: Engine, node: Node, at: number, needed: ReadonlySet<string>, gradients: Accumulator): void {
+  const { builder, g } = engine;
   const op = findOp(node.op, node.domain)!;
   if (op.gradient === "stop") return;
-  const inputs = node.inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
+  const inputs = inputsOf(builder, node);
   const attributes = plainAttributes(op, node.attributes);
   const pullback: Pullback = {
     outputs: node.outputs.map((name) => (name === "" ? undefined : valueIn(builder, name))),
@@ -92,6 +119,7 @@ function pullBack(
     output: (index) => requestOutput(builder, at, index),
   };
   try {
+    if (op.gradient === "decompose") return pullBackParts(engine, op, node, inputs, attributes, needed, gradients);
     const thunks = op.pullback(g, inputs, attributes, pullback);
     node.inputs.forEach((name, i) => {
       const thunk = thunks[i];
@@ -103,13 +131,49 @@ function pullBack(
   }
 }
 
+/** Computes the node once more by other operators and goes back through those. Lowering the node itself makes the two one. */
+function pullBackParts(
+  engine: Engine,
+  op: Op,
+  node: Node,
+  inputs: readonly (Value | undefined)[],
+  attributes: Record<string, unknown>,
+  needed: ReadonlySet<string>,
+  gradients: Accumulator,
+): void {
+  const { builder, g, insides } = engine;
+  const start = builder.nodes.length;
+  const copies: { readonly value: Value; readonly copy: Value }[] = [];
+  const results = op.decompose?.(g, inputs, attributes, node.outputs.length, (value) => {
+    if (insides === undefined) return value;
+    const copy = g.Identity(value);
+    copies.push({ value, copy });
+    return copy;
+  });
+  if (results === undefined) fail("internal", `${node.op} does not say how it decomposes`);
+  const ys = node.outputs.flatMap((name, i) => {
+    const seed = name === "" ? undefined : gradients.total(name);
+    return seed ? [{ value: results[i]!, seed }] : [];
+  });
+  const wrt = [...new Set(node.inputs.filter((name) => needed.has(name)))];
+  const found = differentiateFrom(start, engine, ys, [...wrt, ...copies.map(({ copy }) => copy.name)]);
+  for (const name of wrt) {
+    const gradient = found.get(name);
+    if (gradient) gradients.add(name, gradient);
+  }
+  for (const { value, copy } of copies) {
+    const gradient = found.get(copy.name);
+    if (gradient) for (const [input, axis] of op.silence(inputs)) insides!.push({ input, axis, value, gradient });
+  }
+}
+
 /** An output of a node that the model does not compute yet. */
 function requestOutput(builder: GraphBuilder, at: number, index: number): Value {
   const node = builder.nodes[at]!;
   const known = node.outputs[index];
   if (known) return valueIn(builder, known);
   const op = findOp(node.op, node.domain)!;
-  const inputs = node.inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
+  const inputs = inputsOf(builder, node);
   const attributes = plainAttributes(op, node.attributes);
   const type = {
     shape: op.shape(inputs, attributes, index + 1)[index] ?? fail("internal", `${node.op} has no output ${index}`),

@@ -1,6 +1,6 @@
 /** A model ready for work: decoded, in order, in the internal opset and verified. */
 
-import type { Model } from "../graph/graph.ts";
+import { freshName, namesOf, type Graph, type Model } from "../graph/graph.ts";
 import { sortNodes } from "../graph/sort.ts";
 import { verify } from "../graph/verify.ts";
 import { decodeModel, type DecodeOptions } from "./decode.ts";
@@ -17,5 +17,16 @@ export function loadModel(bytes: Uint8Array, options: DecodeOptions = {}): Model
   verify(sorted.graph);
   const upgraded = upgrade(sorted);
   verify(upgraded.graph);
-  return { ...upgraded, fileOpset: decoded.opsets[""]! };
+  return { ...upgraded, graph: nameOutputs(upgraded.graph), fileOpset: decoded.opsets[""]! };
+}
+
+/** The graph with a name for every output that a node leaves out in front of one that it has, so that rules find all of them. */
+function nameOutputs(graph: Graph): Graph {
+  const taken = namesOf(graph);
+  const nodes = graph.nodes.map((node) =>
+    node.outputs.includes("")
+      ? { ...node, outputs: node.outputs.map((name, i) => name || freshName(taken, `${node.op}_${i}_unused`)) }
+      : node,
+  );
+  return { ...graph, nodes };
 }

@@ -138,13 +138,22 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
   readonly shape: (inputs: Inputs<I>, attributes: Values<A>, outputs: number) => Shape | readonly Shape[];
   /** The element type of each output; default: that of the first input for all. */
   readonly dtype?: (inputs: Inputs<I>, attributes: Values<A>) => DType | readonly DType[];
-  /** The pullback; `"stop"` says that no gradient flows through on purpose. Absent = refused. */
+  /**
+   * The pullback; `"stop"` says that no gradient flows through on purpose, `"decompose"` that it is that of what `decompose` writes.
+   * Absent = refused.
+   */
   readonly gradient?:
     | "stop"
+    | "decompose"
     | ((g: Emit, dy: Value, inputs: Inputs<I>, attributes: Values<A>, y: Value, pullback: Pullback) => Gradients<I>);
   /** How axes couple. An axis that is not spoken of is frozen; no rule at all freezes all. */
   readonly channels?: (c: Channels, inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => void;
   readonly zero?: Zero | ((inputs: Inputs<I>, attributes: Values<A>) => Zero | undefined);
+  /**
+   * Axes of inputs along which zeros keep a removed unit from acting inside the node. Where an operator reads again what it puts out, as a
+   * recurrence does, zeroing its outputs is not enough. Default none.
+   */
+  readonly silence?: (inputs: Inputs<I>) => readonly (readonly [value: Value, axis: number])[];
   /** What changes between inference and training; absent = nothing. */
   readonly training?: Training;
   /** The result differs from run to run, so that two equal nodes are not one. */
@@ -158,12 +167,16 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
     attributes: Values<A>,
     outputs: readonly Value[],
   ) => readonly (Tensor | undefined)[] | undefined;
-  /** The same by other operators, where this one has no gradient of its own in this mode. */
+  /**
+   * The same by other operators, where this one has no gradient of its own in this mode. With `silence`, every activation [N, units] that
+   * meets a silenced axis goes through `inside`, so that a gate can be put on it.
+   */
   readonly decompose?: (
     g: Emit,
     inputs: Inputs<I>,
     attributes: Values<A>,
     outputs: number,
+    inside: (activation: Value) => Value,
   ) => readonly Value[] | undefined;
   readonly samples: readonly Sample[];
 }
@@ -176,7 +189,7 @@ export interface Op {
   readonly outputs: readonly string[];
   readonly attributes: Specs;
   readonly samples: readonly Sample[];
-  readonly gradient?: "stop" | "rule";
+  readonly gradient?: "stop" | "rule" | "decompose";
   readonly hasChannels: boolean;
   readonly random: boolean;
   readonly training?: Training;
@@ -196,6 +209,7 @@ export interface Op {
     attributes: Record<string, unknown>,
   ): void;
   zero(inputs: readonly (Value | undefined)[], attributes: Record<string, unknown>): Zero | undefined;
+  silence(inputs: readonly (Value | undefined)[]): readonly (readonly [value: Value, axis: number])[];
   resize?(
     kept: Kept,
     inputs: readonly (Value | undefined)[],
@@ -213,6 +227,7 @@ export interface Op {
     inputs: readonly (Value | undefined)[],
     attributes: Record<string, unknown>,
     outputs: number,
+    inside?: (activation: Value) => Value,
   ): readonly Value[] | undefined;
 }
 
@@ -260,7 +275,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
     outputs,
     attributes,
     samples: spec.samples,
-    ...(gradient === undefined ? {} : { gradient: gradient === "stop" ? ("stop" as const) : ("rule" as const) }),
+    ...(gradient === undefined ? {} : { gradient: typeof gradient === "string" ? gradient : ("rule" as const) }),
     hasChannels: spec.channels !== undefined,
     random: spec.random ?? false,
     ...(spec.training && { training: spec.training }),
@@ -294,6 +309,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
       spec.channels?.(c, ins(values), outs, attrs as Values<A>);
     },
     zero: (values, attrs) => (typeof spec.zero === "function" ? spec.zero(ins(values), attrs as Values<A>) : spec.zero),
+    silence: (values) => spec.silence?.(ins(values)) ?? [],
     macs: (values, outs, attrs) => spec.macs?.(ins(values), outs, attrs as Values<A>) ?? 0,
   };
   return {
@@ -322,8 +338,13 @@ export function defineOp<const I extends readonly string[], const A extends Spec
         fold(ins(values), attrs as Values<A>, outs),
     }),
     ...(decompose && {
-      decompose: (g: Emit, values: readonly (Value | undefined)[], attrs: Record<string, unknown>, count: number) =>
-        decompose(g, ins(values), attrs as Values<A>, count),
+      decompose: (
+        g: Emit,
+        values: readonly (Value | undefined)[],
+        attrs: Record<string, unknown>,
+        count: number,
+        inside: (activation: Value) => Value = (activation) => activation,
+      ) => decompose(g, ins(values), attrs as Values<A>, count, inside),
     }),
   };
 }

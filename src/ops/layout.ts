@@ -254,6 +254,7 @@ export const Identity = defineOp({
   channels: (c, { input }, [y]) => coupleAll(c, input, y!),
   zero: "any",
   fold: ({ input }) => sameData(input, input.shape),
+  decompose: (_g, { input }) => [input],
   samples: [{ inputs: [[2, 3]] }],
 });
 

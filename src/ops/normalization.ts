@@ -12,10 +12,17 @@ const perChannel = (g: Emit, v: Value, rank: number): Value =>
 
 const allButChannel = (x: Value): number[] => x.shape.flatMap((_, i) => (i === 1 ? [] : [i]));
 
-/** Mean and variance of a batch for each channel, [C] each, as E[x] and E[x²] - E[x]²: two passes over X. */
+/**
+ * Mean and variance of a batch for each channel, [C] each. Over images as E[x] and E[x²] - E[x]², two passes over X; over vectors, whose
+ * few samples may lie close together far from 0, as E[(x - E[x])²], which does not cancel.
+ */
 function statistics(g: Emit, X: Value): { mean: Value; variance: Value } {
   const axes = g.ints(allButChannel(X));
   const mean = g.ReduceMean(X, axes, { keepdims: 0 });
+  if (X.shape.length === 2) {
+    const centred = g.Sub(X, mean);
+    return { mean, variance: g.ReduceMean(g.Mul(centred, centred), axes, { keepdims: 0 }) };
+  }
   const square = g.ReduceMean(g.Mul(X, X), axes, { keepdims: 0 });
   // Rounding may leave a constant channel a variance just below 0.
   return { mean, variance: g.Relu(g.Sub(square, g.Mul(mean, mean))) };
@@ -89,6 +96,12 @@ export const BatchNormalization = defineOp({
   samples: [
     { inputs: [[2, 3, 4, 4], [3], [3], [3], [3]], range: [0.5, 1.5] },
     { inputs: [[4, 3], [3], [3], [3], [3]], attributes: { epsilon: 0.1 }, range: [0.5, 1.5] },
+    {
+      inputs: [[5, 3], [3], [3], [3], [3]],
+      attributes: { training_mode: 1, epsilon: 0.02 },
+      outputs: 3,
+      range: [0.2, 1.2],
+    },
     {
       inputs: [[4, 3, 2, 3], [3], [3], [3], [3]],
       attributes: { training_mode: 1, epsilon: 0.01 },
@@ -181,7 +194,8 @@ export const GroupNormalization = defineOp({
     const groups = channels.blocks(width);
     const places = channels.digit(width, 1);
     const reason = "the mean and variance of a group count its channels, zeros too";
-    if (width > 1)
+    if (num_groups === 1) c.inexact(channels, reason);
+    else if (width > 1)
       c.either([
         [groups, groups],
         [places, places, reason],

@@ -84,7 +84,10 @@ function matrixOf(g: Emit, dim: number, { size, scale }: Along, inputs: Inputs, 
   const rows = g.constant(float32([1, 1, dim, dim], identity));
   const stretched = !isGiven(inputs.scales) && attrs.keep_aspect_ratio_policy === "stretch";
   if (!stretched && Math.trunc(Math.fround(scale * dim)) !== size)
-    fail("unsupported", `its gradient is not known where the kept aspect ratio rounds ${scale * dim} up to ${size}`);
+    fail(
+      "unsupported",
+      `its gradient is not known where the kept aspect ratio rounds ${(scale * dim).toFixed(2)} up to ${size}`,
+    );
   const resized = g.Resize(
     rows,
     undefined,

@@ -12,6 +12,7 @@ import * as normalization from "./normalization.ts";
 import * as parts from "./parts.ts";
 import * as pooling from "./pooling.ts";
 import * as quantization from "./quantization.ts";
+import * as recurrent from "./recurrent.ts";
 import * as reduction from "./reduction.ts";
 import * as resize from "./resize.ts";
 import * as scatter from "./scatter.ts";
@@ -29,6 +30,7 @@ const families = [
   parts,
   pooling,
   quantization,
+  recurrent,
   reduction,
   resize,
   scatter,

@@ -1,10 +1,24 @@
 /** Writes operators by others where their object says how, for the sake of kernels that are fast or that exist at all. */
 
 import { GraphBuilder } from "../graph/builder.ts";
-import type { Graph, Type } from "../graph/graph.ts";
-import { plainAttributes } from "../ops/define.ts";
+import { SecateurError } from "../graph/error.ts";
+import type { Graph, Node, Type } from "../graph/graph.ts";
+import { plainAttributes, type Op, type Value } from "../ops/define.ts";
+import type { Emit } from "../ops/emit.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
+
+/** The node by others; `undefined` where it has to stay. */
+function decomposed(builder: GraphBuilder, g: Emit, op: Op, node: Node): readonly Value[] | undefined {
+  const inputs = node.inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
+  try {
+    return op.decompose!(g, inputs, plainAttributes(op, node.attributes), node.outputs.length);
+  } catch (error) {
+    // The node itself runs, whether or not anything else can say the same.
+    if (error instanceof SecateurError && error.code === "unsupported") return undefined;
+    throw error;
+  }
+}
 
 /** Replaces every node that decomposes. Graph outputs keep their names. */
 export function lower(
@@ -21,8 +35,7 @@ export function lower(
       ? { ...old, inputs: old.inputs.map((name) => renamed.get(name) ?? name) }
       : old;
     const op = findOp(node.op, node.domain);
-    const inputs = op?.decompose && node.inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
-    const results = inputs && op.decompose!(g, inputs, plainAttributes(op, node.attributes), node.outputs.length);
+    const results = op?.decompose && decomposed(builder, g, op, node);
     if (results === undefined) {
       builder.nodes.push(node);
       continue;

@@ -6,6 +6,8 @@ import { freshName, namesOf } from "../graph/graph.ts";
 import { bytesOf, int64s, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
 import { batchAsker } from "./ask-batch.ts";
 import { removeDead } from "./dead.ts";
+import { followSizes, sizesInput, type Seen } from "./sizes.ts";
+import { ownGenerated } from "./own-generated.ts";
 import { trace, valueOf, type Traced } from "./trace.ts";
 
 export interface NormaliseOptions {
@@ -18,7 +20,8 @@ const probes = [2, 3] as const;
 
 /**
  * Fixes the sizes that are given and turns every integer that follows from fixed sizes into a constant. What depends on an open
- * batch stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer).
+ * batch stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer), and the sizes of a Resize, which
+ * need not name the axis. Readers of what is generated from sizes, such as the zeros that a recurrence starts with, get their own.
  *
  * @throws SecateurError where an input leaves more open than its first axis and no shape is given for it, or one that does not fit
  */
@@ -48,6 +51,12 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
       nodes.push(...asked);
       continue;
     }
+    const resized = node.op === "Resize" && node.domain === "" ? openResize(node, a, b, taken) : undefined;
+    if (resized !== undefined) {
+      initializers.set(resized.name, resized.sizes);
+      nodes.push(resized.node);
+      continue;
+    }
     const target = openTarget(node, a, b);
     if (target === undefined) {
       nodes.push(node);
@@ -57,7 +66,7 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
     initializers.set(name, target);
     nodes.push({ ...node, inputs: [node.inputs[0]!, name] });
   }
-  return removeDead({ ...fixed, nodes, initializers });
+  return ownGenerated(removeDead({ ...fixed, nodes, initializers }), a);
 }
 
 function refuseUnknown(graph: Graph, names: readonly string[]): void {
@@ -115,4 +124,15 @@ function openTarget(node: Node, a: Traced, b: Traced): Tensor | undefined {
     return open.every(copies) ? int64s(x.map((size, i) => (size === y[i] ? size : 1))) : undefined;
   const inferred = open.filter((i) => !copies(i)).length + x.filter((size, i) => size === -1 && y[i] === -1).length;
   return inferred <= 1 ? int64s(x.map((size, i) => (size === y[i] ? size : copies(i) ? 0 : -1))) : undefined;
+}
+
+/** A Resize whose sizes follow from the batch, with those left out that its input has anyhow. */
+function openResize(node: Node, a: Traced, b: Traced, taken: Set<string>): ReturnType<typeof followSizes> {
+  const stated = node.inputs[sizesInput] ?? "";
+  const seen = [a, b].flatMap((traced): Seen[] => {
+    const [data, sizes] = [valueOf(traced, node.inputs[0]!)?.shape, traced.constants.get(stated)];
+    return data && sizes ? [{ data, sizes }] : [];
+  });
+  if (a.graph.initializers.has(stated) || seen.length < 2) return undefined;
+  return followSizes(node, seen, () => freshName(taken, `${stated}_sizes`));
 }

@@ -4,6 +4,7 @@ import { SecateurError, fail } from "../graph/error.ts";
 import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
 import { freshName, namesOf } from "../graph/graph.ts";
 import { int64s, toNumbers, type Tensor } from "../graph/tensor.ts";
+import { followSizes, sizesInput } from "./sizes.ts";
 import { trace, valueOf } from "./trace.ts";
 
 /** The batch size that the inputs of a graph fix; `undefined` where it is open. */
@@ -13,8 +14,8 @@ export function fixedBatch(graph: Graph): number | undefined {
 }
 
 /**
- * The graph with an open batch: the first axes of inputs and outputs, and the targets of Reshape that state the batch
- * (the one stated pattern).
+ * The graph with an open batch: the first axes of inputs and outputs, and the targets of Reshape and the sizes of Resize
+ * that state the batch (the stated patterns).
  *
  * @throws SecateurError `unsupported` where the model fixes its batch elsewhere too
  */
@@ -25,7 +26,15 @@ export function openBatch(graph: Graph): Graph {
   const taken = namesOf(graph);
   const initializers = new Map<string, Tensor>(graph.initializers);
   const nodes = graph.nodes.map((node): Node => {
-    const [data, target] = node.inputs.map((name) => valueOf(traced, name));
+    const values = node.inputs.map((name) => valueOf(traced, name));
+    const [data, target] = values;
+    const stated = node.op === "Resize" ? values[sizesInput]?.constant : undefined;
+    if (stated !== undefined && data?.constant === undefined && data?.shape[0] === batch) {
+      const base = node.inputs[sizesInput]!;
+      const open = followSizes(node, [{ data: data.shape, sizes: stated }], () => freshName(taken, `${base}_open`));
+      if (open) initializers.set(open.name, open.sizes);
+      return open?.node ?? node;
+    }
     if (
       node.op !== "Reshape" ||
       target?.constant === undefined ||

@@ -4,6 +4,7 @@ import { SecateurError, fail } from "../graph/error.ts";
 import { describe, type Dim, type Graph, type Node, type Type, type ValueInfo } from "../graph/graph.ts";
 import { isFloat, sizeOf, type DType, type Shape, type Tensor } from "../graph/tensor.ts";
 import { plainAttributes, type Op, type Value } from "../ops/define.ts";
+import { explainUnknown } from "../ops/refused.ts";
 import { findOp } from "../ops/table.ts";
 
 /** A node whose rules cannot be applied, and why. */
@@ -135,8 +136,7 @@ function bindDeclared(info: ValueInfo | undefined, symbols: ReadonlyMap<string, 
 /** Types the outputs of a node; returns why it cannot. */
 function inferNode(node: Node, types: Map<string, Type>, constants: Map<string, Tensor>): string | undefined {
   const op = findOp(node.op, node.domain);
-  if (op === undefined)
-    return `operator ${node.domain === "" ? "" : `${node.domain}.`}${node.op} is not known: its shape, gradient and channels would have to be stated`;
+  if (op === undefined) return explainUnknown(node.op, node.domain);
   const unknown = Object.keys(node.attributes).find((name) => !(name in op.attributes));
   if (unknown !== undefined) return `attribute "${unknown}" of ${node.op} is not known`;
   if (node.inputs.length > op.inputs.length && !op.inputs.at(-1)?.endsWith("..."))

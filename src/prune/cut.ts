@@ -9,7 +9,16 @@ import {
   type Node,
   type ValueInfo,
 } from "../graph/graph.ts";
-import { take, tensor, zeros, type DType, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
+import {
+  take,
+  tensor,
+  toNumbers,
+  zeros,
+  type DType,
+  type NumericDType,
+  type Shape,
+  type Tensor,
+} from "../graph/tensor.ts";
 import type { Kept, Value } from "../ops/define.ts";
 import { removeDead } from "../passes/dead.ts";
 import { applicationOf, type Traced } from "../passes/trace.ts";
@@ -20,7 +29,7 @@ import { removedIndices, type Groups, type Removal } from "./groups.ts";
 export interface Cut {
   readonly graph: Graph;
   /** A tensor that has the shape of a value, such as an optimiser's state, cut as the value is. */
-  shrink(name: string, tensor: Tensor): Tensor;
+  shrink(name: string, whole: Tensor): Tensor;
 }
 
 /**
@@ -34,8 +43,8 @@ export function cut(graph: Graph, groups: Groups, removal: Removal): Cut {
   const removed = removedIndices(groups, removal);
   const kept = keptOf(traced, removed);
   const initializers = new Map(graph.initializers);
-  const shrink = (name: string, tensor: Tensor): Tensor => {
-    let result = tensor;
+  const shrink = (name: string, whole: Tensor): Tensor => {
+    let result = whole;
     for (const axis of removed.get(name)?.keys() ?? []) result = take(result, axis, kept.byName(name, axis));
     return result;
   };
@@ -45,14 +54,23 @@ export function cut(graph: Graph, groups: Groups, removal: Removal): Cut {
   }
   const readers = readersOf(graph);
   const taken = namesOf(graph);
-  const nodes = graph.nodes.map((node) => {
-    if (![...node.inputs, ...node.outputs].some((name) => removed.has(name))) return node;
-    return resizeNode(traced, node, kept, (name, tensor) => {
+  const nodes = graph.nodes.flatMap((node) => {
+    if (![...node.inputs, ...node.outputs].some((name) => removed.has(name))) return [node];
+    const before: Node[] = [];
+    const resized = resizeNode(traced, node, kept, (name, sizes) => {
       const own = graph.initializers.has(name) && readers.get(name)!.length === 1;
       const target = own ? name : freshName(taken, `${name}_resized`);
-      initializers.set(target, tensor);
+      const less = graph.initializers.has(name) ? undefined : difference(sizes, traced.constants.get(name));
+      if (less === undefined) initializers.set(target, sizes);
+      else {
+        // Sizes that the graph computes follow a batch that is open: only what is removed is taken off.
+        const by = freshName(taken, `${name}_removed`);
+        initializers.set(by, less);
+        before.push({ op: "Add", domain: "", name: "", inputs: [name, by], outputs: [target], attributes: {} });
+      }
       return target;
     });
+    return [...before, resized];
   });
   const resizedInfo = (info: ValueInfo): ValueInfo => {
     const axes = removed.get(info.name);
@@ -86,8 +104,19 @@ function keptOf(traced: Traced, removed: ReadonlyMap<string, ReadonlyMap<number,
   return { byName, axis: (value: Value, axis: number) => byName(value.name, axis) };
 }
 
+/** What added to the second list of integers makes the first; `undefined` where they are not of one form. */
+function difference(now: Tensor, before: Tensor | undefined): Tensor | undefined {
+  if (before === undefined || before.dtype !== "int64" || now.shape.join() !== before.shape.join()) return undefined;
+  const old = toNumbers(before);
+  return tensor(
+    "int64",
+    now.shape,
+    toNumbers(now).map((n, i) => n - old[i]!),
+  );
+}
+
 /** A node whose attributes or constant inputs hold sizes, with the new ones. */
-function resizeNode(traced: Traced, node: Node, kept: Kept, store: (name: string, tensor: Tensor) => string): Node {
+function resizeNode(traced: Traced, node: Node, kept: Kept, store: (name: string, sizes: Tensor) => string): Node {
   const applied = applicationOf(traced, node);
   if (applied?.op.resize === undefined) return node;
   const change = applied.op.resize(kept, applied.inputs, applied.outputs, applied.attributes);
@@ -97,15 +126,16 @@ function resizeNode(traced: Traced, node: Node, kept: Kept, store: (name: string
     else attributes[name] = attribute;
   }
   const inputs = [...node.inputs];
-  for (const [at, tensor] of change.inputs) {
+  for (const [at, sizes] of change.inputs) {
     while (inputs.length <= at) inputs.push("");
-    inputs[at] = store(inputs[at] === "" ? `${node.outputs[0]}_sizes` : inputs[at]!, tensor);
+    inputs[at] = store(inputs[at] === "" ? `${node.outputs[0]}_sizes` : inputs[at]!, sizes);
   }
   return { ...node, attributes, inputs };
 }
 
 /**
- * Zeroes units without removing them: every activation that carries a removed unit is zero along it wherever it is read.
+ * Zeroes units without removing them: every activation that carries a removed unit is zero along it wherever it is read, and so is what
+ * an operator needs zero to keep the unit from acting inside it (OpSpec.silence).
  * All shapes stay. It is what {@link cut} must equal.
  */
 export function mask(graph: Graph, groups: Groups, removal: Removal): Graph {
@@ -123,8 +153,35 @@ export function mask(graph: Graph, groups: Groups, removal: Removal): Graph {
     constants.set(key, name);
     return name;
   };
+  /** The value `from`, of the type of `name`, zero along what goes of an axis. */
+  const along = (name: string, axis: number, gone: ReadonlySet<number>, from: string, to: string): Node => {
+    const { shape, dtype } = traced.types.get(name)!;
+    const line: Shape = shape.map((dim, at) => (at === axis ? dim : 1)).slice(axis);
+    // A number whose bits are all set keeps the other's in a bitwise product.
+    const [kind, one] = hasWhere(dtype) ? (["bool", 1] as const) : ([dtype as NumericDType, -1] as const);
+    const key = `${kind}:${line.join()}:${[...gone].sort((a, b) => a - b).join()}`;
+    const keep = constant(key, `${name}_mask`, () =>
+      tensor(
+        kind,
+        line,
+        Array.from({ length: shape[axis]! }, (_, at) => (gone.has(at) ? 0 : one)),
+      ),
+    );
+    return zeroing(dtype, keep, from, to, () =>
+      constant(`zero ${dtype}`, `zero_${dtype}`, () => zeros(dtype as NumericDType, [])),
+    );
+  };
   const nodes: Node[] = [];
   for (const node of graph.nodes) {
+    const inputs = [...node.inputs];
+    const applied = applicationOf(traced, node);
+    for (const [{ name }, axis] of applied?.op.silence(applied.inputs) ?? []) {
+      const gone = removed.get(name)?.get(axis);
+      if (gone === undefined || alive.has(name)) continue;
+      const silent = freshName(taken, `${name}_silent`);
+      nodes.push(along(name, axis, gone, name, silent));
+      inputs.forEach((input, i) => input === name && (inputs[i] = silent));
+    }
     const after: Node[] = [];
     const outputs = node.outputs.map((name) => {
       const axes = removed.get(name);
@@ -133,29 +190,13 @@ export function mask(graph: Graph, groups: Groups, removal: Removal): Graph {
       const first = current;
       const list = [...axes];
       list.forEach(([axis, gone], i) => {
-        const { shape, dtype } = traced.types.get(name)!;
-        const along: Shape = shape.map((dim, at) => (at === axis ? dim : 1)).slice(axis);
-        // A number whose bits are all set keeps the other's in a bitwise product.
-        const [kind, one] = hasWhere(dtype) ? (["bool", 1] as const) : ([dtype as NumericDType, -1] as const);
-        const key = `${kind}:${along.join()}:${[...gone].sort((a, b) => a - b).join()}`;
-        const keep = constant(key, `${name}_mask`, () =>
-          tensor(
-            kind,
-            along,
-            Array.from({ length: shape[axis]! }, (_, at) => (gone.has(at) ? 0 : one)),
-          ),
-        );
         const next = i === list.length - 1 ? name : freshName(taken, `${name}_masked`);
-        after.push(
-          zeroing(dtype, keep, current, next, () =>
-            constant(`zero ${dtype}`, `zero_${dtype}`, () => zeros(dtype as NumericDType, [])),
-          ),
-        );
+        after.push(along(name, axis, gone, current, next));
         current = next;
       });
       return first;
     });
-    nodes.push(after.length === 0 ? node : { ...node, outputs }, ...after);
+    nodes.push({ ...node, inputs, outputs }, ...after);
   }
   return { ...graph, nodes, initializers };
 }

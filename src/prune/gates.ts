@@ -12,7 +12,8 @@ import { linksOf, type Link, type Links } from "./links.ts";
 /**
  * The gates of every group: the fewest activations that must be zero along a unit for every reader to read zeros. An activation
  * that is zero because an earlier gate is (behind a Relu, an addition, a pool) needs none; of a chain such as Conv and
- * BatchNormalization only the last bears one, so that a gate stands after BatchNormalization by default.
+ * BatchNormalization only the last bears one, so that a gate stands after BatchNormalization by default. What a unit does inside an operator
+ * that reads again what it puts out is no activation of the graph: there the factor is on what the operator silences (OpSpec.silence).
  */
 export function findGates(groups: Groups): Map<string, readonly Place[]> {
   const { traced } = groups.coupling;

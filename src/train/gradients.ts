@@ -1,6 +1,6 @@
 /** The gradient graph of a model: its loss, and the gradient of every parameter or of every gate. */
 
-import { differentiate } from "../autodiff/differentiate.ts";
+import { differentiate, type Inside } from "../autodiff/differentiate.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
 import { describe, type Graph } from "../graph/graph.ts";
@@ -83,7 +83,9 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   const candidates = options.parameters ? parameterNames(forward) : [];
   const gated = [...new Set([...gates.values()].flat().map(({ value }) => value))];
   const seed = g.filled(1 / batch, [batch]);
-  const gradients = differentiate(builder, [{ value: perSample, seed }], [...candidates, ...gated]);
+  const insides: Inside[] = [];
+  const wanted = [...candidates, ...gated];
+  const gradients = differentiate(builder, [{ value: perSample, seed }], wanted, groups && insides);
   const parameters = new Map(
     candidates.flatMap((name) => (gradients.get(name) ? [[name, gradients.get(name)!] as const] : [])),
   );
@@ -96,7 +98,7 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
       gradient: gradients.get(name)!,
     });
     // The loss is a mean over the batch: N times its gradient is a sample's own.
-    gateGradients.set(group.name, g.Mul(gateGradient(g, groups!, group, places, at, batch), g.scalar(batch)));
+    gateGradients.set(group.name, g.Mul(gateGradient(g, groups!, group, places, at, insides, batch), g.scalar(batch)));
   }
   return { builder, g, loss: mean, parameters, gates: gateGradients, states, groups, classes };
 }

@@ -15,7 +15,19 @@ import { readNetModel, readNetReference } from "../support/reference.ts";
 const step = 2e-3;
 const tolerance = 2e-2;
 
-const nets = ["plain-cnn", "vgg", "residual-conv", "depthwise", "inception", "gate", "mlp", "odd-strides", "dense"];
+const nets = [
+  "plain-cnn",
+  "vgg",
+  "residual-conv",
+  "depthwise",
+  "inception",
+  "gate",
+  "mlp",
+  "odd-strides",
+  "dense",
+  "lstm",
+  "gru",
+];
 
 /** Kinks have no second derivative, and differences of gradients jump across them: the nets are tried with smooth stand-ins. */
 const smooth: Readonly<Record<string, string>> = {

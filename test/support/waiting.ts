@@ -3,8 +3,6 @@ export const waiting: Readonly<Record<string, RegExp>> = {
   convnext: /Erf/,
   "convnext-13": /Erf/,
   "gates-pooled": /ReduceMax/,
-  gru: /GRU/,
-  lstm: /LSTM/,
   mixer: /Erf/,
   transformer: /Erf/,
   "transformer-13": /Erf/,

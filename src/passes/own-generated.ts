@@ -1,0 +1,50 @@
+/** Gives every reader of a generated value its own, so that readers are not tied to one another by zeros or ones that nobody learns. */
+
+import { bodies, freshName, namesOf, reads, type Graph, type Node } from "../graph/graph.ts";
+import { isFloat } from "../graph/tensor.ts";
+import { findOp } from "../ops/table.ts";
+import type { Traced } from "./trace.ts";
+
+/** Nodes whose float outputs follow from sizes alone. */
+function generators({ types, constants }: Traced, graph: Graph): Set<Node> {
+  const generated = new Set<string>();
+  const found = new Set<Node>();
+  for (const node of graph.nodes) {
+    const from = (name: string): boolean => {
+      const type = types.get(name);
+      return name === "" || generated.has(name) || (type !== undefined && !isFloat(type.dtype) && constants.has(name));
+    };
+    const [output = ""] = node.outputs;
+    const type = types.get(output);
+    const op = findOp(node.op, node.domain);
+    if (op === undefined || op.random || node.outputs.length !== 1 || bodies(node).length > 0) continue;
+    if (type === undefined || !isFloat(type.dtype) || !node.inputs.every(from)) continue;
+    generated.add(output);
+    found.add(node);
+  }
+  return found;
+}
+
+/** The same graph, with a copy of each node that generates floats for each node that reads them. The runtime makes equal ones one again. */
+export function ownGenerated(graph: Graph, traced: Traced): Graph {
+  const generating = generators(traced, graph);
+  const taken = namesOf(graph);
+  const nodes: Node[] = [];
+  // From the last node back: a copy reads what it copies from, which is then copied for it too.
+  for (const node of [...graph.nodes].reverse()) {
+    const [output = ""] = node.outputs;
+    const kept = graph.outputs.some(({ name }) => name === output);
+    const readers = generating.has(node)
+      ? nodes.flatMap((reader, i) => (reader.inputs.includes(output) && bodies(reader).length === 0 ? [i] : []))
+      : [];
+    const captured = nodes.some((reader) => bodies(reader).length > 0 && reads(reader).includes(output));
+    for (const at of kept || captured ? readers : readers.slice(1)) {
+      const own = freshName(taken, output);
+      const reader = nodes[at]!;
+      nodes[at] = { ...reader, inputs: reader.inputs.map((name) => (name === output ? own : name)) };
+      nodes.push({ ...node, name: "", outputs: [own] });
+    }
+    nodes.push(node);
+  }
+  return { ...graph, nodes: nodes.reverse() };
+}

@@ -1,0 +1,125 @@
+/** Recurrent layers in whole nets: their units, what keeps a unit from acting inside, open batches, and what a gradient costs. */
+
+import { describe, expect, it } from "vitest";
+import { differentiate } from "../../src/autodiff/differentiate.ts";
+import type { Graph, Node } from "../../src/graph/graph.ts";
+import { sizeOf, tensor, type Tensor } from "../../src/graph/tensor.ts";
+import { encodeModel } from "../../src/onnx/encode.ts";
+import { loadModel } from "../../src/onnx/load.ts";
+import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
+import { normalise } from "../../src/passes/normalise.ts";
+import { trace } from "../../src/passes/trace.ts";
+import { costsOf } from "../../src/prune/costs.ts";
+import { cut, mask } from "../../src/prune/cut.ts";
+import { findGroups } from "../../src/prune/groups.ts";
+import { gradientGraph } from "../../src/train/gradients.ts";
+import { difference, modelOf, newBuilder, random, runGraph } from "../support/graphs.ts";
+import { readNetModel } from "../support/reference.ts";
+import { drawRemoval } from "./support.ts";
+
+const load = (name: string): Graph => normalise(loadModel(readNetModel(name)).graph);
+
+function feedsFor(graph: Graph, batch: number): Record<string, Tensor> {
+  const shape = graph.inputs[0]!.shape!.map((dim, i) => (i === 0 ? batch : Number(dim)));
+  const next = random(5);
+  return {
+    [graph.inputs[0]!.name]: tensor(
+      "float32",
+      shape,
+      Array.from({ length: sizeOf(shape) }, () => next() * 2 - 1),
+    ),
+  };
+}
+
+const nodesOf = (graph: Graph, op: string): Node[] => graph.nodes.filter((node) => node.op === op);
+
+describe("units", () => {
+  it.each([
+    ["lstm", [8]],
+    ["lstm-folded", [8]],
+    ["lstm-bidirectional", [6, 6]],
+    ["gru", [8, 8]],
+    ["gru-bidirectional", [6]],
+    ["rnn", [9]],
+  ])("of %s: the hidden size of each layer, shared by both directions", (name, sizes) => {
+    const { groups } = findGroups(trace(load(name), { batch: 2 }));
+    expect(groups.map(({ units }) => units.length)).toEqual(sizes);
+    expect(groups.flatMap(({ inexact }) => inexact)).toEqual([]);
+  });
+});
+
+describe.each(["lstm", "lstm-bidirectional", "gru", "gru-bidirectional", "rnn"])("%s with an open batch", (name) => {
+  it("runs on any batch once it is cut, as masked does", async () => {
+    const graph = load(name);
+    const groups = findGroups(trace(graph));
+    for (const batch of [1, 3]) {
+      const feeds = feedsFor(graph, batch);
+      const removal = drawRemoval(groups, 3);
+      const small = cut(graph, groups, removal).graph;
+      const [a, b] = [await runGraph(mask(graph, groups, removal), feeds), await runGraph(small, feeds)];
+      const { largest, range } = difference(a["output"]!, b["output"]!);
+      expect(largest).toBeLessThan(1e-5 * Math.max(1, range));
+      expect(costsOf(trace(small)).macs).toBeLessThan(costsOf(trace(graph)).macs);
+    }
+  });
+
+  it("is not masked by zeros on what it puts out alone", async () => {
+    const graph = load(name);
+    const groups = findGroups(trace(graph));
+    const masked = mask(graph, groups, drawRemoval(groups, 3));
+    const outside = {
+      ...masked,
+      nodes: masked.nodes.map((node) =>
+        node.outputs[0]!.endsWith("_silent") ? { ...node, op: "Identity", inputs: [node.inputs[1]!] } : node,
+      ),
+    };
+    const feeds = feedsFor(graph, 2);
+    const [a, b] = [await runGraph(masked, feeds), await runGraph(outside, feeds)];
+    expect(difference(a["output"]!, b["output"]!).largest).toBeGreaterThan(1e-4);
+  });
+});
+
+it("a gradient computes every step once, gates or not", () => {
+  const steps = 7;
+  for (const wrt of ["parameters", "gates"] as const) {
+    const graph = gradientGraph(load("lstm"), { batch: 2, loss: "cross-entropy", train: false, wrt });
+    expect(nodesOf(graph, "LSTM")).toEqual([]);
+    expect(nodesOf(graph, "Tanh").length).toBe(2 * steps);
+    expect(nodesOf(graph, "Sigmoid").length).toBe(3 * steps);
+  }
+});
+
+it("a recurrence of which only the last state is named has its units", () => {
+  const builder = newBuilder();
+  const g = createEmitter(builder);
+  const weight = (name: string, shape: readonly number[]) => {
+    builder.initializers.set(name, tensor("float32", shape, new Float32Array(sizeOf(shape)).fill(0.1)));
+    builder.types.set(name, { dtype: "float32", shape });
+    return valueIn(builder, name);
+  };
+  const x = valueIn(builder, builder.input("x", { dtype: "float32", shape: [3, 2, 4] }));
+  const [y, last] = g.many("RNN", [x, weight("w", [1, 6, 4]), weight("r", [1, 6, 6])], { hidden_size: 6 }, 2);
+  const out = g.MatMul(g.Squeeze(last!, g.ints([0])), weight("head", [6, 5]));
+  const graph = builder.finish([out.name]);
+  const unnamed = graph.nodes.map((node) => ({
+    ...node,
+    outputs: node.outputs.map((name) => (name === y!.name ? "" : name)),
+  }));
+  const { groups } = findGroups(trace(loadModel(encodeModel(modelOf({ ...graph, nodes: unnamed }))).graph));
+  expect(groups.map(({ name, units }) => [name, units.length])).toEqual([["w", 6]]);
+});
+
+it("what cannot be differentiated or run is refused by name", () => {
+  const builder = newBuilder();
+  const g = createEmitter(builder);
+  const shapes = { x: [3, 2, 4], w: [1, 3, 4], r: [1, 3, 3] };
+  const [x, w, r] = Object.entries(shapes).map(([name, shape]) =>
+    valueIn(builder, builder.input(name, { dtype: "float32", shape })),
+  );
+  expect(() => g.RNN(x, w, r, { hidden_size: 3, layout: 1 })).toThrow(/layout 1/);
+  expect(() => g.RNN(x, w, g.filled(0, [1, 3, 2]), { hidden_size: 3 })).toThrow(/do not fit/);
+  const y = g.RNN(x, w, r, { hidden_size: 3, activations: ["Elu"] });
+  expect(() => differentiate(builder, [{ value: y, seed: g.filled(1, y.shape) }], [x!.name])).toThrow(
+    /RNN.*its activation "Elu"/,
+  );
+});
