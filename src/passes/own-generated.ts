@@ -28,23 +28,29 @@ function generators({ types, constants }: Traced, graph: Graph): Set<Node> {
 /** The same graph, with a copy of each node that generates floats for each node that reads them. The runtime makes equal ones one again. */
 export function ownGenerated(graph: Graph, traced: Traced): Graph {
   const generating = generators(traced, graph);
+  if (generating.size === 0) return graph;
   const taken = namesOf(graph);
+  const outputs = new Set(graph.outputs.map(({ name }) => name));
   const nodes: Node[] = [];
+  /** Where in `nodes` a value is read, and whether a body does. */
+  const readers = new Map<string, number[]>();
+  const captured = new Set<string>();
+  const push = (node: Node): void => {
+    if (bodies(node).length > 0) for (const name of reads(node)) captured.add(name);
+    else for (const name of new Set(node.inputs)) readers.set(name, [...(readers.get(name) ?? []), nodes.length]);
+    nodes.push(node);
+  };
   // From the last node back: a copy reads what it copies from, which is then copied for it too.
-  for (const node of [...graph.nodes].reverse()) {
+  for (const node of graph.nodes.toReversed()) {
     const [output = ""] = node.outputs;
-    const kept = graph.outputs.some(({ name }) => name === output);
-    const readers = generating.has(node)
-      ? nodes.flatMap((reader, i) => (reader.inputs.includes(output) && bodies(reader).length === 0 ? [i] : []))
-      : [];
-    const captured = nodes.some((reader) => bodies(reader).length > 0 && reads(reader).includes(output));
-    for (const at of kept || captured ? readers : readers.slice(1)) {
+    const found = generating.has(node) ? (readers.get(output) ?? []) : [];
+    for (const at of outputs.has(output) || captured.has(output) ? found : found.slice(1)) {
       const own = freshName(taken, output);
       const reader = nodes[at]!;
       nodes[at] = { ...reader, inputs: reader.inputs.map((name) => (name === output ? own : name)) };
-      nodes.push({ ...node, name: "", outputs: [own] });
+      push({ ...node, name: "", outputs: [own] });
     }
-    nodes.push(node);
+    push(node);
   }
-  return { ...graph, nodes: nodes.reverse() };
+  return { ...graph, nodes: nodes.toReversed() };
 }

@@ -111,6 +111,11 @@ const patterns: Readonly<Record<string, Pattern>> = {
     groups: { "embed.weight": 8, "attention.qkv.weight": 4, "attention.qkv.weight#2": 2 },
     frozen: { table: /stays whole/ },
   },
+  // Two rolls of slices and concatenations, and a mask for each window that is repeated for each image.
+  "windows-shifted": {
+    groups: { "embed.weight": 8, "attention.qkv.weight": 4, "attention.qkv.weight#2": 2 },
+    frozen: { mask: /axis 2/ },
+  },
   "class-token": {
     groups: { "patch.weight": 8, "onnx::MatMul_98": 4, "onnx::MatMul_98#2": 2 },
     frozen: { token: /needs axis 1/, places: /needs axis 1/ },

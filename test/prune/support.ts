@@ -88,7 +88,7 @@ const netsOf = (kinds: readonly fc.Arbitrary<Step>[]): fc.Arbitrary<Net> =>
 /** Networks in which cutting is zeroing everywhere. */
 export const nets = netsOf([...stepKinds, ...widerKinds]);
 /** Networks with normalisations and the like in between. */
-export const countingNets = netsOf([...stepKinds, ...widerKinds, ...countingKinds, ...countingKinds]);
+export const countingNets = netsOf([...stepKinds, ...widerKinds, ...countingKinds, ...countingKinds, ...countingKinds]);
 
 /** Builds the network: one input [2, 3, size, size], one output [2, 4]. */
 export function buildNet(net: Net): { graph: Graph; feeds: Record<string, Tensor> } {
