@@ -15,9 +15,10 @@ export const Tile = defineOp({
     const times = numbers(repeats);
     return input.shape.map((dim, i) => dim * times[i]!);
   },
-  gradient: (g, dy, { input, repeats }) => ({
+  gradient: (g, dy, { input }) => ({
     input: () => {
-      const times = numbers(repeats);
+      // Repeats that follow from an open batch are no constant of the graph; the sizes are known.
+      const times = input.shape.map((dim, i) => dy.shape[i]! / dim);
       const apart = g.reshaped(
         dy,
         input.shape.flatMap((dim, i) => [times[i]!, dim]),
@@ -36,9 +37,12 @@ export const Tile = defineOp({
     });
   },
   zero: "any",
-  resize: (kept, { input, repeats }, [y]) => ({
-    inputs: { repeats: int64s(numbers(repeats).map((n, i) => (input.shape[i] === 1 ? kept.axis(y!, i).length : n))) },
-  }),
+  resize(kept, { input, repeats }, [y]) {
+    const old = numbers(repeats);
+    const times = old.map((n, i) => (input.shape[i] === 1 ? kept.axis(y!, i).length : n));
+    // Repeats that stay may depend on an open batch.
+    return times.every((n, i) => n === old[i]) ? {} : { inputs: { repeats: int64s(times) } };
+  },
   fold({ input, repeats }) {
     if (input.constant === undefined || repeats.constant === undefined) return undefined;
     return [
