@@ -1,6 +1,6 @@
 """Export the small networks to ONNX and write what PyTorch computes of each in float64.
 
-Usage: python3 scripts/reference/small_nets.py [test/fixtures/nets [NAME...]]
+Usage: python3 scripts/reference/small_nets.py [test/fixtures/nets [NAME ...]]
 """
 
 import json
@@ -261,12 +261,11 @@ def make(name, net, folder):
     print(f"{name}: {os.path.getsize(path)} bytes, {' '.join(content['operators'])}")
 
 
-def main(folder="test/fixtures/nets", *only):
+def main(folder="test/fixtures/nets", *names):
     warnings.filterwarnings("ignore")
     os.makedirs(folder, exist_ok=True)
-    for name, net in NETS.items():
-        if not only or name in only:
-            make(name, net, folder)
+    for name in names or NETS:
+        make(name, NETS[name], folder)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Networks over tokens: attention in the forms that exporters write, mixers, channels-last blocks, recurrence."""
+"""Networks over tokens: attention in the forms that exporters write, mixers, channels-last blocks."""
 
 import torch
 import torch.nn.functional as F

@@ -1,9 +1,10 @@
 /** Small helpers on axes, sizes and constants that operators of shapes share. */
 
 import { fail } from "../graph/error.ts";
-import { toNumbers } from "../graph/tensor.ts";
+import { toNumbers, type Shape } from "../graph/tensor.ts";
 import type { Channels } from "./channels.ts";
 import type { Value } from "./define.ts";
+import type { Emit } from "./emit.ts";
 
 /** An axis counted from the front. */
 export const positive = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
@@ -12,6 +13,17 @@ export const numbers = (value: Value): number[] =>
   value.constant
     ? toNumbers(value.constant)
     : fail("unsupported", `its input "${value.name}" is computed from data, not from sizes`);
+
+/** The transpose of gathering along an axis: what was taken is added where it came from. */
+export function scatterBack(g: Emit, dy: Value, indices: Value, shape: Shape, at: number): Value {
+  const rank = indices.shape.length;
+  const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+  // With the gathered axis in front, rows are added where they came from.
+  const rows = g.transposed(dy, [...range(at, at + rank), ...range(0, at), ...range(at + rank, dy.shape.length)]);
+  const flat = g.filled(0, [shape[at]!, ...shape.toSpliced(at, 1)]);
+  const added = g.ScatterND(flat, g.reshaped(indices, [...indices.shape, 1]), rows, { reduction: "add" });
+  return g.transposed(added, [...range(1, at + 1), 0, ...range(at + 1, shape.length)]);
+}
 
 /** Axes of the same position, but for some. */
 export function coupleOthers(c: Channels, x: Value, y: Value, except: readonly number[]): void {

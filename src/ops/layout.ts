@@ -8,7 +8,7 @@ import { coupleAll } from "./elementwise.ts";
 import { cartesian } from "./geometry.ts";
 
 const int64 = (values: readonly number[]): Tensor => tensor("int64", [values.length], values);
-const floatTypes: Readonly<Record<number, NumericDType>> = {
+const elementTypes: Readonly<Record<number, NumericDType>> = {
   1: "float32",
   2: "uint8",
   3: "int8",
@@ -23,7 +23,10 @@ const floatTypes: Readonly<Record<number, NumericDType>> = {
   13: "uint64",
   16: "bfloat16",
 };
-const codeOf = (dtype: string): number => Number(Object.entries(floatTypes).find(([, name]) => name === dtype)?.[0]);
+/** The element type that a number stands for in the file format. */
+export const elementType = (code: number): NumericDType =>
+  elementTypes[code] ?? fail("unsupported", `element type number ${code} is not known`);
+const codeOf = (dtype: string): number => Number(Object.entries(elementTypes).find(([, name]) => name === dtype)?.[0]);
 
 /** The elements of a constant in another shape. */
 const sameData = (x: Value, shape: Shape): Tensor[] | undefined => x.constant && [{ ...x.constant, shape }];
@@ -265,7 +268,7 @@ export const Cast = defineOp({
   inputs: ["input"],
   attributes: { to: int(1), saturate: int(1) },
   shape: ({ input }) => input.shape,
-  dtype: (_inputs, { to }) => floatTypes[to] ?? fail("unsupported", `element type number ${to} is not known`),
+  dtype: (_inputs, { to }) => elementType(to),
   // No gradient flows through integers.
   gradient: (g, dy, { input }, { to }) =>
     [1, 10, 11, 16].includes(to) && /float/.test(input.dtype)
@@ -274,7 +277,7 @@ export const Cast = defineOp({
   channels: (c, { input }, [y]) => coupleAll(c, input, y!),
   zero: "any",
   fold: ({ input }, { to }) => {
-    const dtype = floatTypes[to]!;
+    const dtype = elementTypes[to]!;
     if (input.constant === undefined || !/^u?int|bool/.test(dtype) || !/^u?int|bool/.test(input.dtype))
       return undefined;
     return [tensor(dtype, input.shape, toNumbers(input.constant))];

@@ -1,8 +1,10 @@
-/** Operators that read and write by indices that are data. They carry gradients; their axes stay whole. */
+/** Operators that read and write by indices. The axes that are indexed stay whole; the others go element by element. */
 
-import { defineOp, int, string } from "./define.ts";
-import { int64s, tensor, toNumbers } from "../graph/tensor.ts";
+import { defineOp, int, string, type Value } from "./define.ts";
+import { int64s, sizeOf, tensor, toNumbers, type NumericDType } from "../graph/tensor.ts";
 import { fail } from "../graph/error.ts";
+import type { Channels } from "./channels.ts";
+import { positive } from "./indexing.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__GatherElements.html */
 export const GatherElements = defineOp({
@@ -14,11 +16,23 @@ export const GatherElements = defineOp({
   gradient: (g, dy, { data, indices }, { axis }) => ({
     data: () => g.ScatterElements(g.filled(0, data.shape), indices, dy, { axis, reduction: "add" }),
   }),
+  channels: (c, { data, indices }, [y], { axis }) => coupleBeside(c, axis, [data, indices, y!]),
+  zero: "any",
   samples: [
     { inputs: [[3, 4], tensor("int64", [2, 4], [0, 2, 1, 0, 2, 2, 1, 0])] },
     { inputs: [[3, 4], tensor("int64", [3, 2], [0, 3, 1, 1, 2, 0])], attributes: { axis: 1 } },
+    { inputs: [[3, 4], tensor("int64", [2, 2], [0, 3, 1, -1])], attributes: { axis: -1 } },
   ],
 });
+
+/** All axes but the one that is indexed, where the values have them in one size; one that indices run through in part stays whole. */
+function coupleBeside(c: Channels, axis: number, values: readonly Value[]): void {
+  const [first, ...others] = values;
+  first!.shape.forEach((dim, i) => {
+    if (i === positive(axis, first!.shape.length) || others.some(({ shape }) => shape[i] !== dim)) return;
+    c.same(...values.map((value) => c.axis(value, i)));
+  });
+}
 
 const noOther = (reduction: string): void => {
   if (reduction !== "none" && reduction !== "add")
@@ -39,6 +53,8 @@ export const ScatterElements = defineOp({
       updates: () => g.GatherElements(dy, indices, { axis }),
     };
   },
+  channels: (c, { data, indices, updates }, [y], { axis }) => coupleBeside(c, axis, [data, indices, updates, y!]),
+  zero: "all",
   samples: [
     {
       inputs: [[4, 3], tensor("int64", [2, 3], [0, 1, 2, 0, 3, 1]), [2, 3]],
@@ -48,6 +64,7 @@ export const ScatterElements = defineOp({
       inputs: [[3, 4], tensor("int64", [3, 2], [0, 3, 1, 2, 2, 0]), [3, 2]],
       attributes: { axis: 1 },
     },
+    { inputs: [[3, 4], tensor("int64", [2, 2], [0, 3, 1, 2]), [2, 2]], attributes: { axis: -1 } },
   ],
 });
 
@@ -67,9 +84,16 @@ export const GatherND = defineOp({
       return g.ScatterND(g.filled(0, data.shape), indices, dy, { reduction: "add" });
     },
   }),
+  channels(c, { data, indices }, [y], { batch_dims }) {
+    for (let i = 0; i < batch_dims; i++) c.same(c.axis(data, i), c.axis(indices, i), c.axis(y!, i));
+    for (let i = -1; i >= batch_dims + indices.shape.at(-1)! - data.shape.length; i--)
+      c.same(c.axis(data, i), c.axis(y!, i));
+  },
+  zero: "any",
   samples: [
     { inputs: [[3, 4], tensor("int64", [3, 1], [2, 0, 2])] },
     { inputs: [[3, 4], tensor("int64", [2, 2], [2, 0, 1, 3])] },
+    { inputs: [[3, 4, 2, 3], tensor("int64", [2, 2], [2, 0, 1, 3])] },
   ],
 });
 
@@ -87,12 +111,31 @@ export const ScatterND = defineOp({
       updates: () => g.GatherND(dy, indices),
     };
   },
+  channels(c, { data, indices, updates }, [y]) {
+    for (let i = -1; i >= indices.shape.at(-1)! - data.shape.length; i--)
+      c.same(c.axis(data, i), c.axis(updates, i), c.axis(y!, i));
+  },
+  zero: "all",
+  fold({ data, indices, updates }, { reduction }) {
+    if (!data.constant || !indices.constant || !updates.constant || reduction !== "none") return undefined;
+    const [result, rows, values] = [data, indices, updates].map(({ constant }) => toNumbers(constant!));
+    const deep = indices.shape.at(-1)!;
+    const inner = sizeOf(data.shape.slice(deep));
+    for (let row = 0; row * deep < rows!.length; row++) {
+      const at = rows!
+        .slice(row * deep, (row + 1) * deep)
+        .reduce((flat, index, axis) => flat * data.shape[axis]! + positive(index, data.shape[axis]!), 0);
+      for (let i = 0; i < inner; i++) result![at * inner + i] = values![row * inner + i]!;
+    }
+    return [tensor(data.dtype as NumericDType, data.shape, result!)];
+  },
   samples: [
     {
       inputs: [[4, 3], tensor("int64", [3, 1], [2, 0, 2]), [3, 3]],
       attributes: { reduction: "add" },
     },
-    { inputs: [[4, 3], tensor("int64", [2, 1], [3, 1]), [2, 3]] },
+    { inputs: [[4, 3], tensor("int64", [2, 1], [3, -3]), [2, 3]] },
+    { inputs: [[3, 4, 2, 3], tensor("int64", [2, 2], [2, 0, 1, 3]), [2, 2, 3]] },
   ],
 });
 
@@ -111,6 +154,10 @@ export const OneHot = defineOp({
   },
   dtype: ({ values }) => values.dtype,
   gradient: "stop",
+  channels(c, { indices }, [y], { axis }) {
+    const at = axis < 0 ? axis + y!.shape.length : axis;
+    indices.shape.forEach((_, i) => c.same(c.axis(indices, i), c.axis(y!, i < at ? i : i + 1)));
+  },
   samples: [
     { inputs: [int64s([0, 2, 1]), int64s([4]), tensor("float32", [2], [0, 1])] },
     { inputs: [int64s([0, 2, 1]), int64s([4]), tensor("float32", [2], [0, 1])], attributes: { axis: 0 } },

@@ -2,8 +2,8 @@
 
 import { sizeOf, take, tensor, toNumbers, zeros, int64s, type NumericDType } from "../graph/tensor.ts";
 import { defineOp, int, tensorAttribute, type Kept, type Resized, type Value } from "./define.ts";
-import { broadcast } from "./elementwise.ts";
-import { numbers, positive } from "./indexing.ts";
+import { broadcast, eachIndex } from "./elementwise.ts";
+import { numbers, positive, scatterBack } from "./indexing.ts";
 import { keptSizes } from "./layout.ts";
 
 /** New sizes of an output in the input that states them, which stays where none changes: it may depend on an open batch. */
@@ -30,9 +30,15 @@ export const Expand = defineOp({
   zero: "any",
   resize: (kept, { shape }, [y]) => resizedTo(kept, "shape", shape, y!, (n) => n > 1),
   fold({ input }, _attributes, [y]) {
-    const value = input.constant;
-    if (value === undefined || value.data.length !== 1) return undefined;
-    return [tensor(y!.dtype as NumericDType, y!.shape, new Float64Array(sizeOf(y!.shape)).fill(toNumbers(value)[0]!))];
+    if (input.constant === undefined) return undefined;
+    const values = toNumbers(input.constant);
+    return [
+      tensor(
+        y!.dtype as NumericDType,
+        y!.shape,
+        eachIndex(y!.shape, [input.shape], ([at]) => values[at!]!),
+      ),
+    ];
   },
   samples: [
     { inputs: [[3, 1], int64s([2, 1, 4])] },
@@ -54,19 +60,7 @@ export const Gather = defineOp({
   },
   dtype: ({ data }) => data.dtype,
   gradient: (g, dy, { data, indices }, { axis }) => ({
-    data: () => {
-      const at = positive(axis, data.shape.length);
-      const rank = indices.shape.length;
-      const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
-      // With the gathered axis in front, rows are added where they came from.
-      const rows = g.transposed(dy, [...range(at, at + rank), ...range(0, at), ...range(at + rank, dy.shape.length)]);
-      const rest = data.shape.toSpliced(at, 1);
-      const flat = g.filled(0, [data.shape[at]!, ...rest]);
-      const added = g.ScatterND(flat, g.reshaped(indices, [...indices.shape, 1]), rows, {
-        reduction: "add",
-      });
-      return g.transposed(added, [...range(1, at + 1), 0, ...range(at + 1, data.shape.length)]);
-    },
+    data: () => scatterBack(g, dy, indices, data.shape, positive(axis, data.shape.length)),
   }),
   channels(c, { data, indices }, [y], { axis }) {
     const at = positive(axis, data.shape.length);
@@ -77,6 +71,8 @@ export const Gather = defineOp({
       c.same(c.axis(data, at).pick(numbers(indices).map((i) => positive(i, dim))), c.axis(y!, at));
       c.axis(indices, 0);
     }
+    // Indices that are data keep what they pick from whole; samples stay samples.
+    if (!indices.constant) indices.shape.forEach((_, i) => c.same(c.axis(indices, i), c.axis(y!, at + i)));
   },
   zero: "any",
   resize(kept, { data, indices }, [y], { axis }) {

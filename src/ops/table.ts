@@ -6,17 +6,21 @@ import * as arithmetic from "./arithmetic.ts";
 import * as axisNormalization from "./axis-normalization.ts";
 import * as blocks from "./blocks.ts";
 import * as convolution from "./convolution.ts";
+import * as einsum from "./einsum.ts";
+import * as generation from "./generation.ts";
 import * as layout from "./layout.ts";
 import * as linear from "./linear.ts";
 import * as normalization from "./normalization.ts";
 import * as parts from "./parts.ts";
 import * as pooling from "./pooling.ts";
 import * as quantization from "./quantization.ts";
+import * as ranking from "./ranking.ts";
 import * as recurrent from "./recurrent.ts";
 import * as reduction from "./reduction.ts";
 import * as resize from "./resize.ts";
 import * as scatter from "./scatter.ts";
 import * as selection from "./selection.ts";
+import * as sequence from "./sequence.ts";
 
 const families = [
   activation,
@@ -24,17 +28,21 @@ const families = [
   axisNormalization,
   blocks,
   convolution,
+  einsum,
+  generation,
   layout,
   linear,
   normalization,
   parts,
   pooling,
   quantization,
+  ranking,
   recurrent,
   reduction,
   resize,
   scatter,
   selection,
+  sequence,
 ];
 
 const isOp = (x: unknown): x is Op => typeof x === "object" && x !== null && "samples" in x;

@@ -4,9 +4,11 @@ import { fail } from "../graph/error.ts";
 import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
 import { freshName, namesOf } from "../graph/graph.ts";
 import { bytesOf, int64s, isFloat, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
+import { batchAsker } from "./ask-batch.ts";
 import { removeDead } from "./dead.ts";
 import { followSizes, sizesInput, type Seen } from "./sizes.ts";
 import { ownGenerated } from "./own-generated.ts";
+import { pickParts } from "./pick-parts.ts";
 import { trace, valueOf, type Traced } from "./trace.ts";
 
 export interface NormaliseOptions {
@@ -20,7 +22,8 @@ const probes = [2, 3] as const;
 /**
  * Fixes the sizes that are given and turns every integer that follows from fixed sizes into a constant. What depends on an open
  * batch stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer), and the sizes of a Resize, which
- * need not name the axis. Readers of what is generated from sizes, such as the zeros that a recurrence starts with, get their own.
+ * need not name the axis. Readers of what is generated from sizes, such as the zeros that a recurrence starts with, get their own; a
+ * part that is joined and picked out again is read where it comes from.
  *
  * @throws SecateurError where an input leaves more open than its first axis and no shape is given for it, or one that does not fit
  */
@@ -36,7 +39,7 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
   const nodes: Node[] = [];
   const taken = namesOf(fixed);
   const outputs = new Set(fixed.outputs.map((v) => v.name));
-  const batched = batchInput(fixed);
+  const ask = batchAsker(fixed, a, b, initializers, taken);
   for (const node of fixed.nodes) {
     const known = node.outputs.map((name) =>
       name === "" || outputs.has(name) ? undefined : agreed(a.constants.get(name), b.constants.get(name)),
@@ -45,14 +48,15 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
       node.outputs.forEach((name, i) => initializers.set(name, known[i]!));
       continue;
     }
+    const asked = ask(node);
+    if (asked !== undefined) {
+      nodes.push(...asked);
+      continue;
+    }
     const resized = node.op === "Resize" && node.domain === "" ? openResize(node, a, b, taken) : undefined;
     if (resized !== undefined) {
       initializers.set(resized.name, resized.sizes);
       nodes.push(resized.node);
-      continue;
-    }
-    if (batched !== undefined && isBatch(node, a, b)) {
-      nodes.push(...askInput(node, batched, a, freshName(taken, `${node.outputs[0]}_batch`)));
       continue;
     }
     const target = openTarget(node, a, b);
@@ -64,7 +68,7 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
     initializers.set(name, target);
     nodes.push({ ...node, inputs: [node.inputs[0]!, name] });
   }
-  return ownGenerated(removeDead({ ...fixed, nodes, initializers }), a);
+  return ownGenerated(removeDead(pickParts({ ...fixed, nodes, initializers }, a, b)), a);
 }
 
 function refuseUnknown(graph: Graph, names: readonly string[]): void {
@@ -99,36 +103,6 @@ function agreed(x: Tensor | undefined, y: Tensor | undefined): Tensor | undefine
   // What is computed from floats may be computed from weights, which are to stay what they are.
   if (isFloat(x.dtype)) return undefined;
   return bytesOf(x).every((byte, i) => byte === bytesOf(y)[i]) ? x : undefined;
-}
-
-/** The input that tells the batch; `undefined` where several that may differ are open. */
-function batchInput({ inputs }: Graph): string | undefined {
-  const open = inputs.filter(({ shape }) => typeof shape?.[0] === "string");
-  const symbols = new Set(open.map(({ shape }) => shape![0]));
-  return open.length === 1 || (symbols.size === 1 && !symbols.has("")) ? open[0]?.name : undefined;
-}
-
-/** Whether a node computes the size of the batch, as one integer. */
-function isBatch({ outputs }: Node, a: Traced, b: Traced): boolean {
-  if (outputs.length !== 1) return false;
-  const values = [a, b].map(({ constants }) => constants.get(outputs[0]!));
-  return values.every((value, i) => value?.dtype === "int64" && value.shape.length < 2 && isOne(value, probes[i]!));
-}
-
-const isOne = (value: Tensor, size: number): boolean => value.data.length === 1 && toNumbers(value)[0] === size;
-
-/** The size of the batch asked of the model's input, whose axes stay whole anyway, and not of a value whose axes may be cut. */
-function askInput({ outputs }: Node, input: string, { types }: Traced, between: string): Node[] {
-  const shared = { domain: "", name: "" };
-  const scalar = types.get(outputs[0]!)!.shape.length === 0;
-  const size: Node = {
-    ...shared,
-    op: "Shape",
-    inputs: [input],
-    outputs: [scalar ? between : outputs[0]!],
-    attributes: { start: { type: "int", value: 0 }, end: { type: "int", value: 1 } },
-  };
-  return scalar ? [size, { ...shared, op: "Squeeze", inputs: [between], outputs, attributes: {} }] : [size];
 }
 
 /**

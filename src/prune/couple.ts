@@ -13,15 +13,18 @@ export interface Solution {
   readonly root: Int32Array;
   /** Why the component of a representative can never be removed. */
   readonly frozen: ReadonlyMap<number, readonly string[]>;
-  /** Why removing the component of a representative is not what zeroing it is, where that follows from the choices made. */
-  readonly inexact: ReadonlyMap<number, readonly string[]>;
+  /** Where and why removing the component of a representative is not what zeroing it is, where that follows from the choices made. */
+  readonly inexact: ReadonlyMap<number, readonly Counting[]>;
 }
 
-/** An axis of a node along which removing is not what zeroing is. */
-export interface Inexact extends Place {
+/** A node at which removing is not what zeroing is. */
+export interface Counting {
   readonly node: Node;
   readonly reason: string;
 }
+
+/** An axis of a node along which removing is not what zeroing is. */
+export interface Inexact extends Place, Counting {}
 
 /** The unions of all atoms of a graph. Atoms are numbered value by value, axis by axis. */
 export interface Coupling {
@@ -145,7 +148,7 @@ function applyRule(solver: Solver, atoms: Atoms, applied: Application, chosen: r
           const [one, other, reason] = pair;
           solver.unite(one, other);
           used.add(firstOf(one)).add(firstOf(other));
-          if (reason !== undefined) solver.inexact(one.atoms, `${describe(node)}: ${reason}`);
+          if (reason !== undefined) solver.inexact(one.atoms, { node, reason });
         }
         for (const [one, other] of pairs)
           for (const axis of [one, other])
@@ -170,7 +173,7 @@ class Solver {
   readonly #parent: Int32Array;
   readonly #reasonOf: Int32Array;
   readonly #reasons: string[] = [];
-  readonly #inexact: { readonly atoms: Int32Array; readonly reason: string }[] = [];
+  readonly #inexact: (Counting & { readonly atoms: Int32Array })[] = [];
 
   constructor({ total }: Atoms) {
     this.#parent = new Int32Array(total).map((_, i) => i);
@@ -200,8 +203,8 @@ class Solver {
     for (const atom of list) if (this.#reasonOf[atom] === -1) this.#reasonOf[atom] = number;
   }
 
-  inexact(atoms: Int32Array, reason: string): void {
-    this.#inexact.push({ atoms, reason });
+  inexact(atoms: Int32Array, at: Counting): void {
+    this.#inexact.push({ atoms, ...at });
   }
 
   solve(): Solution {
@@ -214,10 +217,10 @@ class Solver {
       if (known === undefined) frozen.set(root[atom]!, [reason]);
       else if (known.length < mostReasons && !known.includes(reason)) known.push(reason);
     });
-    const inexact = new Map<number, string[]>();
-    for (const { atoms, reason } of this.#inexact)
+    const inexact = new Map<number, Counting[]>();
+    for (const { atoms, node, reason } of this.#inexact)
       for (const component of new Set(atoms.map((atom) => root[atom]!)))
-        inexact.set(component, [...(inexact.get(component) ?? []), reason]);
+        inexact.set(component, [...(inexact.get(component) ?? []), { node, reason }]);
     return { root, frozen, inexact };
   }
 }

@@ -22,6 +22,8 @@ export interface Group {
   readonly places: readonly Place[];
   /** Why removing these units is not what zeroing them is; empty where it is. */
   readonly inexact: readonly string[];
+  /** The nodes among those that say so only of the digit of their axis that the units lie on. */
+  readonly counting: readonly Node[];
 }
 
 /** Units that can never be removed, and why. */
@@ -44,7 +46,7 @@ interface Found {
   readonly axes: readonly number[];
   readonly units: Int32Array[];
   /** Why removing them is not what zeroing them is, by the choices of the solution. */
-  readonly inexact: Set<string>;
+  readonly inexact: Map<Node, string>;
 }
 
 /** Finds all units of a graph and groups them. Groups are in the order of the nodes that produce them. */
@@ -79,7 +81,8 @@ export function findGroups(traced: Traced): Groups {
       node,
       units: units.map((atoms): Unit => ({ atoms })),
       places,
-      inexact: [...new Set([...places.flatMap((place) => inexact.get(keyOf(place)) ?? []), ...chosen])],
+      inexact: [...new Set([...places.flatMap((place) => inexact.get(keyOf(place)) ?? []), ...chosen.values()])],
+      counting: [...chosen.keys()],
     };
   });
   // What can go along one digit of its axis is not frozen along another.
@@ -123,11 +126,13 @@ function unitsOf(coupling: Coupling, solution: Solution) {
     const reasons = solution.frozen.get(root);
     const key = `${name}\0${axes.join()}`;
     const known = reasons ? frozen.get(name)?.found : free.get(key);
-    const inexact = solution.inexact.get(root) ?? [];
-    const found: Found = { name, node, axes, units: [unit], inexact: new Set(inexact) };
+    const inexact = (solution.inexact.get(root) ?? []).map(
+      ({ node: at, reason }) => [at, `${describe(at)}: ${reason}`] as const,
+    );
+    const found: Found = { name, node, axes, units: [unit], inexact: new Map(inexact) };
     if (known) {
       known.units.push(unit);
-      for (const reason of inexact) known.inexact.add(reason);
+      for (const [at, reason] of inexact) known.inexact.set(at, reason);
     } else if (reasons) frozen.set(name, { found, reasons });
     else free.set(key, found);
   }

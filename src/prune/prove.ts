@@ -126,11 +126,13 @@ const isRunnable = ({ types }: Traced, name: string): boolean => {
   return type !== undefined && type.dtype !== "string" && isFloat(type.dtype);
 };
 
-/** Nodes that lose something along an axis of which their rule says that removing is not zeroing. */
+/** Nodes that lose something along an axis, or a digit of one, of which their rule says that removing is not zeroing. */
 function brokenNodes(groups: Groups, removal: Removal): Node[] {
   const removed = removedIndices(groups, removal);
   const found = new Set<Node>();
   for (const { node, value, axis } of groups.coupling.inexact) if (removed.get(value)?.has(axis)) found.add(node);
+  for (const { name, counting } of groups.groups)
+    if ((removal.get(name)?.length ?? 0) > 0) for (const node of counting) found.add(node);
   return [...found];
 }
 

@@ -20,9 +20,10 @@ const counting = (shape: Shape): Tensor =>
 
 /** Exporters compute sizes with these. */
 const arithmetic =
-  "Add Cast Concat ConstantOfShape Div Equal Expand Flatten Gather Identity Mul Reshape Shape Slice Squeeze Sub Transpose Unsqueeze Where";
+  "Add Cast Concat ConstantOfShape CumSum Div Equal Expand Flatten Gather Identity Mul NonZero Range Reshape ScatterND Shape Size Slice " +
+  "Squeeze Sub Tile Transpose Unsqueeze Where";
 /** Operators of which some samples are left to the runtime: other axes, floats, several elements. */
-const partly = new Set(["Cast", "Concat", "ConstantOfShape", "Expand"]);
+const partly = new Set(["Cast", "Concat", "ConstantOfShape", "ScatterND"]);
 
 describe("fold", () => {
   it("covers the operators that sizes are computed with", () => {

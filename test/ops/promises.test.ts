@@ -100,8 +100,8 @@ const sharesAll = (one: Case): boolean =>
     (places) => new Set(places.map(({ value }) => value)).size === Object.keys(one.feeds).length + 1,
   );
 
-/** Zero where their inputs are, but without a rule: they compare, or carry units on axes that no weight produces. */
-const silentOnPurpose = new Set(["Greater", "Less", "MatMul", "Where"]);
+/** Zero where their inputs are, but without a rule: they compare, carry units on axes that no weight produces, or have indices beside. */
+const silentOnPurpose = new Set(["Greater", "Less", "MatMul", "TopK", "Where"]);
 
 for (const op of ops.values()) {
   const zeros = op.samples.map((sample) =>
@@ -199,7 +199,9 @@ for (const op of ops.values()) {
 
 it("a gradient stops at operators that have no derivative, and at no others", () => {
   const stopping = [...ops.values()].filter((op) => op.gradient === "stop").map((op) => op.name);
-  expect(stopping).toEqual(["ConstantOfShape", "Equal", "Greater", "Less", "OneHot", "Shape", "Sign"]);
+  expect(stopping).toEqual(
+    "ArgMax ArgMin ConstantOfShape Equal EyeLike Greater Less NonZero OneHot Range Shape Sign Size".split(" "),
+  );
 });
 
 it.each([
@@ -252,9 +254,10 @@ it("Dropout in training passes the gradient of what it kept, scaled as the value
 });
 
 describe("macs", () => {
-  for (const name of ["Conv", "ConvTranspose", "GRU", "Gemm", "LSTM", "MatMul", "RNN"]) {
+  for (const name of ["Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul"]) {
     const op = ops.get(name)!;
     op.samples.forEach((sample, n) => {
+      if (sample.inputs.length < 2) return;
       it(`${name}: ones, multiplied without padding, add up to the count (sample ${n})`, async () => {
         const kept = Object.entries(sample.attributes ?? {}).filter(
           ([key]) => !["pads", "auto_pad", "output_shape", "alpha", "beta"].includes(key),
@@ -262,7 +265,8 @@ describe("macs", () => {
         const one = single(
           op,
           sample,
-          (shape, i) => tensor("float32", shape, new Float32Array(sizeOf(shape)).fill(i < 2 ? 1 : 0)),
+          (shape, i) =>
+            tensor("float32", shape, new Float32Array(sizeOf(shape)).fill(i < 2 || name === "Einsum" ? 1 : 0)),
           Object.fromEntries(kept),
         );
         const results = await runGraph(finish(one), one.feeds);

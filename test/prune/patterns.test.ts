@@ -61,6 +61,8 @@ const patterns: Readonly<Record<string, Pattern>> = {
   "pixel-shuffle-views": { groups: { "0.weight": 6, "2.weight": 4 } },
   "pixel-unshuffle": { groups: { "0.weight": 4, "3.weight": 6 } },
   "unet-transpose": { groups: { "first.weight": 4, "second.weight": 6, "up.weight": 5, "last.weight": 4 } },
+  "unet-nearest": { groups: { "first.weight": 4, "second.weight": 6, "up.weight": 5, "last.weight": 4 } },
+  "unet-bilinear": { groups: { "first.weight": 4, "second.weight": 6, "up.weight": 5, "last.weight": 4 } },
   shared: { groups: { "stem.weight": 6, "embed.weight": 8 } },
   // Side by side in space, both branches have the same channels.
   "concat-axes": { groups: { "left.weight": 6, "below.weight": 5 } },
@@ -82,6 +84,37 @@ const patterns: Readonly<Record<string, Pattern>> = {
       "attention.v.weight": 4,
       "up.weight": 12,
     },
+  },
+  // Two heads of k and v for four of q: a head of k with both of its heads of q, or the first of every two heads of q alone.
+  "attention-grouped": {
+    groups: {
+      "onnx::MatMul_165": 8,
+      "onnx::MatMul_166": 2,
+      "onnx::MatMul_166#2": 4,
+      "onnx::MatMul_166#3": 2,
+      "onnx::MatMul_168": 4,
+      "onnx::MatMul_187": 12,
+    },
+  },
+  // One layer makes q, k and v, but slices of it, so that v's inner width is its own; heads share an axis with the batch.
+  "attention-torch": {
+    groups: {
+      "onnx::MatMul_122": 8,
+      "onnx::MatMul_123": 4,
+      "onnx::MatMul_123#2": 4,
+      "onnx::MatMul_123#3": 2,
+      "onnx::MatMul_124": 12,
+    },
+  },
+  // As attention-merged; a head takes its column of the table of biases along.
+  windows: {
+    groups: { "embed.weight": 8, "attention.qkv.weight": 4, "attention.qkv.weight#2": 2 },
+    frozen: { table: /stays whole/ },
+  },
+  // Two rolls of slices and concatenations, and a mask for each window that is repeated for each image.
+  "windows-shifted": {
+    groups: { "embed.weight": 8, "attention.qkv.weight": 4, "attention.qkv.weight#2": 2 },
+    frozen: { mask: /axis 2/ },
   },
   "class-token": {
     groups: { "patch.weight": 8, "onnx::MatMul_98": 4, "onnx::MatMul_98#2": 2 },
@@ -134,3 +167,13 @@ for (const [name, pattern] of Object.entries(patterns))
     });
     it("is proved for all of its groups at once", () => check(halfOf(groups, names, 5)));
   });
+
+it("a head of window attention takes its column of the table of biases along", () => {
+  const { graph } = load("windows");
+  const groups = findGroups(trace(graph, { batch: 2 }));
+  const { initializers } = cut(graph, groups, new Map([["attention.qkv.weight#2", [1]]])).graph;
+  expect([graph, { initializers }].map((one) => one.initializers.get("table")!.shape)).toEqual([
+    [9, 2],
+    [9, 1],
+  ]);
+});

@@ -7,6 +7,7 @@ import type { Value } from "../../src/ops/define.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import type { Groups } from "../../src/prune/groups.ts";
 import { newBuilder, random, shuffled } from "../support/graphs.ts";
+import { applyWider, countingKinds, widerKinds, type CountingStep, type Tools, type WiderStep } from "./wider-steps.ts";
 
 /** One step of a network. Every number fits every network: it is taken modulo what is possible. */
 export type Step =
@@ -29,7 +30,9 @@ export type Step =
   | { readonly step: "squeeze"; readonly inner: number }
   | { readonly step: "split"; readonly at: number; readonly swap: boolean }
   | { readonly step: "shared"; readonly bias: boolean }
-  | { readonly step: "shuffle"; readonly groups: number };
+  | { readonly step: "shuffle"; readonly groups: number }
+  | WiderStep
+  | CountingStep;
 
 export type Head = "gemm" | "gemm-transposed" | "mean" | "convolution" | "matmul";
 
@@ -70,13 +73,22 @@ const stepKinds: readonly fc.Arbitrary<Step>[] = [
   fc.record({ step: fc.constant("shuffle"), groups: fc.integer({ min: 2, max: 3 }) }),
 ];
 
-export const nets: fc.Arbitrary<Net> = fc.record({
-  size: fc.integer({ min: 4, max: 8 }),
-  // Convolutions are as frequent as three other kinds: without them there is nothing to remove.
-  steps: fc.array(fc.oneof(stepKinds[0]!, stepKinds[0]!, ...stepKinds), { minLength: 1, maxLength: 9 }),
-  head: fc.constantFrom<Head>("gemm", "gemm-transposed", "mean", "convolution", "matmul"),
-  seed: fc.nat(1_000_000),
-});
+const netsOf = (kinds: readonly fc.Arbitrary<Step>[]): fc.Arbitrary<Net> =>
+  fc.record({
+    size: fc.integer({ min: 4, max: 8 }),
+    // Convolutions are as frequent as four other kinds: without them there is nothing to remove.
+    steps: fc.array(fc.oneof(...Array.from({ length: 3 }, () => stepKinds[0]!), ...kinds), {
+      minLength: 1,
+      maxLength: 9,
+    }),
+    head: fc.constantFrom<Head>("gemm", "gemm-transposed", "mean", "convolution", "matmul"),
+    seed: fc.nat(1_000_000),
+  });
+
+/** Networks in which cutting is zeroing everywhere. */
+export const nets = netsOf([...stepKinds, ...widerKinds]);
+/** Networks with normalisations and the like in between. */
+export const countingNets = netsOf([...stepKinds, ...widerKinds, ...countingKinds, ...countingKinds, ...countingKinds]);
 
 /** Builds the network: one input [2, 3, size, size], one output [2, 4]. */
 export function buildNet(net: Net): { graph: Graph; feeds: Record<string, Tensor> } {
@@ -119,6 +131,7 @@ export function buildNet(net: Net): { graph: Graph; feeds: Record<string, Tensor
       group: groups,
     });
   const scalar = (value: number) => g.constant({ dtype: "float32", shape: [], data: Float32Array.of(value) });
+  const tools: Tools = { g, next, weight, kernel, offset, conv, convolve, scalar };
 
   const apply = (x: Value, one: Step): Value => {
     const [n, channels, height, width] = x.shape as [number, number, number, number];
@@ -176,6 +189,8 @@ export function buildNet(net: Net): { graph: Graph; feeds: Record<string, Tensor
         const apart = g.Reshape(x, int64(n, one.groups, channels / one.groups, height, width));
         return g.Reshape(g.Transpose(apart, { perm: [0, 2, 1, 3, 4] }), int64(n, channels, height, width));
       }
+      default:
+        return applyWider(tools, x, one);
     }
   };
   const int64 = (...values: number[]): Value => g.constant(int64s(values));

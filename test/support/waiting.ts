@@ -6,5 +6,4 @@ export const waiting: Readonly<Record<string, RegExp>> = {
   mixer: /Erf/,
   transformer: /Erf/,
   "transformer-13": /Erf/,
-  "windows-shifted": /Tile/,
 };

@@ -1,0 +1,64 @@
+/** Laws that generated networks are checked on, for any number of them. */
+
+import fc from "fast-check";
+import type { Graph } from "../../src/graph/graph.ts";
+import type { Tensor } from "../../src/graph/tensor.ts";
+import { trace } from "../../src/passes/trace.ts";
+import { cut, mask } from "../../src/prune/cut.ts";
+import { findGroups } from "../../src/prune/groups.ts";
+import { difference, runGraph } from "../support/graphs.ts";
+import { buildNet, drawRemoval, nets, type Net } from "./support.ts";
+
+/** The number of networks for each property, and where their series starts; `npm run generated` sets both. */
+export const runs = Number(process.env["SECATEUR_RUNS"] ?? 250);
+export const seed = Number(process.env["SECATEUR_SEED"] ?? 20_240_607);
+/** Enough for the slowest machine. */
+export const patience = 1_000 * runs + 60_000;
+
+export const tolerance = 1e-4;
+
+/** Checks a property; where it fails, the smallest network found for which it does is in the error. */
+export const property = (check: (net: Net) => Promise<void>, options: { of?: fc.Arbitrary<Net>; from?: number } = {}) =>
+  fc.assert(fc.asyncProperty(options.of ?? nets, check), { numRuns: runs, seed: options.from ?? seed });
+
+/** The largest difference of all outputs, over the range of the output it is in. */
+export function distance(graph: Graph, a: Record<string, Tensor>, b: Record<string, Tensor>): number {
+  const parts = graph.outputs.map(({ name }) => {
+    const { largest, range } = difference(a[name]!, b[name]!);
+    return largest / Math.max(range, 1e-3);
+  });
+  return Math.max(...parts);
+}
+
+export interface Tally {
+  total: number;
+  /** Networks in which a group has more than one unit. */
+  removable: number;
+  removed: number;
+  /** Networks whose output is another without the units. */
+  changed: number;
+}
+
+/** What is cut computes what is masked, and inputs and outputs stay. */
+export async function cutIsMasked(net: Net, tally: Tally): Promise<void> {
+  const { graph, feeds } = buildNet(net);
+  const groups = findGroups(trace(graph));
+  const removal = drawRemoval(groups, net.seed);
+  const small = cut(graph, groups, removal).graph;
+  const masked = await runGraph(mask(graph, groups, removal), feeds);
+  const pruned = await runGraph(small, feeds);
+  const apart = distance(graph, masked, pruned);
+  if (!(apart <= tolerance)) throw new Error(`cut and masked differ by ${apart} of the range`);
+  for (const end of ["inputs", "outputs"] as const)
+    if (JSON.stringify(small[end]) !== JSON.stringify(graph[end])) throw new Error(`the ${end} are others`);
+  const again = trace(small);
+  if (again.refusals.length > 0) throw new Error(`the cut graph is refused: ${again.refusals[0]!.reason}`);
+  for (const [name, { shape }] of again.types)
+    if (shape.some((dim) => dim < 1)) throw new Error(`"${name}" is [${shape.join(", ")}]`);
+
+  tally.total++;
+  if (groups.groups.some(({ units }) => units.length > 1)) tally.removable++;
+  if (removal.size === 0) return;
+  tally.removed++;
+  if (distance(graph, await runGraph(graph, feeds), masked) > 100 * tolerance) tally.changed++;
+}
