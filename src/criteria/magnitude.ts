@@ -1,5 +1,6 @@
 /** magnitude: how large the weights are that produce a unit. */
 
+import { fail } from "../graph/error.ts";
 import { isFloat, toNumbers, type Tensor } from "../graph/tensor.ts";
 import { widenTensor } from "../passes/widen.ts";
 import { producingWeights } from "../prune/producers.ts";
@@ -16,10 +17,15 @@ export const magnitude: WeightCriterion = {
   score(groups, weights) {
     return new Map(
       groups.groups.map((group) => {
-        const all = producingWeights(groups, group).filter(({ value }) =>
-          isFloat(weights.get(value)?.dtype ?? "string"),
-        );
+        const producing = producingWeights(groups, group);
+        const all = producing.filter(({ value }) => isFloat(weights.get(value)?.dtype ?? "string"));
         const filters = all.filter(({ value }) => weights.get(value)!.shape.length > 1);
+        const integers = producing.find(({ value }) => /^u?int/.test(weights.get(value)?.dtype ?? ""));
+        if (filters.length === 0 && integers)
+          fail(
+            "unsupported",
+            `magnitude compares weights that are numbers, but "${integers.value}" of group "${group.name}" is quantised; use taylor-fo`,
+          );
         const used = filters.length > 0 ? filters : all;
         const squares = new Map(used.map((place) => [place, squaresAlong(weights.get(place.value)!, place.axis)]));
         const scores = Float64Array.from(group.units, ({ atoms }) => {
