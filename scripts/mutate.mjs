@@ -101,7 +101,7 @@ const kinds = [
   { kind: "no gradient", in: /^gradient$/, find: /\b(\w+): (?=\(\) =>|\w+ && \(\(\))/g, make: (m) => `none_${m[1]}: ` },
   {
     kind: "no rule",
-    find: /^ {2}(resize|dtype|fold|decompose|training|zero(?!: "))(?=[:(])/gm,
+    find: /^ {2}(resize|dtype|fold|decompose|silence|training|zero(?!: "))(?=[:(])/gm,
     make: (m) => `  none_${m[1]}`,
   },
   {
@@ -316,6 +316,8 @@ async function main() {
       "test/ops",
       "test/prune",
       "test/support",
+      "test/onnx/support.ts",
+      "test/fixtures/operators.json",
       "package.json",
       "tsconfig.json",
       "vitest.config.ts",

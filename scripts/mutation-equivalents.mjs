@@ -33,6 +33,11 @@ const known = [
   { name: "flipKernel", kind: "comparison moved", reason: ofSizeOne },
   { name: "flipKernel", kind: "number in a comparison", from: "> 1", reason: ofSizeOne },
   { name: "convInputGradient", kind: "number in a comparison", reason: slower },
+  { name: "matrixOf", kind: "comparison moved", from: "<", reason: "an array takes nothing beyond its end" },
+  { name: "multiplyAlong", kind: "number in a comparison", reason: slower },
+  { name: "Resize", kind: "number in a comparison", from: "=== 1", reason: slower },
+  { name: "Resize", kind: "comparison inverted", from: "===", reason: slower },
+  { name: "Resize", kind: "arithmetic", from: "*", reason: slower },
 ];
 
 /** The reason why a mutant is not noticed; `undefined` where none is known. */

@@ -241,7 +241,7 @@ def lstm_bidirectional():
 
 def gru():
     layer = nn.GRU(5, 8, num_layers=2)
-    return Sequence(layer, 8, lambda y, h: y[-1], True)
+    return Sequence(layer, 8, lambda y, h: h[-1], True)
 
 
 def gru_bidirectional():

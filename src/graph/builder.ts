@@ -2,7 +2,7 @@
 
 import { fail } from "./error.ts";
 import { freshName, namesOf, type Attributes, type Graph, type Node, type Type, type ValueInfo } from "./graph.ts";
-import { bytesOf, type Tensor } from "./tensor.ts";
+import { bytesOf, sizeOf, type Tensor } from "./tensor.ts";
 
 /**
  * A graph under construction. It starts as a copy of `graph` and of the types known of its values;
@@ -33,7 +33,7 @@ export class GraphBuilder {
 
   /** A constant; equal small ones of the same type are one. */
   constant(value: Tensor, base = "constant"): string {
-    const small = value.dtype !== "string" && value.data.length <= 64;
+    const small = value.dtype !== "string" && sizeOf(value.shape) <= 64;
     const key = small ? `${value.dtype}[${value.shape.join()}]${bytesOf(value).join()}` : "";
     const known = small ? this.#constants.get(key) : undefined;
     if (known !== undefined) return known;

@@ -94,6 +94,34 @@ export function toNumbers(value: Tensor): number[] {
   return Array.from(value.data as TypedArray as ArrayLike<number | bigint>, Number);
 }
 
+/**
+ * A tensor whose elements are made when somebody asks for them, and again the next time: what is larger than memory can be worked on
+ * piece by piece. The elements must be the same every time.
+ */
+export function lazyTensor(dtype: NumericDType, shape: Shape, make: () => TypedArray): Tensor {
+  const tensor = {
+    dtype,
+    shape,
+    get data(): TypedArray {
+      if (recent?.tensor !== tensor) recent = { tensor, data: make() };
+      return recent.data;
+    },
+  };
+  lazy.add(tensor);
+  return tensor;
+}
+
+/** The one that was asked for last, so that element after element does not make all of them each time. */
+let recent: { readonly tensor: object; readonly data: TypedArray } | undefined;
+
+const lazy = new WeakSet<Tensor>();
+
+/** Whether the elements of a tensor are made when asked for. */
+export const isLazy = (value: Tensor): boolean => lazy.has(value);
+
+/** The bytes that the elements take, without making them; 0 for strings. */
+export const byteLength = ({ dtype, shape }: Tensor): number => sizeOf(shape) * bytesPerElement(dtype);
+
 /** Bytes of the elements, little-endian, without a copy. */
 export function bytesOf(value: Tensor): Uint8Array {
   const data = value.data as TypedArray;

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { access, constants, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { fail } from "../graph/error.ts";
+import { fail, SecateurError } from "../graph/error.ts";
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: "no such file or folder",
@@ -63,6 +63,8 @@ export async function checkWritable(path: string): Promise<void> {
 }
 
 function refuse(path: string, error: unknown): never {
+  // What was to be written could not be made.
+  if (error instanceof SecateurError) throw error;
   const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
   fail("io", `cannot write ${path}: ${missing ? `there is no folder ${dirname(path)}` : describeIo(error)}`, error);
 }
@@ -75,7 +77,7 @@ function refuse(path: string, error: unknown): never {
  */
 export async function writeFileAtomic(
   path: string,
-  content: string | Uint8Array | readonly Uint8Array[],
+  content: string | Uint8Array | Iterable<Uint8Array>,
 ): Promise<void> {
   const chunks =
     typeof content === "string"

@@ -2,14 +2,28 @@
 
 import { TensorProto_DataLocation, type TensorProto } from "onnx-buf";
 import { fail } from "../graph/error.ts";
-import { arrayType, bytesPerElement, type NumericDType, type Tensor, type TypedArray } from "../graph/tensor.ts";
+import {
+  arrayType,
+  bytesPerElement,
+  lazyTensor,
+  type NumericDType,
+  type Tensor,
+  type TypedArray,
+} from "../graph/tensor.ts";
 import { dtypeOf } from "./proto.ts";
 
 /**
  * Fetches bytes that a model keeps beside its file. `location` is the path that the model gives, relative to its
  * folder and not checked; `length` counts bytes. What is returned must be that many bytes.
  */
-export type ExternalReader = (location: string, offset: number, length: number, tensorName: string) => Uint8Array;
+export interface ExternalReader {
+  (location: string, offset: number, length: number, tensorName: string): Uint8Array;
+  /** Fails where the bytes are not there. A reader that has it is asked for large tensors only once they are needed, and maybe again. */
+  readonly check?: (location: string, offset: number, length: number, tensorName: string) => void;
+}
+
+/** Tensors of fewer bytes are read with the model. */
+const lazyAbove = 2 ** 20;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -57,15 +71,11 @@ function view(dtype: NumericDType, bytes: Uint8Array): TypedArray {
   return new array(buffer as ArrayBuffer, byteOffset, bytes.byteLength / array.BYTES_PER_ELEMENT);
 }
 
-function readExternal(proto: TensorProto, wanted: number, what: string, read: ExternalReader | undefined): Uint8Array {
+/** Where the elements of a tensor lie outside the model. */
+function findExternal(proto: TensorProto, wanted: number, what: string): { location: string; offset: number } {
   const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
   const location = entries.get("location");
   if (!location) fail("bad-model", `${what} is kept outside the model, but the model does not say in which file`);
-  if (!read)
-    fail(
-      "bad-model",
-      `${what} is kept in "${location}" beside the model; read the model from its file, or pass \`external\``,
-    );
   const number = (key: string, otherwise: number): number => {
     const text = entries.get(key) ?? "";
     if (text === "") return otherwise;
@@ -76,10 +86,34 @@ function readExternal(proto: TensorProto, wanted: number, what: string, read: Ex
   const length = number("length", wanted);
   if (length !== wanted)
     fail("bad-model", `${what} needs ${wanted} bytes, but the model points to ${length} of them in "${location}"`);
-  const bytes = read(location, number("offset", 0), wanted, proto.name);
-  if (bytes.length !== wanted)
-    fail("bad-model", `${what} needs ${wanted} bytes, but "${location}" gave ${bytes.length}; is it the right file?`);
-  return bytes;
+  return { location, offset: number("offset", 0) };
+}
+
+function readExternal(
+  proto: TensorProto,
+  dtype: NumericDType,
+  shape: readonly number[],
+  wanted: number,
+  what: string,
+  read: ExternalReader | undefined,
+): Tensor {
+  const { location, offset } = findExternal(proto, wanted, what);
+  if (!read)
+    fail(
+      "bad-model",
+      `${what} is kept in "${location}" beside the model; read the model from its file, or pass \`external\``,
+    );
+  // The message would keep all of the model's bytes alive.
+  const { name } = proto;
+  const make = (): TypedArray => {
+    const bytes = read(location, offset, wanted, name);
+    if (bytes.length !== wanted)
+      fail("bad-model", `${what} needs ${wanted} bytes, but "${location}" gave ${bytes.length}; is it the right file?`);
+    return view(dtype, bytes);
+  };
+  if (read.check === undefined || wanted < lazyAbove) return { dtype, shape, data: make() };
+  read.check(location, offset, wanted, name);
+  return lazyTensor(dtype, shape, make);
 }
 
 /**
@@ -103,7 +137,7 @@ export function decodeTensor(proto: TensorProto, what: string, external?: Extern
   const wanted = size * bytesPerElement(dtype);
   if (isExternal) {
     if (!Number.isSafeInteger(wanted)) wrong("less than that");
-    return { dtype, shape, data: view(dtype, readExternal(proto, wanted, what, external)) };
+    return readExternal(proto, dtype, shape, wanted, what, external);
   }
   const field = fieldOf(proto, dtype);
   if (proto.rawData.length > 0 || field.length === 0) {

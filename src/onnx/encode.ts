@@ -14,7 +14,7 @@ import {
 } from "onnx-buf";
 import { fail } from "../graph/error.ts";
 import { bodies, describe, type Attribute, type Graph, type Model, type Node, type ValueInfo } from "../graph/graph.ts";
-import { bytesOf, type Tensor } from "../graph/tensor.ts";
+import { byteLength, bytesOf, type Tensor } from "../graph/tensor.ts";
 import { codeOf, toInt64 } from "./proto.ts";
 
 /** A protobuf message is read back only below this many bytes. */
@@ -168,7 +168,7 @@ function refuseSize(bytes: number): never {
 export function tensorBytes(graph: Graph): number {
   let total = 0;
   const add = (value: Tensor): void => {
-    if (value.dtype !== "string") total += bytesOf(value).length;
+    total += byteLength(value);
   };
   const pending: Graph[] = [graph];
   for (let at = 0; at < pending.length; at++) {
@@ -205,7 +205,7 @@ export function encodeForRuntime(model: Model): {
   if (tensorBytes(model.graph) <= messageLimit / 2) return { bytes: encodeModel(model), external: [] };
   const external: { path: string; data: Uint8Array }[] = [];
   const bytes = write(model, (name, value) => {
-    if (value.dtype === "string" || bytesOf(value).length < externalThreshold) return writeTensor(name, value);
+    if (value.dtype === "string" || byteLength(value) < externalThreshold) return writeTensor(name, value);
     const path = `tensor-${external.length}`;
     const data = bytesOf(value);
     external.push({ path, data });
@@ -231,7 +231,7 @@ export interface ExternalModel {
   /** The model file. */
   readonly bytes: Uint8Array;
   /** The file beside it, in pieces, to be written one after the other. */
-  readonly data: readonly Uint8Array[];
+  readonly data: Iterable<Uint8Array>;
 }
 
 /** Loaders map the data file into memory, which goes by pages. */
@@ -239,21 +239,25 @@ const pageSize = 4096;
 
 /**
  * A model in two files: weights of `threshold` bytes or more lie in a file beside the model, whose name (relative to
- * the model's folder) is `location`. The pieces of `data` are views of the tensors, not copies.
+ * the model's folder) is `location`. The pieces of `data` are views of the tensors, not copies, and made anew each time they are iterated over.
  */
 export function encodeModelExternal(model: Model, location: string, threshold = externalThreshold): ExternalModel {
-  const data: Uint8Array[] = [];
+  const pieces: { readonly padding: number; readonly value: Tensor }[] = [];
   let offset = 0;
   const bytes = write(model, (name, value) => {
-    if (value.dtype === "string" || bytesOf(value).length < Math.max(threshold, 1)) return writeTensor(name, value);
+    if (value.dtype === "string" || byteLength(value) < Math.max(threshold, 1)) return writeTensor(name, value);
     const padding = (pageSize - (offset % pageSize)) % pageSize;
-    if (padding > 0) data.push(new Uint8Array(padding));
-    offset += padding;
-    const elements = bytesOf(value);
-    const place = { location, offset: String(offset), length: String(elements.length) };
-    data.push(elements);
-    offset += elements.length;
+    const place = { location, offset: String(offset + padding), length: String(byteLength(value)) };
+    pieces.push({ padding, value });
+    offset += padding + byteLength(value);
     return writeExternal(name, value, place);
   });
-  return { bytes, data };
+  // One tensor is in memory at a time where they are made when asked for.
+  function* data(): Generator<Uint8Array> {
+    for (const { padding, value } of pieces) {
+      if (padding > 0) yield new Uint8Array(padding);
+      yield bytesOf(value);
+    }
+  }
+  return { bytes, data: { [Symbol.iterator]: data } };
 }

@@ -4,6 +4,7 @@ import { closeSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { fail, SecateurError } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
+import { isLazy } from "../graph/tensor.ts";
 import { describeIo, writeFileAtomic } from "./atomic-node.ts";
 import type { ExternalReader } from "./decode-tensor.ts";
 import { encodeModel, encodeModelExternal, tensorBytes } from "./encode.ts";
@@ -65,15 +66,16 @@ function confine(folder: string, location: string, tensor: string): string {
   return path;
 }
 
-/** Reads external data below `folder`; every file is opened once, and closed by `close`. */
+/** Reads external data below `folder`; files stay open until `close`, and are opened for every tensor that is asked for after that. */
 function openFolder(folder: string): { read: ExternalReader; close: () => void } {
   const files = new Map<string, OpenFile>();
+  let closed = false;
   const root = realpathSync(folder);
-  const read: ExternalReader = (location, offset, length, tensor) => {
+  const find = (location: string, offset: number, length: number, tensor: string) => {
     const path = confine(root, location, tensor);
     const what = `"${location}", which holds the tensor "${tensor}"`;
     const file = files.get(path) ?? openFile(path, what);
-    files.set(path, file);
+    if (!closed) files.set(path, file);
     if (offset + length > file.size) {
       const range = `bytes ${offset} to ${offset + length}`;
       fail(
@@ -81,14 +83,27 @@ function openFolder(folder: string): { read: ExternalReader; close: () => void }
         `the tensor "${tensor}" should be ${range} of "${location}", which has ${file.size}; is it complete?`,
       );
     }
-    return readPart(file, offset, length, what);
+    return { file, what };
   };
-  return { read, close: () => files.forEach(({ handle }) => closeSync(handle)) };
+  const read = (location: string, offset: number, length: number, tensor: string): Uint8Array => {
+    const { file, what } = find(location, offset, length, tensor);
+    try {
+      return readPart(file, offset, length, what);
+    } finally {
+      if (closed) closeSync(file.handle);
+    }
+  };
+  const close = (): void => {
+    closed = true;
+    files.forEach(({ handle }) => closeSync(handle));
+    files.clear();
+  };
+  return { read: Object.assign(read, { check: (...where: Parameters<typeof read>) => void find(...where) }), close };
 }
 
 /**
  * Reads a model of opset 7 to 23 with its external data, and brings it to opset 23. Files that the model names are
- * read only from its own folder and those below.
+ * read only from its own folder and those below; large tensors once they are needed, so that they must stay as they are until then.
  *
  * @throws SecateurError `io` where a file cannot be read, else as {@link loadModel}, the file named in front.
  */
@@ -123,13 +138,15 @@ export interface WriteOptions {
 }
 
 /**
- * Writes a model file, whole or not at all. Above 1.9 GB its weights go to `<name>.data` beside it, written first.
+ * Writes a model file, whole or not at all. Above 1.9 GB, and where large weights were read from a file of their own, they go to
+ * `<name>.data` beside it, written first.
  *
  * @throws SecateurError `io` naming the file and the reason.
  */
 export async function writeModelFile(path: string, model: Model, options: WriteOptions = {}): Promise<void> {
   const { externalAbove = 1.9e9 } = options;
-  if (tensorBytes(model.graph) <= externalAbove) return writeFileAtomic(path, encodeModel(model));
+  const apart = [...model.graph.initializers.values()].some(isLazy);
+  if (!apart && tensorBytes(model.graph) <= externalAbove) return writeFileAtomic(path, encodeModel(model));
   const location = `${basename(path)}.data`;
   const { bytes, data } = encodeModelExternal(model, location);
   await writeFileAtomic(join(dirname(path), location), data);

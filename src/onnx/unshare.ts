@@ -2,7 +2,7 @@
 
 import { fail } from "../graph/error.ts";
 import { describe, readersOf, type Graph, type Node } from "../graph/graph.ts";
-import { float32, type Tensor } from "../graph/tensor.ts";
+import { byteLength, float32, type Tensor } from "../graph/tensor.ts";
 import { toInt64 } from "./proto.ts";
 
 function constantOf(node: Node): Tensor {
@@ -74,7 +74,7 @@ export function unshareIdentities(graph: Graph): Graph {
     for (const node of waiting.get(source) ?? []) {
       const [output] = node.outputs as [string];
       if (initializers.has(output)) fail("bad-model", `two values are named "${output}"; rename one`);
-      copied += value.dtype === "string" ? 0 : (value.data as Uint8Array).byteLength;
+      copied += byteLength(value);
       if (copied > copyLimit)
         fail("unsupported", `the initializer "${source}" is shared by too many Identity nodes to copy`);
       initializers.set(output, copyOf(value));

@@ -104,7 +104,7 @@ const resize: readonly Upgrade[] = [
       if (string(node, "coordinate_transformation_mode") === "tf_half_pixel_for_nn")
         context.refuse(node, 'has the coordinate_transformation_mode "tf_half_pixel_for_nn"');
       const isEmpty = (name: string, i: number): boolean =>
-        (i === 1 || i === 2) && context.initializer(name)?.data.length === 0;
+        (i === 1 || i === 2) && context.initializer(name)?.shape.includes(0) === true;
       return withInputs(
         node,
         node.inputs.map((name, i) => (isEmpty(name, i) ? "" : name)),

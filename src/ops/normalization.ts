@@ -153,7 +153,6 @@ export const InstanceNormalization = defineOp({
     c.same(c.axis(input, 0), c.axis(output!, 0));
     c.same(c.axis(input, 1), c.axis(output!, 1), c.axis(scale, 0), c.axis(B, 0));
   },
-  zero: "all",
   samples: [{ inputs: [[2, 3, 4, 3], [3], [3]] }, { inputs: [[3, 4, 5], [4], [4]], attributes: { epsilon: 0.1 } }],
 });
 
@@ -201,7 +200,6 @@ export const GroupNormalization = defineOp({
         [places, places, reason],
       ]);
   },
-  zero: "all",
   resize: (kept, { X }, _outputs, { num_groups }) => {
     const width = X.shape[1]! / num_groups;
     return { attributes: { num_groups: new Set(kept.axis(X, 1).map((i) => Math.floor(i / width))).size } };

@@ -17,7 +17,8 @@ const attributes = {
 };
 
 /** Y [T, D, N, H], and the last states [D, N, H]. */
-function shapesOf({ X, W, R }: Recurrence, layout: number, gates: number): Shape[] {
+function shapesOf(inputs: Recurrence, layout: number, gates: number, initial_c?: Value): Shape[] {
+  const { X, W, R, initial_h } = inputs;
   if (layout !== 0) fail("unsupported", `layout ${layout}, the batch in front, has no kernel in onnxruntime`);
   const [steps, batch, width] = X.shape;
   const [directions, rows, columns] = W.shape;
@@ -34,6 +35,9 @@ function shapesOf({ X, W, R }: Recurrence, layout: number, gates: number): Shape
       `weights [${W.shape.join(", ")}] and [${R.shape.join(", ")}] do not fit an input [${X.shape.join(", ")}]`,
     );
   const state = [directions!, batch!, hidden];
+  for (const initial of [initial_h, initial_c])
+    if (initial && initial.shape.join() !== state.join())
+      fail("bad-model", `an initial state [${initial.shape.join(", ")}] is not [${state.join(", ")}]`);
   return [[steps!, ...state], state, state];
 }
 
@@ -102,7 +106,7 @@ export const RNN = defineOp({
       outputs: 2,
     },
     {
-      inputs: [[4, 3, 2], [1, 3, 2], [1, 3, 3], [1, 6], lengths(2, 4, 3)],
+      inputs: [[4, 3, 2], [1, 3, 2], [1, 3, 3], [1, 6], lengths(2, 4, 0), [1, 3, 3]],
       attributes: { hidden_size: 3, direction: "reverse", clip: 0.5 },
       outputs: 2,
     },
@@ -180,8 +184,8 @@ export const GRU = defineOp({
       outputs: 2,
     },
     {
-      inputs: [[4, 3, 2], [1, 6, 2], [1, 6, 2], [1, 12], lengths(2, 4, 3)],
-      attributes: { hidden_size: 2, direction: "reverse", linear_before_reset: 1, clip: 0.55 },
+      inputs: [[4, 3, 2], [1, 6, 2], [1, 6, 2], [1, 12], lengths(2, 0, 3), [1, 3, 2]],
+      attributes: { hidden_size: 2, direction: "reverse", linear_before_reset: 1, clip: 0.65 },
       outputs: 2,
     },
   ],
@@ -197,7 +201,7 @@ export const LSTM = defineOp({
   inputs: ["X", "W", "R", "B?", "sequence_lens?", "initial_h?", "initial_c?", "P?"],
   outputs: ["Y", "Y_h", "Y_c"],
   attributes: { ...attributes, input_forget: int(0) },
-  shape: (inputs, { layout }) => shapesOf(inputs, layout, 4),
+  shape: (inputs, { layout }) => shapesOf(inputs, layout, 4, inputs.initial_c),
   gradient: "decompose",
   decompose(g, inputs, { direction, activations, clip, input_forget }, outputs, inside) {
     const { R, P, initial_h, initial_c } = inputs;
@@ -248,7 +252,7 @@ export const LSTM = defineOp({
       outputs: 3,
     },
     {
-      inputs: [[4, 3, 2], [1, 8, 2], [1, 8, 2], [1, 16], lengths(2, 4, 3), null, null, [1, 6]],
+      inputs: [[4, 3, 2], [1, 8, 2], [1, 8, 2], [1, 16], lengths(2, 4, 0), null, [1, 3, 2], [1, 6]],
       attributes: { hidden_size: 2, direction: "reverse", clip: 0.4, input_forget: 1 },
       outputs: 3,
     },

@@ -122,21 +122,14 @@ export const Resize = defineOp({
   gradient: (g, dy, inputs, attrs) => ({
     X: () => {
       const { shape } = inputs.X;
-      const along = alongAxes(inputs, attrs);
-      const copies = along.map(({ size, scale }, axis) => {
-        const whole = Number.isInteger(scale) && size === scale * shape[axis]!;
-        return whole && (scale === 1 || repeats(attrs)) ? scale : undefined;
-      });
-      const split = dy.shape.flatMap((size, i) => ((copies[i] ?? 1) > 1 ? [shape[i]!, copies[i]!] : [size]));
-      const copied = copies.flatMap((n, i) =>
-        (n ?? 1) > 1 ? [i + copies.slice(0, i + 1).filter((m) => (m ?? 1) > 1).length] : [],
-      );
-      const summed = g.summed(g.reshaped(dy, split), copied);
-      return along.reduce(
-        (d, one, axis) =>
-          copies[axis] === undefined ? multiplyAlong(g, matrixOf(g, shape[axis]!, one, inputs, attrs), d, axis) : d,
-        summed,
-      );
+      return alongAxes(inputs, attrs).reduce((d, one, axis) => {
+        const dim = shape[axis]!;
+        const { size, scale } = one;
+        if (scale === 1) return d;
+        if (repeats(attrs) && Number.isInteger(scale) && size === scale * dim)
+          return g.summed(g.reshaped(d, d.shape.toSpliced(axis, 1, dim, scale)), [axis + 1]);
+        return multiplyAlong(g, matrixOf(g, dim, one, inputs, attrs), d, axis);
+      }, dy);
     },
   }),
   channels: (c, inputs, [Y], attrs) =>
@@ -171,6 +164,10 @@ export const Resize = defineOp({
       inputs: [[2, 3, 4, 5], null, null, int64s([2, 3, 8, 3])],
       attributes: { nearest_mode: "round_prefer_ceil", coordinate_transformation_mode: "align_corners" },
     },
+    {
+      inputs: [[2, 3, 4, 5], float32([0], []), float32([0], []), int64s([2, 3, 2, 9])],
+      attributes: { mode: "linear" },
+    },
     { inputs: [[2, 3, 4, 5], null, null, int64s([8, 3])], attributes: { axes: [2, 3], nearest_mode: "floor" } },
     { inputs: [[2, 3, 4], null, float32([1], [2]), null], attributes: { axes: [1], nearest_mode: "ceil" } },
     { inputs: [[2, 3, 4, 3], null, float32([4], [1, 1, 2, 1.5])], attributes: { mode: "linear" } },
@@ -190,6 +187,7 @@ export const Resize = defineOp({
       inputs: [[1, 2, 7, 6], null, float32([4], [1, 1, 0.4, 0.5])],
       attributes: { mode: "linear", antialias: 1, exclude_outside: 1 },
     },
+    { inputs: [[2, 3], null, float32([2], [2, 3])] },
     { inputs: [[2, 3, 5], null, float32([3], [1, 1, 2.5])], attributes: { mode: "linear" } },
     { inputs: [[1, 2, 2, 3, 2], null, float32([5], [1, 1, 2, 1.5, 2])], attributes: { mode: "linear" } },
     {

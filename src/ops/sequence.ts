@@ -1,5 +1,6 @@
 /** Operators that repeat, accumulate, reverse or clear elements by their positions along an axis. */
 
+import { fail } from "../graph/error.ts";
 import { sizeOf, take, tensor, toNumbers, int64s, type NumericDType, type Tensor } from "../graph/tensor.ts";
 import { defineOp, int } from "./define.ts";
 import { coupleOthers, numbers, positive } from "./indexing.ts";
@@ -88,7 +89,11 @@ export const CumSum = defineOp({
   inputs: ["x", "axis"],
   outputs: ["y"],
   attributes: { exclusive: int(0), reverse: int(0) },
-  shape: ({ x }) => x.shape,
+  shape({ x, axis }) {
+    const [at] = numbers(axis);
+    if (at! < -x.shape.length || at! >= x.shape.length) fail("bad-model", `[${x.shape.join(", ")}] has no axis ${at}`);
+    return x.shape;
+  },
   gradient: (g, dy, { axis }, { exclusive, reverse }) => ({
     x: () => g.CumSum(dy, axis, { exclusive, reverse: 1 - reverse }),
   }),

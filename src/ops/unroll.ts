@@ -80,6 +80,11 @@ export function unroll(
         state = next.map((value, i) => g.Where(running, value, state[i] ?? zero));
       }
     }
+    if (lengths !== undefined) {
+      // Of a sequence without steps the last state is zero in onnxruntime, whatever it starts with.
+      const any = g.Greater(lengths, g.scalar(0, lengths));
+      state = state.map((value) => g.Where(any, value, g.scalar(0, X)));
+    }
     return {
       Y: g.reshaped(join(g, ys, 0), [steps, 1, batch, hidden]),
       last: state.map((value) => g.reshaped(value!, [1, batch, hidden])),

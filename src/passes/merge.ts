@@ -1,7 +1,7 @@
 /** Computes once what is computed twice. */
 
 import { bodies, type Graph, type Node } from "../graph/graph.ts";
-import { bytesOf, type Tensor } from "../graph/tensor.ts";
+import { bytesOf, sizeOf, type Tensor } from "../graph/tensor.ts";
 import { findOp } from "../ops/table.ts";
 
 /** Merges nodes of the same operator, inputs and attributes. Graph outputs keep their names. */
@@ -31,7 +31,7 @@ function equalConstants(graph: Graph): Map<string, string> {
   const renamed = new Map<string, string>();
   const first = new Map<string, string>();
   for (const [name, value] of graph.initializers) {
-    if (value.dtype === "string" || value.data.length > 64 || (value.dtype !== "int64" && value.shape.length > 0))
+    if (value.dtype === "string" || sizeOf(value.shape) > 64 || (value.dtype !== "int64" && value.shape.length > 0))
       continue;
     const key = keyOfTensor(value);
     const known = first.get(key);

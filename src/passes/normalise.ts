@@ -8,6 +8,7 @@ import { batchAsker } from "./ask-batch.ts";
 import { removeDead } from "./dead.ts";
 import { followSizes, sizesInput, type Seen } from "./sizes.ts";
 import { ownGenerated } from "./own-generated.ts";
+import { pickParts } from "./pick-parts.ts";
 import { trace, valueOf, type Traced } from "./trace.ts";
 
 export interface NormaliseOptions {
@@ -21,7 +22,8 @@ const probes = [2, 3] as const;
 /**
  * Fixes the sizes that are given and turns every integer that follows from fixed sizes into a constant. What depends on an open
  * batch stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer), and the sizes of a Resize, which
- * need not name the axis. Readers of what is generated from sizes, such as the zeros that a recurrence starts with, get their own.
+ * need not name the axis. Readers of what is generated from sizes, such as the zeros that a recurrence starts with, get their own; a
+ * part that is joined and picked out again is read where it comes from.
  *
  * @throws SecateurError where an input leaves more open than its first axis and no shape is given for it, or one that does not fit
  */
@@ -66,7 +68,7 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
     initializers.set(name, target);
     nodes.push({ ...node, inputs: [node.inputs[0]!, name] });
   }
-  return ownGenerated(removeDead({ ...fixed, nodes, initializers }), a);
+  return ownGenerated(removeDead(pickParts({ ...fixed, nodes, initializers }, a, b)), a);
 }
 
 function refuseUnknown(graph: Graph, names: readonly string[]): void {

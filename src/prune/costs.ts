@@ -1,6 +1,6 @@
 /** What a graph costs, and what it would cost with units removed. */
 
-import { isFloat, bytesPerElement, sizeOf } from "../graph/tensor.ts";
+import { byteLength, bytesPerElement, isFloat, sizeOf } from "../graph/tensor.ts";
 import type { Node } from "../graph/graph.ts";
 import type { Value } from "../ops/define.ts";
 import { applicationOf, type Application, type Traced } from "../passes/trace.ts";
@@ -24,9 +24,10 @@ export function costsOf(traced: Traced): Costs {
   for (const node of traced.graph.nodes) macs += macsOf(applicationOf(traced, node));
   let params = 0;
   let bytes = 0;
-  for (const [name, { dtype, shape, data }] of traced.graph.initializers) {
-    if (isFloat(dtype) && shape.length > 0 && !states.has(name)) params += data.length;
-    bytes += data.length * bytesPerElement(dtype);
+  for (const [name, value] of traced.graph.initializers) {
+    const { dtype, shape } = value;
+    if (isFloat(dtype) && shape.length > 0 && !states.has(name)) params += sizeOf(shape);
+    bytes += byteLength(value);
   }
   return { macs: macs / batch, params, bytes };
 }

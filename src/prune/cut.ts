@@ -10,6 +10,8 @@ import {
   type ValueInfo,
 } from "../graph/graph.ts";
 import {
+  isLazy,
+  lazyTensor,
   take,
   tensor,
   toNumbers,
@@ -18,6 +20,7 @@ import {
   type NumericDType,
   type Shape,
   type Tensor,
+  type TypedArray,
 } from "../graph/tensor.ts";
 import type { Kept, Value } from "../ops/define.ts";
 import { removeDead } from "../passes/dead.ts";
@@ -50,7 +53,8 @@ export function cut(graph: Graph, groups: Groups, removal: Removal): Cut {
   };
   for (const name of removed.keys()) {
     const old = initializers.get(name);
-    if (old) initializers.set(name, shrink(name, old));
+    if (old)
+      initializers.set(name, isLazy(old) ? lazily(old, removed.get(name)!, kept, name, shrink) : shrink(name, old));
   }
   const readers = readersOf(graph);
   const taken = namesOf(graph);
@@ -82,6 +86,18 @@ export function cut(graph: Graph, groups: Groups, removal: Removal): Cut {
   };
   const info = new Map([...graph.info].map(([name, value]) => [name, resizedInfo(value)]));
   return { graph: removeDead({ ...graph, nodes, initializers, info }), shrink };
+}
+
+/** A cut that is made when it is asked for, of a tensor that is. */
+function lazily(
+  old: Tensor,
+  axes: ReadonlyMap<number, unknown>,
+  kept: KeptIndices,
+  name: string,
+  shrink: Cut["shrink"],
+): Tensor {
+  const shape = old.shape.map((dim, axis) => (axes.has(axis) ? kept.byName(name, axis).length : dim));
+  return lazyTensor(old.dtype as NumericDType, shape, () => shrink(name, old).data as TypedArray);
 }
 
 /** Shapes of values after a removal, without cutting anything: what budgets are computed from. */

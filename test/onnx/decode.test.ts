@@ -182,7 +182,7 @@ describe("tensors", () => {
       ]),
     });
     const { bytes, data } = encodeModelExternal(model, "m.data");
-    const whole = Buffer.concat(data);
+    const whole = Buffer.concat([...data]);
     const asked: unknown[] = [];
     const read = decodeModel(bytes, {
       external: (location, offset, length, name) => {

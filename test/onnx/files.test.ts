@@ -16,10 +16,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SecateurError } from "../../src/graph/error.ts";
-import { float32 } from "../../src/graph/tensor.ts";
+import type { Graph } from "../../src/graph/graph.ts";
+import { float32, isLazy, take } from "../../src/graph/tensor.ts";
 import { writeFileAtomic } from "../../src/onnx/atomic-node.ts";
 import { encodeModelExternal } from "../../src/onnx/encode.ts";
 import { readModelFile, writeModelFile } from "../../src/onnx/files-node.ts";
+import { trace } from "../../src/passes/trace.ts";
+import { cut } from "../../src/prune/cut.ts";
+import { findGroups } from "../../src/prune/groups.ts";
 import { modelOf, node, noise, value } from "./support.ts";
 
 const w = float32([2000], noise(2000));
@@ -56,9 +60,62 @@ describe("readModelFile and writeModelFile", () => {
   test("external data may lie in a folder below", async () => {
     const { bytes, data } = encodeModelExternal(model, "parts/w.bin");
     mkdirSync(join(folder, "parts"));
-    writeFileSync(join(folder, "parts/w.bin"), Buffer.concat(data));
+    writeFileSync(join(folder, "parts/w.bin"), Buffer.concat([...data]));
     writeFileSync(join(folder, "m.onnx"), bytes);
     expect(await readModelFile(join(folder, "m.onnx"))).toEqual({ ...model, fileOpset: model.opsets[""] });
+  });
+
+  test("large external data is read when it is needed, and cut piece by piece", async () => {
+    const size = 1024;
+    const large = float32(
+      [size, size],
+      Float32Array.from({ length: size * size }, (_, i) => i),
+    );
+    const info = (name: string) => ({ name, dtype: "float32" as const, shape: ["n", size] });
+    const gemm = (x: string, w: string, y: string) => ({
+      op: "Gemm",
+      domain: "",
+      name: y,
+      inputs: [x, w],
+      outputs: [y],
+      attributes: { transB: { type: "int" as const, value: 1 } },
+    });
+    const graph: Graph = {
+      ...model.graph,
+      inputs: [info("x")],
+      outputs: [info("y")],
+      nodes: [gemm("x", "first", "h"), gemm("h", "second", "y")],
+      initializers: new Map([
+        ["first", large],
+        ["second", large],
+      ]),
+      info: new Map(),
+    };
+    const path = join(folder, "large.onnx");
+    await writeModelFile(path, { ...model, graph }, { externalAbove: 0 });
+    const read = await readModelFile(path);
+    const found = findGroups(trace(read.graph));
+    expect(found.groups.map(({ name, units }) => [name, units.length])).toEqual([["first", size]]);
+    const removal = new Map([["first", [0, 7]]]);
+    const small = cut(read.graph, found, removal);
+    expect([...small.graph.initializers.values()].every(isLazy)).toBe(true);
+    expect(small.graph.initializers.get("second")!.data.slice(0, 8)).toEqual(Float32Array.of(1, 2, 3, 4, 5, 6, 8, 9));
+    await writeModelFile(join(folder, "small.onnx"), { ...read, graph: small.graph });
+    const now = (await readModelFile(join(folder, "small.onnx"))).graph.initializers;
+    expect(now.get("first")).toEqual(
+      take(
+        large,
+        0,
+        Array.from({ length: size }, (_, i) => i).filter((i) => i % 7 || i > 7),
+      ),
+    );
+    // What is gone by the time it is needed is said, and nothing is written.
+    rmSync(`${path}.data`);
+    const late = cut(read.graph, found, new Map([["first", [1]]]));
+    await expect(writeModelFile(join(folder, "late.onnx"), { ...read, graph: late.graph })).rejects.toThrow(
+      /cannot read "large\.onnx\.data".*no such file/,
+    );
+    expect(readdirSync(folder)).not.toContain("late.onnx");
   });
 
   test("external data that is missing or cut short is named", async () => {
@@ -67,7 +124,7 @@ describe("readModelFile and writeModelFile", () => {
     await expect(readModelFile(join(folder, "m.onnx"))).rejects.toThrow(
       /m\.onnx: cannot read "w\.bin".*tensor "w": no such file.*put it beside/,
     );
-    writeFileSync(join(folder, "w.bin"), data[0]!.subarray(1));
+    writeFileSync(join(folder, "w.bin"), Buffer.concat([...data]).subarray(1));
     await expect(readModelFile(join(folder, "m.onnx"))).rejects.toThrow(
       /"w" should be bytes 0 to 8000 of "w\.bin", which has 7999/,
     );
@@ -85,7 +142,7 @@ describe("readModelFile and writeModelFile", () => {
   ])("external data is not read from %s", async (_, location) => {
     const outside = join(root, "w.bin");
     const { bytes, data } = encodeModelExternal(model, location === "ABSOLUTE" ? outside : location);
-    writeFileSync(outside, Buffer.concat(data));
+    writeFileSync(outside, Buffer.concat([...data]));
     symlinkSync(outside, join(folder, "link.bin"));
     symlinkSync(root, join(folder, "out"));
     writeFileSync(join(folder, "m.onnx"), bytes);

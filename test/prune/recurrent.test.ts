@@ -15,6 +15,7 @@ import { findGroups } from "../../src/prune/groups.ts";
 import { gradientGraph } from "../../src/train/gradients.ts";
 import { difference, modelOf, newBuilder, random, runGraph } from "../support/graphs.ts";
 import { readNetModel } from "../support/reference.ts";
+import { graphOf, node, value } from "../onnx/support.ts";
 import { drawRemoval } from "./support.ts";
 
 const load = (name: string): Graph => normalise(loadModel(readNetModel(name)).graph);
@@ -109,6 +110,41 @@ it("a recurrence of which only the last state is named has its units", () => {
   expect(groups.map(({ name, units }) => [name, units.length])).toEqual([["w", 6]]);
 });
 
+it("a part that is picked out of what is joined is read where it comes from, but for the batch", async () => {
+  const pick = (axis: number, index: number) =>
+    graphOf({
+      inputs: [value("x", ["batch", 3])],
+      outputs: [value("y")],
+      initializers: new Map([
+        ["w", tensor("float32", [2, 3], [1, 2, 3, 4, 5, 6])],
+        ["at", tensor("int64", [], [index])],
+        ["w1", tensor("float32", [2, 1], [7, 8])],
+      ]),
+      nodes: [
+        node("Abs", ["x"], ["a"]),
+        node("Concat", axis === 0 ? ["a", "w"] : ["w", "w1", "w"], ["c"], { axis }),
+        node("Gather", ["c", "at"], ["p"], { axis }),
+        node("Add", ["p", "x"], ["y"]),
+      ],
+    });
+  for (const [axis, index, whole] of [
+    [0, 2, true],
+    [0, -1, true],
+    [1, 3, false],
+    [1, -1, false],
+    [1, -5, false],
+    [1, 1, false],
+  ] as const) {
+    const graph = { ...pick(axis, index), ...(axis === 1 && { inputs: [value("x", ["batch", 2])] }) };
+    const plain = normalise(graph);
+    expect(nodesOf(plain, "Concat").length).toBe(whole ? 1 : 0);
+    for (const batch of [2, 3]) {
+      const feeds = feedsFor(graph, batch);
+      expect(await runGraph(plain, feeds)).toEqual(await runGraph(graph, feeds));
+    }
+  }
+});
+
 it("what cannot be differentiated or run is refused by name", () => {
   const builder = newBuilder();
   const g = createEmitter(builder);
@@ -118,6 +154,9 @@ it("what cannot be differentiated or run is refused by name", () => {
   );
   expect(() => g.RNN(x, w, r, { hidden_size: 3, layout: 1 })).toThrow(/layout 1/);
   expect(() => g.RNN(x, w, g.filled(0, [1, 3, 2]), { hidden_size: 3 })).toThrow(/do not fit/);
+  expect(() => g.RNN(x, w, r, undefined, undefined, g.filled(0, [1, 5, 3]), { hidden_size: 3 })).toThrow(
+    /an initial state \[1, 5, 3\] is not \[1, 2, 3\]/,
+  );
   const y = g.RNN(x, w, r, { hidden_size: 3, activations: ["Elu"] });
   expect(() => differentiate(builder, [{ value: y, seed: g.filled(1, y.shape) }], [x!.name])).toThrow(
     /RNN.*its activation "Elu"/,

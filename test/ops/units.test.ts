@@ -85,31 +85,38 @@ describe("GroupNormalization", () => {
   });
 });
 
-describe("channels can be cut, exactly or not,", () => {
+describe("channels are cut, exactly or not,", () => {
+  const vectors = {
+    all: noise([6, 2, 4], 7),
+    plane: noise([2, 4], 8),
+    row: noise([4], 9),
+    scales: float32([4], [1, 1, 2, 2]),
+    sizes: int64s([2, 6, 4, 8]),
+  };
   it.each([
     ["InstanceNormalization", ["a", "s", "t"], {}, ["w 6"]],
-    ["LayerNormalization", ["a", "u"], { axis: 1 }, ["w 6 inexact"]],
-    ["LayerNormalization", ["a", "u"], { axis: 2 }, ["w 6"]],
-    ["RMSNormalization", ["a", "u"], { axis: -3 }, ["w 6 inexact"]],
-    ["RMSNormalization", ["a", "u"], { axis: -1 }, ["w 6"]],
+    ["LayerNormalization", ["a", "all"], { axis: 1 }, ["w 6 inexact"]],
+    ["LayerNormalization", ["a", "plane"], { axis: 2 }, ["w 6"]],
+    ["RMSNormalization", ["a", "all"], { axis: -3 }, ["w 6 inexact"]],
+    ["RMSNormalization", ["a", "row"], { axis: -1 }, ["w 6"]],
     ["LpNormalization", ["a"], { axis: 1 }, ["w 6"]],
     ["MeanVarianceNormalization", ["a"], {}, ["w 6"]],
     ["MeanVarianceNormalization", ["a"], { axes: [1] }, ["w 6 inexact"]],
     ["LRN", ["a"], { size: 1 }, ["w 6"]],
     ["LRN", ["a"], { size: 9 }, ["w 6 inexact"]],
     ["LRN", ["a"], { size: 11 }, ["w 6"]],
+    ["Resize", ["a", "", "scales"], {}, ["w 6"]],
+    ["Resize", ["a", "", "", "sizes"], { mode: "linear" }, ["w 6"]],
   ] as const)("of %s %j %j", async (op, inputs, attributes, expected) => {
     const plain = net([node(op, inputs, ["b"], attributes as Record<string, number>)]);
-    const rank =
-      "axis" in attributes && attributes.axis < 0 ? -attributes.axis : 4 - ("axis" in attributes ? attributes.axis : 1);
-    const graph = {
-      ...plain,
-      initializers: new Map([...plain.initializers, ["u", noise([6, 2, 4].slice(3 - rank), 7)]]),
-    };
+    const graph = { ...plain, initializers: new Map([...plain.initializers, ...Object.entries(vectors)]) };
     const groups = groupsOf(graph);
     expect(brief(groups.groups)).toEqual(expected);
     const small = cut(graph, groups, new Map([["w", [0, 5]]])).graph;
-    expect((await runGraph(small, { x: noise(input, 5) }))["y"]!.shape).toEqual([2, 2, 2, 4]);
+    const feeds = { x: noise(input, 5) };
+    const [before, after] = [await runGraph(graph, feeds), await runGraph(small, feeds)];
+    expect(small.initializers.get("w")!.shape).toEqual([4, 3, 1, 1]);
+    expect(after["y"]!.shape).toEqual(before["y"]!.shape);
   });
 });
 
@@ -222,6 +229,13 @@ describe("refused by name", () => {
       /rounds 5.60 up to 6/,
     );
   });
+});
+
+it("LayerNormalization of float16 states its statistics in float32", () => {
+  const builder = newBuilder();
+  const [x, s] = ["x", "s"].map((name) => valueIn(builder, builder.input(name, { dtype: "float16", shape: [3] })));
+  const outputs = createEmitter(builder).many("LayerNormalization", [x, s], {}, 3);
+  expect(outputs.map(({ dtype }) => dtype)).toEqual(["float16", "float32", "float32"]);
 });
 
 it("a vector of zeros has no direction, and the gradient of LpNormalization is 0 there", async () => {
