@@ -2,9 +2,11 @@
 
 import { GraphBuilder } from "../../src/graph/builder.ts";
 import type { Graph, Model } from "../../src/graph/graph.ts";
-import type { Tensor } from "../../src/graph/tensor.ts";
+import { sizeOf, type Shape, type Tensor } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { internalOpset } from "../../src/onnx/upgrade.ts";
+import type { Value } from "../../src/ops/define.ts";
+import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
 
 export const emptyGraph: Graph = {
@@ -75,4 +77,24 @@ export function difference(a: Tensor, b: Tensor): { largest: number; range: numb
     range = Math.max(range, Math.abs(Number(x[i])));
   }
   return { largest, range };
+}
+
+/** The start of a small net: an input "x", and weights by name from -1 to 1 (or from `low`). */
+export function tinyNet(shape: Shape, seed = 3) {
+  const builder = newBuilder();
+  const g = createEmitter(builder);
+  const next = random(seed);
+  const draw = (size: Shape, low = -1): Tensor => ({
+    dtype: "float32",
+    shape: size,
+    data: Float32Array.from({ length: sizeOf(size) }, () => low + next() * (1 - low)),
+  });
+  const weight = (name: string, size: Shape, low?: number): Value => {
+    builder.initializers.set(builder.fresh(name), draw(size, low));
+    builder.types.set(name, { dtype: "float32", shape: size });
+    return valueIn(builder, name);
+  };
+  const x = valueIn(builder, builder.input("x", { dtype: "float32", shape }));
+  const finish = (...outputs: Value[]): Graph => builder.finish(outputs.map(({ name }) => name));
+  return { builder, g, weight, x, finish, feeds: { x: draw(shape) } };
 }
