@@ -37,6 +37,13 @@ def small_vit():
     return models.VisionTransformer(96, 16, 6, 3, 192, 768, num_classes=CLASSES)
 
 
+def inception_v3(**options):
+    net = models.inception_v3(aux_logits=False, init_weights=True, **options)
+    # 2048 weights of size 0.1 would give logits of a hundred.
+    nn.init.normal_(net.fc.weight, 0, 0.01)
+    return net
+
+
 NETS = {
     "alexnet": classifier(models.alexnet, 224, opset=11, kept=False),
     "vgg11_bn": classifier(models.vgg11_bn, 224, opset=13),
@@ -47,7 +54,7 @@ NETS = {
     "densenet121": classifier(models.densenet121, 32),
     "squeezenet1_1": classifier(models.squeezenet1_1, opset=11, kept=False),
     "googlenet": classifier(partial(models.googlenet, aux_logits=False, init_weights=True), opset=13),
-    "inception_v3": classifier(partial(models.inception_v3, aux_logits=False, init_weights=True), 128, kept=False),
+    "inception_v3": classifier(inception_v3, 80, kept=False),
     "mobilenet_v2": classifier(models.mobilenet_v2, opset=11, kept=False),
     "mobilenet_v3_small": classifier(models.mobilenet_v3_small),
     "mnasnet0_5": classifier(models.mnasnet0_5, opset=13, kept=False),
