@@ -4,27 +4,37 @@ import type { Op } from "./define.ts";
 import * as activation from "./activation.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as convolution from "./convolution.ts";
+import * as curves from "./curves.ts";
+import * as extremes from "./extremes.ts";
 import * as layout from "./layout.ts";
 import * as linear from "./linear.ts";
+import * as logic from "./logic.ts";
 import * as normalization from "./normalization.ts";
 import * as parts from "./parts.ts";
 import * as pooling from "./pooling.ts";
 import * as reduction from "./reduction.ts";
+import * as rounding from "./rounding.ts";
 import * as scatter from "./scatter.ts";
 import * as selection from "./selection.ts";
+import * as trigonometry from "./trigonometry.ts";
 
 const families = [
   activation,
   arithmetic,
   convolution,
+  curves,
+  extremes,
   layout,
   linear,
+  logic,
   normalization,
   parts,
   pooling,
   reduction,
+  rounding,
   scatter,
   selection,
+  trigonometry,
 ];
 
 const isOp = (x: unknown): x is Op => typeof x === "object" && x !== null && "samples" in x;

@@ -3,7 +3,7 @@
 import { fail } from "../graph/error.ts";
 import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
 import { freshName, namesOf } from "../graph/graph.ts";
-import { bytesOf, int64s, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
+import { bytesOf, int64s, isFloat, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
 import { removeDead } from "./dead.ts";
 import { trace, valueOf, type Traced } from "./trace.ts";
 
@@ -80,8 +80,10 @@ function fixInput(input: ValueInfo, given: Shape | undefined): ValueInfo {
   };
 }
 
+/** What does not depend on the batch. Floats stay computed unless they are scalars: as initializers they would be taken for weights. */
 function agreed(x: Tensor | undefined, y: Tensor | undefined): Tensor | undefined {
   if (x === undefined || y === undefined || x.shape.join() !== y.shape.join()) return undefined;
+  if (isFloat(x.dtype) && x.shape.length > 0) return undefined;
   return bytesOf(x).every((byte, i) => byte === bytesOf(y)[i]) ? x : undefined;
 }
 
