@@ -1,9 +1,12 @@
 /** Gives every reader of a generated value its own, so that readers are not tied to one another by zeros or ones that nobody learns. */
 
-import { bodies, freshName, namesOf, reads, type Graph, type Node } from "../graph/graph.ts";
+import { bodies, captures, freshName, namesOf, type Graph, type Node } from "../graph/graph.ts";
 import { isFloat } from "../graph/tensor.ts";
 import { findOp } from "../ops/table.ts";
 import type { Traced } from "./trace.ts";
+
+/** A graph is not made longer than this many times. */
+const mostGrowth = 4;
 
 /** Nodes whose float outputs follow from sizes alone. */
 function generators({ types, constants }: Traced, graph: Graph): Set<Node> {
@@ -30,19 +33,22 @@ export function ownGenerated(graph: Graph, traced: Traced): Graph {
   const generating = generators(traced, graph);
   const taken = namesOf(graph);
   const nodes: Node[] = [];
+  const outputs = new Set(graph.outputs.map(({ name }) => name));
   // From the last node back: a copy reads what it copies from, which is then copied for it too.
   for (const node of [...graph.nodes].reverse()) {
     const [output = ""] = node.outputs;
-    const kept = graph.outputs.some(({ name }) => name === output);
-    const readers = generating.has(node)
-      ? nodes.flatMap((reader, i) => (reader.inputs.includes(output) && bodies(reader).length === 0 ? [i] : []))
-      : [];
-    const captured = nodes.some((reader) => bodies(reader).length > 0 && reads(reader).includes(output));
-    for (const at of kept || captured ? readers : readers.slice(1)) {
-      const own = freshName(taken, output);
-      const reader = nodes[at]!;
-      nodes[at] = { ...reader, inputs: reader.inputs.map((name) => (name === output ? own : name)) };
-      nodes.push({ ...node, name: "", outputs: [own] });
+    // Values that part and meet again would double at every step.
+    if (generating.has(node) && nodes.length < mostGrowth * graph.nodes.length) {
+      const free = nodes.flatMap((reader, i) =>
+        reader.inputs.includes(output) && bodies(reader).length === 0 ? [i] : [],
+      );
+      const bound = outputs.has(output) || nodes.some((reader) => captures(reader).includes(output));
+      for (const at of bound ? free : free.slice(1)) {
+        const own = freshName(taken, output);
+        const reader = nodes[at]!;
+        nodes[at] = { ...reader, inputs: reader.inputs.map((name) => (name === output ? own : name)) };
+        nodes.push({ ...node, name: "", outputs: [own] });
+      }
     }
     nodes.push(node);
   }
