@@ -3,7 +3,7 @@
 import { fail } from "../graph/error.ts";
 import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
 import { freshName, namesOf } from "../graph/graph.ts";
-import { bytesOf, int64s, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
+import { bytesOf, int64s, isFloat, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
 import { batchAsker } from "./ask-batch.ts";
 import { removeDead } from "./dead.ts";
 import { followSizes, sizesInput, type Seen } from "./sizes.ts";
@@ -100,6 +100,8 @@ function fixInput(input: ValueInfo, given: Shape | undefined): ValueInfo {
 
 function agreed(x: Tensor | undefined, y: Tensor | undefined): Tensor | undefined {
   if (x === undefined || y === undefined || x.shape.join() !== y.shape.join()) return undefined;
+  // What is computed from floats may be computed from weights, which are to stay what they are.
+  if (isFloat(x.dtype)) return undefined;
   return bytesOf(x).every((byte, i) => byte === bytesOf(y)[i]) ? x : undefined;
 }
 

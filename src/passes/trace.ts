@@ -2,7 +2,7 @@
 
 import { SecateurError, fail } from "../graph/error.ts";
 import { describe, type Dim, type Graph, type Node, type Type, type ValueInfo } from "../graph/graph.ts";
-import { isFloat, sizeOf, type DType, type Shape, type Tensor } from "../graph/tensor.ts";
+import { isFloat, sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
 import { plainAttributes, type Op, type Value } from "../ops/define.ts";
 import { explainUnknown } from "../ops/refused.ts";
 import { findOp } from "../ops/table.ts";
@@ -20,6 +20,8 @@ export interface Traced {
   /** Initializers, and values that follow from sizes. */
   readonly constants: ReadonlyMap<string, Tensor>;
   readonly refusals: readonly Refusal[];
+  /** The nodes of the refusals. */
+  readonly refused: ReadonlySet<Node>;
 }
 
 export interface TraceOptions {
@@ -31,6 +33,8 @@ export interface TraceOptions {
 
 /** Beyond this many elements a tensor is data, not shape arithmetic. */
 const largestFold = 4096;
+/** The scales of a Resize are floats; more of them are weights. */
+const largestFloatFold = 16;
 
 /** The value of a name; `undefined` for an input that is left out or has no known type. */
 export function valueOf(traced: Pick<Traced, "types" | "constants">, name: string): Value | undefined {
@@ -50,9 +54,13 @@ export interface Application {
 }
 
 /** The node as the rules want it; `undefined` where it was refused. */
-export function applicationOf(traced: Pick<Traced, "types" | "constants">, node: Node): Application | undefined {
+export function applicationOf(
+  traced: Pick<Traced, "types" | "constants" | "refused">,
+  node: Node,
+): Application | undefined {
   const op = findOp(node.op, node.domain);
-  if (op === undefined) return undefined;
+  // A refused node may still be typed, by the file: the rules do not know all of it.
+  if (op === undefined || traced.refused.has(node)) return undefined;
   const inputs = node.inputs.map((name) => valueOf(traced, name));
   const outputs = node.outputs.map((name) => valueOf(traced, name));
   if (inputs.some((value, i) => value === undefined && node.inputs[i] !== "")) return undefined;
@@ -88,7 +96,7 @@ export function trace(graph: Graph, options: TraceOptions = {}): Traced {
       if (declared !== undefined) types.set(name, declared);
     }
   }
-  return { graph, types, constants, refusals };
+  return { graph, types, constants, refusals, refused: new Set(refusals.map(({ node }) => node)) };
 }
 
 function bindInput(input: ValueInfo, options: TraceOptions, symbols: Map<string, number>): Shape {
@@ -168,7 +176,6 @@ function inferNode(node: Node, types: Map<string, Type>, constants: Map<string, 
 const foldable = (node: Node, types: ReadonlyMap<string, Type>): boolean =>
   node.outputs.every((name) => {
     const type = types.get(name);
-    return type !== undefined && isShapeType(type.dtype) && sizeOf(type.shape) <= largestFold;
+    if (type === undefined || type.dtype === "string") return false;
+    return sizeOf(type.shape) <= (isFloat(type.dtype) ? largestFloatFold : largestFold);
   });
-
-const isShapeType = (dtype: DType): boolean => dtype !== "string" && !isFloat(dtype);
