@@ -18,6 +18,7 @@ import {
   selectShare,
   trace,
 } from "../../dist/node.js";
+import { logitsOf } from "../../dist/passes/strip-softmax.js";
 import { drawInputs } from "../../dist/prune/prove.js";
 import { newModelOf, randomWeights } from "./weights.mjs";
 import { norm, openArrays, readHeader, relativeError, sketch } from "./reference.mjs";
@@ -71,9 +72,11 @@ async function main() {
   });
   if (!ready) return;
   if (reference === undefined) {
-    // Weights that are all one number tell nothing: the structure is the file's, the weights are drawn.
+    // Weights that are all one number tell little: the structure is the file's, the weights are drawn. Probabilities would hide most
+    // of what becomes of the logits.
     await stage("as it is", () => law(groups, graph));
-    graph = randomWeights(graph);
+    const logits = logitsOf(graph, graph.outputs[0].name);
+    graph = { ...randomWeights(graph), outputs: [{ name: logits, dtype: "float32" }] };
     groups = findGroups(trace(graph));
   }
   await stage("costs", async () => {

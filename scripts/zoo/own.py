@@ -121,6 +121,6 @@ NETS = {
     "shufflenet_v1": Net(shufflenet_v1, (3, 64, 64), 13, note="own code, 3 groups"),
     "mlp_mixer": Net(Mixer, (3, 64, 64), note="own code"),
     "mlp_mixer-13": Net(Mixer, (3, 64, 64), 13, False, note="the same in opset 13"),
-    "unet": Net(lambda: UNet(False), (3, 64, 64), 13, note="own code, ConvTranspose"),
-    "unet_bilinear": Net(lambda: UNet(True), (3, 64, 64), 11, False, note="own code, bilinear Resize"),
+    "unet": Net(lambda: UNet(False), (3, 32, 32), 13, note="own code, ConvTranspose"),
+    "unet_bilinear": Net(lambda: UNet(True), (3, 32, 32), 11, False, note="own code, bilinear Resize"),
 }

@@ -100,6 +100,9 @@ function details(row) {
   }
   if (law?.mismatch)
     lines.push(`- cut and mask differ first at ${law.mismatch.node} by ${science(law.mismatch.difference)}`);
+  const plain = row["as it is"];
+  if (plain && !(Number(plain.difference) <= limits.law))
+    lines.push(`- with the weights of the file, all one number: cut and mask differ by ${science(plain.difference)}`);
   if (law?.notFinite > 0) lines.push(`- ${law.notFinite} of ${law.elements} elements compared are not finite`);
   if (gradient && !(Number(gradient.error) <= limits.gradient))
     lines.push(`- largest gradient errors: ${gradient.worst.join(", ")}`);

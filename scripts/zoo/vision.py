@@ -28,9 +28,9 @@ def classifier(build, size=64, **options):
     return Net(lambda: settle(build(weights=None, num_classes=CLASSES, **options)), (3, size, size), **settings)
 
 
-def segmenter(build, **settings):
+def segmenter(build, size=64, **settings):
     net = lambda: First(build(weights=None, weights_backbone=None, num_classes=8), "out")
-    return Net(net, (3, 64, 64), **settings)
+    return Net(net, (3, size, size), **settings)
 
 
 def small_vit():
@@ -41,10 +41,10 @@ NETS = {
     "alexnet": classifier(models.alexnet, 224, opset=11, kept=False),
     "vgg11_bn": classifier(models.vgg11_bn, 224, opset=13),
     "resnet18": classifier(models.resnet18, opset=15),
-    "resnet50": classifier(models.resnet50, kept=False),
-    "resnext50_32x4d": classifier(models.resnext50_32x4d, opset=13),
-    "wide_resnet50_2": classifier(models.wide_resnet50_2, opset=13, kept=False),
-    "densenet121": classifier(models.densenet121),
+    "resnet50": classifier(models.resnet50, 32, kept=False),
+    "resnext50_32x4d": classifier(models.resnext50_32x4d, 32, opset=13),
+    "wide_resnet50_2": classifier(models.wide_resnet50_2, 32, opset=13, kept=False),
+    "densenet121": classifier(models.densenet121, 32),
     "squeezenet1_1": classifier(models.squeezenet1_1, opset=11, kept=False),
     "googlenet": classifier(partial(models.googlenet, aux_logits=False, init_weights=True), opset=13),
     "inception_v3": classifier(partial(models.inception_v3, aux_logits=False, init_weights=True), 128, kept=False),
@@ -62,8 +62,8 @@ NETS = {
     "swin_t": classifier(models.swin_t, 224),
     "swin_v2_t": classifier(models.swin_v2_t, 256),
     "maxvit_t": classifier(models.maxvit_t, 224),
-    "fcn_resnet50": segmenter(segmentation.fcn_resnet50, opset=13),
-    "deeplabv3_resnet50": segmenter(segmentation.deeplabv3_resnet50),
-    "deeplabv3_mobilenet_v3_large": segmenter(segmentation.deeplabv3_mobilenet_v3_large, opset=15, kept=False),
+    "fcn_resnet50": segmenter(segmentation.fcn_resnet50, 32, opset=13),
+    "deeplabv3_resnet50": segmenter(segmentation.deeplabv3_resnet50, 32),
+    "deeplabv3_mobilenet_v3_large": segmenter(segmentation.deeplabv3_mobilenet_v3_large, 32, opset=15, kept=False),
     "lraspp_mobilenet_v3_large": segmenter(segmentation.lraspp_mobilenet_v3_large),
 }

@@ -1,5 +1,6 @@
 /** magnitude: how large the weights are that produce a unit. */
 
+import { fail } from "../graph/error.ts";
 import { isFloat, sizeOf, type Tensor } from "../graph/tensor.ts";
 import { widenTensor } from "../passes/widen.ts";
 import { keyOf } from "../prune/places.ts";
@@ -15,11 +16,18 @@ export const magnitude: WeightCriterion = {
   summary: "sum of the squared weights that produce the unit",
   kind: "weights",
   score(groups, weights) {
-    const producing = producingWeights(groups);
+    const producers = producingWeights(groups);
     return new Map(
       groups.groups.map((group) => {
-        const all = producing(group).filter(({ value }) => isFloat(weights.get(value)?.dtype ?? "string"));
+        const producing = producers(group);
+        const all = producing.filter(({ value }) => isFloat(weights.get(value)?.dtype ?? "string"));
         const filters = all.filter(({ value }) => weights.get(value)!.shape.length > 1);
+        const integers = producing.find(({ value }) => /^u?int/.test(weights.get(value)?.dtype ?? ""));
+        if (filters.length === 0 && integers)
+          fail(
+            "unsupported",
+            `magnitude compares weights that are numbers, but "${integers.value}" of group "${group.name}" is quantised; use taylor-fo`,
+          );
         const used = filters.length > 0 ? filters : all;
         const squares = new Map(
           used.map((place) => [keyOf(place), squaresAlong(weights.get(place.value)!, place.axis)]),

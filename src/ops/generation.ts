@@ -118,7 +118,7 @@ export const Compress = defineOp({
   zero: "any",
   samples: [
     { inputs: [[2, 3], tensor("bool", [5], [0, 1, 1, 0, 1])] },
-    { inputs: [[4, 3], tensor("bool", [4], [0, 1, 1, 1])], attributes: { axis: 0 } },
+    { inputs: [[5, 3], tensor("bool", [5], [1, 0, 1, 0, 1])], attributes: { axis: 0 } },
     { inputs: [[2, 3, 4], tensor("bool", [2], [0, 1])], attributes: { axis: -2 } },
   ],
 });

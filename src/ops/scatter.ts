@@ -4,6 +4,8 @@ import { defineOp, int, string, type Value } from "./define.ts";
 import { int64s, sizeOf, tensor, toNumbers, type NumericDType } from "../graph/tensor.ts";
 import { fail } from "../graph/error.ts";
 import type { Channels } from "./channels.ts";
+import type { Emit } from "./emit.ts";
+import { cartesian } from "./geometry.ts";
 import { positive } from "./indexing.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__GatherElements.html */
@@ -68,6 +70,14 @@ export const ScatterElements = defineOp({
   ],
 });
 
+/** Indices that begin with the place in each axis of the batch, which they are stated beside. */
+function fullIndices(g: Emit, indices: Value, batch: number): Value {
+  if (batch === 0) return indices;
+  const lead = indices.shape.slice(0, -1);
+  const places = cartesian(lead).flatMap((at) => at.slice(0, batch));
+  return g.Concat(g.constant(tensor("int64", [...lead, batch], places)), indices, { axis: lead.length });
+}
+
 /** https://onnx.ai/onnx/operators/onnx__GatherND.html */
 export const GatherND = defineOp({
   name: "GatherND",
@@ -79,10 +89,7 @@ export const GatherND = defineOp({
     ...data.shape.slice(batch_dims + indices.shape.at(-1)!),
   ],
   gradient: (g, dy, { data, indices }, { batch_dims }) => ({
-    data: () => {
-      if (batch_dims !== 0) fail("unsupported", `its gradient with batch_dims ${batch_dims} is not known`);
-      return g.ScatterND(g.filled(0, data.shape), indices, dy, { reduction: "add" });
-    },
+    data: () => g.ScatterND(g.filled(0, data.shape), fullIndices(g, indices, batch_dims), dy, { reduction: "add" }),
   }),
   channels(c, { data, indices }, [y], { batch_dims }) {
     for (let i = 0; i < batch_dims; i++) c.same(c.axis(data, i), c.axis(indices, i), c.axis(y!, i));
@@ -94,6 +101,8 @@ export const GatherND = defineOp({
     { inputs: [[3, 4], tensor("int64", [3, 1], [2, 0, 2])] },
     { inputs: [[3, 4], tensor("int64", [2, 2], [2, 0, 1, 3])] },
     { inputs: [[3, 4, 2, 3], tensor("int64", [2, 2], [2, 0, 1, 3])] },
+    { inputs: [[2, 4, 3], tensor("int64", [2, 3, 1], [2, 0, 2, 1, 3, -2])], attributes: { batch_dims: 1 } },
+    { inputs: [[2, 2, 3, 2], tensor("int64", [2, 2, 1], [2, 0, 1, 1])], attributes: { batch_dims: 2 } },
   ],
 });
 

@@ -10,6 +10,7 @@ import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { cut, mask } from "../../src/prune/cut.ts";
 import { findGroups } from "../../src/prune/groups.ts";
+import { gradientGraph } from "../../src/train/gradients.ts";
 import { difference, newBuilder, random, runGraph } from "../support/graphs.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 import { drawRemoval } from "./support.ts";
@@ -112,6 +113,25 @@ describe("units", () => {
     });
     expect(await unitsOf(net)).toEqual({ in: 6 });
   });
+});
+
+it("units along an axis that indices are stated beside", async () => {
+  const net = build((g, weight, input) => {
+    const x = g.Transpose(g.MatMul(input([2, 5]), weight("in", [5, 6])), { perm: [1, 0] });
+    const one = g.GatherND(x, g.constant(tensor("int64", [6, 1, 1], [0, 1, 1, 0, 1, 0])), { batch_dims: 1 });
+    return g.MatMul(g.Transpose(one, { perm: [1, 0] }), weight("out", [6, 3]));
+  });
+  expect(await unitsOf(net)).toEqual({ in: 6 });
+});
+
+it("samples are told apart behind an embedding of steps before samples", async () => {
+  const { graph, feeds } = build((g, weight, input) => {
+    const words = g.Gather(weight("words", [6, 8]), g.Transpose(input([2, 3], true), { perm: [1, 0] }));
+    return g.ReduceMean(g.MatMul(words, weight("head", [8, 5])), g.ints([0]), { keepdims: 0 });
+  });
+  const options = { batch: 2, loss: "cross-entropy", train: false, wrt: "gates" } as const;
+  const results = await runGraph(gradientGraph(graph, options), { ...feeds, target: int64s([0, 3]) });
+  expect(results["grad/words"]!.shape).toEqual([2, 8]);
 });
 
 it("sizes that are put together by index are constants", async () => {

@@ -1,6 +1,7 @@
 /** Networks between pairs of QuantizeLinear and DequantizeLinear are cut with their scales; what computes on integers is refused. */
 
 import { describe, expect, it } from "vitest";
+import { magnitude } from "../../src/criteria/magnitude.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { float32, sizeOf, tensor, type NumericDType, type Shape, type Tensor } from "../../src/graph/tensor.ts";
 import { explainUnknown } from "../../src/ops/refused.ts";
@@ -119,6 +120,10 @@ describe("a network of quantised weights and activations", () => {
       expect((data as Float32Array).filter((x) => x !== 0).length).toBeGreaterThan(count);
     }
   });
+});
+
+it("magnitude is refused where weights are integers, whose scales would be taken for them", () => {
+  expect(() => magnitude.score(groups, net.initializers, 1)).toThrow(/"w" of group "w" is quantised; use taylor-fo/);
 });
 
 describe("what computes on integers", () => {
