@@ -23,6 +23,7 @@ export function findGates(groups: Groups): Map<string, readonly Place[]> {
     order: new Map(traced.graph.nodes.map((node, i) => [node, i])),
     readers: readersOf(traced.graph),
     links: linksOf(traced),
+    counted: new Set(groups.coupling.inexact.map(({ node, ...place }) => countedKey(node, place))),
   };
   return new Map(groups.groups.map((group) => [group.name, gatesOf(net, group)]));
 }
@@ -34,9 +35,13 @@ interface Net {
   readonly order: ReadonlyMap<Node, number>;
   readonly readers: ReadonlyMap<string, readonly Node[]>;
   readonly links: Links;
+  /** Axes along which a reader counts what it reads, so that all that it puts out depends on each unit. */
+  readonly counted: ReadonlySet<string>;
 }
 
-function gatesOf({ alive, producers, order, readers, links }: Net, group: Group): readonly Place[] {
+const countedKey = (node: Node, place: Place): string => `${node.outputs[0]} ${keyOf(place)}`;
+
+function gatesOf({ alive, producers, order, readers, links, counted }: Net, group: Group): readonly Place[] {
   const carriers = group.places.filter(({ value }) => alive.has(value));
   const places = byValue(carriers);
   const computed = [...places.keys()]
@@ -56,7 +61,8 @@ function gatesOf({ alive, producers, order, readers, links }: Net, group: Group)
     for (const place of places.get(name)!) {
       const seen = (readers.get(name) ?? []).some((reader) => {
         const link = links.get(reader);
-        if (link === undefined) return true;
+        if (link === undefined || counted.has(countedKey(reader, place)) || group.counting.includes(reader))
+          return true;
         const onward = reader.outputs.flatMap((output) =>
           (places.get(output) ?? []).filter((to) => link.passes(place, to)),
         );

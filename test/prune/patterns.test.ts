@@ -41,6 +41,20 @@ const patterns: Readonly<Record<string, Pattern>> = {
       "5.weight": 6,
     },
   },
+  // The mean and the maximum of all channels are theirs.
+  "gates-pooled": { groups: { "0.weight": 8, "2.down.weight": 3, "4.weight": 6 } },
+  // Every layer's channels are read by all that follow.
+  dense: {
+    groups: {
+      "0.weight": 6,
+      "1.layers.0.2.weight": 4,
+      "1.layers.1.2.weight": 4,
+      "1.layers.2.2.weight": 4,
+      "2.0.weight": 9,
+      "4.layers.0.2.weight": 4,
+      "4.layers.1.2.weight": 4,
+    },
+  },
   // The first half of a C2f's convolution is free; the second goes with what its blocks add to it. SPPF reads its convolution four times.
   c2f: {
     groups: {
@@ -85,6 +99,27 @@ const patterns: Readonly<Record<string, Pattern>> = {
       "up.weight": 12,
     },
   },
+  // Behind LayerNormalization the width goes as well, with what it counts.
+  transformer: {
+    groups: { "embed.weight": 8, "attention.qkv.weight": 4, "attention.qkv.weight#2": 3, "up.weight": 12 },
+  },
+  "transformer-13": {
+    groups: {
+      "onnx::MatMul_132": 8,
+      "onnx::MatMul_133": 4,
+      "onnx::MatMul_133#2": 3,
+      "onnx::MatMul_135": 4,
+      "onnx::MatMul_144": 12,
+    },
+  },
+  // The width, and the hidden width of both mixes.
+  mixer: {
+    groups: { "patch.weight": 8, "onnx::MatMul_63": 7, "onnx::MatMul_65": 10 },
+    frozen: { "onnx::MatMul_64": /stays whole/ },
+  },
+  // The width with the depthwise convolution, both scales and what is added; the hidden width.
+  convnext: { groups: { "stem.weight": 8, "up.weight": 12 } },
+  "convnext-13": { groups: { "stem.weight": 8, "onnx::MatMul_47": 12 } },
   // Two heads of k and v for four of q: a head of k with both of its heads of q, or the first of every two heads of q alone.
   "attention-grouped": {
     groups: {
