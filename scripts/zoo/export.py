@@ -111,6 +111,12 @@ def apart(some, others):
     return max(np.linalg.norm(some[n] - g) / sizes[n] for n, g in others.items() if sizes[n] >= 1e-6 * most)
 
 
+def shares(result, joined):
+    """The loss, the output, and of every value that operators read the gradient: of copies of one initializer, each its own."""
+    loss, outputs, sums, own = result
+    return loss, outputs, {**{name: g for name, g in sums.items() if name in joined}, **own}
+
+
 def make(name, net, folder):
     torch.manual_seed(zlib.crc32(name.split("-")[0].encode()))
     model = net.build()
@@ -132,7 +138,7 @@ def make(name, net, folder):
     for _ in range(DRAWS):
         x = samples(net)
         target = aim(net, many[0].shape)
-        run = lambda x, dtype: backward(twin, arrays, pairs, joined, x, target, net.loss, dtype)[:3]
+        run = lambda x, dtype: shares(backward(twin, arrays, pairs, joined, x, target, net.loss, dtype), joined)
         loss, outputs, sums = run(x, torch.float64)
         own = apart(run(x, torch.float32)[2], sums)
         if own < CLOSE and not net.ids:
