@@ -12,12 +12,15 @@ export class GraphBuilder {
   readonly nodes: Node[];
   readonly initializers: Map<string, Tensor>;
   readonly types: Map<string, Type>;
+  /** Values that nodes compute and that are known all the same. */
+  readonly known: ReadonlyMap<string, Tensor>;
   readonly inputs: ValueInfo[];
   readonly #graph: Graph;
   readonly #taken: Set<string>;
   readonly #constants = new Map<string, string>();
 
-  constructor(graph: Graph, types: ReadonlyMap<string, Type>) {
+  constructor(graph: Graph, types: ReadonlyMap<string, Type>, known: ReadonlyMap<string, Tensor> = new Map()) {
+    this.known = known;
     this.#graph = graph;
     this.nodes = [...graph.nodes];
     this.initializers = new Map(graph.initializers);

@@ -23,10 +23,12 @@ export const internalOpset = 23;
 /** Operators whose first output has the element type of their first input. */
 const sameType = new Set(
   (
-    "Abs Add AveragePool BatchNormalization Ceil Clip Concat Conv ConvTranspose DepthToSpace Div Dropout Elu Exp Expand " +
-    "Flatten Floor Gather Gemm GlobalAveragePool GlobalMaxPool HardSigmoid Identity InstanceNormalization LRN LeakyRelu Log " +
-    "LogSoftmax MatMul Max MaxPool Mean Min Mul Neg PRelu Pad Pow ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape " +
-    "Resize Selu Sigmoid Slice Softmax SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Unsqueeze Upsample"
+    "Abs Acos Acosh Add Asin Asinh Atan Atanh AveragePool BatchNormalization Ceil Clip Concat Conv ConvTranspose Cos " +
+    "Cosh DepthToSpace Div Dropout Elu Erf Exp Expand Flatten Floor Gather Gemm GlobalAveragePool GlobalMaxPool " +
+    "HardSigmoid Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax MatMul Max MaxPool Mean Min Mod Mul Neg " +
+    "PRelu Pad Pow Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin " +
+    "ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Selu Sigmoid Sin Sinh Slice Softmax Softplus Softsign " +
+    "SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh ThresholdedRelu Tile Transpose Unsqueeze Upsample"
   ).split(" "),
 );
 

@@ -122,6 +122,8 @@ export interface Sample {
   readonly attributes?: Readonly<Record<string, unknown>>;
   /** Values of float inputs are drawn from this range; default [-1, 1], kept off multiples of 0.25. */
   readonly range?: readonly [number, number];
+  /** What the operator reads where that is not floats: with `bool` whether the values drawn are positive. */
+  readonly of?: "bool";
   /** Which float inputs are weights (initializers); default: all but the first. */
   readonly outputs?: number;
 }

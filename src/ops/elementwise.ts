@@ -2,7 +2,7 @@
 
 import { fail } from "../graph/error.ts";
 import type { DType, Shape, Tensor } from "../graph/tensor.ts";
-import { tensor, toNumbers, type NumericDType } from "../graph/tensor.ts";
+import { isFloat, tensor, toNumbers, type NumericDType } from "../graph/tensor.ts";
 import type { Channels } from "./channels.ts";
 import { defineOp, type Op, type Sample, type Value, type Zero } from "./define.ts";
 import type { Emit } from "./emit.ts";
@@ -38,18 +38,33 @@ export function coupleAll(c: Channels, x: Value, y: Value): void {
   x.shape.forEach((_, i) => c.same(c.axis(x, i), c.axis(y, i)));
 }
 
-/** Computes a broadcasting operator over constants of integers, as shape arithmetic needs it. */
-export function foldBinary(
-  a: Tensor | undefined,
-  b: Tensor | undefined,
-  apply: (x: number, y: number) => number,
-  dtype?: DType,
+/** Whether the elements of a tensor are numbers to compute with: not text, and not the bits of a short float. */
+const isNumeric = ({ dtype }: Tensor): boolean => dtype !== "string" && dtype !== "float16" && dtype !== "bfloat16";
+
+/** What a fold computed; `undefined` where an element is not the number that the runtime would give. */
+export function computed(dtype: DType, shape: Shape, values: readonly number[]): Tensor[] | undefined {
+  const isExact = isFloat(dtype) ? Number.isFinite : Number.isSafeInteger;
+  return values.every(isExact) ? [tensor(dtype as NumericDType, shape, values)] : undefined;
+}
+
+/** Computes a broadcasting operator over constants, as shape arithmetic needs it. */
+export function foldElements(
+  inputs: readonly Value[],
+  dtype: DType,
+  apply: (...elements: number[]) => number,
 ): Tensor[] | undefined {
-  if (a === undefined || b === undefined || a.dtype === "string" || b.dtype === "string") return undefined;
-  const shape = broadcast(a.shape, b.shape);
-  const [xs, ys] = [toNumbers(a), toNumbers(b)];
-  const values = eachIndex(shape, [a.shape, b.shape], ([i, j]) => apply(xs[i!]!, ys[j!]!));
-  return values.every(Number.isFinite) ? [tensor((dtype ?? a.dtype) as NumericDType, shape, values)] : undefined;
+  const constants = inputs.flatMap(({ constant }) => (constant && isNumeric(constant) ? [constant] : []));
+  if (constants.length < inputs.length) return undefined;
+  const shapes = constants.map(({ shape }) => shape);
+  const shape = broadcast(...shapes);
+  const elements = constants.map(toNumbers);
+  const values = eachIndex(shape, shapes, (positions) => apply(...positions.map((at, i) => elements[i]![at]!)));
+  return computed(dtype, shape, values);
+}
+
+/** Integers or truth values, true as 1, in the float type of `like`. */
+export function asFloat(g: Emit, value: Value, like: Value): Value {
+  return g.Cast(value, { to: like.dtype === "float64" ? 11 : 1 });
 }
 
 /** Visits a shape in row-major order with the flat positions in arrays that broadcast to it. */
@@ -78,65 +93,72 @@ export function eachIndex<T>(shape: Shape, shapes: readonly Shape[], visit: (pos
   return results;
 }
 
+interface UnaryFacts {
+  readonly range?: readonly [number, number];
+  readonly zero?: Zero;
+  readonly fold?: (x: number) => number;
+  /** What the inputs of the samples are where they are not floats. */
+  readonly of?: "bool";
+  /** The element type of the output where it is not the input's. */
+  readonly dtype?: DType;
+}
+
 /** An operator of one input; `derivative` gives dX from dY and may use the output. */
 export function unary(
   name: string,
   since: number,
   derivative: ((g: Emit, dy: Value, x: Value, y: Value) => Value) | "stop",
-  facts: { readonly range?: readonly [number, number]; readonly zero?: Zero } = {},
+  { range, zero, fold, of, dtype }: UnaryFacts = {},
 ): Op {
   return defineOp({
     name,
     since,
     inputs: ["X"],
     shape: ({ X }) => X.shape,
+    ...(dtype && { dtype: () => dtype }),
     gradient: derivative === "stop" ? "stop" : (g, dy, { X }, _attributes, y) => ({ X: () => derivative(g, dy, X, y) }),
     channels: (c, { X }, [Y]) => coupleAll(c, X, Y!),
-    ...(facts.zero && { zero: facts.zero }),
-    samples: [{ inputs: [[2, 3, 4]], ...(facts.range && { range: facts.range }) }],
+    ...(zero && { zero }),
+    ...(fold && { fold: ({ X }: { X: Value }) => foldElements([X], dtype ?? X.dtype, fold) }),
+    samples: [{ inputs: [[2, 3, 4]], ...(range && { range }), ...(of && { of }) }],
   });
 }
 
 /** The shapes on which every broadcasting operator is tried. */
-const broadcastSamples = (range: readonly [number, number]): Sample[] => [
-  {
-    inputs: [
-      [2, 3, 4],
-      [2, 3, 4],
-    ],
-    range,
-  },
-  {
-    inputs: [
-      [2, 3, 4],
-      [3, 1],
-    ],
-    range,
-  },
-  {
-    inputs: [
-      [3, 1],
-      [2, 1, 4],
-    ],
-    range,
-  },
-  { inputs: [[4], []], range },
+const broadcastShapes: readonly (readonly Shape[])[] = [
+  [
+    [2, 3, 4],
+    [2, 3, 4],
+  ],
+  [
+    [2, 3, 4],
+    [3, 1],
+  ],
+  [
+    [3, 1],
+    [2, 1, 4],
+  ],
+  [[4], []],
 ];
 
 interface BinaryRules {
   readonly gradient:
     | ((g: Emit, dy: Value, a: Value, b: Value, y: Value) => { A: () => Value; B: () => Value })
     | "stop";
-  readonly fold?: (x: number, y: number) => number;
+  /** One element from two; `isWhole` says that they are of an integer type. */
+  readonly fold?: (x: number, y: number, isWhole: boolean) => number;
   /** The element type of the output where it is not the inputs'. */
   readonly dtype?: DType;
   readonly range?: readonly [number, number];
-  readonly zero?: Zero;
+  readonly of?: "bool";
+  readonly zero?: Zero | ((inputs: { readonly A: Value; readonly B: Value }) => Zero | undefined);
+  /** Samples besides those of broadcasting. */
+  readonly samples?: readonly Sample[];
 }
 
 /** An operator of two inputs that broadcast; the engine sums gradients to the inputs' shapes. */
 export function binary(name: string, since: number, rules: BinaryRules): Op {
-  const { gradient, fold, dtype } = rules;
+  const { gradient, fold, dtype, range, of } = rules;
   return defineOp({
     name,
     since,
@@ -147,9 +169,16 @@ export function binary(name: string, since: number, rules: BinaryRules): Op {
     channels: (c, { A, B }, [Y]) => coupleBroadcast(c, [A, B], Y!),
     ...(fold && {
       fold: ({ A, B }: { A: Value; B: Value }) =>
-        A.dtype === "int64" || A.dtype === "int32" ? foldBinary(A.constant, B.constant, fold, dtype) : undefined,
+        foldElements([A, B], dtype ?? A.dtype, (x, y) => fold(x!, y!, !isFloat(A.dtype))),
     }),
     ...(rules.zero && { zero: rules.zero }),
-    samples: broadcastSamples(rules.range ?? [-1, 1]),
+    samples: [
+      ...broadcastShapes.map((inputs): Sample => (of ? { inputs, of } : { inputs, range: range ?? [-1, 1] })),
+      ...(rules.samples ?? []),
+    ],
   });
 }
+
+/** The elements of a constant, `undefined` of what is computed. */
+export const elementsOf = ({ constant }: Value): number[] | undefined =>
+  constant && isNumeric(constant) ? toNumbers(constant) : undefined;

@@ -14,7 +14,7 @@ export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length 
 /** The value of a name in the builder. */
 export function valueIn(builder: GraphBuilder, name: string): Value {
   const type = builder.types.get(name) ?? fail("internal", `no type is known for "${name}"`);
-  const constant = builder.initializers.get(name);
+  const constant = builder.initializers.get(name) ?? builder.known.get(name);
   return { name, dtype: type.dtype, shape: type.shape, ...(constant && { constant }) };
 }
 

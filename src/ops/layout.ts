@@ -1,10 +1,10 @@
 /** Operators that give the same elements another shape or order. */
 
 import { fail } from "../graph/error.ts";
-import { sizeOf, tensor, toNumbers, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
+import { isFloat, sizeOf, tensor, toNumbers, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
 import type { Channels } from "./channels.ts";
 import { defineOp, int, ints, type Kept, type Value } from "./define.ts";
-import { coupleAll } from "./elementwise.ts";
+import { computed, coupleAll, elementsOf } from "./elementwise.ts";
 import { cartesian } from "./geometry.ts";
 
 const int64 = (values: readonly number[]): Tensor => tensor("int64", [values.length], values);
@@ -278,14 +278,25 @@ export const Cast = defineOp({
   zero: "any",
   fold: ({ input }, { to }) => {
     const dtype = elementTypes[to]!;
-    if (input.constant === undefined || !/^u?int|bool/.test(dtype) || !/^u?int|bool/.test(input.dtype))
-      return undefined;
-    return [tensor(dtype, input.shape, toNumbers(input.constant))];
+    const values = elementsOf(input);
+    if (values === undefined || dtype === "float16" || dtype === "bfloat16") return undefined;
+    if (dtype === "bool")
+      return computed(
+        dtype,
+        input.shape,
+        values.map((x) => Number(x !== 0)),
+      );
+    if (isFloat(dtype) || !isFloat(input.dtype)) return computed(dtype, input.shape, values);
+    // What does not fit into the integers is cast as the machine likes.
+    const most = { int32: 2 ** 31, int64: 2 ** 53 }[dtype as string] ?? 0;
+    return values.every((x) => Math.abs(x) < most) ? computed(dtype, input.shape, values.map(Math.trunc)) : undefined;
   },
   samples: [
     { inputs: [[2, 3]], attributes: { to: 1 } },
     { inputs: [[2, 3]], attributes: { to: 11 } },
     { inputs: [[2, 3]], attributes: { to: 7 } },
+    { inputs: [[2, 3]], attributes: { to: 6 } },
+    { inputs: [[2, 3]], attributes: { to: 9 } },
   ],
 });
 

@@ -6,10 +6,13 @@ import * as arithmetic from "./arithmetic.ts";
 import * as axisNormalization from "./axis-normalization.ts";
 import * as blocks from "./blocks.ts";
 import * as convolution from "./convolution.ts";
+import * as curves from "./curves.ts";
 import * as einsum from "./einsum.ts";
+import * as extremes from "./extremes.ts";
 import * as generation from "./generation.ts";
 import * as layout from "./layout.ts";
 import * as linear from "./linear.ts";
+import * as logic from "./logic.ts";
 import * as normalization from "./normalization.ts";
 import * as parts from "./parts.ts";
 import * as pooling from "./pooling.ts";
@@ -18,9 +21,11 @@ import * as ranking from "./ranking.ts";
 import * as recurrent from "./recurrent.ts";
 import * as reduction from "./reduction.ts";
 import * as resize from "./resize.ts";
+import * as rounding from "./rounding.ts";
 import * as scatter from "./scatter.ts";
 import * as selection from "./selection.ts";
 import * as sequence from "./sequence.ts";
+import * as trigonometry from "./trigonometry.ts";
 
 const families = [
   activation,
@@ -28,10 +33,13 @@ const families = [
   axisNormalization,
   blocks,
   convolution,
+  curves,
   einsum,
+  extremes,
   generation,
   layout,
   linear,
+  logic,
   normalization,
   parts,
   pooling,
@@ -40,9 +48,11 @@ const families = [
   recurrent,
   reduction,
   resize,
+  rounding,
   scatter,
   selection,
   sequence,
+  trigonometry,
 ];
 
 const isOp = (x: unknown): x is Op => typeof x === "object" && x !== null && "samples" in x;

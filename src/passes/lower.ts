@@ -3,6 +3,7 @@
 import { GraphBuilder } from "../graph/builder.ts";
 import { SecateurError } from "../graph/error.ts";
 import type { Graph, Node, Type } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { plainAttributes, type Op, type Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
@@ -20,12 +21,17 @@ function decomposed(builder: GraphBuilder, g: Emit, op: Op, node: Node): readonl
   }
 }
 
-/** Replaces every node that decomposes. Graph outputs keep their names. */
+/**
+ * Replaces every node that decomposes. Graph outputs keep their names.
+ *
+ * @param known values that nodes compute and that are known all the same
+ */
 export function lower(
   graph: Graph,
   types: ReadonlyMap<string, Type>,
+  known?: ReadonlyMap<string, Tensor>,
 ): { graph: Graph; types: ReadonlyMap<string, Type> } {
-  const builder = new GraphBuilder(graph, types);
+  const builder = new GraphBuilder(graph, types, known);
   builder.nodes.length = 0;
   const g = createEmitter(builder);
   const outputs = new Set(graph.outputs.map((v) => v.name));

@@ -98,10 +98,10 @@ function fixInput(input: ValueInfo, given: Shape | undefined): ValueInfo {
   };
 }
 
+/** What does not depend on the batch. Floats stay computed unless they are scalars: as initializers they would be taken for weights. */
 function agreed(x: Tensor | undefined, y: Tensor | undefined): Tensor | undefined {
   if (x === undefined || y === undefined || x.shape.join() !== y.shape.join()) return undefined;
-  // What is computed from floats may be computed from weights, which are to stay what they are.
-  if (isFloat(x.dtype)) return undefined;
+  if (isFloat(x.dtype) && x.shape.length > 0) return undefined;
   return bytesOf(x).every((byte, i) => byte === bytesOf(y)[i]) ? x : undefined;
 }
 

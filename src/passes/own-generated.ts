@@ -1,9 +1,12 @@
 /** Gives every reader of a generated value its own, so that readers are not tied to one another by zeros or ones that nobody learns. */
 
-import { bodies, freshName, namesOf, reads, type Graph, type Node } from "../graph/graph.ts";
+import { bodies, captures, freshName, namesOf, type Graph, type Node } from "../graph/graph.ts";
 import { isFloat } from "../graph/tensor.ts";
 import { findOp } from "../ops/table.ts";
 import type { Traced } from "./trace.ts";
+
+/** A graph is not made longer than this many times. */
+const mostGrowth = 4;
 
 /** Nodes whose float outputs follow from sizes alone. */
 function generators({ types, constants }: Traced, graph: Graph): Set<Node> {
@@ -36,14 +39,16 @@ export function ownGenerated(graph: Graph, traced: Traced): Graph {
   const readers = new Map<string, number[]>();
   const captured = new Set<string>();
   const push = (node: Node): void => {
-    if (bodies(node).length > 0) for (const name of reads(node)) captured.add(name);
+    if (bodies(node).length > 0) for (const name of captures(node)) captured.add(name);
     else for (const name of new Set(node.inputs)) readers.set(name, [...(readers.get(name) ?? []), nodes.length]);
     nodes.push(node);
   };
   // From the last node back: a copy reads what it copies from, which is then copied for it too.
   for (const node of graph.nodes.toReversed()) {
     const [output = ""] = node.outputs;
-    const found = generating.has(node) ? (readers.get(output) ?? []) : [];
+    // Values that part and meet again would double at every step.
+    const grown = nodes.length >= mostGrowth * graph.nodes.length;
+    const found = generating.has(node) && !grown ? (readers.get(output) ?? []) : [];
     for (const at of outputs.has(output) || captured.has(output) ? found : found.slice(1)) {
       const own = freshName(taken, output);
       const reader = nodes[at]!;

@@ -33,8 +33,8 @@ export interface TraceOptions {
 
 /** Beyond this many elements a tensor is data, not shape arithmetic. */
 const largestFold = 4096;
-/** The scales of a Resize are floats; more of them are weights. */
-const largestFloatFold = 16;
+/** Sizes that are scaled pass through no more floats than a tensor has axes, or a few times as many. */
+const mostFloats = 64;
 
 /** The value of a name; `undefined` for an input that is left out or has no known type. */
 export function valueOf(traced: Pick<Traced, "types" | "constants">, name: string): Value | undefined {
@@ -88,7 +88,7 @@ export function trace(graph: Graph, options: TraceOptions = {}): Traced {
   for (const input of graph.inputs)
     types.set(input.name, { dtype: input.dtype, shape: bindInput(input, options, symbols) });
   for (const node of graph.nodes) {
-    const reason = inferNode(node, types, constants);
+    const reason = inferNode(node, types, constants, graph.initializers);
     if (reason === undefined) continue;
     refusals.push({ node, reason });
     for (const name of node.outputs) {
@@ -142,7 +142,12 @@ function bindDeclared(info: ValueInfo | undefined, symbols: ReadonlyMap<string, 
 }
 
 /** Types the outputs of a node; returns why it cannot. */
-function inferNode(node: Node, types: Map<string, Type>, constants: Map<string, Tensor>): string | undefined {
+function inferNode(
+  node: Node,
+  types: Map<string, Type>,
+  constants: Map<string, Tensor>,
+  initializers: ReadonlyMap<string, Tensor>,
+): string | undefined {
   const op = findOp(node.op, node.domain);
   if (op === undefined) return explainUnknown(node.op, node.domain);
   const unknown = Object.keys(node.attributes).find((name) => !(name in op.attributes));
@@ -168,14 +173,22 @@ function inferNode(node: Node, types: Map<string, Type>, constants: Map<string, 
   }
   if (op.fold && foldable(node, types)) {
     const outputs = node.outputs.map((name) => valueOf({ types, constants }, name)!);
-    op.fold(inputs, attributes, outputs)?.forEach((value, i) => value && constants.set(node.outputs[i]!, value));
+    const fixed = inputs.map((input) => (input && isWeight(input, initializers) ? withoutElements(input) : input));
+    op.fold(fixed, attributes, outputs)?.forEach((value, i) => value && constants.set(node.outputs[i]!, value));
   }
   return undefined;
 }
 
+/** Text is no arithmetic, and of floats only the few that sizes are computed with on the way. */
 const foldable = (node: Node, types: ReadonlyMap<string, Type>): boolean =>
   node.outputs.every((name) => {
     const type = types.get(name);
     if (type === undefined || type.dtype === "string") return false;
-    return sizeOf(type.shape) <= (isFloat(type.dtype) ? largestFloatFold : largestFold);
+    return sizeOf(type.shape) <= (isFloat(type.dtype) ? mostFloats : largestFold);
   });
+
+/** A float initializer may learn, unless it is a scalar, which exporters make of numbers in code: its elements are not fixed. */
+const isWeight = ({ name, dtype, shape }: Value, initializers: ReadonlyMap<string, Tensor>): boolean =>
+  isFloat(dtype) && shape.length > 0 && initializers.has(name);
+
+const withoutElements = ({ name, dtype, shape }: Value): Value => ({ name, dtype, shape });

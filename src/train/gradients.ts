@@ -77,7 +77,8 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   const groups = options.gates ? findGroups(options.train ? trace(base, { batch }) : traced) : undefined;
   const gates = groups ? findGates(groups) : new Map<string, readonly Place[]>();
   if (!traced.types.has(output)) fail("unsupported", explainRefusals(traced));
-  const builder = new GraphBuilder(forward, traced.types);
+  const computed = new Map([...traced.constants].filter(([name]) => !forward.initializers.has(name)));
+  const builder = new GraphBuilder(forward, traced.types, computed);
   const g = createEmitter(builder);
   const { perSample, mean, classes } = appendLoss(builder, output, options.loss, options.distillation);
   const candidates = options.parameters ? parameterNames(forward) : [];
@@ -106,7 +107,7 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
 /** The finished graph: what is lowered is lowered, what is equal is one, what is dead is gone. */
 export function finishGraph(builder: GraphBuilder, outputs: readonly string[]): Graph {
   const whole = builder.finish(outputs);
-  const lowered = lower({ ...whole, info: new Map() }, builder.types).graph;
+  const lowered = lower({ ...whole, info: new Map() }, builder.types, builder.known).graph;
   return removeDead(mergeEqual(removeDead(lowered)));
 }
 

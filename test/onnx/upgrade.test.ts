@@ -392,6 +392,136 @@ const cases: readonly Case[] = [
     nodes: [node("Exp", ["x"], ["e"]), node("ReduceLogSum", ["e"], ["y"], { axes: [-1] })],
     ops: ["Exp", "ReduceLogSum"],
   },
+  ...["ReduceProd", "ReduceL2", "ReduceLogSumExp"].map((op): Case => ({
+    name: `${op} in opset 7 over all, the axes not given`,
+    opset: 7,
+    shape: [2, 3],
+    nodes: [node(op, ["x"], ["y"])],
+    ops: [op],
+  })),
+  {
+    name: "reductions that became wider in opsets 18 and 20",
+    opset: 18,
+    shape: [2, 3],
+    initializers: { a: int64s([1]) },
+    nodes: [
+      node("ReduceMax", ["x", "a"], ["m"], { keepdims: 1 }),
+      node("ReduceMin", ["m"], ["n"], { noop_with_empty_axes: 1 }),
+      node("ReduceProd", ["n", "a"], ["y"], { keepdims: 0 }),
+    ],
+    ops: ["ReduceMax", "ReduceMin", "ReduceProd"],
+  },
+  ...[
+    [7, "Acos"],
+    [7, "Asin"],
+    [7, "Atan"],
+    [7, "Ceil"],
+    [7, "Cos"],
+    [7, "Floor"],
+    [7, "Not", "bool"],
+    [7, "Selu"],
+    [7, "Sin"],
+    [7, "Softsign"],
+    [7, "Tan"],
+    [9, "Acosh"],
+    [9, "Asinh"],
+    [9, "Atanh"],
+    [9, "Cosh"],
+    [9, "Erf"],
+    [9, "IsNaN"],
+    [9, "Sinh"],
+    [10, "IsInf"],
+    [10, "ThresholdedRelu"],
+    [11, "Round"],
+    [12, "Celu"],
+    [18, "Mish"],
+    [20, "Gelu"],
+  ].map(([opset, op, of]): Case => {
+    const isLogic = op === "Not" || op === "IsNaN" || op === "IsInf";
+    const before = of === "bool" ? [node("Greater", ["x", "z"], ["c"])] : [];
+    const after = isLogic ? [node("Cast", ["b"], ["y"], { to: 1 })] : [];
+    return {
+      name: `${op} in opset ${opset}`,
+      opset: Number(opset),
+      shape: [3, 5],
+      initializers: of === "bool" ? { z: float32([3, 5], noise(15, 9)) } : {},
+      nodes: [...before, node(String(op), [of === "bool" ? "c" : "x"], [isLogic ? "b" : "y"]), ...after],
+      ops: [...before, { op: String(op) }, ...after].map(({ op }) => op),
+    };
+  }),
+  ...["Max", "Min", "Mean", "Sum"].flatMap((op) =>
+    [7, 8, 12].map((opset): Case => ({
+      name: `${op} of three in opset ${opset}`,
+      opset,
+      shape: [2, 3],
+      // Opset 7 has no broadcasting for them.
+      initializers: {
+        a: float32([2, 3], noise(6, 5)),
+        b: opset === 7 ? float32([2, 3], noise(6, 7)) : float32([3], noise(3)),
+      },
+      nodes: [node(op, ["x", "a", "b"], ["y"])],
+      ops: [op],
+    })),
+  ),
+  ...["Greater", "Less", "Equal"].flatMap((op) =>
+    [7, 9, 11].map((opset): Case => ({
+      name: `${op} and logic in opset ${opset}`,
+      opset,
+      shape: [2, 3],
+      initializers: { a: float32([3], noise(3)), z: float32([2, 3], noise(6, 3)) },
+      nodes: [
+        ...(op === "Equal"
+          ? [node("Cast", ["x"], ["i"], { to: 6 }), node("Cast", ["a"], ["k"], { to: 6 }), node(op, ["i", "k"], ["p"])]
+          : [node(op, ["x", "a"], ["p"])]),
+        node("Less", ["x", "z"], ["q"]),
+        node("And", ["p", "q"], ["r"]),
+        node("Or", ["r", "q"], ["s"]),
+        node("Xor", ["s", "p"], ["t"]),
+        node("Cast", ["t"], ["y"], { to: 1 }),
+      ],
+      ops: [...(op === "Equal" ? ["Cast", "Cast"] : []), op, "Less", "And", "Or", "Xor", "Cast"],
+    })),
+  ),
+  {
+    name: "GreaterOrEqual and LessOrEqual 12",
+    opset: 12,
+    shape: [2, 3],
+    initializers: { a: float32([3], noise(3)) },
+    nodes: [
+      node("GreaterOrEqual", ["x", "a"], ["p"]),
+      node("LessOrEqual", ["x", "a"], ["q"]),
+      node("Xor", ["p", "q"], ["t"]),
+      node("Cast", ["t"], ["y"], { to: 1 }),
+    ],
+    ops: ["GreaterOrEqual", "LessOrEqual", "Xor", "Cast"],
+  },
+  {
+    name: "Mod 10",
+    opset: 10,
+    shape: [2, 3],
+    initializers: { a: float32([3], [0.3, -0.2, 0.4]) },
+    nodes: [node("Mod", ["x", "a"], ["y"], { fmod: 1 })],
+    ops: ["Mod"],
+  },
+  {
+    name: "Pow 12 of an integer exponent",
+    opset: 12,
+    shape: [2, 3],
+    initializers: { a: int64s([2]) },
+    nodes: [node("Pow", ["x", "a"], ["y"])],
+    ops: ["Pow"],
+  },
+  {
+    name: "Clip 6 behind operators that keep the type",
+    opset: 10,
+    shape: [2, 3],
+    nodes: [
+      node("Sin", ["x"], ["a"]),
+      node("ReduceL1", ["a"], ["b"], { axes: [0] }),
+      node("Clip", ["b"], ["y"], { max: f(0.5) }),
+    ],
+    ops: ["Sin", "ReduceL1", "Clip"],
+  },
   ...["Softmax", "LogSoftmax", "Hardmax"].flatMap((op): Case[] => [
     {
       name: `${op} of a matrix`,

@@ -12,7 +12,7 @@ import { removeDead } from "../../src/passes/dead.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { cut, mask } from "../../src/prune/cut.ts";
 import { findGroups } from "../../src/prune/groups.ts";
-import { newBuilder, random, runGraph, shuffled } from "../support/graphs.ts";
+import { newBuilder, random, readAs, runGraph, shuffled } from "../support/graphs.ts";
 
 /** Central differences in float32 over a step of a third of the spacing of the values: about 1e-3 is noise. */
 const gradientTolerance = 1e-2;
@@ -44,7 +44,7 @@ function single(op: Op, sample: Sample, seed: number): Case {
     if (isTensor(input)) return valueIn(builder, builder.constant(input, `k${i}`));
     const name = builder.input(`x${i}`, { dtype: "float32", shape: input });
     feeds[name] = spread(input, sample.range ?? [-1, 1], next);
-    return valueIn(builder, name);
+    return readAs(builder, valueIn(builder, name), sample.of);
   });
   const outputs = emitNode(builder, op.name as OpName, inputs, sample.attributes ?? {}, sample.outputs ?? 1);
   return { builder, inputs, outputs, feeds };
@@ -163,7 +163,8 @@ function insideNet(op: Op, sample: Sample, seed: number, stored: boolean) {
     const [low, high] = sample.range ?? [-1, 1];
     builder.initializers.set(weight, spread(input, [low, high - i / 100], next));
     builder.types.set(weight, { dtype: "float32", shape: input });
-    return stored && i !== first ? valueIn(builder, weight) : g.Mul(valueIn(builder, weight), one);
+    const own = valueIn(builder, weight);
+    return readAs(builder, stored && i !== first ? own : g.Mul(own, one), sample.of);
   });
   const outputs = emitNode(builder, op.name as OpName, inputs, sample.attributes ?? {}, sample.outputs ?? 1);
   const sums = outputs.map((y, i) => {

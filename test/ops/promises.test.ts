@@ -11,7 +11,7 @@ import type { OpName } from "../../src/ops/names.ts";
 import { ops } from "../../src/ops/table.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { couple } from "../../src/prune/couple.ts";
-import { difference, newBuilder, random, runGraph } from "../support/graphs.ts";
+import { difference, newBuilder, random, readAs, runGraph } from "../support/graphs.ts";
 
 const isTensor = (x: Shape | Tensor): x is Tensor => !Array.isArray(x);
 
@@ -37,7 +37,7 @@ function single(
     const value = fill(input, i);
     const name = builder.input(`x${i}`, { dtype: value.dtype, shape: input });
     feeds[name] = value;
-    return valueIn(builder, name);
+    return readAs(builder, valueIn(builder, name), sample.of);
   });
   const count = sample.outputs ?? 1;
   const outputs = emitNode(builder, op.name as OpName, inputs, attributes, count);
@@ -100,8 +100,8 @@ const sharesAll = (one: Case): boolean =>
     (places) => new Set(places.map(({ value }) => value)).size === Object.keys(one.feeds).length + 1,
   );
 
-/** Zero where their inputs are, but without a rule: they compare, carry units on axes that no weight produces, or have indices beside. */
-const silentOnPurpose = new Set(["Greater", "Less", "MatMul", "TopK", "Where"]);
+/** Zero where their inputs are, but without a rule: they carry units on axes that no weight produces, or have indices beside. */
+const silentOnPurpose = new Set(["MatMul", "TopK"]);
 
 for (const op of ops.values()) {
   const zeros = op.samples.map((sample) =>
@@ -197,10 +197,26 @@ for (const op of ops.values()) {
   });
 }
 
+it.each(["Div", "Mod"])("%s by a constant that is zero somewhere promises no zero, nor by what is computed", (name) => {
+  const op = ops.get(name)!;
+  const value = (name: string, constant?: Tensor): Value => ({
+    name,
+    dtype: "float32",
+    shape: [2],
+    ...(constant && { constant }),
+  });
+  const by = (constant?: Tensor) => op.zero([value("x"), value("y", constant)], valuesOf(op, { inputs: [] }));
+  expect(by(tensor("float32", [2], [3, -0.5]))).toBe("any");
+  expect(by(tensor("float32", [2], [3, 0]))).toBeUndefined();
+  expect(by(tensor("float16", [2], [3, 1]))).toBeUndefined();
+  expect(by()).toBeUndefined();
+});
+
 it("a gradient stops at operators that have no derivative, and at no others", () => {
   const stopping = [...ops.values()].filter((op) => op.gradient === "stop").map((op) => op.name);
-  expect(stopping).toEqual(
-    "ArgMax ArgMin ConstantOfShape Equal EyeLike Greater Less NonZero OneHot Range Shape Sign Size".split(" "),
+  expect(stopping.join(" ")).toBe(
+    "And ArgMax ArgMin Ceil ConstantOfShape Equal EyeLike Floor Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual NonZero Not OneHot Or " +
+      "Range Round Shape Sign Size Xor",
   );
 });
 

@@ -6,6 +6,7 @@ import { float32, sizeOf, type Shape, type Tensor } from "../../src/graph/tensor
 import { normalise } from "../../src/passes/normalise.ts";
 import { applicationOf, trace } from "../../src/passes/trace.ts";
 import { findGroups } from "../../src/prune/groups.ts";
+import { gradientGraph } from "../../src/train/gradients.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 
 const ones = (shape: Shape): Tensor => float32(shape, new Float32Array(sizeOf(shape)).fill(1));
@@ -53,6 +54,11 @@ describe("small floats", () => {
     expect(traced.refusals).toEqual([]);
     expect(traced.types.get("b")?.shape).toEqual([1, 5, 8, 8]);
     expect(findGroups(traced).groups).toMatchObject([{ name: "w", inexact: [] }]);
+  });
+
+  it("are known to gradients too", () => {
+    const gradients = gradientGraph(normalise(scaled), { batch: 2, loss: "mse", train: false, wrt: "parameters" });
+    expect(gradients.outputs.map(({ name }) => name)).toEqual(["loss", "grad/w", "grad/v"]);
   });
 
   it("stay in the graph, since they could be weights", () => {

@@ -145,6 +145,38 @@ it("a part that is picked out of what is joined is read where it comes from, but
   }
 });
 
+it.each([1, 12])("generated values that %i others follow are copied for every reader, within bounds", async (count) => {
+  const sizes = tensor("int64", [2], [2, 3]);
+  const one = { type: "tensor" as const, value: tensor("float32", [1], [0.5]) };
+  const doubled = Array.from({ length: count }, (_, i) => node("Add", [`v${i}`, `v${i}`], [`v${i + 1}`]));
+  const graph = graphOf({
+    inputs: [value("x", [2, 3])],
+    outputs: [value("y"), value("z"), value("v0")],
+    initializers: new Map([["sizes", sizes]]),
+    nodes: [
+      node("ConstantOfShape", ["sizes"], ["v0"], { value: one }),
+      ...doubled,
+      ...doubled.map(({ outputs: [name] }, i) => node("Mul", [name!, `v${i}`], [`w${i}`])),
+      node(
+        "Sum",
+        doubled.map((_, i) => `w${i}`),
+        ["w"],
+      ),
+      node("Add", ["x", "v0"], ["y"]),
+      node("Mul", ["x", "w"], ["z"]),
+    ],
+  });
+  const plain = normalise(graph);
+  if (count === 1) {
+    // Its reader, the reader of both and the last: what is put out stays as it is.
+    expect(nodesOf(plain, "ConstantOfShape").length).toBe(4);
+    expect(plain.nodes.filter(({ inputs }) => inputs.includes("v0"))).toEqual([]);
+  }
+  expect(plain.nodes.length).toBeLessThan(6 * graph.nodes.length);
+  const feeds = feedsFor(graph, 2);
+  expect(await runGraph(plain, feeds)).toEqual(await runGraph(graph, feeds));
+});
+
 it("what cannot be differentiated or run is refused by name", () => {
   const builder = newBuilder();
   const g = createEmitter(builder);

@@ -4,9 +4,9 @@ import { GraphBuilder } from "../../src/graph/builder.ts";
 import type { Graph, Model } from "../../src/graph/graph.ts";
 import { sizeOf, type Shape, type Tensor } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
-import { internalOpset } from "../../src/onnx/upgrade.ts";
-import type { Value } from "../../src/ops/define.ts";
+import type { Sample, Value } from "../../src/ops/define.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
+import { internalOpset } from "../../src/onnx/upgrade.ts";
 import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
 
 export const emptyGraph: Graph = {
@@ -32,6 +32,12 @@ export const modelOf = (graph: Graph): Model => ({
   doc: "",
   metadata: {},
 });
+
+/** A value as an operator of samples `of` another type reads it. */
+export function readAs(builder: GraphBuilder, value: Value, of: Sample["of"]): Value {
+  const g = createEmitter(builder);
+  return of === "bool" ? g.Greater(value, g.scalar(0)) : value;
+}
 
 /** Runs a graph once in onnxruntime. */
 export async function runGraph(graph: Graph, feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
