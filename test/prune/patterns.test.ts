@@ -193,11 +193,11 @@ for (const [name, pattern] of Object.entries(patterns))
       expect(removal.size).toBeGreaterThan(0);
       assertProved(await prove(nodeRuntime, model, groups, removal, { threads: 1 }));
       // What is written does not know the batch of the trace.
-      const other = findGroups(trace(model.graph, { batch: 3 }));
-      const [two, three] = [groups, other].map((one) =>
-        encodeModel({ ...model, graph: cut(model.graph, one, removal).graph }),
-      );
-      expect(Buffer.from(two!).equals(Buffer.from(three!))).toBe(true);
+      const files = [1, 2, 3, 4].map((batch) => {
+        const others = findGroups(trace(model.graph, { batch }));
+        return Buffer.from(encodeModel({ ...model, graph: cut(model.graph, others, removal).graph }));
+      });
+      for (const file of files.slice(1)) expect(file.equals(files[0]!)).toBe(true);
     };
     it("is proved for each of its groups", async () => {
       for (const one of Object.keys(pattern.groups)) await check(halfOf(groups, [one], 3));
