@@ -16,8 +16,8 @@ export interface NormaliseOptions {
 const probes = [2, 3] as const;
 
 /**
- * Fixes the sizes that are given and turns every integer that follows from fixed sizes into a constant. What depends on an open
- * batch stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer).
+ * Fixes the sizes that are given and turns every integer, truth value and single float that follows from fixed sizes into a
+ * constant. What depends on an open batch stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer).
  *
  * @throws SecateurError where an input leaves more open than its first axis and no shape is given for it, or one that does not fit
  */
