@@ -155,7 +155,7 @@ describe("fold", () => {
       g.Div(part, g.scalar(0)),
       g.Sqrt(part),
       g.Cast(g.Mul(part, g.scalar(1e19)), { to: 7 }),
-      g.Cast(g.Mul(part, g.scalar(2 ** 31)), { to: 6 }),
+      g.Cast(g.Mul(g.Cast(g.ints([1]), { to: 1 }), g.scalar(2 ** 31)), { to: 6 }),
       g.Cast(part, { to: 3 }),
       g.Cast(part, { to: 10 }),
     ];
