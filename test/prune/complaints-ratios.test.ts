@@ -16,7 +16,6 @@ import { drawInputs } from "../../src/prune/prove.ts";
 import { selectShare, type SelectOptions } from "../../src/prune/select.ts";
 import { difference, modelOf, random, runGraph, tinyNet } from "../support/graphs.ts";
 import { listNets, readNetModel } from "../support/reference.ts";
-import { waiting } from "../support/waiting.ts";
 
 const load = (name: string): Model => {
   const model = loadModel(readNetModel(name));
@@ -28,7 +27,7 @@ const select = (groups: Groups, options: SelectOptions): Removal => {
   const importances = new Map(groups.groups.map(({ name, units }) => [name, units.map(() => next())]));
   return selectShare(groups, importances, options);
 };
-const nets = listNets().filter((name) => !waiting[name]);
+const nets = listNets();
 
 describe("a ratio", () => {
   it.each([0, 0.1, 0.25, 1 / 3, 0.5, 0.9, 0.999])("of %f takes that share of every group, rounded down", (ratio) => {

@@ -11,7 +11,6 @@ import { assertProved, prove } from "../../src/prune/prove.ts";
 import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { random, shuffled } from "../support/graphs.ts";
 import { readNetModel } from "../support/reference.ts";
-import { waiting } from "../support/waiting.ts";
 
 interface Pattern {
   /** Units by group, in the order of the graph. Groups of a single unit, which stays, are left out. */
@@ -175,7 +174,7 @@ function halfOf(groups: Groups, names: readonly string[], seed: number): Map<str
 }
 
 for (const [name, pattern] of Object.entries(patterns))
-  describe.skipIf(waiting[name])(name, () => {
+  describe(name, () => {
     const model = load(name);
     const groups = findGroups(trace(model.graph, { batch: 2 }));
     const names = groups.groups.map((group) => group.name);
