@@ -1,4 +1,4 @@
-"""Networks over tokens: attention in the forms that exporters write, mixers, channels-last blocks."""
+"""Networks over tokens: attention in the forms that exporters write, mixers, channels-last blocks, recurrence."""
 
 import torch
 import torch.nn.functional as F
@@ -164,3 +164,42 @@ class ClassToken(nn.Module):
         x = self.patch(x).flatten(2).transpose(1, 2)
         x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.places
         return self.head(F.relu(x + self.attention(x))[:, 0])
+
+
+class Sequence(nn.Module):
+    """A recurrent layer over [N, T, features], what `read` takes of its outputs and last states, and a linear layer of 5 classes."""
+
+    def __init__(self, layer, width, read, time_first=False):
+        super().__init__()
+        self.layer = layer
+        self.read = read
+        self.time_first = time_first
+        self.head = nn.Linear(width, 5)
+
+    def forward(self, x):
+        # Indexed, not unpacked: torch.fx cannot trace an iteration.
+        both = self.layer(x.transpose(0, 1) if self.time_first else x)
+        return self.head(self.read(both[0], both[1]))
+
+
+def lstm():
+    return Sequence(nn.LSTM(6, 8, batch_first=True), 8, lambda y, state: y[:, -1] + state[1][-1])
+
+
+def lstm_bidirectional():
+    layer = nn.LSTM(4, 6, num_layers=2, bidirectional=True, batch_first=True)
+    return Sequence(layer, 12, lambda y, state: y.mean(1))
+
+
+def gru():
+    layer = nn.GRU(5, 8, num_layers=2)
+    return Sequence(layer, 8, lambda y, h: h[-1], True)
+
+
+def gru_bidirectional():
+    layer = nn.GRU(5, 6, bidirectional=True, batch_first=True)
+    return Sequence(layer, 12, lambda y, h: torch.cat([h[0], h[1]], 1))
+
+
+def rnn():
+    return Sequence(nn.RNN(5, 9, nonlinearity="relu"), 9, lambda y, h: y.mean(0) + h[-1], True)

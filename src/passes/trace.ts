@@ -35,6 +35,8 @@ export interface TraceOptions {
 const largestFold = 4096;
 /** Sizes that are scaled pass through no more floats than a tensor has axes, or a few times as many. */
 const mostFloats = 64;
+/** Scales are two for each axis at most. */
+const mostScales = 8;
 
 /** The value of a name; `undefined` for an input that is left out or has no known type. */
 export function valueOf(traced: Pick<Traced, "types" | "constants">, name: string): Value | undefined {
@@ -173,7 +175,10 @@ function inferNode(
   }
   if (op.fold && foldable(node, types)) {
     const outputs = node.outputs.map((name) => valueOf({ types, constants }, name)!);
-    const fixed = inputs.map((input) => (input && isWeight(input, initializers) ? withoutElements(input) : input));
+    const toFloats = outputs.every(({ dtype }) => isFloat(dtype));
+    const fixed = inputs.map((input) =>
+      input && isWeight(input, initializers, toFloats) ? withoutElements(input) : input,
+    );
     op.fold(fixed, attributes, outputs)?.forEach((value, i) => value && constants.set(node.outputs[i]!, value));
   }
   return undefined;
@@ -187,8 +192,15 @@ const foldable = (node: Node, types: ReadonlyMap<string, Type>): boolean =>
     return sizeOf(type.shape) <= (isFloat(type.dtype) ? mostFloats : largestFold);
   });
 
-/** A float initializer may learn, unless it is a scalar, which exporters make of numbers in code: its elements are not fixed. */
-const isWeight = ({ name, dtype, shape }: Value, initializers: ReadonlyMap<string, Tensor>): boolean =>
-  isFloat(dtype) && shape.length > 0 && initializers.has(name);
+/**
+ * A float initializer may learn, so that its elements are not fixed, unless it is a scalar, which exporters make of numbers in code, or
+ * so small that it may be the scales of a Resize; what floats are made of it stays in the graph.
+ */
+const isWeight = (
+  { name, dtype, shape }: Value,
+  initializers: ReadonlyMap<string, Tensor>,
+  toFloats: boolean,
+): boolean =>
+  isFloat(dtype) && initializers.has(name) && shape.length > 0 && !(toFloats && sizeOf(shape) <= mostScales);
 
 const withoutElements = ({ name, dtype, shape }: Value): Value => ({ name, dtype, shape });

@@ -223,6 +223,22 @@ function membersOf(
   return members;
 }
 
+/**
+ * Fails where nothing can be removed at all, as from a model that computes on integers.
+ *
+ * @throws SecateurError `unsupported` with the first reasons
+ */
+export function refuseWithout({ groups, frozen, coupling }: Groups): void {
+  if (groups.length > 0) return;
+  const refused = coupling.traced.refusals.map(({ node, reason }) => `${describe(node)}: ${reason}`);
+  const reasons = refused.length > 0 ? refused : frozen.flatMap((group) => group.reasons);
+  const shown = [...new Set(reasons)].slice(0, 2).join("; ");
+  fail(
+    "unsupported",
+    `no unit of the model can be removed${shown && `: ${shown}`}; secateur inspect lists all that is frozen or refused`,
+  );
+}
+
 /** What to remove: unit numbers by group name. The form of a plan file. */
 export type Removal = ReadonlyMap<string, readonly number[]>;
 

@@ -3,14 +3,13 @@
 import { Average, sampleGates, type Criterion, type GateCriterion } from "../criteria/criterion.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
 import { checkLabels } from "../data/checks.ts";
-import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { costsOf, type Costs } from "../prune/costs.ts";
 import { cut } from "../prune/cut.ts";
-import { findGroups, type Groups, type Removal } from "../prune/groups.ts";
+import { findGroups, refuseWithout, type Groups, type Removal } from "../prune/groups.ts";
 import { meets, selectStep, type Per, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { feedsOf, refuseBatches } from "./feeds.ts";
@@ -86,8 +85,7 @@ export async function pruneLoop(
   const { criterion, target, every = 10, momentum = 0.9 } = options;
   const gates = criterion.kind === "gates";
   const initial = findGroups(trace(widen(graph), { batch: options.batchSize }));
-  if (initial.groups.length === 0)
-    fail("unsupported", "the model has no group of units that could be pruned; secateur inspect says why");
+  refuseWithout(initial);
   const perStep = options.unitsPerStep ?? Math.max(1, Math.round(countUnits(initial) * 0.02));
   const stream = endless(dataset, options);
   let state: State = { graph: widen(graph), velocities: new Map(), average: new Map() };

@@ -6,7 +6,7 @@ import { checkLabels } from "../data/checks.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
-import { findGroups } from "../prune/groups.ts";
+import { findGroups, refuseWithout } from "../prune/groups.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import { checkTarget, feedsOf, refuseBatches, wantedTarget } from "./feeds.ts";
 import { appendBackward, finishGraph } from "./gradients.ts";
@@ -36,7 +36,11 @@ export async function score(
   criterion: Criterion,
   options: ScoreOptions,
 ): Promise<Scores> {
-  if (criterion.kind === "weights") return criterion.score(findGroups(trace(graph)), graph.initializers, options.seed);
+  if (criterion.kind === "weights") {
+    const groups = findGroups(trace(graph));
+    refuseWithout(groups);
+    return criterion.score(groups, graph.initializers, options.seed);
+  }
   const data = dataset ?? fail("bad-option", `${criterion.name} needs data: give it by --data`);
   const { batchSize, batches, seed } = options;
   const backward = appendBackward(graph, {
@@ -47,8 +51,7 @@ export async function score(
     train: false,
   });
   const groups = backward.groups!.groups.filter(({ name }) => backward.gates.has(name));
-  if (groups.length === 0)
-    fail("unsupported", "the model has no group of units that could be pruned; secateur inspect says why");
+  refuseWithout({ ...backward.groups!, groups });
   const scoring = finishGraph(backward.builder, ["loss", ...[...backward.gates.values()].map(({ name }) => name)]);
   const session = await runtime.load(runnable(scoring), options);
   const average = new Average();

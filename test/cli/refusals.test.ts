@@ -2,6 +2,7 @@
 
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { tensor } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { graphOf, modelOf, node, noise, value } from "../onnx/support.ts";
@@ -34,8 +35,36 @@ function strangeModel(): Uint8Array {
   );
 }
 
+/** A convolution that computes on integers. */
+function quantisedModel(): Uint8Array {
+  const scalar = (dtype: "float32" | "uint8", x: number) => tensor(dtype, [], [x]);
+  const graph = graphOf({
+    inputs: [value("x", ["N", 3, 4, 4])],
+    outputs: [value("y", ["N", 4, 4, 4])],
+    initializers: new Map([
+      ["s", scalar("float32", 0.1)],
+      ["z", scalar("uint8", 3)],
+      [
+        "w",
+        tensor(
+          "uint8",
+          [4, 3, 1, 1],
+          Array.from({ length: 12 }, (_, i) => i),
+        ),
+      ],
+    ]),
+    nodes: [
+      node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+      { ...node("QLinearConv", ["q", "s", "z", "w", "s", "z", "s", "z"], ["c"]), name: "/conv/quant" },
+      node("DequantizeLinear", ["c", "s", "z"], ["y"]),
+    ],
+  });
+  return encodeModel(modelOf(23, graph));
+}
+
 beforeAll(async () => {
   writeDigits(workshop);
+  write("integers.onnx", quantisedModel());
   const net = newModel("lenet5", { classes: 10, seed: 1 });
   write("net.onnx", encodeModel(net));
   const [name, weight] = [...net.graph.initializers][0]!;
@@ -63,6 +92,16 @@ const remove = (group: string, ...units: number[]): string => JSON.stringify({ r
 type Case = readonly [name: string, argv: () => string[], message: RegExp];
 
 const files: readonly Case[] = [
+  [
+    "a quantised model",
+    () => ["plan", at("integers.onnx"), "--ratio", "0.5", ...out()],
+    /no unit of the model can be removed: QLinearConv "\/conv\/quant": operator QLinearConv computes on integers.*before it is quantised/,
+  ],
+  [
+    "a quantised model that is to be scored",
+    () => ["score", at("integers.onnx"), "--criterion", "magnitude", "--json", at("x.json")],
+    /no unit of the model can be removed: QLinearConv/,
+  ],
   [
     "a truncated model",
     () => ["inspect", write("short.onnx", readFileSync(net()).subarray(0, 5000))],

@@ -113,7 +113,13 @@ describe("fold", () => {
     const x = valueIn(builder, builder.input("x", { dtype: "float32", shape: [2, 3] }));
     const n = valueIn(builder, builder.input("n", { dtype: "int64", shape: [1] }));
     const size = g.Mul(g.Gather(g.Shape(x), g.constant(int64s([1]))), g.constant(int64s([5])));
-    const weight = g.constant(tensor("float32", [1], [0.5]));
+    const weight = g.constant(
+      tensor(
+        "float32",
+        [9],
+        Array.from({ length: 9 }, () => 0.5),
+      ),
+    );
     const open = [
       g.Add(x, x),
       g.Mul(n, size),
@@ -121,7 +127,7 @@ describe("fold", () => {
       g.Gather(g.Shape(x), n),
       g.Concat(n, size, { axis: 0 }),
       g.Cast(n, { to: 6 }),
-      g.Add(g.filled(1, [2]), g.filled(2, [2])),
+      g.Add(g.filled(1, [9]), g.filled(2, [9])),
       g.Mul(g.Cast(size, { to: 1 }), weight),
       g.Cast(weight, { to: 7 }),
       g.Greater(weight, g.scalar(0)),
@@ -149,7 +155,7 @@ describe("fold", () => {
       g.Div(part, g.scalar(0)),
       g.Sqrt(part),
       g.Cast(g.Mul(part, g.scalar(1e19)), { to: 7 }),
-      g.Cast(g.Mul(part, g.scalar(2 ** 31)), { to: 6 }),
+      g.Cast(g.Mul(g.Cast(g.ints([1]), { to: 1 }), g.scalar(2 ** 31)), { to: 6 }),
       g.Cast(part, { to: 3 }),
       g.Cast(part, { to: 10 }),
     ];

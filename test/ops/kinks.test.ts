@@ -1,4 +1,4 @@
-/** Gradients where a function has a kink, which differences do not tell: what PyTorch gives there. */
+/** Gradients that differences do not tell: where a function has a kink, what PyTorch gives there; and of two forms that hardly differ. */
 
 import { expect, it } from "vitest";
 import { differentiate } from "../../src/autodiff/differentiate.ts";
@@ -60,4 +60,17 @@ it.each([
     [3, 0, -1, 7],
   ];
   expect(await gradients(rows, (g, ...xs) => g[name](...xs))).toEqual(expected);
+});
+
+it("Gelu is differentiated in the form that it is computed in", async () => {
+  const row = [1, 2, -1];
+  const [exact] = await gradients([row], (g, x) => g.Gelu(x));
+  const [tanh] = await gradients([row], (g, x) => g.Gelu(x, { approximate: "tanh" }));
+  // Φ(x) + x φ(x) by the tables of the normal distribution.
+  const normal = [0.841344746 + 0.241970725, 0.977249868 + 2 * 0.053990967, 0.158655254 - 0.241970725];
+  const form = (x: number) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+  row.forEach((x, i) => {
+    expect(exact![i]).toBeCloseTo(6 * normal[i]!, 4);
+    expect(tanh![i]).toBeCloseTo((6 * (form(x + 1e-5) - form(x - 1e-5))) / 2e-5, 4);
+  });
 });

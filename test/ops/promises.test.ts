@@ -197,19 +197,42 @@ for (const op of ops.values()) {
   });
 }
 
-it.each(["Div", "Mod"])("%s by a constant that is zero somewhere promises no zero, nor by what is computed", (name) => {
-  const op = ops.get(name)!;
-  const value = (name: string, constant?: Tensor): Value => ({
-    name,
-    dtype: "float32",
-    shape: [2],
-    ...(constant && { constant }),
+const pair = (...values: number[]): Tensor => tensor("float32", [values.length], values);
+const scalar = (value: number): Tensor => tensor("float32", [], [value]);
+
+it.each<[OpName, (Tensor | "x" | "is")[], "any" | "all" | undefined]>([
+  ["Div", ["x", "x"], undefined],
+  ["Div", ["x", pair(3, -0.5)], "any"],
+  ["Div", ["x", pair(3, 0)], undefined],
+  ["Div", ["x", tensor("float16", [2], [3, 1])], undefined],
+  ["Mod", ["x", "x"], undefined],
+  ["Mod", ["x", pair(3, -0.5)], "any"],
+  ["Mod", ["x", pair(3, 0)], undefined],
+  ["Pow", ["x", pair(3, 0.5)], "any"],
+  ["Pow", ["x", pair(3, 0)], undefined],
+  ["Greater", ["x", "x"], "all"],
+  ["Greater", ["x", scalar(0)], "any"],
+  ["Greater", [scalar(0), "x"], "any"],
+  ["Greater", ["x", pair(0, -1)], undefined],
+  ["LessOrEqual", ["x", "x"], undefined],
+  ["Max", ["x", "x"], "all"],
+  ["Max", ["x", "x", scalar(-1)], "all"],
+  ["Max", ["x", scalar(-1), scalar(0)], "any"],
+  ["Max", ["x", scalar(1)], undefined],
+  // A constant of several elements may learn, and may carry units.
+  ["Max", ["x", pair(-1, -1)], "all"],
+  ["Where", ["is", "x", "x"], "all"],
+  ["Where", ["is", "x", scalar(0)], "any"],
+  ["Where", ["is", scalar(0), "x"], "any"],
+  ["Where", ["is", "x", scalar(0.5)], "all"],
+  ["Where", ["is", "x", pair(0, 0)], "all"],
+])("%s of %j promises that it is zero: %s", (name, inputs, expected) => {
+  const values = inputs.map((input, i): Value => {
+    if (input === "is") return { name: `v${i}`, dtype: "bool", shape: [2] };
+    if (input === "x") return { name: `v${i}`, dtype: "float32", shape: [2] };
+    return { name: `v${i}`, dtype: input.dtype, shape: input.shape, constant: input };
   });
-  const by = (constant?: Tensor) => op.zero([value("x"), value("y", constant)], valuesOf(op, { inputs: [] }));
-  expect(by(tensor("float32", [2], [3, -0.5]))).toBe("any");
-  expect(by(tensor("float32", [2], [3, 0]))).toBeUndefined();
-  expect(by(tensor("float16", [2], [3, 1]))).toBeUndefined();
-  expect(by()).toBeUndefined();
+  expect(ops.get(name)!.zero(values, valuesOf(ops.get(name)!, { inputs: [] }))).toBe(expected);
 });
 
 it("a gradient stops at operators that have no derivative, and at no others", () => {

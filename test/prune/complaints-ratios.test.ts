@@ -8,14 +8,14 @@ import { loadModel } from "../../src/onnx/load.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { costsOf } from "../../src/prune/costs.ts";
-import { cut } from "../../src/prune/cut.ts";
+import { cut, mask } from "../../src/prune/cut.ts";
 import { findGates } from "../../src/prune/gates.ts";
 import { findGroups, type Groups, type Removal } from "../../src/prune/groups.ts";
 import { formatPlan, parsePlan } from "../../src/prune/plan.ts";
+import { drawInputs } from "../../src/prune/prove.ts";
 import { selectShare, type SelectOptions } from "../../src/prune/select.ts";
-import { modelOf, random, runGraph, tinyNet } from "../support/graphs.ts";
+import { difference, modelOf, random, runGraph, tinyNet } from "../support/graphs.ts";
 import { listNets, readNetModel } from "../support/reference.ts";
-import { waiting } from "../support/waiting.ts";
 
 const load = (name: string): Model => {
   const model = loadModel(readNetModel(name));
@@ -27,7 +27,7 @@ const select = (groups: Groups, options: SelectOptions): Removal => {
   const importances = new Map(groups.groups.map(({ name, units }) => [name, units.map(() => next())]));
   return selectShare(groups, importances, options);
 };
-const nets = listNets().filter((name) => !waiting[name]);
+const nets = listNets();
 
 describe("a ratio", () => {
   it.each([0, 0.1, 0.25, 1 / 3, 0.5, 0.9, 0.999])("of %f takes that share of every group, rounded down", (ratio) => {
@@ -258,6 +258,27 @@ describe("the file", () => {
     expect(again.groups.map(({ units }) => units.length)).toEqual([4]);
     expect(cut(small.graph, again, new Map([["first", [1]]])).graph.initializers.get("second")!.shape[1]).toBe(3);
   });
+
+  it.each(["class-token", "attention-grouped", "attention-torch", "windows-shifted", "boxes", "shuffle-v2", "lstm"])(
+    "of %s still takes any batch",
+    async (name) => {
+      const { graph } = load(name);
+      const found = groupsOf(graph);
+      const groups = { ...found, groups: found.groups.filter(({ inexact }) => inexact.length === 0) };
+      const removal = select(groups, { ratio: 0.5, scope: "local" });
+      expect(removal.size).toBeGreaterThan(0);
+      const small = cut(graph, groups, removal).graph;
+      for (const batch of [1, 2, 5]) {
+        const traced = trace(graph, { batch });
+        const feeds = drawInputs(traced, 4);
+        const masked = mask(graph, findGroups(traced), removal);
+        const [a, b] = [await runGraph(masked, feeds), await runGraph(small, feeds)];
+        expect(a["output"]!.shape[0]).toBe(batch);
+        const { largest, range } = difference(a["output"]!, b["output"]!);
+        expect(largest / range).toBeLessThan(1e-5);
+      }
+    },
+  );
 
   it("is the same when its plan is written, read and carried out again", () => {
     for (const name of ["c2f", "attention-merged", "shuffle-v2"]) {

@@ -15,7 +15,6 @@ import { selectShare } from "../../src/prune/select.ts";
 import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { difference, random, runGraph, tinyNet } from "../support/graphs.ts";
 import { listNets, readNetModel } from "../support/reference.ts";
-import { waiting } from "../support/waiting.ts";
 
 const tolerance = 1e-5;
 
@@ -69,7 +68,7 @@ describe("networks that others crash on, time out on, or cut wrongly", () => {
     ["squeeze and excitation beside a spatial gate", "gates"],
     ["a U-Net", "unet-nearest"],
   ] as const;
-  it.each(hard.filter(([, name]) => !waiting[name]))("%s", async (_what, name) => {
+  it.each(hard)("%s", async (_what, name) => {
     const model = load(name);
     const groups = groupsOf(model.graph);
     const removal = share(groups, 0.5);

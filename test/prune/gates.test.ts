@@ -12,6 +12,7 @@ import { findGates } from "../../src/prune/gates.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { gradientGraph } from "../../src/train/gradients.ts";
 import { difference, random, runGraph, shuffled } from "../support/graphs.ts";
+import { onlyAtGates } from "../support/masks.ts";
 import { listNets, readNetModel } from "../support/reference.ts";
 
 const batch = 2;
@@ -26,17 +27,6 @@ const inputOf = (graph: Graph) => {
   const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, random(9)).map((x) => x * 2 - 1);
   return { [graph.inputs[0]!.name]: { dtype: "float32" as const, shape, data } };
 };
-
-/** The masked graph without the masks of values that bear no gate. */
-function onlyAtGates(masked: Graph, gated: ReadonlySet<string>): Graph {
-  const nodes = masked.nodes.map((node) => {
-    const isMask =
-      node.op === "Where" && node.inputs[0]!.includes("_mask") && !/_silent(_\d+)?$/.test(node.outputs[0]!);
-    const own = node.outputs[0]!.replace(/_masked(_\d+)?$/, "");
-    return isMask && !gated.has(own) ? { ...node, op: "Identity", inputs: [node.inputs[1]!] } : node;
-  });
-  return { ...masked, nodes };
-}
 
 const nets: [string, () => Graph][] = listNets().map((name) => [
   name,

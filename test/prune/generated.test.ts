@@ -3,12 +3,14 @@
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { cut } from "../../src/prune/cut.ts";
+import { cut, mask } from "../../src/prune/cut.ts";
+import { findGates } from "../../src/prune/gates.ts";
 import { findGroups, removedIndices, type Groups, type Removal, type Unit } from "../../src/prune/groups.ts";
 import { assertProved, prove } from "../../src/prune/prove.ts";
 import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { modelOf, runGraph } from "../support/graphs.ts";
-import { checkCuts, distance, exact, patience, property, runs } from "./laws.ts";
+import { onlyAtGates } from "../support/masks.ts";
+import { checkCuts, distance, exact, patience, property, runs, tolerance } from "./laws.ts";
 import { buildNet, countingNets, drawRemoval } from "./support.ts";
 
 const sizes = ({ groups }: Groups) => new Map(groups.map(({ name, units }) => [name, units.length]));
@@ -74,6 +76,29 @@ describe("generated networks", () => {
       { of: countingNets },
     );
     expect(between / total).toBeGreaterThan(0.2);
+  });
+
+  it("are the same without a unit at its gates and without it everywhere", { timeout: patience }, async () => {
+    let [gated, implied] = [0, 0];
+    await property(
+      async (net) => {
+        const { graph, feeds } = buildNet(net);
+        const groups = findGroups(trace(graph));
+        const group = groups.groups[net.seed % groups.groups.length];
+        if (group === undefined || group.units.length < 2) return;
+        const removal = new Map([[group.name, group.units.flatMap((_, i) => (i % 2 === 0 ? [i] : []))]]);
+        const places = findGates(groups).get(group.name)!;
+        const masked = mask(graph, groups, removal);
+        const atGates = onlyAtGates(masked, new Set(places.map(({ value }) => value)));
+        const [a, b] = [await runGraph(masked, feeds), await runGraph(atGates, feeds)];
+        expect(distance(graph, a, b)).toBeLessThan(tolerance);
+        gated += places.length;
+        implied += group.places.length - places.length;
+      },
+      { of: countingNets },
+    );
+    expect(gated).toBeGreaterThan(runs / 2);
+    expect(implied).toBeGreaterThan(gated);
   });
 
   it("are the same cut twice and cut at once", { timeout: patience }, async () => {

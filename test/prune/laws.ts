@@ -16,7 +16,7 @@ const seed = Number(process.env["SECATEUR_SEED"] ?? 20_240_607);
 /** Enough for the slowest machine. */
 export const patience = 1_000 * runs + 60_000;
 
-const tolerance = 1e-4;
+export const tolerance = 1e-4;
 
 /** Checks a property; where it fails, the smallest network found for which it does is in the error. */
 export const property = (

@@ -1,7 +1,6 @@
 /** The law of the project on whole models as PyTorch and others export them. */
 
 import { existsSync, readdirSync } from "node:fs";
-import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { Model } from "../../src/graph/graph.ts";
@@ -14,7 +13,6 @@ import { cut, mask } from "../../src/prune/cut.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { random } from "../support/graphs.ts";
-import { waiting } from "../support/waiting.ts";
 import { drawRemoval } from "./support.ts";
 
 /** Plans for each model; fewer where one run is long. */
@@ -82,7 +80,7 @@ async function check(path: string): Promise<void> {
   const found = findGroups(trace(model.graph, { batch: 2, shapes }));
   // Where cutting is not zeroing there is nothing to compare as a whole: test/prune/patterns.test.ts proves those part by part.
   const groups = { ...found, groups: found.groups.filter(({ inexact }) => inexact.length === 0) };
-  if (waiting[basename(path, ".onnx")] === undefined) expect(found.groups.length).toBeGreaterThan(0);
+  expect(found.groups.length).toBeGreaterThan(0);
   const half = [...model.graph.initializers.values()].some(({ dtype }) => dtype === "float16");
   const tolerance = half ? 2e-2 : 1e-4;
   const plans = plansFor(Object.values(feeds).reduce((n, { shape }) => n + sizeOf(shape), 0));

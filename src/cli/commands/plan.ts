@@ -11,7 +11,7 @@ import { normalise } from "../../passes/normalise.ts";
 import { trace } from "../../passes/trace.ts";
 import { costsOf } from "../../prune/costs.ts";
 import { cut, mask } from "../../prune/cut.ts";
-import { findGroups, type Groups, type Removal } from "../../prune/groups.ts";
+import { findGroups, refuseWithout, type Groups, type Removal } from "../../prune/groups.ts";
 import { formatPlan, parsePlan } from "../../prune/plan.ts";
 import { assertProved, prove, type Proof } from "../../prune/prove.ts";
 import { scopes, selectShare, type Scope } from "../../prune/select.ts";
@@ -51,6 +51,7 @@ export function addPlan(program: Command): void {
       const model = await readModelFile(path);
       const graph = normalise(model.graph, shapesOf(flags));
       const groups = findGroups(trace(graph));
+      refuseWithout(groups);
       const criterion = findCriterion(flags.criterion);
       const importances =
         criterion.kind === "weights"
