@@ -60,6 +60,6 @@ def calibrate(model, x):
         m.momentum = momentum
         m.eval()
         spread = m.running_var.sqrt()
-        m.running_mean += 0.1 * spread * torch.randn_like(spread)
-        m.running_var *= 0.8 + 0.4 * torch.rand_like(spread)
+        m.running_mean += 0.03 * spread * torch.randn_like(spread)
+        m.running_var *= 0.9 + 0.2 * torch.rand_like(spread)
         m.running_var += 1e-3
