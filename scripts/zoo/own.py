@@ -118,7 +118,7 @@ class UNet(nn.Module):
 
 NETS = {
     "mobilenet_v1": Net(mobilenet_v1, (3, 64, 64), 13, False, note="own code, width 0.5"),
-    "shufflenet_v1": Net(shufflenet_v1, (3, 64, 64), 13, note="own code, 3 groups"),
+    "shufflenet_v1": Net(shufflenet_v1, (3, 32, 32), 13, note="own code, 3 groups"),
     "mlp_mixer": Net(Mixer, (3, 64, 64), note="own code"),
     "mlp_mixer-13": Net(Mixer, (3, 64, 64), 13, False, note="the same in opset 13"),
     "unet": Net(lambda: UNet(False), (3, 32, 32), 13, note="own code, ConvTranspose"),

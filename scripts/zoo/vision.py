@@ -89,8 +89,8 @@ NETS = {
     "swin_t": classifier(models.swin_t, 224),
     "swin_v2_t": classifier(swin_v2_t, 256),
     "maxvit_t": classifier(models.maxvit_t, 224),
-    "fcn_resnet50": segmenter(segmentation.fcn_resnet50, 32, opset=13),
-    "deeplabv3_resnet50": segmenter(segmentation.deeplabv3_resnet50, 32),
+    "fcn_resnet50": segmenter(segmentation.fcn_resnet50, 16, opset=13),
+    "deeplabv3_resnet50": segmenter(segmentation.deeplabv3_resnet50, 16),
     "deeplabv3_mobilenet_v3_large": segmenter(segmentation.deeplabv3_mobilenet_v3_large, 32, opset=15, kept=False),
     "lraspp_mobilenet_v3_large": segmenter(segmentation.lraspp_mobilenet_v3_large),
 }
