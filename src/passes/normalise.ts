@@ -20,10 +20,10 @@ export interface NormaliseOptions {
 const probes = [2, 3] as const;
 
 /**
- * Fixes the sizes that are given and turns every integer, truth value and single float that follows from fixed sizes into a constant. What depends
- * on an open batch stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer), and the sizes of a Resize, which
- * need not name the axis. Readers of what is generated from sizes, such as the zeros that a recurrence starts with, get their own; a
- * part that is joined and picked out again is read where it comes from.
+ * Fixes the sizes that are given and turns every integer, truth value and single float that follows from fixed sizes into a constant.
+ * What depends on an open batch stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer), and the
+ * sizes of a Resize, which need not name the axis. Readers of what is generated from sizes, such as the zeros that a recurrence starts
+ * with, get their own; a part that is joined and picked out again is read where it comes from.
  *
  * @throws SecateurError where an input leaves more open than its first axis and no shape is given for it, or one that does not fit
  */

@@ -5,7 +5,7 @@ import { captures, describe, type Node } from "../graph/graph.ts";
 import type { Axis } from "../ops/channels.ts";
 import { applicationOf, valueOf, type Application, type Traced } from "../passes/trace.ts";
 import { choicesOf } from "./lanes.ts";
-import { listen, placeOf, ruled, type Place } from "./places.ts";
+import type { Place } from "./places.ts";
 
 /** One way to unite all atoms of a graph; each removal that it allows is allowed beside those of the others. */
 export interface Solution {
@@ -13,7 +13,7 @@ export interface Solution {
   readonly root: Int32Array;
   /** Why the component of a representative can never be removed. */
   readonly frozen: ReadonlyMap<number, readonly string[]>;
-  /** Where and why removing the component of a representative is not what zeroing it is, where that follows from the choices made. */
+  /** Where and why removing the component of a representative is not what zeroing it is. */
   readonly inexact: ReadonlyMap<number, readonly Counting[]>;
 }
 
@@ -23,15 +23,11 @@ export interface Counting {
   readonly reason: string;
 }
 
-/** An axis of a node along which removing is not what zeroing is. */
-export interface Inexact extends Place, Counting {}
-
 /** The unions of all atoms of a graph. Atoms are numbered value by value, axis by axis. */
 export interface Coupling {
   readonly traced: Traced;
   /** One where no axis is written as several; see lanes.ts. */
   readonly solutions: readonly Solution[];
-  readonly inexact: readonly Inexact[];
   /** The number of the first atom of an axis. */
   first(value: string, axis: number): number;
   /** The place and index of an atom. */
@@ -82,11 +78,6 @@ export function couple(traced: Traced): Coupling {
   const atoms = numberAtoms(traced);
   const { graph } = traced;
   const outside = frozenFromOutside(traced);
-  const inexact: Inexact[] = [];
-  for (const applied of ruled(traced))
-    listen(applied, {
-      inexact: ({ key }, reason) => inexact.push({ node: applied.node, ...placeOf(key), reason }),
-    });
   const solutions = choicesOf(traced, outside).map((choice) => {
     const solver = new Solver(atoms);
     for (const { value, axis, reason } of outside) solver.freeze(atoms.of(value, axis), reason);
@@ -96,7 +87,7 @@ export function couple(traced: Traced): Coupling {
     }
     return solver.solve();
   });
-  return { traced, solutions, inexact, first: atoms.first, locate: atoms.locate, places: atoms.places };
+  return { traced, solutions, first: atoms.first, locate: atoms.locate, places: atoms.places };
 }
 
 /** Axes that the model's inputs and outputs hold, and those that a node without a rule touches. */
@@ -155,7 +146,7 @@ function applyRule(solver: Solver, atoms: Atoms, applied: Application, chosen: r
             if (!used.has(firstOf(axis))) whole(axis, "splits or joins this axis, which stays whole");
       },
       freeze: (axis, reason) => solver.freeze(axis.atoms, `${describe(node)}: ${reason}`),
-      inexact() {},
+      inexact: (axis, reason) => solver.inexact(axis.atoms, { node, reason }),
     },
     applied.inputs,
     applied.outputs,
@@ -219,8 +210,11 @@ class Solver {
     });
     const inexact = new Map<number, Counting[]>();
     for (const { atoms, node, reason } of this.#inexact)
-      for (const component of new Set(atoms.map((atom) => root[atom]!)))
-        inexact.set(component, [...(inexact.get(component) ?? []), { node, reason }]);
+      for (const component of new Set(atoms.map((atom) => root[atom]!))) {
+        const known = inexact.get(component);
+        if (known) known.push({ node, reason });
+        else inexact.set(component, [{ node, reason }]);
+      }
     return { root, frozen, inexact };
   }
 }

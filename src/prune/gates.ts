@@ -23,7 +23,6 @@ export function findGates(groups: Groups): Map<string, readonly Place[]> {
     order: new Map(traced.graph.nodes.map((node, i) => [node, i])),
     readers: readersOf(traced.graph),
     links: linksOf(traced),
-    counted: new Set(groups.coupling.inexact.map(({ node, ...place }) => countedKey(node, place))),
   };
   return new Map(groups.groups.map((group) => [group.name, gatesOf(net, group)]));
 }
@@ -35,15 +34,12 @@ interface Net {
   readonly order: ReadonlyMap<Node, number>;
   readonly readers: ReadonlyMap<string, readonly Node[]>;
   readonly links: Links;
-  /** Axes along which a reader counts what it reads, so that all that it puts out depends on each unit. */
-  readonly counted: ReadonlySet<string>;
 }
 
-const countedKey = (node: Node, place: Place): string => `${node.outputs[0]} ${keyOf(place)}`;
-
-function gatesOf({ alive, producers, order, readers, links, counted }: Net, group: Group): readonly Place[] {
+function gatesOf({ alive, producers, order, readers, links }: Net, group: Group): readonly Place[] {
   const carriers = group.places.filter(({ value }) => alive.has(value));
   const places = byValue(carriers);
+  const counting = new Set(group.counting);
   const computed = [...places.keys()]
     .flatMap((name) => {
       const node = producers.get(name);
@@ -61,8 +57,8 @@ function gatesOf({ alive, producers, order, readers, links, counted }: Net, grou
     for (const place of places.get(name)!) {
       const seen = (readers.get(name) ?? []).some((reader) => {
         const link = links.get(reader);
-        if (link === undefined || counted.has(countedKey(reader, place)) || group.counting.includes(reader))
-          return true;
+        // All that a reader which counts puts out depends on each unit.
+        if (link === undefined || counting.has(reader)) return true;
         const onward = reader.outputs.flatMap((output) =>
           (places.get(output) ?? []).filter((to) => link.passes(place, to)),
         );

@@ -4,7 +4,7 @@ import { fail } from "../graph/error.ts";
 import { describe, producersOf, type Node } from "../graph/graph.ts";
 import { applicationOf, type Traced } from "../passes/trace.ts";
 import { activations, couple, type Coupling, type Solution } from "./couple.ts";
-import { keyOf, type Place } from "./places.ts";
+import type { Place } from "./places.ts";
 
 /** A set of atoms that can only be removed together: a neuron. */
 export interface Unit {
@@ -22,7 +22,7 @@ export interface Group {
   readonly places: readonly Place[];
   /** Why removing these units is not what zeroing them is; empty where it is. */
   readonly inexact: readonly string[];
-  /** The nodes among those that say so only of the digit of their axis that the units lie on. */
+  /** The nodes at which it is not: they count zeros too. */
   readonly counting: readonly Node[];
 }
 
@@ -45,16 +45,13 @@ interface Found {
   readonly node: Node;
   readonly axes: readonly number[];
   readonly units: Int32Array[];
-  /** Why removing them is not what zeroing them is, by the choices of the solution. */
+  /** The nodes at which removing them is not what zeroing them is, and why. */
   readonly inexact: Map<Node, string>;
 }
 
 /** Finds all units of a graph and groups them. Groups are in the order of the nodes that produce them. */
 export function findGroups(traced: Traced): Groups {
   const coupling = couple(traced);
-  const inexact = new Map<string, string[]>();
-  for (const { node, reason, ...place } of coupling.inexact)
-    inexact.set(keyOf(place), [...(inexact.get(keyOf(place)) ?? []), `${describe(node)}: ${reason}`]);
   const seen = new Units();
   const open: Found[] = [];
   const stuck: { found: Found; reasons: readonly string[] }[] = [];
@@ -72,7 +69,7 @@ export function findGroups(traced: Traced): Groups {
     .map((found, i) => ({ found, i }))
     .sort((a, b) => position.get(a.found.node)! - position.get(b.found.node)! || a.i - b.i);
   const times = new Map<string, number>();
-  const groups = ordered.map(({ found: { name, node, units, axes, inexact: chosen } }): Group => {
+  const groups = ordered.map(({ found: { name, node, units, axes, inexact } }): Group => {
     const count = (times.get(name) ?? 0) + 1;
     times.set(name, count);
     const places = axes.map((i): Place => ({ value: coupling.places[i]!.value, axis: coupling.places[i]!.axis }));
@@ -81,8 +78,8 @@ export function findGroups(traced: Traced): Groups {
       node,
       units: units.map((atoms): Unit => ({ atoms })),
       places,
-      inexact: [...new Set([...places.flatMap((place) => inexact.get(keyOf(place)) ?? []), ...chosen.values()])],
-      counting: [...chosen.keys()],
+      inexact: [...inexact.values()],
+      counting: [...inexact.keys()],
     };
   });
   // What can go along one digit of its axis is not frozen along another.

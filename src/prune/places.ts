@@ -11,11 +11,6 @@ export interface Place {
 
 export const keyOf = (place: Place): string => `${place.axis}\0${place.value}`;
 
-export function placeOf(key: string): Place {
-  const at = key.indexOf("\0");
-  return { axis: Number(key.slice(0, at)), value: key.slice(at + 1) };
-}
-
 /** Sets of keys that grow together. */
 export class Union {
   readonly #parent = new Map<string, string>();
@@ -69,7 +64,6 @@ export interface Listener {
   same?(a: Token, b: Token): void;
   either?(pairs: readonly (readonly [Token, Token])[]): void;
   freeze?(token: Token): void;
-  inexact?(token: Token, reason: string): void;
 }
 
 /** Lets a listener hear what the rule of a node says. */
@@ -86,7 +80,7 @@ export function listen(applied: Application, listener: Listener): void {
     },
     either: (pairs) => listener.either?.(pairs as readonly (readonly [Token, Token])[]),
     freeze: (axis) => listener.freeze?.(axis as Token),
-    inexact: (axis, reason) => listener.inexact?.(axis as Token, reason),
+    inexact() {},
   };
   applied.op.channels(c, applied.inputs, applied.outputs, applied.attributes);
 }

@@ -12,7 +12,7 @@ import { narrowTensor, widenTensor } from "../passes/widen.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { activations } from "./couple.ts";
 import { cut, mask, type Cut } from "./cut.ts";
-import { removedIndices, type Groups, type Removal } from "./groups.ts";
+import type { Groups, Removal } from "./groups.ts";
 
 export interface ProofOptions extends LoadOptions {
   /** Of the inputs that are drawn; default 0. */
@@ -126,14 +126,9 @@ const isRunnable = ({ types }: Traced, name: string): boolean => {
   return type !== undefined && type.dtype !== "string" && isFloat(type.dtype);
 };
 
-/** Nodes that lose something along an axis, or a digit of one, of which their rule says that removing is not zeroing. */
-function brokenNodes(groups: Groups, removal: Removal): Node[] {
-  const removed = removedIndices(groups, removal);
-  const found = new Set<Node>();
-  for (const { node, value, axis } of groups.coupling.inexact) if (removed.get(value)?.has(axis)) found.add(node);
-  for (const { name, counting } of groups.groups)
-    if ((removal.get(name)?.length ?? 0) > 0) for (const node of counting) found.add(node);
-  return [...found];
+/** Nodes that lose something along what their rule says counts zeros. */
+function brokenNodes({ groups }: Groups, removal: Removal): Node[] {
+  return [...new Set(groups.flatMap(({ name, counting }) => ((removal.get(name)?.length ?? 0) > 0 ? counting : [])))];
 }
 
 /** The cut graph without some nodes, whose outputs become inputs and whose inputs are outputs. */
