@@ -18,6 +18,7 @@ export { trace, type Traced, type TraceOptions } from "./passes/trace.ts";
 
 export { findGroups, type FrozenGroup, type Group, type Groups, type Removal, type Unit } from "./prune/groups.ts";
 export { findGates } from "./prune/gates.ts";
+export { gatePlaces, type GatePlace } from "./prune/gate-places.ts";
 export { cut, mask, type Cut } from "./prune/cut.ts";
 export { assertProved, prove, type Mismatch, type Proof, type ProofOptions } from "./prune/prove.ts";
 export { costsOf, type Costs } from "./prune/costs.ts";
@@ -35,12 +36,24 @@ export {
 } from "./prune/select.ts";
 
 export { criteria, findCriterion } from "./criteria/table.ts";
-export type { Criterion, GateCriterion, Scores, WeightCriterion } from "./criteria/criterion.ts";
+export { meanGradient, meanOver, needs } from "./criteria/criterion.ts";
+export type {
+  Context,
+  Criterion,
+  DataCriterion,
+  Evidence,
+  Need,
+  Scores,
+  WeightCriterion,
+} from "./criteria/criterion.ts";
+export { bestSubsets } from "./criteria/oracle-combinatorial.ts";
 
-export { losses, type Loss } from "./train/losses.ts";
+export { losses, targetSources, type Distillation, type Loss, type Targets } from "./train/losses.ts";
 export { gradientGraph, type BackwardOptions } from "./train/gradients.ts";
 export { prepare, withGraph } from "./train/prepare.ts";
-export { score, type ScoreOptions } from "./train/score.ts";
+export { score, scoreAll, type ScoreOptions } from "./train/score.ts";
+export { allSubsets, maskedLosses, openOracle, type MaskedOptions, type Oracle } from "./train/oracle.ts";
+export { curvatureGraph } from "./train/curvature.ts";
 export { evaluate, type EvaluateOptions, type Evaluation } from "./train/evaluate.ts";
 export { finetune, type FinetuneEvent, type FinetuneOptions, type LearnOptions } from "./train/finetune.ts";
 export { pruneLoop, targetOf, type PruneEvent, type PruneOptions, type PruneResult } from "./train/prune.ts";

@@ -7,6 +7,8 @@ import type { Normalise } from "../data/normalise.ts";
 import { datasetForms, openDataset } from "../data/spec-node.ts";
 import type { Shape } from "../graph/tensor.ts";
 import type { NormaliseOptions } from "../passes/normalise.ts";
+import { criteria } from "../criteria/table.ts";
+import { gatePlaces, type GatePlace } from "../prune/gate-places.ts";
 import { losses, type Loss } from "../train/losses.ts";
 
 /** Parses a number within bounds, or says which. */
@@ -117,6 +119,31 @@ export const withRun = (command: Command, batchSize = 128): Command =>
     .option("--batch-size <n>", "samples of a minibatch", count, batchSize)
     .option("--seed <n>", "the same seed gives the same bytes", seed, 0)
     .option("--threads <n>", "threads of the runtime", threadCount, Math.min(256, availableParallelism()));
+
+/** What tells importance, and where and how it is measured. */
+export interface CriterionFlags {
+  readonly criterion: string;
+  readonly gates: GatePlace;
+  readonly probes?: number;
+}
+
+export const withCriterion = (command: Command): Command =>
+  command
+    .addOption(
+      new Option("--criterion <name>", "what tells importance (see secateur criteria)")
+        .choices([...criteria.keys()])
+        .default("taylor-fo"),
+    )
+    .addOption(
+      new Option("--gates <place>", "where gates stand: the default is where they remove a unit")
+        .choices(gatePlaces)
+        .default("after-bn"),
+    )
+    .option(
+      "--probes <n>",
+      "random directions to estimate second derivatives from; 0 is exact (default: 0 up to 300 units, else 32)",
+      seed,
+    );
 
 /** SGD and its schedule. */
 export interface LearnFlags extends RunFlags, AugmentFlags {

@@ -1,12 +1,13 @@
 /** The form of a criterion. */
 
 import type { Tensor } from "../graph/tensor.ts";
+import type { Costs } from "../prune/costs.ts";
 import type { Group, Groups } from "../prune/groups.ts";
 
-/** Importance of each unit by group name; non-negative, small = remove first. */
+/** Importance of each unit by group name; small = remove first. */
 export type Scores = ReadonlyMap<string, Float64Array>;
 
-/** A criterion that looks at weights alone. */
+/** A criterion that looks at weights alone. A group that it has nothing to say of is left out, and so stays whole. */
 export interface WeightCriterion {
   readonly name: string;
   readonly summary: string;
@@ -14,52 +15,84 @@ export interface WeightCriterion {
   score(groups: Groups, weights: ReadonlyMap<string, Tensor>, seed: number): Scores;
 }
 
-/** A criterion over the gradients of gates. */
-export interface GateCriterion {
+/** What a minibatch of N samples can tell of the units of a group. E_n is the loss of sample n, E their mean, z = 1 the gates. */
+export interface Evidence {
+  /** N, and the number of units. */
+  readonly samples: number;
+  readonly units: number;
+  /** G[n, m] = ∂E_n/∂z_m, row by row: N rows of `units` numbers. */
+  readonly gates: Float32Array;
+  /** Over the parameters s that produce unit m, Σ g_s w_s and Σ (g_s w_s)²; g = ∂E/∂w. */
+  readonly weights: { readonly sums: Float32Array; readonly squares: Float32Array };
+  /** γ ∂E/∂γ + β ∂E/∂β, summed over the normalisations of unit m that keep statistics. */
+  readonly scales: Float32Array;
+  /**
+   * Of the activations a that other nodes read unit m from: the mean of |a| and the share of a ≠ 0, over samples, space and places; and the
+   * sum over places of (mean of a²) · Σ w², w the weights that read them.
+   */
+  readonly activations: {
+    readonly magnitudes: Float32Array;
+    readonly nonzero: Float32Array;
+    readonly reads: Float32Array;
+  };
+  /** (H·1)_m: the sum of the m-th row of the Hessian of E over the gates of all groups. */
+  readonly row: Float64Array;
+  /** H_mm, exact or estimated. */
+  readonly diagonal: Float64Array;
+  /** E(z_m = 0) - E, by evaluation. */
+  readonly losses: Float64Array;
+  /** For every subset of the units, E(z_S = 0) - E; bit m of the index stands for unit m. */
+  readonly subsets: Float64Array;
+}
+
+/** What a criterion can ask to see. */
+export const needs = [
+  "gates",
+  "weights",
+  "scales",
+  "activations",
+  "row",
+  "diagonal",
+  "losses",
+  "subsets",
+] as const satisfies readonly (keyof Evidence)[];
+export type Need = (typeof needs)[number];
+
+/** What is known of a group when its evidence is in. */
+export interface Context {
+  readonly groups: Groups;
+  readonly group: Group;
+  /** What the removal of a unit alone would save. */
+  saving(unit: number): Costs;
+}
+
+/**
+ * A criterion over data. An object of this form is all that a criterion of one's own takes: what it needs is measured, shared with the
+ * other criteria that need it, and handed to `sample` for each group and minibatch.
+ */
+export interface DataCriterion<N extends Need = Need> {
   readonly name: string;
   readonly summary: string;
-  readonly kind: "gates";
-  /**
-   * The importance that one minibatch gives.
-   *
-   * @param gradients G[n, m] = ∂E_n/∂z_m, row by row: N rows of `units` numbers
-   */
-  sample(gradients: Float32Array, samples: number, units: number): Float64Array;
+  readonly kind: "data";
+  readonly needs: readonly N[];
+  /** What one minibatch gives for each unit; it is averaged over minibatches. */
+  sample(evidence: Pick<Evidence, N | "samples" | "units">): Float64Array;
+  /** The importances, from the average of what `sample` gave; default: as they are. */
+  finish?(average: Float64Array, context: Context): Float64Array;
 }
 
-export type Criterion = WeightCriterion | GateCriterion;
+export type Criterion = WeightCriterion | DataCriterion;
 
-/** Sums of per-unit numbers over minibatches, and their mean. */
-export class Average {
-  readonly #sums = new Map<string, Float64Array>();
-  #count = 0;
-
-  get count(): number {
-    return this.#count;
-  }
-
-  add(scores: Scores): void {
-    for (const [name, values] of scores) {
-      const sum = this.#sums.get(name) ?? new Float64Array(values.length);
-      values.forEach((value, i) => (sum[i]! += value));
-      this.#sums.set(name, sum);
-    }
-    this.#count++;
-  }
-
-  mean(): Map<string, Float64Array> {
-    return new Map([...this.#sums].map(([name, sum]) => [name, sum.map((value) => value / this.#count)]));
-  }
+/** The mean over samples of a function of G[n, m], for each unit m. */
+export function meanOver(
+  { gates, samples, units }: Pick<Evidence, "gates" | "samples" | "units">,
+  of: (gradient: number) => number,
+): Float64Array {
+  const sum = new Float64Array(units);
+  for (let n = 0; n < samples; n++) for (let m = 0; m < units; m++) sum[m]! += of(gates[n * units + m]!);
+  return sum.map((value) => value / samples);
 }
 
-/** Applies a gate criterion to the gate gradients of one minibatch, group by group. */
-export function sampleGates(
-  criterion: GateCriterion,
-  groups: readonly Group[],
-  gradients: (group: string) => Float32Array,
-  samples: number,
-): Map<string, Float64Array> {
-  return new Map(
-    groups.map((group) => [group.name, criterion.sample(gradients(group.name), samples, group.units.length)]),
-  );
-}
+/** ∂E/∂z_m: the mean over samples of G[n, m]. */
+export const meanGradient = (evidence: Pick<Evidence, "gates" | "samples" | "units">): Float64Array =>
+  meanOver(evidence, (gradient) => gradient);

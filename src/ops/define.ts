@@ -102,6 +102,8 @@ export interface Training {
   readonly inputs?: Readonly<Record<number, Tensor>>;
   /** Outputs by index that hold the next value of the input at that index: statistics that are kept, not learned. */
   readonly states?: Readonly<Record<number, number>>;
+  /** The inputs by index that hold the scale and the shift of what is normalised. */
+  readonly affine?: { readonly scale: number; readonly shift: number };
 }
 
 /** What is left of every axis after a cut. */

@@ -75,8 +75,8 @@ function sampleAxis({ traced, solutions, first }: Coupling, value: string): numb
   return found === -1 ? undefined : found;
 }
 
-/** From the indices of an axis to the units of the group: [N, size] becomes [N, units]. */
-function toUnits(g: Emit, groups: Groups, group: Group, place: Place, channels: Value): Value {
+/** From the indices of an axis to the units of the group: [N, size] becomes [N, units], summed over the indices of a unit. */
+export function toUnits(g: Emit, groups: Groups, group: Group, place: Place, channels: Value): Value {
   const { coupling } = groups;
   const size = channels.shape[1]!;
   const first = coupling.first(place.value, place.axis);

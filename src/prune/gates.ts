@@ -8,14 +8,18 @@ import { keyOf, type Place } from "./places.ts";
 import { byValue } from "./producers.ts";
 import type { Group, Groups } from "./groups.ts";
 import { linksOf, type Link, type Links } from "./links.ts";
+import { moveGates, type GatePlace } from "./gate-places.ts";
 
 /**
  * The gates of every group: the fewest activations that must be zero along a unit for every reader to read zeros. An activation
  * that is zero because an earlier gate is (behind a Relu, an addition, a pool) needs none; of a chain such as Conv and
  * BatchNormalization only the last bears one, so that a gate stands after BatchNormalization by default. What a unit does inside an operator
  * that reads again what it puts out is no activation of the graph: there the factor is on what the operator silences (OpSpec.silence).
+ *
+ * @param at where a criterion wants to measure; only `after-bn` gates remove a unit wherever it acts
+ * @throws SecateurError `unsupported` where no gate of the graph can stand there
  */
-export function findGates(groups: Groups): Map<string, readonly Place[]> {
+export function findGates(groups: Groups, at: GatePlace = "after-bn"): Map<string, readonly Place[]> {
   const { traced } = groups.coupling;
   const net: Net = {
     alive: activations(traced),
@@ -24,7 +28,7 @@ export function findGates(groups: Groups): Map<string, readonly Place[]> {
     readers: readersOf(traced.graph),
     links: linksOf(traced),
   };
-  return new Map(groups.groups.map((group) => [group.name, gatesOf(net, group)]));
+  return moveGates(groups, new Map(groups.groups.map((group) => [group.name, gatesOf(net, group)])), at);
 }
 
 /** What is looked up in the graph, group after group. */

@@ -11,7 +11,7 @@ import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import { checkTarget, feedsOf } from "./feeds.ts";
 import type { Loss } from "./losses.ts";
 import { logitsGraph } from "./teacher.ts";
-import { runnable } from "./trainer.ts";
+import { runnable } from "./runnable.ts";
 
 export interface Evaluation {
   /** The mean over samples. */

@@ -69,7 +69,7 @@ export async function finetune(
   const { epochs, batchSize, firstEpoch = 0 } = options;
   if (epochs === 0) return graph;
   const trainer = await Trainer.create(runtime, graph, {
-    ...stepOptions(options, false),
+    ...stepOptions(options),
     distillation: options.teacher,
   });
   const teacher = options.teacher && (await createTeacher(runtime, options.teacher.graph, options));
@@ -106,10 +106,9 @@ export async function finetune(
   }
 }
 
-export const stepOptions = (options: LearnOptions, gates: boolean) => ({
+export const stepOptions = (options: LearnOptions) => ({
   batch: options.batchSize,
   loss: options.loss,
-  gates,
   ...(options.sgd ? { sgd: options.sgd } : {}),
   ...(options.threads === undefined ? {} : { threads: options.threads }),
 });

@@ -1,4 +1,4 @@
-/** The gradient graph of a model: its loss, and the gradient of every parameter or of every gate. */
+/** The gradient graph of a model: its loss, and the gradient of every parameter or what criteria ask of every unit. */
 
 import { differentiate, type Inside } from "../autodiff/differentiate.ts";
 import { GraphBuilder } from "../graph/builder.ts";
@@ -7,26 +7,30 @@ import { describe, type Graph } from "../graph/graph.ts";
 import { isFloat } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
-import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
+import { alias, createEmitter } from "../ops/emitter.ts";
 import { removeDead } from "../passes/dead.ts";
 import { lower } from "../passes/lower.ts";
 import { mergeEqual } from "../passes/merge.ts";
 import { trace, type Traced } from "../passes/trace.ts";
 import { enterTraining, statesOf } from "../passes/training.ts";
 import { widen } from "../passes/widen.ts";
-import type { Place } from "../prune/places.ts";
-import { gateGradient } from "../prune/gate-gradients.ts";
-import { findGates } from "../prune/gates.ts";
+import type { GatePlace } from "../prune/gate-places.ts";
 import { findGroups, type Groups } from "../prune/groups.ts";
-import { appendLoss, type Distillation, type Loss } from "./losses.ts";
+import { appendEvidence, watch, watchedValues, type EvidenceValues, type PassNeed } from "./evidence.ts";
+import { appendLoss, type Distillation, type Loss, type Targets } from "./losses.ts";
 
 export interface BackwardOptions {
   readonly batch: number;
   readonly loss: Loss;
   readonly distillation?: Distillation | undefined;
-  /** Differentiate with respect to parameters, gates or both. */
+  /** What the loss compares with; default the labels of the data. */
+  readonly targets?: Targets | undefined;
+  /** Whether to differentiate with respect to all parameters. */
   readonly parameters: boolean;
-  readonly gates: boolean;
+  /** What to gather for criteria; default nothing. */
+  readonly needs?: readonly PassNeed[] | undefined;
+  /** Where gates stand. */
+  readonly gates?: GatePlace | undefined;
   /** BatchNormalization by the batch's statistics, Dropout at work. */
   readonly train: boolean;
 }
@@ -38,11 +42,11 @@ export interface Backward {
   readonly loss: Value;
   /** ∂(mean loss)/∂w by parameter name. */
   readonly parameters: ReadonlyMap<string, Value>;
-  /** G[n, m] = ∂E_n/∂z_m, [N, units], by group name. */
-  readonly gates: ReadonlyMap<string, Value>;
+  /** What was asked for of each group. */
+  readonly evidence: EvidenceValues;
   /** For each initializer that holds statistics the value of the next ones; empty in inference mode. */
   readonly states: ReadonlyMap<string, string>;
-  /** The groups whose gates these are. */
+  /** The groups that evidence was gathered for. */
   readonly groups: Groups | undefined;
   /** The number of classes that the target may name; 0 for a loss without classes. */
   readonly classes: number;
@@ -74,34 +78,27 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
     ? enterTraining(base)
     : { graph: base, states: new Map<string, string>() };
   const traced = trace(forward, { batch });
-  const groups = options.gates ? findGroups(options.train ? trace(base, { batch }) : traced) : undefined;
-  const gates = groups ? findGates(groups) : new Map<string, readonly Place[]>();
+  const { needs = [], gates: at = "after-bn" } = options;
+  const groups = needs.length > 0 ? findGroups(options.train ? trace(base, { batch }) : traced) : undefined;
   if (!traced.types.has(output)) fail("unsupported", explainRefusals(traced));
+  const watched = groups && watch(groups, needs, at);
   const computed = new Map([...traced.constants].filter(([name]) => !forward.initializers.has(name)));
   const builder = new GraphBuilder(forward, traced.types, computed);
   const g = createEmitter(builder);
-  const { perSample, mean, classes } = appendLoss(builder, output, options.loss, options.distillation);
+  const { perSample, mean, classes } = appendLoss(builder, output, options);
   const candidates = options.parameters ? parameterNames(forward) : [];
-  const gated = [...new Set([...gates.values()].flat().map(({ value }) => value))];
   const seed = g.filled(1 / batch, [batch]);
   const insides: Inside[] = [];
-  const wanted = [...candidates, ...gated];
-  const gradients = differentiate(builder, [{ value: perSample, seed }], wanted, groups && insides);
+  const wanted = [...new Set([...candidates, ...(watched ? watchedValues(watched) : [])])];
+  const collect = watched?.needs.has("gates") ? insides : undefined;
+  const gradients = differentiate(builder, [{ value: perSample, seed }], wanted, collect);
   const parameters = new Map(
     candidates.flatMap((name) => (gradients.get(name) ? [[name, gradients.get(name)!] as const] : [])),
   );
-  const gateGradients = new Map<string, Value>();
-  for (const group of groups?.groups ?? []) {
-    const places = gates.get(group.name)!.filter(({ value }) => gradients.get(value));
-    if (places.length === 0) continue;
-    const at = (name: string) => ({
-      value: valueIn(builder, name),
-      gradient: gradients.get(name)!,
-    });
-    // The loss is a mean over the batch: N times its gradient is a sample's own.
-    gateGradients.set(group.name, g.Mul(gateGradient(g, groups!, group, places, at, insides, batch), g.scalar(batch)));
-  }
-  return { builder, g, loss: mean, parameters, gates: gateGradients, states, groups, classes };
+  const evidence: EvidenceValues = watched
+    ? appendEvidence({ builder, g, batch, gradients, insides }, watched)
+    : new Map();
+  return { builder, g, loss: mean, parameters, evidence, states, groups, classes };
 }
 
 /** The finished graph: what is lowered is lowered, what is equal is one, what is dead is gone. */
@@ -117,16 +114,20 @@ export function finishGraph(builder: GraphBuilder, outputs: readonly string[]): 
  */
 export function gradientGraph(
   graph: Graph,
-  options: Omit<BackwardOptions, "parameters" | "gates"> & { readonly wrt: "parameters" | "gates" },
+  options: Omit<BackwardOptions, "parameters" | "needs"> & { readonly wrt: "parameters" | "gates" },
 ): Graph {
   const { wrt, ...rest } = options;
   const backward = appendBackward(graph, {
     ...rest,
     parameters: wrt === "parameters",
-    gates: wrt === "gates",
+    needs: wrt === "gates" ? ["gates"] : [],
+  });
+  const gates = [...backward.evidence].flatMap(([name, found]) => {
+    const value = found.get("gates");
+    return value ? [[name, value] as const] : [];
   });
   const outputs = ["loss"];
-  for (const [name, value] of wrt === "parameters" ? backward.parameters : backward.gates) {
+  for (const [name, value] of wrt === "parameters" ? backward.parameters : gates) {
     const named = backward.builder.claim(`grad/${name}`);
     alias(backward.builder, value.name, named);
     outputs.push(named);

@@ -2,6 +2,7 @@
 
 import type { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
+import type { Type } from "../graph/graph.ts";
 import { sizeOf } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
@@ -16,10 +17,17 @@ export interface LossValues {
   readonly perSample: Value;
   /** The mean over the batch, a scalar named `loss`. */
   readonly mean: Value;
-  readonly target: Value;
   /** The number of classes that the target may name; 0 for a loss without classes. */
   readonly classes: number;
 }
+
+export const targetSources = ["labels", "sampled"] as const;
+/**
+ * What the loss compares the output with: the labels of the data, or classes drawn from the model's own probabilities. The latter makes of
+ * squared gradients the Fisher information itself instead of its empirical form, and needs no labels (Kunstner et al. 2019, "Limitations of the
+ * empirical Fisher approximation", eq. 3).
+ */
+export type Targets = (typeof targetSources)[number];
 
 /** Learning from another model's outputs besides the labels (Hinton et al. 2015). */
 export interface Distillation {
@@ -29,22 +37,45 @@ export interface Distillation {
   readonly temperature: number;
 }
 
+/** What a loss is made of. */
+export interface LossOptions {
+  readonly loss: Loss;
+  readonly distillation?: Distillation | undefined;
+  readonly targets?: Targets | undefined;
+}
+
 /**
  * Appends a loss on the first output of the graph, and its target as an input: class ids, int64 [N] (or [N, d...] for an output
- * [N, C, d...]) for cross-entropy; the shape of the output for mse. With distillation the teacher's logits are an input `teacher`.
+ * [N, C, d...]) for cross-entropy; the shape of the output for mse. With distillation the teacher's logits are an input `teacher`. With
+ * sampled targets there is an input `noise` of the shape of the logits instead of `target`: the classes drawn are the largest of the logits plus
+ * noise, for independent draws from Gumbel's distribution (Gumbel 1954; Maddison et al. 2014, "A* Sampling", section 2).
  */
-export function appendLoss(builder: GraphBuilder, output: string, loss: Loss, distillation?: Distillation): LossValues {
+export function appendLoss(
+  builder: GraphBuilder,
+  output: string,
+  { loss, distillation, targets = "labels" }: LossOptions,
+): LossValues {
   const g = createEmitter(builder);
   if (distillation && loss !== "cross-entropy") fail("bad-option", "a teacher's logits go with cross-entropy only");
-  const { perSample, target, classes } =
-    loss === "mse" ? meanSquaredError(builder, g, output) : crossEntropy(builder, g, output, distillation);
+  if (targets === "sampled" && loss !== "cross-entropy")
+    fail("bad-option", "targets are sampled from the probabilities of classes, so with cross-entropy only");
+  const { perSample, classes } =
+    loss === "mse"
+      ? meanSquaredError(builder, g, output)
+      : crossEntropy(builder, g, output, distillation, targets === "sampled");
   const mean = g.ReduceMean(perSample, g.ints([0]), { keepdims: 0 });
   alias(builder, mean.name, builder.claim("loss"));
-  return { perSample, target, classes, mean: valueIn(builder, "loss") };
+  return { perSample, classes, mean: valueIn(builder, "loss") };
 }
 
 /** E_n = -log softmax(logits)[target], averaged over further axes. */
-function crossEntropy(builder: GraphBuilder, g: Emit, output: string, distillation: Distillation | undefined) {
+function crossEntropy(
+  builder: GraphBuilder,
+  g: Emit,
+  output: string,
+  distillation: Distillation | undefined,
+  sampled: boolean,
+) {
   const raw = valueIn(builder, logitsOf(builder.finish([]), output));
   if (raw.shape.length < 2)
     fail(
@@ -55,7 +86,10 @@ function crossEntropy(builder: GraphBuilder, g: Emit, output: string, distillati
   const [n, classes, ...rest] = raw.shape as [number, number, ...number[]];
   const more = rest.filter((dim) => dim !== 1);
   const logits = g.reshaped(raw, [n, classes, ...more]);
-  const target = valueIn(builder, builder.input("target", { dtype: "int64", shape: [n, ...more] }, true));
+  const input = (name: string, type: Type): Value => valueIn(builder, builder.input(name, type, true));
+  const target = sampled
+    ? g.ArgMax(g.Add(logits, input("noise", { dtype: "float32", shape: logits.shape })), { axis: 1, keepdims: 0 })
+    : input("target", { dtype: "int64", shape: [n, ...more] });
   const logProbability = g.LogSoftmax(logits, { axis: 1 });
   const depth = g.ints([classes]);
   const chosen = g.OneHot(target, depth, g.constant({ dtype: "float32", shape: [2], data: Float32Array.of(0, 1) }), {
@@ -64,14 +98,14 @@ function crossEntropy(builder: GraphBuilder, g: Emit, output: string, distillati
   const picked = g.Mul(logProbability, chosen);
   const axes = logits.shape.map((_, i) => i).slice(1);
   const hard = g.Mul(g.summed(picked, axes), g.scalar(-1 / sizeOf(more)));
-  if (distillation === undefined) return { perSample: hard, target, classes };
-  const teacher = valueIn(builder, builder.input("teacher", { dtype: "float32", shape: raw.shape }, true));
+  if (distillation === undefined) return { perSample: hard, classes };
+  const teacher = input("teacher", { dtype: "float32", shape: raw.shape });
   const soft = g.Mul(
     divergence(g, g.reshaped(teacher, logits.shape), logits, axes, distillation.temperature),
     g.scalar(1 / sizeOf(more)),
   );
   const { weight } = distillation;
-  return { perSample: g.Add(g.Mul(hard, g.scalar(1 - weight)), g.Mul(soft, g.scalar(weight))), target, classes };
+  return { perSample: g.Add(g.Mul(hard, g.scalar(1 - weight)), g.Mul(soft, g.scalar(weight))), classes };
 }
 
 /** T² KL(softmax(teacher / T) || softmax(logits / T)); T² keeps its gradient as large as that of the labels. */
@@ -90,5 +124,5 @@ function meanSquaredError(builder: GraphBuilder, g: Emit, output: string) {
   const axes = y.shape.map((_, i) => i).slice(1);
   const perSample =
     axes.length === 0 ? g.Mul(error, error) : g.ReduceMean(g.Mul(error, error), g.ints(axes), { keepdims: 0 });
-  return { perSample, target, classes: 0 };
+  return { perSample, classes: 0 };
 }

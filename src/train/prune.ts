@@ -1,6 +1,7 @@
 /** The paper's loop: learn and measure at once, remove the least important units, go on until the budget is met; then fine-tune. */
 
-import { Average, sampleGates, type Criterion, type GateCriterion } from "../criteria/criterion.ts";
+import { Average } from "../criteria/average.ts";
+import type { Criterion, DataCriterion, Scores } from "../criteria/criterion.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
 import { checkLabels } from "../data/checks.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -9,16 +10,29 @@ import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { costsOf, type Costs } from "../prune/costs.ts";
 import { cut } from "../prune/cut.ts";
+import type { GatePlace } from "../prune/gate-places.ts";
 import { findGroups, refuseWithout, type Groups, type Removal } from "../prune/groups.ts";
 import { meets, selectStep, type Per, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
+import { isPassNeed, type PassNeed } from "./evidence.ts";
 import { feedsOf, refuseBatches } from "./feeds.ts";
 import { learningBatches, stepOptions, type LearnOptions } from "./finetune.ts";
+import type { Distillation, Targets } from "./losses.ts";
+import { finish, sampleAll, score } from "./score.ts";
+import { createTeacher, type Teacher } from "./teacher.ts";
 import { parameterOf, Trainer } from "./trainer.ts";
 
 export interface PruneOptions extends LearnOptions {
   readonly criterion: Criterion;
   readonly target: Target;
+  /** Where gates stand; default behind normalisation. */
+  readonly gates?: GatePlace | undefined;
+  /** What the loss compares with when importance is measured; default the labels. Sampled targets take passes of their own. */
+  readonly targets?: Targets | undefined;
+  /** A model to learn from besides the labels while pruning: its graph with an open batch. */
+  readonly teacher?: (Distillation & { readonly graph: Graph }) | undefined;
+  /** Random directions for the diagonal of the Hessian, for criteria that need it; see ScoreOptions. */
+  readonly probes?: number | undefined;
   /** Pruning stops when the mean training loss between two removals is above this. */
   readonly maxLoss?: number | undefined;
   /** Minibatches between two removals; default 10 (the paper's for CIFAR-10). */
@@ -83,25 +97,29 @@ export async function pruneLoop(
   options: PruneOptions,
 ): Promise<PruneResult> {
   const { criterion, target, every = 10, momentum = 0.9 } = options;
-  const gates = criterion.kind === "gates";
+  const needs = stepNeeds(criterion, options.targets);
   const initial = findGroups(trace(widen(graph), { batch: options.batchSize }));
   refuseWithout(initial);
   const perStep = options.unitsPerStep ?? Math.max(1, Math.round(countUnits(initial) * 0.02));
   const stream = endless(dataset, options);
+  const teacher = options.teacher && (await createTeacher(runtime, options.teacher.graph, options));
   let state: State = { graph: widen(graph), velocities: new Map(), average: new Map() };
   let steps = 0;
   try {
     for (;;) {
-      const round = await learn(runtime, state, stream, options, every, gates);
+      const round = await learn(runtime, state, stream, options, every, needs, teacher);
       const groups = round.groups ?? findGroups(trace(round.graph, { batch: options.batchSize }));
       const units = countUnits(groups);
       const costs = costsOf(groups.coupling.traced);
       const report = (end: PruneResult["end"]): PruneResult => ({ graph: round.graph, costs, units, steps, end });
       if (meets(target, costs, units)) return report("met");
       if (options.maxLoss !== undefined && round.loss > options.maxLoss) return report("max-loss");
-      const average = gates
-        ? blend(state.average, round.scores, momentum)
-        : criterion.score(groups, round.graph.initializers, options.seed + steps);
+      const average = await importances(runtime, dataset, round, groups, state.average, {
+        ...options,
+        batches: every,
+        momentum,
+        seed: options.seed + steps,
+      });
       const selection = selectStep(groups, average, perStep, target, options.per);
       if (selection.removal.size === 0) return report("exhausted");
       steps++;
@@ -122,7 +140,32 @@ export async function pruneLoop(
     }
   } finally {
     await stream.return(undefined);
+    await teacher?.dispose();
   }
+}
+
+/** What a criterion takes from the backward pass of each step; `undefined` where it takes none, or passes of its own. */
+function stepNeeds(criterion: Criterion, targets: Targets | undefined): readonly PassNeed[] | undefined {
+  if (criterion.kind === "weights" || targets === "sampled") return undefined;
+  const needs = criterion.needs.filter(isPassNeed);
+  return needs.length === criterion.needs.length ? needs : undefined;
+}
+
+type Round = Awaited<ReturnType<typeof learn>>;
+
+/** The importances after a round of learning: of the weights as they are now, or averaged with those of earlier rounds. */
+async function importances(
+  runtime: Runtime,
+  dataset: Dataset,
+  round: Round,
+  groups: Groups,
+  past: Scores,
+  options: PruneOptions & { readonly batches: number; readonly momentum: number },
+): Promise<Scores> {
+  const { criterion, momentum } = options;
+  if (criterion.kind === "weights") return criterion.score(groups, round.graph.initializers, options.seed);
+  if (round.samples) return blend(past, finish(criterion, groups, round.samples), momentum);
+  return blend(past, await score(runtime, round.graph, dataset, criterion, options), momentum);
 }
 
 interface State {
@@ -138,9 +181,11 @@ async function learn(
   stream: AsyncGenerator<Batch>,
   options: PruneOptions,
   count: number,
-  gates: boolean,
+  needs: readonly PassNeed[] | undefined,
+  teacher: Teacher | undefined,
 ) {
-  const trainer = await Trainer.create(runtime, state.graph, stepOptions(options, gates), state.velocities);
+  const step = { ...stepOptions(options), needs, gates: options.gates, distillation: options.teacher };
+  const trainer = await Trainer.create(runtime, state.graph, step, state.velocities);
   const average = new Average();
   let total = 0;
   try {
@@ -148,19 +193,20 @@ async function learn(
       options.signal?.throwIfAborted();
       const { value: batch } = await stream.next();
       if (options.loss === "cross-entropy") checkLabels(batch, trainer.classes);
-      const result = await trainer.step(feedsOf(trainer.inputs, batch), batch.target, options.learningRate);
-      total += result.loss;
-      if (gates) {
-        const groups = trainer.groups!.groups.filter(({ name }) => result.gates.has(name));
-        const criterion = options.criterion as GateCriterion;
-        average.add(sampleGates(criterion, groups, (name) => result.gates.get(name)!, options.batchSize));
+      const feeds = feedsOf(trainer.inputs, batch);
+      const taught = teacher ? { ...feeds, teacher: await teacher.logits(feeds) } : feeds;
+      const { loss, findings } = await trainer.step(taught, batch.target, options.learningRate);
+      total += loss;
+      if (needs) {
+        const criterion = options.criterion as DataCriterion;
+        average.add(sampleAll(criterion, trainer.groups!, findings, options.batchSize));
       }
     }
     return {
       graph: trainer.graph(),
       velocities: trainer.velocities(),
       groups: trainer.groups,
-      scores: average.mean(),
+      samples: needs && average.mean(),
       loss: total / count,
     };
   } finally {

@@ -1,30 +1,43 @@
-/** Importances from data: the gates' gradients of some minibatches, the weights as they are. */
+/** Importances from data: what some minibatches tell of the units, the weights as they are. */
 
-import { Average, sampleGates, type Criterion, type Scores } from "../criteria/criterion.ts";
-import type { Dataset } from "../data/batches.ts";
+import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
+import { Average } from "../criteria/average.ts";
+import type { Context, Criterion, DataCriterion, Evidence, Need, Scores } from "../criteria/criterion.ts";
+import type { Batch, Dataset } from "../data/batches.ts";
 import { checkLabels } from "../data/checks.ts";
 import { fail } from "../graph/error.ts";
-import type { Graph } from "../graph/graph.ts";
+import type { Graph, ValueInfo } from "../graph/graph.ts";
+import { randomStream } from "../graph/random.ts";
+import { sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
 import { trace } from "../passes/trace.ts";
-import { findGroups, refuseWithout } from "../prune/groups.ts";
-import type { LoadOptions, Runtime } from "../runtime/port.ts";
+import { createCostModel, type CostModel } from "../prune/costs.ts";
+import { findGroups, refuseWithout, type Groups } from "../prune/groups.ts";
+import type { Runtime, Tensors } from "../runtime/port.ts";
+import { openCurvature } from "./curvature.ts";
+import { isPassNeed, type Findings } from "./evidence.ts";
 import { checkTarget, feedsOf, refuseBatches, wantedTarget } from "./feeds.ts";
-import { appendBackward, finishGraph } from "./gradients.ts";
-import type { Loss } from "./losses.ts";
-import { runnable } from "./trainer.ts";
+import { openOracleSource } from "./oracle.ts";
+import { openPass, refuseNeeds, type Source, type SourceOptions } from "./source.ts";
 
-export interface ScoreOptions extends LoadOptions {
-  readonly loss: Loss;
-  readonly batchSize: number;
+export interface ScoreOptions extends SourceOptions {
   /** Minibatches to average over. */
   readonly batches: number;
   readonly seed: number;
+  /**
+   * Random directions from which the diagonal of the Hessian is estimated (Hutchinson); 0 computes it exactly, by one Hessian-vector product
+   * for each unit. Default: exact for nets of up to 300 units, 32 directions for larger ones.
+   */
+  readonly probes?: number | undefined;
   readonly onProgress?: (batch: number, batches: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Up to so many units the diagonal of the Hessian is computed exactly, if nothing else is asked for. */
+const mostExact = 300;
+const defaultProbes = 32;
+
 /**
- * The importance of every unit of a model, which stays in inference mode.
+ * The importance of every unit of a model by one criterion; see {@link scoreAll}.
  *
  * @param graph the model with an open batch
  * @param dataset not needed by criteria that look at weights alone
@@ -36,27 +49,57 @@ export async function score(
   criterion: Criterion,
   options: ScoreOptions,
 ): Promise<Scores> {
-  if (criterion.kind === "weights") {
-    const groups = findGroups(trace(graph));
-    refuseWithout(groups);
-    return criterion.score(groups, graph.initializers, options.seed);
-  }
-  const data = dataset ?? fail("bad-option", `${criterion.name} needs data: give it by --data`);
+  return (await scoreAll(runtime, graph, dataset, [criterion], options)).get(criterion.name)!;
+}
+
+/**
+ * The importance of every unit of a model, which stays in inference mode, by several criteria. What several of them need is measured once: the
+ * gate gradients of all samples come from one backward pass of each minibatch, the Hessian's row from one more.
+ *
+ * @param graph the model with an open batch
+ * @param dataset not needed by criteria that look at weights alone
+ * @returns by the name of the criterion
+ * @throws SecateurError `unsupported` where the model has nothing of what a criterion needs, `not-finite` where the loss is no number
+ */
+export async function scoreAll(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset | undefined,
+  criteria: readonly Criterion[],
+  options: ScoreOptions,
+): Promise<Map<string, Scores>> {
+  const measured = criteria.filter((criterion) => criterion.kind === "data");
+  const found = measured.length > 0 ? await measure(runtime, graph, dataset, measured, options) : undefined;
+  const groups = found?.groups ?? findGroups(trace(graph));
+  refuseWithout(groups);
+  return new Map(
+    criteria.map((criterion) => [
+      criterion.name,
+      criterion.kind === "weights"
+        ? criterion.score(groups, graph.initializers, options.seed)
+        : found!.scores.get(criterion.name)!,
+    ]),
+  );
+}
+
+async function measure(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset | undefined,
+  criteria: readonly DataCriterion[],
+  options: ScoreOptions,
+): Promise<{ readonly groups: Groups; readonly scores: Map<string, Scores> }> {
+  const data = dataset ?? fail("bad-option", `${criteria[0]!.name} needs data: give it by --data`);
   const { batchSize, batches, seed } = options;
-  const backward = appendBackward(graph, {
-    batch: batchSize,
-    loss: options.loss,
-    parameters: false,
-    gates: true,
-    train: false,
-  });
-  const groups = backward.groups!.groups.filter(({ name }) => backward.gates.has(name));
-  refuseWithout({ ...backward.groups!, groups });
-  const scoring = finishGraph(backward.builder, ["loss", ...[...backward.gates.values()].map(({ name }) => name)]);
-  const session = await runtime.load(runnable(scoring), options);
-  const average = new Average();
+  const all = findGroups(trace(graph, { batch: batchSize }));
+  refuseWithout(all);
+  const needs = new Set(criteria.flatMap((criterion) => criterion.needs));
+  const sources: Source[] = [];
+  const averages = new Map(criteria.map((criterion) => [criterion, new Average()]));
+  let done = 0;
   let seen: number | undefined;
   try {
+    for (const open of openers(runtime, graph, needs, options, all)) sources.push(await open());
     for await (const batch of data.batches({
       batchSize,
       shuffle: true,
@@ -68,25 +111,121 @@ export async function score(
       options.signal?.throwIfAborted();
       seen = batch.size;
       if (batch.size !== batchSize) continue;
-      if (options.loss === "cross-entropy") checkLabels(batch, backward.classes);
-      checkTarget(batch.target, wantedTarget(scoring));
-      const feeds = {
-        ...feedsOf({ ...graph, inputs: scoring.inputs.filter(({ name }) => name !== "target") }, batch),
-        target: batch.target,
-      };
-      const results = await session.run(feeds);
-      if (!Number.isFinite(Number(results["loss"]!.data[0])))
-        fail(
-          "not-finite",
-          `the loss of minibatch ${average.count + 1} is ${Number(results["loss"]!.data[0])}: look for values that are not numbers in the data or the weights`,
-        );
-      const gradients = (name: string) => results[backward.gates.get(name)!.name]!.data as Float32Array;
-      average.add(sampleGates(criterion, groups, gradients, batchSize));
-      options.onProgress?.(average.count, batches);
+      const findings = await runAll(sources, batch, options, done);
+      done++;
+      for (const [criterion, average] of averages) average.add(sampleAll(criterion, all, findings, batchSize));
+      options.onProgress?.(done, batches);
     }
   } finally {
-    await session.dispose();
+    for (const source of sources) await source.dispose();
   }
-  if (average.count === 0) refuseBatches(data, batchSize, seen);
-  return average.mean();
+  if (done === 0) refuseBatches(data, batchSize, seen);
+  return {
+    groups: all,
+    scores: new Map(
+      [...averages].map(([criterion, average]) => [criterion.name, finish(criterion, all, average.mean())]),
+    ),
+  };
+}
+
+/** How to open each source that some needs take. */
+function openers(
+  runtime: Runtime,
+  graph: Graph,
+  needs: ReadonlySet<Need>,
+  options: ScoreOptions,
+  { groups }: Groups,
+): (() => Promise<Source>)[] {
+  const of = <N extends Need>(...some: readonly N[]): N[] => some.filter((need) => needs.has(need));
+  const units = groups.reduce((n, group) => n + group.units.length, 0);
+  const probes = options.probes ?? (units <= mostExact ? 0 : defaultProbes);
+  const [pass, curvature, oracle] = [[...needs].filter(isPassNeed), of("row", "diagonal"), of("losses", "subsets")];
+  return [
+    ...(pass.length > 0 ? [() => openPass(runtime, graph, pass, options)] : []),
+    ...(curvature.length > 0 ? [() => openCurvature(runtime, graph, { ...options, needs: curvature, probes })] : []),
+    ...(oracle.length > 0 ? [() => openOracleSource(runtime, graph, oracle, options)] : []),
+  ];
+}
+
+/** Runs a minibatch through all sources. */
+async function runAll(
+  sources: readonly Source[],
+  batch: Batch,
+  options: ScoreOptions,
+  index: number,
+): Promise<Findings> {
+  const findings = new Map<string, Partial<Evidence>>();
+  for (const source of sources) {
+    const { loss, findings: own } = await source.measure(sourceFeeds(source, batch, options, index));
+    if (!Number.isFinite(loss))
+      fail(
+        "not-finite",
+        `the loss of minibatch ${index + 1} is ${loss}: look for values that are not numbers in the data or the weights`,
+      );
+    for (const [name, found] of own) findings.set(name, { ...findings.get(name), ...found });
+  }
+  return findings;
+}
+
+function sourceFeeds(source: Source, batch: Batch, options: ScoreOptions, index: number): Tensors {
+  const added = new Set(["target", "noise"]);
+  const inputs = source.inputs.filter(({ name }) => !added.has(name));
+  const feeds = feedsOf({ inputs }, batch);
+  const noise = source.inputs.find(({ name }) => name === "noise");
+  if (noise) return { ...feeds, noise: gumbelNoise(noise, options.seed, index) };
+  if (options.loss === "cross-entropy") checkLabels(batch, source.classes);
+  checkTarget(batch.target, wantedTarget(source));
+  return { ...feeds, target: batch.target };
+}
+
+/** Says what noise is drawn for, so that no other stream of the seed is the same. */
+const noisePurpose = 0x6e6f6973;
+
+/** Independent draws -log(-log u) from Gumbel's distribution. */
+function gumbelNoise({ shape }: ValueInfo, seed: number, index: number): Tensor {
+  const stream = randomStream(seed, index, noisePurpose);
+  const sizes = shape as Shape;
+  const draw = (): number => {
+    const u = uniformFloat64(stream);
+    return -Math.log(-Math.log(u > 0 ? u : Number.MIN_VALUE));
+  };
+  return { dtype: "float32", shape: sizes, data: Float32Array.from({ length: sizeOf(sizes) }, draw) };
+}
+
+/**
+ * What one minibatch gives for every group of which all that the criterion needs is known.
+ *
+ * @throws SecateurError `unsupported` where that is no group
+ */
+export function sampleAll(
+  criterion: DataCriterion,
+  { groups }: Groups,
+  findings: Findings,
+  samples: number,
+): Map<string, Float64Array> {
+  const found = new Map<string, Float64Array>();
+  for (const { name, units } of groups) {
+    const own = findings.get(name);
+    if (own === undefined || criterion.needs.some((need) => own[need] === undefined)) continue;
+    found.set(name, criterion.sample({ ...(own as Evidence), samples, units: units.length }));
+  }
+  if (found.size === 0) refuseNeeds(criterion.needs);
+  return found;
+}
+
+/** Importances from the averages of what minibatches gave. */
+export function finish(criterion: DataCriterion, groups: Groups, averages: Scores): Scores {
+  let model: CostModel | undefined;
+  return new Map(
+    groups.groups.flatMap((group) => {
+      const average = averages.get(group.name);
+      if (average === undefined) return [];
+      const context: Context = {
+        groups,
+        group,
+        saving: (unit) => (model ??= createCostModel(groups)).saving(group.units[unit]!),
+      };
+      return [[group.name, criterion.finish?.(average, context) ?? average] as const];
+    }),
+  );
 }

@@ -7,7 +7,7 @@ import { removeDead } from "../passes/dead.ts";
 import { logitsOf } from "../passes/strip-softmax.ts";
 import { widen } from "../passes/widen.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
-import { runnable } from "./trainer.ts";
+import { runnable } from "./runnable.ts";
 
 /** The graph cut down to its logits, as the only output. */
 export function logitsGraph(graph: Graph): Graph {

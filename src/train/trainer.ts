@@ -3,14 +3,15 @@
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { zeros, type NumericDType, type Tensor } from "../graph/tensor.ts";
-import { encodeModel } from "../onnx/encode.ts";
-import { wrapGraph } from "../onnx/wrap.ts";
 import { alias, valueIn } from "../ops/emitter.ts";
+import type { GatePlace } from "../prune/gate-places.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
+import { findingsOf, nameEvidence, type EvidenceOutput, type Findings, type PassNeed } from "./evidence.ts";
 import { checkTarget, wantedTarget } from "./feeds.ts";
 import { appendBackward, finishGraph } from "./gradients.ts";
 import type { Distillation, Loss } from "./losses.ts";
+import { runnable } from "./runnable.ts";
 import { defaultSgd, sgdStep, type SgdOptions } from "./optimisers.ts";
 
 export interface StepOptions extends LoadOptions {
@@ -18,15 +19,17 @@ export interface StepOptions extends LoadOptions {
   readonly loss: Loss;
   readonly distillation?: Distillation | undefined;
   readonly sgd?: Partial<SgdOptions>;
-  /** Whether gate gradients leave each step. */
-  readonly gates: boolean;
+  /** What criteria need of each step; default nothing. */
+  readonly needs?: readonly PassNeed[] | undefined;
+  /** Where gates stand. */
+  readonly gates?: GatePlace | undefined;
 }
 
 export interface StepResult {
   /** The mean loss of the batch, before the update. */
   readonly loss: number;
-  /** G[n, m] by group name; empty without gates. */
-  readonly gates: ReadonlyMap<string, Float32Array>;
+  /** What the step tells of each group; empty where nothing is needed. */
+  readonly findings: Findings;
 }
 
 /** What one step reads and writes besides the batch. */
@@ -35,7 +38,8 @@ interface StepGraph {
   /** Names of learned weights and kept statistics: an input NAME and an output `next/NAME` each. */
   readonly carried: ReadonlyMap<string, Tensor>;
   readonly parameters: readonly string[];
-  readonly gates: readonly string[];
+  /** The outputs that are evidence. */
+  readonly evidence: readonly EvidenceOutput[];
   readonly groups: Groups | undefined;
   readonly classes: number;
 }
@@ -47,11 +51,12 @@ const nextOf = (name: string): string => `next/${name}`;
 /** Writes the graph of one step: weights, statistics and the optimiser's state come in as inputs and leave as `next/NAME`. */
 export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
   const sgd = { ...defaultSgd, ...options.sgd };
-  const { builder, g, parameters, gates, states, groups, classes } = appendBackward(graph, {
+  const { builder, g, parameters, evidence, states, groups, classes } = appendBackward(graph, {
     batch: options.batch,
     loss: options.loss,
     distillation: options.distillation,
     parameters: true,
+    needs: options.needs,
     gates: options.gates,
     train: true,
   });
@@ -82,23 +87,16 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
     carry(velocityOf(name), zeros(start.dtype as NumericDType, start.shape), next.velocity.name);
   }
   for (const [name, next] of states) if (builder.initializers.has(name)) carry(name, asInput(name), next);
-  for (const [name, value] of gates) {
-    alias(builder, value.name, builder.claim(`gates/${name}`));
-    outputs.push(`gates/${name}`);
-  }
+  const found = nameEvidence(builder, evidence);
+  outputs.push(...found.map(({ output }) => output));
   return {
     graph: finishGraph(builder, outputs),
     carried,
     parameters: [...parameters.keys()],
-    gates: [...gates.keys()],
+    evidence: found,
     groups,
     classes,
   };
-}
-
-/** A model file around a graph that only ever runs. */
-export function runnable(graph: Graph): Uint8Array {
-  return encodeModel(wrapGraph(graph));
 }
 
 /** Two sets of the same tensors: a step reads one and writes the other. */
@@ -168,10 +166,7 @@ export class Trainer {
         "not-finite",
         `the loss became ${loss} at learning rate ${rate}: lower --learning-rate, or look for values that are not numbers in the data`,
       );
-    return {
-      loss,
-      gates: new Map(this.#step.gates.map((name) => [name, results[`gates/${name}`]!.data as Float32Array])),
-    };
+    return { loss, findings: this.groups ? findingsOf(this.#step.evidence, this.groups, results) : new Map() };
   }
 
   /** The graph with the weights and statistics as they are now. */

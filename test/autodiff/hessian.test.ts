@@ -57,7 +57,7 @@ describe("Hessian-vector products agree with differences of gradients", () => {
         if (train && !reference.train) return;
         const graph = smoothed(normalise(loadModel(readNetModel(name)).graph));
         const batch = reference.input.shape[0]!;
-        const backward = appendBackward(graph, { batch, loss: "cross-entropy", parameters: true, gates: false, train });
+        const backward = appendBackward(graph, { batch, loss: "cross-entropy", parameters: true, train });
         const { builder, g, parameters } = backward;
         const next = random(2);
         const direction = new Map<string, Tensor>();

@@ -228,7 +228,7 @@ describe("score", () => {
     const { out } = await succeed("score trained.onnx DIGITS --batches 3 --json scores.json");
     expect(out).toBe("");
     const scores = jsonOf("scores.json");
-    expect(Object.keys(scores)).toEqual(["criterion", "groups"]);
+    expect(Object.keys(scores)).toEqual(["criterion", "gates", "targets", "groups"]);
     expect(scores.criterion).toBe("taylor-fo");
     expect(
       Object.fromEntries(Object.entries(scores.groups).map(([name, values]) => [name, (values as number[]).length])),

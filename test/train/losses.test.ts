@@ -34,7 +34,7 @@ async function lossOf(
   const input = builder.input("x", { dtype: "float32", shape: [2, 3] });
   const x = g.Mul(valueIn(builder, input), g.scalar(1));
   const output = options.softmax ? g.Identity(g.Softmax(x, { axis: 1 })) : x;
-  appendLoss(builder, output.name, loss, options.distillation);
+  appendLoss(builder, output.name, { loss, distillation: options.distillation });
   const results = await runGraph(builder.finish(["loss"]), {
     x: float32([2, 3], logits.flat()),
     target: options.target ? float32([2, 3], options.target.flat()) : tensor("int64", [2], labels),

@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
-import { findCriterion } from "../../criteria/table.ts";
+import { criteria, findCriterion } from "../../criteria/table.ts";
 import { fail } from "../../graph/error.ts";
 import type { Graph, Model } from "../../graph/graph.ts";
 import { describeIo, writeFileAtomic } from "../../onnx/atomic-node.ts";
@@ -28,13 +28,14 @@ interface PlanFlags extends ShapeFlags {
   readonly output: string;
 }
 
+/** Criteria that look at weights alone. */
+const dataless = [...criteria.values()].filter(({ kind }) => kind === "weights").map(({ name }) => name);
+
 export function addPlan(program: Command): void {
   withShape(program.command("plan <model>"))
     .description("choose units to remove, without data, and write the plan")
     .requiredOption("--ratio <share>", "the share of units to remove, 0 up to 1", numberIn(0, 1))
-    .addOption(
-      new Option("--criterion <name>", "what tells importance").choices(["magnitude", "random"]).default("magnitude"),
-    )
+    .addOption(new Option("--criterion <name>", "what tells importance").choices(dataless).default("magnitude"))
     .addOption(
       new Option("--scope <scope>", "the same share of every group, or of the whole net")
         .choices(scopes)

@@ -1,7 +1,7 @@
 /** secateur prune: the paper's loop, then fine-tuning. */
 
 import { type Command, Option } from "commander";
-import { criteria, findCriterion } from "../../criteria/table.ts";
+import { findCriterion } from "../../criteria/table.ts";
 import { fail } from "../../graph/error.ts";
 import { checkWritable } from "../../onnx/atomic-node.ts";
 import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
@@ -11,6 +11,7 @@ import { costsOf } from "../../prune/costs.ts";
 import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
 import { finetune } from "../../train/finetune.ts";
 import { pers, type Per } from "../../prune/select.ts";
+import { targetSources, type Targets } from "../../train/losses.ts";
 import { prepare, withGraph } from "../../train/prepare.ts";
 import { pruneLoop, targetOf } from "../../train/prune.ts";
 import {
@@ -20,15 +21,17 @@ import {
   openData,
   positive,
   shapesOf,
+  withCriterion,
   withData,
   withLearning,
   withShape,
+  type CriterionFlags,
 } from "../options.ts";
 import { createProgress, note, printJson, short, table } from "../output.ts";
 import { epochCount, reportEpochs, type TrainFlags } from "./train.ts";
 
-interface PruneFlags extends TrainFlags {
-  readonly criterion: string;
+interface PruneFlags extends TrainFlags, CriterionFlags {
+  readonly targets: Targets | "teacher";
   readonly macs?: number;
   readonly params?: number;
   readonly units?: number;
@@ -49,10 +52,15 @@ const notMet = 1;
 const finetuneEpoch = 1_000_000;
 
 export function addPrune(program: Command, signal: AbortSignal): void {
-  withLearning(withData(withShape(program.command("prune <model>"))), 0.02)
+  withCriterion(withLearning(withData(withShape(program.command("prune <model>"))), 0.02))
     .description("remove the least important units while learning until a budget is met, then fine-tune")
     .addOption(
-      new Option("--criterion <name>", "what tells importance").choices([...criteria.keys()]).default("taylor-fo"),
+      new Option(
+        "--targets <source>",
+        "what is learned from: the labels; without labels the outputs of the original model (teacher), or importance from classes drawn from the model's own outputs and learning from the original's (sampled)",
+      )
+        .choices([...targetSources, "teacher"])
+        .default("labels"),
     )
     .option("--macs <share>", "multiply-accumulates to keep: a share, or a number where it is above 1", positive)
     .option("--params <share>", "parameters to keep, in the same way", positive)
@@ -89,6 +97,9 @@ async function run(path: string, flags: PruneFlags, signal: AbortSignal): Promis
   const { macs, params, units, maxLoss } = flags;
   if (macs === undefined && params === undefined && units === undefined && maxLoss === undefined)
     fail("bad-option", "say how far to prune: --macs, --params, --units or --max-loss");
+  const labels = flags.targets === "labels";
+  if (!labels && flags.loss !== "cross-entropy")
+    fail("bad-option", `--targets ${flags.targets} goes with --loss cross-entropy only`);
   if (flags.distil > 0 && flags.loss !== "cross-entropy")
     fail("bad-option", "--distil goes with --loss cross-entropy only");
   await checkWritable(flags.output);
@@ -104,11 +115,18 @@ async function run(path: string, flags: PruneFlags, signal: AbortSignal): Promis
   const data = await openData({ ...flags, data: flags.data! }, "train");
   const learn = learnOptions(flags, signal);
   const before = costsOf(trace(widen(graph)));
+  // Without labels all that is learned comes from the original.
+  const alone = labels ? undefined : { graph, weight: 1, temperature: flags.temperature };
+  const tuning = flags.distil > 0 ? { graph, weight: flags.distil, temperature: flags.temperature } : undefined;
   const progress = createProgress();
   const pruned = await pruneLoop(nodeRuntime, graph, data, {
     ...learn,
     criterion: findCriterion(flags.criterion),
     target,
+    gates: flags.gates,
+    targets: flags.targets === "sampled" ? "sampled" : "labels",
+    teacher: alone,
+    probes: flags.probes,
     maxLoss,
     per: flags.per,
     every: flags.every,
@@ -127,7 +145,7 @@ async function run(path: string, flags: PruneFlags, signal: AbortSignal): Promis
     learningRate: flags.learningRate,
     warmUp: flags.warmUp,
     firstEpoch: finetuneEpoch,
-    ...(flags.distil > 0 ? { teacher: { graph, weight: flags.distil, temperature: flags.temperature } } : {}),
+    teacher: alone ?? tuning,
     onStep: reportEpochs(progress, flags.batchSize),
   });
   signal.throwIfAborted();

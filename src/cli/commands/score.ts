@@ -1,37 +1,45 @@
 /** secateur score and eval: importances, and how good a model is. */
 
 import { type Command, Option } from "commander";
-import { criteria, findCriterion } from "../../criteria/table.ts";
+import { findCriterion } from "../../criteria/table.ts";
 import { checkWritable, writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { readModelFile } from "../../onnx/files-node.ts";
 import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
 import { evaluate, type Evaluation } from "../../train/evaluate.ts";
+import { targetSources, type Targets } from "../../train/losses.ts";
 import { prepare } from "../../train/prepare.ts";
 import { score } from "../../train/score.ts";
 import {
   count,
   openData,
   shapesOf,
+  withCriterion,
   withData,
   withRun,
   withShape,
+  type CriterionFlags,
   type DataFlags,
   type RunFlags,
   type ShapeFlags,
 } from "../options.ts";
 import { createProgress, note, percent, print, printJson, remaining, table } from "../output.ts";
 
-interface ScoreFlags extends ShapeFlags, DataFlags, RunFlags {
-  readonly criterion: string;
+interface ScoreFlags extends ShapeFlags, DataFlags, RunFlags, CriterionFlags {
+  readonly targets: Targets;
   readonly batches: number;
   readonly json?: string;
 }
 
 export function addScore(program: Command, signal: AbortSignal): void {
-  withRun(withData(withShape(program.command("score <model>")), false))
+  withCriterion(withRun(withData(withShape(program.command("score <model>")), false)))
     .description("measure the importance of every unit")
     .addOption(
-      new Option("--criterion <name>", "what tells importance").choices([...criteria.keys()]).default("taylor-fo"),
+      new Option(
+        "--targets <source>",
+        "what the loss compares with: the labels, or classes drawn from the model's own outputs, which needs no labels",
+      )
+        .choices(targetSources)
+        .default("labels"),
     )
     .option("--batches <n>", "minibatches to average over", count, 10)
     .option("--json <file>", "write the importances as JSON; otherwise a table is printed")
@@ -61,7 +69,10 @@ export function addScore(program: Command, signal: AbortSignal): void {
         return;
       }
       const groups = Object.fromEntries([...scores].map(([name, values]) => [name, [...values]]));
-      await writeFileAtomic(flags.json, `${JSON.stringify({ criterion: flags.criterion, groups })}\n`);
+      await writeFileAtomic(
+        flags.json,
+        `${JSON.stringify({ criterion: flags.criterion, gates: flags.gates, targets: flags.targets, groups })}\n`,
+      );
       note(`importances of ${scores.size} groups -> ${flags.json}`);
     });
 }
