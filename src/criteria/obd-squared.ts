@@ -10,5 +10,6 @@ export const obdSquared: DataCriterion<"diagonal"> = {
   summary: "squared half of the curvature at the gate",
   kind: "data",
   needs: ["diagonal"],
-  sample: ({ diagonal }) => diagonal.map((value) => (value / 2) ** 2),
+  sample: ({ diagonal }) => diagonal.map((value) => value / 2),
+  finish: (average) => average.map((change) => change ** 2),
 };

@@ -11,5 +11,6 @@ export const taylorSoDiagPlus: DataCriterion<"gates" | "diagonal"> = {
   summary: "taylor-so-diag with a plus, for comparison",
   kind: "data",
   needs: ["gates", "diagonal"],
-  sample: (evidence) => meanGradient(evidence).map((gradient, m) => (gradient + evidence.diagonal[m]! / 2) ** 2),
+  sample: (evidence) => meanGradient(evidence).map((gradient, m) => gradient + evidence.diagonal[m]! / 2),
+  finish: (average) => average.map((change) => change ** 2),
 };
