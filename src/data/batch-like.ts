@@ -7,7 +7,7 @@ import type { Batch } from "./batches.ts";
 import { checkFinite } from "./checks.ts";
 
 /**
- * A batch out of `{ inputs, target }`. `inputs` is a tensor or a record of tensors by input name; a
+ * A batch out of `{ inputs, target }`, or `{ inputs }` where there are no labels. `inputs` is a tensor or a record of tensors by input name; a
  * tensor is `{ dtype | type, shape | dims, data }`. `target` is a tensor of integers [N], which
  * become int64, a float32 tensor whose first axis is N, or a list of class ids. The numbers are
  * copied, so the giver may use its buffers again. Fails with `bad-data` or `not-finite`, in a
@@ -15,21 +15,24 @@ import { checkFinite } from "./checks.ts";
  */
 export function readBatch(value: unknown, where: string): Batch {
   if (!isRecord(value)) fail("bad-data", `${where}: ${kindOf(value)} instead of { inputs, target }`);
-  const missing = ["inputs", "target"].filter((key) => value[key] === undefined);
-  if (missing.length > 0) fail("bad-data", `${where}: no ${missing.join(" and no ")}; a batch is { inputs, target }`);
+  if (value["inputs"] === undefined)
+    fail("bad-data", `${where}: no inputs; a batch is { inputs, target }, or { inputs } without labels`);
   const problems: string[] = [];
   const inputs = readInputs(value.inputs, problems);
-  const target = readTarget(value.target, problems);
-  if (problems.length > 0 || target === undefined) fail("bad-data", prefix(where, problems));
-  const size = target.shape[0]!;
-  if (size === 0) problems.push("no samples; the first axis of the target is 0");
+  const target = value["target"] === undefined ? undefined : readTarget(value["target"], problems);
+  const [first] = Object.values(inputs);
+  if (problems.length > 0 || first === undefined) fail("bad-data", prefix(where, problems));
+  const what = target ? "the target" : "the first input";
+  const { shape: whole } = target ?? first;
+  const size = whole[0] ?? 0;
+  if (size === 0) problems.push(`no samples; the first axis of ${what} is ${whole.length === 0 ? "missing" : 0}`);
   for (const [name, { shape }] of Object.entries(inputs))
     if (shape[0] !== size)
       problems.push(
-        `${nameInput(name)} has shape [${shape.join(", ")}] and the target [${target.shape.join(", ")}]; the first axes differ`,
+        `${nameInput(name)} has shape [${shape.join(", ")}] and ${what} [${whole.join(", ")}]; the first axes differ`,
       );
   if (problems.length > 0) fail("bad-data", prefix(where, problems));
-  const batch: Batch = { inputs, target, size };
+  const batch: Batch = { inputs, size, ...(target && { target }) };
   checkFinite(batch, where);
   return batch;
 }

@@ -6,8 +6,8 @@ import type { Tensor } from "../graph/tensor.ts";
 export interface Batch {
   /** By the name of the model's input, or "" for the only one; the first axis counts the samples. */
   readonly inputs: Readonly<Record<string, Tensor>>;
-  /** Class ids as int64 [N], or float32 whose first axis is N. */
-  readonly target: Tensor;
+  /** Class ids as int64 [N], or float32 whose first axis is N; absent where the data has no labels. */
+  readonly target?: Tensor;
   /** N, the number of samples. */
   readonly size: number;
 }

@@ -9,7 +9,7 @@ import type { Batch } from "./batches.ts";
  * of the batch. A float32 target has no class ids and passes. `where` says which batch is meant.
  */
 export function checkLabels(batch: Batch, classes: number, where = "the batch"): void {
-  if (batch.target.dtype !== "int64") return;
+  if (batch.target?.dtype !== "int64") return;
   const labels = batch.target.data as BigInt64Array;
   const end = BigInt(classes);
   const isOutside = (label: bigint): boolean => label < 0n || label >= end;
@@ -30,7 +30,7 @@ export function checkLabels(batch: Batch, classes: number, where = "the batch"):
 export function checkFinite(batch: Batch, where = "the batch"): void {
   for (const [name, value] of Object.entries(batch.inputs))
     checkTensor(where, name === "" ? "the input" : `input "${name}"`, value);
-  checkTensor(where, "the target", batch.target);
+  if (batch.target) checkTensor(where, "the target", batch.target);
 }
 
 function checkTensor(where: string, what: string, { dtype, shape, data }: Tensor): void {

@@ -8,7 +8,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { sizeOf, toNumbers } from "../graph/tensor.ts";
 import { widen } from "../passes/widen.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import { checkTarget, feedsOf } from "./feeds.ts";
+import { checkTarget, feedsOf, requireTarget } from "./feeds.ts";
 import type { Loss } from "./losses.ts";
 import { logitsGraph } from "./teacher.ts";
 import { runnable } from "./runnable.ts";
@@ -54,12 +54,14 @@ export async function evaluate(
       spent += performance.now() - started;
       const scores = results[name]!;
       if (loss === "mse") {
-        checkTarget(batch.target, scores);
-        addSquares(sums, scores, batch.target);
+        const target = requireTarget(batch);
+        checkTarget(target, scores);
+        addSquares(sums, scores, target);
       } else {
-        checkTarget(batch.target, { dtype: "int64", shape: [batch.size] });
+        const target = requireTarget(batch);
+        checkTarget(target, { dtype: "int64", shape: [batch.size] });
         checkLabels(batch, scores.shape[1]!);
-        addHits(sums, scores, batch.target);
+        addHits(sums, scores, target);
       }
       onProgress?.(sums.samples, dataset.size);
     }

@@ -5,6 +5,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import { sameShape } from "../ops/emitter.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
+import { checkLabels } from "../data/checks.ts";
 
 /** The tensors of a batch by the names of the model's inputs; a single unnamed input goes to the only input there is. */
 export function feedsOf(graph: Pick<Graph, "inputs">, batch: Batch): Record<string, Tensor> {
@@ -24,10 +25,26 @@ export function feedsOf(graph: Pick<Graph, "inputs">, batch: Batch): Record<stri
   return Object.fromEntries(graph.inputs.map(({ name }) => [name, check(graph, name, batch.inputs[name]!)]));
 }
 
-/** What a graph with a loss takes as `target`. */
-export function wantedTarget(graph: Pick<Graph, "inputs">): Pick<Tensor, "dtype" | "shape"> {
-  const { dtype, shape } = graph.inputs.find(({ name }) => name === "target")!;
-  return { dtype, shape: shape as Shape };
+/**
+ * The target of a batch for a graph with a loss, checked; `undefined` where the loss takes none.
+ *
+ * @param classes the number of classes that a label may name; 0 where the target is no label
+ */
+export function targetOf(graph: Pick<Graph, "inputs">, batch: Batch, classes: number): Tensor | undefined {
+  const wanted = graph.inputs.find(({ name }) => name === "target");
+  if (wanted === undefined) return undefined;
+  const target = requireTarget(batch);
+  if (classes > 0) checkLabels(batch, classes);
+  checkTarget(target, { dtype: wanted.dtype, shape: wanted.shape as Shape });
+  return target;
+}
+
+/** @throws SecateurError `bad-data` for a batch without labels */
+export function requireTarget({ target }: Batch): Tensor {
+  return (
+    target ??
+    fail("bad-data", "the data has no labels, and the loss takes them; without labels use --targets sampled or teacher")
+  );
 }
 
 /** Fails where a target has not the type and shape that the loss wants, as it has when data and loss do not go together. */

@@ -1,10 +1,9 @@
 /** Fine-tuning: all weights learn by SGD over some epochs while the learning rate falls along a cosine. */
 
 import type { Augment, Dataset } from "../data/batches.ts";
-import { checkLabels } from "../data/checks.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import { feedsOf, refuseBatches } from "./feeds.ts";
+import { refuseBatches } from "./feeds.ts";
 import type { Distillation, Loss } from "./losses.ts";
 import { createTeacher } from "./teacher.ts";
 import type { SgdOptions } from "./optimisers.ts";
@@ -83,16 +82,13 @@ export async function finetune(
         options.signal?.throwIfAborted();
         seen = batch.size;
         if (batch.size !== batchSize) continue;
-        if (options.loss === "cross-entropy") checkLabels(batch, trainer.classes);
         const steps = perEpoch === undefined ? undefined : perEpoch * epochs;
         // Without a known size the schedule goes by epochs until the first one has been counted.
         const rate =
           steps === undefined
             ? cosineRate({ rate: options.learningRate }, epoch, epochs)
             : cosineRate({ rate: options.learningRate, warmUp: options.warmUp ?? 0 }, step, steps);
-        const feeds = feedsOf(trainer.inputs, batch);
-        const taught = teacher ? { ...feeds, teacher: await teacher.logits(feeds) } : feeds;
-        const { loss } = await trainer.step(taught, batch.target, rate);
+        const { loss } = await trainer.step(batch, rate, teacher);
         step++;
         options.onStep?.({ epoch: epoch + 1, epochs, step, steps, loss, learningRate: rate });
       }

@@ -46,7 +46,8 @@ export interface LossOptions {
 
 /**
  * Appends a loss on the first output of the graph, and its target as an input: class ids, int64 [N] (or [N, d...] for an output
- * [N, C, d...]) for cross-entropy; the shape of the output for mse. With distillation the teacher's logits are an input `teacher`. With
+ * [N, C, d...]) for cross-entropy; the shape of the output for mse. With distillation the teacher's logits are an input `teacher`; if all comes
+ * from the teacher there is no target. With
  * sampled targets there is an input `noise` of the shape of the logits instead of `target`: the classes drawn are the largest of the logits plus
  * noise, for independent draws from Gumbel's distribution (Gumbel 1954; Maddison et al. 2014, "A* Sampling", section 2).
  */
@@ -86,7 +87,14 @@ function crossEntropy(
   const [n, classes, ...rest] = raw.shape as [number, number, ...number[]];
   const more = rest.filter((dim) => dim !== 1);
   const logits = g.reshaped(raw, [n, classes, ...more]);
+  const axes = logits.shape.map((_, i) => i).slice(1);
   const input = (name: string, type: Type): Value => valueIn(builder, builder.input(name, type, true));
+  const teach = ({ temperature }: Distillation): Value => {
+    const teacher = g.reshaped(input("teacher", { dtype: "float32", shape: raw.shape }), logits.shape);
+    return g.Mul(divergence(g, teacher, logits, axes, temperature), g.scalar(1 / sizeOf(more)));
+  };
+  const soft = distillation && teach(distillation);
+  if (distillation?.weight === 1) return { perSample: soft!, classes: 0 };
   const target = sampled
     ? g.ArgMax(g.Add(logits, input("noise", { dtype: "float32", shape: logits.shape })), { axis: 1, keepdims: 0 })
     : input("target", { dtype: "int64", shape: [n, ...more] });
@@ -96,16 +104,10 @@ function crossEntropy(
     axis: 1,
   });
   const picked = g.Mul(logProbability, chosen);
-  const axes = logits.shape.map((_, i) => i).slice(1);
   const hard = g.Mul(g.summed(picked, axes), g.scalar(-1 / sizeOf(more)));
   if (distillation === undefined) return { perSample: hard, classes };
-  const teacher = input("teacher", { dtype: "float32", shape: raw.shape });
-  const soft = g.Mul(
-    divergence(g, g.reshaped(teacher, logits.shape), logits, axes, distillation.temperature),
-    g.scalar(1 / sizeOf(more)),
-  );
   const { weight } = distillation;
-  return { perSample: g.Add(g.Mul(hard, g.scalar(1 - weight)), g.Mul(soft, g.scalar(weight))), classes };
+  return { perSample: g.Add(g.Mul(hard, g.scalar(1 - weight)), g.Mul(soft!, g.scalar(weight))), classes };
 }
 
 /** T² KL(softmax(teacher / T) || softmax(logits / T)); T² keeps its gradient as large as that of the labels. */

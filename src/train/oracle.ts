@@ -3,7 +3,6 @@
 import type { Evidence } from "../criteria/criterion.ts";
 import { mostCombined } from "../criteria/oracle-combinatorial.ts";
 import type { Dataset } from "../data/batches.ts";
-import { checkLabels } from "../data/checks.ts";
 import { SecateurError, fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, type NumericDType, type Shape, type Tensor, zeros } from "../graph/tensor.ts";
@@ -12,7 +11,7 @@ import { widen } from "../passes/widen.ts";
 import { findGates } from "../prune/gates.ts";
 import { findGroups, type Group } from "../prune/groups.ts";
 import type { Runtime, Session, Tensors } from "../runtime/port.ts";
-import { feedsOf, refuseBatches } from "./feeds.ts";
+import { feedsOf, refuseBatches, targetOf } from "./feeds.ts";
 import { prefixGraph, suffixGraph, type Suffix } from "./oracle-graphs.ts";
 import type { Source, SourceOptions } from "./source.ts";
 import { runnable } from "./runnable.ts";
@@ -234,8 +233,8 @@ export async function maskedLosses(
       signal?.throwIfAborted();
       seen = batch.size;
       if (batch.size !== batchSize) continue;
-      if (options.loss === "cross-entropy") checkLabels(batch, oracle.classes);
-      const minibatch = await oracle.start({ ...feedsOf({ inputs }, batch), target: batch.target });
+      const target = targetOf(oracle, batch, oracle.classes)!;
+      const minibatch = await oracle.start({ ...feedsOf({ inputs }, batch), target });
       loss += minibatch.loss;
       (await oracle.losses(group, subsets, minibatch)).forEach((value, i) => (losses[i]! += value));
       options.onProgress?.(++done, batches);

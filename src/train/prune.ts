@@ -3,7 +3,6 @@
 import { Average } from "../criteria/average.ts";
 import type { Criterion, DataCriterion, Scores } from "../criteria/criterion.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
-import { checkLabels } from "../data/checks.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { trace } from "../passes/trace.ts";
@@ -15,7 +14,7 @@ import { findGroups, refuseWithout, type Groups, type Removal } from "../prune/g
 import { meets, selectStep, type Per, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed, type PassNeed } from "./evidence.ts";
-import { feedsOf, refuseBatches } from "./feeds.ts";
+import { refuseBatches } from "./feeds.ts";
 import { learningBatches, stepOptions, type LearnOptions } from "./finetune.ts";
 import type { Distillation, Targets } from "./losses.ts";
 import { finish, sampleAll, score } from "./score.ts";
@@ -192,10 +191,7 @@ async function learn(
     for (let i = 0; i < count; i++) {
       options.signal?.throwIfAborted();
       const { value: batch } = await stream.next();
-      if (options.loss === "cross-entropy") checkLabels(batch, trainer.classes);
-      const feeds = feedsOf(trainer.inputs, batch);
-      const taught = teacher ? { ...feeds, teacher: await teacher.logits(feeds) } : feeds;
-      const { loss, findings } = await trainer.step(taught, batch.target, options.learningRate);
+      const { loss, findings } = await trainer.step(batch, options.learningRate, teacher);
       total += loss;
       if (needs) {
         const criterion = options.criterion as DataCriterion;

@@ -4,7 +4,6 @@ import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { Average } from "../criteria/average.ts";
 import type { Context, Criterion, DataCriterion, Evidence, Need, Scores } from "../criteria/criterion.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
-import { checkLabels } from "../data/checks.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import { randomStream } from "../graph/random.ts";
@@ -15,7 +14,7 @@ import { findGroups, refuseWithout, type Groups } from "../prune/groups.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { openCurvature } from "./curvature.ts";
 import { isPassNeed, type Findings } from "./evidence.ts";
-import { checkTarget, feedsOf, refuseBatches, wantedTarget } from "./feeds.ts";
+import { feedsOf, refuseBatches, targetOf } from "./feeds.ts";
 import { openOracleSource } from "./oracle.ts";
 import { openPass, refuseNeeds, type Source, type SourceOptions } from "./source.ts";
 
@@ -173,9 +172,8 @@ function sourceFeeds(source: Source, batch: Batch, options: ScoreOptions, index:
   const feeds = feedsOf({ inputs }, batch);
   const noise = source.inputs.find(({ name }) => name === "noise");
   if (noise) return { ...feeds, noise: gumbelNoise(noise, options.seed, index) };
-  if (options.loss === "cross-entropy") checkLabels(batch, source.classes);
-  checkTarget(batch.target, wantedTarget(source));
-  return { ...feeds, target: batch.target };
+  const target = targetOf(source, batch, source.classes);
+  return target ? { ...feeds, target } : feeds;
 }
 
 /** Says what noise is drawn for, so that no other stream of the seed is the same. */

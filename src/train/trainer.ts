@@ -1,5 +1,6 @@
 /** Training steps: the forward pass, all gradients and the optimiser in one graph, run again and again. */
 
+import type { Batch } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { zeros, type NumericDType, type Tensor } from "../graph/tensor.ts";
@@ -8,10 +9,11 @@ import type { GatePlace } from "../prune/gate-places.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
 import { findingsOf, nameEvidence, type EvidenceOutput, type Findings, type PassNeed } from "./evidence.ts";
-import { checkTarget, wantedTarget } from "./feeds.ts";
+import { feedsOf, targetOf } from "./feeds.ts";
 import { appendBackward, finishGraph } from "./gradients.ts";
 import type { Distillation, Loss } from "./losses.ts";
 import { runnable } from "./runnable.ts";
+import type { Teacher } from "./teacher.ts";
 import { defaultSgd, sgdStep, type SgdOptions } from "./optimisers.ts";
 
 export interface StepOptions extends LoadOptions {
@@ -106,12 +108,10 @@ const twin = (tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>
 /** A model in training. Dispose of it; its weights are then still there to be read. */
 export class Trainer {
   readonly groups: Groups | undefined;
-  /** The number of classes that a label may name; 0 where the target is no label. */
-  readonly classes: number;
-  /** The graph's inputs, as data must fit them. */
-  readonly inputs: Pick<Graph, "inputs">;
   readonly #session: Session;
   readonly #step: StepGraph;
+  /** The model's inputs, as data must fit them. */
+  readonly #inputs: Pick<Graph, "inputs">;
   readonly #graph: Graph;
   #current: Map<string, Tensor>;
   #other: Map<string, Tensor>;
@@ -121,8 +121,9 @@ export class Trainer {
     this.#step = step;
     this.#graph = graph;
     this.groups = step.groups;
-    this.classes = step.classes;
-    this.inputs = { inputs: step.graph.inputs.filter(({ name }) => graph.inputs.some((input) => input.name === name)) };
+    this.#inputs = {
+      inputs: step.graph.inputs.filter(({ name }) => graph.inputs.some((input) => input.name === name)),
+    };
     this.#current = new Map([...step.carried].map(([name, start]) => [name, copyOf(velocities.get(name) ?? start)]));
     this.#other = twin(this.#current);
   }
@@ -144,14 +145,16 @@ export class Trainer {
   /**
    * One step on one batch.
    *
-   * @param inputs a tensor [N, ...] for each input of the model, and the `teacher`'s logits where it distils
-   * @throws SecateurError `not-finite` where the loss is not a number any more, `bad-data` where the target is none for the loss
+   * @param teacher whom the loss distils from, where it does
+   * @throws SecateurError `not-finite` where the loss is not a number any more, `bad-data` where the batch does not fit model and loss
    */
-  async step(inputs: Readonly<Record<string, Tensor>>, target: Tensor, rate: number): Promise<StepResult> {
-    checkTarget(target, wantedTarget(this.#step.graph));
+  async step(batch: Batch, rate: number, teacher?: Teacher): Promise<StepResult> {
+    const inputs = feedsOf(this.#inputs, batch);
+    const target = targetOf(this.#step.graph, batch, this.#step.classes);
     const feeds: Record<string, Tensor> = {
       ...inputs,
-      target,
+      ...(target && { target }),
+      ...(teacher && { teacher: await teacher.logits(inputs) }),
       [rateName]: { dtype: "float32", shape: [], data: Float32Array.of(rate) },
     };
     for (const [name, value] of this.#current) feeds[name] = value;

@@ -61,7 +61,7 @@ describe("CIFAR-10", () => {
     expect(dataset).toMatchObject({ name: "cifar10 test", size: 10_000, classes: 10 });
     expect(dataset.labels?.[7]).toBe("horse");
     for await (const batch of dataset.batches({ batchSize: 2, from: 9998 })) {
-      expect(batch.target.data).toEqual(BigInt64Array.of(0n, 7n));
+      expect(batch.target!.data).toEqual(BigInt64Array.of(0n, 7n));
       expect(batch.inputs[""]?.shape).toEqual([2, 3, 32, 32]);
     }
     await writeFile(join(dir, "test_batch.bin"), file.subarray(0, 3073 * 5));
@@ -134,7 +134,7 @@ describe("MNIST folders", () => {
         shape: [3, 1, 2, 2],
         data: Float32Array.from({ length: 12 }, (_, i) => i),
       });
-      expect(batch.target.data).toEqual(BigInt64Array.of(5n, 0n, 9n));
+      expect(batch.target!.data).toEqual(BigInt64Array.of(5n, 0n, 9n));
     }
     await expect(mnist(dir, "train")).rejects.toThrow(/train-images-idx3-ubyte and no train-labels-idx1-ubyte/);
   });
@@ -152,7 +152,7 @@ describe("MNIST folders", () => {
     const firstLabels: number[] = [];
     let sum = 0;
     for await (const batch of train.batches({ batchSize: 8, limit: 1 })) {
-      firstLabels.push(...Array.from(batch.target.data as BigInt64Array, Number));
+      firstLabels.push(...Array.from(batch.target!.data as BigInt64Array, Number));
     }
     for await (const batch of train.batches({ batchSize: 10_000 }))
       for (const value of batch.inputs[""]!.data as Float32Array) sum += value;

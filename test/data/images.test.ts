@@ -32,7 +32,7 @@ async function collect(dataset: Dataset, options: BatchOptions): Promise<Batch[]
 const pixelsOf = (batches: Batch[]): number[] =>
   batches.flatMap(({ inputs }) => [...(inputs[""]!.data as Float32Array)]);
 const labelsOf = (batches: Batch[]): number[] =>
-  batches.flatMap(({ target }) => [...(target.data as BigInt64Array)].map(Number));
+  batches.flatMap(({ target }) => [...(target!.data as BigInt64Array)].map(Number));
 
 describe("plain batches", () => {
   it("hold (x * scale - mean) / std in the stored order", async () => {

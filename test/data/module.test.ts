@@ -117,12 +117,12 @@ describe("readBatch", () => {
     expect(Object.keys(named.inputs)).toEqual(["data"]);
     expect(named.target).toEqual({ dtype: "int64", shape: [2], data: BigInt64Array.of(1n, 2n) });
     const soft = readBatch({ inputs: ok, target: { dtype: "float32", shape: [2, 2], data: [0.5, 0.5, 1, 0] } }, "b");
-    expect(soft.target.data).toEqual(Float32Array.of(0.5, 0.5, 1, 0));
+    expect(soft.target!.data).toEqual(Float32Array.of(0.5, 0.5, 1, 0));
   });
 
   it.each([
     [7, /b: number 7 instead of/],
-    [{}, /no inputs and no target/],
+    [{}, /no inputs; a batch is/],
     [{ inputs: [], target: [0] }, /inputs is a list/],
     [{ inputs: {}, target: [0] }, /inputs is an empty record/],
     [{ inputs: ok, target: [0, 1.5] }, /the target holds 1\.5 at sample 1/],
