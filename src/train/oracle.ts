@@ -30,8 +30,17 @@ export interface Unmasked {
 export interface Oracle extends Pick<Source, "groups" | "inputs" | "classes"> {
   /** Runs a minibatch without masks. */
   start(feeds: Tensors): Promise<Unmasked>;
-  /** The mean loss of the minibatch with each of some subsets of a group's units masked. */
-  losses(group: string, subsets: readonly (readonly number[])[], minibatch: Unmasked): Promise<Float64Array>;
+  /**
+   * The mean loss of the minibatch with each of some subsets of a group's units masked.
+   *
+   * @param factor what their gates are set to; default 0
+   */
+  losses(
+    group: string,
+    subsets: readonly (readonly number[])[],
+    minibatch: Unmasked,
+    factor?: number,
+  ): Promise<Float64Array>;
   dispose(): Promise<void>;
 }
 
@@ -97,9 +106,9 @@ export async function openOracle(
       const results = await session.run(feeds);
       return { loss: Number(results["loss"]!.data[0]), values: { ...feeds, ...results } };
     },
-    async losses(name, subsets, { values }) {
+    async losses(name, subsets, { values }, factor = 0) {
       const units = wanted.find((group) => group.name === name)?.units.length ?? 0;
-      return run(await tailOf(name), units, subsets, values);
+      return run(await tailOf(name), units, subsets, values, factor);
     },
     async dispose() {
       await session.dispose();
@@ -113,6 +122,7 @@ async function run(
   units: number,
   subsets: readonly (readonly number[])[],
   values: Tensors,
+  factor: number,
 ): Promise<Float64Array> {
   const { tile, reads, tiledInputs } = suffix;
   const feeds: Record<string, Tensor> = {};
@@ -123,7 +133,7 @@ async function run(
     const some = subsets.slice(from, from + tile);
     const factors = new Float32Array(tile * units).fill(1);
     some.forEach((subset, row) => {
-      for (const unit of subset) factors[row * units + unit] = 0;
+      for (const unit of subset) factors[row * units + unit] = factor;
     });
     const results = await session.run({
       ...feeds,
@@ -196,6 +206,8 @@ export interface MaskedOptions extends SourceOptions {
   readonly seed: number;
   /** Takes the samples in stored order; default: in the order of the seed. */
   readonly inOrder?: boolean;
+  /** What the gates of a masked unit are set to; default 0. Between 0 and 1 a unit is weakened instead of removed. */
+  readonly factor?: number;
   readonly onProgress?: (done: number, all: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -236,7 +248,7 @@ export async function maskedLosses(
       const target = targetOf(oracle, batch, oracle.classes)!;
       const minibatch = await oracle.start({ ...feedsOf({ inputs }, batch), target });
       loss += minibatch.loss;
-      (await oracle.losses(group, subsets, minibatch)).forEach((value, i) => (losses[i]! += value));
+      (await oracle.losses(group, subsets, minibatch, options.factor)).forEach((value, i) => (losses[i]! += value));
       options.onProgress?.(++done, batches);
     }
   } finally {

@@ -1,0 +1,34 @@
+/** Flags that all experiments share: --quick, --seed, --threads, --fresh. */
+
+import { parseArgs } from "node:util";
+
+/**
+ * The flags of an experiment, with its own beside the shared ones. A flag without a default must be given.
+ *
+ * @param {Record<string, { type: "string" | "boolean", default?: string | boolean, optional?: boolean }>} own
+ */
+export function options(own) {
+  const all = {
+    ...own,
+    quick: { type: "boolean", default: false },
+    fresh: { type: "boolean", default: false },
+    seed: { type: "string", default: "0" },
+    threads: { type: "string", default: "1" },
+  };
+  const { values } = parseArgs({
+    options: Object.fromEntries(
+      Object.entries(all).map(([name, { type, default: value }]) => [
+        name,
+        value === undefined ? { type } : { type, default: value },
+      ]),
+    ),
+  });
+  const missing = Object.keys(all).filter((name) => values[name] === undefined && !all[name].optional);
+  if (missing.length > 0) {
+    console.error(
+      `give ${missing.map((name) => `--${name}`).join(" and ")} (secateur data cifar10 DIR fetches the images; see the head of the script)`,
+    );
+    process.exit(2);
+  }
+  return values;
+}
