@@ -21,7 +21,7 @@ const flags = options({
 const [seed, threads] = [Number(flags.seed), Number(flags.threads)];
 const samples = flags.quick ? 64 : Number(flags.samples);
 /** Units that go at once. */
-const step = flags.quick ? 8 : 2;
+const step = flags.quick ? 8 : 4;
 /** The loss at which a criterion has done what it can. */
 const limit = 1;
 /** Curves end a little above it. */

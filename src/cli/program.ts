@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { SecateurError } from "../graph/error.ts";
+import { addCriteria } from "./commands/criteria.ts";
 import { addData, addNew } from "./commands/data.ts";
 import { addGrad } from "./commands/grad.ts";
 import { addInspect } from "./commands/inspect.ts";
@@ -44,6 +45,7 @@ function createProgram(signal: AbortSignal): Command {
     .configureOutput({ outputError: (text, write) => write(`${oneLine(text)}\n`) });
 
   addInspect(program);
+  addCriteria(program);
   addScore(program, signal);
   addPlan(program);
   addCutAndMask(program);
