@@ -249,7 +249,8 @@ export async function maskedLosses(
       const minibatch = await oracle.start({ ...feedsOf({ inputs }, batch), target });
       loss += minibatch.loss;
       (await oracle.losses(group, subsets, minibatch, options.factor)).forEach((value, i) => (losses[i]! += value));
-      options.onProgress?.(++done, batches);
+      done++;
+      options.onProgress?.(done, batches);
     }
   } finally {
     await oracle.dispose();

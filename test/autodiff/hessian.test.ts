@@ -2,7 +2,6 @@
 
 import { describe, expect, it } from "vitest";
 import { differentiate } from "../../src/autodiff/differentiate.ts";
-import type { Graph } from "../../src/graph/graph.ts";
 import { tensor, type Tensor } from "../../src/graph/tensor.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { valueIn } from "../../src/ops/emitter.ts";
@@ -10,6 +9,7 @@ import { normalise } from "../../src/passes/normalise.ts";
 import { appendBackward, finishGraph } from "../../src/train/gradients.ts";
 import { random, runGraph } from "../support/graphs.ts";
 import { readNetModel, readNetReference } from "../support/reference.ts";
+import { smoothed } from "../support/smooth.ts";
 
 /** Differences of float32 gradients over this step. */
 const step = 2e-3;
@@ -28,26 +28,6 @@ const nets = [
   "lstm",
   "gru",
 ];
-
-/** Kinks have no second derivative, and differences of gradients jump across them: the nets are tried with smooth stand-ins. */
-const smooth: Readonly<Record<string, string>> = {
-  Relu: "Tanh",
-  LeakyRelu: "Tanh",
-  Clip: "Tanh",
-  MaxPool: "AveragePool",
-};
-
-function smoothed(graph: Graph): Graph {
-  const nodes = graph.nodes.map((node) => {
-    const op = smooth[node.op];
-    if (op === undefined) return node;
-    const attributes = Object.fromEntries(
-      Object.entries(node.attributes).filter(([name]) => op === "AveragePool" && name !== "storage_order"),
-    );
-    return { ...node, op, attributes, inputs: node.inputs.slice(0, 1) };
-  });
-  return { ...graph, nodes };
-}
 
 describe("Hessian-vector products agree with differences of gradients", () => {
   for (const name of nets)
