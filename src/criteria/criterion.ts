@@ -24,7 +24,7 @@ export interface Evidence {
   readonly gates: Float32Array;
   /** Over the parameters s that produce unit m, Σ g_s w_s and Σ (g_s w_s)²; g = ∂E/∂w. */
   readonly weights: { readonly sums: Float32Array; readonly squares: Float32Array };
-  /** γ ∂E/∂γ + β ∂E/∂β, summed over the normalisations of unit m that keep statistics. */
+  /** γ ∂E/∂γ + β ∂E/∂β, summed over the normalisations that keep statistics and that unit m's gates stand behind. */
   readonly scales: Float32Array;
   /**
    * Of the activations a that other nodes read unit m from: the mean of |a| and the share of a ≠ 0, over samples, space and places; and the

@@ -5,8 +5,9 @@ import { applicationOf } from "../passes/trace.ts";
 import type { Group, Groups } from "./groups.ts";
 import type { Place } from "./places.ts";
 
-/** A normalisation of a unit: the axes of its scale γ and its shift β that the units lie on. */
+/** A normalisation of a unit: what it puts out, and the axes of its scale γ and its shift β that the units lie on. */
 export interface Scale {
+  readonly output: string;
   readonly scale: Place;
   readonly shift: Place;
 }
@@ -20,13 +21,13 @@ export function scalesOf(groups: Groups): (group: Group) => readonly Scale[] {
     if (affine === undefined) return [];
     const [scale, shift] = [node.inputs[affine.scale]!, node.inputs[affine.shift]!];
     const learned = (name: string): boolean => isFloat(traced.graph.initializers.get(name)?.dtype ?? "string");
-    return learned(scale) && learned(shift) ? [{ scale, shift }] : [];
+    return learned(scale) && learned(shift) ? [{ scale, shift, output: node.outputs[0]! }] : [];
   });
   return (group) => {
     const at = new Map(group.places.map((place) => [place.value, place]));
-    return found.flatMap(({ scale, shift }): Scale[] => {
+    return found.flatMap(({ scale, shift, output }): Scale[] => {
       const [one, other] = [at.get(scale), at.get(shift)];
-      return one && other ? [{ scale: one, shift: other }] : [];
+      return one && other ? [{ output, scale: one, shift: other }] : [];
     });
   };
 }

@@ -38,13 +38,17 @@ export function watch(groups: Groups, needs: readonly PassNeed[], at: GatePlace)
   const wanted = new Set(needs);
   const { initializers } = groups.coupling.traced.graph;
   const producers = producingWeights(groups);
+  const scales = scalesOf(groups);
+  const removing = wanted.has("scales") ? findGates(groups) : new Map<string, readonly Place[]>();
   return {
     groups,
     needs: wanted,
     at,
     gates: wanted.has("gates") ? findGates(groups, at) : new Map(),
     weights: (group) => producers(group).filter(({ value }) => isFloat(initializers.get(value)?.dtype ?? "string")),
-    scales: scalesOf(groups),
+    // A normalisation that the unit passes on its way to a later one is counted there.
+    scales: (group) =>
+      scales(group).filter(({ output }) => removing.get(group.name)?.some(({ value }) => value === output)),
     readings: readings(groups),
   };
 }

@@ -157,7 +157,7 @@ describe("the Hessian over the gates", () => {
         ...(await score(nodeRuntime, graph, data, findCriterion("obd"), { ...options, probes: 0 })).values(),
       ];
       exact
-        .flatMap((values) => [...values])
+        .flatMap((values) => Array.from(values))
         .forEach((value, m) => expect(Math.abs(value - matrix[m]![m]! / 2)).toBeLessThan(1e-4 * largest));
     });
 
@@ -167,7 +167,7 @@ describe("the Hessian over the gates", () => {
     const estimate = async (probes: number, seed: number) => {
       const options = { loss: "cross-entropy", batchSize: batch, batches: 1, seed, threads: 1, probes } as const;
       const scores = await score(nodeRuntime, graph, data, findCriterion("obd"), options);
-      return [...scores.values()].flatMap((values) => [...values]);
+      return [...scores.values()].flatMap((values) => Array.from(values));
     };
     const exact = await estimate(0, 0);
     const many = await estimate(256, 0);

@@ -45,7 +45,7 @@ describe("masked losses are those of the masked graph", () => {
         const some = batchSize > 4 ? groups.groups.slice(0, 1) : groups.groups;
         for (const group of some) {
           const last = group.units.length - 1;
-          const subsets = [[], [0], [last], [0, last]].map((units) => [...new Set(units)]);
+          const subsets = [[], [0], [last], [0, last]].map((units) => Array.from(new Set(units)));
           const { loss, losses } = await maskedLosses(nodeRuntime, graph, data, group.name, subsets, {
             ...options,
             batches: 1,
