@@ -39,7 +39,7 @@ export function barChart(path, { title, subtitle, rows, axis }) {
     width: 520,
     data: { values: rows },
     encoding: {
-      y: { field: "label", type: "nominal", sort: "-x", title: null, axis: { labelLimit: 260 } },
+      y: { field: "label", type: "nominal", sort: "-x", title: null, axis: { labelLimit: 320 } },
       x: { field: "value", type: "quantitative", title: axis },
     },
     layer: [
