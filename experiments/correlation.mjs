@@ -93,7 +93,8 @@ async function scorable(list, gates) {
   return fine;
 }
 
-const rows = record.rows.filter(({ spearman: value }) => value !== undefined);
+// Behind a Relu the gates after the activation are those behind BatchNormalization over again.
+const rows = record.rows.filter(({ spearman: value, gates }) => value !== undefined && gates !== "after-activation");
 await barChart(record.path("svg"), {
   title: `Agreement with the oracle, ${flags.name}`,
   subtitle: `Spearman's rank correlation over all units, ${batches * batchSize} training images`,

@@ -65,7 +65,7 @@ await draw(record.path("svg"), {
         when,
         group,
         x: (i + 0.5) / importance.length,
-        y: Math.max(y, 1e-12),
+        y: Math.max(y, 1e-5),
         order: order[when],
       })),
     ),
