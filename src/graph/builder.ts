@@ -55,21 +55,20 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Appends a node, called `name` if that matters, with outputs of the given types; returns their names. */
+  /** Appends a node, called `name` if that matters, with outputs of the given types; returns their names, made from `bases`. */
   append(
     op: string,
     inputs: readonly string[],
     attributes: Attributes,
     types: readonly Type[],
-    bases?: readonly string[],
-    name = "",
+    { bases, name = "", domain = "" }: { bases?: readonly string[] | undefined; name?: string; domain?: string } = {},
   ): string[] {
     const outputs = types.map((type, i) => {
       const output = this.fresh(bases?.[i] ?? op.toLowerCase());
       this.types.set(output, type);
       return output;
     });
-    this.nodes.push({ op, domain: "", name, inputs, outputs, attributes });
+    this.nodes.push({ op, domain, name, inputs, outputs, attributes });
     return outputs;
   }
 

@@ -2,6 +2,7 @@
 
 import { fail } from "../graph/error.ts";
 import { sizeOf } from "../graph/tensor.ts";
+import { blockedConv } from "./blocked.ts";
 import type { Channels } from "./channels.ts";
 import { defineOp, int, ints, string, type Value } from "./define.ts";
 import { extent, slide, windowOf, type Window, type WindowAttributes } from "./geometry.ts";
@@ -79,6 +80,7 @@ export const Conv = defineOp({
   // Depthwise and without a bias, a channel that is zero stays zero.
   zero: ({ X, W, B }, { group }) => (B === undefined && group === X.shape[1] && W.shape[1] === 1 ? "any" : undefined),
   macs: ({ W }, [Y]) => sizeOf(Y!.shape) * sizeOf(W.shape.slice(1)),
+  blocked: (g, { X, W, B }, attrs, block) => blockedConv(g, X, W, B, convWindow(X, W, attrs), attrs.group, block),
   samples: [
     { inputs: [[2, 3, 6, 5], [4, 3, 3, 3], [4]], attributes: { pads: [1, 1, 1, 1] } },
     {

@@ -182,6 +182,8 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
     outputs: number,
     inside: (activation: Value) => Value,
   ) => readonly Value[] | undefined;
+  /** The output by a runtime's kernels for channels in blocks of a size (see blocked.ts); `undefined` where they do not fit or do not pay. */
+  readonly blocked?: (g: Emit, inputs: Inputs<I>, attributes: Values<A>, block: number) => Value | undefined;
   readonly samples: readonly Sample[];
 }
 
@@ -233,6 +235,12 @@ export interface Op {
     outputs: number,
     inside?: (activation: Value) => Value,
   ): readonly Value[] | undefined;
+  blocked?(
+    g: Emit,
+    inputs: readonly (Value | undefined)[],
+    attributes: Record<string, unknown>,
+    block: number,
+  ): Value | undefined;
 }
 
 const bare = (name: string): string => name.replace(/\?$|\.\.\.$/, "");
@@ -271,7 +279,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
   const attributes: Specs = spec.attributes ?? {};
   const ins = (values: readonly (Value | undefined)[]) => named(spec.inputs, values) as Inputs<I>;
   const outputs = spec.outputs ?? ["Y"];
-  const { gradient, resize, fold, decompose } = spec;
+  const { gradient, resize, fold, decompose, blocked } = spec;
   const op: Op = {
     name: spec.name,
     since: spec.since,
@@ -349,6 +357,10 @@ export function defineOp<const I extends readonly string[], const A extends Spec
         count: number,
         inside: (activation: Value) => Value = (activation) => activation,
       ) => decompose(g, ins(values), attrs as Values<A>, count, inside),
+    }),
+    ...(blocked && {
+      blocked: (g: Emit, values: readonly (Value | undefined)[], attrs: Record<string, unknown>, block: number) =>
+        blocked(g, ins(values), attrs as Values<A>, block),
     }),
   };
 }

@@ -20,6 +20,14 @@ export interface EmitHelpers {
     attributes: Readonly<Record<string, unknown>>,
     outputs: number,
   ): readonly Value[];
+  /** A node of an operator outside of the standard, with one output in the given shape and of the type of the first input. */
+  foreign(
+    domain: string,
+    op: string,
+    inputs: readonly Value[],
+    attributes: Readonly<Record<string, number | readonly number[]>>,
+    shape: Shape,
+  ): Value;
   /** A constant. */
   constant(tensor: Tensor): Value;
   /** A scalar constant of the element type of `like` (default float32). */

@@ -42,8 +42,7 @@ export function emitNode(
     used.map((v) => v?.name ?? ""),
     stored,
     shapes.map((shape, i) => ({ dtype: dtypes[i]!, shape })),
-    label === undefined ? undefined : [label],
-    label,
+    label === undefined ? {} : { bases: [label], name: label },
   );
   return names.map((output) => valueIn(builder, output));
 }
@@ -91,6 +90,15 @@ function createHelpers(builder: GraphBuilder, g: Record<OpName, EmitOne>): EmitH
     ints,
     reshaped,
     summed,
+    foreign(domain, op, inputs, attributes, shape) {
+      const stored = Object.entries(attributes).map(([key, value]) => [
+        key,
+        toAttribute(typeof value === "number" ? "int" : "ints", value),
+      ]);
+      const names = inputs.map(({ name }) => name);
+      const type = { dtype: inputs[0]!.dtype, shape };
+      return valueIn(builder, builder.append(op, names, Object.fromEntries(stored), [type], { domain })[0]!);
+    },
     many: (op, inputs, attributes, outputs) => emitNode(builder, op, inputs, attributes, outputs),
     scalar: (value, like) =>
       constant(tensor((like?.dtype ?? "float32") as NumericDType, [], [encodeFor(value, like?.dtype)])),

@@ -10,10 +10,13 @@ import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
 
 /** The node by others; `undefined` where it has to stay. */
-function decomposed(builder: GraphBuilder, g: Emit, op: Op, node: Node): readonly Value[] | undefined {
+function lowered(builder: GraphBuilder, g: Emit, op: Op, node: Node, block?: number): readonly Value[] | undefined {
+  if (!op.decompose && !(op.blocked && block)) return undefined;
   const inputs = node.inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
+  const attributes = plainAttributes(op, node.attributes);
   try {
-    return op.decompose!(g, inputs, plainAttributes(op, node.attributes), node.outputs.length);
+    const blocked = block ? op.blocked?.(g, inputs, attributes, block) : undefined;
+    return blocked ? [blocked] : op.decompose?.(g, inputs, attributes, node.outputs.length);
   } catch (error) {
     // The node itself runs, whether or not anything else can say the same.
     if (error instanceof SecateurError && error.code === "unsupported") return undefined;
@@ -25,11 +28,13 @@ function decomposed(builder: GraphBuilder, g: Emit, op: Op, node: Node): readonl
  * Replaces every node that decomposes. Graph outputs keep their names.
  *
  * @param known values that nodes compute and that are known all the same
+ * @param block the block of channels that the runtime has kernels for, if any
  */
 export function lower(
   graph: Graph,
   types: ReadonlyMap<string, Type>,
   known?: ReadonlyMap<string, Tensor>,
+  block?: number,
 ): { graph: Graph; types: ReadonlyMap<string, Type> } {
   const builder = new GraphBuilder(graph, types, known);
   builder.nodes.length = 0;
@@ -41,7 +46,7 @@ export function lower(
       ? { ...old, inputs: old.inputs.map((name) => renamed.get(name) ?? name) }
       : old;
     const op = findOp(node.op, node.domain);
-    const results = op?.decompose && decomposed(builder, g, op, node);
+    const results = op && lowered(builder, g, op, node, block);
     if (results === undefined) {
       builder.nodes.push(node);
       continue;

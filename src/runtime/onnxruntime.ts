@@ -36,6 +36,8 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
           interOpNumThreads: 1,
           logSeverityLevel: errorsOnly,
           graphOptimizationLevel: "all",
+          // A pattern would lay all activations out once more, beside what the first run took.
+          enableMemPattern: false,
         });
         return wrap(ort, session, writesInto);
       } catch (error) {

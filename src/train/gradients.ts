@@ -101,10 +101,14 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   return { builder, g, loss: mean, parameters, evidence, states, groups, classes };
 }
 
-/** The finished graph: what is lowered is lowered, what is equal is one, what is dead is gone. */
-export function finishGraph(builder: GraphBuilder, outputs: readonly string[]): Graph {
+/**
+ * The finished graph: what is lowered is lowered, what is equal is one, what is dead is gone.
+ *
+ * @param block of channels, for a graph that only the runtime at hand will run
+ */
+export function finishGraph(builder: GraphBuilder, outputs: readonly string[], block?: number): Graph {
   const whole = builder.finish(outputs);
-  const lowered = lower({ ...whole, info: new Map() }, builder.types, builder.known).graph;
+  const lowered = lower({ ...whole, info: new Map() }, builder.types, builder.known, block).graph;
   return removeDead(mergeEqual(removeDead(lowered)));
 }
 

@@ -8,6 +8,7 @@ import { alias, valueIn } from "../ops/emitter.ts";
 import type { GatePlace } from "../prune/gate-places.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
+import { blockOf } from "./blocks.ts";
 import { findingsOf, nameEvidence, type EvidenceOutput, type Findings, type PassNeed } from "./evidence.ts";
 import { feedsOf, targetOf } from "./feeds.ts";
 import { appendBackward, finishGraph } from "./gradients.ts";
@@ -25,6 +26,8 @@ export interface StepOptions extends LoadOptions {
   readonly needs?: readonly PassNeed[] | undefined;
   /** Where gates stand. */
   readonly gates?: GatePlace | undefined;
+  /** The block of channels of the runtime's kernels; see {@link blockOf}. */
+  readonly block?: number | undefined;
 }
 
 export interface StepResult {
@@ -92,7 +95,7 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
   const found = nameEvidence(builder, evidence);
   outputs.push(...found.map(({ output }) => output));
   return {
-    graph: finishGraph(builder, outputs),
+    graph: finishGraph(builder, outputs, options.block),
     carried,
     parameters: [...parameters.keys()],
     evidence: found,
@@ -138,7 +141,7 @@ export class Trainer {
     options: StepOptions,
     velocities: ReadonlyMap<string, Tensor> = new Map(),
   ): Promise<Trainer> {
-    const step = stepGraph(graph, options);
+    const step = stepGraph(graph, { ...options, block: await blockOf(runtime) });
     return new Trainer(await runtime.load(runnable(step.graph), options), step, graph, velocities);
   }
 

@@ -1,0 +1,51 @@
+/** Whether two sides computed the same. */
+
+import { readFileSync } from "node:fs";
+
+/** Arrays by name of what a side wrote. */
+function read({ path, names, sizes }) {
+  const { buffer, byteOffset } = readFileSync(path);
+  const found = new Map();
+  let at = byteOffset;
+  names.forEach((name, i) => {
+    found.set(name, new Float32Array(buffer.slice(at, at + 4 * sizes[i])));
+    at += 4 * sizes[i];
+  });
+  return found;
+}
+
+/** |a - b| / |b| of two lists of arrays, each as one vector. */
+function distance(a, b) {
+  let [difference, norm] = [0, 0];
+  for (const [k, x] of a.entries()) {
+    const y = b[k];
+    if (x.length !== y.length) return Infinity;
+    for (let i = 0; i < x.length; i++) {
+      difference += (x[i] - y[i]) ** 2;
+      norm += y[i] ** 2;
+    }
+  }
+  return Math.sqrt(difference / norm);
+}
+
+/** Gate gradients G[N, units] of the groups that have one gate; the peer names them by the convolution before each BatchNormalization. */
+export function compareGates(ours, theirs) {
+  const known = read(theirs);
+  let [error, compared] = [0, 0];
+  for (const [names, values] of read(ours)) {
+    const pairs = names.split(" ").filter((name) => known.has(name));
+    if (pairs.length === 0) continue;
+    error = Math.max(error, Math.min(...pairs.map((name) => distance([values], [known.get(name)]))));
+    compared++;
+  }
+  return { what: "gate gradients", error, compared };
+}
+
+/** What one optimiser step changed, all parameters as one vector: single biases before a normalisation have gradients of pure rounding. */
+export function compareUpdates(ours, theirs) {
+  const known = read(theirs);
+  const own = read(ours);
+  const names = [...known.keys()].filter((name) => own.has(name));
+  const of = (side) => names.map((name) => side.get(name));
+  return { what: "updates", error: distance(of(own), of(known)), compared: names.length };
+}

@@ -1,0 +1,96 @@
+/**
+ * Secateur's side of a benchmark; the same lines as peers/torch_side.py.
+ *
+ * Usage: node bench/ours.mjs CASE.json
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { nodeRuntime, prepare, readModelFile } from "../dist/node.js";
+import { openPass } from "../dist/train/source.js";
+import { Trainer } from "../dist/train/trainer.js";
+import { producingWeights } from "../dist/prune/producers.js";
+import { findGates } from "../dist/prune/gates.js";
+
+const side = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const { net, what, batch, size, classes, threads, folder } = side;
+const bufferOf = (path) => {
+  const { buffer, byteOffset, byteLength } = readFileSync(path);
+  return buffer.slice(byteOffset, byteOffset + byteLength);
+};
+const x = {
+  dtype: "float32",
+  shape: [batch, 3, size, size],
+  data: new Float32Array(bufferOf(`${folder}/x-${size}-${batch}.bin`)),
+};
+const y = { dtype: "int64", shape: [batch], data: new BigInt64Array(bufferOf(`${folder}/y-${classes}-${batch}.bin`)) };
+const graph = prepare(await readModelFile(`${folder}/${net}.onnx`));
+const loss = "cross-entropy";
+const { step, results } = what === "train" ? await openTraining() : await openScoring();
+
+async function openTraining() {
+  const sgd = { momentum: 0.9, weightDecay: 1e-4, nesterov: true };
+  const trainer = await Trainer.create(nodeRuntime, graph, { batch, loss, sgd, threads });
+  return {
+    step: async () => (await trainer.step({ inputs: { input: x }, target: y, size: batch, indices: [] }, 0.01)).loss,
+    results() {
+      const { initializers } = trainer.graph();
+      return [...graph.initializers].flatMap(([name, { data }]) => {
+        const now = initializers.get(name).data;
+        return data instanceof Float32Array ? [[name, now.map((value, i) => value - data[i])]] : [];
+      });
+    },
+  };
+}
+
+async function openScoring() {
+  const pass = await openPass(nodeRuntime, graph, ["gates"], { batchSize: batch, loss, threads });
+  let found;
+  return {
+    async step() {
+      const result = await pass.measure({ input: x, target: y });
+      found = result.findings;
+      return result.loss;
+    },
+    /** The gates of groups that have one place: by the name of every weight that makes the units, the last first. */
+    results() {
+      const gates = findGates(pass.groups);
+      const producers = producingWeights(pass.groups);
+      return pass.groups.groups.flatMap((group) => {
+        const own = found.get(group.name)?.gates;
+        if (own === undefined || gates.get(group.name).length !== 1) return [];
+        return [
+          [
+            producers(group)
+              .map(({ value }) => value)
+              .toReversed()
+              .join(" "),
+            own,
+          ],
+        ];
+      });
+    },
+  };
+}
+
+const say = (answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+const runtime = JSON.parse(
+  readFileSync(new URL("../node_modules/onnxruntime-node/package.json", import.meta.url), "utf8"),
+);
+say({ secateur: version, "onnxruntime-node": runtime.version, node: process.version.slice(1) });
+for await (const line of createInterface({ input: process.stdin })) {
+  const todo = JSON.parse(line).do;
+  if (todo === "step") {
+    const start = performance.now();
+    const value = await step();
+    say({ ms: performance.now() - start, loss: value });
+  } else if (todo === "results") {
+    const all = results();
+    const path = `${folder}/ours-${what}.bin`;
+    writeFileSync(path, Buffer.concat(all.map(([, data]) => new Uint8Array(Float32Array.from(data).buffer))));
+    say({ path, names: all.map(([name]) => name), sizes: all.map(([, data]) => data.length) });
+  } else if (todo === "memory") {
+    say({ bytes: process.resourceUsage().maxRSS * 1024 });
+  }
+}

@@ -1,0 +1,152 @@
+"""PyTorch's side of a benchmark. It answers lines of JSON on standard input by lines of JSON on standard output.
+
+Usage: torch_side.py CASE.json
+
+CASE.json: { net, what: "export" | "score" | "score-lean" | "train" | "forward", batch, size, classes, threads, folder }. The first
+answer says what versions are at work. `{"do": "step"}` runs once and answers { ms, loss }; `{"do": "memory"}` answers { bytes }, the
+most that was resident so far; `{"do": "results"}` writes what the last step computed to FOLDER/torch-WHAT.bin and answers what lies there.
+"""
+
+import json
+import resource
+import sys
+import time
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from nets import build
+
+
+def read(path, dtype, shape):
+    return torch.from_numpy(np.fromfile(path, dtype).reshape(shape))
+
+
+def say(**answer):
+    print(json.dumps(answer), flush=True)
+
+
+class Side:
+    def __init__(self, case):
+        self.case = case
+        folder, n, size = case["folder"], case["batch"], case["size"]
+        self.net = build(case["net"])
+        self.net.load_state_dict(torch.load(f"{folder}/{case['net']}.pt"))
+        self.x = read(f"{folder}/x-{size}-{n}.bin", np.float32, (n, 3, size, size))
+        self.y = read(f"{folder}/y-{case['classes']}-{n}.bin", np.int64, (n,))
+        self.gates = {}
+        what = case["what"]
+        self.net.train(what == "train")
+        if what.startswith("score"):
+            self.add_gates(lean=what == "score-lean")
+        if what == "train":
+            decayed = [p for p in self.net.parameters() if p.ndim > 1]
+            others = [p for p in self.net.parameters() if p.ndim <= 1]
+            groups = [{"params": decayed, "weight_decay": 1e-4}, {"params": others, "weight_decay": 0}]
+            self.optimiser = torch.optim.SGD(groups, 0.01, momentum=0.9, nesterov=True)
+            self.before = {k: v.detach().clone() for k, v in self.net.named_parameters()}
+
+    def add_gates(self, lean):
+        """Keeps what each BatchNormalization puts out, with its gradient; `lean` leaves out the gradients of weights."""
+        conv = None
+        if lean:
+            for parameter in list(self.net.parameters())[1:]:
+                parameter.requires_grad_(False)
+        for name, module in self.net.named_modules():
+            if isinstance(module, nn.Conv2d):
+                conv = name
+            elif isinstance(module, nn.BatchNorm2d):
+
+                def keep(_, __, output, key=f"{conv}.weight"):
+                    output.retain_grad()
+                    self.gates[key] = output
+
+                module.register_forward_hook(keep)
+
+    def step(self):
+        what = self.case["what"]
+        if what == "forward":
+            with torch.no_grad():
+                return F.cross_entropy(self.net(self.x), self.y).item()
+        self.net.zero_grad()
+        loss = F.cross_entropy(self.net(self.x), self.y)
+        loss.backward()
+        if what == "train":
+            self.optimiser.step()
+        else:
+            n = self.case["batch"]
+            # G[n, unit] = N Σ_space a ∂E/∂a: a sample's own gradient of its gate
+            self.found = {k: n * (a.detach() * a.grad).sum((2, 3)) for k, a in self.gates.items()}
+        return loss.item()
+
+    def results(self):
+        if self.case["what"] == "train":
+            found = {k: v.detach() - self.before[k] for k, v in self.net.named_parameters()}
+        else:
+            found = self.found
+        path = f"{self.case['folder']}/torch-{self.case['what']}.bin"
+        with open(path, "wb") as file:
+            for value in found.values():
+                file.write(value.contiguous().numpy().astype(np.float32).tobytes())
+        say(path=path, names=list(found), sizes=[v.numel() for v in found.values()])
+
+
+def export(case):
+    folder, size = case["folder"], case["size"]
+    net = build(case["net"])
+    # Statistics that belong to the weights: otherwise activations grow without bound in inference mode.
+    net.train()
+    torch.manual_seed(1)
+    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None
+    with torch.no_grad():
+        for _ in range(2):
+            net(torch.randn(8, 3, size, size))
+    for norm in norms:
+        norm.momentum = 0.1
+    torch.save(net.state_dict(), f"{folder}/{case['net']}.pt")
+    net.eval()
+    for module in net.modules():
+        if isinstance(module, nn.MultiheadAttention):
+            module.training = True
+    options = {"dynamo": False} if int(torch.__version__.split(".")[0]) >= 2 else {}
+    torch.onnx.export(
+        net,
+        torch.randn(2, 3, size, size),
+        f"{folder}/{case['net']}.onnx",
+        opset_version=13,
+        input_names=["input"],
+        output_names=["output"],
+        dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}},
+        training=torch.onnx.TrainingMode.PRESERVE if norms else torch.onnx.TrainingMode.EVAL,
+        do_constant_folding=not norms,
+        **options,
+    )
+
+
+def main():
+    with open(sys.argv[1]) as file:
+        case = json.load(file)
+    torch.set_num_threads(case["threads"])
+    versions = {"torch": torch.__version__.split("+")[0], "python": sys.version.split()[0]}
+    if case["what"] == "export":
+        export(case)
+        return say(**versions)
+    side = Side(case)
+    say(**versions)
+    for line in sys.stdin:
+        todo = json.loads(line)["do"]
+        if todo == "step":
+            start = time.perf_counter()
+            loss = side.step()
+            say(ms=(time.perf_counter() - start) * 1000, loss=loss)
+        elif todo == "results":
+            side.results()
+        elif todo == "memory":
+            say(bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+main()

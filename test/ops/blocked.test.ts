@@ -1,0 +1,87 @@
+import { describe, expect, it } from "vitest";
+import { GraphBuilder } from "../../src/graph/builder.ts";
+import type { Graph } from "../../src/graph/graph.ts";
+import { sizeOf, tensor, type Shape } from "../../src/graph/tensor.ts";
+import { createEmitter } from "../../src/ops/emitter.ts";
+import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { blockOf } from "../../src/train/blocks.ts";
+import { finishGraph } from "../../src/train/gradients.ts";
+import { runnable } from "../../src/train/runnable.ts";
+
+const block = await blockOf(nodeRuntime);
+
+interface Case {
+  readonly X: Shape;
+  readonly W: Shape;
+  readonly B?: boolean;
+  readonly attributes?: Readonly<Record<string, unknown>>;
+  /** Whether a plain convolution is kept. */
+  readonly plain?: boolean;
+}
+
+const b = block ?? 16;
+const cases: Readonly<Record<string, Case>> = {
+  "whole blocks": { X: [2, b, 7, 5], W: [2 * b, b, 3, 3], attributes: { pads: [1, 1, 1, 1] } },
+  "blocks to be filled": { X: [2, 2 * b - 3, 6, 6], W: [2 * b - 1, 2 * b - 3, 3, 3], B: true },
+  "fewer channels than a block": { X: [3, 3, 9, 8], W: [b, 3, 3, 2], B: true, attributes: { strides: [2, 1] } },
+  "strides, dilations and uneven pads": {
+    X: [1, b, 11, 12],
+    W: [b, b, 3, 3],
+    attributes: { strides: [2, 3], dilations: [2, 1], pads: [2, 0, 1, 3] },
+  },
+  "padding by name": { X: [2, b, 8, 7], W: [b, b, 3, 3], attributes: { auto_pad: "SAME_UPPER", strides: [2, 2] } },
+  depthwise: { X: [2, b, 6, 6], W: [b, 1, 3, 3], attributes: { group: b, pads: [1, 1, 1, 1] } },
+  "depthwise to be filled": { X: [2, 2 * b - 2, 6, 6], W: [2 * b - 2, 1, 3, 3], attributes: { group: 2 * b - 2 } },
+  "groups that are not depthwise": { X: [1, 2 * b, 5, 5], W: [2 * b, b, 3, 3], attributes: { group: 2 }, plain: true },
+  "kernels of 1x1": { X: [1, b, 5, 5], W: [b, b, 1, 1], plain: true },
+  "too much to fill": { X: [1, b + 1, 5, 5], W: [b + 1, b + 1, 3, 3], plain: true },
+  "one spatial axis": { X: [2, b, 9], W: [b, b, 3], plain: true },
+};
+
+const ramp = (shape: Shape, step: number) =>
+  tensor(
+    "float32",
+    shape,
+    Float64Array.from({ length: sizeOf(shape) }, (_, i) => ((i * step) % 31) / 31 - 0.5),
+  );
+
+function write({ X, W, B, attributes = {} }: Case, size: number | undefined): Graph {
+  const shapes: Record<string, Shape> = { X, W, ...(B && { B: [W[0]!] }) };
+  const inputs = Object.entries(shapes).map(([name, shape]) => ({ name, dtype: "float32" as const, shape }));
+  const empty: Graph = { name: "", nodes: [], inputs, outputs: [], initializers: new Map(), info: new Map(), doc: "" };
+  const builder = new GraphBuilder(empty, new Map(inputs.map(({ name, ...type }) => [name, type])));
+  const Y = createEmitter(builder).Conv(...inputs, attributes);
+  return finishGraph(builder, [Y.name], size);
+}
+
+async function run(graph: Graph): Promise<Float32Array> {
+  const session = await nodeRuntime.load(runnable(graph), { threads: 1 });
+  try {
+    const feeds = Object.fromEntries(graph.inputs.map(({ name, shape }, i) => [name, ramp(shape as Shape, 7 + 4 * i)]));
+    return Object.values(await session.run(feeds))[0]!.data as Float32Array;
+  } finally {
+    await session.dispose();
+  }
+}
+
+describe("convolutions in blocks of channels", () => {
+  // Processors without such kernels have nothing to compare.
+  it.skipIf(block === undefined).each(Object.entries(cases))("%s: the same as plain ones", async (_, one) => {
+    const graph = write(one, block);
+    expect(graph.nodes.some(({ domain }) => domain !== "")).toBe(one.plain !== true);
+    const [plain, blocked] = [await run(write(one, undefined)), await run(graph)];
+    expect(blocked).toHaveLength(plain.length);
+    expect(Math.max(...plain.map((value, i) => Math.abs(value - blocked[i]!)))).toBeLessThan(2e-5);
+  });
+
+  it("are left alone where the runtime has none", async () => {
+    const none = { ...nodeRuntime, load: (model: never) => refuseForeign(model) };
+    expect(await blockOf(none as typeof nodeRuntime)).toBeUndefined();
+  });
+});
+
+/** A runtime that knows the standard only. */
+function refuseForeign(model: Uint8Array): ReturnType<typeof nodeRuntime.load> {
+  if (new TextDecoder("latin1").decode(model).includes("nchwc")) throw new Error("no such domain");
+  return nodeRuntime.load(model, { threads: 1 });
+}
