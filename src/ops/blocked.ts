@@ -47,10 +47,13 @@ export function blockedConv(
       ]);
   const rows = depthwise ? 1 : ins;
   const filter = g.padded(W, [0, 0, 0, 0], [outs - m, rows - inner, 0, 0]);
+  // Axis by axis: moving one is fast, a general permutation is not.
+  const [outBlocks, taps] = [outs / block, kernel[0]! * kernel[1]!];
+  const outLast = g.transposed(g.reshaped(filter, [outBlocks, block, rows * taps]), [0, 2, 1]);
   const inBlocks =
     plain || depthwise
-      ? g.transposed(g.reshaped(filter, [outs / block, block, rows, ...kernel]), [0, 2, 3, 4, 1])
-      : g.transposed(g.reshaped(filter, [outs / block, block, rows / block, block, ...kernel]), [0, 2, 4, 5, 3, 1]);
+      ? outLast
+      : g.transposed(g.reshaped(outLast, [outBlocks * (rows / block), block, taps, block]), [0, 2, 1, 3]);
   const inputs = [x, g.reshaped(inBlocks, [outs, rows, ...kernel]), ...(B ? [g.padded(B, [0], [outs - m])] : [])];
   const out = spatial.map(
     (size, i) => Math.floor((size + before[i]! + after[i]! - (dilations[i]! * (kernel[i]! - 1) + 1)) / strides[i]!) + 1,

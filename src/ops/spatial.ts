@@ -70,32 +70,71 @@ export function convInputGradient(g: Emit, dy: Value, w: Value, spatial: Shape, 
   });
 }
 
+/** Up to so many rows of shifted inputs go into one matrix product: few channels alone leave its kernel half empty. */
+const mostRows = 256;
+const fewChannels = 8;
+
 /**
  * ∂/∂W of Y = Conv(X, W) as one matrix product for each kernel tap: for tap t, dW[:, :, t] = dY · shift_t(X)ᵀ summed over
- * samples and space. X [N, C, s...], dY [N, M, o...] -> [M, C/G, k...].
+ * samples and space. Inputs of few channels have the taps of many shifts in one product. X [N, C, s...], dY [N, M, o...] -> [M, C/G, k...].
  */
 export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window, groups: number): Value {
-  const { kernel, strides, dilations, before, after } = window;
-  const [n, c, ...spatial] = x.shape as [number, number, ...number[]];
-  const [, m, ...out] = dy.shape as [number, number, ...number[]];
-  const rank = kernel.length;
-  const columns = n * out.reduce((a, b) => a * b, 1);
-  const swap = [1, 0, ...Array.from({ length: rank }, (_, i) => i + 2)];
+  const { kernel } = window;
+  const c = x.shape[1]!;
+  const m = dy.shape[1]!;
+  const columns = dy.shape[0]! * dy.shape.slice(2).reduce((a, b) => a * b, 1);
+  const swap = [1, 0, ...kernel.map((_, i) => i + 2)];
   const rows = g.reshaped(g.transposed(dy, swap), groups === 1 ? [m, columns] : [groups, m / groups, columns]);
+  const shift = shifts(g, g.transposed(x, swap), dy.shape.slice(2), window);
+  const taps = cartesian(kernel);
+  const product = (some: readonly Shape[]): Value => {
+    if (groups > 1) {
+      const parts = g.reshaped(shift(some[0]!), [groups, c / groups, columns]);
+      return g.reshaped(g.MatMul(rows, g.transposed(parts, [0, 2, 1])), [m, 1, c / groups]);
+    }
+    const parts = some.map((tap) => g.reshaped(shift(tap), [c, columns]));
+    const stack = parts.length === 1 ? parts[0]! : g.Concat(...parts, { axis: 0 });
+    return g.reshaped(g.Gemm(rows, stack, { transB: 1 }), [m, some.length, c]);
+  };
+  const together = groups === 1 && c < fewChannels ? Math.floor(mostRows / c) : 1;
+  const products = Array.from({ length: Math.ceil(taps.length / together) }, (_, i) =>
+    product(taps.slice(i * together, (i + 1) * together)),
+  );
+  const all = products.length === 1 ? products[0]! : g.Concat(...products, { axis: 1 });
+  return g.reshaped(g.transposed(all, [0, 2, 1]), [m, c / groups, ...kernel]);
+}
+
+/**
+ * What each kernel tap reads of X, given as [C, N, s...]: [C, N, o...]. With strides X is first split into the phases that they tell apart,
+ * so that the slices of taps read whole rows.
+ */
+function shifts(g: Emit, x: Value, out: Shape, window: Window): (tap: Shape) => Value {
+  const { kernel, strides, dilations, before, after } = window;
+  const spatial = x.shape.slice(2);
   // The last tap reads up to here; what a stride leaves over is cropped away.
   const needed = out.map((size, i) => (size - 1) * strides[i]! + extent(kernel[i]!, dilations[i]!));
   const end = needed.map((size, i) => Math.min(after[i]!, size - spatial[i]! - before[i]!));
-  const padded = g.padded(g.transposed(x, swap), [0, 0, ...before], [0, 0, ...end]);
+  const padded = g.padded(x, [0, 0, ...before], [0, 0, ...end]);
   const axes = kernel.map((_, i) => i + 2);
-  const taps = cartesian(kernel).map((tap) => {
+  const part = (from: Value, starts: Shape, ends: Shape, steps?: Shape): Value =>
+    starts.every((s, i) => s === 0 && (steps?.[i] ?? 1) === 1 && ends[i] === from.shape[i + 2])
+      ? from
+      : g.sliced(from, axes, starts, ends, steps?.some((s) => s > 1) ? steps : undefined);
+  const phases = new Map<string, Value>();
+  const phaseAt = (phase: Shape): Value => {
+    const key = phase.join();
+    const value = phases.get(key) ?? part(padded, phase, padded.shape.slice(2), strides);
+    phases.set(key, value);
+    return value;
+  };
+  return (tap) => {
     const starts = tap.map((t, i) => t * dilations[i]!);
-    const ends = starts.map((s, i) => s + (out[i]! - 1) * strides[i]! + 1);
-    const whole = starts.every((s, i) => s === 0 && strides[i] === 1 && ends[i] === padded.shape[i + 2]);
-    const strided = strides.some((s) => s !== 1);
-    const window_ = whole ? padded : g.sliced(padded, axes, starts, ends, strided ? strides : undefined);
-    if (groups === 1) return g.Gemm(rows, g.reshaped(window_, [c, columns]), { transB: 1 });
-    return g.MatMul(rows, g.transposed(g.reshaped(window_, [groups, c / groups, columns]), [0, 2, 1]));
-  });
-  const flat = taps.map((tap) => g.reshaped(tap, [m, c / groups, 1]));
-  return g.reshaped(flat.length === 1 ? flat[0]! : g.Concat(...flat, { axis: 2 }), [m, c / groups, ...kernel]);
+    const first = starts.map((s, i) => Math.floor(s / strides[i]!));
+    const phase = starts.map((s, i) => s % strides[i]!);
+    return part(
+      phaseAt(phase),
+      first,
+      first.map((s, i) => s + out[i]!),
+    );
+  };
 }

@@ -18,17 +18,14 @@ export function blockOf(runtime: Runtime): Promise<number | undefined> {
   return found;
 }
 
-const types = {
-  X: { dtype: "float32", shape: [1, 32, 4, 4] },
-  W: { dtype: "float32", shape: [48, 32, 3, 3] },
-} as const;
+const X = { name: "X", dtype: "float32", shape: [1, 32, 4, 4] } as const;
+const W = { name: "W", dtype: "float32", shape: [48, 32, 3, 3] } as const;
 
 /** A convolution whose kernel is an input, so that the runtime has no say in it. */
 function example(block: number | undefined): Uint8Array {
-  const inputs = Object.entries(types).map(([name, type]) => ({ name, ...type }));
+  const inputs = [X, W];
   const empty: Graph = { name: "", nodes: [], inputs, outputs: [], initializers: new Map(), info: new Map(), doc: "" };
-  const builder = new GraphBuilder(empty, new Map(Object.entries(types)));
-  const [X, W] = Object.entries(types).map(([name, type]) => ({ name, ...type }));
+  const builder = new GraphBuilder(empty, new Map(inputs.map((input) => [input.name, input])));
   const Y = createEmitter(builder).Conv(X, W, { pads: [1, 1, 1, 1] });
   return runnable(finishGraph(builder, [Y.name], block));
 }
@@ -43,7 +40,7 @@ const ramp = (shape: Shape, step: number): Tensor =>
 async function run(runtime: Runtime, block: number | undefined): Promise<Float32Array> {
   const session = await runtime.load(example(block), { threads: 1 });
   try {
-    const results = await session.run({ X: ramp(types.X.shape, 7), W: ramp(types.W.shape, 5) });
+    const results = await session.run({ X: ramp(X.shape, 7), W: ramp(W.shape, 5) });
     return Object.values(results)[0]!.data as Float32Array;
   } finally {
     await session.dispose();
