@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 import { nodeRuntime, prepare, readModelFile } from "../dist/node.js";
 import { openPass } from "../dist/train/source.js";
 import { Trainer } from "../dist/train/trainer.js";
-import { producingWeights } from "../dist/prune/producers.js";
+import { producersOf } from "../dist/graph/graph.js";
 import { findGates } from "../dist/prune/gates.js";
 
 const side = JSON.parse(readFileSync(process.argv[2], "utf8"));
@@ -52,22 +52,16 @@ async function openScoring() {
       found = result.findings;
       return result.loss;
     },
-    /** The gates of groups that have one place: by the name of every weight that makes the units, the last first. */
+    /** The gates of groups that have one place, behind a BatchNormalization: by the name of the weight of the convolution before it. */
     results() {
       const gates = findGates(pass.groups);
-      const producers = producingWeights(pass.groups);
+      const producers = producersOf(pass.groups.coupling.traced.graph);
       return pass.groups.groups.flatMap((group) => {
         const own = found.get(group.name)?.gates;
-        if (own === undefined || gates.get(group.name).length !== 1) return [];
-        return [
-          [
-            producers(group)
-              .map(({ value }) => value)
-              .toReversed()
-              .join(" "),
-            own,
-          ],
-        ];
+        const places = gates.get(group.name);
+        if (own === undefined || places.length !== 1) return [];
+        const convolution = producers.get(producers.get(places[0].value)?.inputs[0]);
+        return convolution ? [[convolution.inputs[1], own]] : [];
       });
     },
   };
