@@ -50,6 +50,7 @@ export { bestSubsets } from "./criteria/oracle-combinatorial.ts";
 
 export { losses, targetSources, type Distillation, type Loss, type Targets } from "./train/losses.ts";
 export { gradientGraph, type BackwardOptions } from "./train/gradients.ts";
+export { blockOf } from "./train/blocks.ts";
 export { prepare, withGraph } from "./train/prepare.ts";
 export { score, scoreAll, type ScoreOptions } from "./train/score.ts";
 export { allSubsets, maskedLosses, openOracle, type MaskedOptions, type Oracle } from "./train/oracle.ts";

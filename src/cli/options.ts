@@ -24,6 +24,8 @@ export function numberIn(low: number, high: number, whole = false): (text: strin
 }
 
 export const count = numberIn(1, Number.MAX_SAFE_INTEGER, true);
+/** A count, or what suits the machine. */
+export const countOrAuto = (text: string): number | "auto" => (text === "auto" ? text : count(text));
 export const seed = numberIn(0, Number.MAX_SAFE_INTEGER, true);
 export const positive = numberIn(Number.MIN_VALUE, Number.MAX_VALUE);
 /** More threads than any processor has make the runtime hang for minutes. */

@@ -48,6 +48,8 @@ function flipKernel(g: Emit, w: Value, groups: number): Value {
  */
 export function convInputGradient(g: Emit, dy: Value, w: Value, spatial: Shape, window: Window, groups: number): Value {
   const { kernel, strides, dilations, before } = window;
+  if (groups === 1 && comesApart(window, spatial, dy.shape.slice(2)))
+    return inputGradientByPhases(g, dy, w, spatial, window);
   const flipped = flipKernel(g, w, groups);
   const rank = spatial.length;
   const out = dy.shape.slice(2);
@@ -68,6 +70,55 @@ export function convInputGradient(g: Emit, dy: Value, w: Value, spatial: Shape, 
     group: groups,
     pads: [...start, ...end].map((n) => Math.max(0, n)),
   });
+}
+
+/**
+ * The phases of a stride s along each axis: pixel x = s i + a of the input meets the tap t = a + pad - s d at the output i + d, for d from `first`
+ * to `last`; `length` is how many i there are, `behind` how many outputs past the end they meet.
+ */
+const phasesOf = ({ kernel, strides, before }: Window, spatial: Shape, out: Shape) =>
+  kernel.map((k, axis) => {
+    const [s, pad] = [strides[axis]!, before[axis]!];
+    const [first, last] = [Math.ceil((pad - k + 1) / s), Math.floor((s - 1 + pad) / s)];
+    const length = Math.ceil(spatial[axis]! / s);
+    return { first, last, length, reach: last - first + 1, behind: length - out[axis]! + last, lead: s * last - pad };
+  });
+
+/** Whether the gradient of a strided convolution over an image is worth computing phase by phase. */
+function comesApart(window: Window, spatial: Shape, out: Shape): boolean {
+  const { kernel, strides, dilations } = window;
+  return (
+    kernel.length === 2 &&
+    strides[0]! > 1 &&
+    strides[0] === strides[1] &&
+    dilations.every((d) => d === 1) &&
+    kernel.every((k, i) => k > strides[i]!) &&
+    phasesOf(window, spatial, out).every(({ first, behind }) => first <= 0 && behind >= 0)
+  );
+}
+
+/**
+ * ∂/∂X of a Conv with a stride, not by zeros between the pixels of dY but by the phases of X: one Conv with a kernel of about k / s taps gives all s²
+ * phases as channels, and DepthToSpace puts them side by side.
+ */
+function inputGradientByPhases(g: Emit, dy: Value, w: Value, spatial: Shape, window: Window): Value {
+  const { kernel, strides } = window;
+  const phases = phasesOf(window, spatial, dy.shape.slice(2));
+  const s = strides[0]!;
+  const [m, c] = w.shape as [number, number];
+  const lead = phases.map((phase) => phase.lead);
+  const rest = phases.map(({ reach }, i) => reach * s - kernel[i]! - lead[i]!);
+  const whole = g.padded(w, [0, 0, ...lead], [0, 0, ...rest]);
+  const apart = g.reshaped(whole, [m, c, ...phases.flatMap(({ reach }) => [reach, s])]);
+  const end = Number.MIN_SAFE_INTEGER;
+  const reversed = g.sliced(apart, [2, 4], [-1, -1], [end, end], [-1, -1]);
+  const reach = phases.map((phase) => phase.reach);
+  const stacked = g.Conv(dy, g.reshaped(g.transposed(reversed, [3, 5, 1, 0, 2, 4]), [s * s * c, m, ...reach]), {
+    kernel_shape: reach,
+    pads: [...phases.map(({ first }) => -first), ...phases.map(({ behind }) => behind)],
+  });
+  const over = phases.map(({ length }, i) => spatial[i]! - length * s);
+  return g.padded(g.DepthToSpace(stacked, { blocksize: s }), [0, 0, 0, 0], [0, 0, ...over]);
 }
 
 /** Up to so many rows of shifted inputs go into one matrix product: few channels alone leave its kernel half empty. */

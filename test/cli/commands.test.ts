@@ -134,6 +134,14 @@ describe("plan", () => {
     expect(countsOf(jsonOf("round.json"))).toEqual({ "fc1.weight": 48, "fc2.weight": 28 });
   });
 
+  it("rounds to what the machine's kernels take at a time", async () => {
+    const { err } = await succeed("plan net.onnx --ratio 0.4 --round-to auto -o auto.json");
+    const block = /rounded to (\d+)$/m.exec(err)?.[1];
+    if (block === undefined) expect(err).toContain("widths are not rounded");
+    await succeed(`plan net.onnx --ratio 0.4 --round-to ${block ?? 1} -o number.json`);
+    expect(jsonOf("auto.json")).toEqual(jsonOf("number.json"));
+  });
+
   it("draws by the seed", async () => {
     for (const [seed, file] of [
       [7, "p"],

@@ -16,7 +16,8 @@ import { formatPlan, parsePlan } from "../../prune/plan.ts";
 import { assertProved, prove, type Proof } from "../../prune/prove.ts";
 import { scopes, selectShare, type Scope } from "../../prune/select.ts";
 import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
-import { count, numberIn, seed, shapesOf, withShape, type ShapeFlags } from "../options.ts";
+import { blockOf } from "../../train/blocks.ts";
+import { countOrAuto, numberIn, seed, shapesOf, withShape, type ShapeFlags } from "../options.ts";
 import { note, printJson, short, table } from "../output.ts";
 
 interface PlanFlags extends ShapeFlags {
@@ -24,7 +25,7 @@ interface PlanFlags extends ShapeFlags {
   readonly criterion: string;
   readonly scope: Scope;
   readonly seed: number;
-  readonly roundTo: number;
+  readonly roundTo: number | "auto";
   readonly output: string;
 }
 
@@ -42,7 +43,12 @@ export function addPlan(program: Command): void {
         .default("local"),
     )
     .option("--seed <n>", "seed of the criterion random", seed, 0)
-    .option("--round-to <n>", "what remains of a group is a multiple of this", count, 1)
+    .option(
+      "--round-to <n>",
+      "what remains of a group is a multiple of this; auto: of the channels that this machine's kernels take at a time",
+      countOrAuto,
+      1,
+    )
     .requiredOption("-o, --output <file>", "the plan to write")
     .addHelpText(
       "after",
@@ -58,12 +64,24 @@ export function addPlan(program: Command): void {
         criterion.kind === "weights"
           ? criterion.score(groups, graph.initializers, flags.seed)
           : new Map<string, Float64Array>();
-      const removal = selectShare(groups, importances, flags);
+      const roundTo = flags.roundTo === "auto" ? await suitable() : flags.roundTo;
+      const removal = selectShare(groups, importances, { ...flags, roundTo });
       await writeFileAtomic(flags.output, formatPlan(removal));
       const removed = [...removal.values()].reduce((n, units) => n + units.length, 0);
       const all = groups.groups.reduce((n, { units }) => n + units.length, 0);
       note(`${removed} of ${all} units of ${removal.size} of ${groups.groups.length} groups -> ${flags.output}`);
     });
+}
+
+/** What widths are best a multiple of on this machine. */
+async function suitable(): Promise<number> {
+  const block = await blockOf(nodeRuntime);
+  note(
+    block === undefined
+      ? "this machine's kernels do not take channels in blocks: widths are not rounded"
+      : `this machine's kernels take ${block} channels at a time: widths are rounded to ${block}`,
+  );
+  return block ?? 1;
 }
 
 interface ApplyFlags extends ShapeFlags {
