@@ -1,5 +1,6 @@
 /** Optimiser steps as graphs: from a weight, its gradient and a state to the next of each. */
 
+import { sizeOf } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
 
@@ -24,9 +25,14 @@ export function sgdStep(
   velocity: Value,
   rate: Value,
 ): { weight: Value; velocity: Value } {
-  const decayed =
-    weightDecay > 0 && weight.shape.length > 1 ? g.Add(gradient, g.Mul(weight, g.scalar(weightDecay))) : gradient;
-  const next = g.Add(g.Mul(velocity, g.scalar(momentum)), decayed);
+  // As one row: runtimes multiply by a scalar element by element where trailing axes have length 1, as kernels of 1x1 have.
+  const row = (value: Value): Value => g.reshaped(value, [sizeOf(value.shape)]);
+  const [w, d, v] = [row(weight), row(gradient), row(velocity)];
+  const decayed = weightDecay > 0 && weight.shape.length > 1 ? g.Add(d, g.Mul(w, g.scalar(weightDecay))) : d;
+  const next = g.Add(g.Mul(v, g.scalar(momentum)), decayed);
   const step = nesterov ? g.Add(decayed, g.Mul(next, g.scalar(momentum))) : next;
-  return { weight: g.Sub(weight, g.Mul(step, rate)), velocity: next };
+  return {
+    weight: g.reshaped(g.Sub(w, g.Mul(step, rate)), weight.shape),
+    velocity: g.reshaped(next, weight.shape),
+  };
 }
