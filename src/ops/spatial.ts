@@ -134,6 +134,8 @@ export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window,
   const c = x.shape[1]!;
   const m = dy.shape[1]!;
   const columns = dy.shape[0]! * dy.shape.slice(2).reduce((a, b) => a * b, 1);
+  if (groups === 1 && isProduct(window) && 2 * m * c <= (columns / dy.shape[0]!) * (m + c))
+    return g.reshaped(productsBySample(g, x, dy), [m, c, ...kernel]);
   const swap = [1, 0, ...kernel.map((_, i) => i + 2)];
   const rows = g.reshaped(g.transposed(dy, swap), groups === 1 ? [m, columns] : [groups, m / groups, columns]);
   const shift = shifts(g, g.transposed(x, swap), dy.shape.slice(2), window);
@@ -153,6 +155,19 @@ export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window,
   );
   const all = products.length === 1 ? products[0]! : g.Concat(...products, { axis: 1 });
   return g.reshaped(g.transposed(all, [0, 2, 1]), [m, c / groups, ...kernel]);
+}
+
+/** Whether a convolution is a matrix product at every pixel. */
+const isProduct = ({ kernel, strides, before, after }: Window): boolean =>
+  kernel.every((k, i) => k === 1 && strides[i] === 1 && before[i] === 0 && after[i] === 0);
+
+/** dW of a 1x1 kernel as one product for each sample, summed: where these are smaller than the transposed X and dY that one product would need. */
+function productsBySample(g: Emit, x: Value, dy: Value): Value {
+  const flat = (value: Value): Value => {
+    const [n, channels, ...space] = value.shape as [number, number, ...number[]];
+    return g.reshaped(value, [n, channels, space.reduce((a, b) => a * b, 1)]);
+  };
+  return g.summed(g.MatMul(flat(dy), g.transposed(flat(x), [0, 2, 1])), [0]);
 }
 
 /**
