@@ -26,7 +26,10 @@ export interface PruneOptions extends LearnOptions {
   readonly target: Target;
   /** Where gates stand; default behind normalisation. */
   readonly gates?: GatePlace | undefined;
-  /** What the loss compares with when importance is measured; default the labels. Sampled targets take passes of their own. */
+  /**
+   * What the loss compares with when importance is measured. Sampled targets take passes of their own. Default: what is learned from, or sampled
+   * targets where all is learned from a teacher and the criterion takes passes of its own.
+   */
   readonly targets?: Targets | undefined;
   /** A model to learn from besides the labels while pruning: its graph with an open batch. */
   readonly teacher?: (Distillation & { readonly graph: Graph }) | undefined;
@@ -164,7 +167,8 @@ async function importances(
   const { criterion, momentum } = options;
   if (criterion.kind === "weights") return criterion.score(groups, round.graph.initializers, options.seed);
   if (round.samples) return blend(past, finish(criterion, groups, round.samples), momentum);
-  return blend(past, await score(runtime, round.graph, dataset, criterion, options), momentum);
+  const targets = options.targets ?? (options.teacher?.weight === 1 ? "sampled" : "labels");
+  return blend(past, await score(runtime, round.graph, dataset, criterion, { ...options, targets }), momentum);
 }
 
 interface State {

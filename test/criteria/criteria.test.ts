@@ -480,6 +480,25 @@ describe("in the loop", () => {
     }
   });
 
+  for (const name of ["taylor-so", "oracle"])
+    it(`without labels ${name} measures by sampled targets`, async () => {
+      const graph = net("plain-cnn");
+      const prune = (more: { readonly targets?: "sampled" }) =>
+        pruneLoop(nodeRuntime, graph, randomDataset(graph, { samples: 16 }), {
+          ...options,
+          criterion: findCriterion(name),
+          target: { units: 8 },
+          teacher: { graph, weight: 1, temperature: 2 },
+          learningRate: 0.01,
+          every: 1,
+          unitsPerStep: 4,
+          ...more,
+        });
+      const widths = ({ graph: { initializers } }: { readonly graph: typeof graph }) =>
+        [...initializers.values()].map(({ shape }) => shape);
+      expect(widths(await prune({}))).toEqual(widths(await prune({ targets: "sampled" })));
+    });
+
   it("takes gates at every place", async () => {
     const graph = net("residual-conv");
     for (const gates of gatePlaces) expect((await loop(graph, findCriterion("taylor-fo"), { gates })).steps).toBe(2);

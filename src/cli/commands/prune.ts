@@ -124,7 +124,7 @@ async function run(path: string, flags: PruneFlags, signal: AbortSignal): Promis
     criterion: findCriterion(flags.criterion),
     target,
     gates: flags.gates,
-    targets: flags.targets === "sampled" ? "sampled" : "labels",
+    targets: flags.targets === "teacher" ? undefined : flags.targets,
     teacher: alone,
     probes: flags.probes,
     maxLoss,
