@@ -107,6 +107,11 @@ export const Conv = defineOp({
     { inputs: [[2, 4, 7, 7], [3, 4, 1, 1], [3]], attributes: { strides: [2, 2] } },
     { inputs: [[2, 4, 5, 4], [3, 4, 1, 1], [3]], attributes: { pads: [1, 0, 0, 2] } },
     { inputs: [[2, 1, 3, 2], [3, 1, 3, 2], [3]] },
+    // A product at every pixel, with more pixels than weights.
+    { inputs: [[3, 3, 4, 5], [2, 3, 1, 1], [2]] },
+    // Strides of which not every tap meets every phase, and kernels that differ along the axes.
+    { inputs: [[2, 2, 7, 6], [3, 2, 3, 4], [3]], attributes: { strides: [2, 2], pads: [1, 2, 1, 1] } },
+    { inputs: [[1, 2, 11, 10], [2, 2, 5, 4], null], attributes: { strides: [3, 3], pads: [2, 1, 1, 2] } },
     { inputs: [[2, 3, 9], [4, 3, 3], [4]], attributes: { strides: [2], auto_pad: "VALID" } },
     {
       inputs: [[1, 2, 4, 5, 3], [3, 2, 2, 3, 1], [3]],
