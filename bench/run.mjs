@@ -69,7 +69,9 @@ if (wanted.length === 0) {
   console.error(`nothing to measure: --only takes ${[...new Set(cases.map(({ net }) => net))].join(", ")}`);
   process.exit(2);
 }
-requireTorch();
+// Analysis and latency need PyTorch for the networks only.
+if (wanted.some(({ net, what }) => measures[what] === measureSides || !existsSync(`${shared.folder}/${net}.onnx`)))
+  requireTorch();
 let failed = 0;
 for (const one of wanted) {
   console.log(`${one.net} ${one.what}: ${one.size}x${one.size}, ${shared.threads} threads`);

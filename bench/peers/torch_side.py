@@ -2,7 +2,7 @@
 
 Usage: torch_side.py CASE.json
 
-CASE.json: { net, what: "export" | "score" | "score-lean" | "train" | "forward", batch, size, classes, threads, folder }. The first
+CASE.json: { net, what: "export" | "score" | "score-lean" | "train", batch, size, classes, threads, folder }. The first
 answer says what versions are at work. `{"do": "step"}` runs once and answers { ms, loss }; `{"do": "memory"}` answers { bytes }, the
 most that was resident so far; `{"do": "results"}` writes what the last step computed to FOLDER/torch-WHAT.bin and answers what lies there.
 """
@@ -67,9 +67,6 @@ class Side:
 
     def step(self):
         what = self.case["what"]
-        if what == "forward":
-            with torch.no_grad():
-                return F.cross_entropy(self.net(self.x), self.y).item()
         self.net.zero_grad()
         loss = F.cross_entropy(self.net(self.x), self.y)
         loss.backward()

@@ -1,4 +1,4 @@
-"""ResNet-20 for CIFAR-10 in PyTorch, with its weights read from an ONNX file by initializer name."""
+"""The ResNets for CIFAR-10 in PyTorch; ResNet-20 with its weights read from an ONNX file by initializer name."""
 
 import onnx
 import torch
@@ -27,14 +27,19 @@ class Block(nn.Module):
         return F.relu(y + x)
 
 
-class ResNet20(nn.Module):
-    def __init__(self):
+class CifarResNet(nn.Module):
+    """6 n + 2 layers (He et al. 2016, section 4.2)."""
+
+    def __init__(self, n):
         super().__init__()
+        stage = lambda fan_in, width, stride: nn.Sequential(
+            Block(fan_in, width, stride), *(Block(width, width, 1) for _ in range(n - 1))
+        )
         self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = nn.Sequential(Block(16, 16, 1), Block(16, 16, 1), Block(16, 16, 1))
-        self.layer2 = nn.Sequential(Block(16, 32, 2), Block(32, 32, 1), Block(32, 32, 1))
-        self.layer3 = nn.Sequential(Block(32, 64, 2), Block(64, 64, 1), Block(64, 64, 1))
+        self.layer1 = stage(16, 16, 1)
+        self.layer2 = stage(16, 32, 2)
+        self.layer3 = stage(32, 64, 2)
         self.linear = nn.Linear(64, 10)
 
     def forward(self, x):
@@ -44,10 +49,10 @@ class ResNet20(nn.Module):
 
 
 def load_resnet20(path):
-    """Return a float64 ResNet20 that holds the weights, statistics and epsilons of the ONNX file at `path`."""
+    """Return a float64 ResNet-20 that holds the weights, statistics and epsilons of the ONNX file at `path`."""
     graph = onnx.load(path).graph
     values = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
-    model = ResNet20().double()
+    model = CifarResNet(3).double()
     state = {name: values.pop(name).double() for name in model.state_dict() if "num_batches" not in name}
     model.load_state_dict(state, strict=False)
     left = [name for name, value in values.items() if value.is_floating_point()]

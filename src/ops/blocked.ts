@@ -5,7 +5,7 @@
 
 import type { Value } from "./define.ts";
 import type { Emit } from "./emit.ts";
-import type { Window } from "./geometry.ts";
+import { slide, type Window } from "./geometry.ts";
 
 export const blockedDomain = "com.microsoft.nchwc";
 
@@ -24,10 +24,11 @@ export function blockedConv(
   X: Value,
   W: Value,
   B: Value | undefined,
-  { kernel, strides, dilations, before, after }: Window,
+  window: Window,
   groups: number,
   block: number,
 ): Value | undefined {
+  const { kernel, strides, dilations, before, after } = window;
   if (X.shape.length !== 4 || X.dtype !== "float32" || W.constant || kernel.every((k) => k === 1)) return undefined;
   const [n, c, ...spatial] = X.shape as [number, number, number, number];
   const [m, inner] = W.shape as [number, number, number, number];
@@ -55,9 +56,7 @@ export function blockedConv(
       ? outLast
       : g.transposed(g.reshaped(outLast, [outBlocks * (rows / block), block, taps, block]), [0, 2, 1, 3]);
   const inputs = [x, g.reshaped(inBlocks, [outs, rows, ...kernel]), ...(B ? [g.padded(B, [0], [outs - m])] : [])];
-  const out = spatial.map(
-    (size, i) => Math.floor((size + before[i]! + after[i]! - (dilations[i]! * (kernel[i]! - 1) + 1)) / strides[i]!) + 1,
-  );
+  const out = slide(spatial, window);
   const attributes = { kernel_shape: kernel, strides, dilations, pads: [...before, ...after] };
   const y = g.foreign(blockedDomain, "Conv", inputs, { ...attributes, group: depthwise ? outs : 1 }, [n, outs, ...out]);
   return g.foreign(blockedDomain, "ReorderOutput", [y], { channels: m }, [n, m, ...out]);

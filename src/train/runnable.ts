@@ -3,7 +3,9 @@
 import type { Graph } from "../graph/graph.ts";
 import { encodeModel } from "../onnx/encode.ts";
 import { wrapGraph } from "../onnx/wrap.ts";
+import { blockedDomain } from "../ops/blocked.ts";
 
 export function runnable(graph: Graph): Uint8Array {
-  return encodeModel(wrapGraph(graph));
+  const blocked = graph.nodes.some(({ domain }) => domain === blockedDomain);
+  return encodeModel(wrapGraph(graph, blocked ? { [blockedDomain]: 1 } : {}));
 }
