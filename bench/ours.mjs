@@ -33,8 +33,8 @@ async function openTraining() {
   const trainer = await Trainer.create(nodeRuntime, graph, { batch, loss, sgd, threads });
   return {
     step: async () => (await trainer.step({ inputs: { input: x }, target: y, size: batch, indices: [] }, 0.01)).loss,
-    results() {
-      const { initializers } = trainer.graph();
+    async results() {
+      const { initializers } = (await trainer.state()).graph;
       return [...graph.initializers].flatMap(([name, { data }]) => {
         const now = initializers.get(name).data;
         return data instanceof Float32Array ? [[name, now.map((value, i) => value - data[i])]] : [];
@@ -80,7 +80,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     const value = await step();
     say({ ms: performance.now() - start, loss: value });
   } else if (todo === "results") {
-    const all = results();
+    const all = await results();
     const path = `${folder}/ours-${what}.bin`;
     writeFileSync(path, Buffer.concat(all.map(([, data]) => new Uint8Array(Float32Array.from(data).buffer))));
     say({ path, names: all.map(([name]) => name), sizes: all.map(([, data]) => data.length) });

@@ -5,4 +5,5 @@ export { readModelFile, writeModelFile } from "./onnx/files-node.ts";
 export { writeFileAtomic } from "./onnx/atomic-node.ts";
 export { datasetForms, openDataset, type OpenOptions } from "./data/spec-node.ts";
 export { fetchCifar10, fetchMnist } from "./data/fetch-node.ts";
-export { nodeRuntime } from "./runtime/onnxruntime-node.ts";
+export { directRuntime } from "./runtime/onnxruntime-node.ts";
+export { nodeRuntime } from "./runtime/workers-node.ts";

@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 /** The command line: `secateur COMMAND ...`. */
 
-import { run } from "./program.ts";
+import { interrupted, run } from "./program.ts";
 
 const abort = new AbortController();
 // Whoever reads has had enough, as `head` does: no error of ours.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });
-process.once("SIGINT", () => abort.abort());
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort());
 process.exitCode = await run(process.argv.slice(2), abort.signal);
+// A step that nobody waits for any more may still be running in its thread.
+if (process.exitCode === interrupted) process.exit();

@@ -2,8 +2,8 @@
 
 import { stderr, stdout } from "node:process";
 
-/** A line of progress is written at most this often where there is no terminal. */
-const quietInterval = 5000;
+/** A line of progress is written at most this often where there is no terminal, and at least so often when nothing new is to be told. */
+const quietInterval = 2000;
 const terminalInterval = 100;
 
 export function print(text: string): void {
@@ -19,31 +19,43 @@ export function note(text: string): void {
   stderr.write(`${text}\n`);
 }
 
-export interface Progress {
+export interface Progress extends Disposable {
   /** Shows the state of the work: on a terminal in place, elsewhere as a line every few seconds. */
   update(text: string): void;
-  /** Ends the work with a line that stays. */
+  /** Ends a stage of the work with a line that stays. */
   done(text?: string): void;
 }
 
-export function createProgress(): Progress {
+/** @param doing what is done before the first update */
+export function createProgress(doing: string): Progress {
   const terminal = stderr.isTTY === true;
+  const interval = terminal ? terminalInterval : quietInterval;
+  let [text, since] = [doing, performance.now()];
   let last = Number.NEGATIVE_INFINITY;
   let shown = false;
+  const write = (line: string): void => {
+    last = performance.now();
+    shown = true;
+    stderr.write(terminal ? `\r\u001B[2K${line.slice(0, (stderr.columns ?? 80) - 1)}` : `${line}\n`);
+  };
+  const heartbeat = setInterval(() => {
+    const now = performance.now();
+    if (now - Math.max(last, since) < quietInterval - quietInterval / 8) return;
+    write(now - since < quietInterval / 2 ? text : `${text} (${Math.round((now - since) / 1000)} s)`);
+  }, quietInterval / 4);
+  heartbeat.unref();
   return {
-    update(text) {
-      const now = performance.now();
-      if (now - last < (terminal ? terminalInterval : quietInterval)) return;
-      last = now;
-      shown = true;
-      stderr.write(terminal ? `\r\u001B[2K${text.slice(0, (stderr.columns ?? 80) - 1)}` : `${text}\n`);
+    update(now) {
+      [text, since] = [now, performance.now()];
+      if (since - last >= interval) write(text);
     },
-    done(text) {
+    done(now) {
       if (terminal && shown) stderr.write("\r\u001B[2K");
-      if (text !== undefined) note(text);
+      if (now !== undefined) note(now);
       shown = false;
-      last = performance.now();
+      [text, since, last] = [doing, performance.now(), Number.NEGATIVE_INFINITY];
     },
+    [Symbol.dispose]: () => clearInterval(heartbeat),
   };
 }
 

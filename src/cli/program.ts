@@ -14,7 +14,8 @@ import { addTrain } from "./commands/train.ts";
 import { note } from "./output.ts";
 
 const badInput = 2;
-const interrupted = 130;
+/** The exit code of a run that was stopped from outside. */
+export const interrupted = 130;
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;

@@ -8,7 +8,7 @@ import type {
 } from "onnxruntime-common";
 import { fail } from "../graph/error.ts";
 import type { DType, Tensor, TypedArray } from "../graph/tensor.ts";
-import type { LoadOptions, Runtime, Session, Tensors } from "./port.ts";
+import type { Carried, LoadOptions, Runtime, Session } from "./port.ts";
 
 /** What is needed of an onnxruntime package. */
 export interface Onnxruntime {
@@ -27,7 +27,7 @@ const errorsOnly = 3;
 export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: number, writesInto: boolean): Runtime {
   return {
     name,
-    async load(model, { threads = defaultThreads }: LoadOptions = {}) {
+    async load(model, { threads = defaultThreads, carried = [] }: LoadOptions = {}) {
       try {
         const { bytes, external } = model instanceof Uint8Array ? { bytes: model, external: [] } : model;
         const session = await ort.InferenceSession.create(bytes, {
@@ -39,7 +39,7 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
           // A pattern would lay all activations out once more, beside what the first run took.
           enableMemPattern: false,
         });
-        return wrap(ort, session, writesInto);
+        return wrap(ort, session, carried, writesInto);
       } catch (error) {
         fail("bad-model", `onnxruntime does not load the model: ${messageOf(error)}`, error);
       }
@@ -47,41 +47,46 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
   };
 }
 
-function wrap(ort: Onnxruntime, session: InferenceSession, writesInto: boolean): Session {
-  const outgoing = new WeakMap<object, OrtTensor>();
-  const toOrt = (tensor: Tensor): OrtTensor => {
-    const known = outgoing.get(tensor);
-    if (known) return known;
-    const made = new ort.Tensor(tensor.dtype as "float32", tensor.data as Float32Array, tensor.shape as number[]);
-    outgoing.set(tensor, made);
-    return made;
-  };
-  const convert = (tensors: Tensors) =>
-    Object.fromEntries(Object.entries(tensors).map(([key, tensor]) => [key, toOrt(tensor)]));
+function wrap(ort: Onnxruntime, session: InferenceSession, carried: readonly Carried[], writesInto: boolean): Session {
+  const toOrt = ({ dtype, data, shape }: Tensor): OrtTensor =>
+    new ort.Tensor(dtype as "float32", data as Float32Array, shape as number[]);
+  const fresh = session.outputNames.filter((name) => !carried.some(({ output }) => output === name));
+  // Of two sets of the same tensors a run reads one and writes the other: nothing is allocated, and no page is touched for the first time.
+  let current = carried.map(({ start }) => toOrt(copyOf(start)));
+  let other = writesInto ? carried.map(({ start }) => toOrt(copyOf(start))) : [];
   return {
     inputs: session.inputNames,
     outputs: session.outputNames,
-    async run(feeds, into) {
+    async run(given) {
+      const feeds = Object.fromEntries(Object.entries(given).map(([key, tensor]) => [key, toOrt(tensor)]));
+      carried.forEach(({ input }, i) => (feeds[input] = current[i]!));
       let results: Awaited<ReturnType<InferenceSession["run"]>>;
       try {
-        const fetches: Record<string, OrtTensor | null> = {};
-        const given = writesInto ? into : undefined;
-        if (given) for (const name of session.outputNames) fetches[name] = given[name] ? toOrt(given[name]) : null;
-        results = await (given ? session.run(convert(feeds), fetches) : session.run(convert(feeds)));
+        if (other.length > 0) {
+          const fetches: Record<string, OrtTensor | null> = Object.fromEntries(fresh.map((key) => [key, null]));
+          carried.forEach(({ output }, i) => (fetches[output] = other[i]!));
+          results = await session.run(feeds, fetches);
+          [current, other] = [other, current];
+        } else {
+          results = await session.run(feeds);
+          current = carried.map(({ output }) => results[output]!);
+        }
       } catch (error) {
         fail("bad-model", `onnxruntime stopped: ${messageOf(error)}`, error);
       }
-      const outputs: Record<string, Tensor> = {};
-      for (const [key, value] of Object.entries(results))
-        outputs[key] = (writesInto && into?.[key]) || {
-          dtype: value.type as DType,
-          shape: value.dims,
-          data: value.data as TypedArray,
-        };
-      return outputs;
+      return Object.fromEntries(fresh.map((key) => [key, fromOrt(results[key]!)]));
     },
+    carried: async () => Object.fromEntries(carried.map(({ input }, i) => [input, copyOf(fromOrt(current[i]!))])),
     dispose: () => session.release(),
   };
 }
+
+const copyOf = (value: Tensor): Tensor => ({ ...value, data: value.data.slice() });
+
+const fromOrt = ({ type, dims, data }: OrtTensor): Tensor => ({
+  dtype: type as DType,
+  shape: dims,
+  data: data as TypedArray,
+});
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0]!;

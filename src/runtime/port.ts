@@ -9,13 +9,23 @@ export interface Session {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   /**
-   * Runs the model once.
+   * Runs the model once; one run at a time.
    *
-   * @param feeds a tensor for each input
-   * @param into tensors to write outputs to, where that saves an allocation; a runtime may ignore them, so use what is returned
+   * @param feeds a tensor for each input that is not carried
+   * @returns a tensor for each output that is not carried
    */
-  run(feeds: Tensors, into?: Tensors): Promise<Record<string, Tensor>>;
+  run(feeds: Tensors): Promise<Record<string, Tensor>>;
+  /** Copies of what the carried inputs hold for the next run, by their names. */
+  carried(): Promise<Record<string, Tensor>>;
   dispose(): Promise<void>;
+}
+
+/** An input that each run takes from an output of the run before, as weights that learn. */
+export interface Carried {
+  readonly input: string;
+  readonly output: string;
+  /** What the first run takes; it is copied. */
+  readonly start: Tensor;
 }
 
 /** A model file, and the files beside it that its weights lie in, by the names that it gives them. */
@@ -26,7 +36,11 @@ export interface ModelFiles {
 
 export interface LoadOptions {
   /** Threads within an operator; default: all cores. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
+  /** Ends the wait for a run, where the runtime can be left alone with it; what has been asked for by then is thrown away. */
+  readonly signal?: AbortSignal | undefined;
+  /** What stays with the session from one run to the next instead of going in and out. */
+  readonly carried?: readonly Carried[];
 }
 
 export interface Runtime {

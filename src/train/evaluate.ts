@@ -1,6 +1,7 @@
 /** How good a model is: its loss and its hits on labelled data. */
 
 import type { BatchOptions, Dataset } from "../data/batches.ts";
+import { prefetch } from "../data/prefetch.ts";
 import { checkLabels } from "../data/checks.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -47,7 +48,8 @@ export async function evaluate(
   const sums = { loss: 0, top1: 0, top5: 0, samples: 0 };
   let spent = 0;
   try {
-    for await (const batch of dataset.batches({ batchSize, ...(limit === undefined ? {} : { limit }) })) {
+    const batches = dataset.batches({ batchSize, ...(limit === undefined ? {} : { limit }) });
+    for await (const batch of prefetch(batches)) {
       signal?.throwIfAborted();
       const started = performance.now();
       const results = await session.run(feedsOf(scored, batch));

@@ -1,6 +1,7 @@
 /** Fine-tuning: all weights learn by SGD over some epochs while the learning rate falls along a cosine. */
 
 import type { Augment, Dataset } from "../data/batches.ts";
+import { prefetch } from "../data/prefetch.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import { refuseBatches } from "./feeds.ts";
@@ -78,7 +79,7 @@ export async function finetune(
     for (let epoch = 0; epoch < epochs; epoch++) {
       const first = step;
       let seen: number | undefined;
-      for await (const batch of dataset.batches(learningBatches(options, firstEpoch + epoch))) {
+      for await (const batch of prefetch(dataset.batches(learningBatches(options, firstEpoch + epoch)))) {
         options.signal?.throwIfAborted();
         seen = batch.size;
         if (batch.size !== batchSize) continue;
@@ -95,7 +96,7 @@ export async function finetune(
       if (step === first) refuseBatches(dataset, batchSize, seen);
       perEpoch ??= step;
     }
-    return trainer.graph();
+    return (await trainer.state()).graph;
   } finally {
     await trainer.dispose();
     await teacher?.dispose();
@@ -106,5 +107,6 @@ export const stepOptions = (options: LearnOptions) => ({
   batch: options.batchSize,
   loss: options.loss,
   ...(options.sgd ? { sgd: options.sgd } : {}),
-  ...(options.threads === undefined ? {} : { threads: options.threads }),
+  threads: options.threads,
+  signal: options.signal,
 });

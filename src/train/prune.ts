@@ -3,6 +3,7 @@
 import { Average } from "../criteria/average.ts";
 import type { Criterion, DataCriterion, Scores } from "../criteria/criterion.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
+import { prefetch } from "../data/prefetch.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { trace } from "../passes/trace.ts";
@@ -203,8 +204,7 @@ async function learn(
       }
     }
     return {
-      graph: trainer.graph(),
-      velocities: trainer.velocities(),
+      ...(await trainer.state()),
       groups: trainer.groups,
       samples: needs && average.mean(),
       loss: total / count,
@@ -219,7 +219,7 @@ async function* endless(dataset: Dataset, options: LearnOptions): AsyncGenerator
   for (let epoch = 0; ; epoch++) {
     let count = 0;
     let seen: number | undefined;
-    for await (const batch of dataset.batches(learningBatches(options, epoch))) {
+    for await (const batch of prefetch(dataset.batches(learningBatches(options, epoch)))) {
       seen = batch.size;
       if (batch.size !== options.batchSize) continue;
       count++;

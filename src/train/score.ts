@@ -4,6 +4,7 @@ import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { Average } from "../criteria/average.ts";
 import type { Context, Criterion, DataCriterion, Evidence, Need, Scores } from "../criteria/criterion.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
+import { prefetch } from "../data/prefetch.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import { randomStream } from "../graph/random.ts";
@@ -99,14 +100,8 @@ async function measure(
   let seen: number | undefined;
   try {
     for (const open of openers(runtime, graph, needs, options, all)) sources.push(await open());
-    for await (const batch of data.batches({
-      batchSize,
-      shuffle: true,
-      seed,
-      epoch: 0,
-      dropLast: true,
-      limit: batches,
-    })) {
+    const given = data.batches({ batchSize, shuffle: true, seed, epoch: 0, dropLast: true, limit: batches });
+    for await (const batch of prefetch(given)) {
       options.signal?.throwIfAborted();
       seen = batch.size;
       if (batch.size !== batchSize) continue;

@@ -37,6 +37,12 @@ export interface StepResult {
   readonly findings: Findings;
 }
 
+/** What a trainer can go on from. */
+export interface TrainerState {
+  readonly graph: Graph;
+  readonly velocities: ReadonlyMap<string, Tensor>;
+}
+
 /** What one step reads and writes besides the batch. */
 interface StepGraph {
   readonly graph: Graph;
@@ -104,11 +110,7 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
   };
 }
 
-/** Two sets of the same tensors: a step reads one and writes the other. */
-const twin = (tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>
-  new Map([...tensors].map(([name, { dtype, shape }]) => [name, zeros(dtype as NumericDType, shape)]));
-
-/** A model in training. Dispose of it; its weights are then still there to be read. */
+/** A model in training. Dispose of it when its weights have been read. */
 export class Trainer {
   readonly groups: Groups | undefined;
   readonly #session: Session;
@@ -116,10 +118,8 @@ export class Trainer {
   /** The model's inputs, as data must fit them. */
   readonly #inputs: Pick<Graph, "inputs">;
   readonly #graph: Graph;
-  #current: Map<string, Tensor>;
-  #other: Map<string, Tensor>;
 
-  private constructor(session: Session, step: StepGraph, graph: Graph, velocities: ReadonlyMap<string, Tensor>) {
+  private constructor(session: Session, step: StepGraph, graph: Graph) {
     this.#session = session;
     this.#step = step;
     this.#graph = graph;
@@ -127,8 +127,6 @@ export class Trainer {
     this.#inputs = {
       inputs: step.graph.inputs.filter(({ name }) => graph.inputs.some((input) => input.name === name)),
     };
-    this.#current = new Map([...step.carried].map(([name, start]) => [name, copyOf(velocities.get(name) ?? start)]));
-    this.#other = twin(this.#current);
   }
 
   /**
@@ -142,7 +140,13 @@ export class Trainer {
     velocities: ReadonlyMap<string, Tensor> = new Map(),
   ): Promise<Trainer> {
     const step = stepGraph(graph, { ...options, block: await blockOf(runtime) });
-    return new Trainer(await runtime.load(runnable(step.graph), options), step, graph, velocities);
+    const carried = [...step.carried].map(([name, start]) => ({
+      input: name,
+      output: nextOf(name),
+      start: velocities.get(name) ?? start,
+    }));
+    const session = await runtime.load(runnable(step.graph), { ...options, carried });
+    return new Trainer(session, step, graph);
   }
 
   /**
@@ -154,18 +158,12 @@ export class Trainer {
   async step(batch: Batch, rate: number, teacher?: Teacher): Promise<StepResult> {
     const inputs = feedsOf(this.#inputs, batch);
     const target = targetOf(this.#step.graph, batch, this.#step.classes);
-    const feeds: Record<string, Tensor> = {
+    const results = await this.#session.run({
       ...inputs,
       ...(target && { target }),
       ...(teacher && { teacher: await teacher.logits(inputs) }),
       [rateName]: { dtype: "float32", shape: [], data: Float32Array.of(rate) },
-    };
-    for (const [name, value] of this.#current) feeds[name] = value;
-    const into: Record<string, Tensor> = {};
-    for (const [name, value] of this.#other) into[nextOf(name)] = value;
-    const results = await this.#session.run(feeds, into);
-    const next = new Map([...this.#other.keys()].map((name) => [name, results[nextOf(name)]!]));
-    [this.#current, this.#other] = [next, this.#current];
+    });
     const loss = Number(results["loss"]!.data[0]);
     if (!Number.isFinite(loss))
       fail(
@@ -175,18 +173,13 @@ export class Trainer {
     return { loss, findings: this.groups ? findingsOf(this.#step.evidence, this.groups, results) : new Map() };
   }
 
-  /** The graph with the weights and statistics as they are now. */
-  graph(): Graph {
+  /** The graph with the weights and statistics as they are now, and the optimiser's state by `velocity/NAME`. */
+  async state(): Promise<TrainerState> {
+    const now = await this.#session.carried();
     const initializers = new Map(this.#graph.initializers);
-    for (const [name, value] of this.#current) if (initializers.has(name)) initializers.set(name, copyOf(value));
-    return { ...this.#graph, initializers };
-  }
-
-  /** The optimiser's state by `velocity/NAME`. */
-  velocities(): Map<string, Tensor> {
-    return new Map(
-      this.#step.parameters.map((name) => [velocityOf(name), copyOf(this.#current.get(velocityOf(name))!)]),
-    );
+    for (const name of initializers.keys()) if (now[name]) initializers.set(name, now[name]);
+    const velocities = new Map(this.#step.parameters.map((name) => [velocityOf(name), now[velocityOf(name)]!]));
+    return { graph: { ...this.#graph, initializers }, velocities };
   }
 
   dispose(): Promise<void> {
@@ -197,8 +190,6 @@ export class Trainer {
     return this.dispose();
   }
 }
-
-const copyOf = (value: Tensor): Tensor => ({ ...value, data: value.data.slice() });
 
 /** The parameter whose state `velocity/NAME` is. */
 export const parameterOf = (velocity: string): string => velocity.slice(velocityOf("").length);

@@ -3,7 +3,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readModelFile } from "../../src/onnx/files-node.ts";
-import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { nodeRuntime } from "../../src/runtime/workers-node.ts";
 import { zooNames } from "../../src/zoo/zoo.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
 import { random } from "../support/graphs.ts";

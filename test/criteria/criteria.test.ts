@@ -15,7 +15,7 @@ import { insertGates } from "../../src/prune/gated.ts";
 import { gatePlaces } from "../../src/prune/gate-places.ts";
 import { findGates } from "../../src/prune/gates.ts";
 import { findGroups } from "../../src/prune/groups.ts";
-import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
 import { appendBackward, finishGraph } from "../../src/train/gradients.ts";
 import { prepare } from "../../src/train/prepare.ts";
@@ -30,7 +30,7 @@ const options = { loss: "cross-entropy", batchSize: 8, batches: 2, seed: 0, thre
 const dataFor = (graph: Graph, samples = 16) => randomDataset(graph, { samples, labels: 2 });
 const flat = (scores: Scores): number[] => Array.from(scores.values(), (values) => Array.from(values)).flat();
 const scoreBy = (graph: Graph, name: string, more = {}) =>
-  score(nodeRuntime, graph, dataFor(graph), findCriterion(name), { ...options, ...more });
+  score(directRuntime, graph, dataFor(graph), findCriterion(name), { ...options, ...more });
 
 function expectClose(a: readonly number[], b: readonly number[], tolerance = 1e-4): void {
   expect(a.length).toBe(b.length);
@@ -46,12 +46,12 @@ function counting(): { runtime: Runtime; counts: { sessions: number; runs: numbe
     name: "counting",
     async load(model, load) {
       counts.sessions++;
-      const session = await nodeRuntime.load(model, load);
+      const session = await directRuntime.load(model, load);
       return {
         ...session,
-        run(feeds, into) {
+        run(feeds) {
           counts.runs++;
-          return session.run(feeds, into);
+          return session.run(feeds);
         },
       };
     },
@@ -240,11 +240,11 @@ describe("targets sampled from the model", () => {
     const graph = net("plain-cnn");
     const bare = randomDataset(graph, { samples: 16 });
     const by = (seed: number, data = bare) =>
-      score(nodeRuntime, graph, data, findCriterion("taylor-fo-fg"), { ...options, targets: "sampled", seed });
+      score(directRuntime, graph, data, findCriterion("taylor-fo-fg"), { ...options, targets: "sampled", seed });
     const scores = flat(await by(0));
     expect(flat(await by(0))).toEqual(scores);
     expect(flat(await by(1))).not.toEqual(scores);
-    await expect(score(nodeRuntime, graph, bare, findCriterion("taylor-fo"), options)).rejects.toThrow(/no labels/);
+    await expect(score(directRuntime, graph, bare, findCriterion("taylor-fo"), options)).rejects.toThrow(/no labels/);
   });
 
   it("give the Fisher information: the mean over classes by their probabilities", async () => {
@@ -285,7 +285,7 @@ describe("targets sampled from the model", () => {
       });
     }
     const squares = await Promise.all(
-      p[0]!.map(async (_, label) => score(nodeRuntime, graph, labelled(label), keep, one)),
+      p[0]!.map(async (_, label) => score(directRuntime, graph, labelled(label), keep, one)),
     );
     const [group] = squares[0]!.keys();
     const units = squares[0]!.get(group!)!.length / 8;
@@ -299,7 +299,7 @@ describe("targets sampled from the model", () => {
     const draws = 200;
     const mean = new Float64Array(units);
     for (let seed = 0; seed < draws; seed++) {
-      const scores = await score(nodeRuntime, graph, dataFor(graph, 8), findCriterion("taylor-fo-fg"), {
+      const scores = await score(directRuntime, graph, dataFor(graph, 8), findCriterion("taylor-fo-fg"), {
         ...one,
         targets: "sampled",
         seed,
@@ -426,7 +426,7 @@ describe("values by hand", () => {
 
 describe("in the loop", () => {
   const loop = (graph: Graph, criterion: ReturnType<typeof findCriterion>, more = {}) =>
-    pruneLoop(nodeRuntime, graph, dataFor(graph), {
+    pruneLoop(directRuntime, graph, dataFor(graph), {
       loss: "cross-entropy",
       batchSize: 8,
       seed: 0,
@@ -457,7 +457,7 @@ describe("in the loop", () => {
         Float64Array.from({ length: units }, (_, m) => Math.abs(gates[m]!) * activations.magnitudes[m]!),
     };
     const graph = net("plain-cnn");
-    const scores = await score(nodeRuntime, graph, dataFor(graph), mine, options);
+    const scores = await score(directRuntime, graph, dataFor(graph), mine, options);
     expect(flat(scores).every((value) => value >= 0)).toBe(true);
     expect((await loop(graph, mine)).steps).toBe(2);
   });
@@ -466,7 +466,7 @@ describe("in the loop", () => {
     const graph = net("plain-cnn");
     const bare = randomDataset(graph, { samples: 16 });
     for (const targets of ["labels", "sampled"] as const) {
-      const result = await pruneLoop(nodeRuntime, graph, bare, {
+      const result = await pruneLoop(directRuntime, graph, bare, {
         ...options,
         criterion: findCriterion("taylor-fo"),
         target: { units: 8 },
@@ -484,7 +484,7 @@ describe("in the loop", () => {
     it(`without labels ${name} measures by sampled targets`, async () => {
       const graph = net("plain-cnn");
       const prune = (more: { readonly targets?: "sampled" }) =>
-        pruneLoop(nodeRuntime, graph, randomDataset(graph, { samples: 16 }), {
+        pruneLoop(directRuntime, graph, randomDataset(graph, { samples: 16 }), {
           ...options,
           criterion: findCriterion(name),
           target: { units: 8 },

@@ -12,7 +12,7 @@ import { findGates } from "../../src/prune/gates.ts";
 import { insertGates } from "../../src/prune/gated.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { differentiate } from "../../src/autodiff/differentiate.ts";
-import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { curvatureGraph } from "../../src/train/curvature.ts";
 import { finishGraph } from "../../src/train/gradients.ts";
 import { appendLoss } from "../../src/train/losses.ts";
@@ -52,7 +52,7 @@ describe("on a loss that is quadratic in the gates", () => {
   const data = randomDataset(graph, { samples: batch, labels: [3] });
   const options = { loss: "mse", batchSize: batch, batches: 1, seed: 0, threads: 1 } as const;
   const names = ["oracle", "taylor-so-diag", "taylor-so-diag-plus", "taylor-so", "taylor-so-plus", "taylor-fo", "obd"];
-  const scored = scoreAll(nodeRuntime, graph, data, names.map(findCriterion), options);
+  const scored = scoreAll(directRuntime, graph, data, names.map(findCriterion), options);
   const of = async (name: string) => [...(await scored).get(name)!.get("first")!];
 
   it("the diagonal with minus is the oracle", async () => {
@@ -110,7 +110,7 @@ describe("the Hessian over the gates", () => {
       const feeds = await feedsFor(graph);
       const { graph: product, gated } = curvatureGraph(graph, { loss: "cross-entropy", batchSize: batch });
       const total = gated.reduce((n, { units }) => n + units, 0);
-      const session = await nodeRuntime.load(runnable(product), { threads: 1 });
+      const session = await directRuntime.load(runnable(product), { threads: 1 });
       const multiply = async (v: Float32Array): Promise<number[]> => {
         const directions: Record<string, Tensor> = {};
         let at = 0;
@@ -154,7 +154,7 @@ describe("the Hessian over the gates", () => {
       const data = randomDataset(graph, { samples: batch, labels: 2 });
       const options = { loss: "cross-entropy", batchSize: batch, batches: 1, seed: 0, threads: 1 } as const;
       const exact = [
-        ...(await score(nodeRuntime, graph, data, findCriterion("obd"), { ...options, probes: 0 })).values(),
+        ...(await score(directRuntime, graph, data, findCriterion("obd"), { ...options, probes: 0 })).values(),
       ];
       exact
         .flatMap((values) => Array.from(values))
@@ -166,7 +166,7 @@ describe("the Hessian over the gates", () => {
     const data = randomDataset(graph, { samples: batch, labels: 2 });
     const estimate = async (probes: number, seed: number) => {
       const options = { loss: "cross-entropy", batchSize: batch, batches: 1, seed, threads: 1, probes } as const;
-      const scores = await score(nodeRuntime, graph, data, findCriterion("obd"), options);
+      const scores = await score(directRuntime, graph, data, findCriterion("obd"), options);
       return [...scores.values()].flatMap((values) => Array.from(values));
     };
     const exact = await estimate(0, 0);

@@ -3,12 +3,12 @@ import { GraphBuilder } from "../../src/graph/builder.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { sizeOf, tensor, type Shape } from "../../src/graph/tensor.ts";
 import { createEmitter } from "../../src/ops/emitter.ts";
-import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { blockOf } from "../../src/train/blocks.ts";
 import { finishGraph } from "../../src/train/gradients.ts";
 import { runnable } from "../../src/train/runnable.ts";
 
-const block = await blockOf(nodeRuntime);
+const block = await blockOf(directRuntime);
 
 interface Case {
   readonly X: Shape;
@@ -55,7 +55,7 @@ function write({ X, W, B, attributes = {} }: Case, size: number | undefined): Gr
 }
 
 async function run(graph: Graph): Promise<Float32Array> {
-  const session = await nodeRuntime.load(runnable(graph), { threads: 1 });
+  const session = await directRuntime.load(runnable(graph), { threads: 1 });
   try {
     const feeds = Object.fromEntries(graph.inputs.map(({ name, shape }, i) => [name, ramp(shape as Shape, 7 + 4 * i)]));
     return Object.values(await session.run(feeds))[0]!.data as Float32Array;
@@ -79,13 +79,13 @@ describe("Conv in blocks of channels", () => {
   });
 
   it("are left alone where the runtime has none", async () => {
-    const none = { ...nodeRuntime, load: (model: never) => refuseForeign(model) };
-    expect(await blockOf(none as typeof nodeRuntime)).toBeUndefined();
+    const none = { ...directRuntime, load: (model: never) => refuseForeign(model) };
+    expect(await blockOf(none as typeof directRuntime)).toBeUndefined();
   });
 });
 
 /** A runtime that knows the standard only. */
-function refuseForeign(model: Uint8Array): ReturnType<typeof nodeRuntime.load> {
+function refuseForeign(model: Uint8Array): ReturnType<typeof directRuntime.load> {
   if (new TextDecoder("latin1").decode(model).includes("nchwc")) throw new Error("no such domain");
-  return nodeRuntime.load(model, { threads: 1 });
+  return directRuntime.load(model, { threads: 1 });
 }

@@ -12,7 +12,7 @@ import { findGates } from "../../src/prune/gates.ts";
 import { findGroups, type Groups, type Removal } from "../../src/prune/groups.ts";
 import { assertProved, prove } from "../../src/prune/prove.ts";
 import { selectShare } from "../../src/prune/select.ts";
-import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { difference, random, runGraph, tinyNet } from "../support/graphs.ts";
 import { listNets, readNetModel } from "../support/reference.ts";
 
@@ -73,7 +73,7 @@ describe("networks that others crash on, time out on, or cut wrongly", () => {
     const groups = groupsOf(model.graph);
     const removal = share(groups, 0.5);
     expect(removal.size).toBeGreaterThan(0);
-    const proof = await prove(nodeRuntime, model, groups, removal, { threads: 1 });
+    const proof = await prove(directRuntime, model, groups, removal, { threads: 1 });
     assertProved(proof);
     const [before, after] = [model.graph, cut(model.graph, groups, removal).graph].map((graph) =>
       costsOf(trace(graph, { batch: 2 })),

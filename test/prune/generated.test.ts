@@ -7,7 +7,7 @@ import { cut, mask } from "../../src/prune/cut.ts";
 import { findGates } from "../../src/prune/gates.ts";
 import { findGroups, removedIndices, type Groups, type Removal, type Unit } from "../../src/prune/groups.ts";
 import { assertProved, prove } from "../../src/prune/prove.ts";
-import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { modelOf, runGraph } from "../support/graphs.ts";
 import { onlyAtGates } from "../support/masks.ts";
 import { checkCuts, distance, exact, patience, property, runs, tolerance } from "./laws.ts";
@@ -67,7 +67,7 @@ describe("generated networks", () => {
       async (net) => {
         const { graph } = buildNet(net);
         const groups = findGroups(trace(graph));
-        const proof = await prove(nodeRuntime, modelOf(graph), groups, drawRemoval(groups, net.seed), { threads: 1 });
+        const proof = await prove(directRuntime, modelOf(graph), groups, drawRemoval(groups, net.seed), { threads: 1 });
         assertProved(proof);
         expect(proof.notFinite).toBe(0);
         total++;

@@ -7,7 +7,7 @@ import { valueIn } from "../../src/ops/emitter.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { assertProved, prove } from "../../src/prune/prove.ts";
-import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { modelOf, tinyNet } from "../support/graphs.ts";
 
 type Tiny = ReturnType<typeof tinyNet>;
@@ -166,7 +166,7 @@ it.each(layers)("%s", async (_what, shape, build, units) => {
   expect(Object.fromEntries(groups.groups.map((group) => [group.name, group.units.length]))).toEqual(units);
   for (const { name, units: all } of groups.groups) {
     const removal = new Map([[name, all.flatMap((_, i) => (i % 2 === 1 ? [i] : []))]]);
-    const proof = await prove(nodeRuntime, modelOf(graph), groups, removal, { threads: 1 });
+    const proof = await prove(directRuntime, modelOf(graph), groups, removal, { threads: 1 });
     assertProved(proof);
     expect(proof.elements).toBeGreaterThan(0);
   }

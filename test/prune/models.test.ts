@@ -11,7 +11,7 @@ import { loadModel } from "../../src/onnx/load.ts";
 import { trace, valueOf } from "../../src/passes/trace.ts";
 import { cut, mask } from "../../src/prune/cut.ts";
 import { findGroups } from "../../src/prune/groups.ts";
-import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { random } from "../support/graphs.ts";
 import { drawRemoval } from "./support.ts";
 
@@ -33,7 +33,7 @@ const modelsIn = (folder: string): string[] =>
 const openShapes: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {};
 
 async function run(model: Model, feeds: Record<string, Tensor>): Promise<Record<string, Tensor>> {
-  const session = await nodeRuntime.load(encodeModel(model), { threads: 1 });
+  const session = await directRuntime.load(encodeModel(model), { threads: 1 });
   try {
     return await session.run(feeds);
   } finally {

@@ -8,7 +8,7 @@ import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut.ts";
 import { findGroups, type Groups, type Removal } from "../../src/prune/groups.ts";
 import { assertProved, prove } from "../../src/prune/prove.ts";
-import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { random, shuffled } from "../support/graphs.ts";
 import { readNetModel } from "../support/reference.ts";
 
@@ -191,7 +191,7 @@ for (const [name, pattern] of Object.entries(patterns))
 
     const check = async (removal: Removal) => {
       expect(removal.size).toBeGreaterThan(0);
-      assertProved(await prove(nodeRuntime, model, groups, removal, { threads: 1 }));
+      assertProved(await prove(directRuntime, model, groups, removal, { threads: 1 }));
       // What is written does not know the batch of the trace.
       const files = [1, 2, 3, 4].map((batch) => {
         const others = findGroups(trace(model.graph, { batch }));

@@ -8,7 +8,7 @@ import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { findGroups, type Groups } from "../../src/prune/groups.ts";
 import { assertProved, prove } from "../../src/prune/prove.ts";
-import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { modelOf, newBuilder, random } from "../support/graphs.ts";
 
 const once = { threads: 1 };
@@ -38,7 +38,7 @@ function net(middle: (g: ReturnType<typeof createEmitter>, x: Value) => Value): 
 }
 
 const proof = (graph: Graph, groups: Groups, units: readonly number[]) =>
-  prove(nodeRuntime, modelOf(graph), groups, new Map([["first", units]]), once);
+  prove(directRuntime, modelOf(graph), groups, new Map([["first", units]]), once);
 
 describe("a proof", () => {
   it("holds for a cut that is right, as a whole", async () => {

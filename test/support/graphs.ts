@@ -7,7 +7,7 @@ import { encodeModel } from "../../src/onnx/encode.ts";
 import type { Sample, Value } from "../../src/ops/define.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { internalOpset } from "../../src/onnx/upgrade.ts";
-import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 
 export const emptyGraph: Graph = {
   name: "test",
@@ -41,7 +41,7 @@ export function readAs(builder: GraphBuilder, value: Value, of: Sample["of"]): V
 
 /** Runs a graph once in onnxruntime. */
 export async function runGraph(graph: Graph, feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
-  const session = await nodeRuntime.load(encodeModel(modelOf(graph)), { threads: 1 });
+  const session = await directRuntime.load(encodeModel(modelOf(graph)), { threads: 1 });
   try {
     return await session.run(feeds);
   } finally {

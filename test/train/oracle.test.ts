@@ -8,7 +8,7 @@ import { trace } from "../../src/passes/trace.ts";
 import { widen } from "../../src/passes/widen.ts";
 import { mask } from "../../src/prune/cut.ts";
 import { findGroups } from "../../src/prune/groups.ts";
-import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { evaluate } from "../../src/train/evaluate.ts";
 import { allSubsets, maskedLosses } from "../../src/train/oracle.ts";
 import { prepare } from "../../src/train/prepare.ts";
@@ -46,7 +46,7 @@ describe("masked losses are those of the masked graph", () => {
         for (const group of some) {
           const last = group.units.length - 1;
           const subsets = [[], [0], [last], [0, last]].map((units) => Array.from(new Set(units)));
-          const { loss, losses } = await maskedLosses(nodeRuntime, graph, data, group.name, subsets, {
+          const { loss, losses } = await maskedLosses(directRuntime, graph, data, group.name, subsets, {
             ...options,
             batches: 1,
             seed: 0,
@@ -55,7 +55,7 @@ describe("masked losses are those of the masked graph", () => {
           for (const [i, subset] of subsets.entries()) {
             if (subset.length === 0 || subset.length > last) continue;
             const masked = await evaluate(
-              nodeRuntime,
+              directRuntime,
               mask(graph, groups, new Map([[group.name, subset]])),
               data,
               options,
@@ -72,7 +72,7 @@ describe("masked losses are those of the masked graph", () => {
     const [group] = findGroups(trace(graph)).groups;
     const at = async (factor: number) => {
       const options = { loss: "cross-entropy", batchSize: 8, batches: 1, seed: 0, threads: 1, factor } as const;
-      const { loss, losses } = await maskedLosses(nodeRuntime, graph, data, group!.name, [[0]], options);
+      const { loss, losses } = await maskedLosses(directRuntime, graph, data, group!.name, [[0]], options);
       return losses[0]! - loss;
     };
     expect(Math.abs(await at(1))).toBeLessThan(1e-6);
@@ -95,7 +95,7 @@ describe("oracle-combinatorial", () => {
     const data = randomDataset(graph, { samples: 8, labels: 2 });
     const sizes = new Map(findGroups(trace(graph)).groups.map(({ name, units }) => [name, units.length]));
     const options = { loss: "cross-entropy", batchSize: 8, batches: 1, seed: 0, threads: 1 } as const;
-    const scores = await score(nodeRuntime, graph, data, findCriterion("oracle-combinatorial"), options);
+    const scores = await score(directRuntime, graph, data, findCriterion("oracle-combinatorial"), options);
     expect(scores.size).toBeGreaterThan(0);
     for (const [name, size] of sizes) expect(scores.has(name)).toBe(size <= 16);
     for (const values of scores.values()) {

@@ -10,7 +10,7 @@ import { trace } from "../../src/passes/trace.ts";
 import { enterTraining } from "../../src/passes/training.ts";
 import { cut, mask } from "../../src/prune/cut.ts";
 import { findGroups, type Groups } from "../../src/prune/groups.ts";
-import { nodeRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { newModel, zoo, zooNames, type NewModelOptions, type ZooName } from "../../src/zoo/zoo.ts";
 import { difference, random, runGraph, shuffled } from "../support/graphs.ts";
 
@@ -99,7 +99,7 @@ describe.each(zooNames)("%s", (name) => {
 
   it("runs at any batch, and each image by itself", async () => {
     const images = imagesOf(3, input, 5);
-    const session = await nodeRuntime.load(encodeModel(model), { threads: 1 });
+    const session = await directRuntime.load(encodeModel(model), { threads: 1 });
     try {
       const three = (await session.run({ input: images }))["logits"]!;
       expect(three.shape).toEqual([3, 10]);

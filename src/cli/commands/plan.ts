@@ -15,7 +15,7 @@ import { findGroups, refuseWithout, type Groups, type Removal } from "../../prun
 import { formatPlan, parsePlan } from "../../prune/plan.ts";
 import { assertProved, prove, type Proof } from "../../prune/prove.ts";
 import { scopes, selectShare, type Scope } from "../../prune/select.ts";
-import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
+import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { blockOf } from "../../train/blocks.ts";
 import { countOrAuto, numberIn, seed, shapesOf, withShape, type ShapeFlags } from "../options.ts";
 import { note, printJson, short, table } from "../output.ts";

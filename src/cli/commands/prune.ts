@@ -8,7 +8,7 @@ import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
 import { trace } from "../../passes/trace.ts";
 import { widen } from "../../passes/widen.ts";
 import { costsOf } from "../../prune/costs.ts";
-import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
+import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { finetune } from "../../train/finetune.ts";
 import { pers, type Per } from "../../prune/select.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
@@ -118,7 +118,7 @@ async function run(path: string, flags: PruneFlags, signal: AbortSignal): Promis
   // Without labels all that is learned comes from the original.
   const alone = labels ? undefined : { graph, weight: 1, temperature: flags.temperature };
   const tuning = flags.distil > 0 ? { graph, weight: flags.distil, temperature: flags.temperature } : undefined;
-  const progress = createProgress();
+  using progress = createProgress("reading the data");
   const pruned = await pruneLoop(nodeRuntime, graph, data, {
     ...learn,
     criterion: findCriterion(flags.criterion),

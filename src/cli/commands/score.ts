@@ -4,7 +4,7 @@ import { type Command, Option } from "commander";
 import { findCriterion } from "../../criteria/table.ts";
 import { checkWritable, writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { readModelFile } from "../../onnx/files-node.ts";
-import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
+import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { evaluate, type Evaluation } from "../../train/evaluate.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
 import { prepare } from "../../train/prepare.ts";
@@ -47,7 +47,7 @@ export function addScore(program: Command, signal: AbortSignal): void {
       if (flags.json !== undefined) await checkWritable(flags.json);
       const graph = prepare(await readModelFile(path), shapesOf(flags));
       const data = flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train");
-      const progress = createProgress();
+      using progress = createProgress("reading the data");
       const started = performance.now();
       const scores = await score(nodeRuntime, graph, data, findCriterion(flags.criterion), {
         ...flags,
@@ -92,7 +92,7 @@ export function addEval(program: Command, signal: AbortSignal): void {
     .action(async (path: string, flags: EvalFlags) => {
       const graph = prepare(await readModelFile(path), shapesOf(flags));
       const data = await openData({ ...flags, data: flags.data! }, flags.split);
-      const progress = createProgress();
+      using progress = createProgress("reading the data");
       const started = performance.now();
       const result = await evaluate(nodeRuntime, graph, data, {
         loss: flags.loss,

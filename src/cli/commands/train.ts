@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { checkWritable } from "../../onnx/atomic-node.ts";
 import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
-import { nodeRuntime } from "../../runtime/onnxruntime-node.ts";
+import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { finetune, type FinetuneEvent } from "../../train/finetune.ts";
 import { prepare, withGraph } from "../../train/prepare.ts";
 import {
@@ -51,7 +51,7 @@ function add(
       await checkWritable(flags.output);
       const model = await readModelFile(path);
       const data = await openData({ ...flags, data: flags.data! }, "train");
-      const progress = createProgress();
+      using progress = createProgress("reading the data");
       const graph = await finetune(nodeRuntime, prepare(model, shapesOf(flags)), data, {
         ...learnOptions(flags, signal),
         epochs: flags.epochs,

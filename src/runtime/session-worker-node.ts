@@ -1,0 +1,63 @@
+/** What runs in a worker thread: sessions of onnxruntime-node, by number. */
+
+import { transferableSymbol, valueSymbol } from "piscina";
+import { SecateurError, type ErrorCode } from "../graph/error.ts";
+import { directRuntime } from "./onnxruntime-node.ts";
+import type { LoadOptions, ModelFiles, Session, Tensors } from "./port.ts";
+
+/** An answer; errors come as data, as an error that crosses threads loses its code. */
+export type Answer<T> =
+  | { readonly value: T }
+  | { readonly error: { readonly code: ErrorCode; readonly message: string } };
+
+export interface Loaded {
+  readonly id: number;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+const sessions = new Map<number, Session>();
+let loads = 0;
+
+export const load = ({
+  model,
+  options,
+}: {
+  model: Uint8Array | ModelFiles;
+  options: LoadOptions;
+}): Promise<Answer<Loaded>> =>
+  answer(async () => {
+    const session = await directRuntime.load(model, options);
+    loads++;
+    sessions.set(loads, session);
+    return { id: loads, inputs: session.inputs, outputs: session.outputs };
+  });
+
+export const run = ({ id, feeds }: { id: number; feeds: Tensors }): Promise<Answer<Tensors>> =>
+  answer(() => sessions.get(id)!.run(feeds)).then(moved);
+
+export const carried = ({ id }: { id: number }): Promise<Answer<Tensors>> =>
+  answer(() => sessions.get(id)!.carried()).then(moved);
+
+export const dispose = ({ id }: { id: number }): Promise<Answer<void>> =>
+  answer(async () => {
+    await sessions.get(id)?.dispose();
+    sessions.delete(id);
+  });
+
+async function answer<T>(work: () => Promise<T>): Promise<Answer<T>> {
+  try {
+    return { value: await work() };
+  } catch (error) {
+    if (error instanceof SecateurError) return { error: { code: error.code, message: error.message } };
+    throw error;
+  }
+}
+
+/** The answer with its tensors handed over instead of copied. */
+function moved(given: Answer<Tensors>): Answer<Tensors> {
+  const tensors = "value" in given ? Object.values(given.value) : [];
+  const buffers = new Set(tensors.flatMap(({ data }) => (ArrayBuffer.isView(data) ? [data.buffer] : [])));
+  const handed = { ...given, [transferableSymbol]: [...buffers], [valueSymbol]: given };
+  return handed;
+}

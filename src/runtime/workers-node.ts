@@ -1,0 +1,91 @@
+/** onnxruntime-node in a worker thread: its runs block the thread that asks for them, and here that is not the one that draws progress. */
+
+import { availableParallelism } from "node:os";
+import { Piscina } from "piscina";
+import { fail } from "../graph/error.ts";
+import type { Tensor, TypedArray } from "../graph/tensor.ts";
+import type { LoadOptions, ModelFiles, Runtime, Session, Tensors } from "./port.ts";
+import type { Answer, Loaded } from "./session-worker-node.ts";
+
+/** Sources are not what a worker of Node 20 can run: tests take the worker that was built. */
+const worker = new URL(
+  import.meta.url.endsWith(".ts") ? "../../dist/runtime/session-worker-node.js" : "./session-worker-node.js",
+  import.meta.url,
+);
+
+/** A runtime whose sessions live in one worker thread, which starts with the first of them and does not keep the process alive. */
+export function createWorkerRuntime(name: string): Runtime {
+  let pool: Piscina | undefined;
+  const ask = async <T>(name: string, task: unknown): Promise<T> => {
+    pool ??= new Piscina({
+      filename: worker.href,
+      minThreads: 1,
+      maxThreads: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      // A worker that waits for its next task blocked would not let go of memory.
+      atomics: "disabled",
+    });
+    const answer = (await pool.run(task, { name })) as Answer<T>;
+    return "error" in answer ? fail(answer.error.code, answer.error.message) : answer.value;
+  };
+  return {
+    name,
+    async load(model: Uint8Array | ModelFiles, options: LoadOptions = {}): Promise<Session> {
+      const { signal } = options;
+      const task = { model: wholeModel(model), options: plain(options) };
+      const { id, inputs, outputs } = await unless(signal, ask<Loaded>("load", task));
+      return {
+        inputs,
+        outputs,
+        run: (feeds) => unless(signal, ask("run", { id, feeds: compactAll(feeds) })),
+        carried: () => unless(signal, ask("carried", { id })),
+        async dispose() {
+          const disposed = ask<void>("dispose", { id });
+          // Behind a run that nobody waits for any more it would take as long as that run.
+          if (!signal?.aborted) await disposed;
+        },
+      };
+    },
+  };
+}
+
+/** What was asked for, or the reason of the signal as soon as it is given. */
+function unless<T>(signal: AbortSignal | undefined, asked: Promise<T>): Promise<T> {
+  if (!signal) return asked;
+  return new Promise((resolve, reject) => {
+    const give = () => reject(signal.reason as Error);
+    if (signal.aborted) give();
+    signal.addEventListener("abort", give, { once: true });
+    asked.then(resolve, reject).finally(() => signal.removeEventListener("abort", give));
+  });
+}
+
+/** Only what is for the runtime: callers hand in their own options, with functions that cannot leave the thread. */
+const plain = ({ threads = availableParallelism(), carried = [] }: LoadOptions): LoadOptions => ({
+  threads,
+  carried: carried.map(({ input, output, start }) => ({ input, output, start: compact(start) })),
+});
+
+const compactAll = (tensors: Tensors): Tensors =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, compact(tensor)]));
+
+const compact = ({ dtype, shape, data }: Tensor): Tensor => ({
+  dtype,
+  shape,
+  data: ArrayBuffer.isView(data) ? whole(data) : data,
+});
+
+/** The same elements in a buffer of their own: what crosses threads takes the whole buffer behind it along. */
+const whole = <T extends TypedArray>(data: T): T =>
+  data.byteLength === data.buffer.byteLength ? data : (data.slice() as T);
+
+const wholeModel = (model: Uint8Array | ModelFiles): Uint8Array | ModelFiles =>
+  model instanceof Uint8Array
+    ? whole(model)
+    : {
+        bytes: whole(model.bytes),
+        external: model.external.map(({ path, data }) => ({ path, data: whole(data) })),
+      };
+
+/** onnxruntime-node on all cores, in a thread of its own. */
+export const nodeRuntime: Runtime = createWorkerRuntime("onnxruntime-node");
