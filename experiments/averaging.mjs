@@ -84,7 +84,7 @@ for (const name of flags.quick ? ["taylor-fo"] : ["taylor-fo", "taylor-fo-fg"])
       ...settings,
     });
     const { top1, loss } = await accuracy(result.graph, test, threads, flags.quick ? 5 : undefined);
-    record.add({ ...key, minibatches: (result.steps + 1) * settings.every, top1, testLoss: loss });
+    record.add({ ...key, minibatches: (result.removals.length + 1) * settings.every, top1, testLoss: loss });
   }
 
 const sizes = record.rows.filter(({ what }) => what === "batch size");

@@ -44,7 +44,7 @@ async function main() {
     ...learn,
     epochs: 5,
     learningRate: 0.05,
-    onStep: epochLine("training"),
+    onEvent: epochLine("training"),
   });
 
   const target = targetOf(before, budget);
@@ -53,8 +53,10 @@ async function main() {
     criterion: findCriterion("taylor-fo"),
     target,
     learningRate: 0.01,
-    onStep: ({ step, units, costs }) =>
-      step % 5 === 0 && say(`pruning: ${units} units left, ${(costs.macs / 1e6).toFixed(3)} M MACs`),
+    onEvent: ({ kind, step, units, costs }) =>
+      kind === "removal" &&
+      step % 5 === 0 &&
+      say(`pruning: ${units} units left, ${(costs.macs / 1e6).toFixed(3)} M MACs`),
   });
   say(`pruned: ${pruned.units} units left, ${(pruned.costs.macs / 1e6).toFixed(3)} M MACs`);
   const after = await finetune(nodeRuntime, pruned.graph, train, {
@@ -62,7 +64,7 @@ async function main() {
     epochs: 4,
     learningRate: 0.03,
     firstEpoch: 1000,
-    onStep: epochLine("fine-tuning"),
+    onEvent: epochLine("fine-tuning"),
   });
 
   const nets = { before, after };

@@ -56,8 +56,9 @@ export { score, scoreAll, type ScoreOptions } from "./train/score.ts";
 export { allSubsets, maskedLosses, openOracle, type MaskedOptions, type Oracle } from "./train/oracle.ts";
 export { curvatureGraph } from "./train/curvature.ts";
 export { evaluate, type EvaluateOptions, type Evaluation } from "./train/evaluate.ts";
-export { finetune, type FinetuneEvent, type FinetuneOptions, type LearnOptions } from "./train/finetune.ts";
-export { pruneLoop, targetOf, type PruneEvent, type PruneOptions, type PruneResult } from "./train/prune.ts";
+export type { LearnEvent, RemovalEvent, StepEvent } from "./train/events.ts";
+export { finetune, type FinetuneOptions, type FinetunePoint, type LearnOptions } from "./train/finetune.ts";
+export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResult } from "./train/prune.ts";
 export type { SgdOptions } from "./train/optimisers.ts";
 
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";

@@ -1,15 +1,15 @@
 /** Fine-tuning: all weights learn by SGD over some epochs while the learning rate falls along a cosine. */
 
 import type { Augment, Dataset } from "../data/batches.ts";
-import { prefetch } from "../data/prefetch.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import { refuseBatches } from "./feeds.ts";
+import type { StepEvent } from "./events.ts";
 import type { Distillation, Loss } from "./losses.ts";
-import { createTeacher } from "./teacher.ts";
 import type { SgdOptions } from "./optimisers.ts";
 import { cosineRate } from "./schedules.ts";
-import { Trainer } from "./trainer.ts";
+import { openStream, type Position } from "./stream.ts";
+import { createTeacher } from "./teacher.ts";
+import { Trainer, type TrainerState } from "./trainer.ts";
 
 /** How a model learns, whether from scratch, while it is pruned or after. */
 export interface LearnOptions extends LoadOptions {
@@ -18,7 +18,16 @@ export interface LearnOptions extends LoadOptions {
   readonly seed: number;
   readonly augment?: Augment | undefined;
   readonly sgd?: Partial<SgdOptions> | undefined;
-  readonly signal?: AbortSignal | undefined;
+}
+
+/** Where fine-tuning stands: all that it needs to go on as if it had never stopped. */
+export interface FinetunePoint extends TrainerState {
+  readonly phase: "finetune";
+  /** Minibatches so far. */
+  readonly step: number;
+  readonly position: Position;
+  /** Minibatches of an epoch, where known. */
+  readonly perEpoch: number | undefined;
 }
 
 export interface FinetuneOptions extends LearnOptions {
@@ -30,28 +39,12 @@ export interface FinetuneOptions extends LearnOptions {
   readonly firstEpoch?: number;
   /** A model to learn from besides the labels: its graph with an open batch. */
   readonly teacher?: (Distillation & { readonly graph: Graph }) | undefined;
-  readonly onStep?: (event: FinetuneEvent) => void;
+  readonly onEvent?: ((event: StepEvent) => void) | undefined;
+  /** Where an earlier run of the same options stood; it goes on from there. */
+  readonly from?: FinetunePoint | undefined;
+  /** Offered after every step: taking a point copies all weights. */
+  readonly onPoint?: ((take: () => Promise<FinetunePoint>) => Promise<void>) | undefined;
 }
-
-export interface FinetuneEvent {
-  readonly epoch: number;
-  readonly epochs: number;
-  readonly step: number;
-  /** Steps of the whole run; known once the first epoch is over, or where the data set tells its size. */
-  readonly steps: number | undefined;
-  readonly loss: number;
-  readonly learningRate: number;
-}
-
-/** Options of a data set's batches for learning: shuffled, whole, and augmented where that was asked for. */
-export const learningBatches = (options: LearnOptions, epoch: number) => ({
-  batchSize: options.batchSize,
-  shuffle: true,
-  seed: options.seed,
-  epoch,
-  dropLast: true,
-  ...(options.augment ? { augment: options.augment } : {}),
-});
 
 /**
  * Trains a graph.
@@ -66,37 +59,51 @@ export async function finetune(
   dataset: Dataset,
   options: FinetuneOptions,
 ): Promise<Graph> {
-  const { epochs, batchSize, firstEpoch = 0 } = options;
+  const { epochs, firstEpoch = 0, warmUp = 0, learningRate, from, signal } = options;
   if (epochs === 0) return graph;
-  const trainer = await Trainer.create(runtime, graph, {
-    ...stepOptions(options),
-    distillation: options.teacher,
-  });
+  const trainer = await Trainer.create(
+    runtime,
+    from?.graph ?? graph,
+    { ...stepOptions(options), distillation: options.teacher },
+    from?.velocities,
+  );
   const teacher = options.teacher && (await createTeacher(runtime, options.teacher.graph, options));
+  await using stream = openStream(dataset, options, from?.position ?? { epoch: firstEpoch, batch: 0 });
   try {
-    let perEpoch = dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize);
-    let step = 0;
-    for (let epoch = 0; epoch < epochs; epoch++) {
-      const first = step;
-      let seen: number | undefined;
-      for await (const batch of prefetch(dataset.batches(learningBatches(options, firstEpoch + epoch)))) {
-        options.signal?.throwIfAborted();
-        seen = batch.size;
-        if (batch.size !== batchSize) continue;
-        const steps = perEpoch === undefined ? undefined : perEpoch * epochs;
-        // Without a known size the schedule goes by epochs until the first one has been counted.
-        const rate =
-          steps === undefined
-            ? cosineRate({ rate: options.learningRate }, epoch, epochs)
-            : cosineRate({ rate: options.learningRate, warmUp: options.warmUp ?? 0 }, step, steps);
-        const { loss } = await trainer.step(batch, rate, teacher);
-        step++;
-        options.onStep?.({ epoch: epoch + 1, epochs, step, steps, loss, learningRate: rate });
-      }
-      if (step === first) refuseBatches(dataset, batchSize, seen);
-      perEpoch ??= step;
+    let step = from?.step ?? 0;
+    for (;;) {
+      const perEpoch = stream.perEpoch ?? from?.perEpoch;
+      const { epoch } = stream.position;
+      if (epoch >= firstEpoch + epochs) return (await trainer.state()).graph;
+      signal?.throwIfAborted();
+      const batch = await stream.next();
+      const steps = perEpoch === undefined ? undefined : perEpoch * epochs;
+      // Without a known size the schedule goes by epochs until the first one has been counted.
+      const rate =
+        steps === undefined
+          ? cosineRate({ rate: learningRate }, epoch - firstEpoch, epochs)
+          : cosineRate({ rate: learningRate, warmUp }, step, steps);
+      const { loss } = await trainer.step(batch, rate, teacher);
+      step++;
+      options.onEvent?.({
+        kind: "step",
+        phase: "finetune",
+        step,
+        steps,
+        epoch: epoch - firstEpoch + 1,
+        epochs,
+        loss,
+        learningRate: rate,
+      });
+      const [at, position] = [step, stream.position];
+      await options.onPoint?.(async () => ({
+        ...(await trainer.state()),
+        phase: "finetune",
+        step: at,
+        position,
+        perEpoch: stream.perEpoch ?? from?.perEpoch,
+      }));
     }
-    return (await trainer.state()).graph;
   } finally {
     await trainer.dispose();
     await teacher?.dispose();

@@ -2,10 +2,8 @@
 
 import { Average } from "../criteria/average.ts";
 import type { Criterion, DataCriterion, Scores } from "../criteria/criterion.ts";
-import type { Batch, Dataset } from "../data/batches.ts";
-import { prefetch } from "../data/prefetch.ts";
+import type { Dataset } from "../data/batches.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { Tensor } from "../graph/tensor.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { costsOf, type Costs } from "../prune/costs.ts";
@@ -15,12 +13,13 @@ import { findGroups, refuseWithout, type Groups, type Removal } from "../prune/g
 import { meets, selectStep, type Per, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed, type PassNeed } from "./evidence.ts";
-import { refuseBatches } from "./feeds.ts";
-import { learningBatches, stepOptions, type LearnOptions } from "./finetune.ts";
+import type { LearnEvent } from "./events.ts";
+import { stepOptions, type LearnOptions } from "./finetune.ts";
 import type { Distillation, Targets } from "./losses.ts";
 import { finish, sampleAll, score } from "./score.ts";
+import { openStream, type BatchStream, type Position } from "./stream.ts";
 import { createTeacher, type Teacher } from "./teacher.ts";
-import { parameterOf, Trainer } from "./trainer.ts";
+import { parameterOf, Trainer, type TrainerState } from "./trainer.ts";
 
 export interface PruneOptions extends LearnOptions {
   readonly criterion: Criterion;
@@ -48,24 +47,30 @@ export interface PruneOptions extends LearnOptions {
   readonly per?: Per;
   /** Learning rate while pruning. */
   readonly learningRate: number;
-  readonly onStep?: (event: PruneEvent) => void;
+  readonly onEvent?: ((event: LearnEvent) => void) | undefined;
+  /** Where an earlier run of the same options stood; it goes on from there. */
+  readonly from?: PrunePoint | undefined;
+  /** Offered after every removal. */
+  readonly onPoint?: ((point: PrunePoint) => Promise<void>) | undefined;
 }
 
-export interface PruneEvent {
-  /** Removals so far. */
-  readonly step: number;
-  /** The mean training loss since the last removal. */
-  readonly loss: number;
-  readonly removed: Removal;
-  readonly units: number;
-  readonly costs: Costs;
+/** Where pruning stands after a removal: all that it needs to go on as if it had never stopped. */
+export interface PrunePoint extends TrainerState {
+  readonly phase: "prune";
+  /** All removals so far, each in the numbering of before it. */
+  readonly removals: readonly Removal[];
+  readonly position: Position;
+  /** The average of the importances of what is left. */
+  readonly importances: Scores;
+  /** Whether the target is met. */
+  readonly met: boolean;
 }
 
 export interface PruneResult {
   readonly graph: Graph;
   readonly costs: Costs;
   readonly units: number;
-  readonly steps: number;
+  readonly removals: readonly Removal[];
   /** Whether the target was met, or pruning ended because the loss passed its limit or nothing was left to remove. */
   readonly end: "met" | "max-loss" | "exhausted";
 }
@@ -99,50 +104,59 @@ export async function pruneLoop(
   dataset: Dataset,
   options: PruneOptions,
 ): Promise<PruneResult> {
-  const { criterion, target, every = 10, momentum = 0.9 } = options;
+  const { criterion, target, every = 10, momentum = 0.9, from } = options;
   const needs = stepNeeds(criterion, options.targets);
-  const initial = findGroups(trace(widen(graph), { batch: options.batchSize }));
+  if (from?.met) {
+    const groups = findGroups(trace(from.graph, { batch: options.batchSize }));
+    const [costs, units] = [costsOf(groups.coupling.traced), countUnits(groups)];
+    return { graph: from.graph, costs, units, removals: from.removals, end: "met" };
+  }
+  const wide = widen(graph);
+  const initial = findGroups(trace(wide, { batch: options.batchSize }));
   refuseWithout(initial);
   const perStep = options.unitsPerStep ?? Math.max(1, Math.round(countUnits(initial) * 0.02));
-  const stream = endless(dataset, options);
+  await using stream = openStream(dataset, options, from?.position ?? { epoch: 0, batch: 0 });
   const teacher = options.teacher && (await createTeacher(runtime, options.teacher.graph, options));
-  let state: State = { graph: widen(graph), velocities: new Map(), average: new Map() };
-  let steps = 0;
+  let state: State = from ?? { graph: wide, velocities: new Map(), importances: new Map() };
+  const removals = [...(from?.removals ?? [])];
   try {
     for (;;) {
-      const round = await learn(runtime, state, stream, options, every, needs, teacher);
+      const done = removals.length * every;
+      const round = await learn(runtime, state, stream, options, { count: every, done, needs }, teacher);
       const groups = round.groups ?? findGroups(trace(round.graph, { batch: options.batchSize }));
       const units = countUnits(groups);
       const costs = costsOf(groups.coupling.traced);
-      const report = (end: PruneResult["end"]): PruneResult => ({ graph: round.graph, costs, units, steps, end });
+      const report = (end: PruneResult["end"]): PruneResult => ({ graph: round.graph, costs, units, removals, end });
       if (meets(target, costs, units)) return report("met");
       if (options.maxLoss !== undefined && round.loss > options.maxLoss) return report("max-loss");
-      const average = await importances(runtime, dataset, round, groups, state.average, {
+      const importances = await measure(runtime, dataset, round, groups, state.importances, {
         ...options,
         batches: every,
         momentum,
-        seed: options.seed + steps,
+        seed: options.seed + removals.length,
       });
-      const selection = selectStep(groups, average, perStep, target, options.per);
-      if (selection.removal.size === 0) return report("exhausted");
-      steps++;
-      options.onStep?.({
-        step: steps,
-        loss: round.loss,
-        removed: selection.removal,
-        units: selection.units,
-        costs: selection.costs,
-      });
-      const smaller = cut(round.graph, groups, selection.removal);
+      const selection = selectStep(groups, importances, perStep, target, options.per);
+      const { removal, met } = selection;
+      if (removal.size === 0) return report("exhausted");
+      const smaller = cut(round.graph, groups, removal);
       const velocities = new Map(
         [...round.velocities].map(([name, value]) => [name, smaller.shrink(parameterOf(name), value)]),
       );
-      state = { graph: smaller.graph, velocities, average: shrinkScores(average, selection.removal) };
-      if (selection.met)
-        return { graph: smaller.graph, costs: selection.costs, units: selection.units, steps, end: "met" };
+      state = { graph: smaller.graph, velocities, importances: shrinkScores(importances, removal) };
+      removals.push(removal);
+      options.onEvent?.({
+        kind: "removal",
+        step: removals.length,
+        loss: round.loss,
+        removed: removal,
+        units: selection.units,
+        costs: selection.costs,
+        importances,
+      });
+      await options.onPoint?.({ ...state, phase: "prune", removals: [...removals], position: stream.position, met });
+      if (met) return { graph: smaller.graph, costs: selection.costs, units: selection.units, removals, end: "met" };
     }
   } finally {
-    await stream.return(undefined);
     await teacher?.dispose();
   }
 }
@@ -157,7 +171,7 @@ function stepNeeds(criterion: Criterion, targets: Targets | undefined): readonly
 type Round = Awaited<ReturnType<typeof learn>>;
 
 /** The importances after a round of learning: of the weights as they are now, or averaged with those of earlier rounds. */
-async function importances(
+async function measure(
   runtime: Runtime,
   dataset: Dataset,
   round: Round,
@@ -172,36 +186,44 @@ async function importances(
   return blend(past, await score(runtime, round.graph, dataset, criterion, { ...options, targets }), momentum);
 }
 
-interface State {
-  readonly graph: Graph;
-  readonly velocities: ReadonlyMap<string, Tensor>;
-  readonly average: ReadonlyMap<string, Float64Array>;
+interface State extends TrainerState {
+  readonly importances: Scores;
+}
+
+interface Learning {
+  /** Minibatches to learn from. */
+  readonly count: number;
+  /** Minibatches that were learned from before. */
+  readonly done: number;
+  readonly needs: readonly PassNeed[] | undefined;
 }
 
 /** Some minibatches of learning, each of which gives an importance sample from the same backward pass. */
 async function learn(
   runtime: Runtime,
   state: State,
-  stream: AsyncGenerator<Batch>,
+  stream: BatchStream,
   options: PruneOptions,
-  count: number,
-  needs: readonly PassNeed[] | undefined,
+  { count, done, needs }: Learning,
   teacher: Teacher | undefined,
 ) {
   const step = { ...stepOptions(options), needs, gates: options.gates, distillation: options.teacher };
   const trainer = await Trainer.create(runtime, state.graph, step, state.velocities);
   const average = new Average();
+  const { learningRate } = options;
   let total = 0;
   try {
-    for (let i = 0; i < count; i++) {
+    for (let i = 1; i <= count; i++) {
       options.signal?.throwIfAborted();
-      const { value: batch } = await stream.next();
-      const { loss, findings } = await trainer.step(batch, options.learningRate, teacher);
+      const epoch = stream.position.epoch + 1;
+      const { loss, findings } = await trainer.step(await stream.next(), learningRate, teacher);
       total += loss;
       if (needs) {
         const criterion = options.criterion as DataCriterion;
         average.add(sampleAll(criterion, trainer.groups!, findings, options.batchSize));
       }
+      const place = { step: done + i, steps: undefined, epoch, epochs: undefined };
+      options.onEvent?.({ kind: "step", phase: "prune", ...place, loss, learningRate });
     }
     return {
       ...(await trainer.state()),
@@ -211,21 +233,6 @@ async function learn(
     };
   } finally {
     await trainer.dispose();
-  }
-}
-
-/** Batches of one epoch after another. */
-async function* endless(dataset: Dataset, options: LearnOptions): AsyncGenerator<Batch> {
-  for (let epoch = 0; ; epoch++) {
-    let count = 0;
-    let seen: number | undefined;
-    for await (const batch of prefetch(dataset.batches(learningBatches(options, epoch)))) {
-      seen = batch.size;
-      if (batch.size !== options.batchSize) continue;
-      count++;
-      yield batch;
-    }
-    if (count === 0) refuseBatches(dataset, options.batchSize, seen);
   }
 }
 

@@ -7,7 +7,8 @@ import { checkWritable } from "../../onnx/atomic-node.ts";
 import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
 import { trace } from "../../passes/trace.ts";
 import { widen } from "../../passes/widen.ts";
-import { costsOf } from "../../prune/costs.ts";
+import { costsOf, type Costs } from "../../prune/costs.ts";
+import type { LearnEvent } from "../../train/events.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { finetune } from "../../train/finetune.ts";
 import { pers, type Per } from "../../prune/select.ts";
@@ -27,7 +28,7 @@ import {
   withShape,
   type CriterionFlags,
 } from "../options.ts";
-import { createProgress, note, printJson, short, table } from "../output.ts";
+import { createProgress, note, printJson, short, table, type Progress } from "../output.ts";
 import { epochCount, reportEpochs, type TrainFlags } from "./train.ts";
 
 interface PruneFlags extends TrainFlags, CriterionFlags {
@@ -133,12 +134,11 @@ async function run(path: string, flags: PruneFlags, signal: AbortSignal): Promis
     momentum: flags.scoreMomentum,
     learningRate: flags.pruneLearningRate,
     ...(flags.unitsPerStep === undefined ? {} : { unitsPerStep: flags.unitsPerStep }),
-    onStep: ({ step, loss, units: left, costs }) =>
-      progress.update(
-        `removal ${step}: loss ${loss.toFixed(4)}, ${left} units, ${short(costs.macs)} MACs (${((100 * costs.macs) / before.macs).toFixed(1)} %)`,
-      ),
+    onEvent: reportRemovals(progress, before),
   });
-  progress.done(`pruned in ${pruned.steps} removals to ${pruned.units} units, ${short(pruned.costs.macs)} MACs`);
+  progress.done(
+    `pruned in ${pruned.removals.length} removals to ${pruned.units} units, ${short(pruned.costs.macs)} MACs`,
+  );
   const tuned = await finetune(nodeRuntime, pruned.graph, data, {
     ...learn,
     epochs: flags.epochs,
@@ -146,13 +146,20 @@ async function run(path: string, flags: PruneFlags, signal: AbortSignal): Promis
     warmUp: flags.warmUp,
     firstEpoch: finetuneEpoch,
     teacher: alone ?? tuning,
-    onStep: reportEpochs(progress, flags.batchSize),
+    onEvent: reportEpochs(progress, flags.batchSize),
   });
   signal.throwIfAborted();
   await writeModelFile(flags.output, withGraph(model, tuned));
   const after = pruned.costs;
   if (flags.json)
-    printJson({ end: pruned.end, removals: pruned.steps, units: pruned.units, before, after, output: flags.output });
+    printJson({
+      end: pruned.end,
+      removals: pruned.removals.length,
+      units: pruned.units,
+      before,
+      after,
+      output: flags.output,
+    });
   else
     note(
       table([
@@ -170,4 +177,16 @@ async function run(path: string, flags: PruneFlags, signal: AbortSignal): Promis
   if (pruned.end === "max-loss") note(`pruning stopped because the loss passed ${maxLoss}`);
   if (pruned.end === "exhausted" || (pruned.end === "max-loss" && Object.keys(budget).length > 0))
     process.exitCode = notMet;
+}
+
+/** A line for each minibatch, with where the last removal led. */
+function reportRemovals(progress: Progress, before: Costs): (event: LearnEvent) => void {
+  let reached = "";
+  return (event) => {
+    if (event.kind === "removal") {
+      const share = ((100 * event.costs.macs) / before.macs).toFixed(1);
+      reached = `removal ${event.step}, ${event.units} units, ${short(event.costs.macs)} MACs (${share} %), `;
+    }
+    progress.update(`${reached}loss ${event.loss.toFixed(4)}`);
+  };
 }

@@ -4,7 +4,8 @@ import type { Command } from "commander";
 import { checkWritable } from "../../onnx/atomic-node.ts";
 import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
-import { finetune, type FinetuneEvent } from "../../train/finetune.ts";
+import type { StepEvent } from "../../train/events.ts";
+import { finetune } from "../../train/finetune.ts";
 import { prepare, withGraph } from "../../train/prepare.ts";
 import {
   learnOptions,
@@ -57,7 +58,7 @@ function add(
         epochs: flags.epochs,
         learningRate: flags.learningRate,
         warmUp: flags.warmUp,
-        onStep: reportEpochs(progress, flags.batchSize),
+        onEvent: reportEpochs(progress, flags.batchSize),
       });
       signal.throwIfAborted();
       await writeModelFile(flags.output, withGraph(model, graph));
@@ -66,7 +67,7 @@ function add(
 }
 
 /** A line while an epoch runs, and one that stays when it ends. */
-export function reportEpochs(progress: Progress, batchSize: number): (event: FinetuneEvent) => void {
+export function reportEpochs(progress: Progress, batchSize: number): (event: StepEvent) => void {
   const started = performance.now();
   let [sum, steps, epoch, first, before] = [0, 0, 1, started, started];
   return (event) => {
@@ -77,7 +78,7 @@ export function reportEpochs(progress: Progress, batchSize: number): (event: Fin
     const rate = ((steps * batchSize) / (before - first)) * 1000;
     const left = event.steps === undefined ? "" : `, ${remaining(started, event.step, event.steps)}`;
     const line = `epoch ${event.epoch} of ${event.epochs}: loss ${(sum / steps).toFixed(4)}, learning rate ${event.learningRate.toPrecision(3)}, ${rate.toFixed(0)} images/s${left}`;
-    const last = event.steps !== undefined && event.step % (event.steps / event.epochs) === 0;
+    const last = event.steps !== undefined && event.step % (event.steps / event.epochs!) === 0;
     if (last) progress.done(line);
     else progress.update(line);
   };

@@ -1,0 +1,93 @@
+/** A checkpoint: where a run stands, as bytes. */
+
+import { fail } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import { isFloat, type Tensor } from "../graph/tensor.ts";
+import { decodeSafetensors, encodeSafetensors } from "../onnx/safetensors.ts";
+import { trace } from "../passes/trace.ts";
+import { widen } from "../passes/widen.ts";
+import { cut } from "../prune/cut.ts";
+import { findGroups, type Removal } from "../prune/groups.ts";
+import type { FinetunePoint } from "./finetune.ts";
+import type { PrunePoint, PruneResult } from "./prune.ts";
+
+/** How pruning ended, for a run that fine-tunes. */
+export type PruneEnd = Pick<PruneResult, "removals" | "end">;
+
+export interface Checkpoint {
+  readonly point: PrunePoint | FinetunePoint;
+  /** How pruning ended, where it has. */
+  readonly pruned?: PruneEnd | undefined;
+  /** What the caller wants to find again, as JSON. */
+  readonly note: Readonly<Record<string, unknown>>;
+}
+
+const [weight, velocity, importance] = ["weight ", "velocity ", "importance "];
+
+/** The checkpoint in pieces, in the form of safetensors: all float weights, the optimiser's state and the importances. */
+export function encodeCheckpoint({ point, pruned, note }: Checkpoint): Uint8Array[] {
+  const tensors = new Map<string, Tensor>();
+  for (const [name, value] of point.graph.initializers)
+    if (isFloat(value.dtype)) tensors.set(`${weight}${name}`, value);
+  for (const [name, value] of point.velocities) tensors.set(`${velocity}${name}`, value);
+  const own = point.phase === "prune" ? point.importances : new Map<string, Float64Array>();
+  for (const [name, data] of own) tensors.set(`${importance}${name}`, { dtype: "float64", shape: [data.length], data });
+  const { phase, position } = point;
+  const place =
+    phase === "prune"
+      ? { phase, position, met: point.met }
+      : { phase, position, step: point.step, perEpoch: point.perEpoch };
+  const removals = phase === "prune" ? point.removals : (pruned?.removals ?? []);
+  const state = { place, removals: removals.map((removal) => [...removal]), end: pruned?.end, note };
+  return encodeSafetensors({ tensors, metadata: { secateur: JSON.stringify(state) } });
+}
+
+/**
+ * @param graph the model that the run began with, prepared as it was then: its units are cut once more, and its weights replaced
+ * @param name of the file, for errors
+ * @throws SecateurError `bad-data` where the bytes are no checkpoint of this model
+ */
+export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string): Checkpoint {
+  const { tensors, metadata } = decodeSafetensors(bytes, name);
+  const text = metadata["secateur"] ?? fail("bad-data", `${name} is no checkpoint`);
+  const state = JSON.parse(text) as {
+    readonly place: { readonly phase: string; readonly met: boolean } & Omit<FinetunePoint, "phase">;
+    readonly removals: readonly (readonly [string, readonly number[]])[][];
+    readonly end?: PruneResult["end"];
+    readonly note: Record<string, unknown>;
+  };
+  const removals: Removal[] = state.removals.map((entries) => new Map(entries));
+  const named = (prefix: string): Map<string, Tensor> =>
+    new Map(
+      [...tensors].flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])),
+    );
+  const carried = { graph: withWeights(removeAll(graph, removals), named(weight), name), velocities: named(velocity) };
+  const { phase, position, met, step, perEpoch } = state.place;
+  const point: Checkpoint["point"] =
+    phase === "prune"
+      ? { ...carried, phase, position, met, removals, importances: numbersOf(named(importance)) }
+      : { ...carried, phase: "finetune", position, step, perEpoch };
+  return { point, pruned: state.end && { removals, end: state.end }, note: state.note };
+}
+
+const numbersOf = (tensors: ReadonlyMap<string, Tensor>): Map<string, Float64Array> =>
+  new Map([...tensors].map(([name, { data }]) => [name, data as Float64Array]));
+
+/** The graph without the units of all removals, one after the other as they were made. */
+function removeAll(graph: Graph, removals: readonly Removal[]): Graph {
+  let smaller = widen(graph);
+  for (const removal of removals) smaller = cut(smaller, findGroups(trace(smaller)), removal).graph;
+  return smaller;
+}
+
+function withWeights(graph: Graph, weights: ReadonlyMap<string, Tensor>, name: string): Graph {
+  const initializers = new Map(graph.initializers);
+  for (const [key, value] of initializers) {
+    if (!isFloat(value.dtype)) continue;
+    const found = weights.get(key);
+    if (found?.shape.join() !== value.shape.join() || found.dtype !== value.dtype)
+      fail("bad-data", `${name} is no checkpoint of this model: "${key}" is missing or of another size`);
+    initializers.set(key, found);
+  }
+  return { ...graph, initializers };
+}

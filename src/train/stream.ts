@@ -1,0 +1,86 @@
+/** Batches for learning, one epoch after another, from wherever a run stands. */
+
+import type { Augment, Batch, Dataset } from "../data/batches.ts";
+import { prefetch } from "../data/prefetch.ts";
+import { refuseBatches } from "./feeds.ts";
+
+/** Where a run stands in its data: the next batch is number `batch` of epoch `epoch`. */
+export interface Position {
+  readonly epoch: number;
+  readonly batch: number;
+}
+
+export interface StreamOptions {
+  readonly batchSize: number;
+  readonly seed: number;
+  readonly augment?: Augment | undefined;
+}
+
+/** Whole batches, shuffled, and augmented where that was asked for, without end. */
+export interface BatchStream extends AsyncDisposable {
+  /** Where the next batch stands. */
+  readonly position: Position;
+  /** Batches of an epoch, once one has been gone through or the data set tells its size. */
+  readonly perEpoch: number | undefined;
+  next(): Promise<Batch>;
+}
+
+/**
+ * @param from the position to start at: batches before it are passed over
+ * @throws SecateurError from `next`: `bad-data` for a data set that has no whole batch
+ */
+export function openStream(dataset: Dataset, options: StreamOptions, from: Position): BatchStream {
+  const { batchSize } = options;
+  let position = from;
+  let perEpoch = dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize);
+  const batches = endless();
+
+  async function* endless(): AsyncGenerator<Batch> {
+    for (let epoch = from.epoch; ; epoch++) {
+      let count = 0;
+      let seen: number | undefined;
+      // One batch is held back, so that the last of an epoch is known to be the last.
+      let held: Batch | undefined;
+      for await (const batch of prefetch(dataset.batches(learningBatches(options, epoch)))) {
+        seen = batch.size;
+        if (batch.size !== batchSize) continue;
+        if (held) {
+          position = { epoch, batch: count };
+          yield held;
+        }
+        count++;
+        held = epoch === from.epoch && count <= from.batch ? undefined : batch;
+      }
+      if (count === 0) refuseBatches(dataset, batchSize, seen);
+      perEpoch ??= count;
+      if (!held) continue;
+      position = { epoch: epoch + 1, batch: 0 };
+      yield held;
+    }
+  }
+
+  return {
+    get position() {
+      return position;
+    },
+    get perEpoch() {
+      return perEpoch;
+    },
+    async next() {
+      const { value } = await batches.next();
+      return value as Batch;
+    },
+    async [Symbol.asyncDispose]() {
+      await batches.return(undefined);
+    },
+  };
+}
+
+const learningBatches = ({ batchSize, seed, augment }: StreamOptions, epoch: number) => ({
+  batchSize,
+  shuffle: true,
+  seed,
+  epoch,
+  dropLast: true,
+  ...(augment ? { augment } : {}),
+});

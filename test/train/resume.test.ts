@@ -1,0 +1,101 @@
+/** A run that goes on from any of its checkpoints ends in the bytes of the run that was never stopped. */
+
+import { describe, expect, it } from "vitest";
+import { findCriterion } from "../../src/criteria/table.ts";
+import { imageDataset } from "../../src/data/images.ts";
+import type { Dataset } from "../../src/data/batches.ts";
+import type { Graph } from "../../src/graph/graph.ts";
+import { loadModel } from "../../src/onnx/load.ts";
+import { encodeModel } from "../../src/onnx/encode.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../../src/train/checkpoint.ts";
+import { finetune, type FinetunePoint } from "../../src/train/finetune.ts";
+import { prepare, withGraph } from "../../src/train/prepare.ts";
+import { pruneLoop, targetOf, type PrunePoint } from "../../src/train/prune.ts";
+import { readNetModel } from "../support/reference.ts";
+import { random } from "../support/graphs.ts";
+
+const model = loadModel(readNetModel("residual-conv"));
+const graph = prepare(model);
+const next = random(3);
+const data = imageDataset({
+  name: "noise",
+  images: Uint8Array.from({ length: 50 * 243 }, () => next() * 256),
+  labels: Uint8Array.from({ length: 50 }, (_, i) => i % 2),
+  shape: [3, 9, 9],
+  classes: 2,
+});
+/** The same batches from a source that does not tell how many there are. */
+const { size: _, subset: __, ...unsized } = data;
+
+const learn = {
+  loss: "cross-entropy",
+  batchSize: 8,
+  seed: 5,
+  threads: 1,
+  augment: { crop: 1, flip: true },
+  sgd: { momentum: 0.9, weightDecay: 1e-3 },
+} as const;
+
+const prune = (from?: PrunePoint, onPoint?: (point: PrunePoint) => Promise<void>) =>
+  pruneLoop(directRuntime, graph, data, {
+    ...learn,
+    criterion: findCriterion("taylor-fo"),
+    target: targetOf(graph, { macs: 0.5 }),
+    learningRate: 0.01,
+    every: 4,
+    unitsPerStep: 3,
+    from,
+    onPoint,
+  });
+
+const tune = (
+  start: Graph,
+  dataset: Dataset,
+  from?: FinetunePoint,
+  onPoint?: (take: () => Promise<FinetunePoint>) => Promise<void>,
+) => finetune(directRuntime, start, dataset, { ...learn, epochs: 3, learningRate: 0.02, warmUp: 5, from, onPoint });
+
+const bytesOf = (result: Graph): string => Buffer.from(encodeModel(withGraph(model, result))).toString("base64");
+
+/** Through the form in which a checkpoint lies on the disk. */
+const stored = (checkpoint: Checkpoint): Checkpoint =>
+  decodeCheckpoint(Buffer.concat(encodeCheckpoint(checkpoint)), graph, "checkpoint");
+
+describe("pruning", () => {
+  it("goes on after each removal as if it had never stopped", async () => {
+    const points: PrunePoint[] = [];
+    const whole = await prune(undefined, async (point) => void points.push(point));
+    expect(whole.end).toBe("met");
+    expect(points.length).toBeGreaterThan(3);
+    expect(points.map(({ met }) => met)).toEqual(points.map((_point, i) => i === points.length - 1));
+    for (const point of points) {
+      const again = stored({ point, note: { at: 1 } });
+      expect(again.note).toEqual({ at: 1 });
+      expect(again.pruned).toBeUndefined();
+      const result = await prune(again.point as PrunePoint);
+      expect(bytesOf(result.graph)).toBe(bytesOf(whole.graph));
+      expect(result).toMatchObject({ costs: whole.costs, units: whole.units, end: whole.end });
+      expect(result.removals).toEqual(whole.removals);
+    }
+  });
+});
+
+describe.each([
+  ["a data set of known size", data],
+  ["a data set of unknown size", unsized],
+])("fine-tuning on %s", (_name, dataset) => {
+  it("goes on after each step as if it had never stopped", async () => {
+    const pruned = await prune();
+    const points: FinetunePoint[] = [];
+    const whole = await tune(pruned.graph, dataset, undefined, async (take) => void points.push(await take()));
+    expect(points.map(({ step }) => step)).toEqual(Array.from({ length: 18 }, (_one, i) => i + 1));
+    for (const point of [0, 4, 5, 6, 11, 12, 16, 17].map((i) => points[i]!)) {
+      const { removals, end } = pruned;
+      const again = stored({ point, pruned: { removals, end }, note: {} });
+      expect(again.pruned).toEqual({ removals, end });
+      const result = await tune(pruned.graph, dataset, again.point as FinetunePoint);
+      expect(bytesOf(result)).toBe(bytesOf(whole));
+    }
+  });
+});
