@@ -1,7 +1,8 @@
 /** Activations. */
 
-import type { Shape } from "../graph/tensor.ts";
-import { defineOp, float, int, type Value } from "./define.ts";
+import type { Node } from "../graph/graph.ts";
+import type { DType, Shape } from "../graph/tensor.ts";
+import { defineOp, float, int, type Names, type Value } from "./define.ts";
 import type { Channels } from "./channels.ts";
 import { coupleAll, coupleBroadcast, unary } from "./elementwise.ts";
 
@@ -218,13 +219,37 @@ export const Dropout = defineOp({
   },
   zero: "any",
   random: true,
-  training: { inputs: { 2: { dtype: "bool", shape: [], data: Uint8Array.of(1) } } },
+  training: {
+    inputs: { 2: { dtype: "bool", shape: [], data: Uint8Array.of(1) } },
+    noise: { like: 0, nodes: keepByNoise },
+  },
   samples: [
     { inputs: [[2, 3, 4]] },
     { inputs: [[6], { dtype: "float32", shape: [], data: Float32Array.of(0.3) }], outputs: 2 },
   ],
 });
 
+/** output = data · (noise >= ratio) / (1 - ratio), and the mask. */
+function keepByNoise(node: Node, noise: string, dtype: DType, names: Names): Node[] {
+  const [data, given] = node.inputs;
+  const [output, mask] = node.outputs;
+  const made: Node[] = [];
+  const emit = (op: string, inputs: readonly string[], to?: string, attributes: Node["attributes"] = {}): string => {
+    const result = to || names.fresh(`${output}_${op}`);
+    made.push({ op, domain: "", name: `${node.name || output}/${result}`, inputs, outputs: [result], attributes });
+    return result;
+  };
+  const cast = (value: string, to: DType): string =>
+    emit("Cast", [value], undefined, { to: { type: "int", value: dtypeCode({ dtype: to }) } });
+  const scalar = (value: number): string =>
+    names.constant(`${output}_${value}`, { dtype: "float32", shape: [], data: Float32Array.of(value) });
+  const ratio = given ? cast(given, "float32") : scalar(0.5);
+  const kept = cast(emit("GreaterOrEqual", [noise, ratio], mask), "float32");
+  const scale = emit("Div", [kept, emit("Sub", [scalar(1), ratio])]);
+  emit("Mul", [data!, cast(scale, dtype)], output);
+  return made;
+}
+
 /** The number by which Cast names a float element type. */
-const dtypeCode = (value: Value): number =>
-  ({ float32: 1, float16: 10, float64: 11, bfloat16: 16 })[value.dtype as "float32"];
+const dtypeCode = ({ dtype }: { readonly dtype: DType }): number =>
+  ({ float32: 1, float16: 10, float64: 11, bfloat16: 16 })[dtype as "float32"];

@@ -1,6 +1,6 @@
 /** The form of an operator: everything Secateur knows of one ONNX operator is one object of this form. */
 
-import type { Attribute } from "../graph/graph.ts";
+import type { Attribute, Node } from "../graph/graph.ts";
 import type { DType, Shape, Tensor } from "../graph/tensor.ts";
 import type { Channels } from "./channels.ts";
 import type { Emit } from "./emit.ts";
@@ -104,6 +104,26 @@ export interface Training {
   readonly states?: Readonly<Record<number, number>>;
   /** The inputs by index that hold the scale and the shift of what is normalised. */
   readonly affine?: { readonly scale: number; readonly shift: number };
+  /** What takes the place of a node that draws at random, so that the draws come from outside and a run can be repeated. */
+  readonly noise?: NoiseRule;
+}
+
+/** Names for what a rule adds to a graph. */
+export interface Names {
+  /** A name that is not taken yet. */
+  fresh(base: string): string;
+  /** The name of an initializer with this value. */
+  constant(base: string, value: Tensor): string;
+}
+
+export interface NoiseRule {
+  /** The input by index in whose shape uniform numbers of [0, 1) are drawn, as float32. */
+  readonly like: number;
+  /**
+   * @param noise the name of the drawn numbers
+   * @param dtype of that input
+   */
+  nodes(node: Node, noise: string, dtype: DType, names: Names): readonly Node[];
 }
 
 /** What is left of every axis after a cut. */

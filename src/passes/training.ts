@@ -1,6 +1,14 @@
 /** Puts a graph into training mode. */
 
-import { freshName, namesOf, type Attribute, type Graph, type Node } from "../graph/graph.ts";
+import {
+  freshName,
+  namesOf,
+  type Attribute,
+  type Graph,
+  type Node,
+  type Type,
+  type ValueInfo,
+} from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { toAttribute, type Op } from "../ops/define.ts";
 import { findOp } from "../ops/table.ts";
@@ -9,6 +17,8 @@ import { findOp } from "../ops/table.ts";
 export interface TrainingGraph {
   readonly graph: Graph;
   readonly states: ReadonlyMap<string, string>;
+  /** Inputs that uniform numbers of [0, 1) are to be fed to, other ones in every step. */
+  readonly noises: readonly ValueInfo[];
 }
 
 /** Initializers that hold statistics, which are kept and not learned. */
@@ -20,21 +30,33 @@ export function statesOf(graph: Graph): Set<string> {
   return found;
 }
 
-/** Switches every node that behaves differently while learning, as its operator says. */
-export function enterTraining(graph: Graph): TrainingGraph {
+/**
+ * Switches every node that behaves differently while learning, as its operator says.
+ *
+ * @param typeOf the type of a value; where it is given, what is drawn at random comes in through inputs
+ */
+export function enterTraining(graph: Graph, typeOf?: (value: string) => Type | undefined): TrainingGraph {
   const taken = namesOf(graph);
   const initializers = new Map(graph.initializers);
   const states = new Map<string, string>();
+  const noises: ValueInfo[] = [];
+  const fresh = (base: string): string => freshName(taken, base);
   const constant = (base: string, value: Tensor): string => {
-    const name = freshName(taken, base);
+    const name = fresh(base);
     initializers.set(name, value);
     return name;
   };
-  const nodes = graph.nodes.map((node) => {
-    const op = findOp(node.op, node.domain);
-    return op?.training ? train(node, op, taken, constant, states) : node;
+  const nodes = graph.nodes.flatMap((node) => {
+    const training = findOp(node.op, node.domain)?.training;
+    const like = training?.noise && typeOf?.(node.inputs[training.noise.like]!);
+    if (like) {
+      const name = fresh(`noise/${node.outputs[0]}`);
+      noises.push({ name, dtype: "float32", shape: like.shape });
+      return training!.noise!.nodes(node, name, like.dtype, { fresh, constant });
+    }
+    return training ? [train(node, findOp(node.op, node.domain)!, taken, constant, states)] : [node];
   });
-  return { graph: { ...graph, nodes, initializers }, states };
+  return { graph: { ...graph, nodes, initializers, inputs: [...graph.inputs, ...noises] }, states, noises };
 }
 
 function train(

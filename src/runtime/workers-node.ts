@@ -8,10 +8,9 @@ import type { LoadOptions, ModelFiles, Runtime, Session, Tensors } from "./port.
 import type { Answer, Loaded } from "./session-worker-node.ts";
 
 /** Sources are not what a worker of Node 20 can run: tests take the worker that was built. */
-const worker = new URL(
-  import.meta.url.endsWith(".ts") ? "../../dist/runtime/session-worker-node.js" : "./session-worker-node.js",
-  import.meta.url,
-);
+const here = import.meta.url;
+const built = here.endsWith(".ts") ? "../../dist/runtime/" : "./";
+const worker = new URL(`${built}session-worker-node.js`, here);
 
 /** A runtime whose sessions live in one worker thread, which starts with the first of them and does not keep the process alive. */
 export function createWorkerRuntime(name: string): Runtime {

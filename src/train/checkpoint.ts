@@ -38,7 +38,7 @@ export function encodeCheckpoint({ point, pruned, note }: Checkpoint): Uint8Arra
       ? { phase, position, met: point.met }
       : { phase, position, step: point.step, perEpoch: point.perEpoch };
   const removals = phase === "prune" ? point.removals : (pruned?.removals ?? []);
-  const state = { place, removals: removals.map((removal) => [...removal]), end: pruned?.end, note };
+  const state = { place, removals: removals.map((removal) => Array.from(removal)), end: pruned?.end, note };
   return encodeSafetensors({ tensors, metadata: { secateur: JSON.stringify(state) } });
 }
 

@@ -83,7 +83,7 @@ export async function finetune(
         steps === undefined
           ? cosineRate({ rate: learningRate }, epoch - firstEpoch, epochs)
           : cosineRate({ rate: learningRate, warmUp }, step, steps);
-      const { loss } = await trainer.step(batch, rate, teacher);
+      const { loss } = await trainer.step(batch, rate, step, teacher);
       step++;
       options.onEvent?.({
         kind: "step",
@@ -113,6 +113,7 @@ export async function finetune(
 export const stepOptions = (options: LearnOptions) => ({
   batch: options.batchSize,
   loss: options.loss,
+  seed: options.seed,
   ...(options.sgd ? { sgd: options.sgd } : {}),
   threads: options.threads,
   signal: options.signal,

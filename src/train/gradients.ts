@@ -3,7 +3,7 @@
 import { differentiate, type Inside } from "../autodiff/differentiate.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
-import { describe, type Graph } from "../graph/graph.ts";
+import { describe, type Graph, type Type, type ValueInfo } from "../graph/graph.ts";
 import { isFloat } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
@@ -33,6 +33,8 @@ export interface BackwardOptions {
   readonly gates?: GatePlace | undefined;
   /** BatchNormalization by the batch's statistics, Dropout at work. */
   readonly train: boolean;
+  /** Whether what is drawn at random while learning comes in through inputs; default: the runtime draws it. */
+  readonly drawn?: boolean | undefined;
 }
 
 /** A graph with its backward pass appended, still open to additions. */
@@ -46,6 +48,8 @@ export interface Backward {
   readonly evidence: EvidenceValues;
   /** For each initializer that holds statistics the value of the next ones; empty in inference mode. */
   readonly states: ReadonlyMap<string, string>;
+  /** Inputs that take uniform numbers of [0, 1), other ones in every step. */
+  readonly noises: readonly ValueInfo[];
   /** The groups that evidence was gathered for. */
   readonly groups: Groups | undefined;
   /** The number of classes that the target may name; 0 for a loss without classes. */
@@ -74,9 +78,13 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   const { batch } = options;
   const base = widen(graph);
   const output = base.outputs[0]?.name ?? fail("bad-model", "the model has no output");
-  const { graph: forward, states } = options.train
-    ? enterTraining(base)
-    : { graph: base, states: new Map<string, string>() };
+  const {
+    graph: forward,
+    states,
+    noises,
+  } = options.train
+    ? enterTraining(base, options.drawn ? typesIn(base, batch) : undefined)
+    : { graph: base, states: new Map<string, string>(), noises: [] };
   const traced = trace(forward, { batch });
   const { needs = [], gates: at = "after-bn" } = options;
   const groups = needs.length > 0 ? findGroups(options.train ? trace(base, { batch }) : traced) : undefined;
@@ -98,7 +106,13 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   const evidence: EvidenceValues = watched
     ? appendEvidence({ builder, g, batch, gradients, insides }, watched)
     : new Map();
-  return { builder, g, loss: mean, parameters, evidence, states, groups, classes };
+  return { builder, g, loss: mean, parameters, evidence, states, noises, groups, classes };
+}
+
+/** The types of a graph's values, found when the first is asked for: most graphs have nothing to draw. */
+function typesIn(graph: Graph, batch: number): (value: string) => Type | undefined {
+  let traced: Traced | undefined;
+  return (value) => (traced ??= trace(graph, { batch })).types.get(value);
 }
 
 /**

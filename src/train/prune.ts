@@ -216,7 +216,7 @@ async function learn(
     for (let i = 1; i <= count; i++) {
       options.signal?.throwIfAborted();
       const epoch = stream.position.epoch + 1;
-      const { loss, findings } = await trainer.step(await stream.next(), learningRate, teacher);
+      const { loss, findings } = await trainer.step(await stream.next(), learningRate, done + i, teacher);
       total += loss;
       if (needs) {
         const criterion = options.criterion as DataCriterion;

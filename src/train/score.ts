@@ -1,14 +1,12 @@
 /** Importances from data: what some minibatches tell of the units, the weights as they are. */
 
-import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { Average } from "../criteria/average.ts";
 import type { Context, Criterion, DataCriterion, Evidence, Need, Scores } from "../criteria/criterion.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
 import { prefetch } from "../data/prefetch.ts";
 import { fail } from "../graph/error.ts";
-import type { Graph, ValueInfo } from "../graph/graph.ts";
-import { randomStream } from "../graph/random.ts";
-import { sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Shape } from "../graph/tensor.ts";
 import { trace } from "../passes/trace.ts";
 import { createCostModel, type CostModel } from "../prune/costs.ts";
 import { findGroups, refuseWithout, type Groups } from "../prune/groups.ts";
@@ -16,6 +14,7 @@ import type { Runtime, Tensors } from "../runtime/port.ts";
 import { openCurvature } from "./curvature.ts";
 import { isPassNeed, type Findings } from "./evidence.ts";
 import { feedsOf, refuseBatches, targetOf } from "./feeds.ts";
+import { gumbelNoise } from "./noise.ts";
 import { openOracleSource } from "./oracle.ts";
 import { openPass, refuseNeeds, type Source, type SourceOptions } from "./source.ts";
 
@@ -166,23 +165,9 @@ function sourceFeeds(source: Source, batch: Batch, options: ScoreOptions, index:
   const inputs = source.inputs.filter(({ name }) => !added.has(name));
   const feeds = feedsOf({ inputs }, batch);
   const noise = source.inputs.find(({ name }) => name === "noise");
-  if (noise) return { ...feeds, noise: gumbelNoise(noise, options.seed, index) };
+  if (noise) return { ...feeds, noise: gumbelNoise(noise.shape as Shape, options.seed, index) };
   const target = targetOf(source, batch, source.classes);
   return target ? { ...feeds, target } : feeds;
-}
-
-/** Says what noise is drawn for, so that no other stream of the seed is the same. */
-const noisePurpose = 0x6e6f6973;
-
-/** Independent draws -log(-log u) from Gumbel's distribution. */
-function gumbelNoise({ shape }: ValueInfo, seed: number, index: number): Tensor {
-  const stream = randomStream(seed, index, noisePurpose);
-  const sizes = shape as Shape;
-  const draw = (): number => {
-    const u = uniformFloat64(stream);
-    return -Math.log(-Math.log(u > 0 ? u : Number.MIN_VALUE));
-  };
-  return { dtype: "float32", shape: sizes, data: Float32Array.from({ length: sizeOf(sizes) }, draw) };
 }
 
 /**

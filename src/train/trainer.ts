@@ -2,8 +2,8 @@
 
 import type { Batch } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
-import type { Graph } from "../graph/graph.ts";
-import { zeros, type NumericDType, type Tensor } from "../graph/tensor.ts";
+import type { Graph, ValueInfo } from "../graph/graph.ts";
+import { zeros, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
 import { alias, valueIn } from "../ops/emitter.ts";
 import type { GatePlace } from "../prune/gate-places.ts";
 import type { Groups } from "../prune/groups.ts";
@@ -13,6 +13,7 @@ import { findingsOf, nameEvidence, type EvidenceOutput, type Findings, type Pass
 import { feedsOf, targetOf } from "./feeds.ts";
 import { appendBackward, finishGraph } from "./gradients.ts";
 import type { Distillation, Loss } from "./losses.ts";
+import { uniformNoise } from "./noise.ts";
 import { runnable } from "./runnable.ts";
 import type { Teacher } from "./teacher.ts";
 import { defaultSgd, sgdStep, type SgdOptions } from "./optimisers.ts";
@@ -26,6 +27,8 @@ export interface StepOptions extends LoadOptions {
   readonly needs?: readonly PassNeed[] | undefined;
   /** Where gates stand. */
   readonly gates?: GatePlace | undefined;
+  /** Decides what is drawn at random while learning; default 0. */
+  readonly seed?: number | undefined;
   /** The block of channels of the runtime's kernels; see {@link blockOf}. */
   readonly block?: number | undefined;
 }
@@ -53,6 +56,7 @@ interface StepGraph {
   readonly evidence: readonly EvidenceOutput[];
   readonly groups: Groups | undefined;
   readonly classes: number;
+  readonly noises: readonly ValueInfo[];
 }
 
 const rateName = "learning_rate";
@@ -62,7 +66,7 @@ const nextOf = (name: string): string => `next/${name}`;
 /** Writes the graph of one step: weights, statistics and the optimiser's state come in as inputs and leave as `next/NAME`. */
 export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
   const sgd = { ...defaultSgd, ...options.sgd };
-  const { builder, g, parameters, evidence, states, groups, classes } = appendBackward(graph, {
+  const { builder, g, parameters, evidence, states, noises, groups, classes } = appendBackward(graph, {
     batch: options.batch,
     loss: options.loss,
     distillation: options.distillation,
@@ -70,6 +74,7 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
     needs: options.needs,
     gates: options.gates,
     train: true,
+    drawn: true,
   });
   if (parameters.size === 0)
     fail("unsupported", "the loss does not depend on any weight of the model: there is nothing to train");
@@ -107,6 +112,7 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
     evidence: found,
     groups,
     classes,
+    noises,
   };
 }
 
@@ -118,8 +124,10 @@ export class Trainer {
   /** The model's inputs, as data must fit them. */
   readonly #inputs: Pick<Graph, "inputs">;
   readonly #graph: Graph;
+  readonly #seed: number;
 
-  private constructor(session: Session, step: StepGraph, graph: Graph) {
+  private constructor(session: Session, step: StepGraph, graph: Graph, seed: number) {
+    this.#seed = seed;
     this.#session = session;
     this.#step = step;
     this.#graph = graph;
@@ -146,22 +154,24 @@ export class Trainer {
       start: velocities.get(name) ?? start,
     }));
     const session = await runtime.load(runnable(step.graph), { ...options, carried });
-    return new Trainer(session, step, graph);
+    return new Trainer(session, step, graph, options.seed ?? 0);
   }
 
   /**
    * One step on one batch.
    *
+   * @param number of the step in the whole run, which with the seed decides what is drawn at random
    * @param teacher whom the loss distils from, where it does
    * @throws SecateurError `not-finite` where the loss is not a number any more, `bad-data` where the batch does not fit model and loss
    */
-  async step(batch: Batch, rate: number, teacher?: Teacher): Promise<StepResult> {
+  async step(batch: Batch, rate: number, number = 0, teacher?: Teacher): Promise<StepResult> {
     const inputs = feedsOf(this.#inputs, batch);
     const target = targetOf(this.#step.graph, batch, this.#step.classes);
     const results = await this.#session.run({
       ...inputs,
       ...(target && { target }),
       ...(teacher && { teacher: await teacher.logits(inputs) }),
+      ...this.#noise(number),
       [rateName]: { dtype: "float32", shape: [], data: Float32Array.of(rate) },
     });
     const loss = Number(results["loss"]!.data[0]);
@@ -171,6 +181,12 @@ export class Trainer {
         `the loss became ${loss} at learning rate ${rate}: lower --learning-rate, or look for values that are not numbers in the data`,
       );
     return { loss, findings: this.groups ? findingsOf(this.#step.evidence, this.groups, results) : new Map() };
+  }
+
+  #noise(step: number): Record<string, Tensor> {
+    return Object.fromEntries(
+      this.#step.noises.map(({ name, shape }, i) => [name, uniformNoise(shape as Shape, this.#seed, step, i)]),
+    );
   }
 
   /** The graph with the weights and statistics as they are now, and the optimiser's state by `velocity/NAME`. */
