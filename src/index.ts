@@ -61,12 +61,27 @@ export { finetune, type FinetuneOptions, type FinetunePoint, type LearnOptions }
 export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResult } from "./train/prune.ts";
 export type { SgdOptions } from "./train/optimisers.ts";
 
+export { startJob, type Job } from "./jobs/job.ts";
+export {
+  prune,
+  type Checkpoints,
+  type EvaluationEvent,
+  type GroupSize,
+  type PruneJobEvent,
+  type PruneJobOptions,
+  type PruneOutcome,
+  type PrunedEvent,
+  type StartEvent,
+  type State,
+} from "./jobs/prune.ts";
+
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
 export type { Normalise } from "./data/normalise.ts";
 export { imageDataset, split, take } from "./data/images.ts";
 
 export { createRuntime, type Onnxruntime } from "./runtime/onnxruntime.ts";
-export type { LoadOptions, Runtime, Session } from "./runtime/port.ts";
+export { useRuntime } from "./runtime/default.ts";
+export type { Carried, LoadOptions, Runtime, Session } from "./runtime/port.ts";
 
 export { summarise, type GroupSummary, type Summary } from "./report/summary.ts";
 export { newModel, zoo, type ZooName } from "./zoo/zoo.ts";

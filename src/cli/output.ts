@@ -19,6 +19,9 @@ export function note(text: string): void {
   stderr.write(`${text}\n`);
 }
 
+/** Work was stopped from outside in a way that it can go on from. */
+export class Interruption extends Error {}
+
 export interface Progress extends Disposable {
   /** Shows the state of the work: on a terminal in place, elsewhere as a line every few seconds. */
   update(text: string): void;
