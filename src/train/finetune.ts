@@ -1,6 +1,7 @@
 /** Fine-tuning: all weights learn by SGD over some epochs while the learning rate falls along a cosine. */
 
 import type { Augment, Dataset } from "../data/batches.ts";
+import { checkClasses } from "../data/checks.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import { refuseBatches } from "./feeds.ts";
@@ -73,6 +74,7 @@ export async function finetune(
   });
   const teacher = options.teacher && (await createTeacher(runtime, options.teacher.graph, options));
   try {
+    checkClasses(dataset, trainer.classes);
     let perEpoch = dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize);
     let step = 0;
     for (let epoch = 0; epoch < epochs; epoch++) {

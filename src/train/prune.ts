@@ -3,6 +3,7 @@
 import { Average } from "../criteria/average.ts";
 import type { Criterion, DataCriterion, Scores } from "../criteria/criterion.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
+import { checkClasses } from "../data/checks.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { trace } from "../passes/trace.ts";
@@ -109,7 +110,7 @@ export async function pruneLoop(
   let steps = 0;
   try {
     for (;;) {
-      const round = await learn(runtime, state, stream, options, every, needs, teacher);
+      const round = await learn(runtime, state, dataset, stream, options, every, needs, teacher);
       const groups = round.groups ?? findGroups(trace(round.graph, { batch: options.batchSize }));
       const units = countUnits(groups);
       const costs = costsOf(groups.coupling.traced);
@@ -181,6 +182,7 @@ interface State {
 async function learn(
   runtime: Runtime,
   state: State,
+  dataset: Dataset,
   stream: AsyncGenerator<Batch>,
   options: PruneOptions,
   count: number,
@@ -192,6 +194,7 @@ async function learn(
   const average = new Average();
   let total = 0;
   try {
+    checkClasses(dataset, trainer.classes);
     for (let i = 0; i < count; i++) {
       options.signal?.throwIfAborted();
       const { value: batch } = await stream.next();

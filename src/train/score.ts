@@ -4,6 +4,7 @@ import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { Average } from "../criteria/average.ts";
 import type { Context, Criterion, DataCriterion, Evidence, Need, Scores } from "../criteria/criterion.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
+import { checkClasses } from "../data/checks.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import { randomStream } from "../graph/random.ts";
@@ -99,6 +100,7 @@ async function measure(
   let seen: number | undefined;
   try {
     for (const open of openers(runtime, graph, needs, options, all)) sources.push(await open());
+    if (options.targets !== "sampled") for (const { classes } of sources) checkClasses(data, classes);
     for await (const batch of data.batches({
       batchSize,
       shuffle: true,

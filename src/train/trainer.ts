@@ -111,6 +111,8 @@ const twin = (tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> =>
 /** A model in training. Dispose of it; its weights are then still there to be read. */
 export class Trainer {
   readonly groups: Groups | undefined;
+  /** The number of classes that a label may name; 0 where the target is no label. */
+  readonly classes: number;
   readonly #session: Session;
   readonly #step: StepGraph;
   /** The model's inputs, as data must fit them. */
@@ -124,6 +126,7 @@ export class Trainer {
     this.#step = step;
     this.#graph = graph;
     this.groups = step.groups;
+    this.classes = step.classes;
     this.#inputs = {
       inputs: step.graph.inputs.filter(({ name }) => graph.inputs.some((input) => input.name === name)),
     };
@@ -153,7 +156,7 @@ export class Trainer {
    */
   async step(batch: Batch, rate: number, teacher?: Teacher): Promise<StepResult> {
     const inputs = feedsOf(this.#inputs, batch);
-    const target = targetOf(this.#step.graph, batch, this.#step.classes);
+    const target = targetOf(this.#step.graph, batch, this.classes);
     const feeds: Record<string, Tensor> = {
       ...inputs,
       ...(target && { target }),
