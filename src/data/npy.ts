@@ -41,7 +41,9 @@ export function parseNpy(bytes: Uint8Array, name: string): Tensor {
   const wanted = sizeOf(shape) * type.BYTES_PER_ELEMENT;
   if (given !== wanted)
     fail("bad-data", `${name}: ${given} bytes of elements; ${dtype} [${shape.join(", ")}] needs ${wanted}`);
-  return { dtype, shape, data: new type(bytes.slice(start + length).buffer) };
+  // A copy whatever the bytes are: slices of a Buffer are none.
+  const elements = new Uint8Array(bytes.subarray(start + length));
+  return { dtype, shape, data: new type(elements.buffer) };
 }
 
 function parseHeader(header: string, name: string): { readonly dtype: NumericDType; readonly shape: number[] } {

@@ -18,7 +18,7 @@ interface ParquetFile {
   readonly labels: readonly number[];
 }
 
-/** Headers looked at where no size is given, all in the first row group: others would have to be read for it. */
+/** Headers looked at where no size is given, all in one row group: others would have to be read for it. */
 const probed = 64;
 
 /**
@@ -33,31 +33,31 @@ export async function parquet(path: string, split: SplitName, options: EncodedOp
   const labels = classNamesOf(files[0]!);
   const ids = files.flatMap((file) => file.labels);
   const chosen = whole ? Array.from(ids.keys()) : holdOut(path, ids, split);
-  const rowNames = files.flatMap((file) => file.labels.map((_, row) => `${file.path}, row ${row}`));
+  const describe = (row: number): string => describeRow(files, row);
   if (labels) {
     const wrong = ids.findIndex((id) => id >= labels.length);
     if (wrong >= 0)
       fail(
         "bad-data",
-        `${rowNames[wrong]} has label ${ids[wrong]}; the file names the classes 0 to ${labels.length - 1}`,
+        `${describe(wrong)} has label ${ids[wrong]}; the file names the classes 0 to ${labels.length - 1}`,
       );
   }
   const groups = files.flatMap(groupsOf);
   const row = groupedRows(groups);
-  const first = Math.min(probed, groups[0]?.rows ?? 0);
+  const end = endOfGroup(groups, chosen[0] ?? 0);
   return encodedDataset(
     {
       name: `${path} ${split}`,
       classes: labels?.length ?? ids.reduce((most, id) => Math.max(most, id + 1), 0),
       ...(labels && { labels }),
       classIds: Int32Array.from(chosen, (i) => ids[i]!),
-      describe: (index) => rowNames[chosen[index]!]!,
+      describe: (index) => describe(chosen[index]!),
       async read(index) {
-        return (
-          (await row(chosen[index]!)) ?? fail("bad-data", `${rowNames[chosen[index]!]} holds no bytes of an image`)
-        );
+        const bytes = await row(chosen[index]!);
+        if (!bytes) throw new Error("it holds no bytes of an image");
+        return bytes;
       },
-      probes: Array.from(chosen.keys()).filter((index) => chosen[index]! < first),
+      probes: chosen.slice(0, probed).flatMap((own, index) => (own < end ? [index] : [])),
     },
     options,
   );
@@ -131,6 +131,22 @@ function groupsOf({ path, buffer, metadata, imageColumn }: ParquetFile): RowGrou
       read: async () => (await readColumn(path, buffer, metadata, imageColumn, from, to)).map(imageBytes),
     };
   });
+}
+
+function describeRow(files: readonly ParquetFile[], row: number): string {
+  let within = row;
+  for (const { path, labels } of files) {
+    if (within < labels.length) return `${path}, row ${within}`;
+    within -= labels.length;
+  }
+  return fail("internal", `row ${row} is in none of ${files.length} files`);
+}
+
+/** The row behind the row group that a row is in. */
+function endOfGroup(groups: readonly RowGroup<unknown>[], row: number): number {
+  let end = 0;
+  for (const { rows } of groups) if (end <= row) end += rows;
+  return end;
 }
 
 /** A cell is { bytes, path }, or the bytes themselves. */
