@@ -14,9 +14,12 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, undefined, 2));
 }
 
-/** Says something that is no result. */
+/** Puts the cursor back and clears what stands on the line. */
+const freshLine = "\r\u001B[2K";
+
+/** Says something that is no result, instead of the progress that may stand on the line. */
 export function note(text: string): void {
-  stderr.write(`${text}\n`);
+  stderr.write(`${stderr.isTTY === true ? freshLine : ""}${text}\n`);
 }
 
 export interface Progress {
@@ -36,10 +39,10 @@ export function createProgress(): Progress {
       if (now - last < (terminal ? terminalInterval : quietInterval)) return;
       last = now;
       shown = true;
-      stderr.write(terminal ? `\r\u001B[2K${text.slice(0, (stderr.columns ?? 80) - 1)}` : `${text}\n`);
+      stderr.write(terminal ? `${freshLine}${text.slice(0, (stderr.columns ?? 80) - 1)}` : `${text}\n`);
     },
     done(text) {
-      if (terminal && shown) stderr.write("\r\u001B[2K");
+      if (terminal && shown) stderr.write(freshLine);
       if (text !== undefined) note(text);
       shown = false;
       last = performance.now();
