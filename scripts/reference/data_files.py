@@ -56,7 +56,7 @@ def arrays():
     # 64 KiB of zeros that say they are 4 GiB.
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("x.npy", bytes(1 << 16))
+        archive.writestr(zipfile.ZipInfo("x.npy"), bytes(1 << 16), zipfile.ZIP_DEFLATED)
     whole = bytearray(bomb.getvalue())
     central = whole.rindex(b"PK\x01\x02")
     whole[central + 24 : central + 28] = (0xFFFFFFF0).to_bytes(4, "little")
@@ -91,12 +91,12 @@ def tables():
 
 
 def resized():
-    """A smooth image, and what PIL makes of it: the shorter side to 24, then the middle 20 x 20."""
+    """A smooth image, and what PIL makes of it: the shorter side to 27, then the middle 20 x 20."""
     y, x = np.mgrid[0:60, 0:90]
     channels = [np.sin(x / 7) * 90 + 128, np.cos(y / 5) * 90 + 128, (x + y) * 1.5]
     image = np.clip(np.stack(channels, -1), 0, 255).astype(np.uint8)
     (FOLDER / "smooth.png").write_bytes(png(image))
-    small = Image.fromarray(image).resize((36, 24), Image.BILINEAR).crop((8, 2, 28, 22))
+    small = Image.fromarray(image).resize((40, 27), Image.BILINEAR).crop((10, 4, 30, 24))
     (FOLDER / "smooth-pil.png").write_bytes(png(np.asarray(small)))
 
 

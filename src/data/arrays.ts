@@ -93,19 +93,16 @@ function prepare(
   inputs: Readonly<Record<string, Tensor>>,
   form: PixelForm,
 ): Readonly<Record<string, Tensor>> {
-  const { layout, channels, ...normalise } = form;
+  const { layout, channels, scale, mean, std } = form;
   const bytes = Object.values(inputs).some(({ dtype }) => dtype === "uint8");
   if (layout !== undefined || channels !== undefined)
-    fail(
-      "bad-option",
-      `${name}: layout and channels are for images, a single array x of uint8 [N, H, W, C] or the like`,
-    );
-  if (!bytes && Object.keys(normalise).length > 0)
+    fail("bad-option", `${name}: layout and channels are for images, a single array of uint8 [N, H, W, C] or the like`);
+  if (!bytes && (scale !== undefined || mean || std))
     fail(
       "bad-option",
       `${name}: scale, mean and std are for pixels, arrays of uint8; the arrays are given as they are`,
     );
-  return Object.fromEntries(Object.entries(inputs).map(([key, value]) => [key, asInput(value, normalise)]));
+  return Object.fromEntries(Object.entries(inputs).map(([key, value]) => [key, asInput(value, form)]));
 }
 
 function asInput({ dtype, shape, data }: Tensor, normalise: Normalise): Tensor {

@@ -60,10 +60,16 @@ async function open(bytes: Uint8Array): Promise<Sharp> {
 
 function resizeTo(image: Sharp, from: ImageSize, size: ImageSize, shorter: number | undefined): Sharp {
   const ratio = shorter === undefined ? Math.max(size[0] / from[0], size[1] / from[1]) : shorter / Math.min(...from);
+  // The shorter side times its own ratio may fall a hair short of a whole number.
   const scaled = (axis: 0 | 1): number => Math.max(size[axis], Math.floor(from[axis] * ratio + 1e-6));
   const [height, width] = [scaled(0), scaled(1)];
-  const middle = (all: number, part: number): number => Math.floor((all - part) / 2);
   return image
     .resize(width, height, { fit: "fill", kernel: "linear", fastShrinkOnLoad: false })
-    .extract({ left: middle(width, size[1]), top: middle(height, size[0]), width: size[1], height: size[0] });
+    .extract({ left: half(width - size[1]), top: half(height - size[0]), width: size[1], height: size[0] });
+}
+
+/** Half of a number of pixels; between two whole numbers the even one, as Python rounds. */
+function half(pixels: number): number {
+  const below = Math.floor(pixels / 2);
+  return below + (pixels % 2) * (below % 2);
 }

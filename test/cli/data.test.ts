@@ -2,12 +2,14 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { zipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mnist } from "../../src/data/mnist-node.ts";
 import { presets } from "../../src/data/normalise.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
-import { collect, labelsOf, plain, writeImage } from "../support/images.ts";
+import { collect, labelsOf, npy, plain, writeImage } from "../support/images.ts";
 import { openWorkshop, secateur, writeDigits } from "./support.ts";
 
 const workshop = openWorkshop();
@@ -77,6 +79,41 @@ describe("pictures", () => {
     expect(strict).toMatchObject({ code: 2, out: "" });
     expect(strict.err).toMatch(/003\.png cannot be read/);
     writeFileSync(broken, whole);
+  });
+});
+
+describe("arrays", () => {
+  it("give what the same pixels give in another form, as bytes and as floats", async () => {
+    const { out } = await run("eval", `mnist:${folder}`);
+    const [all] = await collect(await mnist(folder, "test", presets.none), { batchSize: 100 });
+    const pixels = all!.inputs[""]!.data as Float32Array;
+    const [y_test, y_train] = [npy("|u1", [100], labelsOf([all!])), npy("|u1", [1], [0])];
+    const bytes = { x_test: npy("|u1", [100, 28, 28], pixels), y_test, y_train };
+    const floats = {
+      input_test: npy(
+        "<f4",
+        [100, 1, 28, 28],
+        pixels.map((byte) => byte / 255),
+      ),
+      y_test,
+    };
+    for (const arrays of [bytes, floats]) {
+      const entries = Object.entries(arrays).map(([name, value]) => [`${name}.npy`, value] as const);
+      const file = write("digits.npz", zipSync(Object.fromEntries(entries)));
+      const result = await run("eval", `npz:${file}`);
+      expect(lines(result.out)).toEqual(lines(out));
+    }
+  });
+});
+
+describe("Parquet", () => {
+  it("is read, cut to size and told of where it does not fit", async () => {
+    const hub = fileURLToPath(new URL("../fixtures/data/hub", import.meta.url));
+    const { code, out } = await run("eval", `parquet:${hub}`, ...gray, "--size", "28");
+    expect(out).toMatch(/samples +2$/m);
+    expect(code).toBe(0);
+    const { err } = await run("eval", `parquet:${hub}`, ...gray);
+    expect(err).toMatch(/the data has \[2, 1, 6, 8\]/);
   });
 });
 

@@ -11,7 +11,7 @@ import { parseNpy } from "../../src/data/npy.ts";
 import { openDataset, type OpenOptions } from "../../src/data/spec-node.ts";
 import { SecateurError } from "../../src/graph/error.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
-import { collect, labelsOf, pattern, patternAt, pixelsOf } from "../support/images.ts";
+import { collect, labelsOf, npy, pattern, patternAt, pixelsOf } from "../support/images.ts";
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/data/${name}`, import.meta.url));
 
@@ -23,14 +23,6 @@ afterEach(() => rmSync(dir, { recursive: true }));
 
 const open = (path: string, options: Partial<OpenOptions> = {}) =>
   openDataset(`npz:${path}`, { split: "train", ...options });
-
-/** The bytes of a .npy file. */
-function npy(descr: string, shape: readonly number[], data: ArrayLike<number>, order = "False"): Uint8Array {
-  const header = `{'descr': '${descr}', 'fortran_order': ${order}, 'shape': (${shape.map((dim) => `${dim},`).join(" ")}), }\n`;
-  const start = Uint8Array.of(0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, header.length, 0);
-  const array = descr.endsWith("f4") ? Float32Array.from(data) : Uint8Array.from(data);
-  return Buffer.concat([start, new TextEncoder().encode(header), new Uint8Array(array.buffer)]);
-}
 
 function writeZip(arrays: Record<string, Uint8Array>): string {
   const file = join(dir, "made.npz");
@@ -125,7 +117,7 @@ describe("what is refused of npz", () => {
     [
       "first axes that differ",
       { x: floats, y: npy("|u1", [4], [0, 1, 2, 3]) },
-      /x|the input has 5 samples and target 4/,
+      /the input has 5 samples and target 4; the first axes differ/,
     ],
     ["labels below 0", { x: floats, y: npy("|i1", [5], [0, 1, 255, 0, 1]) }, /sample 2 has label -1/],
     ["labels in two columns", { x: floats, y: npy("|u1", [5, 2], pattern(10)) }, /uint8 \[5, 2\]; class ids are \[N\]/],
@@ -147,7 +139,9 @@ describe("what is refused of npz", () => {
 
   it("forms for pixels where there are none, and augmentation", async () => {
     const file = writeZip({ x: floats, y: ids });
-    await expect(open(file, { normalise: { mean: [1] } })).rejects.toThrow(/scale, mean and std are for pixels/);
+    for (const normalise of [{ mean: [1] }, { std: [1] }, { scale: 1 }])
+      await expect(open(file, { normalise })).rejects.toThrow(/scale, mean and std are for pixels/);
+    await expect(open(file, { channels: "gray" })).rejects.toThrow(/layout and channels are for images/);
     await expect(open(file, { layout: "nhwc" })).rejects.toThrow(/layout and channels are for images/);
     const dataset = await open(file);
     expect(() => dataset.batches({ batchSize: 1, augment: { flip: true } })).toThrow(/augmentation .* is for images/);

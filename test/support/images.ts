@@ -1,4 +1,4 @@
-/** Encoded images for tests, and what a data set gives, gathered. */
+/** Encoded images and arrays for tests, and what a data set gives, gathered. */
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -43,3 +43,16 @@ export const pixelsOf = (batches: readonly Batch[]): number[] =>
 
 export const labelsOf = (batches: readonly Batch[]): number[] =>
   batches.flatMap(({ target }) => [...(target!.data as BigInt64Array)].map(Number));
+
+/** The bytes of a .npy file of floats or of numbers of one byte. */
+export function npy(
+  descr: "<f4" | "|u1" | "|i1" | "|b1",
+  shape: readonly number[],
+  data: ArrayLike<number>,
+): Uint8Array {
+  const sizes = shape.map((dim) => `${dim},`).join(" ");
+  const header = new TextEncoder().encode(`{'descr': '${descr}', 'fortran_order': False, 'shape': (${sizes}), }\n`);
+  const start = Uint8Array.of(0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, header.length, 0);
+  const array = descr === "<f4" ? Float32Array.from(data) : Uint8Array.from(data);
+  return Buffer.concat([start, header, new Uint8Array(array.buffer)]);
+}
