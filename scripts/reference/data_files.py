@@ -91,13 +91,13 @@ def tables():
 
 
 def resized():
-    """A smooth image, and what PIL makes of it: the shorter side to 27, then the middle 20 x 20."""
+    """An image, smooth in red and green and rough in blue, and what PIL makes of it: the shorter side to 27, then the middle 20 x 20."""
     y, x = np.mgrid[0:60, 0:90]
-    channels = [np.sin(x / 7) * 90 + 128, np.cos(y / 5) * 90 + 128, (x + y) * 1.5]
+    channels = [np.sin(x / 7) * 90 + 128, np.cos(y / 5) * 90 + 128, pattern(60, 90)]
     image = np.clip(np.stack(channels, -1), 0, 255).astype(np.uint8)
-    (FOLDER / "smooth.png").write_bytes(png(image))
+    (FOLDER / "photo.png").write_bytes(png(image))
     small = Image.fromarray(image).resize((40, 27), Image.BILINEAR).crop((10, 4, 30, 24))
-    (FOLDER / "smooth-pil.png").write_bytes(png(np.asarray(small)))
+    (FOLDER / "photo-pil.png").write_bytes(png(np.asarray(small)))
 
 
 if __name__ == "__main__":

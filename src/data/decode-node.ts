@@ -42,11 +42,7 @@ export async function decodeImage(bytes: Uint8Array, form: ImageForm): Promise<P
   const image = await open(bytes);
   const { height, width } = await image.metadata();
   const sized = form.size ? resizeTo(image, [height, width], form.size, form.resize) : image;
-  const { data, info } = await sized
-    .toColourspace("srgb")
-    .removeAlpha()
-    .raw({ depth: "uchar" })
-    .toBuffer({ resolveWithObject: true });
+  const { data, info } = await sized.toColourspace("srgb").removeAlpha().raw().toBuffer({ resolveWithObject: true });
   const shape = [info.channels, info.height, info.width] as const;
   const channels: Channels = form.channels ?? "rgb";
   return toChannels({ images: toPlanes(data, shape), shape }, channels, "encoded image");
@@ -59,10 +55,11 @@ async function open(bytes: Uint8Array): Promise<Sharp> {
 }
 
 function resizeTo(image: Sharp, from: ImageSize, size: ImageSize, shorter: number | undefined): Sharp {
-  const ratio = shorter === undefined ? Math.max(size[0] / from[0], size[1] / from[1]) : shorter / Math.min(...from);
-  // The shorter side times its own ratio may fall a hair short of a whole number.
-  const scaled = (axis: 0 | 1): number => Math.max(size[axis], Math.floor(from[axis] * ratio + 1e-6));
-  const [height, width] = [scaled(0), scaled(1)];
+  // Of the two sides the one that says how much the image is resized, and what it becomes.
+  const taller = size[0] * from[1] > size[1] * from[0];
+  const [side, wanted] =
+    shorter !== undefined ? [Math.min(...from), shorter] : taller ? [from[0], size[0]] : [from[1], size[1]];
+  const [height, width] = from.map((length) => Math.floor((length * wanted) / side)) as [number, number];
   return image
     .resize(width, height, { fit: "fill", kernel: "linear", fastShrinkOnLoad: false })
     .extract({ left: half(width - size[1]), top: half(height - size[0]), width: size[1], height: size[0] });

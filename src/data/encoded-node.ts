@@ -41,7 +41,6 @@ export async function encodedDataset(source: EncodedSource, options: EncodedOpti
   const size = options.size ?? (await commonSize(source, unreadable));
   const shape: ImageShape = [options.channels === "gray" ? 1 : 3, ...size];
   const decode = async (index: number): Promise<Uint8Array | undefined> => {
-    if (unreadable.has(index)) return undefined;
     const decoded = await unreadable.attempt(index, async () => decodeImage(await source.read(index), options));
     if (!decoded) return undefined;
     const [, height, width] = decoded.shape;
@@ -117,12 +116,9 @@ class Unreadable {
     this.#options = options;
   }
 
-  has(index: number): boolean {
-    return this.#known.has(index);
-  }
-
-  /** What `run` gives, and nothing where it fails: then the image is left out from now on. */
+  /** What `run` gives, and nothing where it fails: then the image is left out from now on, so that epochs are alike. */
   async attempt<T>(index: number, run: () => Promise<T>): Promise<T | undefined> {
+    if (this.#known.has(index)) return undefined;
     try {
       return await run();
     } catch (error) {
@@ -133,6 +129,7 @@ class Unreadable {
   }
 
   #leaveOut(index: number, { message }: Error): void {
+    // Where it was tried twice at once.
     if (this.#known.has(index)) return;
     const { describe, classIds: all } = this.#source;
     const [reason] = message.split("\n");

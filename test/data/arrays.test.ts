@@ -62,6 +62,13 @@ describe("npz", () => {
     const nchw = await collect(await open(file, { normalise: presets.none }), { batchSize: 1, limit: 1 });
     expect(nchw[0]!.inputs[""]!.shape).toEqual([1, 3, 6, 7]);
     expect(pixelsOf(nchw)).toEqual(Array.from({ length: 126 }, (_, i) => patternAt((i % 42) * 3 + Math.floor(i / 42))));
+    const first = writeZip({ x: npy("|u1", [2, 3, 6, 7], pattern(252)), y: npy("|u1", [2], [0, 1]) });
+    const planes = await collect(await open(first, { normalise: presets.none }), { batchSize: 2 });
+    expect(planes[0]!.inputs[""]).toEqual({
+      dtype: "float32",
+      shape: [2, 3, 6, 7],
+      data: Float32Array.from(pattern(252)),
+    });
     const gray = await open(file, { channels: "gray" });
     expect((await collect(gray, { batchSize: 5 }))[0]!.inputs[""]!.shape).toEqual([5, 1, 6, 7]);
   });
