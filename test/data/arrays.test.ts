@@ -69,6 +69,8 @@ describe("npz", () => {
       shape: [2, 3, 6, 7],
       data: Float32Array.from(pattern(252)),
     });
+    const turned = await collect(await open(first, { layout: "nhwc" }), { batchSize: 2 });
+    expect(turned[0]!.inputs[""]!.shape).toEqual([2, 6, 7, 3]);
     const gray = await open(file, { channels: "gray" });
     expect((await collect(gray, { batchSize: 5 }))[0]!.inputs[""]!.shape).toEqual([5, 1, 6, 7]);
   });
