@@ -77,7 +77,10 @@ export {
 
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
 export type { Normalise } from "./data/normalise.ts";
-export { imageDataset, split, take } from "./data/images.ts";
+export { presets, type PresetName } from "./data/normalise.ts";
+export { imageDataset } from "./data/images.ts";
+export type { Channels, Layout, PixelForm } from "./data/pixels.ts";
+export { split, take } from "./data/parts.ts";
 
 export { createRuntime, type Onnxruntime } from "./runtime/onnxruntime.ts";
 export { useRuntime } from "./runtime/default.ts";

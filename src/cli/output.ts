@@ -14,9 +14,12 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, undefined, 2));
 }
 
-/** Says something that is no result. */
+/** Puts the cursor back and clears what stands on the line. */
+const freshLine = "\r\u001B[2K";
+
+/** Says something that is no result, instead of the progress that may stand on the line. */
 export function note(text: string): void {
-  stderr.write(`${text}\n`);
+  stderr.write(`${stderr.isTTY === true ? freshLine : ""}${text}\n`);
 }
 
 /** Work was stopped from outside in a way that it can go on from. */
@@ -39,7 +42,7 @@ export function createProgress(doing: string): Progress {
   const write = (line: string): void => {
     last = performance.now();
     shown = true;
-    stderr.write(terminal ? `\r\u001B[2K${line.slice(0, (stderr.columns ?? 80) - 1)}` : `${line}\n`);
+    stderr.write(terminal ? `${freshLine}${line.slice(0, (stderr.columns ?? 80) - 1)}` : `${line}\n`);
   };
   const heartbeat = setInterval(() => {
     const now = performance.now();
@@ -53,7 +56,7 @@ export function createProgress(doing: string): Progress {
       if (since - last >= interval) write(text);
     },
     done(now) {
-      if (terminal && shown) stderr.write("\r\u001B[2K");
+      if (terminal && shown) stderr.write(freshLine);
       if (now !== undefined) note(now);
       shown = false;
       [text, since, last] = [doing, performance.now(), Number.NEGATIVE_INFINITY];

@@ -1,6 +1,7 @@
 /** Fine-tuning: all weights learn by SGD over some epochs while the learning rate falls along a cosine. */
 
 import type { Augment, Dataset } from "../data/batches.ts";
+import { checkClasses } from "../data/checks.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import type { StepEvent } from "./events.ts";
@@ -70,6 +71,7 @@ export async function finetune(
   const teacher = options.teacher && (await createTeacher(runtime, options.teacher.graph, options));
   await using stream = openStream(dataset, options, from?.position ?? { epoch: firstEpoch, batch: 0 });
   try {
+    checkClasses(dataset, trainer.classes);
     let step = from?.step ?? 0;
     for (;;) {
       const perEpoch = stream.perEpoch ?? from?.perEpoch;

@@ -3,6 +3,7 @@
 import { Average } from "../criteria/average.ts";
 import type { Criterion, DataCriterion, Scores } from "../criteria/criterion.ts";
 import type { Dataset } from "../data/batches.ts";
+import { checkClasses } from "../data/checks.ts";
 import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
@@ -122,7 +123,7 @@ export async function pruneLoop(
   try {
     for (;;) {
       const done = removals.length * every;
-      const round = await learn(runtime, state, stream, options, { count: every, done, needs }, teacher);
+      const round = await learn(runtime, state, dataset, stream, options, { count: every, done, needs }, teacher);
       const groups = round.groups ?? findGroups(trace(round.graph, { batch: options.batchSize }));
       const units = countUnits(groups);
       const costs = costsOf(groups.coupling.traced);
@@ -202,6 +203,7 @@ interface Learning {
 async function learn(
   runtime: Runtime,
   state: State,
+  dataset: Dataset,
   stream: BatchStream,
   options: PruneOptions,
   { count, done, needs }: Learning,
@@ -213,6 +215,7 @@ async function learn(
   const { learningRate } = options;
   let total = 0;
   try {
+    checkClasses(dataset, trainer.classes);
     for (let i = 1; i <= count; i++) {
       options.signal?.throwIfAborted();
       const epoch = stream.position.epoch + 1;

@@ -119,6 +119,8 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
 /** A model in training. Dispose of it when its weights have been read. */
 export class Trainer {
   readonly groups: Groups | undefined;
+  /** The number of classes that a label may name; 0 where the target is no label. */
+  readonly classes: number;
   readonly #session: Session;
   readonly #step: StepGraph;
   /** The model's inputs, as data must fit them. */
@@ -132,6 +134,7 @@ export class Trainer {
     this.#step = step;
     this.#graph = graph;
     this.groups = step.groups;
+    this.classes = step.classes;
     this.#inputs = {
       inputs: step.graph.inputs.filter(({ name }) => graph.inputs.some((input) => input.name === name)),
     };
@@ -166,7 +169,7 @@ export class Trainer {
    */
   async step(batch: Batch, rate: number, number = 0, teacher?: Teacher): Promise<StepResult> {
     const inputs = feedsOf(this.#inputs, batch);
-    const target = targetOf(this.#step.graph, batch, this.#step.classes);
+    const target = targetOf(this.#step.graph, batch, this.classes);
     const results = await this.#session.run({
       ...inputs,
       ...(target && { target }),
