@@ -24,16 +24,17 @@ export { assertProved, prove, type Mismatch, type Proof, type ProofOptions } fro
 export { costsOf, type Costs } from "./prune/costs.ts";
 export { formatPlan, parsePlan } from "./prune/plan.ts";
 export {
-  pers,
-  scopes,
   selectShare,
   selectStep,
-  type Per,
-  type Scope,
   type SelectOptions,
   type Selection,
   type Target,
+  type StepChoice,
 } from "./prune/select.ts";
+export { pers, scopes, type Per, type Scope } from "./prune/prices.ts";
+export { floorsOf, namesGroup, ratiosOf, type Limits } from "./prune/limits.ts";
+export { scheduleKinds, type RemovalSchedule, type ScheduleKind } from "./prune/schedule.ts";
+export { measureLatency, openLatency, type LatencyGoal, type LatencyRow, type Timing } from "./train/latency.ts";
 
 export { criteria, findCriterion } from "./criteria/table.ts";
 export { meanGradient, meanOver, needs } from "./criteria/criterion.ts";

@@ -10,7 +10,7 @@ import { fail } from "../../graph/error.ts";
 import { prune, type PruneJobEvent, type PruneOutcome } from "../../jobs/prune.ts";
 import { checkWritable, describeIo } from "../../onnx/atomic-node.ts";
 import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
-import { pers, type Per } from "../../prune/select.ts";
+import { pers, type Per } from "../../prune/prices.ts";
 import { createRun, resumeRun, type Run, type RunConfig } from "../../report/run-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
