@@ -1,0 +1,68 @@
+/** The whole way of a model through the library, as `secateur plan` and `secateur cut` take it. */
+
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/**
+ * Loads, normalises, traces, couples, counts, plans, cuts, and encodes, and reads back what it made.
+ *
+ * @param lib what secateur/node exports
+ */
+function pruneModel(lib, model) {
+  const graph = lib.prepare(model);
+  const traced = lib.trace(graph);
+  const groups = lib.findGroups(traced);
+  lib.costsOf(traced);
+  const importances = lib.findCriterion("magnitude").score(groups, graph.initializers, 0);
+  const removal = lib.parsePlan(lib.formatPlan(lib.selectShare(groups, importances, { ratio: 0.5, scope: "local" })));
+  const small = lib.cut(graph, groups, removal).graph;
+  lib.costsOf(lib.trace(small));
+  return lib.withGraph(model, small);
+}
+
+/** The same by way of files, in a folder of its own in which nothing else may turn up. */
+async function pruneFile(lib, bytes, beside) {
+  const root = mkdtempSync(join(tmpdir(), "secateur-fuzz-"));
+  try {
+    const folder = join(root, "models");
+    mkdirSync(folder);
+    writeFileSync(join(root, "weights.data"), beside);
+    writeFileSync(join(folder, "weights.data"), beside);
+    symlinkSync(root, join(folder, "link"));
+    const path = join(folder, "model.onnx");
+    writeFileSync(path, bytes);
+    try {
+      const small = pruneModel(lib, await lib.readModelFile(path));
+      await lib.writeModelFile(join(folder, "small.onnx"), small, { externalAbove: 1000 });
+      await lib.readModelFile(join(folder, "small.onnx"));
+      return small;
+    } finally {
+      const left = [...readdirSync(root), ...readdirSync(folder)];
+      const known = ["models", "weights.data", "link", "model.onnx", "small.onnx", "small.onnx.data"];
+      const strange = left.filter((name) => !known.includes(name));
+      if (strange.length > 0) throw new Error(`wrote ${strange.join(", ")}`);
+    }
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}
+
+/**
+ * What becomes of a model.
+ *
+ * @param asFile whether it goes by way of files
+ * @returns `ok` with the model made of it, or the code and message of the error; a failure where that is no SecateurError, or an internal one
+ */
+export async function attempt(lib, bytes, asFile) {
+  try {
+    if (asFile) return { code: "ok", encoded: lib.encodeModel(await pruneFile(lib, bytes, new Uint8Array(10_000))) };
+    const encoded = lib.encodeModel(pruneModel(lib, lib.loadModel(bytes)));
+    lib.loadModel(encoded);
+    return { code: "ok", encoded };
+  } catch (error) {
+    if (error instanceof lib.SecateurError && error.code !== "internal")
+      return { code: error.code, message: error.message };
+    return { code: "failure", message: error instanceof Error ? error.stack : String(error) };
+  }
+}
