@@ -50,7 +50,8 @@ if (values.only !== undefined) {
 const counts = {};
 const count = (what) => (counts[what] = (counts[what] ?? 0) + 1);
 const failures = [];
-let [next, done, slowest] = [0, 0, 0];
+let [next, done] = [0, 0];
+let slowest = { ms: 0, number: 0 };
 const start = performance.now();
 
 function fail(number, what) {
@@ -86,7 +87,7 @@ async function work() {
         if (message.code === "failure") fail(number, message.message);
         else count(message.code);
         if (message.ran) count(`runtime: ${message.ran}`);
-        slowest = Math.max(slowest, message.ms);
+        if (message.ms > slowest.ms) slowest = message;
         if (done % 1000 === 0) console.log(`${done} models, ${failures.length} failures`);
         number = message.rss > mostMemory * 2 ** 20 ? number : -1;
         if (number >= 0) {
@@ -116,6 +117,6 @@ if (values.record) {
   writeFileSync(new URL("../docs/results/fuzz.json", import.meta.url), `${JSON.stringify(record, undefined, 2)}\n`);
 }
 console.log(
-  `${total} models from seed ${seed} in ${seconds} s, the slowest ${(slowest / 1000).toFixed(1)} s: ${failures.length} failures`,
+  `${total} models from seed ${seed} in ${seconds} s, the slowest (${slowest.number}) ${(slowest.ms / 1000).toFixed(1)} s: ${failures.length} failures`,
 );
 process.exit(failures.length > 0 ? 1 : 0);

@@ -21,28 +21,29 @@ function pruneModel(lib, model) {
   return lib.withGraph(model, small);
 }
 
+/** What may lie in the folders of pruneFile afterwards. */
+const known = new Set(["models", "weights.data", "link", "model.onnx", "small.onnx", "small.onnx.data"]);
+
 /** The same by way of files, in a folder of its own in which nothing else may turn up. */
 async function pruneFile(lib, bytes, beside) {
   const root = mkdtempSync(join(tmpdir(), "secateur-fuzz-"));
+  const folder = join(root, "models");
+  const [path, written] = [join(folder, "model.onnx"), join(folder, "small.onnx")];
+  const work = async () => {
+    const small = pruneModel(lib, await lib.readModelFile(path));
+    await lib.writeModelFile(written, small, { externalAbove: 1000 });
+    return lib.encodeModel(await lib.readModelFile(written));
+  };
   try {
-    const folder = join(root, "models");
     mkdirSync(folder);
-    writeFileSync(join(root, "weights.data"), beside);
-    writeFileSync(join(folder, "weights.data"), beside);
+    for (const place of [root, folder]) writeFileSync(join(place, "weights.data"), beside);
     symlinkSync(root, join(folder, "link"));
-    const path = join(folder, "model.onnx");
     writeFileSync(path, bytes);
-    try {
-      const small = pruneModel(lib, await lib.readModelFile(path));
-      await lib.writeModelFile(join(folder, "small.onnx"), small, { externalAbove: 1000 });
-      await lib.readModelFile(join(folder, "small.onnx"));
-      return small;
-    } finally {
-      const left = [...readdirSync(root), ...readdirSync(folder)];
-      const known = ["models", "weights.data", "link", "model.onnx", "small.onnx", "small.onnx.data"];
-      const strange = left.filter((name) => !known.includes(name));
-      if (strange.length > 0) throw new Error(`wrote ${strange.join(", ")}`);
-    }
+    const [result] = await Promise.allSettled([work()]);
+    const strange = [...readdirSync(root), ...readdirSync(folder)].filter((name) => !known.has(name));
+    if (strange.length > 0) throw new Error(`it wrote ${strange.join(", ")}`);
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
   } finally {
     rmSync(root, { recursive: true });
   }
@@ -56,7 +57,7 @@ async function pruneFile(lib, bytes, beside) {
  */
 export async function attempt(lib, bytes, asFile) {
   try {
-    if (asFile) return { code: "ok", encoded: lib.encodeModel(await pruneFile(lib, bytes, new Uint8Array(10_000))) };
+    if (asFile) return { code: "ok", encoded: await pruneFile(lib, bytes, new Uint8Array(10_000)) };
     const encoded = lib.encodeModel(pruneModel(lib, lib.loadModel(bytes)));
     lib.loadModel(encoded);
     return { code: "ok", encoded };

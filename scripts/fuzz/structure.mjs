@@ -68,6 +68,19 @@ const valuesOf = (graph) => [
   ...graph.node.flatMap(({ output }) => output),
 ];
 
+/** One number of a list, or one more or less: the rest stays plausible. */
+function changeList(attribute, draw) {
+  const { ints } = attribute;
+  if (ints.length === 0) attribute.i = number(draw);
+  else
+    draw.one([
+      () => ints.pop(),
+      () => ints.push(number(draw)),
+      () => (ints[draw.below(ints.length)] = number(draw)),
+      () => (ints[draw.below(ints.length)] = number(draw)),
+    ])();
+}
+
 function setAttribute(attribute, draw) {
   switch (draw.below(6)) {
     case 0:
@@ -86,11 +99,7 @@ function setAttribute(attribute, draw) {
       attribute.type = draw.below(16);
       break;
     default:
-      // One number of a list, or one more or less: the rest stays plausible.
-      if (attribute.ints.length === 0) attribute.i = number(draw);
-      else if (draw.chance(0.3)) attribute.ints.pop();
-      else if (draw.chance(0.3)) attribute.ints.push(number(draw));
-      else attribute.ints[draw.below(attribute.ints.length)] = number(draw);
+      changeList(attribute, draw);
   }
 }
 

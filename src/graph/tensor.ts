@@ -41,6 +41,9 @@ export interface Tensor {
   readonly data: TypedArray | readonly string[];
 }
 
+/** Axes that a value may have. */
+export const maxRank = 64;
+
 export const dtypes = [...Object.keys(arrays), "string"] as readonly DType[];
 
 export function arrayType(dtype: NumericDType): (typeof arrays)[NumericDType] {
@@ -90,7 +93,7 @@ export function int64s(values: readonly number[]): Tensor {
 
 /** The elements as plain numbers. Integers beyond 2^53 lose precision; `Infinity` never arises. */
 export function toNumbers(value: Tensor): number[] {
-  if (value.dtype === "string") fail("internal", "a string tensor has no numbers");
+  if (value.dtype === "string") fail("bad-model", "a tensor of strings stands where numbers are needed");
   return Array.from(value.data as TypedArray as ArrayLike<number | bigint>, Number);
 }
 

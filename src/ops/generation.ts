@@ -58,9 +58,14 @@ export const Size = defineOp({
   samples: [{ inputs: [[2, 3, 4]] }],
 });
 
+/** Beyond this many elements a list of places is no size that something is computed with. */
+const mostListed = 2 ** 20;
+
 /** The indices of the elements of a constant that are not zero, one row for each axis. */
 function found(x: Value): Tensor {
   if (x.constant === undefined) fail("unsupported", `how many elements of "${x.name}" are not zero depends on data`);
+  if (sizeOf(x.shape) > mostListed)
+    fail("unsupported", `"${x.name}" has ${sizeOf(x.shape)} elements; at most ${mostListed} are listed one by one`);
   const values = toNumbers(x.constant);
   const places = cartesian(x.shape).filter((_, i) => values[i] !== 0);
   return tensor(

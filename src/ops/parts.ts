@@ -101,6 +101,8 @@ function rangesOf(data: Value, starts: Value, ends: Value, axes: Value | undefin
   const to = numbers(ends);
   const along = axes ? numbers(axes) : from.map((_, i) => i);
   const by = steps ? numbers(steps) : from.map(() => 1);
+  if (to.length !== from.length || along.length !== from.length || by.length !== from.length || by.includes(0))
+    fail("bad-model", "its starts, ends, axes and steps must be equally many, and no step 0");
   return along.map((name, i) => {
     const axis = positive(name, data.shape.length);
     const dim = data.shape[axis]!;
@@ -201,11 +203,21 @@ export const Slice = defineOp({
 });
 
 /** Sizes of the parts of a Split. */
-function partsOf(input: Value, split: Value | undefined, axis: number, outputs: number): number[] {
-  if (split) return numbers(split);
+function partsOf(
+  input: Value,
+  split: Value | undefined,
+  { axis, num_outputs }: { readonly axis: number; readonly num_outputs?: number | undefined },
+  outputs: number,
+): number[] {
   const dim = input.shape[positive(axis, input.shape.length)]!;
   const part = Math.ceil(dim / outputs);
-  return Array.from({ length: outputs }, (_, i) => Math.min(part, dim - i * part));
+  const stated = split ? numbers(split) : undefined;
+  if ((stated?.length ?? num_outputs ?? outputs) !== outputs)
+    fail("bad-model", `it states ${stated?.length ?? num_outputs} parts and has ${outputs} outputs`);
+  const parts = stated ?? Array.from({ length: outputs }, (_, i) => Math.min(part, dim - i * part));
+  if (parts.reduce((sum, size) => sum + size, 0) !== dim || parts.some((size) => size < 0))
+    fail("bad-model", `parts of [${parts.join(", ")}] are not an axis of ${dim}`);
+  return parts;
 }
 
 /** https://onnx.ai/onnx/operators/onnx__Split.html */
@@ -215,9 +227,9 @@ export const Split = defineOp({
   inputs: ["input", "split?"],
   outputs: ["outputs..."],
   attributes: { axis: int(0), num_outputs: int() },
-  shape: ({ input, split }, { axis, num_outputs }, outputs) =>
-    partsOf(input, split, axis, num_outputs ?? outputs).map((part) =>
-      input.shape.with(positive(axis, input.shape.length), part),
+  shape: ({ input, split }, attrs, outputs) =>
+    partsOf(input, split, attrs, outputs).map((part) =>
+      input.shape.with(positive(attrs.axis, input.shape.length), part),
     ),
   gradient: (g, _dy, { input }, { axis }, _y, { outputs, dys }) => ({
     input: () => {
@@ -252,6 +264,8 @@ export const Split = defineOp({
 function padsOf(data: Value, pads: Value, axes: Value | undefined): { before: number[]; after: number[] } {
   const amounts = numbers(pads);
   const along = axes ? numbers(axes).map((axis) => positive(axis, data.shape.length)) : data.shape.map((_, i) => i);
+  if (amounts.length !== 2 * along.length)
+    fail("bad-model", `it has ${amounts.length} pads for ${along.length} axes, not twice as many`);
   const before = data.shape.map(() => 0);
   const after = data.shape.map(() => 0);
   along.forEach((axis, i) => {

@@ -6,7 +6,7 @@ import { fail } from "../graph/error.ts";
 import type { Channels } from "./channels.ts";
 import type { Emit } from "./emit.ts";
 import { cartesian } from "./geometry.ts";
-import { positive } from "./indexing.ts";
+import { indexIn, positive } from "./indexing.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__GatherElements.html */
 export const GatherElements = defineOp({
@@ -133,7 +133,7 @@ export const ScatterND = defineOp({
     for (let row = 0; row * deep < rows!.length; row++) {
       const at = rows!
         .slice(row * deep, (row + 1) * deep)
-        .reduce((flat, index, axis) => flat * data.shape[axis]! + positive(index, data.shape[axis]!), 0);
+        .reduce((flat, index, axis) => flat * data.shape[axis]! + indexIn(index, data.shape[axis]!), 0);
       for (let i = 0; i < inner; i++) result![at * inner + i] = values![row * inner + i]!;
     }
     return [tensor(data.dtype as NumericDType, data.shape, result!)];
@@ -158,13 +158,13 @@ export const OneHot = defineOp({
     const size = depth.constant
       ? toNumbers(depth.constant)[0]!
       : fail("unsupported", `its depth "${depth.name}" is not a constant`);
-    const at = axis < 0 ? axis + indices.shape.length + 1 : axis;
+    const at = positive(axis, indices.shape.length + 1);
     return indices.shape.toSpliced(at, 0, size);
   },
   dtype: ({ values }) => values.dtype,
   gradient: "stop",
   channels(c, { indices }, [y], { axis }) {
-    const at = axis < 0 ? axis + y!.shape.length : axis;
+    const at = positive(axis, y!.shape.length);
     indices.shape.forEach((_, i) => c.same(c.axis(indices, i), c.axis(y!, i < at ? i : i + 1)));
   },
   samples: [

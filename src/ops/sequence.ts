@@ -13,6 +13,8 @@ export const Tile = defineOp({
   outputs: ["output"],
   shape({ input, repeats }) {
     const times = numbers(repeats);
+    if (times.length !== input.shape.length)
+      fail("bad-model", `it has ${times.length} repeats for the axes of [${input.shape.join(", ")}]`);
     return input.shape.map((dim, i) => dim * times[i]!);
   },
   gradient: (g, dy, { input }) => ({
@@ -90,8 +92,7 @@ export const CumSum = defineOp({
   outputs: ["y"],
   attributes: { exclusive: int(0), reverse: int(0) },
   shape({ x, axis }) {
-    const [at] = numbers(axis);
-    if (at! < -x.shape.length || at! >= x.shape.length) fail("bad-model", `[${x.shape.join(", ")}] has no axis ${at}`);
+    positive(numbers(axis)[0]!, x.shape.length);
     return x.shape;
   },
   gradient: (g, dy, { axis }, { exclusive, reverse }) => ({
