@@ -13,7 +13,7 @@ export interface Solution {
   /** The representative of each atom. */
   readonly root: Int32Array;
   /** Why the component of a representative can never be removed. */
-  readonly frozen: ReadonlyMap<number, readonly string[]>;
+  readonly frozen: Pick<ReadonlyMap<number, readonly string[]>, "get">;
   /** Where and why removing the component of a representative is not what zeroing it is. */
   readonly inexact: ReadonlyMap<number, readonly Counting[]>;
 }
@@ -211,24 +211,37 @@ class Solver {
     this.#inexact.push({ atoms, ...at });
   }
 
+  /** For each representative the reasons of all its atoms. Lists are kept once and by number: components by the million share a few. */
+  #gatherReasons(root: Int32Array): Solution["frozen"] {
+    const lists: (readonly string[])[] = [[]];
+    const listOf = new Int32Array(root.length);
+    const steps = new Map<number, number>();
+    const extend = (list: number, reason: string): number =>
+      lists[list]!.length < mostReasons && !lists[list]!.includes(reason)
+        ? lists.push([...lists[list]!, reason]) - 1
+        : list;
+    for (let atom = 0; atom < root.length; atom++) {
+      const number = this.#reasonOf[atom]!;
+      if (number === -1) continue;
+      const list = listOf[root[atom]!]!;
+      const step = list * this.#reasons.length + number;
+      const next = steps.get(step) ?? extend(list, this.#reasons[number]!);
+      steps.set(step, next);
+      listOf[root[atom]!] = next;
+    }
+    return { get: (component) => (listOf[component] ? lists[listOf[component]!] : undefined) };
+  }
+
   solve(): Solution {
     const root = this.#parent.map((_, atom) => this.#find(atom));
-    const components = root.reduce((n, of, atom) => (of === atom ? n + 1 : n), 0);
+    let components = 0;
+    for (let atom = 0; atom < root.length; atom++) if (root[atom] === atom) components++;
     if (components > mostComponents)
       fail(
         "unsupported",
         `${components} units would have to be told apart, more than ${mostComponents}; give smaller sizes`,
       );
-    // Most components of a large graph are frozen for one reason: they share its list.
-    const alone = this.#reasons.map((reason): readonly string[] => [reason]);
-    const frozen = new Map<number, readonly string[]>();
-    this.#reasonOf.forEach((number, atom) => {
-      if (number === -1) return;
-      const known = frozen.get(root[atom]!);
-      const reason = this.#reasons[number]!;
-      if (known === undefined) frozen.set(root[atom]!, alone[number]!);
-      else if (known.length < mostReasons && !known.includes(reason)) frozen.set(root[atom]!, [...known, reason]);
-    });
+    const frozen = this.#gatherReasons(root);
     const inexact = new Map<number, Counting[]>();
     for (const { atoms, node, reason } of this.#inexact)
       for (const component of new Set(atoms.map((atom) => root[atom]!))) {
@@ -243,7 +256,7 @@ class Solver {
 type Atoms = ReturnType<typeof numberAtoms>;
 
 /** More than a model of billions of weights has; each takes some bytes in several arrays. */
-const mostAtoms = 2 ** 26;
+const mostAtoms = 2 ** 25;
 
 function numberAtoms(traced: Traced) {
   const places: (Place & { first: number; size: number })[] = [];
