@@ -4,6 +4,16 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+/** By magnitude, and at random where that is not to be had, as of quantised weights. */
+function scoresOf(lib, groups, weights) {
+  try {
+    return lib.findCriterion("magnitude").score(groups, weights, 0);
+  } catch (error) {
+    if (!(error instanceof lib.SecateurError) || error.code !== "unsupported") throw error;
+    return lib.findCriterion("random").score(groups, weights, 0);
+  }
+}
+
 /**
  * Loads, normalises, traces, couples, counts, plans, cuts, and encodes, and reads back what it made.
  *
@@ -14,7 +24,7 @@ function pruneModel(lib, model) {
   const traced = lib.trace(graph);
   const groups = lib.findGroups(traced);
   lib.costsOf(traced);
-  const importances = lib.findCriterion("magnitude").score(groups, graph.initializers, 0);
+  const importances = scoresOf(lib, groups, graph.initializers);
   const removal = lib.parsePlan(lib.formatPlan(lib.selectShare(groups, importances, { ratio: 0.5, scope: "local" })));
   const small = lib.cut(graph, groups, removal).graph;
   lib.costsOf(lib.trace(small));

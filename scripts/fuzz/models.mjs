@@ -169,18 +169,64 @@ const sizes = () =>
     ],
   });
 
+/** A model of one node: the first input comes in, the others are constants. */
+function operatorModel({ name: op, attributes: specs }, { inputs, attributes = {}, outputs = 1 }) {
+  const initializers = new Map();
+  const given = [];
+  const names = inputs.map((input, i) => {
+    if (input === null) return "";
+    const name = `${op}_${i}`;
+    if (!Array.isArray(input)) initializers.set(name, input);
+    else if (i === 0) given.push({ name, dtype: "float32", shape: input });
+    else {
+      const count = input.reduce((n, dim) => n * dim, 1);
+      initializers.set(name, { dtype: "float32", shape: input, data: wave(count) });
+    }
+    return name;
+  });
+  const made = Array.from({ length: outputs }, (_, i) => `out_${i}`);
+  const stored = Object.entries(attributes).map(([name, value]) => [name, { type: specs[name].kind, value }]);
+  const nodes = [
+    { op, domain: "", name: "n", inputs: names, outputs: made, attributes: Object.fromEntries(stored) },
+    { op: "Identity", domain: "", name: "", inputs: [made[0]], outputs: ["y"], attributes: {} },
+  ];
+  const graph = {
+    name: op,
+    nodes,
+    inputs: given,
+    outputs: [{ name: "y", dtype: "float32" }],
+    initializers,
+    info: new Map(),
+  };
+  return {
+    graph,
+    irVersion: 11,
+    opsets: { "": 23 },
+    producerName: "",
+    producerVersion: "",
+    domain: "",
+    modelVersion: 0,
+    doc: "",
+    metadata: {},
+  };
+}
+
 /**
- * All models by name, as bytes.
+ * All models by name, as bytes: networks, and every operator of the table alone in what its samples are.
  *
  * @param lib what secateur/node exports
  */
-export function baseModels({ newModel, encodeModel }) {
+export function baseModels({ newModel, encodeModel, ops }) {
   const made = newModel("lenet5", { classes: 4, input: [1, 12, 12], seed: 1 });
-  return [
+  const networks = [
     ...nets.map((name) => ({ name, bytes: read(name) })),
     { name: "lenet5", bytes: encodeModel(made) },
     { name: "quantised", bytes: quantised() },
     { name: "branches", bytes: branches() },
     { name: "sizes", bytes: sizes() },
   ];
+  const operators = [...ops.values()].flatMap((op) =>
+    op.samples.map((sample, i) => ({ name: `${op.name} ${i}`, bytes: encodeModel(operatorModel(op, sample)) })),
+  );
+  return { networks, operators };
 }

@@ -53,9 +53,10 @@ function mutateBytes(bytes, draw, other) {
  */
 export function mutantOf(bases, seed, number) {
   const draw = createDraw(seed, number);
-  const base = draw.one(bases);
-  if (draw.chance(0.3)) {
-    const bytes = mutateBytes(base.bytes, draw, draw.one(bases).bytes);
+  const kin = draw.chance(0.5) ? bases.networks : bases.operators;
+  const base = draw.one(kin);
+  if (draw.chance(0.2)) {
+    const bytes = mutateBytes(base.bytes, draw, draw.one(kin).bytes);
     return { base: base.name, kind: "bytes", bytes };
   }
   const bytes = mutateStructure(base.bytes, draw);

@@ -259,14 +259,19 @@ const changes = {
   },
 };
 
+/** What is refused late if at all: most of what a rule could stumble over. */
+const deep = ["attribute", "addAttribute", "sizes", "operator", "rewire", "weightRank", "inputRank", "moreInputs"].map(
+  (name) => changes[name],
+);
+
 /** The bytes of a model with a few of its fields changed. */
 export function mutateStructure(bytes, draw) {
   const model = fromBinary(ModelProtoSchema, bytes);
-  for (let times = 1 + draw.below(4); times > 0; times--) {
+  for (let times = 1 + draw.below(3); times > 0; times--) {
     const graph = draw.one(graphsOf(model));
-    if (draw.chance(0.04)) model.opsetImport.forEach((entry) => (entry.version = draw.one([...numbers, 9n, 12n, 23n])));
-    else if (draw.chance(0.02)) model.irVersion = draw.one(numbers);
-    else draw.one(Object.values(changes))(graph, draw);
+    if (draw.chance(0.01)) model.opsetImport.forEach((entry) => (entry.version = draw.one([...numbers, 9n, 12n, 23n])));
+    else if (draw.chance(0.005)) model.irVersion = draw.one(numbers);
+    else draw.one(draw.chance(0.65) ? deep : Object.values(changes))(graph, draw);
   }
   return toBinary(ModelProtoSchema, model);
 }

@@ -8,12 +8,14 @@ import type { Emit } from "./emit.ts";
 
 /** An axis counted from the front. */
 export function positive(axis: number, rank: number): number {
-  if (!(axis >= -rank && axis < rank)) fail("bad-model", `a value of ${rank} axes has no axis ${axis}`);
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank)
+    fail("bad-model", `a value of ${rank} axes has no axis ${axis}`);
   return axis < 0 ? axis + rank : axis;
 }
 /** An index along an axis of `dim` elements, counted from the front. */
 export function indexIn(index: number, dim: number): number {
-  if (!(index >= -dim && index < dim)) fail("bad-model", `an axis of ${dim} elements has no element ${index}`);
+  if (!Number.isInteger(index) || index < -dim || index >= dim)
+    fail("bad-model", `an axis of ${dim} elements has no element ${index}`);
   return index < 0 ? index + dim : index;
 }
 /** The elements of an input that must be a constant. */
