@@ -132,7 +132,13 @@ const changes = {
     const tensor = draw.one(graph.initializer);
     if (!tensor) return;
     if (draw.chance(0.4)) tensor.dims = tensor.dims.toReversed();
-    else if (draw.chance(0.5)) tensor.dims = [tensor.dims.reduce((n, dim) => n * dim, 1n)];
+    else if (draw.chance(0.5))
+      tensor.dims = [
+        BigInt.asIntN(
+          64,
+          tensor.dims.reduce((n, dim) => n * dim, 1n),
+        ),
+      ];
     else tensor.dims = [...tensor.dims, 1n];
   },
   elements(graph, draw) {

@@ -20,7 +20,7 @@ const attributes = {
 /** Refuses groups that are none, or more than there are channels. */
 function checkGroup(group: number, channels: number): void {
   if (group < 1 || group > Math.max(1, channels) || channels % group !== 0)
-    fail("bad-model", `${channels} channels do not divide into ${group} groups`);
+    fail("bad-model", `${channels} channels do not divide by group ${group}`);
 }
 
 const convWindow = (X: Value, W: Value, attrs: WindowAttributes): Window =>
@@ -178,8 +178,10 @@ export const ConvTranspose = defineOp({
   inputs: ["X", "W", "B?"],
   attributes: { ...attributes, output_padding: ints(), output_shape: ints() },
   shape: ({ X, W }, attrs) => {
-    if (X.shape.length < 3 || X.shape.length !== W.shape.length || X.shape[1] !== W.shape[0])
+    if (X.shape.length < 3 || X.shape.length !== W.shape.length)
       fail("bad-model", `weight [${W.shape.join(", ")}] does not fit an input [${X.shape.join(", ")}]`);
+    if (X.shape[1] !== W.shape[0])
+      fail("bad-model", `weight [${W.shape.join(", ")}] does not fit an input of ${X.shape[1]} channels`);
     checkGroup(attrs.group, X.shape[1]!);
     return [X.shape[0]!, W.shape[1]! * attrs.group, ...transposeWindow(X, W, attrs).spatial];
   },

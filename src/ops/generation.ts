@@ -4,7 +4,7 @@ import { fail } from "../graph/error.ts";
 import { sizeOf, tensor, toNumbers, int64s, type NumericDType, type Tensor } from "../graph/tensor.ts";
 import { defineOp, int, type Value } from "./define.ts";
 import { cartesian } from "./geometry.ts";
-import { numbers, positive, scatterBack } from "./indexing.ts";
+import { checkSameType, numbers, positive, scatterBack } from "./indexing.ts";
 import { elementType } from "./layout.ts";
 
 const only = (value: Value): number => numbers(value)[0]!;
@@ -16,7 +16,10 @@ export const Range = defineOp({
   since: 11,
   inputs: ["start", "limit", "delta"],
   outputs: ["output"],
-  shape: ({ start, limit, delta }) => [Math.max(0, Math.ceil((only(limit) - only(start)) / only(delta)))],
+  shape({ start, limit, delta }) {
+    checkSameType(start, limit, delta);
+    return [Math.max(0, Math.ceil((only(limit) - only(start)) / only(delta)))];
+  },
   gradient: "stop",
   fold: ({ start, delta }, _attributes, [y]) => [
     tensor(

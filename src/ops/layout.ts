@@ -6,7 +6,7 @@ import type { Channels } from "./channels.ts";
 import { defineOp, int, ints, type Kept, type Value } from "./define.ts";
 import { computed, coupleAll, elementsOf } from "./elementwise.ts";
 import { cartesian } from "./geometry.ts";
-import { positive } from "./indexing.ts";
+import { integers, positive } from "./indexing.ts";
 
 const int64 = (values: readonly number[]): Tensor => tensor("int64", [values.length], values);
 const elementTypes: Readonly<Record<number, NumericDType>> = {
@@ -115,7 +115,7 @@ export const Reshape = defineOp({
   shape({ data, shape }, { allowzero }) {
     if (shape.constant === undefined)
       fail("unsupported", `its target shape "${shape.name}" is computed from data, not from sizes`);
-    const wanted = toNumbers(shape.constant).map((n, i) => (n === 0 && !allowzero ? (data.shape[i] ?? 1) : n));
+    const wanted = integers(shape).map((n, i) => (n === 0 && !allowzero ? (data.shape[i] ?? 1) : n));
     const known = wanted.reduce((n, dim) => (dim === -1 ? n : n * dim), 1);
     const total = sizeOf(data.shape);
     const result = wanted.map((n) => (n === -1 ? total / known : n));
@@ -210,7 +210,7 @@ const reversed = (shape: Shape): number[] => shape.map((_, i) => shape.length - 
 
 const axesOf = (axes: Value, rank: number): number[] => {
   if (axes.constant === undefined) fail("unsupported", `its axes "${axes.name}" are not a constant`);
-  return toNumbers(axes.constant).map((axis) => positive(axis, rank));
+  return integers(axes).map((axis) => positive(axis, rank));
 };
 
 /** https://onnx.ai/onnx/operators/onnx__Squeeze.html */

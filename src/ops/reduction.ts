@@ -6,13 +6,13 @@ import type { Channels } from "./channels.ts";
 import { defineOp, int, type Op, type Sample, type Value } from "./define.ts";
 import { computed, eachIndex, elementsOf, asFloat } from "./elementwise.ts";
 import type { Emit } from "./emit.ts";
-import { positive } from "./indexing.ts";
+import { integers, positive } from "./indexing.ts";
 
 /** The axes of a reduction, non-negative; all of them where none are given. */
 function reducedAxes(data: Value, axes: Value | undefined, noop: number): number[] {
   if (axes === undefined) return noop ? [] : data.shape.map((_, i) => i);
   if (axes.constant === undefined) fail("unsupported", "the axes of the reduction are not a constant");
-  const list = toNumbers(axes.constant).map((axis) => positive(axis, data.shape.length));
+  const list = integers(axes).map((axis) => positive(axis, data.shape.length));
   return list.length === 0 ? (noop ? [] : data.shape.map((_, i) => i)) : list;
 }
 

@@ -6,7 +6,7 @@ import { fail } from "../graph/error.ts";
 import type { Channels } from "./channels.ts";
 import type { Emit } from "./emit.ts";
 import { cartesian } from "./geometry.ts";
-import { indexIn, positive } from "./indexing.ts";
+import { checkSameType, indexIn, integers, numbers, positive } from "./indexing.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__GatherElements.html */
 export const GatherElements = defineOp({
@@ -47,7 +47,10 @@ export const ScatterElements = defineOp({
   since: 18,
   inputs: ["data", "indices", "updates"],
   attributes: { axis: int(0), reduction: string("none") },
-  shape: ({ data }) => data.shape,
+  shape({ data, updates }) {
+    checkSameType(data, updates);
+    return data.shape;
+  },
   gradient(g, dy, { indices, updates }, { axis, reduction }) {
     noOther(reduction);
     return {
@@ -112,7 +115,10 @@ export const ScatterND = defineOp({
   since: 18,
   inputs: ["data", "indices", "updates"],
   attributes: { reduction: string("none") },
-  shape: ({ data }) => data.shape,
+  shape({ data, updates }) {
+    checkSameType(data, updates);
+    return data.shape;
+  },
   gradient(g, dy, { indices, updates }, { reduction }) {
     noOther(reduction);
     return {
@@ -127,7 +133,7 @@ export const ScatterND = defineOp({
   zero: "all",
   fold({ data, indices, updates }, { reduction }) {
     if (!data.constant || !indices.constant || !updates.constant || reduction !== "none") return undefined;
-    const [result, rows, values] = [data, indices, updates].map(({ constant }) => toNumbers(constant!));
+    const [result, rows, values] = [toNumbers(data.constant), integers(indices), toNumbers(updates.constant)];
     const deep = indices.shape.at(-1)!;
     const inner = sizeOf(data.shape.slice(deep));
     for (let row = 0; row * deep < rows!.length; row++) {
@@ -156,7 +162,7 @@ export const OneHot = defineOp({
   attributes: { axis: int(-1) },
   shape({ indices, depth }, { axis }) {
     const size = depth.constant
-      ? toNumbers(depth.constant)[0]!
+      ? numbers(depth)[0]!
       : fail("unsupported", `its depth "${depth.name}" is not a constant`);
     const at = positive(axis, indices.shape.length + 1);
     return indices.shape.toSpliced(at, 0, size);

@@ -161,8 +161,12 @@ function inferNode(
   const inputs = node.inputs.map((name) => valueOf({ types, constants }, name));
   const untyped = node.inputs.find((name, i) => name !== "" && inputs[i] === undefined);
   if (untyped !== undefined) return `the shape of its input "${untyped}" is not known`;
-  const missing = op.inputs.find((name, i) => !/(\?|\.\.\.)$/.test(name) && inputs[i] === undefined);
-  if (missing !== undefined) fail("bad-model", `${describe(node)}: its input ${missing} is missing`);
+  const missing = op.inputs.find((name, i) =>
+    name.endsWith("...")
+      ? inputs.length <= i || inputs.slice(i).includes(undefined)
+      : !name.endsWith("?") && inputs[i] === undefined,
+  );
+  if (missing !== undefined) fail("bad-model", `${describe(node)}: its input ${missing.replace("...", "")} is missing`);
   const attributes = plainAttributes(op, node.attributes);
   const count = node.outputs.length;
   try {
