@@ -145,7 +145,8 @@ export function take(value: Tensor, axis: number, indices: readonly number[]): T
     const source = value.data as readonly string[];
     const data: string[] = [];
     for (let o = 0; o < outer; o++)
-      for (const i of indices) data.push(...source.slice((o * dim + i) * inner, (o * dim + i + 1) * inner));
+      for (const i of indices)
+        for (let at = (o * dim + i) * inner; at < (o * dim + i + 1) * inner; at++) data.push(source[at]!);
     return { dtype: "string", shape: kept, data };
   }
   const source = value.data as Float32Array;

@@ -140,7 +140,7 @@ export const ReduceMax = reduction("ReduceMax", {
   since: 20,
   gradient: toWinners,
   seesZeros: "the largest of negative numbers and a zero is the zero",
-  fold: (group) => Math.max(...group),
+  fold: (group) => group.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY),
 });
 
 /** https://onnx.ai/onnx/operators/onnx__ReduceMin.html */
@@ -148,7 +148,7 @@ export const ReduceMin = reduction("ReduceMin", {
   since: 20,
   gradient: toWinners,
   seesZeros: "the smallest of positive numbers and a zero is the zero",
-  fold: (group) => Math.min(...group),
+  fold: (group) => group.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY),
 });
 
 /** https://onnx.ai/onnx/operators/onnx__ReduceProd.html — dX = dY · the product of the others, which is 0 where one of them is */

@@ -64,7 +64,8 @@ export function selectShare(groups: Groups, importances: Importances, options: S
     const units = chosen.get(group) ?? [];
     if (left === 0) break;
     if (units.length >= Math.min(quota(group), sizes.get(group)! - 1)) continue;
-    chosen.set(group, [...units, unit]);
+    units.push(unit);
+    chosen.set(group, units);
     left--;
   }
   // The last ones chosen are the most important: they come back first.
@@ -144,7 +145,8 @@ export function selectStep(
     if (removed >= count || meets(target, model.costs(), units)) break;
     const own = chosen.get(group) ?? [];
     if (own.length + 1 >= byName.get(group)!.units.length) continue;
-    chosen.set(group, [...own, unit]);
+    own.push(unit);
+    chosen.set(group, own);
     model.remove(byName.get(group)!.units[unit]!);
     removed++;
     units--;
