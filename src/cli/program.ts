@@ -11,7 +11,7 @@ import { addCutAndMask, addPlan } from "./commands/plan.ts";
 import { addPrune } from "./commands/prune.ts";
 import { addEval, addScore } from "./commands/score.ts";
 import { addTrain } from "./commands/train.ts";
-import { note } from "./output.ts";
+import { note, noteError } from "./output.ts";
 
 const badInput = 2;
 const interrupted = 130;
@@ -81,7 +81,7 @@ function exitCodeOf(error: unknown, signal: AbortSignal): number {
     return interrupted;
   }
   if (error instanceof SecateurError && error.code !== "internal") {
-    note(`secateur: ${error.message}`);
+    noteError(error.message);
     return badInput;
   }
   note(

@@ -65,6 +65,19 @@ export function sizeOf(shape: Shape): number {
   return size;
 }
 
+/** The bits of the short floats of which all are set in NaN and infinities. */
+const exponents = { float16: 0x7c00, bfloat16: 0x7f80 } as const;
+
+/** How many elements are NaN or infinite. */
+export function countNotFinite({ dtype, data }: Tensor): number {
+  let count = 0;
+  if (dtype === "float16" || dtype === "bfloat16") {
+    const all = exponents[dtype];
+    for (const bits of data as Uint16Array) if ((bits & all) === all) count++;
+  } else if (isFloat(dtype)) for (const element of data as Float32Array) if (!Number.isFinite(element)) count++;
+  return count;
+}
+
 /** A tensor of zeros. */
 export function zeros(dtype: NumericDType, shape: Shape): Tensor {
   return { dtype, shape, data: new arrays[dtype](sizeOf(shape)) };

@@ -27,6 +27,7 @@ import { decodeTensor, toText, type ExternalReader } from "./decode-tensor.ts";
 import { checkRank, dtypeOf, maxNesting, toInt } from "./proto.ts";
 import { describeForeign } from "./sniff.ts";
 import { foldConstants, unshareIdentities } from "./unshare.ts";
+import { weigh } from "./weigh.ts";
 
 /** Opsets of the ONNX standard that are read. */
 export const oldestOpset = 7;
@@ -50,13 +51,21 @@ function tooDeep(): never {
   fail("unsupported", `bodies of If, Loop or Scan are nested more than ${maxNesting} deep; that is not supported`);
 }
 
+/** A body lies three messages below the graph it belongs to: node, attribute, graph. */
+const recursionLimit = 3 * (maxNesting + 1) + 12;
+
+/** Bytes of memory that the messages of a model may take; its raw data are not among them. */
+const mostMemory = 1.5 * 2 ** 30;
+
 function parse(bytes: Uint8Array): ModelProto {
+  const memory = weigh(bytes, ModelProtoSchema, recursionLimit);
+  if (memory > mostMemory)
+    fail(
+      "unsupported",
+      `the model would take ${(memory / 1e9).toFixed(1)} GB of memory to read; store its tensors as raw data`,
+    );
   try {
-    // A body lies three messages below the graph it belongs to: node, attribute, graph.
-    return fromBinary(ModelProtoSchema, bytes, {
-      readUnknownFields: false,
-      recursionLimit: 3 * (maxNesting + 1) + 12,
-    });
+    return fromBinary(ModelProtoSchema, bytes, { readUnknownFields: false, recursionLimit });
   } catch (cause) {
     if (cause instanceof Error && cause.message.includes("recursion depth")) tooDeep();
     return notOnnx(describeForeign(bytes), cause);
