@@ -5,6 +5,7 @@
  *     npm run fuzz                            10,000 models
  *     npm run fuzz -- 500 --seed 7            so many, from that seed
  *     npm run fuzz -- --seed 7 --only 123     one of them, its bytes in FILE with --keep FILE
+ *     npm run fuzz -- --runtime 1             onnxruntime loads and runs every model that comes through, not one of 25
  *     npm run fuzz -- --record                the figures go to docs/results/fuzz.json
  */
 
@@ -28,6 +29,7 @@ const { values, positionals } = parseArgs({
     seed: { type: "string", default: "1" },
     only: { type: "string" },
     keep: { type: "string" },
+    runtime: { type: "string", default: "25" },
     record: { type: "boolean", default: false },
   },
 });
@@ -78,7 +80,7 @@ async function work() {
           number = -1;
           child.kill("SIGKILL");
         }, mostSeconds * 1000);
-        child.send({ seed, number, runtime: true });
+        child.send({ seed, number, runs: Number(values.runtime) });
       };
       child.on("message", (message) => {
         if (message.stage) return void (stage = message.stage);

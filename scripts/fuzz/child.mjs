@@ -6,8 +6,8 @@ import { mutantOf } from "./mutate.mjs";
 
 const lib = await import("../../dist/node.js");
 const bases = baseModels(lib);
-/** One of so many goes by way of files, and one of so many of those that come through is loaded and run. */
-const [files, runs] = [8, 25];
+/** One of so many goes by way of files. */
+const files = 8;
 
 /** Inputs of ones, of the sizes that a model states; open ones are 1. */
 function feedsOf(model) {
@@ -38,13 +38,13 @@ async function runModel(encoded) {
   }
 }
 
-process.on("message", async ({ seed, number, runtime }) => {
+process.on("message", async ({ seed, number, runs }) => {
   const start = performance.now();
   const { base, kind, bytes } = mutantOf(bases, seed, number);
   const { code, message, encoded } = await attempt(lib, bytes, number % files === 0);
   const ms = performance.now() - start;
   let ran;
-  if (runtime && encoded && number % runs === 0) {
+  if (encoded && number % runs === 0) {
     process.send({ number, base, kind, stage: "runtime" });
     ran = await runModel(encoded);
   }
