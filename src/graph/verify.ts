@@ -31,6 +31,7 @@ function check(graph: Graph, outer: Readable, where: string, problems: string[])
       const why = produced.has(name) ? "before it is produced" : "which no input, initializer or node produces";
       problems.push(`${describe(node)}${where} reads ${quote(name)}${produced.has(name) ? " " : ", "}${why}`);
     }
+    if (node.outputs.length === 0) problems.push(`${describe(node)}${where} has no outputs`);
     for (const body of bodies(node)) check(body, readable, ` in a body of ${describe(node)}`, problems);
     for (const name of node.outputs) {
       if (name === "") continue;

@@ -52,6 +52,8 @@ function alongAxes(inputs: Inputs, attrs: Attributes): Along[] {
     : isGiven(sizes)
       ? sizes
       : fail("bad-model", "it has neither scales nor sizes");
+  // onnxruntime aborts on others, and not with an error.
+  if (given.shape.length !== 1) fail("bad-model", `"${given.name}" [${given.shape.join(", ")}] is no list`);
   if (isGiven(scales) && isGiven(sizes)) fail("bad-model", "it has both scales and sizes");
   const wanted = given === scales ? numbers(given) : integers(given);
   if (wanted.length !== axes.length)

@@ -144,6 +144,7 @@ const graphs: readonly Case[] = [
   ],
   ["a weight without a name", () => raw({ initializer: [{ ...w0, name: "" }] }), /an initializer has no name/],
   ["an operator without a name", () => net([node("", ["x"], ["y"])]), /names no operator/],
+  ["a node without outputs", () => net([node("Relu", ["x"], []), relu]), /Relu -> \? has no outputs/],
   ["a missing input", () => net([node("Conv", ["x"], ["y"])]), /Conv -> y: its input W is missing/],
   [
     "a list without inputs",
@@ -220,6 +221,11 @@ const attributes: readonly Case[] = [
     () => one("Reshape", { s: { dtype: "string", shape: [1], data: ["a"] } }),
     /a tensor of strings stands where numbers/,
   ],
+  [
+    "scales that are an image, on which onnxruntime aborts",
+    () => net([node("Resize", ["x", "", "x"], ["y"])]),
+    /"x" \[\d, 3, 8, 8\] is no list/,
+  ],
   ["odd pads", () => one("Pad", { p: int64s([1, 1, 1]) }), /it has 3 pads for 4 axes/],
   [
     "kinds that do not join",
@@ -230,6 +236,16 @@ const attributes: readonly Case[] = [
     "a value of 2^62 elements",
     () => net([node("ConstantOfShape", ["s"], ["c"]), node("Add", ["x", "c"], ["y"])], { s: int64s([huge, huge]) }),
     /its output would have the shape \[2147483648, 2147483648\]/,
+  ],
+  [
+    "millions of units of a weight that is generated",
+    () =>
+      net(
+        [node("ConstantOfShape", ["s"], ["c"]), node("Add", ["x", "c"], ["h"]), node("ReduceSum", ["h"], ["y"])],
+        { s: int64s([2 ** 21]) },
+        ["n", 1],
+      ),
+    /more than 1048576 units, as "c" has; give smaller sizes/,
   ],
   [
     "a range without end",
@@ -306,7 +322,7 @@ describe("what is odd and no harm", () => {
   });
 
   test("time grows with the file and not with its square", () => {
-    const many = 20_000;
+    const many = 8000;
     const body = graphOf({ nodes: [node("Relu", ["x"], ["o"])], outputs: [value("o")] });
     const branch = { then_branch: { type: "graph", value: body } } as const;
     const ifs = Array.from({ length: many }, (_, i) => node("If", ["c"], [`i${i}`], branch));
@@ -314,7 +330,7 @@ describe("what is odd and no harm", () => {
     const bytes = net([...ifs, ...dropouts, relu], { c: tensor("bool", [], [1]) }, ["n"], 17);
     const start = performance.now();
     expect(lib.loadModel(bytes).graph.nodes).toHaveLength(2 * many + 1);
-    expect(performance.now() - start).toBeLessThan(15_000);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });
 
