@@ -6,8 +6,24 @@ import { stderr, stdout } from "node:process";
 const quietInterval = 2000;
 const terminalInterval = 100;
 
+/**
+ * Text with every control character but ends of lines and tabs as an escape, which JSON reads as the same. Names come from model
+ * files, and a terminal would obey them.
+ */
+export const printable = (text: string): string =>
+  text.replaceAll(/[^\P{Cc}\n\t]/gu, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+/** More of an error says nothing further: a name may be as long as a file. */
+const longestError = 2000;
+
+/** An error as one line. */
+export function noteError(message: string): void {
+  const text = message.length > longestError ? `${message.slice(0, longestError)} ...` : message;
+  note(`secateur: ${text.replaceAll("\n", "\\n")}`);
+}
+
 export function print(text: string): void {
-  stdout.write(`${text}\n`);
+  stdout.write(`${printable(text)}\n`);
 }
 
 export function printJson(value: unknown): void {
@@ -19,7 +35,7 @@ const freshLine = "\r\u001B[2K";
 
 /** Says something that is no result, instead of the progress that may stand on the line. */
 export function note(text: string): void {
-  stderr.write(`${stderr.isTTY === true ? freshLine : ""}${text}\n`);
+  stderr.write(`${stderr.isTTY === true ? freshLine : ""}${printable(text)}\n`);
 }
 
 /** Work was stopped from outside in a way that it can go on from. */

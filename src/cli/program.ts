@@ -11,7 +11,7 @@ import { addCutAndMask, addPlan } from "./commands/plan.ts";
 import { addPrune } from "./commands/prune.ts";
 import { addEval, addScore } from "./commands/score.ts";
 import { addTrain } from "./commands/train.ts";
-import { Interruption, note } from "./output.ts";
+import { Interruption, note, noteError } from "./output.ts";
 
 const badInput = 2;
 /** The exit code of a run that was stopped from outside. */
@@ -82,7 +82,7 @@ function exitCodeOf(error: unknown, signal: AbortSignal): number {
     return interrupted;
   }
   if (error instanceof SecateurError && error.code !== "internal") {
-    note(`secateur: ${error.message}`);
+    noteError(error.message);
     return badInput;
   }
   note(

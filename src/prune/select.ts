@@ -173,7 +173,9 @@ export function selectStep(
   for (const { group, units: block } of blocksOf(groups, withinScope(groups, priced, scope), choice)) {
     if (meets(target, model.costs(), units)) break;
     if (removed > 0 && removed + block.length > count) break;
-    chosen.set(group, [...(chosen.get(group) ?? []), ...block]);
+    const own = chosen.get(group) ?? [];
+    own.push(...block);
+    chosen.set(group, own);
     for (const unit of block) model.remove(byName.get(group)!.units[unit]!);
     removed += block.length;
     units -= block.length;

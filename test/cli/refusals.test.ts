@@ -79,6 +79,10 @@ beforeAll(async () => {
   write("fine.mjs", moduleText());
   write("throws.mjs", "export default () => { throw new Error('no\\n  such disk'); }");
   mkdirSync(at("empty"));
+  const reading = (name: string) =>
+    encodeModel(modelOf(23, { inputs: [], outputs: [value("y")], nodes: [node("Relu", [name], ["y"])] }));
+  write("escapes.onnx", reading("\u001B[2J\nsecateur: all is well"));
+  write("long.onnx", reading("x".repeat(1e6)));
 });
 afterAll(() => workshop.remove());
 
@@ -92,6 +96,12 @@ const remove = (group: string, ...units: number[]): string => JSON.stringify({ r
 type Case = readonly [name: string, argv: () => string[], message: RegExp];
 
 const files: readonly Case[] = [
+  [
+    "names that would move a terminal's cursor",
+    () => ["inspect", at("escapes.onnx")],
+    /reads "\\u001b\[2J\\nsecateur: all is well", which no input, initializer or node produces/,
+  ],
+  ["a name as long as a file", () => ["inspect", at("long.onnx")], /^secateur: .{2000} \.\.\.$/],
   [
     "a quantised model",
     () => ["plan", at("integers.onnx"), "--ratio", "0.5", ...out()],
