@@ -15,7 +15,9 @@ import { parseArgs } from "node:util";
 import { cases } from "./cases.mjs";
 import { measureAnalysis } from "./lib/analysis.mjs";
 import { measureLatency } from "./lib/latency.mjs";
-import { measureSides, openTorch } from "./lib/sides.mjs";
+import { openTorch } from "./lib/open.mjs";
+import { measurePruning } from "./lib/pruning.mjs";
+import { measureSides } from "./lib/sides.mjs";
 import { writeTables } from "./lib/tables.mjs";
 
 const { values: flags } = parseArgs({
@@ -34,8 +36,15 @@ const shared = {
   threads: Number(flags.threads),
   rounds: flags.quick ? 3 : Number(flags.rounds),
   python: flags.python,
+  quick: flags.quick,
 };
-const measures = { score: measureSides, train: measureSides, analysis: measureAnalysis, latency: measureLatency };
+const measures = {
+  score: measureSides,
+  train: measureSides,
+  prune: measurePruning,
+  analysis: measureAnalysis,
+  latency: measureLatency,
+};
 
 /** PyTorch is the peer, and it writes the networks. */
 function requireTorch() {
