@@ -16,10 +16,11 @@ const beside = [
 
 export const cases = [
   ...beside,
-  { net: "resnet56", ...cifar, what: "prune", every: 10, batches: 20, macs: 0.5 },
+  { net: "resnet56", ...cifar, what: "prune", every: 10, batches: 20, learningRate: 1e-3, macs: 0.5 },
   { net: "resnet152", ...imagenet, what: "analysis", target: 2 },
   { net: "swin_t", ...imagenet, what: "analysis", target: 5 },
   { net: "resnet56", ...cifar, what: "latency" },
   { net: "resnet50", ...imagenet, what: "latency" },
   { net: "mobilenet_v2", ...imagenet, what: "latency" },
+  { net: "lenet5", zoo: true, channels: 1, size: 28, classes: 10, batch: 64, what: "tfjs" },
 ];

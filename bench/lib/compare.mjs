@@ -37,6 +37,12 @@ export function compareUpdates(ours, theirs) {
   return { what: "updates", error: distance(of(own), of(known)), compared: names.length };
 }
 
+/** What a network puts out for the batch. */
+export function compareLogits(ours, theirs) {
+  const of = (side) => [...readResults(side).values()];
+  return { what: "logits", error: distance(of(ours), of(theirs)), compared: ours.names.length };
+}
+
 /** The share of one list that is in the other too. */
 export function overlap(ours, theirs) {
   const known = new Set(theirs);

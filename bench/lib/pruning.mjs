@@ -6,6 +6,8 @@ import { openOurs, openTorch } from "./open.mjs";
 import { closeAll, each, memoryOf } from "./turns.mjs";
 
 /** After ten steps of learning; later, losses and choices part as rounding grows, and with the choices the networks. */
+/** How strongly images show their class: learned within the schedule, not within its first interval. */
+const pattern = 0.2;
 const mostLoss = 1e-2;
 const leastOverlap = 0.8;
 
@@ -25,7 +27,7 @@ export async function measurePruning({ python, ...rest }) {
   const { folder, net, batch, every, quick } = rest;
   const most = quick ? 2 : Infinity;
   const samples = rest.batches * batch;
-  const files = writeSamples(folder, { ...rest, samples, pattern: 1 });
+  const files = writeSamples(folder, { ...rest, samples, pattern });
   const settings = { ...rest, samples, files, groups: `${folder}/${net}-groups.json` };
   const sides = { ours: await openOurs(settings), torch: await openTorch(python, "torch", settings) };
   try {

@@ -7,7 +7,7 @@ import { producersOf } from "../../dist/graph/graph.js";
 import { readNet, readSamples } from "./net.mjs";
 
 export async function open(side) {
-  const { batch, every, threads, macs } = side;
+  const { batch, every, learningRate, threads, macs } = side;
   const graph = await readNet(side);
   const groups = findGroups(trace(graph, { batch }));
   writeFileSync(side.groups, JSON.stringify(unitsOf(groups)));
@@ -22,7 +22,7 @@ export async function open(side) {
     loss: "cross-entropy",
     batchSize: batch,
     sgd: { momentum: 0.9, weightDecay: 1e-4, nesterov: true },
-    learningRate: 0.01,
+    learningRate,
     every,
     seed: 0,
     threads,

@@ -19,7 +19,7 @@ class MaskedPruning:
 
     def __init__(self, case):
         self.net = read_net(case).train()
-        self.optimiser = sgd(self.net)
+        self.optimiser = sgd(self.net, case["learningRate"])
         x, y = read_samples(case)
         self.batches = list(zip(x.split(case["batch"]), y.split(case["batch"])))
         self.every = case["every"]
