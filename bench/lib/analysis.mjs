@@ -1,7 +1,7 @@
 /** How long it takes to find what can be removed from a network. */
 
 import { openOurs } from "./open.mjs";
-import { median, spread } from "./numbers.mjs";
+import { gigabytes, median, seconds, spread } from "./numbers.mjs";
 
 export async function measureAnalysis(settings) {
   const { rounds, target } = settings;
@@ -17,7 +17,7 @@ export async function measureAnalysis(settings) {
     const { bytes } = await side.ask("memory");
     const ms = median(times);
     console.log(
-      `  ${(ms / 1000).toFixed(2)} s (aim ${target} s), the first ${(times[0] / 1000).toFixed(2)} s; ${counts.nodes} nodes, ${counts.groups} groups, ${counts.units} units; ${(bytes / 2 ** 30).toFixed(2)} GiB`,
+      `  ${seconds(ms)} (aim ${target} s), the first ${seconds(times[0])}; ${counts.nodes} nodes, ${counts.groups} groups, ${counts.units} units; memory ${gigabytes(bytes)}`,
     );
     const versions = side.versions;
     return {

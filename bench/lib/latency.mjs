@@ -1,7 +1,7 @@
 /** What a network at half its multiply-accumulates takes of its time. */
 
 import { openOurs } from "./open.mjs";
-import { median, spread } from "./numbers.mjs";
+import { gigabytes, median, percent, spread } from "./numbers.mjs";
 
 const roundings = [1, 8, 16];
 const warmUp = 2;
@@ -21,11 +21,11 @@ export async function measureLatency({ rounds, ...settings }) {
     const rows = roundings.map((roundTo, i) => {
       const [ms, macs] = [others[i], shares[i + 1]];
       console.log(
-        `  --round-to ${roundTo}: ${(100 * macs).toFixed(1)} % of the multiply-accumulates, ${((100 * ms) / whole).toFixed(1)} % of the time (${ms.toFixed(2)} of ${whole.toFixed(2)} ms)`,
+        `  --round-to ${roundTo}: ${percent(macs)} of the multiply-accumulates, ${percent(ms / whole)} of the time (${ms.toFixed(2)} of ${whole.toFixed(2)} ms)`,
       );
       return { roundTo, macs, ms, latency: ms / whole, spread: spread(times[i + 1]) };
     });
-    console.log(`  ${(bytes / 2 ** 30).toFixed(2)} GiB`);
+    console.log(`  memory ${gigabytes(bytes)}`);
     const versions = side.versions;
     return { ms: { whole }, spread: { whole: spread(times[0]) }, rows, memory: { ours: bytes }, versions };
   } finally {

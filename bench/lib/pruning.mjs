@@ -2,67 +2,84 @@
 
 import { writeSamples } from "./batch.mjs";
 import { overlap } from "./compare.mjs";
+import { percent, seconds, times } from "./numbers.mjs";
 import { openOurs, openTorch } from "./open.mjs";
 import { closeAll, each, memoryOf } from "./turns.mjs";
 
-/** After ten steps of learning; later, losses and choices part as rounding grows, and with the choices the networks. */
+/**
+ * In the first interval both sides train the same network. Each step carries the rounding of the last one on and enlarges it, so that the importances of the
+ * least units, which are small differences of large sums, are a few per cent apart after ten steps; those near the limit change places, and from the first
+ * removal on the networks are not the same.
+ */
+const mostLoss = 1e-3;
+const leastOverlap = 0.7;
 /** How strongly images show their class: learned within the schedule, not within its first interval. */
 const pattern = 0.2;
-const mostLoss = 1e-2;
-const leastOverlap = 0.8;
+const quickRemovals = 2;
 
-const sum = (values) => values.reduce((a, b) => a + b, 0);
-const apart = (ours, theirs) => Math.abs(ours - theirs) / Math.abs(theirs);
-
-function check({ ours, torch }) {
-  const found = { loss: apart(ours.loss, torch.loss), overlap: overlap(ours.removed, torch.removed) };
-  const text = `mean loss of the first ${ours.every} steps within ${found.loss.toExponential(1)}, ${(100 * found.overlap).toFixed(1)} % of the ${ours.removed.length} units removed first`;
-  if (!(found.loss < mostLoss && found.overlap >= leastOverlap && ours.removed.length === torch.removed.length))
+function check(ours, torch) {
+  const loss = Math.abs(ours.loss - torch.loss) / Math.abs(torch.loss);
+  const common = overlap(ours.removed, torch.removed);
+  const text = `mean loss of the first interval within ${loss.toExponential(1)}, ${percent(common)} of the ${ours.removed.length} units removed first in common`;
+  if (!(loss < mostLoss && common >= leastOverlap && ours.removed.length === torch.removed.length))
     throw new Error(`the sides do not compute the same: ${text}`);
   console.log(`  same: ${text}`);
-  return found;
+  return { loss, overlap: common };
 }
 
-export async function measurePruning({ python, ...rest }) {
-  const { folder, net, batch, every, quick } = rest;
-  const most = quick ? 2 : Infinity;
-  const samples = rest.batches * batch;
-  const files = writeSamples(folder, { ...rest, samples, pattern });
-  const settings = { ...rest, samples, files, groups: `${folder}/${net}-groups.json` };
-  const sides = { ours: await openOurs(settings), torch: await openTorch(python, "torch", settings) };
-  try {
-    const removals = [];
-    const all = await each(sides, () => []);
-    let same;
-    let end;
-    while (end === undefined && removals.length < most) {
-      const ours = await sides.ours.ask("step");
-      const torch = await sides.torch.ask("step", { remove: ours.removed.length });
-      same ??= check({ ours: { ...ours, every }, torch });
-      all.ours.push(...ours.removed);
-      all.torch.push(...torch.removed);
-      ({ end } = ours);
-      const one = {
-        units: ours.removed.length,
-        macs: ours.macs,
-        ms: { ours: ours.ms, torch: torch.ms },
-        loss: { ours: ours.loss, torch: torch.loss },
-        /** Of all units removed so far. */
-        overlap: overlap(all.ours, all.torch),
-      };
-      removals.push(one);
-      console.log(
-        `  ${removals.length}: ${one.units} units, ${(100 * one.macs).toFixed(1)} % of the multiply-accumulates left; ${(ours.ms / 1000).toFixed(1)} s, PyTorch ${(torch.ms / 1000).toFixed(1)} s; loss ${ours.loss.toFixed(4)}, PyTorch ${torch.loss.toFixed(4)}; ${(100 * one.overlap).toFixed(0)} % of all removed in common`,
-      );
-    }
-    const ms = await each(sides, (_, name) => sum(removals.map((one) => one.ms[name])));
-    const memory = await memoryOf(sides);
-    const [ratio, memoryRatio] = [ms.torch / ms.ours, memory.ours / memory.torch];
+/** Goes through the schedule until our side has met its target; the other side removes as many units each time. */
+async function goThrough(sides, most) {
+  const removals = [];
+  const removed = { ours: [], torch: [] };
+  let same;
+  let end;
+  while (end === undefined && removals.length < most) {
+    const ours = await sides.ours.ask("step");
+    const torch = await sides.torch.ask("step", { remove: ours.removed.length });
+    same ??= check(ours, torch);
+    removed.ours.push(...ours.removed);
+    removed.torch.push(...torch.removed);
+    const common = overlap(removed.ours, removed.torch);
+    ({ end } = ours);
+    removals.push({
+      units: ours.removed.length,
+      macs: ours.macs,
+      ms: { ours: ours.ms, torch: torch.ms },
+      loss: { ours: ours.loss, torch: torch.loss },
+      // Of all units removed so far.
+      overlap: common,
+    });
     console.log(
-      `  ${removals.length} removals in ${(ms.ours / 1000).toFixed(0)} s, PyTorch ${(ms.torch / 1000).toFixed(0)} s: ${ratio.toFixed(2)}x; memory ${memoryRatio.toFixed(2)}x`,
+      `  ${removals.length}: ${ours.removed.length} units, ${percent(ours.macs)} of the multiply-accumulates left; ${seconds(ours.ms, 1)}, PyTorch ${seconds(torch.ms, 1)}; loss ${ours.loss.toFixed(4)}, PyTorch ${torch.loss.toFixed(4)}; ${percent(common)} of all removed in common`,
+    );
+  }
+  return { same, end, removals };
+}
+
+const sum = (values) => values.reduce((a, b) => a + b, 0);
+const total = (removals, side) => sum(removals.map(({ ms }) => ms[side]));
+const ratioOf = (removals) => total(removals, "torch") / total(removals, "ours");
+
+export async function measurePruning({ python, ...rest }) {
+  const { folder, net, batch, batches, quick } = rest;
+  const samples = { ...rest, samples: batches * batch };
+  const files = writeSamples(folder, { ...samples, pattern });
+  const settings = { ...samples, files, groups: `${folder}/${net}-groups.json` };
+  const sides = { ours: await openOurs(settings) };
+  try {
+    // Our side has written the groups by now.
+    sides.torch = await openTorch(python, "torch", settings);
+    const { same, end, removals } = await goThrough(sides, quick ? quickRemovals : Infinity);
+    const ms = await each(sides, (_, name) => total(removals, name));
+    const memory = await memoryOf(sides);
+    const [ratio, memoryRatio] = [ratioOf(removals), memory.ours / memory.torch];
+    const quarter = Math.ceil(removals.length / 4);
+    const quarters = { first: ratioOf(removals.slice(0, quarter)), last: ratioOf(removals.slice(-quarter)) };
+    console.log(
+      `  ${removals.length} removals in ${seconds(ms.ours, 0)}, PyTorch ${seconds(ms.torch, 0)}: ${times(ratio)}, in the first quarter ${times(quarters.first)}, in the last ${times(quarters.last)}; memory ${times(memoryRatio)}`,
     );
     const versions = { ...sides.ours.versions, ...sides.torch.versions };
-    return { check: same, end, ms, ratio, memory, memoryRatio, removals, versions };
+    return { check: same, end, ms, ratio, quarters, memory, memoryRatio, removals, versions };
   } finally {
     await closeAll(sides);
   }

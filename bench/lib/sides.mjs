@@ -2,8 +2,9 @@
 
 import { writeSamples } from "./batch.mjs";
 import { compareGates, compareUpdates } from "./compare.mjs";
+import { rate, times } from "./numbers.mjs";
 import { openOurs, openTorch } from "./open.mjs";
-import { closeAll, inTurns } from "./turns.mjs";
+import { closeAll, each, inTurns } from "./turns.mjs";
 
 /** Rounding in float32 turns the choices of some Relus, which deep networks of random weights carry on. */
 const mostDifference = 5e-2;
@@ -38,10 +39,10 @@ export async function measureSides(settings) {
     const same = await check(sides, what);
     const { ms, spread, memory } = await inTurns(sides, rounds);
     const goal = settings.target ? ` (aim ${settings.target})` : "";
-    const lean = ms.lean ? `, ${(ms.lean / ms.ours).toFixed(2)}x of PyTorch without weight gradients` : "";
-    const imagesPerSecond = Object.fromEntries(Object.entries(ms).map(([name, time]) => [name, (batch / time) * 1000]));
+    const lean = ms.lean ? `, ${times(ms.lean / ms.ours)} of PyTorch without weight gradients` : "";
+    const imagesPerSecond = await each(sides, (_, name) => (batch / ms[name]) * 1000);
     console.log(
-      `  ${imagesPerSecond.ours.toFixed(1)} images/s, PyTorch ${imagesPerSecond.torch.toFixed(1)}: ${(ms.torch / ms.ours).toFixed(2)}x${goal}${lean}; memory ${(memory.ours / memory.torch).toFixed(2)}x`,
+      `  ${rate(imagesPerSecond.ours)} images/s, PyTorch ${rate(imagesPerSecond.torch)}: ${times(ms.torch / ms.ours)}${goal}${lean}; memory ${times(memory.ours / memory.torch)}`,
     );
     return {
       check: same,

@@ -4,6 +4,7 @@ import { prepare, readModelFile } from "../../dist/node.js";
 import { writeResults } from "./arrays.mjs";
 import { writeSamples } from "./batch.mjs";
 import { compareLogits, compareUpdates } from "./compare.mjs";
+import { rate, times } from "./numbers.mjs";
 import { openOurs, openTfjs } from "./open.mjs";
 import { closeAll, each, inTurns } from "./turns.mjs";
 
@@ -51,10 +52,8 @@ async function measure(settings) {
     const { ms, spread, memory } = await inTurns(sides, rounds * 3);
     const ratios = Object.fromEntries(backends.map((backend) => [backend, ms[backend] / ms.ours]));
     const imagesPerSecond = await each(sides, (_, name) => (batch / ms[name]) * 1000);
-    const rates = backends.map(
-      (backend) => `${backend} ${imagesPerSecond[backend].toFixed(0)} (${ratios[backend].toFixed(1)}x)`,
-    );
-    console.log(`  ${what}: ${imagesPerSecond.ours.toFixed(0)} images/s, ${rates.join(", ")}`);
+    const rates = backends.map((backend) => `${backend} ${rate(imagesPerSecond[backend])} (${times(ratios[backend])})`);
+    console.log(`  ${what}: ${rate(imagesPerSecond.ours)} images/s, ${rates.join(", ")}`);
     const versions = { ...sides.ours.versions, ...sides.wasm.versions };
     return { row: { what, check: same, ms, spread, imagesPerSecond, ratios, memory }, versions };
   } finally {
