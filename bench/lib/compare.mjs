@@ -28,20 +28,23 @@ export function compareGates(ours, theirs) {
   return { what: "gate gradients", error, compared };
 }
 
-/** What one optimiser step changed, all parameters as one vector: single biases before a normalisation have gradients of pure rounding. */
-export function compareUpdates(ours, theirs) {
+/** All arrays that both sides know, as one vector. */
+function compareAll(what, ours, theirs) {
   const known = readResults(theirs);
   const own = readResults(ours);
   const names = [...known.keys()].filter((name) => own.has(name));
   const of = (side) => names.map((name) => side.get(name));
-  return { what: "updates", error: distance(of(own), of(known)), compared: names.length };
+  return { what, error: distance(of(own), of(known)), compared: names.length };
 }
 
+/** What one optimiser step changed: single biases before a normalisation have gradients of pure rounding, which are lost in one vector. */
+export const compareUpdates = (ours, theirs) => compareAll("updates", ours, theirs);
+
+/** Importances by group. Those of the most important units stand for all here: how the least are ranked, {@link overlap} tells. */
+export const compareImportances = (ours, theirs) => compareAll("importances", ours, theirs);
+
 /** What a network puts out for the batch. */
-export function compareLogits(ours, theirs) {
-  const of = (side) => [...readResults(side).values()];
-  return { what: "logits", error: distance(of(ours), of(theirs)), compared: ours.names.length };
-}
+export const compareLogits = (ours, theirs) => compareAll("logits", ours, theirs);
 
 /** The share of one list that is in the other too. */
 export function overlap(ours, theirs) {

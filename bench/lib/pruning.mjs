@@ -1,7 +1,7 @@
 /** The whole schedule of the paper's loop beside PyTorch with masks, removal interval by removal interval in turns. */
 
 import { writeSamples } from "./batch.mjs";
-import { overlap } from "./compare.mjs";
+import { compareImportances, overlap } from "./compare.mjs";
 import { percent, seconds, times } from "./numbers.mjs";
 import { openOurs, openTorch } from "./open.mjs";
 import { closeAll, each, memoryOf } from "./turns.mjs";
@@ -12,19 +12,22 @@ import { closeAll, each, memoryOf } from "./turns.mjs";
  * removal on the networks are not the same.
  */
 const mostLoss = 1e-3;
+const mostDifference = 5e-2;
 const leastOverlap = 0.7;
 /** How strongly images show their class: learned within the schedule, not within its first interval. */
 const pattern = 0.2;
 const quickRemovals = 2;
 
-function check(ours, torch) {
+async function check(sides, ours, torch) {
   const loss = Math.abs(ours.loss - torch.loss) / Math.abs(torch.loss);
+  const found = compareImportances(await sides.ours.ask("results"), await sides.torch.ask("results"));
   const common = overlap(ours.removed, torch.removed);
-  const text = `mean loss of the first interval within ${loss.toExponential(1)}, ${percent(common)} of the ${ours.removed.length} units removed first in common`;
-  if (!(loss < mostLoss && common >= leastOverlap && ours.removed.length === torch.removed.length))
+  const text = `mean loss of the first interval within ${loss.toExponential(1)}, importances within ${found.error.toExponential(1)} (${found.compared} groups), ${percent(common)} of the ${ours.removed.length} units removed first in common`;
+  const same = loss < mostLoss && found.error < mostDifference && found.compared > 0 && common >= leastOverlap;
+  if (!same || ours.removed.length !== torch.removed.length)
     throw new Error(`the sides do not compute the same: ${text}`);
   console.log(`  same: ${text}`);
-  return { loss, overlap: common };
+  return { loss, ...found, overlap: common };
 }
 
 /** Goes through the schedule until our side has met its target; the other side removes as many units each time. */
@@ -36,7 +39,7 @@ async function goThrough(sides, most) {
   while (end === undefined && removals.length < most) {
     const ours = await sides.ours.ask("step");
     const torch = await sides.torch.ask("step", { remove: ours.removed.length });
-    same ??= check(ours, torch);
+    same ??= await check(sides, ours, torch);
     removed.ours.push(...ours.removed);
     removed.torch.push(...torch.removed);
     const common = overlap(removed.ours, removed.torch);
@@ -79,7 +82,7 @@ export async function measurePruning({ python, ...rest }) {
       `  ${removals.length} removals in ${seconds(ms.ours, 0)}, PyTorch ${seconds(ms.torch, 0)}: ${times(ratio)}, in the first quarter ${times(quarters.first)}, in the last ${times(quarters.last)}; memory ${times(memoryRatio)}`,
     );
     const versions = { ...sides.ours.versions, ...sides.torch.versions };
-    return { check: same, end, ms, ratio, quarters, memory, memoryRatio, removals, versions };
+    return { rounds: 1, check: same, end, ms, ratio, quarters, memory, memoryRatio, removals, versions };
   } finally {
     await closeAll(sides);
   }

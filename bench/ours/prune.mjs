@@ -16,8 +16,16 @@ export async function open(side) {
   const target = targetOf(graph, { macs });
   const whole = target.macs / macs;
   let event;
+  let importances;
+  const criterion = {
+    ...findCriterion("taylor-fo"),
+    finish(average, { group }) {
+      importances.push([group.name, average]);
+      return average;
+    },
+  };
   const ended = pruneLoop(nodeRuntime, graph, held(readSamples(side), side, turns), {
-    criterion: findCriterion("taylor-fo"),
+    criterion,
     target,
     loss: "cross-entropy",
     batchSize: batch,
@@ -32,12 +40,17 @@ export async function open(side) {
   await rest();
   return {
     async step() {
+      event = undefined;
+      importances = [];
       const next = rest();
       turns.emit("go");
       const { end } = await next;
+      if (event === undefined) throw new Error(`pruning ended without a removal: ${end}`);
       const { loss, removed, units, costs } = event;
       return { loss, removed: number(removed), units, macs: costs.macs / whole, end };
     },
+    /** Of the last interval, by group, before the average over removals. */
+    results: () => importances,
   };
 }
 

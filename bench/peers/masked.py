@@ -26,11 +26,13 @@ class MaskedPruning:
         self.seen = 0
         self.average = None
         with open(case["groups"]) as file:
-            groups = [group["units"] for group in json.load(file)]
-        self.group_of = [i for i, units in enumerate(groups) for _ in units]
-        self.left = [len(units) for units in groups]
+            groups = json.load(file)
+        self.names = [group["name"] for group in groups]
+        self.group_of = [i for i, group in enumerate(groups) for _ in group["units"]]
+        self.sizes = [len(group["units"]) for group in groups]
+        self.left = list(self.sizes)
         self.gates = torch.ones(len(self.group_of), requires_grad=True)
-        self.add_gates([places for units in groups for places in units])
+        self.add_gates([places for group in groups for places in group["units"]])
 
     def add_gates(self, units):
         """Multiplies what BatchNormalizations put out by the gates of units, each a list of (BatchNormalization, channel)."""
@@ -61,8 +63,8 @@ class MaskedPruning:
             self.optimiser.step()
             samples += self.gates.grad.double() ** 2
             total += loss.item()
-        now = samples / self.every
-        self.average = now if self.average is None else self.past * self.average + (1 - self.past) * now
+        self.now = samples / self.every
+        self.average = self.now if self.average is None else self.past * self.average + (1 - self.past) * self.now
         return {"loss": total / self.every, "removed": self.remove(remove)}
 
     def remove(self, count):
@@ -79,3 +81,7 @@ class MaskedPruning:
                 self.left[group] -= 1
                 removed.append(unit)
         return sorted(removed)
+
+    def results(self):
+        """The importances of the last interval by group, before the average over removals."""
+        return dict(zip(self.names, self.now.split(self.sizes)))

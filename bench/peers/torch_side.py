@@ -73,14 +73,15 @@ class Side:
 
     def results(self):
         if self.case["what"] == "train":
-            found = {k: v.detach() - self.before[k] for k, v in self.net.named_parameters()}
-        else:
-            found = self.found
-        path = f"{self.case['folder']}/torch-{self.case['what']}.bin"
-        with open(path, "wb") as file:
-            for value in found.values():
-                file.write(value.contiguous().numpy().astype(np.float32).tobytes())
-        say(path=path, names=list(found), sizes=[v.numel() for v in found.values()])
+            return {k: v.detach() - self.before[k] for k, v in self.net.named_parameters()}
+        return self.found
+
+
+def write_results(path, found):
+    with open(path, "wb") as file:
+        for value in found.values():
+            file.write(value.contiguous().numpy().astype(np.float32).tobytes())
+    say(path=path, names=list(found), sizes=[v.numel() for v in found.values()])
 
 
 def export(case):
@@ -135,7 +136,7 @@ def main():
             answer = side.step(**options)
             say(ms=(time.perf_counter() - start) * 1000, **answer)
         elif todo == "results":
-            side.results()
+            write_results(f"{case['folder']}/torch-{case['what']}.bin", side.results())
         elif todo == "memory":
             say(bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
