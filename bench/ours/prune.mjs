@@ -16,12 +16,14 @@ export async function open(side) {
   const target = targetOf(graph, { macs });
   const whole = target.macs / macs;
   let event;
-  let importances;
+  const first = [];
+  const taylorFo = findCriterion("taylor-fo");
   const criterion = {
-    ...findCriterion("taylor-fo"),
-    finish(average, { group }) {
-      importances.push([group.name, average]);
-      return average;
+    ...taylorFo,
+    sample(evidence) {
+      const importances = taylorFo.sample(evidence);
+      if (first.length < groups.groups.length) first.push(importances);
+      return importances;
     },
   };
   const ended = pruneLoop(nodeRuntime, graph, held(readSamples(side), side, turns), {
@@ -41,7 +43,6 @@ export async function open(side) {
   return {
     async step() {
       event = undefined;
-      importances = [];
       const next = rest();
       turns.emit("go");
       const { end } = await next;
@@ -49,8 +50,8 @@ export async function open(side) {
       const { loss, removed, units, costs } = event;
       return { loss, removed: number(removed), units, macs: costs.macs / whole, end };
     },
-    /** Of the last interval, by group, before the average over removals. */
-    results: () => importances,
+    /** The importances that the first minibatch gave, by group. */
+    results: () => first.map((importances, i) => [groups.groups[i].name, importances]),
   };
 }
 

@@ -24,7 +24,7 @@ class MaskedPruning:
         self.batches = list(zip(x.split(case["batch"]), y.split(case["batch"])))
         self.every = case["every"]
         self.seen = 0
-        self.average = None
+        self.average = self.first = None
         with open(case["groups"]) as file:
             groups = json.load(file)
         self.names = [group["name"] for group in groups]
@@ -61,10 +61,13 @@ class MaskedPruning:
             loss = F.cross_entropy(self.net(x), y)
             loss.backward()
             self.optimiser.step()
-            samples += self.gates.grad.double() ** 2
+            sample = self.gates.grad.double() ** 2
+            if self.first is None:
+                self.first = sample
+            samples += sample
             total += loss.item()
-        self.now = samples / self.every
-        self.average = self.now if self.average is None else self.past * self.average + (1 - self.past) * self.now
+        now = samples / self.every
+        self.average = now if self.average is None else self.past * self.average + (1 - self.past) * now
         return {"loss": total / self.every, "removed": self.remove(remove)}
 
     def remove(self, count):
@@ -83,5 +86,5 @@ class MaskedPruning:
         return sorted(removed)
 
     def results(self):
-        """The importances of the last interval by group, before the average over removals."""
-        return dict(zip(self.names, self.now.split(self.sizes)))
+        """The importances that the first minibatch gave, by group."""
+        return dict(zip(self.names, self.first.split(self.sizes)))
