@@ -12,7 +12,7 @@ import { closeAll, each, memoryOf } from "./turns.mjs";
  * not the same.
  */
 const mostLoss = 1e-3;
-/** Of the first minibatch: a gate that is missing at one of its places makes nearly ten times as much. */
+/** Of the first minibatch: gates that are missing at one of their places make seven times as much. */
 const mostDifference = 1e-2;
 const leastOverlap = 0.7;
 /** How strongly images show their class: learned within the schedule, not within its first interval. */
