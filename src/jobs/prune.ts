@@ -19,6 +19,7 @@ import type { LearnEvent } from "../train/events.ts";
 import { feedsOf } from "../train/feeds.ts";
 import { finetune, type LearnOptions } from "../train/finetune.ts";
 import type { Targets } from "../train/losses.ts";
+import { measureLatency, openLatency, type LatencyGoal, type LatencyRow, type Timing } from "../train/latency.ts";
 import { prepare, withGraph } from "../train/prepare.ts";
 import { pruneLoop, targetOf, type PruneOptions, type PruneResult } from "../train/prune.ts";
 import { openStream, type StreamOptions } from "../train/stream.ts";
@@ -28,13 +29,23 @@ export interface PruneJobOptions
   extends
     NormaliseOptions,
     Partial<LearnOptions>,
-    Partial<Pick<PruneOptions, "gates" | "probes" | "maxLoss" | "per" | "every" | "unitsPerStep">> {
+    Partial<
+      Pick<
+        PruneOptions,
+        "gates" | "probes" | "maxLoss" | "per" | "scope" | "roundTo" | "limits" | "schedule" | "every" | "unitsPerStep"
+      >
+    > {
   /** What to learn from. */
   readonly data: Dataset;
   /** What to measure by at the start, now and then, and at the end; nothing is chosen by it. */
   readonly validation?: Dataset | undefined;
   /** What must be reached: shares of what there is at the start, or numbers where they are larger than 1. */
   readonly budget?: Target | undefined;
+  /**
+   * The latency to reach with one sample at a time: a share of what it is at the start, or milliseconds where it is larger than 1. It is measured
+   * after every removal, so that a second run may end a removal earlier or later.
+   */
+  readonly latency?: number | undefined;
   /** Default "taylor-fo". */
   readonly criterion?: string | Criterion | undefined;
   /** What is learned from; default the labels. Without labels all comes from the original model. */
@@ -91,6 +102,17 @@ export interface GroupSize {
   readonly units: number;
 }
 
+/** What a group's units cost in time was measured. */
+export interface LatencyEvent {
+  readonly kind: "latency";
+  /** Groups measured so far, and all of them. */
+  readonly done: number;
+  readonly all: number;
+  /** Milliseconds at the start, and what each group saves; with the last group. */
+  readonly start?: Timing | undefined;
+  readonly table?: readonly LatencyRow[] | undefined;
+}
+
 /** How good the model is now. */
 export interface EvaluationEvent {
   readonly kind: "evaluation";
@@ -110,7 +132,7 @@ export interface PrunedEvent {
   readonly costs: Costs;
 }
 
-export type PruneJobEvent = LearnEvent | StartEvent | EvaluationEvent | PrunedEvent;
+export type PruneJobEvent = LearnEvent | StartEvent | LatencyEvent | EvaluationEvent | PrunedEvent;
 
 export interface PruneOutcome {
   readonly model: Model;
@@ -126,6 +148,8 @@ export interface State {
   readonly units: number;
   readonly groups: readonly GroupSize[];
   readonly evaluation?: Evaluation | undefined;
+  /** Milliseconds for one sample, where a latency was to be reached. */
+  readonly latency?: Timing | undefined;
 }
 
 /** Fine-tuning sees the data in other orders than pruning did. */
@@ -161,7 +185,12 @@ async function run(
   const tuning = distil > 0 ? { graph, weight: distil, temperature } : undefined;
   const measure = createMeasure(runtime, options, tell);
   const save = async (checkpoint: Omit<Checkpoint, "note">): Promise<void> =>
-    checkpoints?.save(encodeCheckpoint({ ...checkpoint, note: { ...checkpoints.note?.(), start: first } }));
+    checkpoints?.save(
+      encodeCheckpoint({
+        ...checkpoint,
+        note: { ...checkpoints.note?.(), start: first, latency: latency && storedGoal(latency) },
+      }),
+    );
 
   if (resumed) checkpoints.resumed?.(resumed.note);
   const start = stateOf(graph);
@@ -172,6 +201,7 @@ async function run(
   const first = resumed
     ? (resumed.note["start"] as Evaluation | undefined)
     : await measure("start", 0, start.units, graph);
+  const latency = await openGoal(runtime, graph, options, resumed?.note["latency"] as StoredGoal | undefined, tell);
   const from = resumed?.point;
   const pruned =
     from?.phase === "finetune"
@@ -180,6 +210,7 @@ async function run(
           ...learn,
           criterion: typeof criterion === "string" ? findCriterion(criterion) : criterion,
           target,
+          latency,
           targets: targets === "teacher" ? undefined : targets,
           teacher: alone,
           momentum: options.scoreMomentum ?? 0.9,
@@ -215,18 +246,49 @@ async function run(
   });
   options.signal?.throwIfAborted();
   const evaluation = await measure("end", removals.length, state.units, tuned);
+  const times = latency && (await measureLatency(runtime, [graph, tuned], { ...options, rounds: finalRounds }));
   return {
     model: withGraph(model, tuned),
     end,
     removals: removals.length,
-    before: { ...start, evaluation: first },
-    after: { ...state, evaluation },
+    before: { ...start, evaluation: first, latency: times?.[0] },
+    after: { ...state, evaluation, latency: times?.[1] },
   };
 }
 
-function refuseContradictions({ budget = {}, maxLoss, targets = "labels", loss, distil = 0 }: PruneJobOptions): void {
-  if (Object.keys(budget).length === 0 && maxLoss === undefined)
-    fail("bad-option", "say how far to prune: --macs, --params, --units or --max-loss");
+/** What is told at the end is measured longer than what decides on the way. */
+const finalRounds = 100;
+
+/** What of a goal cannot be found again: times. */
+type StoredGoal = Pick<LatencyGoal, "share" | "start" | "table">;
+const storedGoal = ({ share, start, table }: LatencyGoal): StoredGoal => ({ share, start, table });
+
+async function openGoal(
+  runtime: Runtime,
+  graph: Graph,
+  options: PruneJobOptions,
+  known: StoredGoal | undefined,
+  tell: (event: LatencyEvent) => void,
+): Promise<LatencyGoal | undefined> {
+  const { latency, roundTo, threads, signal } = options;
+  if (latency === undefined) return undefined;
+  const onProgress = (done: number, all: number): void => tell({ kind: "latency", done, all });
+  const goal = await openLatency(runtime, graph, { latency, roundTo, threads, signal, onProgress, known });
+  if (!known)
+    tell({ kind: "latency", done: goal.table.length, all: goal.table.length, start: goal.start, table: goal.table });
+  return goal;
+}
+
+function refuseContradictions({
+  budget = {},
+  maxLoss,
+  latency,
+  targets = "labels",
+  loss,
+  distil = 0,
+}: PruneJobOptions): void {
+  if (Object.keys(budget).length === 0 && maxLoss === undefined && latency === undefined)
+    fail("bad-option", "say how far to prune: --macs, --params, --bytes, --units, --latency or --max-loss");
   if (loss !== undefined && loss !== "cross-entropy" && targets !== "labels")
     fail("bad-option", `--targets ${targets} goes with --loss cross-entropy only`);
   if (loss !== undefined && loss !== "cross-entropy" && distil > 0)

@@ -114,6 +114,8 @@ export interface GoalOptions extends LatencyOptions {
   readonly latency: number;
   /** Widths are multiples of this: units are taken away by so many; default 1. */
   readonly roundTo?: number | undefined;
+  /** What an earlier run has measured; it is not measured again. */
+  readonly known?: Pick<LatencyGoal, "share" | "start" | "table"> | undefined;
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
 }
 
@@ -123,7 +125,26 @@ export interface GoalOptions extends LatencyOptions {
  * @param graph with an open batch
  */
 export async function openLatency(runtime: Runtime, graph: Graph, options: GoalOptions): Promise<LatencyGoal> {
-  const { latency, roundTo = 1, onProgress, signal } = options;
+  const { latency, known } = options;
+  const { start, table } = known ?? (await measureGroups(runtime, graph, options));
+  return {
+    share: known?.share ?? (latency <= 1 ? latency : latency / start.median),
+    start,
+    table,
+    savings: new Map(table.map(({ group, without, saved }) => [group, without > 0 ? saved.median / without : 0])),
+    async measure(smaller) {
+      const [whole, less] = await takeTurns(runtime, [graph, smaller], options);
+      return timingOf(whole!.map((time, i) => less![i]! / time));
+    },
+  };
+}
+
+async function measureGroups(
+  runtime: Runtime,
+  graph: Graph,
+  options: GoalOptions,
+): Promise<Pick<LatencyGoal, "start" | "table">> {
+  const { roundTo = 1, onProgress, signal } = options;
   const found = findGroups(trace(graph));
   const table: LatencyRow[] = [];
   const all: number[] = [];
@@ -145,17 +166,7 @@ export async function openLatency(runtime: Runtime, graph: Graph, options: GoalO
       "unsupported",
       `no group is wider than ${roundTo}, the multiple that widths are rounded to: give a smaller --round-to`,
     );
-  const start = timingOf(all);
-  return {
-    share: latency <= 1 ? latency : latency / start.median,
-    start,
-    table,
-    savings: new Map(table.map(({ group, without, saved }) => [group, without > 0 ? saved.median / without : 0])),
-    async measure(smaller) {
-      const [whole, less] = await takeTurns(runtime, [graph, smaller], options);
-      return timingOf(whole!.map((time, i) => less![i]! / time));
-    },
-  };
+  return { start: timingOf(all), table };
 }
 
 const none: Timing = { median: 0, low: 0, high: 0 };

@@ -10,7 +10,8 @@ import { fail } from "../../graph/error.ts";
 import { prune, type PruneJobEvent, type PruneOutcome } from "../../jobs/prune.ts";
 import { checkWritable, describeIo } from "../../onnx/atomic-node.ts";
 import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
-import { pers, type Per } from "../../prune/prices.ts";
+import { pers, scopes, type Per, type Scope } from "../../prune/prices.ts";
+import { scheduleKinds, type ScheduleKind } from "../../prune/schedule.ts";
 import { createRun, resumeRun, type Run, type RunConfig } from "../../report/run-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
@@ -28,14 +29,21 @@ import {
   withShape,
   type CriterionFlags,
 } from "../options.ts";
+import { limitsOf, patternRatio, roundingOf, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
 import { createProgress, Interruption, note, percent, printJson, short, table } from "../output.ts";
 import { epochCount, reportEpochs, type TrainFlags } from "./train.ts";
 
-interface PruneFlags extends TrainFlags, CriterionFlags {
+interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
   readonly targets: Targets | "teacher";
   readonly macs?: number;
   readonly params?: number;
+  readonly bytes?: number;
   readonly units?: number;
+  readonly latency?: number;
+  readonly scope: Scope;
+  readonly ratio?: Ratios;
+  readonly schedule: ScheduleKind;
+  readonly removals: number;
   readonly maxLoss?: number;
   readonly per: Per;
   readonly every: number;
@@ -60,7 +68,9 @@ const notMet = 1;
 const withResume = new Set(["resume", "json"]);
 
 export function addPrune(program: Command, version: string, signal: AbortSignal): void {
-  const command = withCriterion(withLearning(withData(withShape(program.command("prune [model]")), false), 0.02));
+  const command = withLimits(
+    withCriterion(withLearning(withData(withShape(program.command("prune [model]")), false), 0.02)),
+  );
   command
     .description("remove the least important units while learning until a budget is met, then fine-tune")
     .addOption(
@@ -73,13 +83,38 @@ export function addPrune(program: Command, version: string, signal: AbortSignal)
     )
     .option("--macs <share>", "multiply-accumulates to keep: a share, or a number where it is above 1", positive)
     .option("--params <share>", "parameters to keep, in the same way", positive)
+    .option("--bytes <share>", "bytes of weights to keep, in the same way", positive)
     .option("--units <share>", "units to keep, in the same way", positive)
+    .option(
+      "--latency <share>",
+      "time of one sample to reach, measured on this machine: a share, or milliseconds where it is above 1; widths are rounded to what its kernels take",
+      positive,
+    )
     .option("--max-loss <loss>", "stop pruning when the training loss between two removals is above this", positive)
     .addOption(
       new Option("--per <what>", "what importance is counted per: a unit, or what removing it saves")
         .choices(pers)
         .default("unit"),
     )
+    .addOption(
+      new Option("--scope <scope>", "whom a unit is compared with: all, those of its group, or of groups built alike")
+        .choices(scopes)
+        .default("global"),
+    )
+    .option(
+      "--ratio <pattern=share>",
+      "the share of units that may go of some groups, as 'layer2.*=0.3'; may be repeated, the last that fits counts",
+      patternRatio,
+    )
+    .addOption(
+      new Option(
+        "--schedule <kind>",
+        "the same number of units each time, or all planned: in equal steps, in smaller and smaller ones, at once",
+      )
+        .choices(scheduleKinds)
+        .default("steady"),
+    )
+    .option("--removals <n>", "removals of a planned schedule", count, 25)
     .option("--every <n>", "minibatches between two removals", count, 10)
     .option("--units-per-step <n>", "units of each removal (default: 2 % of all)", count)
     .option(
@@ -182,8 +217,10 @@ async function openValidation(flags: PruneFlags): Promise<Dataset | undefined> {
 type Opened = Awaited<ReturnType<typeof openJob>>;
 
 async function work(run: Run, flags: PruneFlags, opened: Opened, json: boolean, signal: AbortSignal): Promise<void> {
-  const { macs, params, units } = flags;
-  const budget = Object.fromEntries(Object.entries({ macs, params, units }).filter(([, value]) => value !== undefined));
+  const { macs, params, bytes, units, schedule, removals } = flags;
+  const budget = Object.fromEntries(
+    Object.entries({ macs, params, bytes, units }).filter(([, value]) => value !== undefined),
+  );
   using progress = createProgress("reading the model");
   const show = createShow(progress, flags);
   const { checkpoint } = run;
@@ -195,6 +232,11 @@ async function work(run: Run, flags: PruneFlags, opened: Opened, json: boolean, 
     runtime: nodeRuntime,
     criterion: flags.criterion,
     budget,
+    latency: flags.latency,
+    scope: flags.scope,
+    limits: limitsOf(flags, flags.ratio),
+    roundTo: await roundingOf(flags.roundTo ?? (flags.latency === undefined ? 1 : "auto")),
+    schedule: schedule === "steady" ? undefined : { kind: schedule, removals },
     gates: flags.gates,
     targets: flags.targets,
     probes: flags.probes,
@@ -245,8 +287,8 @@ const numbersOf = ({ end, removals, before, after }: PruneOutcome) => ({
   end,
   removals,
   units: after.units,
-  before: { ...before.costs, ...before.evaluation },
-  after: { ...after.costs, ...after.evaluation },
+  before: { ...before.costs, ...before.evaluation, latency: before.latency },
+  after: { ...after.costs, ...after.evaluation, latency: after.latency },
 });
 
 function comparison({ before, after }: PruneOutcome): string {
@@ -254,6 +296,10 @@ function comparison({ before, after }: PruneOutcome): string {
   for (const key of ["params", "macs", "bytes"] as const) {
     const [was, is] = [before.costs[key], after.costs[key]];
     rows.push([key, short(was), short(is), (is / was).toFixed(3)]);
+  }
+  if (before.latency && after.latency) {
+    const [was, is] = [before.latency.median, after.latency.median];
+    rows.push(["ms", was.toFixed(3), is.toFixed(3), (is / was).toFixed(3)]);
   }
   for (const key of ["top1", "top5"] as const) {
     const [was, is] = [before.evaluation?.[key], after.evaluation?.[key]];
@@ -286,6 +332,10 @@ function createShow(progress: ReturnType<typeof createProgress>, flags: PruneFla
       case "removal":
         reached = `removal ${event.step}, ${event.units} units, ${short(event.costs.macs)} MACs (${percent(event.costs.macs / all)}), `;
         progress.update(`${reached}loss ${event.loss.toFixed(4)}`);
+        break;
+      case "latency":
+        if (event.start) progress.done(`one sample takes ${event.start.median.toFixed(2)} ms`);
+        else progress.update(`time that groups save: ${event.done} of ${event.all}`);
         break;
       case "pruned":
         progress.done(`pruned in ${event.removals} removals to ${event.units} units, ${short(event.costs.macs)} MACs`);
