@@ -20,7 +20,7 @@ export { findGroups, type FrozenGroup, type Group, type Groups, type Removal, ty
 export { findGates } from "./prune/gates.ts";
 export { gatePlaces, type GatePlace } from "./prune/gate-places.ts";
 export { cut, mask, type Cut } from "./prune/cut.ts";
-export { assertProved, prove, type Mismatch, type Proof, type ProofOptions } from "./prune/prove.ts";
+export { assertProved, prove, type Difference, type Mismatch, type Proof, type ProofOptions } from "./prune/prove.ts";
 export { costsOf, type Costs } from "./prune/costs.ts";
 export { formatPlan, parsePlan } from "./prune/plan.ts";
 export {
@@ -69,4 +69,15 @@ export { createRuntime, type Onnxruntime } from "./runtime/onnxruntime.ts";
 export type { LoadOptions, Runtime, Session } from "./runtime/port.ts";
 
 export { summarise, type GroupSummary, type Summary } from "./report/summary.ts";
+export { changesOf, type Changes, type GroupChange } from "./report/changes.ts";
+export {
+  compare,
+  compareOutputs,
+  dropOf,
+  type CompareOptions,
+  type Comparison,
+  type Pair,
+  type Quality,
+} from "./report/compare.ts";
+export { measureLatency, type Latency, type LatencyOptions } from "./report/latency.ts";
 export { newModel, zoo, type ZooName } from "./zoo/zoo.ts";

@@ -1,10 +1,17 @@
 /** What a person at a terminal sees: results on stdout, progress on stderr. */
 
 import { stderr, stdout } from "node:process";
+import { Command } from "commander";
+import pc from "picocolors";
 
 /** A line of progress is written at most this often where there is no terminal, and at least so often when nothing new is to be told. */
 const quietInterval = 2000;
 const terminalInterval = 100;
+
+/** Help, results and errors are coloured by one rule, commander's: on terminals, unless NO_COLOR or FORCE_COLOR says otherwise. */
+const { getOutHasColors, getErrHasColors } = new Command().configureOutput();
+const outStyle = () => pc.createColors(getOutHasColors!());
+const errStyle = () => pc.createColors(getErrHasColors!());
 
 export function print(text: string): void {
   stdout.write(`${text}\n`);
@@ -17,6 +24,22 @@ export function printJson(value: unknown): void {
 /** Says something that is no result. */
 export function note(text: string): void {
   stderr.write(`${text}\n`);
+}
+
+/** Says why nothing came of it. */
+export function complain(text: string): void {
+  note(`${errStyle().red("secateur:")} ${text}`);
+}
+
+/** A table whose first row is its heading, as a result. */
+export const printTable = (rows: readonly (readonly string[])[]): void => print(headed(rows, outStyle().bold));
+
+/** The same beside the result. */
+export const noteTable = (rows: readonly (readonly string[])[]): void => note(headed(rows, errStyle().bold));
+
+function headed(rows: readonly (readonly string[])[], bold: (text: string) => string): string {
+  const [heading, ...body] = table(rows).split("\n");
+  return [bold(heading!), ...body].join("\n");
 }
 
 export interface Progress extends Disposable {
