@@ -26,18 +26,20 @@ export function note(text: string): void {
   stderr.write(`${text}\n`);
 }
 
+/** What errors start with. */
+export const prefix = (): string => errStyle().red("secateur:");
+
 /** Says why nothing came of it. */
-export function complain(text: string): void {
-  note(`${errStyle().red("secateur:")} ${text}`);
-}
+export const complain = (text: string): void => note(`${prefix()} ${text}`);
 
 /** A table whose first row is its heading, as a result. */
-export const printTable = (rows: readonly (readonly string[])[]): void => print(headed(rows, outStyle().bold));
+export const printTable = (rows: readonly (readonly string[])[]): void => print(headed(rows));
 
 /** The same beside the result. */
-export const noteTable = (rows: readonly (readonly string[])[]): void => note(headed(rows, errStyle().bold));
+export const noteTable = (rows: readonly (readonly string[])[]): void => note(headed(rows, errStyle()));
 
-function headed(rows: readonly (readonly string[])[], bold: (text: string) => string): string {
+/** The lines of a table whose first is a heading. */
+export function headed(rows: readonly (readonly string[])[], { bold } = outStyle()): string {
   const [heading, ...body] = table(rows).split("\n");
   return [bold(heading!), ...body].join("\n");
 }

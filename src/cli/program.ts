@@ -2,7 +2,9 @@
 
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import pc from "picocolors";
 import { SecateurError } from "../graph/error.ts";
+import { addCompare } from "./commands/compare.ts";
 import { addCriteria } from "./commands/criteria.ts";
 import { addData, addNew } from "./commands/data.ts";
 import { addGrad } from "./commands/grad.ts";
@@ -11,7 +13,8 @@ import { addCutAndMask, addPlan } from "./commands/plan.ts";
 import { addPrune } from "./commands/prune.ts";
 import { addEval, addScore } from "./commands/score.ts";
 import { addTrain } from "./commands/train.ts";
-import { note } from "./output.ts";
+import { exitCodes } from "./help.ts";
+import { complain, note, prefix } from "./output.ts";
 
 const badInput = 2;
 /** The exit code of a run that was stopped from outside. */
@@ -21,7 +24,7 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
   version: string;
 };
 
-/** Runs the command line and returns the exit code: 0 done, 1 a budget not met, 2 bad input, 130 interrupted. */
+/** Runs the command line and returns the exit code: 0 done, 1 a budget or gate not met, 2 bad input, 130 interrupted. */
 export async function run(
   argv: readonly string[],
   signal: AbortSignal = new AbortController().signal,
@@ -43,7 +46,9 @@ function createProgram(signal: AbortSignal): Command {
     .version(version)
     .showSuggestionAfterError()
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(`${oneLine(text)}\n`) });
+    .configureOutput({ outputError: (text, write) => write(`${oneLine(text)}\n`) })
+    .configureHelp({ styleTitle: (title) => pc.createColors(true).bold(title) })
+    .addHelpText("after", exitCodes);
 
   addInspect(program);
   addCriteria(program);
@@ -53,6 +58,7 @@ function createProgram(signal: AbortSignal): Command {
   addPrune(program, signal);
   addTrain(program, signal);
   addEval(program, signal);
+  addCompare(program, signal);
   addGrad(program);
   addData(program);
   addNew(program);
@@ -62,7 +68,7 @@ function createProgram(signal: AbortSignal): Command {
 
 /** "error: unknown command 'plna'\n(Did you mean plan?)" in one line, and in the form of all other errors. */
 const oneLine = (text: string): string =>
-  `secateur: ${text
+  `${prefix()} ${text
     .trim()
     .replace(/^error: /, "")
     .replaceAll(/\s*\n\s*/g, " ")}`;
@@ -82,11 +88,9 @@ function exitCodeOf(error: unknown, signal: AbortSignal): number {
     return interrupted;
   }
   if (error instanceof SecateurError && error.code !== "internal") {
-    note(`secateur: ${error.message}`);
+    complain(error.message);
     return badInput;
   }
-  note(
-    `secateur: this should not have happened, please report it:\n${error instanceof Error ? error.stack : String(error)}`,
-  );
+  complain(`this should not have happened, please report it:\n${error instanceof Error ? error.stack : String(error)}`);
   return badInput;
 }

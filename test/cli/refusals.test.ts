@@ -215,7 +215,7 @@ const options: readonly Case[] = [
   ["the shape of no input", () => ["inspect", net(), "--shape", "image=1x1x28x28"], /"image"; .*inputs are "input"/],
   ["a shape that does not fit", () => ["inspect", net(), "--shape", "input=1x1x9x9"], /\[1, 1, 9, 9\] does not fit/],
   ["a shape that is none", () => ["inspect", net(), "--shape", "input=1,1"], /NAME=1x3x224x224/],
-  ["a model that is unknown", () => ["new", "alexnet", ...out()], /"alexnet"; choose one of lenet3/],
+  ["a model that is unknown", () => ["new", "alexnet", ...out()], /'alexnet' is invalid .*choices are lenet3/],
   ["an image that is none", () => ["new", "lenet5", "--input", "axb", ...out()], /'axb' is invalid.*3x32x32/],
 ];
 

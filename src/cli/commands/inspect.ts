@@ -3,11 +3,12 @@
 import type { Command } from "commander";
 import { readModelFile } from "../../onnx/files-node.ts";
 import { summarise, type Summary } from "../../report/summary.ts";
+import { withExample } from "../help.ts";
 import { shapesOf, withShape, type ShapeFlags } from "../options.ts";
-import { print, printJson, short, table } from "../output.ts";
+import { headed, print, printJson, short, table } from "../output.ts";
 
 export function addInspect(program: Command): void {
-  withShape(program.command("inspect <model>"))
+  withExample(withShape(program.command("inspect <model>")), "secateur inspect model.onnx")
     .description(
       "print opset, parameters, MACs, bytes, the groups of units, and what is frozen or refused, with the reason",
     )
@@ -39,7 +40,7 @@ function format(summary: Summary): string {
   if (summary.groups.length === 0) lines.push("no group of units can be pruned");
   else
     lines.push(
-      table([
+      headed([
         ["group", "units", "axes", "gates"],
         ...summary.groups.map(({ name, units, axes, gates }) => [
           name,

@@ -17,8 +17,9 @@ import { assertProved, prove, type Proof } from "../../prune/prove.ts";
 import { scopes, selectShare, type Scope } from "../../prune/select.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { blockOf } from "../../train/blocks.ts";
+import { withExample } from "../help.ts";
 import { countOrAuto, numberIn, seed, shapesOf, withShape, type ShapeFlags } from "../options.ts";
-import { note, printJson, short, table } from "../output.ts";
+import { note, noteTable, printJson, short } from "../output.ts";
 
 interface PlanFlags extends ShapeFlags {
   readonly ratio: number;
@@ -27,13 +28,17 @@ interface PlanFlags extends ShapeFlags {
   readonly seed: number;
   readonly roundTo: number | "auto";
   readonly output: string;
+  readonly json?: boolean;
 }
 
 /** Criteria that look at weights alone. */
 const dataless = [...criteria.values()].filter(({ kind }) => kind === "weights").map(({ name }) => name);
 
 export function addPlan(program: Command): void {
-  withShape(program.command("plan <model>"))
+  withExample(
+    withShape(program.command("plan <model>")),
+    "secateur plan model.onnx --ratio 0.5 -o plan.json && secateur cut model.onnx --plan plan.json -o small.onnx",
+  )
     .description("choose units to remove, without data, and write the plan")
     .requiredOption("--ratio <share>", "the share of units to remove, 0 up to 1", numberIn(0, 1))
     .addOption(new Option("--criterion <name>", "what tells importance").choices(dataless).default("magnitude"))
@@ -50,10 +55,7 @@ export function addPlan(program: Command): void {
       1,
     )
     .requiredOption("-o, --output <file>", "the plan to write")
-    .addHelpText(
-      "after",
-      "\nExample:\n  secateur plan model.onnx --ratio 0.5 -o plan.json && secateur cut model.onnx --plan plan.json -o small.onnx",
-    )
+    .option("--json", "print how many units of each group go as JSON")
     .action(async (path: string, flags: PlanFlags) => {
       const model = await readModelFile(path);
       const graph = normalise(model.graph, shapesOf(flags));
@@ -69,6 +71,17 @@ export function addPlan(program: Command): void {
       await writeFileAtomic(flags.output, formatPlan(removal));
       const removed = [...removal.values()].reduce((n, units) => n + units.length, 0);
       const all = groups.groups.reduce((n, { units }) => n + units.length, 0);
+      if (flags.json)
+        printJson({
+          removed,
+          units: all,
+          groups: groups.groups.map(({ name, units }) => ({
+            name,
+            units: units.length,
+            removed: removal.get(name)?.length ?? 0,
+          })),
+          output: flags.output,
+        });
       note(`${removed} of ${all} units of ${removal.size} of ${groups.groups.length} groups -> ${flags.output}`);
     });
 }
@@ -111,7 +124,10 @@ function addApply(
   description: string,
   apply: (graph: Graph, groups: Groups, removal: Removal) => Graph,
 ): Command {
-  return withShape(program.command(`${name} <model>`))
+  return withExample(
+    withShape(program.command(`${name} <model>`)),
+    `secateur ${name} model.onnx --plan plan.json -o ${name}.onnx`,
+  )
     .description(description)
     .requiredOption("--plan <file>", "the plan, as secateur plan writes it")
     .requiredOption("-o, --output <file>", "the model to write")
@@ -134,14 +150,12 @@ function addApply(
         printJson({ before, after, ...(proof && { proof }) });
         return;
       }
-      note(
-        table([
-          ["", "before", "after"],
-          ["parameters", short(before.params), short(after.params)],
-          ["MACs", short(before.macs), short(after.macs)],
-          ["bytes", short(before.bytes), short(after.bytes)],
-        ]),
-      );
+      noteTable([
+        ["", "before", "after"],
+        ["parameters", short(before.params), short(after.params)],
+        ["MACs", short(before.macs), short(after.macs)],
+        ["bytes", short(before.bytes), short(after.bytes)],
+      ]);
       if (proof) note(formatProof(proof));
     });
 }
