@@ -1,10 +1,11 @@
 /** The program: its commands, and what its errors become. */
 
 import { readFileSync } from "node:fs";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import pc from "picocolors";
 import { SecateurError } from "../graph/error.ts";
 import { addCompare } from "./commands/compare.ts";
+import { addConfig } from "./commands/config.ts";
 import { addCriteria } from "./commands/criteria.ts";
 import { addData, addNew } from "./commands/data.ts";
 import { addGrad } from "./commands/grad.ts";
@@ -13,6 +14,9 @@ import { addCutAndMask, addPlan } from "./commands/plan.ts";
 import { addPrune } from "./commands/prune.ts";
 import { addEval, addScore } from "./commands/score.ts";
 import { addTrain } from "./commands/train.ts";
+import { configure } from "./config/apply.ts";
+import { readConfiguration } from "./config/read.ts";
+import { configurable } from "./config/schema.ts";
 import { exitCodes } from "./help.ts";
 import { complain, note, prefix } from "./output.ts";
 
@@ -44,6 +48,8 @@ function createProgram(signal: AbortSignal): Command {
       "Makes neural networks smaller: reads a trained ONNX model, removes what matters least, writes a smaller one.",
     )
     .version(version)
+    .option("--config <file>", "options by command (default: secateur.config.json, .mjs, .js or .ts in this folder)")
+    .option("--no-config", "ignore the configuration in this folder")
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(`${oneLine(text)}\n`) })
@@ -62,8 +68,27 @@ function createProgram(signal: AbortSignal): Command {
   addGrad(program);
   addData(program);
   addNew(program);
+  addConfig(program);
   inheritOverride(program);
+  for (const command of configurable(program)) addDenials(command);
+  program.hook("preSubcommand", async (_, command) => {
+    const wantsHelp = program.args.some((word) => word === "--help" || word === "-h");
+    if (wantsHelp || !configurable(program).includes(command)) return;
+    const { config } = program.opts<{ config?: string | false }>();
+    const configuration = await readConfiguration(config, process.cwd());
+    if (configuration) configure(program, command, configuration);
+  });
   return program;
+}
+
+/** --no-flip beside --flip, unseen: the command line can take back what a configuration says. */
+function addDenials(command: Command): void {
+  const known = new Set(command.options.map(({ long }) => long));
+  for (const option of command.options) {
+    const denial = option.long?.replace("--", "--no-");
+    if (option.isBoolean() && !option.negate && !known.has(denial)) command.addOption(new Option(denial!).hideHelp());
+  }
+  for (const sub of command.commands) addDenials(sub);
 }
 
 /** "error: unknown command 'plna'\n(Did you mean plan?)" in one line, and in the form of all other errors. */
