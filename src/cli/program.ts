@@ -5,6 +5,7 @@ import { Command, CommanderError, Option } from "commander";
 import pc from "picocolors";
 import { SecateurError } from "../graph/error.ts";
 import { addCompare } from "./commands/compare.ts";
+import { addCompletion } from "./commands/completion.ts";
 import { addConfig } from "./commands/config.ts";
 import { addCriteria } from "./commands/criteria.ts";
 import { addData, addNew } from "./commands/data.ts";
@@ -69,6 +70,7 @@ function createProgram(signal: AbortSignal): Command {
   addData(program);
   addNew(program);
   addConfig(program);
+  addCompletion(program);
   inheritOverride(program);
   for (const command of configurable(program)) addDenials(command);
   program.hook("preSubcommand", async (_, command) => {

@@ -186,11 +186,10 @@ describe("secateur.config.ts", () => {
 
 describe("secateur config", () => {
   it("asks for a command that it knows", async () => {
-    const { code, err } = await inFolder({}, "config", "completion");
-    expect([code, err]).toEqual([
-      2,
-      expect.stringMatching(/name the command whose options are to be shown: inspect, /),
-    ]);
+    const other = await inFolder({}, "config", "completion");
+    expect([other.code, other.err]).toEqual([2, expect.stringMatching(/'completion' is invalid .* inspect, /)]);
+    const none = await inFolder({}, "config");
+    expect([none.code, none.err]).toEqual([2, expect.stringMatching(/name the command whose options .* --schema$/m)]);
   });
 
   it("refuses a flag that the command has not", async () => {

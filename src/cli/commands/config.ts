@@ -1,6 +1,6 @@
 /** secateur config: the schema of configurations, and what one amounts to. */
 
-import type { Command } from "commander";
+import { Argument, type Command } from "commander";
 import { fail } from "../../graph/error.ts";
 import { readConfiguration } from "../config/read.ts";
 import { configure } from "../config/apply.ts";
@@ -17,7 +17,9 @@ export function addConfig(program: Command): void {
     .description(
       "print the options of a command as JSON: what the configuration, the flags given here and the defaults make of them, and which of these it was",
     )
-    .argument("[command]", "the command")
+    .addArgument(
+      new Argument("[command]", "the command").choices(configurable(program).map((command) => command.name())),
+    )
     .argument("[flags...]", "flags of the command, which win over the configuration")
     .option("--schema", "print the JSON Schema of configurations")
     .allowUnknownOption()
@@ -28,13 +30,9 @@ export function addConfig(program: Command): void {
 }
 
 async function resolve(program: Command, name: string | undefined, words: readonly string[]): Promise<void> {
-  const commands = configurable(program);
   const command =
-    commands.find((one) => one.name() === name) ??
-    fail(
-      "bad-option",
-      `name the command whose options are to be shown: ${commands.map((one) => one.name()).join(", ")}`,
-    );
+    configurable(program).find((one) => one.name() === name) ??
+    fail("bad-option", "name the command whose options are to be shown, or ask for --schema");
   const configuration = await readConfiguration(
     program.getOptionValue("config") as string | false | undefined,
     process.cwd(),
