@@ -1,7 +1,7 @@
 /** Every command on small models and data. */
 
 import { readFileSync, readdirSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { readModelFile } from "../../src/onnx/files-node.ts";
 import { nodeRuntime } from "../../src/runtime/workers-node.ts";
 import { zooNames } from "../../src/zoo/zoo.ts";
@@ -371,6 +371,30 @@ describe("an interrupt", () => {
   });
 });
 
+describe("colours", () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  it("are where they are asked for, in headings, help and errors, and nowhere else", async () => {
+    vi.stubEnv("NO_COLOR", "");
+    vi.stubEnv("FORCE_COLOR", "1");
+    const bold = (text: string) => `\u001B[1m${text}\u001B[22m`;
+    expect((await succeed("inspect net.onnx")).out).toContain(bold("group         units  axes  gates"));
+    expect((await succeed("plan --help")).out).toContain(bold("Options:"));
+    const red = "\u001B[31msecateur:\u001B[39m";
+    expect((await secateur(["inspect", at("none.onnx")])).err.startsWith(`${red} `)).toBe(true);
+    expect((await secateur(["inspekt"])).err.startsWith(`${red} unknown command`)).toBe(true);
+    vi.stubEnv("NO_COLOR", "1");
+    for (const line of ["inspect net.onnx", "plan --help"]) expect((await succeed(line)).out).not.toContain("\u001B");
+    expect((await secateur(["inspekt"])).err).toMatch(/^secateur: /);
+  });
+
+  it("are not where there is no terminal", async () => {
+    vi.stubEnv("NO_COLOR", "");
+    vi.stubEnv("FORCE_COLOR", "");
+    expect((await succeed("inspect net.onnx")).out).not.toContain("\u001B");
+  });
+});
+
 describe("help", () => {
   const commands = [
     "inspect",
@@ -387,7 +411,7 @@ describe("help", () => {
     "new",
   ];
 
-  it.each([...commands, "train", "finetune"])("of %s goes to stdout", async (command) => {
+  it.each([...commands, "train", "finetune", "config", "completion"])("of %s goes to stdout", async (command) => {
     const { out, err } = await succeed(`${command} --help`);
     expect(err).toBe("");
     expect(out).toMatch(new RegExp(`^Usage: secateur ${command} `));
@@ -410,6 +434,13 @@ describe("help", () => {
       if (command === "criteria") expect(code).toBe(0);
       else expect([code, err]).toEqual([2, expect.stringMatching(/: (no such file|there is no folder)/)]);
     }
+  });
+
+  it.each(["config", "completion"])("of %s has examples that work", async (command) => {
+    const { out } = await succeed(`${command} --help`);
+    const lines = [...out.split("Example:")[1]!.matchAll(/secateur ([^|>)\n]+)/g)].map(([, line]) => line!.trim());
+    expect(lines.length).toBeGreaterThan(1);
+    for (const line of lines) expect((await succeed(line)).out).not.toBe("");
   });
 
   it("tells the exit codes", async () => {
