@@ -6,7 +6,7 @@ import type { Model } from "../../graph/graph.ts";
 import { readModelFile } from "../../onnx/files-node.ts";
 import type { Difference } from "../../prune/prove.ts";
 import { changesOf, type Changes } from "../../report/changes.ts";
-import { compare, compareOutputs, dropOf, type Comparison, type Pair } from "../../report/compare.ts";
+import { compare, compareOutputs, dropOf, type Comparison, type Pair, type Quality } from "../../report/compare.ts";
 import { measureLatency, type Latency } from "../../report/latency.ts";
 import { summarise } from "../../report/summary.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
@@ -77,20 +77,18 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
   using progress = createProgress("running both models");
   const started = performance.now();
   const outputs = spec === undefined ? await compareOutputs(nodeRuntime, graphs, { threads, seed, signal }) : undefined;
+  const data = spec === undefined ? undefined : await openData({ ...flags, data: spec }, flags.split);
   const comparison =
-    spec === undefined
-      ? undefined
-      : await compare(nodeRuntime, graphs, await openData({ ...flags, data: spec }, flags.split), {
-          loss,
-          batchSize,
-          threads,
-          signal,
-          ...(batches === undefined ? {} : { limit: batches }),
-          onProgress: (done, all) =>
-            progress.update(
-              `${done} samples${all === undefined ? "" : ` of ${all}, ${remaining(started, done, all)}`}`,
-            ),
-        });
+    data &&
+    (await compare(nodeRuntime, graphs, data, {
+      loss,
+      batchSize,
+      threads,
+      signal,
+      ...(batches === undefined ? {} : { limit: batches }),
+      onProgress: (done, all) =>
+        progress.update(`${done} samples${all === undefined ? "" : ` of ${all}, ${remaining(started, done, all)}`}`),
+    }));
   const latency = flags.latency
     ? await measureLatency(await runtimeOfThisThread(), models, {
         ...shapes,
@@ -111,10 +109,7 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
       ...(comparison && { data: { ...comparison, ...(drop !== undefined && { drop }) } }),
       ...(latency && { latency }),
     });
-  else {
-    show(changes, latency, comparison);
-    if (outputs) showOutputs(outputs);
-  }
+  else show({ changes, outputs, comparison, latency });
   if (maxDrop !== undefined && drop! > maxDrop) {
     note(`${comparison!.quality ? "top-1" : "agreement"} fell by ${drop} points, more than --max-drop ${maxDrop}`);
     process.exitCode = notMet;
@@ -124,51 +119,71 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
 /** What a message to another thread takes would be counted. It is loaded when it is needed: a library of its own weight. */
 const runtimeOfThisThread = async () => (await import("../../runtime/onnxruntime-node.ts")).directRuntime;
 
-function show({ before, after, groups }: Changes, latency: Latency[] | undefined, comparison?: Comparison): void {
-  const ratio = (a: number, b: number): string => (a === 0 ? "" : (b / a).toFixed(3));
-  const milliseconds = ({ median, low, high }: Latency): string =>
-    `${median.toPrecision(3)} ms (${low.toPrecision(3)} to ${high.toPrecision(3)})`;
-  const points = (a: number, b: number): string => `${b < a ? "" : "+"}${(100 * (b - a)).toFixed(2)} points`;
-  const [old, now] = comparison?.quality ?? [];
+interface Found {
+  readonly changes: Changes;
+  readonly outputs: ReadonlyMap<string, Difference> | undefined;
+  readonly comparison: Comparison | undefined;
+  readonly latency: readonly Latency[] | undefined;
+}
+
+function show({ changes, outputs, comparison, latency }: Found): void {
   printTable([
     ["", "before", "after", "change"],
-    ...(
-      [
-        ["parameters", "params"],
-        ["MACs", "macs"],
-        ["bytes", "bytes"],
-      ] as const
-    ).map(([name, key]) => [name, short(before[key]), short(after[key]), ratio(before[key], after[key])]),
-    ...(latency ? [["latency", ...latency.map(milliseconds), ratio(latency[0]!.median, latency[1]!.median)]] : []),
-    ...(old && now ? [["loss", old.loss.toFixed(4), now.loss.toFixed(4), (now.loss - old.loss).toFixed(4)]] : []),
-    ...(["top1", "top5"] as const).flatMap((key) => {
-      const [a, b] = [old?.[key], now?.[key]];
-      return a === undefined || b === undefined ? [] : [[key.replace("p", "p-"), percent(a), percent(b), points(a, b)]];
-    }),
+    ...costRows(changes),
+    ...(latency ? [latencyRow(latency)] : []),
+    ...(comparison?.quality ? qualityRows(comparison.quality) : []),
   ]);
-  const changed = groups.filter((group) => group.before !== group.after);
+  const { groups } = changes;
+  const changed = groups.filter(({ before, after }) => before !== after);
+  const units = (n: number | undefined): string => (n === undefined ? "-" : String(n));
   if (changed.length > 0) {
     print("");
-    const units = (n: number | undefined): string => (n === undefined ? "-" : String(n));
     printTable([
       ["group", "before", "after"],
-      ...changed.map((group) => [group.name, units(group.before), units(group.after)]),
+      ...changed.map(({ name, before, after }) => [name, units(before), units(after)]),
     ]);
   }
   if (changed.length < groups.length)
     print(`\n${groups.length - changed.length} of ${groups.length} groups have the units they had`);
-  if (comparison) {
-    const { samples, agreement, divergence, squaredDifference } = comparison;
-    print(
-      `\nover ${samples} samples: ${agreement === undefined ? "" : `${percent(agreement)} agreement, divergence ${divergence!.toPrecision(3)}, `}mean squared difference ${squaredDifference.toPrecision(3)}`,
-    );
-  }
+  if (comparison) print(`\n${formatComparison(comparison)}`);
+  if (outputs) print(`\n${[...outputs].map(formatDifference).join("\n")}`);
 }
 
-function showOutputs(outputs: ReadonlyMap<string, Difference>): void {
-  print("");
-  for (const [name, { largest, difference }] of outputs)
-    print(
-      `on random inputs "${name}" differs by at most ${largest.toPrecision(3)}, ${percent(difference)} of its range`,
-    );
+const costNames = { params: "parameters", macs: "MACs", bytes: "bytes" } as const;
+
+const costRows = ({ before, after }: Changes): string[][] =>
+  (["params", "macs", "bytes"] as const).map((key) => [
+    costNames[key],
+    short(before[key]),
+    short(after[key]),
+    ratio(before[key], after[key]),
+  ]);
+
+function latencyRow(latency: readonly Latency[]): string[] {
+  const [before, after] = latency as Pair<Latency>;
+  const milliseconds = ({ median, low, high }: Latency): string =>
+    `${median.toPrecision(3)} ms (${low.toPrecision(3)} to ${high.toPrecision(3)})`;
+  return ["latency", milliseconds(before), milliseconds(after), ratio(before.median, after.median)];
 }
+
+function qualityRows([before, after]: Pair<Quality>): string[][] {
+  const signed = (value: number, digits: number): string => `${value < 0 ? "" : "+"}${value.toFixed(digits)}`;
+  const hits = (name: string, a: number | undefined, b: number | undefined): string[][] =>
+    a === undefined || b === undefined ? [] : [[name, percent(a), percent(b), `${signed(100 * (b - a), 2)} points`]];
+  return [
+    ["loss", before.loss.toFixed(4), after.loss.toFixed(4), signed(after.loss - before.loss, 4)],
+    ...hits("top-1", before.top1, after.top1),
+    ...hits("top-5", before.top5, after.top5),
+  ];
+}
+
+const ratio = (before: number, after: number): string => (before === 0 ? "" : (after / before).toFixed(3));
+
+function formatComparison({ samples, agreement, divergence, squaredDifference }: Comparison): string {
+  const classes =
+    agreement === undefined ? "" : `${percent(agreement)} agreement, divergence ${divergence!.toPrecision(3)}, `;
+  return `over ${samples} samples: ${classes}mean squared difference ${squaredDifference.toPrecision(3)}`;
+}
+
+const formatDifference = ([name, { largest, difference }]: readonly [string, Difference]): string =>
+  `on random inputs "${name}" differs by at most ${largest.toPrecision(3)}, ${percent(difference)} of its range`;
