@@ -7,6 +7,7 @@ import {
   compareOutputs,
   cut,
   dropOf,
+  encodeModel,
   evaluate,
   findGroups,
   newModel,
@@ -18,7 +19,8 @@ import {
   type Dataset,
   type Graph,
 } from "../../src/node.ts";
-import { float32, int64s } from "../../src/graph/tensor.ts";
+import { float32, int64s, toNumbers } from "../../src/graph/tensor.ts";
+import { wrapGraph } from "../../src/onnx/wrap.ts";
 import { noise } from "../onnx/support.ts";
 
 const graphOf = (seed: number, classes = 10): Graph => prepare(newModel("lenet5", { classes, seed }));
@@ -36,6 +38,18 @@ function dataset(target?: (size: number, batch: number) => Batch["target"]): Dat
       }
     },
   };
+}
+
+/** What a model puts out for each sample of the data set. */
+async function logits(graph: Graph): Promise<number[][]> {
+  const session = await nodeRuntime.load(encodeModel(wrapGraph(graph)), { threads: 1 });
+  const rows: number[][] = [];
+  for await (const { inputs } of dataset().batches({ batchSize: 16 })) {
+    const values = toNumbers((await session.run({ input: inputs[""]! }))["logits"]!);
+    for (let i = 0; i < values.length; i += 10) rows.push(values.slice(i, i + 10));
+  }
+  await session.dispose();
+  return rows;
 }
 
 const labels = (size: number) => int64s(Array.from({ length: size }, (_, i) => i % 10));
@@ -76,6 +90,28 @@ describe("compare", () => {
     }
     expect(found.agreement).toBeLessThan(1);
     expect(found.divergence).toBeGreaterThan(0);
+  });
+
+  it("has agreement, divergence and squares as they are defined", async () => {
+    const graphs = [graphOf(1), graphOf(2)] as const;
+    const [a, b] = await Promise.all(graphs.map(logits));
+    const share = (row: readonly number[]) =>
+      row.map((x) => Math.exp(x) / row.reduce((sum, y) => sum + Math.exp(y), 0));
+    const best = (row: readonly number[]) => row.indexOf(Math.max(...row));
+    const mean = (of: (x: readonly number[], y: readonly number[]) => number) =>
+      a!.reduce((sum, row, i) => sum + of(row, b![i]!), 0) / a!.length;
+    expect(await compare(nodeRuntime, graphs, dataset(), options)).toEqual({
+      samples: 48,
+      agreement: mean((x, y) => (best(x) === best(y) ? 1 : 0)),
+      divergence: expect.closeTo(
+        mean((x, y) => share(x).reduce((sum, p, c) => sum + p * Math.log(p / share(y)[c]!), 0)),
+        9,
+      ),
+      squaredDifference: expect.closeTo(
+        mean((x, y) => x.reduce((sum, value, c) => sum + (value - y[c]!) ** 2 / 10, 0)),
+        9,
+      ),
+    });
   });
 
   it("needs no labels, and finds a model to agree with itself", async () => {
