@@ -20,7 +20,7 @@ export { findGroups, type FrozenGroup, type Group, type Groups, type Removal, ty
 export { findGates } from "./prune/gates.ts";
 export { gatePlaces, type GatePlace } from "./prune/gate-places.ts";
 export { cut, mask, type Cut } from "./prune/cut.ts";
-export { assertProved, prove, type Mismatch, type Proof, type ProofOptions } from "./prune/prove.ts";
+export { assertProved, prove, type Difference, type Mismatch, type Proof, type ProofOptions } from "./prune/prove.ts";
 export { costsOf, type Costs } from "./prune/costs.ts";
 export { formatPlan, parsePlan } from "./prune/plan.ts";
 export {
@@ -34,7 +34,8 @@ export {
 export { pers, scopes, type Per, type Scope } from "./prune/prices.ts";
 export { floorsOf, namesGroup, ratiosOf, type Limits } from "./prune/limits.ts";
 export { scheduleKinds, type RemovalSchedule, type ScheduleKind } from "./prune/schedule.ts";
-export { measureLatency, openLatency, type LatencyGoal, type LatencyRow, type Timing } from "./train/latency.ts";
+export { openLatency, type GoalOptions, type LatencyGoal, type LatencyRow } from "./train/latency.ts";
+export { measureLatency, timingOf, type Timing, type TimingOptions } from "./train/timing.ts";
 
 export { criteria, findCriterion } from "./criteria/table.ts";
 export { meanGradient, meanOver, needs } from "./criteria/criterion.ts";
@@ -88,4 +89,14 @@ export { useRuntime } from "./runtime/default.ts";
 export type { Carried, LoadOptions, Runtime, Session } from "./runtime/port.ts";
 
 export { summarise, type GroupSummary, type Summary } from "./report/summary.ts";
+export { changesOf, type Changes, type GroupChange } from "./report/changes.ts";
+export {
+  compare,
+  compareOutputs,
+  dropOf,
+  type CompareOptions,
+  type Comparison,
+  type Pair,
+  type Quality,
+} from "./report/compare.ts";
 export { newModel, zoo, type ZooName } from "./zoo/zoo.ts";

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { Limits } from "../prune/limits.ts";
 import { nodeRuntime } from "../runtime/workers-node.ts";
 import { blockOf } from "../train/blocks.ts";
+import { withForm } from "./forms.ts";
 import { count, countOrAuto } from "./options.ts";
 import { note } from "./output.ts";
 
@@ -29,7 +30,15 @@ export const withLimits = (command: Command): Command =>
     );
 
 /** 0.5, or layer2.*=0.3 */
-export function ratioOf(text: string, known: Ratios = {}): Ratios {
+export const ratioOf = withForm(readRatio, {
+  anyOf: [
+    { type: "number", minimum: 0, maximum: 1 },
+    { type: "string" },
+    { type: "array", items: { type: ["string", "number"] } },
+  ],
+});
+
+function readRatio(text: string, known: Ratios = {}): Ratios {
   const equals = text.lastIndexOf("=");
   const share = Number(text.slice(equals + 1));
   if (text.slice(equals + 1).trim() === "" || !(share >= 0 && share <= 1))

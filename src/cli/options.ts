@@ -11,6 +11,7 @@ import type { Shape } from "../graph/tensor.ts";
 import type { NormaliseOptions } from "../passes/normalise.ts";
 import { criteria } from "../criteria/table.ts";
 import { gatePlaces, type GatePlace } from "../prune/gate-places.ts";
+import { withForm } from "./forms.ts";
 import { losses, type Loss } from "../train/losses.ts";
 import { note } from "./output.ts";
 
@@ -18,17 +19,24 @@ import { note } from "./output.ts";
 export function numberIn(low: number, high: number, whole = false): (text: string) => number {
   const from = low === Number.MIN_VALUE ? "above 0" : `from ${low}`;
   const bounds = high === Number.MAX_VALUE || high === Number.MAX_SAFE_INTEGER ? from : `${from} to ${high}`;
-  return (text) => {
+  const parse = (text: string): number => {
     const value = Number(text);
     if (text.trim() === "" || !(value >= low && value <= high) || (whole && !Number.isInteger(value)))
       throw new InvalidArgumentError(`It must be a ${whole ? "whole " : ""}number ${bounds}.`);
     return value;
   };
+  return withForm(parse, {
+    type: whole ? "integer" : "number",
+    ...(low === Number.MIN_VALUE ? { exclusiveMinimum: 0 } : { minimum: low }),
+    ...(high === Number.MAX_VALUE || high === Number.MAX_SAFE_INTEGER ? {} : { maximum: high }),
+  });
 }
 
 export const count = numberIn(1, Number.MAX_SAFE_INTEGER, true);
 /** A count, or what suits the machine. */
-export const countOrAuto = (text: string): number | "auto" => (text === "auto" ? text : count(text));
+export const countOrAuto = withForm((text: string): number | "auto" => (text === "auto" ? text : count(text)), {
+  anyOf: [{ const: "auto" }, { type: "integer", minimum: 1 }],
+});
 export const seed = numberIn(0, Number.MAX_SAFE_INTEGER, true);
 export const positive = numberIn(Number.MIN_VALUE, Number.MAX_VALUE);
 /** More threads than any processor has make the runtime hang for minutes. */
@@ -158,7 +166,11 @@ export const withRun = (command: Command, batchSize = 128): Command =>
     .addOption(new Option("--loss <loss>", "what is minimised").choices(losses).default("cross-entropy"))
     .option("--batch-size <n>", "samples of a minibatch", count, batchSize)
     .option("--seed <n>", "the same seed gives the same bytes", seed, 0)
-    .option("--threads <n>", "threads of the runtime", threadCount, Math.min(256, availableParallelism()));
+    .addOption(
+      new Option("--threads <n>", "threads of the runtime")
+        .argParser(threadCount)
+        .default(Math.min(256, availableParallelism()), "one for each core"),
+    );
 
 /** What tells importance, and where and how it is measured. */
 export interface CriterionFlags {

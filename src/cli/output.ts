@@ -1,6 +1,8 @@
 /** What a person at a terminal sees: results on stdout, progress on stderr. */
 
 import { stderr, stdout } from "node:process";
+import { Command } from "commander";
+import pc from "picocolors";
 
 /** A line of progress is written at most this often where there is no terminal, and at least so often when nothing new is to be told. */
 const quietInterval = 2000;
@@ -16,15 +18,18 @@ export const printable = (text: string): string =>
 /** More of an error says nothing further: a name may be as long as a file. */
 const longestError = 2000;
 
-/** An error as one line. */
-export function noteError(message: string): void {
-  const text = message.length > longestError ? `${message.slice(0, longestError)} ...` : message;
-  note(`secateur: ${text.replaceAll("\n", "\\n")}`);
-}
+/** Help, results and errors are coloured by one rule, commander's: on terminals, unless NO_COLOR or FORCE_COLOR says otherwise. */
+const { getOutHasColors, getErrHasColors } = new Command().configureOutput();
+const outStyle = () => pc.createColors(getOutHasColors!());
+const errStyle = () => pc.createColors(getErrHasColors!());
 
 export function print(text: string): void {
   stdout.write(`${printable(text)}\n`);
 }
+
+const write = (text: string): void => {
+  stderr.write(`${stderr.isTTY === true ? freshLine : ""}${text}\n`);
+};
 
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, undefined, 2));
@@ -35,11 +40,39 @@ const freshLine = "\r\u001B[2K";
 
 /** Says something that is no result, instead of the progress that may stand on the line. */
 export function note(text: string): void {
-  stderr.write(`${stderr.isTTY === true ? freshLine : ""}${printable(text)}\n`);
+  write(printable(text));
 }
 
 /** Work was stopped from outside in a way that it can go on from. */
 export class Interruption extends Error {}
+/** What errors start with. */
+export const prefix = (): string => errStyle().red("secateur:");
+
+/** Says why nothing came of it, in one line unless it is a stack. */
+export function complain(message: string): void {
+  const text = message.length > longestError ? `${message.slice(0, longestError)} ...` : message;
+  write(`${prefix()} ${printable(text)}`);
+}
+
+/** An error of what was given: its names may hold ends of lines. */
+export const complainOf = ({ message }: Error): void => complain(message.replaceAll("\n", "\\n"));
+
+/** A table whose first row is its heading, as a result. */
+export const printTable = (rows: readonly (readonly string[])[]): void => printStyled(headed(rows));
+
+/** Prints what {@link headed} gave, whose colours are our own. */
+export function printStyled(text: string): void {
+  stdout.write(`${text}\n`);
+}
+
+/** The same beside the result. */
+export const noteTable = (rows: readonly (readonly string[])[]): void => write(headed(rows, errStyle()));
+
+/** The lines of a table whose first is a heading. */
+export function headed(rows: readonly (readonly string[])[], { bold } = outStyle()): string {
+  const [heading, ...body] = table(rows).split("\n");
+  return [bold(heading!), ...body].join("\n");
+}
 
 export interface Progress extends Disposable {
   /** Shows the state of the work: on a terminal in place, elsewhere as a line every few seconds. */
@@ -55,7 +88,7 @@ export function createProgress(doing: string): Progress {
   let [text, since] = [doing, performance.now()];
   let last = Number.NEGATIVE_INFINITY;
   let shown = false;
-  const write = (line: string): void => {
+  const show = (line: string): void => {
     last = performance.now();
     shown = true;
     stderr.write(terminal ? `${freshLine}${line.slice(0, (stderr.columns ?? 80) - 1)}` : `${line}\n`);
@@ -63,13 +96,13 @@ export function createProgress(doing: string): Progress {
   const heartbeat = setInterval(() => {
     const now = performance.now();
     if (now - Math.max(last, since) < quietInterval - quietInterval / 8) return;
-    write(now - since < quietInterval / 2 ? text : `${text} (${Math.round((now - since) / 1000)} s)`);
+    show(now - since < quietInterval / 2 ? text : `${text} (${Math.round((now - since) / 1000)} s)`);
   }, quietInterval / 4);
   heartbeat.unref();
   return {
     update(now) {
       [text, since] = [now, performance.now()];
-      if (since - last >= interval) write(text);
+      if (since - last >= interval) show(text);
     },
     done(now) {
       if (terminal && shown) stderr.write(freshLine);
@@ -82,7 +115,8 @@ export function createProgress(doing: string): Progress {
 }
 
 /** Columns of equal width; the first is to the left, the others to the right. */
-export function table(rows: readonly (readonly string[])[]): string {
+export function table(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(printable));
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows
     .map((row) =>

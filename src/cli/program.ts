@@ -1,8 +1,12 @@
 /** The program: its commands, and what its errors become. */
 
 import { readFileSync } from "node:fs";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
+import pc from "picocolors";
 import { SecateurError } from "../graph/error.ts";
+import { addCompare } from "./commands/compare.ts";
+import { addCompletion } from "./commands/completion.ts";
+import { addConfig } from "./commands/config.ts";
 import { addCriteria } from "./commands/criteria.ts";
 import { addData, addNew } from "./commands/data.ts";
 import { addGrad } from "./commands/grad.ts";
@@ -11,7 +15,11 @@ import { addCutAndMask, addPlan } from "./commands/plan.ts";
 import { addPrune } from "./commands/prune.ts";
 import { addEval, addScore } from "./commands/score.ts";
 import { addTrain } from "./commands/train.ts";
-import { Interruption, note, noteError } from "./output.ts";
+import { configure } from "./config/apply.ts";
+import { readConfiguration } from "./config/read.ts";
+import { configurable } from "./config/schema.ts";
+import { exitCodes } from "./help.ts";
+import { complain, complainOf, Interruption, note, prefix } from "./output.ts";
 
 const badInput = 2;
 /** The exit code of a run that was stopped from outside. */
@@ -21,7 +29,7 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
   version: string;
 };
 
-/** Runs the command line and returns the exit code: 0 done, 1 a budget not met, 2 bad input, 130 interrupted. */
+/** Runs the command line and returns the exit code: 0 done, 1 a budget or gate not met, 2 bad input, 130 interrupted. */
 export async function run(
   argv: readonly string[],
   signal: AbortSignal = new AbortController().signal,
@@ -41,9 +49,13 @@ function createProgram(signal: AbortSignal): Command {
       "Makes neural networks smaller: reads a trained ONNX model, removes what matters least, writes a smaller one.",
     )
     .version(version)
+    .option("--config <file>", "options by command (default: secateur.config.json, .mjs, .js or .ts in this folder)")
+    .option("--no-config", "ignore the configuration in this folder")
     .showSuggestionAfterError()
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(`${oneLine(text)}\n`) });
+    .configureOutput({ outputError: (text, write) => write(`${oneLine(text)}\n`) })
+    .configureHelp({ styleTitle: (title) => pc.createColors(true).bold(title) })
+    .addHelpText("after", exitCodes);
 
   addInspect(program);
   addCriteria(program);
@@ -53,16 +65,37 @@ function createProgram(signal: AbortSignal): Command {
   addPrune(program, version, signal);
   addTrain(program, signal);
   addEval(program, signal);
+  addCompare(program, signal);
   addGrad(program);
   addData(program);
   addNew(program);
+  addConfig(program);
+  addCompletion(program);
   inheritOverride(program);
+  for (const command of configurable(program)) addDenials(command);
+  program.hook("preSubcommand", async (_, command) => {
+    const wantsHelp = program.args.some((word) => word === "--help" || word === "-h");
+    if (wantsHelp || !configurable(program).includes(command)) return;
+    const { config } = program.opts<{ config?: string | false }>();
+    const configuration = await readConfiguration(config, process.cwd());
+    if (configuration) configure(program, command, configuration);
+  });
   return program;
+}
+
+/** --no-flip beside --flip, unseen: the command line can take back what a configuration says. */
+function addDenials(command: Command): void {
+  const known = new Set(command.options.map(({ long }) => long));
+  for (const option of command.options) {
+    const denial = option.long?.replace("--", "--no-");
+    if (option.isBoolean() && !option.negate && !known.has(denial)) command.addOption(new Option(denial!).hideHelp());
+  }
+  for (const sub of command.commands) addDenials(sub);
 }
 
 /** "error: unknown command 'plna'\n(Did you mean plan?)" in one line, and in the form of all other errors. */
 const oneLine = (text: string): string =>
-  `secateur: ${text
+  `${prefix()} ${text
     .trim()
     .replace(/^error: /, "")
     .replaceAll(/\s*\n\s*/g, " ")}`;
@@ -82,11 +115,9 @@ function exitCodeOf(error: unknown, signal: AbortSignal): number {
     return interrupted;
   }
   if (error instanceof SecateurError && error.code !== "internal") {
-    noteError(error.message);
+    complainOf(error);
     return badInput;
   }
-  note(
-    `secateur: this should not have happened, please report it:\n${error instanceof Error ? error.stack : String(error)}`,
-  );
+  complain(`this should not have happened, please report it:\n${error instanceof Error ? error.stack : String(error)}`);
   return badInput;
 }

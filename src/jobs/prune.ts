@@ -19,7 +19,8 @@ import type { LearnEvent } from "../train/events.ts";
 import { feedsOf } from "../train/feeds.ts";
 import { finetune, type LearnOptions } from "../train/finetune.ts";
 import type { Targets } from "../train/losses.ts";
-import { measureLatency, openLatency, type LatencyGoal, type LatencyRow, type Timing } from "../train/latency.ts";
+import { openLatency, type LatencyGoal, type LatencyRow } from "../train/latency.ts";
+import { timeInTurns, timingOf, type Timing } from "../train/timing.ts";
 import { prepare, withGraph } from "../train/prepare.ts";
 import { pruneLoop, targetOf, type PruneOptions, type PruneResult } from "../train/prune.ts";
 import { openStream, type StreamOptions } from "../train/stream.ts";
@@ -246,7 +247,8 @@ async function run(
   });
   options.signal?.throwIfAborted();
   const evaluation = await measure("end", removals.length, state.units, tuned);
-  const times = latency && (await measureLatency(runtime, [graph, tuned], { ...options, rounds: finalRounds }));
+  const times =
+    latency && (await timeInTurns(runtime, [graph, tuned], { ...options, rounds: finalRounds })).map(timingOf);
   return {
     model: withGraph(model, tuned),
     end,

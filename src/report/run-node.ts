@@ -94,7 +94,8 @@ export async function createRun(dir: string, config: RunConfig, force: boolean):
  * @throws SecateurError `io` where there is none, `bad-option` where it is finished or still going on
  */
 export async function resumeRun(dir: string): Promise<Run> {
-  if (!(await exists(join(dir, files.config)))) fail("io", `${dir} is no run of secateur: it has no ${files.config}`);
+  if (!(await exists(join(dir, files.config))))
+    fail("io", `${join(dir, files.config)}: no such file, so that ${dir} is no run of secateur`);
   if (await isFinished(dir)) fail("bad-option", `the run ${dir} is finished: there is nothing to go on with`);
   return guard(dir, async () => {
     await lock(dir);

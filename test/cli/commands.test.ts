@@ -1,7 +1,7 @@
 /** Every command on small models and data. */
 
 import { readFileSync, readdirSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { readModelFile } from "../../src/onnx/files-node.ts";
 import { nodeRuntime } from "../../src/runtime/workers-node.ts";
 import { zooNames } from "../../src/zoo/zoo.ts";
@@ -211,6 +211,39 @@ describe("grad", () => {
   });
 });
 
+describe("--json", () => {
+  it("of plan tells what goes of each group", async () => {
+    const { removed, units, groups, output } = JSON.parse(
+      (await succeed("plan net.onnx --ratio 0.55 --json -o json.json")).out,
+    );
+    expect([removed, units, output]).toEqual([123, 226, at("json.json")]);
+    expect(groups[0]).toEqual({ name: "conv1.weight", units: 6, removed: 3 });
+  });
+
+  it("of grad tells what goes in and out", async () => {
+    const { inputs, outputs } = JSON.parse((await succeed("grad net.onnx --batch 2 --json -o grad.onnx")).out);
+    expect(inputs).toEqual([
+      { name: "input", dtype: "float32", shape: [2, 1, 28, 28] },
+      { name: "target", dtype: "int64", shape: [2] },
+    ]);
+    expect(outputs[0]).toBe("loss");
+    expect(outputs).toContain("grad/conv1.weight");
+  });
+
+  it("of new tells what the model costs", async () => {
+    const { out } = await succeed("new lenet5 --json -o json.onnx");
+    expect(JSON.parse(out)).toMatchObject({ name: "lenet5", params: 61706, macs: 416_520, output: at("json.onnx") });
+  });
+
+  it("of criteria lists them", async () => {
+    expect(JSON.parse((await succeed("criteria --json")).out)).toContainEqual({
+      name: "magnitude",
+      cost: "no data",
+      summary: expect.any(String),
+    });
+  });
+});
+
 describe("eval", () => {
   it("prints JSON of what a trained net can do", async () => {
     const { out, err } = await succeed("eval trained.onnx DIGITS --json");
@@ -232,6 +265,12 @@ describe("eval", () => {
 });
 
 describe("score", () => {
+  it("prints JSON where no file is named", async () => {
+    const { out, err } = await succeed("score trained.onnx --criterion magnitude --json");
+    expect(err).toBe("");
+    expect(Object.keys(JSON.parse(out).groups)).toEqual(Object.keys(sizes));
+  });
+
   it("writes the importance of every unit as JSON", async () => {
     const { out } = await succeed("score trained.onnx DIGITS --batches 3 --json scores.json");
     expect(out).toBe("");
@@ -375,22 +414,80 @@ describe("an interrupt", () => {
   });
 });
 
-describe("help", () => {
-  it.each(["inspect", "score", "plan", "cut", "mask", "prune", "train", "finetune", "eval", "grad", "data", "new"])(
-    "of %s goes to stdout",
-    async (command) => {
-      const { out, err } = await succeed(`${command} --help`);
-      expect(err).toBe("");
-      expect(out).toMatch(new RegExp(`^Usage: secateur ${command} `));
-    },
-  );
+describe("colours", () => {
+  afterEach(() => vi.unstubAllEnvs());
 
-  it.each(["plan", "prune"])("of %s has an example whose options are right", async (command) => {
-    const [, example] = /Example:\n {2}secateur (.*)\n/.exec((await succeed(`${command} --help`)).out)!;
-    const [line] = example!.replace("cifar10:data", `mnist:${folder}`).split(" && ");
-    // All is right but the model, which is not there.
-    const { code, err } = await secateur(line!.replace("model.onnx", at("nothing.onnx")).split(" "));
-    expect([code, err]).toEqual([2, expect.stringContaining("nothing.onnx: no such file")]);
+  it("are where they are asked for, in headings, help and errors, and nowhere else", async () => {
+    vi.stubEnv("NO_COLOR", "");
+    vi.stubEnv("FORCE_COLOR", "1");
+    const bold = (text: string) => `\u001B[1m${text}\u001B[22m`;
+    expect((await succeed("inspect net.onnx")).out).toContain(bold("group         units  axes  gates"));
+    expect((await succeed("plan --help")).out).toContain(bold("Options:"));
+    const red = "\u001B[31msecateur:\u001B[39m";
+    expect((await secateur(["inspect", at("none.onnx")])).err.startsWith(`${red} `)).toBe(true);
+    expect((await secateur(["inspekt"])).err.startsWith(`${red} unknown command`)).toBe(true);
+    vi.stubEnv("NO_COLOR", "1");
+    for (const line of ["inspect net.onnx", "plan --help"]) expect((await succeed(line)).out).not.toContain("\u001B");
+    expect((await secateur(["inspekt"])).err).toMatch(/^secateur: /);
+  });
+
+  it("are not where there is no terminal", async () => {
+    vi.stubEnv("NO_COLOR", "");
+    vi.stubEnv("FORCE_COLOR", "");
+    expect((await succeed("inspect net.onnx")).out).not.toContain("\u001B");
+  });
+});
+
+describe("help", () => {
+  const commands = [
+    "inspect",
+    "criteria",
+    "score",
+    "plan",
+    "cut",
+    "mask",
+    "prune",
+    "eval",
+    "compare",
+    "grad",
+    "data",
+    "new",
+  ];
+
+  it.each([...commands, "train", "finetune", "config", "completion"])("of %s goes to stdout", async (command) => {
+    const { out, err } = await succeed(`${command} --help`);
+    expect(err).toBe("");
+    expect(out).toMatch(new RegExp(`^Usage: secateur ${command} `));
+  });
+
+  it.each(commands)("of %s has examples whose options are right", async (command) => {
+    const [, examples] = /Example:\n((?: {2}.*\n)+)/.exec((await succeed(`${command} --help`)).out)!;
+    for (const example of examples!.trim().split("\n")) {
+      const [line] = example
+        .trim()
+        .replace(/^secateur /, "")
+        .replace("cifar10:data", `mnist:${folder}`)
+        .split(" && ");
+      expect(line!.split(" ")[0]).toBe(command);
+      // What fetches is not tried: tests need no network.
+      if (command === "data") continue;
+      // All is right but what is read and written, which is not there.
+      const words = line!.split(" ").map((word) => word.replace(/^(.+\.(?:onnx|json)|data\/.*)$/, at("no/$1")));
+      const { code, err } = await secateur(words);
+      if (command === "criteria") expect(code).toBe(0);
+      else expect([code, err]).toEqual([2, expect.stringMatching(/: (no such file|there is no folder)/)]);
+    }
+  });
+
+  it.each(["config", "completion"])("of %s has examples that work", async (command) => {
+    const { out } = await succeed(`${command} --help`);
+    const lines = [...out.split("Example:")[1]!.matchAll(/secateur ([^|>)\n]+)/g)].map(([, line]) => line!.trim());
+    expect(lines.length).toBeGreaterThan(1);
+    for (const line of lines) expect((await succeed(line)).out).not.toBe("");
+  });
+
+  it("tells the exit codes", async () => {
+    expect((await succeed("--help")).out).toMatch(/Exit codes:\n {2}0 +done\n {2}1 .*\n {2}2 .*\n {2}130 /);
   });
 
   it("is printed where no command is named, as an error", async () => {

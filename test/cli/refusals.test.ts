@@ -220,7 +220,11 @@ const options: readonly Case[] = [
   ["a rate of 0", () => ["finetune", net(), ...digits, "--learning-rate", "0", ...out()], /a number above 0/],
   ["a batch of 0", () => ["grad", net(), "--batch", "0", ...out()], /a whole number from 1\./],
   ["too many threads", () => ["eval", net(), ...digits, "--threads", "1e5"], /a whole number from 1 to 256/],
-  ["no budget", () => ["prune", net(), ...digits, ...out()], /--macs, --params, --units or --max-loss/],
+  [
+    "no budget",
+    () => ["prune", net(), ...digits, ...out()],
+    /--macs, --params, --bytes, --units, --latency or --max-loss/,
+  ],
   [
     "a teacher without classes",
     () => ["prune", net(), ...digits, "--macs", "0.5", "--loss", "mse", "--distil", "0.5", ...out()],
@@ -229,7 +233,7 @@ const options: readonly Case[] = [
   ["the shape of no input", () => ["inspect", net(), "--shape", "image=1x1x28x28"], /"image"; .*inputs are "input"/],
   ["a shape that does not fit", () => ["inspect", net(), "--shape", "input=1x1x9x9"], /\[1, 1, 9, 9\] does not fit/],
   ["a shape that is none", () => ["inspect", net(), "--shape", "input=1,1"], /NAME=1x3x224x224/],
-  ["a model that is unknown", () => ["new", "alexnet", ...out()], /"alexnet"; choose one of lenet3/],
+  ["a model that is unknown", () => ["new", "alexnet", ...out()], /'alexnet' is invalid .*choices are lenet3/],
   ["an image that is none", () => ["new", "lenet5", "--input", "axb", ...out()], /'axb' is invalid.*3x32x32/],
 ];
 

@@ -8,6 +8,9 @@ import { run } from "../../src/cli/program.ts";
 import { formatIdx } from "../../src/data/idx.ts";
 import { random } from "../support/graphs.ts";
 
+// What a test reads is the text, wherever the tests run.
+process.env["NO_COLOR"] = "1";
+
 /** What a run wrote, and its exit code. */
 export interface Ran {
   readonly code: number;

@@ -2,11 +2,11 @@
 
 import type { Command } from "commander";
 import { criteriaRows } from "../../report/criteria.ts";
+import { withExample } from "../help.ts";
 import { print, printJson } from "../output.ts";
 
 export function addCriteria(program: Command): void {
-  program
-    .command("criteria")
+  withExample(program.command("criteria"), "secateur criteria --json")
     .description("list the criteria of importance, what each takes for a minibatch, and what it is")
     .option("--json", "print JSON")
     .action(({ json }: { json?: boolean }) => {

@@ -6,8 +6,9 @@ import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
 import { gradientGraph } from "../../train/gradients.ts";
 import { losses, type Loss } from "../../train/losses.ts";
 import { prepare } from "../../train/prepare.ts";
+import { withExample } from "../help.ts";
 import { count, shapesOf, withShape, type ShapeFlags } from "../options.ts";
-import { note } from "../output.ts";
+import { note, printJson } from "../output.ts";
 
 interface GradFlags extends ShapeFlags {
   readonly output: string;
@@ -15,10 +16,14 @@ interface GradFlags extends ShapeFlags {
   readonly wrt: "parameters" | "gates";
   readonly batch: number;
   readonly train?: boolean;
+  readonly json?: boolean;
 }
 
 export function addGrad(program: Command): void {
-  withShape(program.command("grad <model>"))
+  withExample(
+    withShape(program.command("grad <model>")),
+    "secateur grad model.onnx --batch 8 --wrt gates -o gradients.onnx",
+  )
     .description(
       "write the graph of the loss and its gradients: inputs of the model and target; outputs loss and grad/NAME",
     )
@@ -31,6 +36,7 @@ export function addGrad(program: Command): void {
     )
     .option("--batch <n>", "samples of a batch, which the graph fixes", count, 1)
     .option("--train", "BatchNormalization by the batch's statistics, Dropout at work")
+    .option("--json", "print the inputs, outputs and nodes of the graph as JSON")
     .action(async (path: string, flags: GradFlags) => {
       const model = await readModelFile(path);
       const graph = gradientGraph(prepare(model, shapesOf(flags)), {
@@ -40,6 +46,13 @@ export function addGrad(program: Command): void {
         train: flags.train ?? false,
       });
       await writeModelFile(flags.output, { ...model, graph, opsets: { ...model.opsets, "": internalOpset } });
+      if (flags.json)
+        printJson({
+          inputs: graph.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
+          outputs: graph.outputs.map(({ name }) => name),
+          nodes: graph.nodes.length,
+          output: flags.output,
+        });
       note(`${graph.outputs.length - 1} gradients, ${graph.nodes.length} nodes -> ${flags.output}`);
     });
 }

@@ -3,11 +3,12 @@
 import type { Command } from "commander";
 import { readModelFile } from "../../onnx/files-node.ts";
 import { summarise, type Summary } from "../../report/summary.ts";
+import { withExample } from "../help.ts";
 import { shapesOf, withShape, type ShapeFlags } from "../options.ts";
-import { print, printJson, short, table } from "../output.ts";
+import { headed, printable, printJson, printStyled, short, table } from "../output.ts";
 
 export function addInspect(program: Command): void {
-  withShape(program.command("inspect <model>"))
+  withExample(withShape(program.command("inspect <model>")), "secateur inspect model.onnx")
     .description(
       "print opset, parameters, MACs, bytes, the groups of units, and what is frozen or refused, with the reason",
     )
@@ -15,7 +16,7 @@ export function addInspect(program: Command): void {
     .action(async (path: string, flags: ShapeFlags & { json?: boolean }) => {
       const summary = summarise(await readModelFile(path), shapesOf(flags));
       if (flags.json) printJson(summary);
-      else print(format(summary));
+      else printStyled(format(summary));
     });
 }
 
@@ -24,6 +25,15 @@ const mostShown = 3;
 
 function format(summary: Summary): string {
   const value = ({ name, dtype, shape }: Summary["inputs"][number]) => `${name} ${dtype}[${shape.join(", ")}]`;
+  const groups = headed([
+    ["group", "units", "axes", "gates"],
+    ...summary.groups.map(({ name, units, axes, gates }) => [
+      name,
+      String(units),
+      String(axes.length),
+      String(gates.length),
+    ]),
+  ]);
   const lines = [
     table([
       ["opset", String(summary.opset)],
@@ -37,18 +47,7 @@ function format(summary: Summary): string {
     "",
   ];
   if (summary.groups.length === 0) lines.push("no group of units can be pruned");
-  else
-    lines.push(
-      table([
-        ["group", "units", "axes", "gates"],
-        ...summary.groups.map(({ name, units, axes, gates }) => [
-          name,
-          String(units),
-          String(axes.length),
-          String(gates.length),
-        ]),
-      ]),
-    );
+  else lines.push(groups);
   const inexact = summary.groups.filter((group) => group.inexact.length > 0);
   if (inexact.length > 0)
     lines.push(
@@ -66,5 +65,5 @@ function format(summary: Summary): string {
     lines.push("", "not finite:", ...summary.notFinite.map(({ name, count, of }) => `  ${name}: ${count} of ${of}`));
   if (summary.refused.length > 0)
     lines.push("", "refused:", ...summary.refused.map(({ node, reason }) => `  ${node}: ${reason}`));
-  return lines.join("\n");
+  return lines.map((line) => (line === groups ? line : printable(line))).join("\n");
 }

@@ -20,7 +20,8 @@ import { selectShare } from "../../prune/select.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { limitsOf, ratioOf, roundingOf, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
 import { seed, shapesOf, withShape, type ShapeFlags } from "../options.ts";
-import { note, printJson, short, table } from "../output.ts";
+import { withExample } from "../help.ts";
+import { note, noteTable, printJson, short } from "../output.ts";
 
 interface PlanFlags extends ShapeFlags, LimitFlags {
   readonly ratio: Ratios;
@@ -28,13 +29,17 @@ interface PlanFlags extends ShapeFlags, LimitFlags {
   readonly scope: Scope;
   readonly seed: number;
   readonly output: string;
+  readonly json?: boolean;
 }
 
 /** Criteria that look at weights alone. */
 const dataless = [...criteria.values()].filter(({ kind }) => kind === "weights").map(({ name }) => name);
 
 export function addPlan(program: Command): void {
-  withLimits(withShape(program.command("plan <model>")))
+  withExample(
+    withLimits(withShape(program.command("plan <model>"))),
+    "secateur plan model.onnx --ratio 0.5 -o plan.json && secateur cut model.onnx --plan plan.json -o small.onnx",
+  )
     .description("choose units to remove, without data, and write the plan")
     .requiredOption(
       "--ratio <share>",
@@ -49,10 +54,7 @@ export function addPlan(program: Command): void {
     )
     .option("--seed <n>", "seed of the criterion random", seed, 0)
     .requiredOption("-o, --output <file>", "the plan to write")
-    .addHelpText(
-      "after",
-      "\nExample:\n  secateur plan model.onnx --ratio 0.5 -o plan.json && secateur cut model.onnx --plan plan.json -o small.onnx",
-    )
+    .option("--json", "print how many units of each group go as JSON")
     .action(async (path: string, flags: PlanFlags) => {
       const model = await readModelFile(path);
       const graph = normalise(model.graph, shapesOf(flags));
@@ -74,6 +76,17 @@ export function addPlan(program: Command): void {
       await writeFileAtomic(flags.output, formatPlan(removal));
       const removed = [...removal.values()].reduce((n, units) => n + units.length, 0);
       const all = groups.groups.reduce((n, { units }) => n + units.length, 0);
+      if (flags.json)
+        printJson({
+          removed,
+          units: all,
+          groups: groups.groups.map(({ name, units }) => ({
+            name,
+            units: units.length,
+            removed: removal.get(name)?.length ?? 0,
+          })),
+          output: flags.output,
+        });
       note(`${removed} of ${all} units of ${removal.size} of ${groups.groups.length} groups -> ${flags.output}`);
     });
 }
@@ -105,7 +118,10 @@ function addApply(
   description: string,
   apply: (graph: Graph, groups: Groups, removal: Removal) => Graph,
 ): Command {
-  return withShape(program.command(`${name} <model>`))
+  return withExample(
+    withShape(program.command(`${name} <model>`)),
+    `secateur ${name} model.onnx --plan plan.json -o ${name}.onnx`,
+  )
     .description(description)
     .requiredOption("--plan <file>", "the plan, as secateur plan writes it")
     .requiredOption("-o, --output <file>", "the model to write")
@@ -128,14 +144,12 @@ function addApply(
         printJson({ before, after, ...(proof && { proof }) });
         return;
       }
-      note(
-        table([
-          ["", "before", "after"],
-          ["parameters", short(before.params), short(after.params)],
-          ["MACs", short(before.macs), short(after.macs)],
-          ["bytes", short(before.bytes), short(after.bytes)],
-        ]),
-      );
+      noteTable([
+        ["", "before", "after"],
+        ["parameters", short(before.params), short(after.params)],
+        ["MACs", short(before.macs), short(after.macs)],
+        ["bytes", short(before.bytes), short(after.bytes)],
+      ]);
       if (proof) note(formatProof(proof));
     });
 }

@@ -9,6 +9,7 @@ import { evaluate, type Evaluation } from "../../train/evaluate.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
 import { prepare } from "../../train/prepare.ts";
 import { score } from "../../train/score.ts";
+import { withExample } from "../help.ts";
 import {
   count,
   openData,
@@ -22,16 +23,21 @@ import {
   type RunFlags,
   type ShapeFlags,
 } from "../options.ts";
-import { createProgress, note, percent, print, printJson, remaining, table } from "../output.ts";
+import { createProgress, note, percent, print, printJson, printTable, remaining, table } from "../output.ts";
 
 interface ScoreFlags extends ShapeFlags, DataFlags, RunFlags, CriterionFlags {
   readonly targets: Targets;
   readonly batches: number;
-  readonly json?: string;
+  /** A file, or true for stdout. */
+  readonly json?: string | true;
 }
 
 export function addScore(program: Command, signal: AbortSignal): void {
-  withCriterion(withRun(withData(withShape(program.command("score <model>")), false)))
+  withExample(
+    withCriterion(withRun(withData(withShape(program.command("score <model>")), false))),
+    "secateur score model.onnx --data cifar10:data --criterion taylor-fo-fg --json scores.json",
+    "secateur score model.onnx --criterion magnitude --json",
+  )
     .description("measure the importance of every unit")
     .addOption(
       new Option(
@@ -42,9 +48,12 @@ export function addScore(program: Command, signal: AbortSignal): void {
         .default("labels"),
     )
     .option("--batches <n>", "minibatches to average over", count, 10)
-    .option("--json <file>", "write the importances as JSON; otherwise a table is printed")
+    .option(
+      "--json [file]",
+      "write the importances as JSON, or print them where no file is named; otherwise a table is printed",
+    )
     .action(async (path: string, flags: ScoreFlags) => {
-      if (flags.json !== undefined) await checkWritable(flags.json);
+      if (typeof flags.json === "string") await checkWritable(flags.json);
       const graph = prepare(await readModelFile(path), shapesOf(flags));
       const data = flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train");
       using progress = createProgress("reading the data");
@@ -56,23 +65,24 @@ export function addScore(program: Command, signal: AbortSignal): void {
       });
       progress.done();
       if (flags.json === undefined) {
-        print(
-          table([
-            ["group", "units", "least", "median", "most"],
-            ...[...scores].map(([name, values]) => {
-              const sorted = [...values].sort((a, b) => a - b);
-              const at = (share: number) => sorted[Math.round((sorted.length - 1) * share)]!.toExponential(2);
-              return [name, String(values.length), at(0), at(0.5), at(1)];
-            }),
-          ]),
-        );
+        printTable([
+          ["group", "units", "least", "median", "most"],
+          ...[...scores].map(([name, values]) => {
+            const sorted = [...values].sort((a, b) => a - b);
+            const at = (share: number) => sorted[Math.round((sorted.length - 1) * share)]!.toExponential(2);
+            return [name, String(values.length), at(0), at(0.5), at(1)];
+          }),
+        ]);
         return;
       }
       const groups = Object.fromEntries([...scores].map(([name, values]) => [name, [...values]]));
-      await writeFileAtomic(
-        flags.json,
-        `${JSON.stringify({ criterion: flags.criterion, gates: flags.gates, targets: flags.targets, groups })}\n`,
-      );
+      const { criterion, gates, targets } = flags;
+      const importances = { criterion, gates, targets, groups };
+      if (flags.json === true) {
+        printJson(importances);
+        return;
+      }
+      await writeFileAtomic(flags.json, `${JSON.stringify(importances)}\n`);
       note(`importances of ${scores.size} groups -> ${flags.json}`);
     });
 }
@@ -84,7 +94,10 @@ interface EvalFlags extends ShapeFlags, DataFlags, RunFlags {
 }
 
 export function addEval(program: Command, signal: AbortSignal): void {
-  withRun(withData(withShape(program.command("eval <model>"))), 200)
+  withExample(
+    withRun(withData(withShape(program.command("eval <model>"))), 200),
+    "secateur eval model.onnx --data cifar10:data --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
+  )
     .description("print the loss, top-1, top-5 and images/s of a model on labelled data")
     .addOption(new Option("--split <part>", "which part of the data").choices(["test", "train"]).default("test"))
     .option("--batches <n>", "no more minibatches than this", count)

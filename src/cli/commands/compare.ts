@@ -1,0 +1,186 @@
+/** secateur compare: what has changed from one model to another, and whether that is still good enough. */
+
+import { type Command, Option } from "commander";
+import { fail } from "../../graph/error.ts";
+import type { Model } from "../../graph/graph.ts";
+import { readModelFile } from "../../onnx/files-node.ts";
+import type { Difference } from "../../prune/prove.ts";
+import { changesOf, type Changes } from "../../report/changes.ts";
+import { compare, compareOutputs, dropOf, type Comparison, type Pair, type Quality } from "../../report/compare.ts";
+import { measureLatency, type Timing } from "../../train/timing.ts";
+import { summarise } from "../../report/summary.ts";
+import { nodeRuntime } from "../../runtime/workers-node.ts";
+import { prepare } from "../../train/prepare.ts";
+import { withExample } from "../help.ts";
+import {
+  count,
+  notNegative,
+  numberIn,
+  openData,
+  shapesOf,
+  withData,
+  withRun,
+  withShape,
+  type DataFlags,
+  type RunFlags,
+  type ShapeFlags,
+} from "../options.ts";
+import { createProgress, note, percent, print, printJson, printTable, remaining, short } from "../output.ts";
+
+interface CompareFlags extends ShapeFlags, DataFlags, RunFlags {
+  readonly split: "train" | "test";
+  readonly batches?: number;
+  readonly latency?: boolean;
+  readonly rounds: number;
+  readonly maxDrop?: number;
+  readonly json?: boolean;
+}
+
+/** Exit code of a model that is worse by more than is allowed. */
+const notMet = 1;
+
+export function addCompare(program: Command, signal: AbortSignal): void {
+  const command = withRun(withData(withShape(program.command("compare <before> <after>")), false), 200)
+    .description(
+      "print what has changed from one model to another: costs, units, and outputs, on random inputs or on data",
+    )
+    .addOption(new Option("--split <part>", "which part of the data").choices(["test", "train"]).default("test"))
+    .option("--batches <n>", "no more minibatches than this", count)
+    .option("--latency", "time both models in turns, at batch 1 unless --batch-size says otherwise")
+    .option("--rounds <n>", "how often each model is timed", numberIn(6, Number.MAX_SAFE_INTEGER, true), 50)
+    .option(
+      "--max-drop <points>",
+      "exit with 1 if top-1, or without labels the agreement, falls by more percentage points",
+      notNegative,
+    )
+    .option("--json", "print JSON");
+  withExample(
+    command,
+    "secateur compare model.onnx small.onnx",
+    "secateur compare model.onnx small.onnx --data cifar10:data --max-drop 1.0 --latency",
+  ).action((before: string, after: string, flags: CompareFlags) =>
+    run([before, after], flags, command.getOptionValueSource("batchSize") !== "default", signal),
+  );
+}
+
+/** @param ownBatch whether the batch size was asked for */
+async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, signal: AbortSignal): Promise<void> {
+  const { data: spec, loss, batchSize, threads, seed, maxDrop, batches } = flags;
+  if (maxDrop !== undefined && spec === undefined)
+    fail("bad-option", "--max-drop is measured on data: say which, by --data");
+  if (maxDrop !== undefined && loss !== "cross-entropy")
+    fail("bad-option", "--max-drop is of top-1 or agreement, which go with --loss cross-entropy only");
+  const models: Pair<Model> = [await readModelFile(paths[0]), await readModelFile(paths[1])];
+  const shapes = shapesOf(flags);
+  const changes = changesOf(summarise(models[0], shapes), summarise(models[1], shapes));
+  const graphs = [prepare(models[0], shapes), prepare(models[1], shapes)] as const;
+  using progress = createProgress("running both models");
+  const started = performance.now();
+  const outputs = spec === undefined ? await compareOutputs(nodeRuntime, graphs, { threads, seed, signal }) : undefined;
+  const data = spec === undefined ? undefined : await openData({ ...flags, data: spec }, flags.split);
+  const comparison =
+    data &&
+    (await compare(nodeRuntime, graphs, data, {
+      loss,
+      batchSize,
+      threads,
+      signal,
+      ...(batches === undefined ? {} : { limit: batches }),
+      onProgress: (done, all) =>
+        progress.update(`${done} samples${all === undefined ? "" : ` of ${all}, ${remaining(started, done, all)}`}`),
+    }));
+  const latency = flags.latency
+    ? await measureLatency(nodeRuntime, models, {
+        ...shapes,
+        rounds: flags.rounds,
+        batch: ownBatch ? batchSize : 1,
+        threads,
+        seed,
+        signal,
+        onProgress: (done, all) => progress.update(`round ${done} of ${all}`),
+      })
+    : undefined;
+  progress.done();
+  const drop = comparison && loss === "cross-entropy" ? dropOf(comparison) : undefined;
+  if (flags.json)
+    printJson({
+      ...changes,
+      ...(outputs && { outputs: Object.fromEntries(outputs) }),
+      ...(comparison && { data: { ...comparison, ...(drop !== undefined && { drop }) } }),
+      ...(latency && { latency }),
+    });
+  else show({ changes, outputs, comparison, latency });
+  if (maxDrop !== undefined && drop! > maxDrop) {
+    note(`${comparison!.quality ? "top-1" : "agreement"} fell by ${drop} points, more than --max-drop ${maxDrop}`);
+    process.exitCode = notMet;
+  }
+}
+
+interface Found {
+  readonly changes: Changes;
+  readonly outputs: ReadonlyMap<string, Difference> | undefined;
+  readonly comparison: Comparison | undefined;
+  readonly latency: readonly Timing[] | undefined;
+}
+
+function show({ changes, outputs, comparison, latency }: Found): void {
+  printTable([
+    ["", "before", "after", "change"],
+    ...costRows(changes),
+    ...(latency ? [latencyRow(latency)] : []),
+    ...(comparison?.quality ? qualityRows(comparison.quality) : []),
+  ]);
+  const { groups } = changes;
+  const changed = groups.filter(({ before, after }) => before !== after);
+  const units = (n: number | undefined): string => (n === undefined ? "-" : String(n));
+  if (changed.length > 0) {
+    print("");
+    printTable([
+      ["group", "before", "after"],
+      ...changed.map(({ name, before, after }) => [name, units(before), units(after)]),
+    ]);
+  }
+  if (changed.length < groups.length)
+    print(`\n${groups.length - changed.length} of ${groups.length} groups have the units they had`);
+  if (comparison) print(`\n${formatComparison(comparison)}`);
+  if (outputs) print(`\n${[...outputs].map(formatDifference).join("\n")}`);
+}
+
+const costNames = { params: "parameters", macs: "MACs", bytes: "bytes" } as const;
+
+const costRows = ({ before, after }: Changes): string[][] =>
+  (["params", "macs", "bytes"] as const).map((key) => [
+    costNames[key],
+    short(before[key]),
+    short(after[key]),
+    ratio(before[key], after[key]),
+  ]);
+
+function latencyRow(latency: readonly Timing[]): string[] {
+  const [before, after] = latency as Pair<Timing>;
+  const milliseconds = ({ median, low, high }: Timing): string =>
+    `${median.toPrecision(3)} ms (${low.toPrecision(3)} to ${high.toPrecision(3)})`;
+  return ["latency", milliseconds(before), milliseconds(after), ratio(before.median, after.median)];
+}
+
+function qualityRows([before, after]: Pair<Quality>): string[][] {
+  const signed = (value: number, digits: number): string => `${value < 0 ? "" : "+"}${value.toFixed(digits)}`;
+  const hits = (name: string, a: number | undefined, b: number | undefined): string[][] =>
+    a === undefined || b === undefined ? [] : [[name, percent(a), percent(b), `${signed(100 * (b - a), 2)} points`]];
+  return [
+    ["loss", before.loss.toFixed(4), after.loss.toFixed(4), signed(after.loss - before.loss, 4)],
+    ...hits("top-1", before.top1, after.top1),
+    ...hits("top-5", before.top5, after.top5),
+  ];
+}
+
+const ratio = (before: number, after: number): string => (before === 0 ? "" : (after / before).toFixed(3));
+
+function formatComparison({ samples, agreement, divergence, squaredDifference }: Comparison): string {
+  const classes =
+    agreement === undefined ? "" : `${percent(agreement)} agreement, divergence ${divergence!.toPrecision(3)}, `;
+  return `over ${samples} samples: ${classes}mean squared difference ${squaredDifference.toPrecision(3)}`;
+}
+
+const formatDifference = ([name, { largest, difference }]: readonly [string, Difference]): string =>
+  `on random inputs "${name}" differs by at most ${largest.toPrecision(3)}, ${percent(difference)} of its range`;

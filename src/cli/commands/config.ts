@@ -1,0 +1,51 @@
+/** secateur config: the schema of configurations, and what one amounts to. */
+
+import { Argument, type Command } from "commander";
+import { fail } from "../../graph/error.ts";
+import { readConfiguration } from "../config/read.ts";
+import { configure } from "../config/apply.ts";
+import { configurable, optionsOf, schemaOf } from "../config/schema.ts";
+import { withExample } from "../help.ts";
+import { printJson } from "../output.ts";
+
+export function addConfig(program: Command): void {
+  withExample(
+    program.command("config"),
+    "secateur config --schema > secateur.schema.json",
+    "secateur config prune --macs 0.5",
+  )
+    .description(
+      "print the options of a command as JSON: what the configuration, the flags given here and the defaults make of them, and which of these it was",
+    )
+    .addArgument(
+      new Argument("[command]", "the command").choices(configurable(program).map((command) => command.name())),
+    )
+    .argument("[flags...]", "flags of the command, which win over the configuration")
+    .option("--schema", "print the JSON Schema of configurations")
+    .allowUnknownOption()
+    .action(async (name: string | undefined, words: string[], { schema }: { schema?: boolean }) => {
+      if (schema) printJson(schemaOf(program));
+      else await resolve(program, name, words);
+    });
+}
+
+async function resolve(program: Command, name: string | undefined, words: readonly string[]): Promise<void> {
+  const command =
+    configurable(program).find((one) => one.name() === name) ??
+    fail("bad-option", "name the command whose options are to be shown, or ask for --schema");
+  const configuration = await readConfiguration(
+    program.getOptionValue("config") as string | false | undefined,
+    process.cwd(),
+  );
+  if (configuration) configure(program, command, configuration);
+  const { unknown } = command.parseOptions([...words]);
+  if (unknown.length > 0) fail("bad-option", `"${command.name()}" has no option ${unknown[0]}`);
+  printJson({
+    ...(configuration && { file: configuration.file }),
+    options: Object.fromEntries(
+      [...optionsOf(command).keys()]
+        .filter((key) => command.getOptionValue(key) !== undefined)
+        .map((key) => [key, { value: command.getOptionValue(key), source: command.getOptionValueSource(key) }]),
+    ),
+  });
+}

@@ -1,0 +1,244 @@
+/** How far two models are apart in what they compute: on random inputs, and on data. */
+
+import type { BatchOptions, Dataset } from "../data/batches.ts";
+import { checkLabels } from "../data/checks.ts";
+import { prefetch } from "../data/prefetch.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import { sizeOf, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
+import { sameShape } from "../ops/emitter.ts";
+import { trace } from "../passes/trace.ts";
+import { widen } from "../passes/widen.ts";
+import { differ, drawInputs, type Difference } from "../prune/prove.ts";
+import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
+import { checkTarget, feedsOf } from "../train/feeds.ts";
+import type { Loss } from "../train/losses.ts";
+import { runnable } from "../train/runnable.ts";
+import { logitsGraph } from "../train/teacher.ts";
+
+/** The models that are compared; the first is what the second is measured by. */
+export type Pair<T> = readonly [before: T, after: T];
+
+/** How good one of two models is, as {@link evaluate} has it. */
+export interface Quality {
+  readonly loss: number;
+  /** Absent for mse. */
+  readonly top1?: number;
+  readonly top5?: number;
+}
+
+export interface Comparison {
+  readonly samples: number;
+  /** Absent where the data has no labels. */
+  readonly quality?: Pair<Quality>;
+  /** The share of samples whose largest output is the same; absent for mse. */
+  readonly agreement?: number;
+  /** Kullback and Leibler's divergence of the softmax of the second from that of the first, in nats; absent for mse. */
+  readonly divergence?: number;
+  /** The mean of (a - b)² over samples and outputs, logits where the loss is cross-entropy. */
+  readonly squaredDifference: number;
+}
+
+export interface CompareOptions
+  extends Pick<LoadOptions, "threads" | "signal">, Pick<BatchOptions, "batchSize" | "limit"> {
+  readonly loss: Loss;
+  readonly onProgress?: (samples: number, total: number | undefined) => void;
+}
+
+/** Samples of the random inputs. */
+const drawn = 8;
+
+/**
+ * The largest difference of the outputs of two models on the same random inputs.
+ *
+ * @param graphs the models with open batches; inputs and outputs go by their order, not by their names
+ * @returns the difference of each output, under its name in the first model
+ * @throws SecateurError `bad-model` for models of different inputs or outputs
+ */
+export async function compareOutputs(
+  runtime: Runtime,
+  graphs: Pair<Graph>,
+  options: Pick<LoadOptions, "threads" | "signal"> & { readonly seed?: number } = {},
+): Promise<Map<string, Difference>> {
+  const wide = both(graphs, widen);
+  const traced = both(wide, (graph) => trace(graph, { batch: drawn }));
+  requireSame(
+    "inputs",
+    both(traced, ({ graph, types }) => graph.inputs.map(({ name }) => types.get(name)!)),
+  );
+  return await withSessions(runtime, wide, options, async (sessions) => {
+    const results: (readonly Tensor[])[] = [];
+    for (const [i, session] of sessions.entries()) {
+      const found = await session.run(drawInputs(traced[i]!, options.seed ?? 0));
+      results.push(wide[i]!.outputs.map(({ name }) => found[name]!));
+    }
+    const [a, b] = results as [Tensor[], Tensor[]];
+    requireSame("outputs", [a, b]);
+    return new Map(wide[0].outputs.map(({ name }, i) => [name, differ(a[i]!, b[i]!)]));
+  });
+}
+
+/**
+ * Runs two models over a data set: how good each is where the data has labels, and how far their first outputs are apart.
+ *
+ * @param graphs the models with open batches
+ * @throws SecateurError `bad-model` for models of different outputs
+ */
+export async function compare(
+  runtime: Runtime,
+  graphs: Pair<Graph>,
+  dataset: Dataset,
+  options: CompareOptions,
+): Promise<Comparison> {
+  const { loss, batchSize, limit, onProgress, signal } = options;
+  const scored = both(graphs, loss === "cross-entropy" ? logitsGraph : widen);
+  const sums = { samples: 0, labelled: 0, outputs: 0, squares: 0, agreed: 0, divergence: 0 };
+  const each = both(scored, () => ({ loss: 0, top1: 0, top5: 0 }));
+  await withSessions(runtime, scored, options, async (sessions) => {
+    for await (const batch of prefetch(dataset.batches({ batchSize, ...(limit === undefined ? {} : { limit }) }))) {
+      signal?.throwIfAborted();
+      const outputs: Tensor[] = [];
+      for (const [i, session] of sessions.entries())
+        outputs.push((await session.run(feedsOf(scored[i]!, batch)))[scored[i]!.outputs[0]!.name]!);
+      const [a, b] = outputs as [Tensor, Tensor];
+      requireSame("outputs", [[a], [b]]);
+      const [x, y] = [a.data, b.data] as [Float32Array, Float32Array];
+      x.forEach((value, i) => (sums.squares += (value - y[i]!) ** 2));
+      sums.outputs += x.length;
+      sums.samples += batch.size;
+      const { target } = batch;
+      if (target) {
+        checkTarget(target, loss === "mse" ? a : { dtype: "int64", shape: [batch.size] });
+        if (loss === "cross-entropy") checkLabels(batch, a.shape[1]!);
+        sums.labelled += batch.size;
+      }
+      if (loss === "cross-entropy") addRows(sums, each, [a, b], target);
+      else if (target) both([x, y], (values, i) => (each[i].loss += squaresOf(values, target, batch.size)));
+      onProgress?.(sums.samples, dataset.size);
+    }
+  });
+  const { samples, labelled } = sums;
+  if (samples === 0) fail("bad-data", `"${dataset.name}" has no samples`);
+  if (labelled > 0 && labelled < samples)
+    fail(
+      "bad-data",
+      `${samples - labelled} of the ${samples} samples of "${dataset.name}" have no label: give all or none`,
+    );
+  if (![sums.squares, sums.divergence, each[0].loss, each[1].loss].every(Number.isFinite))
+    fail(
+      "not-finite",
+      `outputs over ${samples} samples are not finite: look for values that are not numbers in the weights of the models`,
+    );
+  const hits = ({ top1, top5 }: Hits) => (loss === "mse" ? {} : { top1: top1 / samples, top5: top5 / samples });
+  return {
+    samples,
+    ...(labelled > 0 && { quality: both(each, (one) => ({ loss: one.loss / samples, ...hits(one) })) }),
+    ...(loss === "cross-entropy" && { agreement: sums.agreed / samples, divergence: sums.divergence / samples }),
+    squaredDifference: sums.squares / sums.outputs,
+  };
+}
+
+/** What was lost, in percentage points: of top-1, or without labels of the agreement with the first model. */
+export function dropOf({ samples, quality, agreement = 1 }: Comparison): number {
+  const lost = quality ? (quality[0].top1 ?? 0) - (quality[1].top1 ?? 0) : 1 - agreement;
+  // Shares are counts over samples: what is between them is a count again, not one and a rounding error.
+  return (100 * Math.round(lost * samples)) / samples;
+}
+
+function both<T, U>(pair: Pair<T>, map: (one: T, i: 0 | 1) => U): Pair<U> {
+  return [map(pair[0], 0), map(pair[1], 1)];
+}
+
+async function withSessions<T>(
+  runtime: Runtime,
+  graphs: Pair<Graph>,
+  options: Pick<LoadOptions, "threads" | "signal">,
+  use: (sessions: readonly Session[]) => Promise<T>,
+): Promise<T> {
+  const sessions: Session[] = [];
+  try {
+    for (const graph of graphs) sessions.push(await runtime.load(runnable(graph), options));
+    return await use(sessions);
+  } finally {
+    for (const session of sessions) await session.dispose();
+  }
+}
+
+type Form = Pick<Tensor, "dtype" | "shape">;
+
+function requireSame(what: "inputs" | "outputs", [a, b]: Pair<readonly Form[]>): void {
+  const same =
+    a.length === b.length && a.every(({ dtype, shape }, i) => dtype === b[i]!.dtype && sameShape(shape, b[i]!.shape));
+  const form = (all: readonly Form[]): string =>
+    all.map(({ dtype, shape }) => `${dtype} [${sample(shape)}]`).join(", ");
+  if (!same)
+    fail(
+      "bad-model",
+      `the models cannot be compared: the ${what} of a sample are ${form(a)} in the first and ${form(b)} in the second`,
+    );
+}
+
+const sample = (shape: Shape): string => shape.slice(1).join(", ");
+
+/** The classes of logits [N, C] (or [N, C, 1, 1]). */
+function classesOf({ shape }: Tensor): number {
+  const [n, classes = 0] = shape;
+  if (sizeOf(shape) !== n! * classes)
+    fail(
+      "unsupported",
+      `agreement wants an output of [N, classes], the models' is [${shape.join(", ")}]: use --loss mse`,
+    );
+  return classes;
+}
+
+interface Hits {
+  loss: number;
+  top1: number;
+  top5: number;
+}
+
+/** What classifiers put out, sample by sample: how far they are apart, and their hits where there are labels. */
+function addRows(
+  sums: { agreed: number; divergence: number },
+  each: Pair<Hits>,
+  logits: Pair<Tensor>,
+  target: Tensor | undefined,
+): void {
+  const classes = classesOf(logits[0]);
+  const labels = target && toNumbers(target);
+  for (let n = 0; n < logits[0].shape[0]!; n++) {
+    const rows = both(logits, ({ data }) =>
+      logSoftmax((data as Float32Array).subarray(n * classes, (n + 1) * classes)),
+    );
+    if (rankOf(rows[1], largestOf(rows[0])) === 0) sums.agreed++;
+    rows[0].forEach((p, c) => (sums.divergence += Math.exp(p) * (p - rows[1][c]!)));
+    if (labels) both(rows, (row, i) => addHit(each[i], row, labels[n]!));
+  }
+}
+
+function logSoftmax(logits: Float32Array): Float64Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b));
+  const sum = logits.reduce((all, x) => all + Math.exp(x - largest), 0);
+  return Float64Array.from(logits, (x) => x - largest - Math.log(sum));
+}
+
+const largestOf = (row: Float64Array): number => row.reduce((best, x, c) => (x > row[best]! ? c : best), 0);
+
+/** How many outputs are before that of a class; of equal ones the first counts as the larger. */
+function rankOf(row: Float64Array, label: number): number {
+  const own = row[label]!;
+  return row.reduce((before, x, c) => (x > own || (x === own && c < label) ? before + 1 : before), 0);
+}
+
+function addHit(hits: Hits, row: Float64Array, label: number): void {
+  const rank = rankOf(row, label);
+  hits.loss -= row[label]!;
+  if (rank < 1) hits.top1++;
+  if (rank < 5) hits.top5++;
+}
+
+/** The sum over samples of the mean squared distance from the target. */
+function squaresOf(values: Float32Array, target: Tensor, size: number): number {
+  const wanted = target.data as Float32Array;
+  return (values.reduce((sum, x, i) => sum + (x - wanted[i]!) ** 2, 0) * size) / values.length;
+}

@@ -1,0 +1,171 @@
+/** Two models side by side: what they compute on random inputs and on data, with labels and without. */
+
+import { describe, expect, it } from "vitest";
+import {
+  changesOf,
+  compare,
+  compareOutputs,
+  cut,
+  dropOf,
+  encodeModel,
+  evaluate,
+  findGroups,
+  newModel,
+  nodeRuntime,
+  prepare,
+  summarise,
+  trace,
+  type Batch,
+  type Dataset,
+  type Graph,
+} from "../../src/node.ts";
+import { float32, int64s, toNumbers } from "../../src/graph/tensor.ts";
+import { wrapGraph } from "../../src/onnx/wrap.ts";
+import { noise } from "../onnx/support.ts";
+
+const graphOf = (seed: number, classes = 10): Graph => prepare(newModel("lenet5", { classes, seed }));
+const options = { loss: "cross-entropy", batchSize: 16, threads: 1 } as const;
+
+/** Three batches of noise. */
+function dataset(target?: (size: number, batch: number) => Batch["target"]): Dataset {
+  return {
+    name: "noise",
+    async *batches() {
+      for (let i = 0; i < 3; i++) {
+        const label = target?.(16, i);
+        const inputs = { "": float32([16, 1, 28, 28], noise(16 * 784, i + 1)) };
+        yield { inputs, size: 16, ...(label && { target: label }) };
+      }
+    },
+  };
+}
+
+/** What a model puts out for each sample of the data set. */
+async function logits(graph: Graph): Promise<number[][]> {
+  const session = await nodeRuntime.load(encodeModel(wrapGraph(graph)), { threads: 1 });
+  const rows: number[][] = [];
+  for await (const { inputs } of dataset().batches({ batchSize: 16 })) {
+    const values = toNumbers((await session.run({ input: inputs[""]! }))["logits"]!);
+    for (let i = 0; i < values.length; i += 10) rows.push(values.slice(i, i + 10));
+  }
+  await session.dispose();
+  return rows;
+}
+
+const labels = (size: number) => int64s(Array.from({ length: size }, (_, i) => i % 10));
+
+describe("compareOutputs", () => {
+  it("finds nothing between a model and itself, and the same by the same seed between two", async () => {
+    const [a, b] = [graphOf(1), graphOf(2)];
+    expect([...(await compareOutputs(nodeRuntime, [a, a], { threads: 1 })).values()]).toEqual([
+      { largest: 0, difference: 0, elements: 80, notFinite: 0 },
+    ]);
+    const found = await Promise.all(
+      [0, 0, 1].map(async (seed) => (await compareOutputs(nodeRuntime, [a, b], { threads: 1, seed })).get("logits")!),
+    );
+    expect(found[0]!.largest).toBeGreaterThan(1e-3);
+    expect(found[1]).toEqual(found[0]);
+    expect(found[2]).not.toEqual(found[0]);
+  });
+
+  it("refuses models of other inputs or outputs", async () => {
+    const large = prepare(newModel("lenet5", { classes: 10, seed: 1, input: [1, 32, 32] }));
+    await expect(compareOutputs(nodeRuntime, [graphOf(1), large])).rejects.toThrow(
+      /inputs of a sample are float32 \[1, 28, 28\] in the first and float32 \[1, 32, 32\] in the second/,
+    );
+    await expect(compareOutputs(nodeRuntime, [graphOf(1), graphOf(1, 7)])).rejects.toThrow(
+      /outputs of a sample are float32 \[10\] in the first and float32 \[7\]/,
+    );
+  });
+});
+
+describe("compare", () => {
+  it("measures each as evaluate does", async () => {
+    const graphs = [graphOf(1), graphOf(2)] as const;
+    const found = await compare(nodeRuntime, graphs, dataset(labels), options);
+    expect(found.samples).toBe(48);
+    for (const [i, graph] of graphs.entries()) {
+      const { loss, top1, top5 } = await evaluate(nodeRuntime, graph, dataset(labels), options);
+      expect(found.quality![i as 0 | 1]).toEqual({ loss: expect.closeTo(loss, 6), top1, top5 });
+    }
+    expect(found.agreement).toBeLessThan(1);
+    expect(found.divergence).toBeGreaterThan(0);
+  });
+
+  it("has agreement, divergence and squares as they are defined", async () => {
+    const graphs = [graphOf(1), graphOf(2)] as const;
+    const [a, b] = await Promise.all(graphs.map(logits));
+    const share = (row: readonly number[]) =>
+      row.map((x) => Math.exp(x) / row.reduce((sum, y) => sum + Math.exp(y), 0));
+    const best = (row: readonly number[]) => row.indexOf(Math.max(...row));
+    const mean = (of: (x: readonly number[], y: readonly number[]) => number) =>
+      a!.reduce((sum, row, i) => sum + of(row, b![i]!), 0) / a!.length;
+    expect(await compare(nodeRuntime, graphs, dataset(), options)).toEqual({
+      samples: 48,
+      agreement: mean((x, y) => (best(x) === best(y) ? 1 : 0)),
+      divergence: expect.closeTo(
+        mean((x, y) => share(x).reduce((sum, p, c) => sum + p * Math.log(p / share(y)[c]!), 0)),
+        9,
+      ),
+      squaredDifference: expect.closeTo(
+        mean((x, y) => x.reduce((sum, value, c) => sum + (value - y[c]!) ** 2 / 10, 0)),
+        9,
+      ),
+    });
+  });
+
+  it("needs no labels, and finds a model to agree with itself", async () => {
+    const same = await compare(nodeRuntime, [graphOf(1), graphOf(1)], dataset(), options);
+    expect(same).toEqual({ samples: 48, agreement: 1, divergence: 0, squaredDifference: 0 });
+    expect(dropOf(same)).toBe(0);
+  });
+
+  it("measures squares where the loss is mse, with and without targets", async () => {
+    const graphs = [graphOf(1), graphOf(2)] as const;
+    const mse = { ...options, loss: "mse" } as const;
+    const target = (size: number, i: number) => float32([size, 10], noise(size * 10, 50 + i));
+    const found = await compare(nodeRuntime, graphs, dataset(target), mse);
+    for (const [i, graph] of graphs.entries())
+      expect(found.quality![i as 0 | 1].loss).toBeCloseTo(
+        (await evaluate(nodeRuntime, graph, dataset(target), mse)).loss,
+        6,
+      );
+    const bare = await compare(nodeRuntime, graphs, dataset(), mse);
+    expect(bare).toEqual({ samples: 48, squaredDifference: found.squaredDifference });
+    expect(bare.squaredDifference).toBeGreaterThan(0);
+  });
+
+  it("refuses data of which only a part has labels, and models of other classes", async () => {
+    const partly = dataset((size, i) => (i === 1 ? undefined : labels(size)));
+    await expect(compare(nodeRuntime, [graphOf(1), graphOf(1)], partly, options)).rejects.toThrow(
+      /16 of the 48 samples of "noise" have no label/,
+    );
+    await expect(compare(nodeRuntime, [graphOf(1), graphOf(1, 7)], dataset(), options)).rejects.toThrow(
+      /the outputs of a sample are float32 \[10\] in the first and float32 \[7\] in the second/,
+    );
+  });
+});
+
+describe("dropOf", () => {
+  it("counts in whole samples", () => {
+    const quality = ([98, 97] as const).map((hits) => ({ loss: 1, top1: hits / 100 }));
+    expect(dropOf({ samples: 100, quality: [quality[0]!, quality[1]!], squaredDifference: 0 })).toBe(1);
+    expect(dropOf({ samples: 100, quality: [quality[1]!, quality[0]!], squaredDifference: 0 })).toBe(-1);
+    expect(dropOf({ samples: 50, agreement: 0.98, squaredDifference: 0 })).toBe(2);
+  });
+});
+
+describe("changesOf", () => {
+  it("sets costs and units side by side, and says where a group is in one model only", () => {
+    const model = newModel("lenet5", { classes: 10, seed: 1 });
+    const removal = new Map([["conv2.weight", [0, 3, 4]]]);
+    const small = cut(model.graph, findGroups(trace(model.graph)), removal).graph;
+    const { before, after, groups } = changesOf(summarise(model), summarise({ ...model, graph: small }));
+    expect(before.params - after.params).toBe(3 * (6 * 25 + 1 + 25 * 120));
+    expect(groups).toContainEqual({ name: "conv2.weight", before: 16, after: 13 });
+    expect(groups).toContainEqual({ name: "conv1.weight", before: 6, after: 6 });
+    expect(groups).toContainEqual({ name: "fc3.weight", before: 10, after: 10 });
+    const other = changesOf(summarise(model), summarise(newModel("resnet20", { classes: 10, seed: 1 })));
+    expect(other.groups.some(({ after }) => after === undefined)).toBe(true);
+  });
+});
