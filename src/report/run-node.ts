@@ -99,6 +99,7 @@ export async function resumeRun(dir: string): Promise<Run> {
   if (await isFinished(dir)) fail("bad-option", `the run ${dir} is finished: there is nothing to go on with`);
   return guard(dir, async () => {
     await lock(dir);
+    await sweep(dir);
     const config = JSON.parse(await readFile(join(dir, files.config), "utf8")) as RunConfig;
     const name = join(dir, files.checkpoint);
     const bytes = await readFile(name).catch((error: NodeJS.ErrnoException) => {
@@ -245,6 +246,12 @@ async function hasFiles(dir: string): Promise<boolean> {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== "ENOENT";
   }
+}
+
+/** Removes what a process that was killed had not written to its end. */
+async function sweep(dir: string): Promise<void> {
+  for (const name of await readdir(dir, { recursive: true }))
+    if (name.endsWith(".tmp")) await rm(join(dir, name), { force: true });
 }
 
 /** One process a run: the lock names it, and a process that is gone holds none. */
