@@ -29,8 +29,8 @@ const loss = "cross-entropy";
 const { step, results } = what === "train" ? await openTraining() : await openScoring();
 
 async function openTraining() {
-  const sgd = { momentum: 0.9, weightDecay: 1e-4, nesterov: true };
-  const trainer = await Trainer.create(nodeRuntime, graph, { batch, loss, sgd, threads });
+  const optimiser = { kind: "sgd", momentum: 0.9, weightDecay: 1e-4, nesterov: true };
+  const trainer = await Trainer.create(nodeRuntime, graph, { batch, loss, optimiser, threads });
   return {
     step: async () => (await trainer.step({ inputs: { input: x }, target: y, size: batch, indices: [] }, 0.01)).loss,
     async results() {

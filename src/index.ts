@@ -59,7 +59,8 @@ export { evaluate, type EvaluateOptions, type Evaluation } from "./train/evaluat
 export type { LearnEvent, RemovalEvent, StepEvent } from "./train/events.ts";
 export { finetune, type FinetuneOptions, type FinetunePoint, type LearnOptions } from "./train/finetune.ts";
 export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResult } from "./train/prune.ts";
-export type { SgdOptions } from "./train/optimisers.ts";
+export { optimisers, type AdamwOptions, type OptimiserOptions, type SgdOptions } from "./train/optimisers.ts";
+export { schedules, type Schedule, type ScheduleName } from "./train/schedules.ts";
 
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
 export type { Normalise } from "./data/normalise.ts";

@@ -22,14 +22,14 @@ export interface Checkpoint {
   readonly note: Readonly<Record<string, unknown>>;
 }
 
-const [weight, velocity, importance] = ["weight ", "velocity ", "importance "];
+const [weight, slot, importance] = ["weight ", "slot ", "importance "];
 
-/** The checkpoint in pieces, in the form of safetensors: all float weights, the optimiser's state and the importances. */
+/** The checkpoint in pieces, in the form of safetensors: all float weights, the slots beside them and the importances. */
 export function encodeCheckpoint({ point, pruned, note }: Checkpoint): Uint8Array[] {
   const tensors = new Map<string, Tensor>();
   for (const [name, value] of point.graph.initializers)
     if (isFloat(value.dtype)) tensors.set(`${weight}${name}`, value);
-  for (const [name, value] of point.velocities) tensors.set(`${velocity}${name}`, value);
+  for (const [name, value] of point.slots) tensors.set(`${slot}${name}`, value);
   const own = point.phase === "prune" ? point.importances : new Map<string, Float64Array>();
   for (const [name, data] of own) tensors.set(`${importance}${name}`, { dtype: "float64", shape: [data.length], data });
   const { phase, position } = point;
@@ -61,7 +61,7 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
     new Map(
       [...tensors].flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])),
     );
-  const carried = { graph: withWeights(removeAll(graph, removals), named(weight), name), velocities: named(velocity) };
+  const carried = { graph: withWeights(removeAll(graph, removals), named(weight), name), slots: named(slot) };
   const { phase, position, met, step, perEpoch } = state.place;
   const point: Checkpoint["point"] =
     phase === "prune"

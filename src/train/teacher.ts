@@ -6,7 +6,9 @@ import type { Tensor } from "../graph/tensor.ts";
 import { removeDead } from "../passes/dead.ts";
 import { logitsOf } from "../passes/strip-softmax.ts";
 import { widen } from "../passes/widen.ts";
-import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
+import type { Runtime, Tensors } from "../runtime/port.ts";
+import type { LearnOptions } from "./finetune.ts";
+import { mixInputs } from "./mixup.ts";
 import { runnable } from "./runnable.ts";
 
 /** The graph cut down to its logits, as the only output. */
@@ -18,14 +20,21 @@ export function logitsGraph(graph: Graph): Graph {
 }
 
 export interface Teacher {
-  /** The logits [N, C] of a batch. */
+  /** The logits [N, C] of a batch, mixed as the one who learns sees it. */
   logits(inputs: Tensors): Promise<Tensor>;
   dispose(): Promise<void>;
 }
 
-export async function createTeacher(runtime: Runtime, graph: Graph, options: LoadOptions): Promise<Teacher> {
-  const scored = logitsGraph(graph);
-  const session = await runtime.load(runnable(scored), options);
+/** The teacher that options name; one that learns from mixtures has the same mixtures explained. */
+export async function openTeacher(
+  runtime: Runtime,
+  options: Pick<LearnOptions, "teacher" | "mixup" | "batchSize" | "threads" | "signal">,
+): Promise<Teacher | undefined> {
+  const { teacher, mixup, batchSize, threads, signal } = options;
+  if (teacher === undefined) return undefined;
+  const scored = logitsGraph(teacher.graph);
+  const shown = mixup === undefined ? scored : mixInputs(scored, batchSize);
+  const session = await runtime.load(runnable(shown), { threads, signal });
   return {
     logits: async (inputs) => (await session.run(inputs))[scored.outputs[0]!.name]!,
     dispose: () => session.dispose(),

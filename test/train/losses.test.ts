@@ -5,7 +5,7 @@ import { GraphBuilder } from "../../src/graph/builder.ts";
 import { float32, tensor } from "../../src/graph/tensor.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { appendLoss, type Distillation, type Loss } from "../../src/train/losses.ts";
-import { cosineRate } from "../../src/train/schedules.ts";
+import { rateAt } from "../../src/train/schedules.ts";
 import { emptyGraph, runGraph } from "../support/graphs.ts";
 
 const logits = [
@@ -72,7 +72,7 @@ describe("losses", () => {
 });
 
 it("the learning rate rises, then falls along half a cosine", () => {
-  const rates = Array.from({ length: 12 }, (_, step) => cosineRate({ rate: 1, warmUp: 2 }, step, 12));
+  const rates = Array.from({ length: 12 }, (_, step) => rateAt({ rate: 1, warmUp: 2 }, step, 12));
   expect(rates.slice(0, 3)).toEqual([0.5, 1, 1]);
   expect(rates[7]).toBeCloseTo(0.5, 10);
   expect(rates.at(-1)).toBeCloseTo((1 + Math.cos(0.9 * Math.PI)) / 2, 10);

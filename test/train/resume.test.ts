@@ -34,7 +34,7 @@ const learn = {
   seed: 5,
   threads: 1,
   augment: { crop: 1, flip: true },
-  sgd: { momentum: 0.9, weightDecay: 1e-3 },
+  optimiser: { kind: "sgd", momentum: 0.9, weightDecay: 1e-3 },
 } as const;
 
 const prune = (from?: PrunePoint, onPoint?: (point: PrunePoint) => Promise<void>) =>
