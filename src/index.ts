@@ -60,6 +60,7 @@ export type { LearnEvent, RemovalEvent, StepEvent } from "./train/events.ts";
 export { finetune, type FinetuneOptions, type FinetunePoint, type LearnOptions } from "./train/finetune.ts";
 export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResult } from "./train/prune.ts";
 export { optimisers, type AdamwOptions, type OptimiserOptions, type SgdOptions } from "./train/optimisers.ts";
+export { reestimate, type ReestimateOptions } from "./train/reestimate.ts";
 export { schedules, type Schedule, type ScheduleName } from "./train/schedules.ts";
 
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";

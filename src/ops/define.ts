@@ -102,6 +102,8 @@ export interface Training {
   readonly inputs?: Readonly<Record<number, Tensor>>;
   /** Outputs by index that hold the next value of the input at that index: statistics that are kept, not learned. */
   readonly states?: Readonly<Record<number, number>>;
+  /** The attributes under which the next statistics are those of the batch alone. */
+  readonly forgetful?: Readonly<Record<string, unknown>>;
   /** The inputs by index that hold the scale and the shift of what is normalised. */
   readonly affine?: { readonly scale: number; readonly shift: number };
   /** What takes the place of a node that draws at random, so that the draws come from outside and a run can be repeated. */

@@ -3,7 +3,7 @@
 import { differentiate, type Inside } from "../autodiff/differentiate.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
-import { describe, type Graph, type Type, type ValueInfo } from "../graph/graph.ts";
+import { describe, type Graph, type ValueInfo } from "../graph/graph.ts";
 import { isFloat } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
@@ -89,7 +89,7 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
     states,
     noises,
   } = options.train
-    ? enterTraining(base, options.drawn ? typesIn(base, batch) : undefined)
+    ? enterTraining(base, { drawn: options.drawn ? batch : undefined })
     : { graph: base, states: new Map<string, string>(), noises: [] };
   const traced = trace(forward, { batch });
   const { needs = [], gates: at = "after-bn" } = options;
@@ -116,12 +116,6 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
     ? appendEvidence({ builder, g, batch, gradients, insides }, watched)
     : new Map();
   return { builder, g, loss: mean, parameters, evidence, states, noises, groups, classes };
-}
-
-/** The types of a graph's values, found when the first is asked for: most graphs have nothing to draw. */
-function typesIn(graph: Graph, batch: number): (value: string) => Type | undefined {
-  let traced: Traced | undefined;
-  return (value) => (traced ??= trace(graph, { batch })).types.get(value);
 }
 
 /**
