@@ -49,6 +49,7 @@ export type {
 export { bestSubsets } from "./criteria/oracle-combinatorial.ts";
 
 export { losses, targetSources, type Distillation, type Loss, type Targets } from "./train/losses.ts";
+export { correctBias, type CorrectBiasOptions } from "./train/correct-bias.ts";
 export { gradientGraph, type BackwardOptions } from "./train/gradients.ts";
 export { blockOf } from "./train/blocks.ts";
 export { prepare, withGraph } from "./train/prepare.ts";

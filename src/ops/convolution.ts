@@ -39,6 +39,7 @@ export const Conv = defineOp({
   name: "Conv",
   since: 22,
   inputs: ["X", "W", "B?"],
+  bias: () => ["B"],
   attributes,
   shape({ X, W }, attrs) {
     if (X.shape.length < 3 || X.shape.length !== W.shape.length)
@@ -167,6 +168,7 @@ export const ConvTranspose = defineOp({
   name: "ConvTranspose",
   since: 22,
   inputs: ["X", "W", "B?"],
+  bias: () => ["B"],
   attributes: { ...attributes, output_padding: ints(), output_shape: ints() },
   shape: ({ X, W }, attrs) => {
     if (X.shape[1] !== W.shape[0])

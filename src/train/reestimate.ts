@@ -68,9 +68,10 @@ export async function reestimate(
     }
     if (done === 0) refuseBatches(dataset, batchSize, seen);
     const means = await session.carried();
-    const initializers = new Map(graph.initializers);
+    const wide = widen(graph);
+    const initializers = new Map(wide.initializers);
     for (const name of starts.keys()) initializers.set(name, finite(name, means[meanOf(name)]!));
-    return { ...graph, initializers };
+    return { ...wide, initializers };
   } finally {
     await session.dispose();
   }
