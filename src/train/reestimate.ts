@@ -4,7 +4,7 @@ import type { Augment, Dataset } from "../data/batches.ts";
 import { prefetch } from "../data/prefetch.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
-import type { Graph, ValueInfo } from "../graph/graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import { zeros, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { trace } from "../passes/trace.ts";
@@ -46,7 +46,7 @@ export async function reestimate(
   const { batchSize, batches, seed = 0, augment, signal } = options;
   const { graph: finished, starts, noises } = meansGraph(graph, batchSize);
   if (starts.size === 0) return graph;
-  const inputs = graph.inputs.filter(({ name }) => finished.inputs.some((input) => input.name === name));
+  const inputs = finished.inputs.filter(({ name }) => graph.inputs.some((input) => input.name === name));
   const carried = [...starts].map(([name, start]) => ({ input: meanOf(name), output: nextOf(name), start }));
   const session = await runtime.load(runnable(finished), { ...options, carried });
   try {
@@ -93,11 +93,8 @@ function meansGraph(graph: Graph, batch: number) {
     starts.set(name, zeros(now.dtype as NumericDType, now.shape));
   }
   const finished = finishGraph(builder, [...starts.keys()].map(nextOf));
-  return { graph: finished, starts, noises: noises.filter((noise) => isRead(finished, noise)) };
+  return { graph: finished, starts, noises };
 }
-
-/** What the statistics do not depend on is gone. */
-const isRead = ({ nodes }: Graph, { name }: ValueInfo): boolean => nodes.some(({ inputs }) => inputs.includes(name));
 
 function finite(name: string, mean: Tensor): Tensor {
   if (!(mean.data as Float32Array).every(Number.isFinite))
