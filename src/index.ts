@@ -62,6 +62,7 @@ export { finetune, type FinetuneOptions, type FinetunePoint, type LearnOptions }
 export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResult } from "./train/prune.ts";
 export { optimisers, type AdamwOptions, type OptimiserOptions, type SgdOptions } from "./train/optimisers.ts";
 export { reestimate, type ReestimateOptions } from "./train/reestimate.ts";
+export { averagedGraph, type TrainerState } from "./train/step.ts";
 export { schedules, type Schedule, type ScheduleName } from "./train/schedules.ts";
 
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";

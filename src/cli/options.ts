@@ -192,7 +192,7 @@ export const withLearning = (command: Command, rate: number): Command =>
     .option("--mixup <alpha>", "learn from mixtures of two samples by shares from Beta(alpha, alpha)", positive)
     .option(
       "--ema <decay>",
-      "after pruning, write the moving average of the weights by this decay, as 0.999, and not the last ones",
+      "take the moving average of the weights by this decay, as 0.999, and not the last ones; not while pruning",
       numberIn(0, 0.999999),
     );
 
