@@ -63,7 +63,7 @@ export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResu
 export { optimisers, type AdamwOptions, type OptimiserOptions, type SgdOptions } from "./train/optimisers.ts";
 export { reestimate, type ReestimateOptions } from "./train/reestimate.ts";
 export { averagedGraph, type TrainerState } from "./train/step.ts";
-export { schedules, type Schedule, type ScheduleName } from "./train/schedules.ts";
+export { rateSchedules, type RateSchedule, type RateScheduleName } from "./train/schedules.ts";
 
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
 export type { Normalise } from "./data/normalise.ts";

@@ -11,7 +11,7 @@ import { criteria } from "../criteria/table.ts";
 import { gatePlaces, type GatePlace } from "../prune/gate-places.ts";
 import { losses, type Loss } from "../train/losses.ts";
 import { optimisers, type OptimiserOptions } from "../train/optimisers.ts";
-import { schedules, type ScheduleName } from "../train/schedules.ts";
+import { rateSchedules, type RateScheduleName } from "../train/schedules.ts";
 
 /** Parses a number within bounds, or says which. */
 export function numberIn(low: number, high: number, whole = false): (text: string) => number {
@@ -157,7 +157,7 @@ export interface LearnFlags extends RunFlags, AugmentFlags {
   readonly clip?: number;
   readonly learningRate: number;
   readonly minLearningRate: number;
-  readonly rateSchedule: ScheduleName;
+  readonly rateSchedule: RateScheduleName;
   readonly milestones?: number[];
   readonly labelSmoothing: number;
   readonly mixup?: number;
@@ -171,7 +171,7 @@ export const withLearning = (command: Command, rate: number): Command =>
     .option("--learning-rate <rate>", "highest learning rate; adamw takes about a hundredth", positive, rate)
     .addOption(
       new Option("--rate-schedule <name>", "how the learning rate falls: along half a cosine, a line, in steps, or not")
-        .choices(schedules)
+        .choices(rateSchedules)
         .default("cosine"),
     )
     .option("--min-learning-rate <rate>", "what the learning rate falls to", notNegative, 0)
@@ -208,7 +208,7 @@ export const learnOptions = (flags: LearnFlags, signal: AbortSignal) => ({
   augment: augmentOf(flags),
   optimiser: optimiserOf(flags),
   clip: flags.clip,
-  schedule: flags.rateSchedule,
+  rateSchedule: flags.rateSchedule,
   minRate: flags.minLearningRate,
   milestones: flags.milestones,
   labelSmoothing: flags.labelSmoothing,

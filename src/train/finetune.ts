@@ -5,7 +5,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import type { StepEvent } from "./events.ts";
 import type { Distillation, Loss } from "./losses.ts";
-import { checkSchedule, rateAt, type Schedule } from "./schedules.ts";
+import { checkSchedule, rateAt, type RateSchedule } from "./schedules.ts";
 import { averagedGraph, type StepOptions, type TrainerState } from "./step.ts";
 import { openStream, type Position } from "./stream.ts";
 import { openTeacher } from "./teacher.ts";
@@ -32,7 +32,7 @@ export interface FinetunePoint extends TrainerState {
   readonly perEpoch: number | undefined;
 }
 
-export interface FinetuneOptions extends LearnOptions, Omit<Schedule, "rate"> {
+export interface FinetuneOptions extends LearnOptions, Omit<RateSchedule, "rate"> {
   readonly epochs: number;
   /** The highest learning rate. */
   readonly learningRate: number;
@@ -61,7 +61,7 @@ export async function finetune(
   options: FinetuneOptions,
 ): Promise<Graph> {
   const { epochs, firstEpoch = 0, learningRate, from, signal } = options;
-  const schedule: Schedule = { ...options, rate: learningRate };
+  const schedule: RateSchedule = { ...options, rate: learningRate };
   checkSchedule(schedule);
   if (epochs === 0) return graph;
   const trainer = await Trainer.create(

@@ -2,12 +2,12 @@
 
 import { fail } from "../graph/error.ts";
 
-export const schedules = ["cosine", "linear", "step", "constant"] as const;
-export type ScheduleName = (typeof schedules)[number];
+export const rateSchedules = ["cosine", "linear", "step", "constant"] as const;
+export type RateScheduleName = (typeof rateSchedules)[number];
 
-export interface Schedule {
+export interface RateSchedule {
   /** How the rate falls after the warm-up; default along a cosine. */
-  readonly schedule?: ScheduleName | undefined;
+  readonly rateSchedule?: RateScheduleName | undefined;
   /** The highest rate. */
   readonly rate: number;
   /** What the rate falls to, and not below; default 0. */
@@ -21,7 +21,7 @@ export interface Schedule {
 }
 
 /** The share of the highest rate, of which `low` is the least, when a share `done` of the run is over. */
-const fall: Readonly<Record<ScheduleName, (done: number, low: number, schedule: Schedule) => number>> = {
+const fall: Readonly<Record<RateScheduleName, (done: number, low: number, schedule: RateSchedule) => number>> = {
   // Loshchilov and Hutter 2017, "SGDR", eq. 5
   cosine: (done, low) => low + ((1 - low) / 2) * (1 + Math.cos(Math.PI * done)),
   linear: (done, low) => low + (1 - low) * (1 - done),
@@ -32,17 +32,17 @@ const fall: Readonly<Record<ScheduleName, (done: number, low: number, schedule: 
 };
 
 /** @throws SecateurError `bad-option` for what no schedule can do */
-export function checkSchedule({ schedule = "cosine", rate, minRate = 0, milestones }: Schedule): void {
+export function checkSchedule({ rateSchedule = "cosine", rate, minRate = 0, milestones }: RateSchedule): void {
   if (minRate > rate) fail("bad-option", `the learning rate cannot fall from ${rate} to ${minRate}, which is more`);
-  if (milestones && schedule !== "step")
-    fail("bad-option", `milestones are of the schedule "step"; the learning rate falls by "${schedule}"`);
+  if (milestones && rateSchedule !== "step")
+    fail("bad-option", `milestones are of the schedule "step"; the learning rate falls by "${rateSchedule}"`);
   if (milestones?.some((milestone) => !(milestone > 0 && milestone < 1)))
     fail("bad-option", `milestones are shares of the run between 0 and 1, not ${milestones.join(", ")}`);
 }
 
 /** The learning rate of a step, counted from 0, of a run of so many `steps`. */
-export function rateAt(schedule: Schedule, step: number, steps: number): number {
-  const { schedule: name = "cosine", rate, minRate = 0, warmUp = 0 } = schedule;
+export function rateAt(schedule: RateSchedule, step: number, steps: number): number {
+  const { rateSchedule: name = "cosine", rate, minRate = 0, warmUp = 0 } = schedule;
   if (step < warmUp) return (rate * (step + 1)) / warmUp;
   // Milestones are of the whole run; what falls steadily begins after the warm-up.
   const [begun, length] = name === "step" ? [step, steps] : [step - warmUp, steps - warmUp];

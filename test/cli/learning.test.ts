@@ -20,7 +20,7 @@ describe("the flags of learning", () => {
       labelSmoothing: 0,
       mixup: undefined,
       ema: undefined,
-      schedule: "cosine",
+      rateSchedule: "cosine",
       minRate: 0,
       milestones: undefined,
     }));
@@ -33,7 +33,7 @@ describe("the flags of learning", () => {
 
   it("name a schedule", () =>
     expect(parse("--rate-schedule", "step", "--milestones", "0.3,0.6", "--min-learning-rate", "0.001")).toMatchObject({
-      schedule: "step",
+      rateSchedule: "step",
       milestones: [0.3, 0.6],
       minRate: 0.001,
     }));

@@ -46,7 +46,7 @@ const everything = {
   mixup: 0.4,
 } as const;
 
-type More = Partial<Pick<FinetuneOptions, "optimiser" | "clip" | "labelSmoothing" | "mixup" | "ema" | "schedule">>;
+type More = Partial<Pick<FinetuneOptions, "optimiser" | "clip" | "labelSmoothing" | "mixup" | "ema" | "rateSchedule">>;
 
 const prune = (from?: PrunePoint, onPoint?: (point: PrunePoint) => Promise<void>, more: More = {}) =>
   pruneLoop(directRuntime, graph, data, {
@@ -139,7 +139,7 @@ describe("with AdamW, mixup and all that is kept beside weights", () => {
   });
 
   it("fine-tuning goes on from any step, and ends in the averages", async () => {
-    const more = { ...everything, ema: 0.9, schedule: "step" } as const;
+    const more = { ...everything, ema: 0.9, rateSchedule: "step" } as const;
     const points: FinetunePoint[] = [];
     const whole = await tune(graph, data, undefined, async (take) => void points.push(await take()), more);
     for (const point of [0, 5, 6, 16, 17].map((i) => points[i]!)) {
