@@ -1,7 +1,7 @@
 /** What is measured. Targets of scoring and training are ratios of images per second to PyTorch's, of analysis seconds. */
 
-const cifar = { size: 32, classes: 10, batch: 128 };
-const imagenet = { size: 224, classes: 1000, batch: 16 };
+const cifar = { channels: 3, size: 32, classes: 10, batch: 128 };
+const imagenet = { channels: 3, size: 224, classes: 1000, batch: 16 };
 
 const beside = [
   { net: "resnet56", ...cifar, score: 1.2, train: 0.7 },
@@ -16,9 +16,11 @@ const beside = [
 
 export const cases = [
   ...beside,
+  { net: "resnet56", ...cifar, what: "prune", every: 10, batches: 20, learningRate: 1e-3, macs: 0.5 },
   { net: "resnet152", ...imagenet, what: "analysis", target: 2 },
   { net: "swin_t", ...imagenet, what: "analysis", target: 5 },
   { net: "resnet56", ...cifar, what: "latency" },
   { net: "resnet50", ...imagenet, what: "latency" },
   { net: "mobilenet_v2", ...imagenet, what: "latency" },
+  { net: "lenet5", zoo: true, channels: 1, size: 28, classes: 10, batch: 64, what: "tfjs" },
 ];

@@ -1,30 +1,45 @@
 /**
- * Benchmarks, most of them against PyTorch side by side: both sides compute the same thing on the same batch, checked before anything is timed, and
+ * Benchmarks, most of them against a peer side by side: all sides compute the same thing on the same batch, checked before anything is timed, and
  * take turns.
  *
- * Usage: npm run bench -- [--only NET[,NET]] [--what score,train,analysis,latency] [--rounds 7] [--threads 2] [--python python3]
- *        [--cache DIR] [--quick]
+ * Usage: npm run bench -- [--only NET[,NET]] [--what score,train,prune,analysis,latency,tfjs] [--rounds 7] [--threads 2] [--python python3]
+ *        [--tfjs DIR] [--cache DIR] [--quick]
  *
- * Results go to bench/results/NET-WHAT-tTHREADS.json, from which the tables of docs/performance.md are written; --quick takes 3 rounds and writes nothing.
+ * Results go to bench/results/NET-WHAT-tTHREADS.json, from which the tables of docs/performance.md are written; --quick takes 3 rounds, or 2 removals, and
+ * writes nothing.
  */
 
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus, homedir } from "node:os";
 import { parseArgs } from "node:util";
 import { cases } from "./cases.mjs";
 import { measureAnalysis } from "./lib/analysis.mjs";
 import { measureLatency } from "./lib/latency.mjs";
-import { measureSides, openTorch } from "./lib/sides.mjs";
+import { needsTorch, writeNet } from "./lib/nets.mjs";
+import { requireTfjs, requireTorch } from "./lib/peers.mjs";
+import { measurePruning } from "./lib/pruning.mjs";
+import { measureSides } from "./lib/sides.mjs";
 import { writeTables } from "./lib/tables.mjs";
+import { measureTfjs } from "./lib/tfjs.mjs";
+
+const measures = {
+  score: measureSides,
+  train: measureSides,
+  prune: measurePruning,
+  analysis: measureAnalysis,
+  latency: measureLatency,
+  tfjs: measureTfjs,
+};
+const besideTorch = new Set(["score", "train", "prune"]);
 
 const { values: flags } = parseArgs({
   options: {
     only: { type: "string" },
-    what: { type: "string", default: "score,train,analysis,latency" },
+    what: { type: "string", default: Object.keys(measures).join(",") },
     rounds: { type: "string", default: "7" },
     threads: { type: "string", default: String(availableParallelism()) },
     python: { type: "string", default: "python3" },
+    tfjs: { type: "string" },
     cache: { type: "string", default: `${homedir()}/.cache/secateur-bench` },
     quick: { type: "boolean", default: false },
   },
@@ -34,33 +49,9 @@ const shared = {
   threads: Number(flags.threads),
   rounds: flags.quick ? 3 : Number(flags.rounds),
   python: flags.python,
+  tfjs: flags.tfjs ?? `${flags.cache}/tfjs`,
+  quick: flags.quick,
 };
-const measures = { score: measureSides, train: measureSides, analysis: measureAnalysis, latency: measureLatency };
-
-/** PyTorch is the peer, and it writes the networks. */
-function requireTorch() {
-  try {
-    execFileSync(flags.python, ["-c", "import torch, torchvision, onnx"], { stdio: "pipe" });
-  } catch (error) {
-    const reason = String(error.stderr ?? error.message)
-      .trim()
-      .split("\n")
-      .at(-1);
-    console.error(`PyTorch is not to be had from ${flags.python}: ${reason}`);
-    console.error(
-      "Install it (Debian: apt install python3-torch python3-torchvision python3-onnx; elsewhere: pip install torch torchvision onnx),",
-    );
-    console.error("and name the interpreter that has it: npm run bench -- --python /usr/bin/python3");
-    process.exit(2);
-  }
-}
-
-async function writeNet(one) {
-  mkdirSync(shared.folder, { recursive: true });
-  if (existsSync(`${shared.folder}/${one.net}.onnx`)) return;
-  console.log(`  writing ${one.net}.onnx`);
-  await (await openTorch(flags.python, "export", { ...one, ...shared, what: "export" })).close();
-}
 
 const wanted = cases.filter(
   ({ net, what }) => (!flags.only || flags.only.split(",").includes(net)) && flags.what.split(",").includes(what),
@@ -69,18 +60,18 @@ if (wanted.length === 0) {
   console.error(`nothing to measure: --only takes ${[...new Set(cases.map(({ net }) => net))].join(", ")}`);
   process.exit(2);
 }
-// Analysis and latency need PyTorch for the networks only.
-if (wanted.some(({ net, what }) => measures[what] === measureSides || !existsSync(`${shared.folder}/${net}.onnx`)))
-  requireTorch();
+if (wanted.some((one) => besideTorch.has(one.what) || needsTorch(one, shared))) requireTorch(shared.python);
+if (wanted.some(({ what }) => what === "tfjs")) requireTfjs(shared.tfjs);
 let failed = 0;
 for (const one of wanted) {
-  console.log(`${one.net} ${one.what}: ${one.size}x${one.size}, ${shared.threads} threads`);
+  const { net, what, size } = one;
+  const { threads, rounds } = shared;
+  console.log(`${net} ${what}: ${size}x${size}, ${threads} threads`);
   try {
-    await writeNet(one);
-    const result = await measures[one.what]({ ...one, ...shared });
+    await writeNet(one, shared);
+    const result = await measures[what]({ ...one, ...shared });
     const head = { date: new Date().toISOString().slice(0, 10), cpu: cpus()[0].model, node: process.versions.node };
-    const { threads, rounds } = shared;
-    const file = new URL(`results/${one.net}-${one.what}-t${threads}.json`, import.meta.url);
+    const file = new URL(`results/${net}-${what}-t${threads}.json`, import.meta.url);
     if (!flags.quick)
       writeFileSync(file, `${JSON.stringify({ ...head, ...one, threads, rounds, ...result }, undefined, 1)}\n`);
   } catch (error) {

@@ -24,16 +24,17 @@ export { assertProved, prove, type Mismatch, type Proof, type ProofOptions } fro
 export { costsOf, type Costs } from "./prune/costs.ts";
 export { formatPlan, parsePlan } from "./prune/plan.ts";
 export {
-  pers,
-  scopes,
   selectShare,
   selectStep,
-  type Per,
-  type Scope,
   type SelectOptions,
   type Selection,
   type Target,
+  type StepChoice,
 } from "./prune/select.ts";
+export { pers, scopes, type Per, type Scope } from "./prune/prices.ts";
+export { floorsOf, namesGroup, ratiosOf, type Limits } from "./prune/limits.ts";
+export { scheduleKinds, type RemovalSchedule, type ScheduleKind } from "./prune/schedule.ts";
+export { measureLatency, openLatency, type LatencyGoal, type LatencyRow, type Timing } from "./train/latency.ts";
 
 export { criteria, findCriterion } from "./criteria/table.ts";
 export { meanGradient, meanOver, needs } from "./criteria/criterion.ts";
@@ -65,12 +66,30 @@ export { reestimate, type ReestimateOptions } from "./train/reestimate.ts";
 export { averagedGraph, type TrainerState } from "./train/step.ts";
 export { rateSchedules, type RateSchedule, type RateScheduleName } from "./train/schedules.ts";
 
+export { startJob, type Job } from "./jobs/job.ts";
+export {
+  prune,
+  type Checkpoints,
+  type EvaluationEvent,
+  type GroupSize,
+  type PruneJobEvent,
+  type PruneJobOptions,
+  type PruneOutcome,
+  type PrunedEvent,
+  type StartEvent,
+  type State,
+} from "./jobs/prune.ts";
+
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
 export type { Normalise } from "./data/normalise.ts";
-export { imageDataset, split, take } from "./data/images.ts";
+export { presets, type PresetName } from "./data/normalise.ts";
+export { imageDataset } from "./data/images.ts";
+export type { Channels, Layout, PixelForm } from "./data/pixels.ts";
+export { split, take } from "./data/parts.ts";
 
 export { createRuntime, type Onnxruntime } from "./runtime/onnxruntime.ts";
-export type { LoadOptions, Runtime, Session } from "./runtime/port.ts";
+export { useRuntime } from "./runtime/default.ts";
+export type { Carried, LoadOptions, Runtime, Session } from "./runtime/port.ts";
 
 export { summarise, type GroupSummary, type Summary } from "./report/summary.ts";
 export { newModel, zoo, type ZooName } from "./zoo/zoo.ts";

@@ -1,5 +1,8 @@
 /** Secateur in Node: everything of `secateur`, files, data sets on disk and onnxruntime-node. */
 
+import { useRuntime } from "./runtime/default.ts";
+import { nodeRuntime } from "./runtime/workers-node.ts";
+
 export * from "./index.ts";
 export { readModelFile, writeModelFile } from "./onnx/files-node.ts";
 export { writeFileAtomic } from "./onnx/atomic-node.ts";
@@ -7,3 +10,6 @@ export { datasetForms, openDataset, type OpenOptions } from "./data/spec-node.ts
 export { fetchCifar10, fetchMnist } from "./data/fetch-node.ts";
 export { directRuntime } from "./runtime/onnxruntime-node.ts";
 export { nodeRuntime } from "./runtime/workers-node.ts";
+export { createRun, readRecords, resumeRun, type Run, type RunConfig, type RunRecord } from "./report/run-node.ts";
+
+useRuntime(nodeRuntime);

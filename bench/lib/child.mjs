@@ -23,8 +23,8 @@ export async function openChild(command, argv) {
   };
   return {
     versions: await answer(),
-    ask(todo) {
-      child.stdin.write(`${JSON.stringify({ do: todo })}\n`);
+    ask(todo, options = {}) {
+      child.stdin.write(`${JSON.stringify({ do: todo, ...options })}\n`);
       return answer();
     },
     async close() {

@@ -1,18 +1,6 @@
 /** Whether two sides computed the same. */
 
-import { readFileSync } from "node:fs";
-
-/** Arrays by name of what a side wrote. */
-function read({ path, names, sizes }) {
-  const { buffer, byteOffset } = readFileSync(path);
-  const found = new Map();
-  let at = byteOffset;
-  names.forEach((name, i) => {
-    found.set(name, new Float32Array(buffer.slice(at, at + 4 * sizes[i])));
-    at += 4 * sizes[i];
-  });
-  return found;
-}
+import { readResults } from "./arrays.mjs";
 
 /** |a - b| / |b| of two lists of arrays, each as one vector. */
 function distance(a, b) {
@@ -30,9 +18,9 @@ function distance(a, b) {
 
 /** Gate gradients G[N, units] of the groups that have one gate; the peer names them by the convolution before each BatchNormalization. */
 export function compareGates(ours, theirs) {
-  const known = read(theirs);
+  const known = readResults(theirs);
   let [error, compared] = [0, 0];
-  for (const [name, values] of read(ours)) {
+  for (const [name, values] of readResults(ours)) {
     if (!known.has(name)) continue;
     error = Math.max(error, distance([values], [known.get(name)]));
     compared++;
@@ -40,11 +28,26 @@ export function compareGates(ours, theirs) {
   return { what: "gate gradients", error, compared };
 }
 
-/** What one optimiser step changed, all parameters as one vector: single biases before a normalisation have gradients of pure rounding. */
-export function compareUpdates(ours, theirs) {
-  const known = read(theirs);
-  const own = read(ours);
+/** All arrays that both sides know, as one vector. */
+function compareAll(what, ours, theirs) {
+  const known = readResults(theirs);
+  const own = readResults(ours);
   const names = [...known.keys()].filter((name) => own.has(name));
   const of = (side) => names.map((name) => side.get(name));
-  return { what: "updates", error: distance(of(own), of(known)), compared: names.length };
+  return { what, error: distance(of(own), of(known)), compared: names.length };
+}
+
+/** What one optimiser step changed: single biases before a normalisation have gradients of pure rounding, which are lost in one vector. */
+export const compareUpdates = (ours, theirs) => compareAll("updates", ours, theirs);
+
+/** Importances by group. Those of the most important units stand for all here: how the least are ranked, {@link overlap} tells. */
+export const compareImportances = (ours, theirs) => compareAll("importances", ours, theirs);
+
+/** What a network puts out for the batch. */
+export const compareLogits = (ours, theirs) => compareAll("logits", ours, theirs);
+
+/** The share of one list that is in the other too. */
+export function overlap(ours, theirs) {
+  const known = new Set(theirs);
+  return ours.filter((one) => known.has(one)).length / ours.length;
 }

@@ -1,27 +1,13 @@
-/** Scoring and training beside PyTorch: the same batch on both sides, checked, then in turns. */
+/** Scoring and training beside PyTorch. */
 
-import { writeFileSync } from "node:fs";
+import { writeSamples } from "./batch.mjs";
 import { compareGates, compareUpdates } from "./compare.mjs";
-import { openChild } from "./child.mjs";
-import { median, spread } from "./numbers.mjs";
-import { writeBatch } from "./batch.mjs";
+import { rate, times } from "./numbers.mjs";
+import { openOurs, openTorch } from "./open.mjs";
+import { closeAll, each, inTurns } from "./turns.mjs";
 
 /** Rounding in float32 turns the choices of some Relus, which deep networks of random weights carry on. */
 const mostDifference = 5e-2;
-/** The first rounds grow pools of memory. */
-const warmUp = 2;
-
-const path = (name) => new URL(`../${name}`, import.meta.url).pathname;
-
-function describe(name, settings) {
-  const file = `${settings.folder}/${name}.json`;
-  writeFileSync(file, JSON.stringify(settings));
-  return file;
-}
-
-export const openTorch = (python, name, settings) =>
-  openChild(python, [path("peers/torch_side.py"), describe(name, settings)]);
-const openOurs = (settings) => openChild(process.execPath, [path("ours.mjs"), describe("ours", settings)]);
 
 async function openSides({ python, ...settings }) {
   return {
@@ -47,35 +33,22 @@ async function check(sides, what) {
 /** Measures one case; `settings` has its fields, `folder`, `threads`, `rounds` and `python`. */
 export async function measureSides(settings) {
   const { what, batch, rounds } = settings;
-  writeBatch(settings.folder, settings);
-  const sides = await openSides(settings);
+  const samples = { ...settings, samples: batch };
+  const sides = await openSides({ ...samples, files: writeSamples(settings.folder, samples) });
   try {
     const same = await check(sides, what);
-    const names = Object.keys(sides);
-    const times = Object.fromEntries(names.map((name) => [name, []]));
-    for (let round = -warmUp; round < rounds; round++)
-      for (const name of names) {
-        const { ms } = await sides[name].ask("step");
-        if (round >= 0) times[name].push(ms);
-      }
-    const each = async (of) => {
-      const found = {};
-      for (const name of names) found[name] = await of(name);
-      return found;
-    };
-    const ms = await each((name) => median(times[name]));
-    const memory = await each(async (name) => (await sides[name].ask("memory")).bytes);
+    const { ms, spread, memory } = await inTurns(sides, rounds);
     const goal = settings.target ? ` (aim ${settings.target})` : "";
-    const lean = ms.lean ? `, ${(ms.lean / ms.ours).toFixed(2)}x of PyTorch without weight gradients` : "";
-    const rate = (name) => (batch / ms[name]) * 1000;
+    const lean = ms.lean ? `, ${times(ms.lean / ms.ours)} of PyTorch without weight gradients` : "";
+    const imagesPerSecond = await each(sides, (_, name) => (batch / ms[name]) * 1000);
     console.log(
-      `  ${rate("ours").toFixed(1)} images/s, PyTorch ${rate("torch").toFixed(1)}: ${(ms.torch / ms.ours).toFixed(2)}x${goal}${lean}; memory ${(memory.ours / memory.torch).toFixed(2)}x`,
+      `  ${rate(imagesPerSecond.ours)} images/s, PyTorch ${rate(imagesPerSecond.torch)}: ${times(ms.torch / ms.ours)}${goal}${lean}; memory ${times(memory.ours / memory.torch)}`,
     );
     return {
       check: same,
       ms,
-      spread: await each((name) => spread(times[name])),
-      imagesPerSecond: await each(rate),
+      spread,
+      imagesPerSecond,
       ratio: ms.torch / ms.ours,
       ...(ms.lean && { leanRatio: ms.lean / ms.ours }),
       memory,
@@ -83,6 +56,6 @@ export async function measureSides(settings) {
       versions: { ...sides.ours.versions, ...sides.torch.versions },
     };
   } finally {
-    for (const name in sides) await sides[name].close().catch(() => {});
+    await closeAll(sides);
   }
 }

@@ -1,94 +1,123 @@
 /** The tables of docs/performance.md, from all results there are. */
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { gigabytes, percent, rate, seconds, times } from "./numbers.mjs";
 
 const results = new URL("../results/", import.meta.url);
 const page = new URL("../../docs/performance.md", import.meta.url);
-const order = ["resnet56", "resnet18", "resnet50", "mobilenet_v2", "vgg11_bn", "resnet152", "swin_t"];
+const order = ["resnet56", "resnet18", "resnet50", "mobilenet_v2", "vgg11_bn", "resnet152", "swin_t", "lenet5"];
 
-const times = (ratio) => (ratio === undefined ? "" : `${ratio.toFixed(2)}x`);
-const gigabytes = (bytes) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
-
-function table(head, rows) {
+/** Columns are the text of a cell for each row, by their heads. */
+function table(columns, rows) {
+  if (rows.length === 0) return "Not measured yet.";
   const line = (cells) => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+  const heads = Object.keys(columns);
+  return [
+    line(heads),
+    line(heads.map(() => "---")),
+    ...rows.map((row) => line(heads.map((head) => columns[head](row)))),
+  ].join("\n");
 }
 
-function besideTable(rows) {
-  const head = [
-    "network",
-    "threads",
-    "Secateur",
-    "PyTorch",
-    "ratio",
-    "aim",
-    "without weight gradients",
-    "memory",
-    "of PyTorch's",
-  ];
-  return table(
-    head,
-    rows.map((row) => [
-      row.net,
-      row.threads,
-      `${row.imagesPerSecond.ours.toFixed(1)} images/s`,
-      row.imagesPerSecond.torch.toFixed(1),
-      times(row.ratio),
-      times(row.target),
-      times(row.leanRatio),
-      gigabytes(row.memory.ours),
-      times(row.memoryRatio),
-    ]),
-  );
-}
+const network = { network: (row) => row.net };
+const threads = { threads: (row) => row.threads };
 
-const forms = {
-  score: besideTable,
-  train: besideTable,
-  analysis: (rows) =>
-    table(
-      ["network", "nodes", "groups", "units", "median", "first time", "aim"],
-      rows.map((row) => [
-        row.net,
-        row.nodes,
-        row.groups,
-        row.units,
-        `${(row.ms.ours / 1000).toFixed(2)} s`,
-        `${(row.ms.first / 1000).toFixed(2)} s`,
-        `${row.target} s`,
-      ]),
-    ),
-  latency: (rows) =>
-    table(
-      ["network", "threads", "rounded to", "MACs", "latency", "of MACs"],
-      rows.flatMap((row) =>
-        row.rows.map(({ roundTo, macs, latency, ms }) => [
-          row.net,
-          row.threads,
-          roundTo,
-          percent(macs),
-          `${percent(latency)} (${ms.toFixed(2)} of ${row.ms.whole.toFixed(2)} ms)`,
-          times(latency / macs),
-        ]),
-      ),
-    ),
+const beside = {
+  ...network,
+  ...threads,
+  Secateur: (row) => `${rate(row.imagesPerSecond.ours)} images/s`,
+  PyTorch: (row) => rate(row.imagesPerSecond.torch),
+  ratio: (row) => times(row.ratio),
+  aim: (row) => times(row.target),
+  "without weight gradients": (row) => times(row.leanRatio),
+  memory: (row) => gigabytes(row.memory.ours),
+  "of PyTorch's": (row) => times(row.memoryRatio),
 };
 
-/** Puts each table between its marks, `<!-- NAME -->` and `<!-- /NAME -->`. */
-export function writeTables() {
-  const all = readdirSync(results)
-    .filter((name) => name.endsWith(".json"))
-    .map((name) => JSON.parse(readFileSync(new URL(name, results), "utf8")))
-    .toSorted((a, b) => order.indexOf(a.net) - order.indexOf(b.net) || b.threads - a.threads);
-  let text = readFileSync(page, "utf8");
-  for (const [what, form] of Object.entries(forms)) {
-    const rows = all.filter((row) => row.what === what);
-    const [from, to] = [`<!-- ${what} -->`, `<!-- /${what} -->`];
-    const start = text.indexOf(from);
-    const end = text.indexOf(to);
-    if (start < 0 || end < start) throw new Error(`docs/performance.md has no place for ${what}`);
-    text = `${text.slice(0, start + from.length)}\n\n${form(rows)}\n\n${text.slice(end)}`;
-  }
-  writeFileSync(page, text);
+const prune = {
+  ...network,
+  ...threads,
+  removals: (row) => row.removals.length,
+  "MACs left": (row) => percent(row.removals.at(-1).macs),
+  Secateur: (row) => seconds(row.ms.ours, 0),
+  PyTorch: (row) => seconds(row.ms.torch, 0),
+  ratio: (row) => times(row.ratio),
+  "first quarter": (row) => times(row.quarters.first),
+  "last quarter": (row) => times(row.quarters.last),
+  "removed first in common": (row) => percent(row.check.overlap),
+  memory: (row) => gigabytes(row.memory.ours),
+  "of PyTorch's": (row) => times(row.memoryRatio),
+};
+
+const analysis = {
+  ...network,
+  nodes: (row) => row.nodes,
+  groups: (row) => row.groups,
+  units: (row) => row.units,
+  median: (row) => seconds(row.ms.ours),
+  "first time": (row) => seconds(row.ms.first),
+  aim: (row) => `${row.target} s`,
+  memory: (row) => gigabytes(row.memory?.ours),
+};
+
+const latency = {
+  ...network,
+  ...threads,
+  "rounded to": (row) => row.roundTo,
+  MACs: (row) => percent(row.macs),
+  latency: (row) => `${percent(row.latency)} (${row.ms.toFixed(2)} of ${row.whole.toFixed(2)} ms)`,
+  "of MACs": (row) => times(row.latency / row.macs),
+  memory: (row) => gigabytes(row.memory?.ours),
+};
+
+const tfjs = {
+  ...network,
+  ...threads,
+  what: (row) => ({ infer: "inference", train: "training step" })[row.what],
+  Secateur: (row) => `${rate(row.imagesPerSecond.ours)} images/s`,
+  JavaScript: (row) => `${rate(row.imagesPerSecond.cpu)} (${times(row.ratios.cpu)})`,
+  WebAssembly: (row) => `${rate(row.imagesPerSecond.wasm)} (${times(row.ratios.wasm)})`,
+  memory: (row) => gigabytes(row.memory.ours),
+  "of JavaScript's": (row) => times(row.memory.ours / row.memory.cpu),
+  "of WebAssembly's": (row) => times(row.memory.ours / row.memory.wasm),
+};
+
+/** Some results have a row for each of the things that were measured in turns. */
+const inner = (all) =>
+  all.flatMap(({ rows, net, threads, ms, memory }) =>
+    rows.map((row) => ({ net, threads, whole: ms?.whole, memory, ...row })),
+  );
+
+const forms = {
+  score: (rows) => table(beside, rows),
+  train: (rows) => table(beside, rows),
+  prune: (rows) => table(prune, rows),
+  analysis: (rows) => table(analysis, rows),
+  latency: (rows) => table(latency, inner(rows)),
+  tfjs: (rows) => table(tfjs, inner(rows)),
+};
+
+/** A text with a table between its marks, `<!-- NAME -->` and `<!-- /NAME -->`. */
+export function place(text, name, content) {
+  const [from, to] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
+  const start = text.indexOf(from);
+  const end = text.indexOf(to);
+  if (start < 0 || end < start) throw new Error(`docs/performance.md has no place for ${name}`);
+  return `${text.slice(0, start + from.length)}\n\n${content}\n\n${text.slice(end)}`;
 }
+
+/** The page with the tables of some results. */
+export function withTables(text, all) {
+  const sorted = all.toSorted((a, b) => order.indexOf(a.net) - order.indexOf(b.net) || b.threads - a.threads);
+  let page = text;
+  for (const [what, form] of Object.entries(forms))
+    page = place(page, what, form(sorted.filter((row) => row.what === what)));
+  return page;
+}
+
+export const readAll = () =>
+  readdirSync(results)
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => JSON.parse(readFileSync(new URL(name, results), "utf8")));
+
+export const writeTables = () => writeFileSync(page, withTables(readFileSync(page, "utf8"), readAll()));

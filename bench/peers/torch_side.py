@@ -2,9 +2,10 @@
 
 Usage: torch_side.py CASE.json
 
-CASE.json: { net, what: "export" | "score" | "score-lean" | "train", batch, size, classes, threads, folder }. The first
-answer says what versions are at work. `{"do": "step"}` runs once and answers { ms, loss }; `{"do": "memory"}` answers { bytes }, the
-most that was resident so far; `{"do": "results"}` writes what the last step computed to FOLDER/torch-WHAT.bin and answers what lies there.
+CASE.json: { net, what: "export" | "score" | "score-lean" | "train" | "prune", batch, samples, channels, size, classes, files, threads, folder }. The
+first answer says what versions are at work. `{"do": "step"}` runs once and answers { ms, loss }, for "prune" with `remove`, how many units, and { removed };
+`{"do": "memory"}` answers { bytes }, the most that was resident so far; `{"do": "results"}` writes what the last step computed to FOLDER/torch-WHAT.bin and
+answers what lies there.
 """
 
 import json
@@ -17,11 +18,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from learning import read_net, read_samples, sgd
+from masked import MaskedPruning
 from nets import build
-
-
-def read(path, dtype, shape):
-    return torch.from_numpy(np.fromfile(path, dtype).reshape(shape))
 
 
 def say(**answer):
@@ -31,21 +30,15 @@ def say(**answer):
 class Side:
     def __init__(self, case):
         self.case = case
-        folder, n, size = case["folder"], case["batch"], case["size"]
-        self.net = build(case["net"])
-        self.net.load_state_dict(torch.load(f"{folder}/{case['net']}.pt"))
-        self.x = read(f"{folder}/x-{size}-{n}.bin", np.float32, (n, 3, size, size))
-        self.y = read(f"{folder}/y-{case['classes']}-{n}.bin", np.int64, (n,))
+        self.net = read_net(case)
+        self.x, self.y = read_samples(case)
         self.gates = {}
         what = case["what"]
         self.net.train(what == "train")
         if what.startswith("score"):
             self.add_gates(lean=what == "score-lean")
         if what == "train":
-            decayed = [p for p in self.net.parameters() if p.ndim > 1]
-            others = [p for p in self.net.parameters() if p.ndim <= 1]
-            groups = [{"params": decayed, "weight_decay": 1e-4}, {"params": others, "weight_decay": 0}]
-            self.optimiser = torch.optim.SGD(groups, 0.01, momentum=0.9, nesterov=True)
+            self.optimiser = sgd(self.net)
             self.before = {k: v.detach().clone() for k, v in self.net.named_parameters()}
 
     def add_gates(self, lean):
@@ -76,18 +69,19 @@ class Side:
             n = self.case["batch"]
             # G[n, unit] = N Σ_space a ∂E/∂a: a sample's own gradient of its gate
             self.found = {k: n * (a.detach() * a.grad).sum((2, 3)) for k, a in self.gates.items()}
-        return loss.item()
+        return {"loss": loss.item()}
 
     def results(self):
         if self.case["what"] == "train":
-            found = {k: v.detach() - self.before[k] for k, v in self.net.named_parameters()}
-        else:
-            found = self.found
-        path = f"{self.case['folder']}/torch-{self.case['what']}.bin"
-        with open(path, "wb") as file:
-            for value in found.values():
-                file.write(value.contiguous().numpy().astype(np.float32).tobytes())
-        say(path=path, names=list(found), sizes=[v.numel() for v in found.values()])
+            return {k: v.detach() - self.before[k] for k, v in self.net.named_parameters()}
+        return self.found
+
+
+def write_results(path, found):
+    with open(path, "wb") as file:
+        for value in found.values():
+            file.write(value.contiguous().numpy().astype(np.float32).tobytes())
+    say(path=path, names=list(found), sizes=[v.numel() for v in found.values()])
 
 
 def export(case):
@@ -132,16 +126,17 @@ def main():
     if case["what"] == "export":
         export(case)
         return say(**versions)
-    side = Side(case)
+    side = MaskedPruning(case) if case["what"] == "prune" else Side(case)
     say(**versions)
     for line in sys.stdin:
-        todo = json.loads(line)["do"]
+        options = json.loads(line)
+        todo = options.pop("do")
         if todo == "step":
             start = time.perf_counter()
-            loss = side.step()
-            say(ms=(time.perf_counter() - start) * 1000, loss=loss)
+            answer = side.step(**options)
+            say(ms=(time.perf_counter() - start) * 1000, **answer)
         elif todo == "results":
-            side.results()
+            write_results(f"{case['folder']}/torch-{case['what']}.bin", side.results())
         elif todo == "memory":
             say(bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 

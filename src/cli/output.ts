@@ -6,18 +6,40 @@ import { stderr, stdout } from "node:process";
 const quietInterval = 2000;
 const terminalInterval = 100;
 
+/**
+ * Text with every control character but ends of lines and tabs as an escape, which JSON reads as the same. Names come from model
+ * files, and a terminal would obey them.
+ */
+export const printable = (text: string): string =>
+  text.replaceAll(/[^\P{Cc}\n\t]/gu, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+/** More of an error says nothing further: a name may be as long as a file. */
+const longestError = 2000;
+
+/** An error as one line. */
+export function noteError(message: string): void {
+  const text = message.length > longestError ? `${message.slice(0, longestError)} ...` : message;
+  note(`secateur: ${text.replaceAll("\n", "\\n")}`);
+}
+
 export function print(text: string): void {
-  stdout.write(`${text}\n`);
+  stdout.write(`${printable(text)}\n`);
 }
 
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, undefined, 2));
 }
 
-/** Says something that is no result. */
+/** Puts the cursor back and clears what stands on the line. */
+const freshLine = "\r\u001B[2K";
+
+/** Says something that is no result, instead of the progress that may stand on the line. */
 export function note(text: string): void {
-  stderr.write(`${text}\n`);
+  stderr.write(`${stderr.isTTY === true ? freshLine : ""}${printable(text)}\n`);
 }
+
+/** Work was stopped from outside in a way that it can go on from. */
+export class Interruption extends Error {}
 
 export interface Progress extends Disposable {
   /** Shows the state of the work: on a terminal in place, elsewhere as a line every few seconds. */
@@ -36,7 +58,7 @@ export function createProgress(doing: string): Progress {
   const write = (line: string): void => {
     last = performance.now();
     shown = true;
-    stderr.write(terminal ? `\r\u001B[2K${line.slice(0, (stderr.columns ?? 80) - 1)}` : `${line}\n`);
+    stderr.write(terminal ? `${freshLine}${line.slice(0, (stderr.columns ?? 80) - 1)}` : `${line}\n`);
   };
   const heartbeat = setInterval(() => {
     const now = performance.now();
@@ -50,7 +72,7 @@ export function createProgress(doing: string): Progress {
       if (since - last >= interval) write(text);
     },
     done(now) {
-      if (terminal && shown) stderr.write("\r\u001B[2K");
+      if (terminal && shown) stderr.write(freshLine);
       if (now !== undefined) note(now);
       shown = false;
       [text, since, last] = [doing, performance.now(), Number.NEGATIVE_INFINITY];

@@ -11,7 +11,7 @@ import { addCutAndMask, addPlan } from "./commands/plan.ts";
 import { addPrune } from "./commands/prune.ts";
 import { addEval, addScore } from "./commands/score.ts";
 import { addTrain } from "./commands/train.ts";
-import { note } from "./output.ts";
+import { Interruption, note, noteError } from "./output.ts";
 
 const badInput = 2;
 /** The exit code of a run that was stopped from outside. */
@@ -50,7 +50,7 @@ function createProgram(signal: AbortSignal): Command {
   addScore(program, signal);
   addPlan(program);
   addCutAndMask(program);
-  addPrune(program, signal);
+  addPrune(program, version, signal);
   addTrain(program, signal);
   addEval(program, signal);
   addGrad(program);
@@ -78,11 +78,11 @@ function inheritOverride(command: Command): void {
 function exitCodeOf(error: unknown, signal: AbortSignal): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : badInput;
   if (signal.aborted) {
-    note("interrupted; nothing was written");
+    note(`interrupted; ${error instanceof Interruption ? error.message : "nothing was written"}`);
     return interrupted;
   }
   if (error instanceof SecateurError && error.code !== "internal") {
-    note(`secateur: ${error.message}`);
+    noteError(error.message);
     return badInput;
   }
   note(

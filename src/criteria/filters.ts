@@ -37,7 +37,7 @@ export function filtersOf(
       for (const atom of atoms) {
         const place = groups.coupling.locate(atom);
         const tensor = wide.get(keyOf(place));
-        if (tensor) parts.push(...slices(tensor, place.axis, place.index));
+        if (tensor) for (const part of slices(tensor, place.axis, place.index)) parts.push(part);
       }
       return joined(parts);
     });

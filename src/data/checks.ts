@@ -2,7 +2,19 @@
 
 import { fail } from "../graph/error.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Batch } from "./batches.ts";
+import type { Batch, Dataset } from "./batches.ts";
+
+/**
+ * Fails with `bad-data` where the data has more classes than the model has outputs (0 where its outputs are no classes), before work begins that
+ * the first label without an output would end.
+ */
+export function checkClasses({ name, classes }: Dataset, outputs: number): void {
+  if (outputs > 0 && classes !== undefined && classes > outputs)
+    fail(
+      "bad-data",
+      `"${name}" has ${classes} classes, the model gives ${outputs} outputs; it takes a model with an output for each class`,
+    );
+}
 
 /**
  * Fails with `bad-data` where a class id is not in 0 to `classes - 1`, naming the first such sample

@@ -11,18 +11,18 @@ import {
   cifarTrainFiles,
   parseCifar10,
 } from "./cifar10.ts";
-import type { SplitName } from "./files-node.ts";
 import { readIfPresent } from "./files-node.ts";
 import type { ImageDataset } from "./images.ts";
 import { imageDataset } from "./images.ts";
-import type { Normalise } from "./normalise.ts";
+import type { SplitName } from "./parts.ts";
+import type { PixelForm } from "./pixels.ts";
 
 /**
  * The 50,000 training images (data_batch_1.bin to data_batch_5.bin) or the 10,000 test images
  * (test_batch.bin) of a folder, [3, 32, 32] each. Fails with `io` on a missing file and with
  * `bad-data` on a wrong size or label.
  */
-export async function cifar10(dir: string, split: SplitName, normalise?: Normalise): Promise<ImageDataset> {
+export async function cifar10(dir: string, split: SplitName, form?: PixelForm): Promise<ImageDataset> {
   const names = split === "train" ? cifarTrainFiles : cifarTestFiles;
   const files = await Promise.all(
     names.map(async (name) => ({
@@ -44,7 +44,7 @@ export async function cifar10(dir: string, split: SplitName, normalise?: Normali
       classes: cifarClassNames.length,
       classNames: cifarClassNames,
     },
-    normalise,
+    form,
   );
 }
 

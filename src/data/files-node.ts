@@ -3,8 +3,6 @@
 import { readFile } from "node:fs/promises";
 import { fail } from "../graph/error.ts";
 
-export type SplitName = "train" | "test";
-
 /** The bytes of a file, or nothing where it does not exist. Fails with `io` on any other trouble. */
 export async function readIfPresent(file: string): Promise<Uint8Array | undefined> {
   try {

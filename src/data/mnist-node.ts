@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { fail } from "../graph/error.ts";
-import type { SplitName } from "./files-node.ts";
 import { readIfPresent } from "./files-node.ts";
 import { parseMnist } from "./idx.ts";
 import type { ImageDataset } from "./images.ts";
 import { imageDataset } from "./images.ts";
-import type { Normalise } from "./normalise.ts";
+import type { SplitName } from "./parts.ts";
+import type { PixelForm } from "./pixels.ts";
 
 export const mnistClasses = 10;
 
@@ -32,7 +32,7 @@ export function mnistFileNames(split: SplitName, part: "images" | "labels"): [st
  * The training or test images of a folder as [1, H, W], with labels 0 to 9; files may be gzipped.
  * Fails with `io` on a missing file and with `bad-data` on a wrong one.
  */
-export async function mnist(dir: string, split: SplitName, normalise?: Normalise): Promise<ImageDataset> {
+export async function mnist(dir: string, split: SplitName, form?: PixelForm): Promise<ImageDataset> {
   const [images, labels] = await Promise.all([findFile(dir, split, "images"), findFile(dir, split, "labels")]);
   if (!images || !labels) {
     const missing = [
@@ -46,7 +46,7 @@ export async function mnist(dir: string, split: SplitName, normalise?: Normalise
   }
   const parsed = parseMnist(images, labels, mnistClasses);
   const classNames = Array.from({ length: mnistClasses }, (_, digit) => String(digit));
-  return imageDataset({ name: `mnist ${split}`, ...parsed, classes: mnistClasses, classNames }, normalise);
+  return imageDataset({ name: `mnist ${split}`, ...parsed, classes: mnistClasses, classNames }, form);
 }
 
 async function findFile(

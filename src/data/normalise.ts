@@ -13,6 +13,21 @@ export interface Normalise {
 }
 
 /**
+ * What well-known networks were trained with. imagenet is torchvision's, inception what TensorFlow's Inception and MobileNet take (-1 to 1), clip
+ * OpenAI's; cifar10 and mnist are the statistics of the training images of these sets; none leaves bytes as they are.
+ */
+export const presets = {
+  imagenet: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+  inception: { mean: [0.5], std: [0.5] },
+  clip: { mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711] },
+  cifar10: { mean: [0.4914, 0.4822, 0.4465], std: [0.247, 0.2435, 0.2616] },
+  mnist: { mean: [0.1307], std: [0.3081] },
+  none: { scale: 1 },
+} as const satisfies Readonly<Record<string, Normalise>>;
+
+export type PresetName = keyof typeof presets;
+
+/**
  * The value of byte x in channel c at `c * 256 + x`, computed in double precision and rounded once.
  * Fails with `bad-option` on a wrong count, on a value that is not finite and on a std of 0.
  */

@@ -147,10 +147,17 @@ export function namesOf(graph: Graph): Set<string> {
   return names;
 }
 
+/** For each set of names the number that each base has come to: the same base may be asked for thousands of times. */
+const reached = new WeakMap<Set<string>, Map<string, number>>();
+
 /** `base`, or `base_1`, `base_2`, ... until it is new; the name is taken at once. */
 export function freshName(taken: Set<string>, base: string): string {
-  let name = base;
-  for (let n = 1; taken.has(name); n++) name = `${base}_${n}`;
+  const numbers = reached.get(taken) ?? new Map<string, number>();
+  reached.set(taken, numbers);
+  let n = numbers.get(base) ?? 0;
+  let name = n === 0 ? base : `${base}_${n}`;
+  while (taken.has(name)) name = `${base}_${++n}`;
+  numbers.set(base, n);
   taken.add(name);
   return name;
 }

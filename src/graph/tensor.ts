@@ -41,6 +41,9 @@ export interface Tensor {
   readonly data: TypedArray | readonly string[];
 }
 
+/** Axes that a value may have. */
+export const maxRank = 64;
+
 export const dtypes = [...Object.keys(arrays), "string"] as readonly DType[];
 
 export function arrayType(dtype: NumericDType): (typeof arrays)[NumericDType] {
@@ -60,6 +63,19 @@ export function sizeOf(shape: Shape): number {
   let size = 1;
   for (const dim of shape) size *= dim;
   return size;
+}
+
+/** The bits of the short floats of which all are set in NaN and infinities. */
+const exponents = { float16: 0x7c00, bfloat16: 0x7f80 } as const;
+
+/** How many elements are NaN or infinite. */
+export function countNotFinite({ dtype, data }: Tensor): number {
+  let count = 0;
+  if (dtype === "float16" || dtype === "bfloat16") {
+    const all = exponents[dtype];
+    for (const bits of data as Uint16Array) if ((bits & all) === all) count++;
+  } else if (isFloat(dtype)) for (const element of data as Float32Array) if (!Number.isFinite(element)) count++;
+  return count;
 }
 
 /** A tensor of zeros. */
@@ -90,7 +106,7 @@ export function int64s(values: readonly number[]): Tensor {
 
 /** The elements as plain numbers. Integers beyond 2^53 lose precision; `Infinity` never arises. */
 export function toNumbers(value: Tensor): number[] {
-  if (value.dtype === "string") fail("internal", "a string tensor has no numbers");
+  if (value.dtype === "string") fail("bad-model", "a tensor of strings stands where numbers are needed");
   return Array.from(value.data as TypedArray as ArrayLike<number | bigint>, Number);
 }
 
@@ -142,7 +158,8 @@ export function take(value: Tensor, axis: number, indices: readonly number[]): T
     const source = value.data as readonly string[];
     const data: string[] = [];
     for (let o = 0; o < outer; o++)
-      for (const i of indices) data.push(...source.slice((o * dim + i) * inner, (o * dim + i + 1) * inner));
+      for (const i of indices)
+        for (let at = (o * dim + i) * inner; at < (o * dim + i + 1) * inner; at++) data.push(source[at]!);
     return { dtype: "string", shape: kept, data };
   }
   const source = value.data as Float32Array;

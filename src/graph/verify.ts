@@ -10,8 +10,11 @@ function quote(name: string): string {
   return `"${name}"`;
 }
 
-/** Collects what is wrong with one graph and its bodies; `outer` holds what a body may capture. */
-function check(graph: Graph, outer: ReadonlySet<string>, where: string, problems: string[]): void {
+/** Whether a name can be read. Asked outwards, since a graph may have many bodies and each could see all of it. */
+type Readable = (name: string) => boolean;
+
+/** Collects what is wrong with one graph and its bodies; `outer` tells what a body may capture. */
+function check(graph: Graph, outer: Readable, where: string, problems: string[]): void {
   const own = new Set<string>();
   const define = (name: string, what: string): void => {
     if (own.has(name)) problems.push(`${what}${where} defines ${quote(name)}, which is defined already`);
@@ -21,22 +24,22 @@ function check(graph: Graph, outer: ReadonlySet<string>, where: string, problems
   for (const name of graph.initializers.keys()) define(name, "an initializer");
 
   const produced = new Set(graph.nodes.flatMap((node) => node.outputs));
-  const readable = new Set([...outer, ...own]);
+  const readable: Readable = (name) => own.has(name) || outer(name);
   for (const node of graph.nodes) {
     for (const name of new Set(node.inputs)) {
-      if (name === "" || readable.has(name)) continue;
+      if (name === "" || readable(name)) continue;
       const why = produced.has(name) ? "before it is produced" : "which no input, initializer or node produces";
       problems.push(`${describe(node)}${where} reads ${quote(name)}${produced.has(name) ? " " : ", "}${why}`);
     }
+    if (node.outputs.length === 0) problems.push(`${describe(node)}${where} has no outputs`);
     for (const body of bodies(node)) check(body, readable, ` in a body of ${describe(node)}`, problems);
     for (const name of node.outputs) {
       if (name === "") continue;
       define(name, describe(node));
-      readable.add(name);
     }
   }
   for (const { name } of graph.outputs)
-    if (!readable.has(name)) problems.push(`the output ${quote(name)}${where} is produced by nothing`);
+    if (!readable(name)) problems.push(`the output ${quote(name)}${where} is produced by nothing`);
 }
 
 /**
@@ -46,7 +49,7 @@ function check(graph: Graph, outer: ReadonlySet<string>, where: string, problems
  */
 export function verify(graph: Graph): void {
   const problems: string[] = [];
-  check(graph, new Set(), "", problems);
+  check(graph, () => false, "", problems);
   const outputs = new Set<string>();
   for (const { name } of graph.outputs) {
     if (outputs.has(name)) problems.push(`${quote(name)} is listed twice as an output`);

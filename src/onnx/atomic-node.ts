@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { access, constants, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { fail, SecateurError } from "../graph/error.ts";
 
 const reasons: Readonly<Record<string, string>> = {
@@ -26,6 +26,12 @@ export function describeIo(error: unknown): string {
   return (typeof code === "string" && (reasons[code] ?? code)) || String(error);
 }
 
+/** Whether a path is in a folder or below it, links followed in both. */
+export function liesIn(folder: string, path: string): boolean {
+  const inside = relative(folder, path);
+  return inside !== "" && inside !== ".." && !inside.startsWith(`..${sep}`) && !isAbsolute(inside);
+}
+
 async function writeAll(file: FileHandle, chunks: Iterable<Uint8Array>): Promise<void> {
   for (const chunk of chunks) {
     for (let at = 0; at < chunk.length;) {
@@ -36,7 +42,10 @@ async function writeAll(file: FileHandle, chunks: Iterable<Uint8Array>): Promise
   }
 }
 
-/** The file that is to be replaced: behind links, so that a link stays one. */
+/**
+ * The file that is to be replaced: behind links, so that a link stays one. Those that lead out of the folder are refused, since
+ * nobody named what lies there.
+ */
 async function findTarget(path: string): Promise<string> {
   const known = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
@@ -45,7 +54,13 @@ async function findTarget(path: string): Promise<string> {
   if (!known) return path;
   if (known.isDirectory()) fail("io", `cannot write ${path}: it is a folder; name a file`);
   if (!known.isFile()) fail("io", `cannot write ${path}: it is not a regular file; name another`);
-  return realpath(path);
+  const [folder, target] = await Promise.all([realpath(dirname(path)), realpath(path)]);
+  if (!liesIn(folder, target))
+    fail(
+      "io",
+      `cannot write ${path}: it is a link to ${target}, outside its folder; name that file or remove the link`,
+    );
+  return target;
 }
 
 /**
@@ -69,15 +84,21 @@ function refuse(path: string, error: unknown): never {
   fail("io", `cannot write ${path}: ${missing ? `there is no folder ${dirname(path)}` : describeIo(error)}`, error);
 }
 
+export interface AtomicOptions {
+  /** A link at the path is replaced by the file and not followed: for names that nobody gave. */
+  readonly replaceLink?: boolean;
+}
+
 /**
  * Writes a file so that nobody sees a part of it: into a temporary file in the same folder, flushed to the disk and
- * renamed. What was there before stays when it fails, and the temporary file goes.
+ * renamed. What was there before stays when it fails, and the temporary file goes. A link is followed within its folder only.
  *
  * @throws SecateurError `io` naming the file and the reason.
  */
 export async function writeFileAtomic(
   path: string,
   content: string | Uint8Array | Iterable<Uint8Array>,
+  { replaceLink = false }: AtomicOptions = {},
 ): Promise<void> {
   const chunks =
     typeof content === "string"
@@ -85,7 +106,7 @@ export async function writeFileAtomic(
       : content instanceof Uint8Array
         ? [content]
         : content;
-  const target = await findTarget(path);
+  const target = replaceLink ? path : await findTarget(path);
   const temporary = join(dirname(target), `.${basename(target).slice(0, 100)}.${randomBytes(6).toString("hex")}.tmp`);
   try {
     const file = await open(temporary, "wx");

@@ -10,7 +10,7 @@ import {
   type Tensor,
   type TypedArray,
 } from "../graph/tensor.ts";
-import { dtypeOf } from "./proto.ts";
+import { checkRank, dtypeOf } from "./proto.ts";
 
 /**
  * Fetches bytes that a model keeps beside its file. `location` is the path that the model gives, relative to its
@@ -37,6 +37,7 @@ export function toText(bytes: Uint8Array, what: string): string {
 }
 
 function shapeOf(proto: TensorProto, what: string): { shape: number[]; size: number } {
+  checkRank(proto.dims.length, what);
   const shape = proto.dims.map((dim) => {
     if (dim < 0n) fail("bad-model", `${what} declares the negative size ${dim}; the file is damaged`);
     return Number(dim);

@@ -9,6 +9,7 @@ import {
   type ModelProto,
   type NodeProto,
   type StringStringEntryProto,
+  type TensorShapeProto,
   type ValueInfoProto,
 } from "onnx-buf";
 import { fail } from "../graph/error.ts";
@@ -23,9 +24,10 @@ import {
 } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { decodeTensor, toText, type ExternalReader } from "./decode-tensor.ts";
-import { dtypeOf, maxNesting, toInt } from "./proto.ts";
+import { checkRank, dtypeOf, maxNesting, toInt } from "./proto.ts";
 import { describeForeign } from "./sniff.ts";
 import { foldConstants, unshareIdentities } from "./unshare.ts";
+import { weigh } from "./weigh.ts";
 
 /** Opsets of the ONNX standard that are read. */
 export const oldestOpset = 7;
@@ -49,13 +51,21 @@ function tooDeep(): never {
   fail("unsupported", `bodies of If, Loop or Scan are nested more than ${maxNesting} deep; that is not supported`);
 }
 
+/** A body lies three messages below the graph it belongs to: node, attribute, graph. */
+const recursionLimit = 3 * (maxNesting + 1) + 12;
+
+/** Bytes of memory that the messages of a model may take; its raw data are not among them. */
+const mostMemory = 1.5 * 2 ** 30;
+
 function parse(bytes: Uint8Array): ModelProto {
+  const memory = weigh(bytes, ModelProtoSchema, recursionLimit);
+  if (memory > mostMemory)
+    fail(
+      "unsupported",
+      `the model would take ${(memory / 1e9).toFixed(1)} GB of memory to read; store its tensors as raw data`,
+    );
   try {
-    // A body lies three messages below the graph it belongs to: node, attribute, graph.
-    return fromBinary(ModelProtoSchema, bytes, {
-      readUnknownFields: false,
-      recursionLimit: 3 * (maxNesting + 1) + 12,
-    });
+    return fromBinary(ModelProtoSchema, bytes, { readUnknownFields: false, recursionLimit });
   } catch (cause) {
     if (cause instanceof Error && cause.message.includes("recursion depth")) tooDeep();
     return notOnnx(describeForeign(bytes), cause);
@@ -95,7 +105,14 @@ function readDim(value: ValueInfoProto, dim: { case?: string | undefined; value?
   // Some converters write -1 where they mean a size that is not fixed.
   if (dim.value === undefined || dim.value === -1n) return "";
   if (dim.value < 0n) fail("bad-model", `the value "${value.name}" declares the negative size ${dim.value}`);
-  return toInt(dim.value);
+  if (dim.value > BigInt(Number.MAX_SAFE_INTEGER))
+    fail("bad-model", `the value "${value.name}" declares the size ${dim.value}; the file is damaged`);
+  return Number(dim.value);
+}
+
+function readShape(value: ValueInfoProto, dims: TensorShapeProto["dim"]): Dim[] {
+  checkRank(dims.length, `the value "${value.name}"`);
+  return dims.map((dim) => readDim(value, dim.value));
 }
 
 function readValue(proto: ValueInfoProto): ValueInfo {
@@ -113,7 +130,7 @@ function readValue(proto: ValueInfoProto): ValueInfo {
   return {
     name: proto.name,
     dtype: dtypeOf(elemType, `the value "${proto.name}"`),
-    ...(shape && { shape: shape.dim.map((dim) => readDim(proto, dim.value)) }),
+    ...(shape && { shape: readShape(proto, shape.dim) }),
     ...(proto.docString && { doc: proto.docString }),
   };
 }
@@ -226,6 +243,16 @@ function readGraph(proto: GraphProto, context: Context): Graph {
   };
 }
 
+/**
+ * Values come in and go out by name in plain objects, here and in the runtime's own interface. What every object has
+ * under such a name would be taken for a value.
+ */
+function refuseReserved(graph: Graph): void {
+  for (const { name } of [...graph.inputs, ...graph.outputs])
+    if (name in Object.prototype)
+      fail("unsupported", `an input or output is named "${name}", as a property of every JavaScript object; rename it`);
+}
+
 /** Before IR 4 every weight had to be listed as an input too; such an input is a weight only. */
 function dropWeightInputs(graph: Graph): Graph {
   return { ...graph, inputs: graph.inputs.filter(({ name }) => !graph.initializers.has(name)) };
@@ -258,6 +285,7 @@ export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Mod
   const graph = readGraph(proto.graph, { external: options.external, depth: 0 });
   if (graph.outputs.length === 0) fail("bad-model", "the graph of the model has no outputs; export it again");
   if (graph.nodes.length === 0) fail("bad-model", "the graph of the model is empty; export it again");
+  refuseReserved(graph);
   return {
     graph: unshareIdentities(foldConstants(dropWeightInputs(graph))),
     irVersion: toInt(proto.irVersion),

@@ -1,11 +1,11 @@
 /** Model files on disk, with what they keep in files beside them. */
 
 import { closeSync, openSync, readSync, realpathSync, statSync } from "node:fs";
-import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { fail, SecateurError } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { isLazy } from "../graph/tensor.ts";
-import { describeIo, writeFileAtomic } from "./atomic-node.ts";
+import { describeIo, liesIn, writeFileAtomic } from "./atomic-node.ts";
 import type { ExternalReader } from "./decode-tensor.ts";
 import { encodeModel, encodeModelExternal, tensorBytes } from "./encode.ts";
 import { loadModel } from "./load.ts";
@@ -61,14 +61,45 @@ function confine(folder: string, location: string, tensor: string): string {
       error,
     );
   }
-  const inside = relative(folder, path);
-  if (inside === "" || inside === ".." || inside.startsWith(`..${sep}`) || isAbsolute(inside)) outside();
+  if (!liesIn(folder, path)) outside();
   return path;
+}
+
+/** Tensors may share what they are made of, as tied weights do, but not fill memory from a small file. */
+const mostShared = 16;
+
+/** What tensors take of one file: equal stretches or such that do not meet. */
+class Stretches {
+  readonly #known: { readonly from: number; readonly to: number; readonly tensor: string }[] = [];
+  #total = 0;
+
+  add(from: number, to: number, tensor: string, location: string, size: number): void {
+    this.#total += to - from;
+    if (this.#total > mostShared * size)
+      fail(
+        "bad-model",
+        `tensors take more than ${mostShared} times the ${size} bytes of "${location}"; the file is damaged`,
+      );
+    if (from === to) return;
+    let [low, high] = [0, this.#known.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#known[middle]!.from < from) low = middle + 1;
+      else high = middle;
+    }
+    const [before, after] = [this.#known[low - 1], this.#known[low]];
+    if (after?.from === from && after.to === to) return;
+    const met = before && before.to > from ? before : after && after.from < to ? after : undefined;
+    if (met)
+      fail("bad-model", `the tensors "${met.tensor}" and "${tensor}" overlap in "${location}"; the file is damaged`);
+    this.#known.splice(low, 0, { from, to, tensor });
+  }
 }
 
 /** Reads external data below `folder`; files stay open until `close`, and are opened for every tensor that is asked for after that. */
 function openFolder(folder: string): { read: ExternalReader; close: () => void } {
   const files = new Map<string, OpenFile>();
+  const stretches = new Map<string, Stretches>();
   let closed = false;
   const root = realpathSync(folder);
   const find = (location: string, offset: number, length: number, tensor: string) => {
@@ -82,6 +113,11 @@ function openFolder(folder: string): { read: ExternalReader; close: () => void }
         "bad-model",
         `the tensor "${tensor}" should be ${range} of "${location}", which has ${file.size}; is it complete?`,
       );
+    }
+    if (!closed) {
+      const known = stretches.get(path) ?? new Stretches();
+      stretches.set(path, known);
+      known.add(offset, offset + length, tensor, location, file.size);
     }
     return { file, what };
   };
@@ -149,6 +185,6 @@ export async function writeModelFile(path: string, model: Model, options: WriteO
   if (!apart && tensorBytes(model.graph) <= externalAbove) return writeFileAtomic(path, encodeModel(model));
   const location = `${basename(path)}.data`;
   const { bytes, data } = encodeModelExternal(model, location);
-  await writeFileAtomic(join(dirname(path), location), data);
+  await writeFileAtomic(join(dirname(path), location), data, { replaceLink: true });
   await writeFileAtomic(path, bytes);
 }

@@ -17,7 +17,17 @@ export function loadModel(bytes: Uint8Array, options: DecodeOptions = {}): Model
   verify(sorted.graph);
   const upgraded = upgrade(sorted);
   verify(upgraded.graph);
-  return { ...upgraded, graph: nameOutputs(upgraded.graph), fileOpset: decoded.opsets[""]! };
+  return { ...upgraded, graph: nameOutputs(trimInputs(upgraded.graph)), fileOpset: decoded.opsets[""]! };
+}
+
+/** The graph without the inputs that a node leaves out behind its last: onnxruntime crashes on those of LayerNormalization. */
+function trimInputs(graph: Graph): Graph {
+  const nodes = graph.nodes.map((node) =>
+    node.inputs.at(-1) === ""
+      ? { ...node, inputs: node.inputs.slice(0, node.inputs.findLastIndex((name) => name !== "") + 1) }
+      : node,
+  );
+  return { ...graph, nodes };
 }
 
 /** The graph with a name for every output that a node leaves out in front of one that it has, so that rules find all of them. */

@@ -2,7 +2,7 @@
 
 import { TensorProto_DataType as Code } from "onnx-buf";
 import { fail } from "../graph/error.ts";
-import type { DType } from "../graph/tensor.ts";
+import { maxRank, type DType } from "../graph/tensor.ts";
 
 const codes: Readonly<Record<DType, Code>> = {
   float32: Code.FLOAT,
@@ -37,6 +37,11 @@ export function dtypeOf(code: number, what: string): DType {
     "unsupported",
     `${what} is of element type ${Code[code] ?? `number ${code}`}; supported are ${Object.keys(codes).join(", ")}`,
   );
+}
+
+/** Refuses more axes than a value may have, before they are listed anywhere. */
+export function checkRank(rank: number, what: string): void {
+  if (rank > maxRank) fail("unsupported", `${what} has ${rank} axes; more than ${maxRank} are not supported`);
 }
 
 const int64Max = 2n ** 63n - 1n;

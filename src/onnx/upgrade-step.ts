@@ -1,6 +1,7 @@
 /** The form of an upgrade step, and the edits that steps are made of. */
 
-import type { Attribute, Dim, Node } from "../graph/graph.ts";
+import { fail } from "../graph/error.ts";
+import { describe, type Attribute, type Dim, type Node } from "../graph/graph.ts";
 import { float32, type DType, type Tensor } from "../graph/tensor.ts";
 import { toInt64 } from "./proto.ts";
 
@@ -27,26 +28,18 @@ export interface Upgrade {
   readonly upgrade: (node: Node, context: Upgrading) => Node | readonly Node[];
 }
 
-/** The value of an attribute, where the node has it. */
-export function int(node: Node, name: string): number | undefined {
-  const found = node.attributes[name];
-  return found?.type === "int" ? found.value : undefined;
+/** The value of an attribute, where the node has it; one of another kind would be lost silently. */
+function attributeOf<K extends Attribute["type"]>(node: Node, name: string, kind: K) {
+  const found = Object.hasOwn(node.attributes, name) ? node.attributes[name] : undefined;
+  if (found !== undefined && found.type !== kind)
+    fail("bad-model", `${describe(node)}: its attribute "${name}" is of the kind ${found.type}, and must be ${kind}`);
+  return found?.value as Extract<Attribute, { readonly type: K }>["value"] | undefined;
 }
 
-export function ints(node: Node, name: string): readonly number[] | undefined {
-  const found = node.attributes[name];
-  return found?.type === "ints" ? found.value : undefined;
-}
-
-export function float(node: Node, name: string): number | undefined {
-  const found = node.attributes[name];
-  return found?.type === "float" ? found.value : undefined;
-}
-
-export function string(node: Node, name: string): string | undefined {
-  const found = node.attributes[name];
-  return found?.type === "string" ? found.value : undefined;
-}
+export const int = (node: Node, name: string): number | undefined => attributeOf(node, name, "int");
+export const ints = (node: Node, name: string): readonly number[] | undefined => attributeOf(node, name, "ints");
+export const float = (node: Node, name: string): number | undefined => attributeOf(node, name, "float");
+export const string = (node: Node, name: string): string | undefined => attributeOf(node, name, "string");
 
 /** The node without some attributes, and with others. */
 export function edit(node: Node, without: readonly string[], added: Readonly<Record<string, Attribute>> = {}): Node {

@@ -34,17 +34,33 @@ const sameType = new Set(
 
 interface Scope {
   readonly types: Map<string, { readonly dtype: DType; readonly shape?: readonly Dim[] }>;
-  readonly constants: Map<string, Tensor>;
-  readonly producers: Map<string, Node>;
+  readonly constants: ReadonlyMap<string, Tensor>;
+  readonly producers: ReadonlyMap<string, Node>;
+  /** Names that mean something here, so that they do not mean what they mean outside. */
+  readonly own: ReadonlySet<string>;
+  readonly outer: Scope | undefined;
+}
+
+/** What a name is in a scope, or outside where it is nothing in it. Scopes are many where bodies are: they are not copied. */
+function lookUp<K extends "types" | "constants" | "producers">(
+  scope: Scope,
+  kind: K,
+  name: string,
+): ReturnType<Scope[K]["get"]> | undefined {
+  for (let at: Scope | undefined = scope; at; at = at.outer) {
+    const found = at[kind].get(name) as ReturnType<Scope[K]["get"]>;
+    if (found !== undefined || at.own.has(name)) return found;
+  }
+  return undefined;
 }
 
 function typeThrough(scope: Scope, name: string): DType | undefined {
   const seen = new Set<string>();
   for (let at = name; !seen.has(at);) {
     seen.add(at);
-    const known = scope.types.get(at)?.dtype;
+    const known = lookUp(scope, "types", at)?.dtype;
     if (known !== undefined) return known;
-    const producer = scope.producers.get(at);
+    const producer = lookUp(scope, "producers", at);
     if (!producer || producer.domain !== "" || producer.outputs.length === 0) return undefined;
     // The indices of MaxPool and the mask of Dropout are of other types.
     if (!sameType.has(producer.op) || (producer.outputs[0] !== at && producer.op !== "Split")) return undefined;
@@ -54,21 +70,12 @@ function typeThrough(scope: Scope, name: string): DType | undefined {
 }
 
 function enter(graph: Graph, outer: Scope | undefined): Scope {
-  const types = new Map(outer?.types);
-  const constants = new Map(outer?.constants);
-  const producers = new Map(outer?.producers);
-  const hide = (name: string): void => {
-    for (const map of [types, constants, producers]) map.delete(name);
-  };
-  for (const value of graph.inputs) hide(value.name);
-  for (const node of graph.nodes) for (const name of node.outputs) hide(name);
+  const types: Scope["types"] = new Map();
   for (const value of [...graph.info.values(), ...graph.outputs, ...graph.inputs]) types.set(value.name, value);
-  for (const [name, value] of graph.initializers) {
-    types.set(name, value);
-    constants.set(name, value);
-  }
-  for (const [name, node] of producersOf(graph)) producers.set(name, node);
-  return { types, constants, producers };
+  for (const [name, value] of graph.initializers) types.set(name, value);
+  const producers = producersOf(graph);
+  const own = new Set([...graph.inputs.map(({ name }) => name), ...graph.initializers.keys(), ...producers.keys()]);
+  return { types, constants: graph.initializers, producers, own, outer };
 }
 
 function lift(node: Node, from: number, context: Upgrading): readonly Node[] {
@@ -94,9 +101,9 @@ function upgradeGraph(graph: Graph, from: number, taken: Set<string>, outer: Sco
       return name;
     },
     fresh: (base) => freshName(taken, base),
-    shape: (name) => scope.types.get(name)?.shape,
+    shape: (name) => lookUp(scope, "types", name)?.shape,
     dtype: (name) => typeThrough(scope, name),
-    initializer: (name) => scope.constants.get(name),
+    initializer: (name) => lookUp(scope, "constants", name),
     isUsed: (name) => name !== "" && (readers.has(name) || outputs.has(name)),
     refuse: (node, why) =>
       fail("unsupported", `${describe(node)} of opset ${from} ${why}; export the model with a newer opset`),

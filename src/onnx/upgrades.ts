@@ -288,7 +288,7 @@ const groupNormalization: readonly Upgrade[] = [
       const inputs = names.map((name) => {
         const value = context.initializer(name) ?? context.refuse(node, `computes its scale or bias "${name}"`);
         const groups = sizeOf(value.shape);
-        if (groups === 0 || channels % groups !== 0)
+        if (groups === 0 || value.shape.length !== 1 || channels % groups !== 0)
           context.refuse(node, `has ${channels} channels in ${groups} groups`);
         const each = Array.from({ length: channels }, (_, i) => Math.floor((i * groups) / channels));
         return context.constant(take(value, 0, each), `${name}_channels`);

@@ -15,7 +15,7 @@ export const DepthToSpace = defineOp({
   attributes: { blocksize: int(1), mode: string("DCR") },
   shape({ input }, { blocksize: b, mode }) {
     if (mode !== "DCR" && mode !== "CRD") fail("bad-model", `its mode "${mode}" is neither DCR nor CRD`);
-    if (input.shape.length !== 4 || input.shape[1]! % (b * b) !== 0)
+    if (b < 1 || input.shape.length !== 4 || input.shape[1]! % (b * b) !== 0)
       fail("bad-model", `an input [${input.shape.join(", ")}] has no blocks of ${b} x ${b} in its channels`);
     const [n, c, h, w] = input.shape as [number, number, number, number];
     return [n, c / (b * b), h * b, w * b];
@@ -50,7 +50,7 @@ export const SpaceToDepth = defineOp({
   attributes: { blocksize: int(1) },
   shape({ input }, { blocksize: b }) {
     const [n, c, h, w] = input.shape as [number, number, number, number];
-    if (input.shape.length !== 4 || h % b !== 0 || w % b !== 0)
+    if (b < 1 || input.shape.length !== 4 || h % b !== 0 || w % b !== 0)
       fail("bad-model", `an input [${input.shape.join(", ")}] does not divide into blocks of ${b} x ${b}`);
     return [n, c * b * b, h / b, w / b];
   },

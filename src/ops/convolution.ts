@@ -17,6 +17,12 @@ const attributes = {
   strides: ints(),
 };
 
+/** Refuses groups that are none, or more than there are channels. */
+function checkGroup(group: number, channels: number): void {
+  if (group < 1 || group > Math.max(1, channels) || channels % group !== 0)
+    fail("bad-model", `${channels} channels do not divide by group ${group}`);
+}
+
 const convWindow = (X: Value, W: Value, attrs: WindowAttributes): Window =>
   windowOf(X.shape.slice(2), W.shape.slice(2), attrs);
 
@@ -47,7 +53,8 @@ export const Conv = defineOp({
         "bad-model",
         `input [${X.shape.join(", ")}] and weight [${W.shape.join(", ")}] must have the same rank, at least 3`,
       );
-    if (X.shape[1] !== W.shape[1]! * attrs.group || W.shape[0]! % attrs.group !== 0)
+    checkGroup(attrs.group, W.shape[0]!);
+    if (X.shape[1] !== W.shape[1]! * attrs.group)
       fail(
         "bad-model",
         `weight [${W.shape.join(", ")}] with group ${attrs.group} does not fit an input of ${X.shape[1]} channels`,
@@ -135,6 +142,8 @@ function transposeWindow(
   const strides = attrs.strides ?? size.map(() => 1);
   const dilations = attrs.dilations ?? size.map(() => 1);
   const extra = attrs.output_padding ?? size.map(() => 0);
+  // Checks what is stated, whichever of it counts in the end.
+  windowOf(size, kernel, attrs);
   const full = size.map((s, i) => strides[i]! * (s - 1) + extra[i]! + extent(kernel[i]!, dilations[i]!));
   const same = attrs.auto_pad === "SAME_UPPER" || attrs.auto_pad === "SAME_LOWER";
   const wanted = attrs.output_shape?.slice(-size.length) ?? (same ? size.map((s, i) => s * strides[i]!) : undefined);
@@ -171,8 +180,11 @@ export const ConvTranspose = defineOp({
   bias: () => ["B"],
   attributes: { ...attributes, output_padding: ints(), output_shape: ints() },
   shape: ({ X, W }, attrs) => {
+    if (X.shape.length < 3 || X.shape.length !== W.shape.length)
+      fail("bad-model", `weight [${W.shape.join(", ")}] does not fit an input [${X.shape.join(", ")}]`);
     if (X.shape[1] !== W.shape[0])
       fail("bad-model", `weight [${W.shape.join(", ")}] does not fit an input of ${X.shape[1]} channels`);
+    checkGroup(attrs.group, X.shape[1]!);
     return [X.shape[0]!, W.shape[1]! * attrs.group, ...transposeWindow(X, W, attrs).spatial];
   },
   gradient(g, dy, { X, W, B }, attrs) {

@@ -319,8 +319,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
     ...(spec.training && { training: spec.training }),
     shape(values, attrs, count) {
       const shapes = spec.shape(ins(values), attrs as Values<A>, count);
-      const list =
-        shapes.length > 0 && typeof shapes[0] !== "number" ? (shapes as readonly Shape[]) : [shapes as Shape];
+      const list = Array.isArray(shapes[0]) ? (shapes as readonly Shape[]) : [shapes as Shape];
       return list.slice(0, count);
     },
     dtype(values, attrs, count) {

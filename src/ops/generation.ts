@@ -4,7 +4,7 @@ import { fail } from "../graph/error.ts";
 import { sizeOf, tensor, toNumbers, int64s, type NumericDType, type Tensor } from "../graph/tensor.ts";
 import { defineOp, int, type Value } from "./define.ts";
 import { cartesian } from "./geometry.ts";
-import { numbers, positive, scatterBack } from "./indexing.ts";
+import { checkSameType, numbers, positive, scatterBack } from "./indexing.ts";
 import { elementType } from "./layout.ts";
 
 const only = (value: Value): number => numbers(value)[0]!;
@@ -16,7 +16,10 @@ export const Range = defineOp({
   since: 11,
   inputs: ["start", "limit", "delta"],
   outputs: ["output"],
-  shape: ({ start, limit, delta }) => [Math.max(0, Math.ceil((only(limit) - only(start)) / only(delta)))],
+  shape({ start, limit, delta }) {
+    checkSameType(start, limit, delta);
+    return [Math.max(0, Math.ceil((only(limit) - only(start)) / only(delta)))];
+  },
   gradient: "stop",
   fold: ({ start, delta }, _attributes, [y]) => [
     tensor(
@@ -58,9 +61,14 @@ export const Size = defineOp({
   samples: [{ inputs: [[2, 3, 4]] }],
 });
 
+/** Beyond this many elements a list of places is no size that something is computed with. */
+const mostListed = 2 ** 20;
+
 /** The indices of the elements of a constant that are not zero, one row for each axis. */
 function found(x: Value): Tensor {
   if (x.constant === undefined) fail("unsupported", `how many elements of "${x.name}" are not zero depends on data`);
+  if (sizeOf(x.shape) > mostListed)
+    fail("unsupported", `"${x.name}" has ${sizeOf(x.shape)} elements; at most ${mostListed} are listed one by one`);
   const values = toNumbers(x.constant);
   const places = cartesian(x.shape).filter((_, i) => values[i] !== 0);
   return tensor(

@@ -26,6 +26,7 @@ export const extent = (kernel: number, dilation: number): number => dilation * (
 export function windowOf(spatial: Shape, kernel: Shape, attributes: WindowAttributes): Window {
   const rank = spatial.length;
   if (kernel.length !== rank) fail("bad-model", `a kernel of rank ${kernel.length} over ${rank} spatial axes`);
+  checkWindow(rank, kernel, attributes);
   const strides = attributes.strides ?? spatial.map(() => 1);
   const dilations = attributes.dilations ?? spatial.map(() => 1);
   let before: Shape = attributes.pads?.slice(0, rank) ?? spatial.map(() => 0);
@@ -41,6 +42,24 @@ export function windowOf(spatial: Shape, kernel: Shape, attributes: WindowAttrib
     [before, after] = attributes.auto_pad === "SAME_UPPER" ? [small, large] : [large, small];
   }
   return { kernel, strides, dilations, before, after };
+}
+
+const autoPads = new Set(["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"]);
+
+/** Refuses numbers with which a window has no place or never moves on. */
+function checkWindow(rank: number, kernel: Shape, { auto_pad, pads, strides, dilations }: WindowAttributes): void {
+  if (!autoPads.has(auto_pad)) fail("bad-model", `its auto_pad "${auto_pad}" is none of ${[...autoPads].join(", ")}`);
+  for (const [what, list = [], count] of [
+    ["kernel_shape", kernel, rank],
+    ["strides", strides, rank],
+    ["dilations", dilations, rank],
+    ["pads", pads, 2 * rank],
+  ] as const) {
+    if (list.length > 0 && list.length !== count)
+      fail("bad-model", `it has ${list.length} ${what} for ${rank} spatial axes`);
+    if (what !== "pads" && list.some((n) => n < 1))
+      fail("bad-model", `its ${what} [${list.join(", ")}] must be at least 1`);
+  }
 }
 
 /** The spatial shape of what the window gives. */

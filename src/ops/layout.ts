@@ -6,6 +6,7 @@ import type { Channels } from "./channels.ts";
 import { defineOp, int, ints, type Kept, type Value } from "./define.ts";
 import { computed, coupleAll, elementsOf } from "./elementwise.ts";
 import { cartesian } from "./geometry.ts";
+import { integers, positive } from "./indexing.ts";
 
 const int64 = (values: readonly number[]): Tensor => tensor("int64", [values.length], values);
 const elementTypes: Readonly<Record<number, NumericDType>> = {
@@ -114,7 +115,7 @@ export const Reshape = defineOp({
   shape({ data, shape }, { allowzero }) {
     if (shape.constant === undefined)
       fail("unsupported", `its target shape "${shape.name}" is computed from data, not from sizes`);
-    const wanted = toNumbers(shape.constant).map((n, i) => (n === 0 && !allowzero ? (data.shape[i] ?? 1) : n));
+    const wanted = integers(shape).map((n, i) => (n === 0 && !allowzero ? (data.shape[i] ?? 1) : n));
     const known = wanted.reduce((n, dim) => (dim === -1 ? n : n * dim), 1);
     const total = sizeOf(data.shape);
     const result = wanted.map((n) => (n === -1 ? total / known : n));
@@ -147,7 +148,9 @@ export const Flatten = defineOp({
   inputs: ["input"],
   attributes: { axis: int(1) },
   shape({ input }, { axis }) {
-    const at = axis < 0 ? axis + input.shape.length : axis;
+    const rank = input.shape.length;
+    // Unlike elsewhere it may lie behind the last axis.
+    const at = axis === rank ? rank : positive(axis, rank);
     return [sizeOf(input.shape.slice(0, at)), sizeOf(input.shape.slice(at))];
   },
   gradient: (g, dy, { input }) => ({ input: () => g.reshaped(dy, input.shape) }),
@@ -168,7 +171,11 @@ export const Transpose = defineOp({
   since: 21,
   inputs: ["data"],
   attributes: { perm: ints() },
-  shape: ({ data }, { perm }) => (perm ?? reversed(data.shape)).map((axis) => data.shape[axis]!),
+  shape({ data: { shape } }, { perm = reversed(shape) }) {
+    if (perm.length !== shape.length || !shape.every((_, axis) => perm.includes(axis)))
+      fail("bad-model", `perm [${perm.join(", ")}] is no order of the axes of [${shape.join(", ")}]`);
+    return perm.map((axis) => shape[axis]!);
+  },
   gradient: (g, dy, { data }, { perm }) => ({
     data: () => {
       const order = perm ?? reversed(data.shape);
@@ -203,7 +210,7 @@ const reversed = (shape: Shape): number[] => shape.map((_, i) => shape.length - 
 
 const axesOf = (axes: Value, rank: number): number[] => {
   if (axes.constant === undefined) fail("unsupported", `its axes "${axes.name}" are not a constant`);
-  return toNumbers(axes.constant).map((axis) => (axis < 0 ? axis + rank : axis));
+  return integers(axes).map((axis) => positive(axis, rank));
 };
 
 /** https://onnx.ai/onnx/operators/onnx__Squeeze.html */
@@ -237,6 +244,7 @@ export const Unsqueeze = defineOp({
   shape({ data, axes }) {
     const rank = data.shape.length + (axes.constant?.data.length ?? 0);
     const added = axesOf(axes, rank);
+    if (new Set(added).size < added.length) fail("bad-model", `axes [${added.join(", ")}] name one axis twice`);
     const rest = [...data.shape];
     return Array.from({ length: rank }, (_, i) => (added.includes(i) ? 1 : rest.shift()!));
   },

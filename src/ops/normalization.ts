@@ -173,7 +173,7 @@ export const GroupNormalization = defineOp({
   attributes: { epsilon: float(1e-5), num_groups: int(1), stash_type: int(1) },
   shape({ X, scale, bias }, { num_groups }) {
     checkChannels(X, scale, bias);
-    if (X.shape[1]! % num_groups !== 0)
+    if (num_groups < 1 || X.shape[1]! % num_groups !== 0)
       fail("bad-model", `${X.shape[1]} channels do not divide into ${num_groups} groups`);
     return X.shape;
   },

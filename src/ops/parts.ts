@@ -12,7 +12,7 @@ import {
 } from "../graph/tensor.ts";
 import { fail } from "../graph/error.ts";
 import { defineOp, int, string, type Value } from "./define.ts";
-import { coupleOthers, numbers, positive } from "./indexing.ts";
+import { checkSameType, coupleOthers, integers, positive } from "./indexing.ts";
 import { insertZeros } from "./spatial.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__Concat.html */
@@ -22,6 +22,7 @@ export const Concat = defineOp({
   inputs: ["inputs..."],
   attributes: { axis: int(0) },
   shape({ inputs }, { axis }) {
+    checkSameType(...(inputs as [Value, ...Value[]]));
     const first = inputs[0]!.shape;
     const at = positive(axis, first.length);
     for (const { shape } of inputs)
@@ -97,10 +98,12 @@ const farthest = 2 ** 31 - 1;
 
 /** What a Slice takes along each axis it names, its bounds clamped as the specification says. */
 function rangesOf(data: Value, starts: Value, ends: Value, axes: Value | undefined, steps: Value | undefined): Range[] {
-  const from = numbers(starts);
-  const to = numbers(ends);
-  const along = axes ? numbers(axes) : from.map((_, i) => i);
-  const by = steps ? numbers(steps) : from.map(() => 1);
+  const from = integers(starts);
+  const to = integers(ends);
+  const along = axes ? integers(axes) : from.map((_, i) => i);
+  const by = steps ? integers(steps) : from.map(() => 1);
+  if (to.length !== from.length || along.length !== from.length || by.length !== from.length || by.includes(0))
+    fail("bad-model", "its starts, ends, axes and steps must be equally many, and no step 0");
   return along.map((name, i) => {
     const axis = positive(name, data.shape.length);
     const dim = data.shape[axis]!;
@@ -158,7 +161,7 @@ export const Slice = defineOp({
   resize(kept, { data, starts, ends, axes, steps }, [y]) {
     // "To the end" is often the largest int64, which no number holds.
     const [from, to] = [starts, ends].map((bound) =>
-      numbers(bound).map((n) => Math.min(Math.max(n, -farthest), farthest)),
+      integers(bound).map((n) => Math.min(Math.max(n, -farthest), farthest)),
     );
     rangesOf(data, starts, ends, axes, steps).forEach(({ axis, start }, i) => {
       const left = kept.axis(data, axis);
@@ -201,11 +204,21 @@ export const Slice = defineOp({
 });
 
 /** Sizes of the parts of a Split. */
-function partsOf(input: Value, split: Value | undefined, axis: number, outputs: number): number[] {
-  if (split) return numbers(split);
+function partsOf(
+  input: Value,
+  split: Value | undefined,
+  { axis, num_outputs }: { readonly axis: number; readonly num_outputs?: number | undefined },
+  outputs: number,
+): number[] {
   const dim = input.shape[positive(axis, input.shape.length)]!;
   const part = Math.ceil(dim / outputs);
-  return Array.from({ length: outputs }, (_, i) => Math.min(part, dim - i * part));
+  const stated = split ? integers(split) : undefined;
+  if ((stated?.length ?? num_outputs ?? outputs) !== outputs)
+    fail("bad-model", `it states ${stated?.length ?? num_outputs} parts and has ${outputs} outputs`);
+  const parts = stated ?? Array.from({ length: outputs }, (_, i) => Math.min(part, dim - i * part));
+  if (parts.reduce((sum, size) => sum + size, 0) !== dim || parts.some((size) => size < 0))
+    fail("bad-model", `parts of [${parts.join(", ")}] are not an axis of ${dim}`);
+  return parts;
 }
 
 /** https://onnx.ai/onnx/operators/onnx__Split.html */
@@ -215,9 +228,9 @@ export const Split = defineOp({
   inputs: ["input", "split?"],
   outputs: ["outputs..."],
   attributes: { axis: int(0), num_outputs: int() },
-  shape: ({ input, split }, { axis, num_outputs }, outputs) =>
-    partsOf(input, split, axis, num_outputs ?? outputs).map((part) =>
-      input.shape.with(positive(axis, input.shape.length), part),
+  shape: ({ input, split }, attrs, outputs) =>
+    partsOf(input, split, attrs, outputs).map((part) =>
+      input.shape.with(positive(attrs.axis, input.shape.length), part),
     ),
   gradient: (g, _dy, { input }, { axis }, _y, { outputs, dys }) => ({
     input: () => {
@@ -250,8 +263,10 @@ export const Split = defineOp({
 
 /** The amounts of a Pad before and after each axis. */
 function padsOf(data: Value, pads: Value, axes: Value | undefined): { before: number[]; after: number[] } {
-  const amounts = numbers(pads);
-  const along = axes ? numbers(axes).map((axis) => positive(axis, data.shape.length)) : data.shape.map((_, i) => i);
+  const amounts = integers(pads);
+  const along = axes ? integers(axes).map((axis) => positive(axis, data.shape.length)) : data.shape.map((_, i) => i);
+  if (amounts.length !== 2 * along.length)
+    fail("bad-model", `it has ${amounts.length} pads for ${along.length} axes, not twice as many`);
   const before = data.shape.map(() => 0);
   const after = data.shape.map(() => 0);
   along.forEach((axis, i) => {
@@ -294,8 +309,8 @@ export const Pad = defineOp({
     mode !== "constant" || (constant_value && Number(constant_value.constant?.data[0] ?? 1) !== 0) ? undefined : "any",
   resize(kept, { data, pads, axes }, [y]) {
     const { before, after } = padsOf(data, pads, axes);
-    const amounts = numbers(pads);
-    const along = axes ? numbers(axes).map((axis) => positive(axis, data.shape.length)) : data.shape.map((_, i) => i);
+    const amounts = integers(pads);
+    const along = axes ? integers(axes).map((axis) => positive(axis, data.shape.length)) : data.shape.map((_, i) => i);
     along.forEach((axis, i) => {
       const left = kept.axis(y!, axis);
       if (left.length === y!.shape[axis]) return;

@@ -1,7 +1,7 @@
 /** Operators that look for the largest or smallest elements along an axis. That axis stays whole. */
 
 import { defineOp, int, type Op, type Value } from "./define.ts";
-import { coupleOthers, numbers, positive } from "./indexing.ts";
+import { coupleOthers, integers, positive } from "./indexing.ts";
 import type { Channels } from "./channels.ts";
 
 /** The axes that are not searched. */
@@ -49,7 +49,7 @@ export const TopK = defineOp({
   outputs: ["Values", "Indices"],
   attributes: { axis: int(-1), largest: int(1), sorted: int(1) },
   shape({ X, K }, { axis }) {
-    const found = X.shape.with(positive(axis, X.shape.length), numbers(K)[0]!);
+    const found = X.shape.with(positive(axis, X.shape.length), integers(K)[0]!);
     return [found, found];
   },
   dtype: ({ X }) => [X.dtype, "int64"],

@@ -6,12 +6,13 @@ import type { Channels } from "./channels.ts";
 import { defineOp, int, type Op, type Sample, type Value } from "./define.ts";
 import { computed, eachIndex, elementsOf, asFloat } from "./elementwise.ts";
 import type { Emit } from "./emit.ts";
+import { integers, positive } from "./indexing.ts";
 
 /** The axes of a reduction, non-negative; all of them where none are given. */
 function reducedAxes(data: Value, axes: Value | undefined, noop: number): number[] {
   if (axes === undefined) return noop ? [] : data.shape.map((_, i) => i);
   if (axes.constant === undefined) fail("unsupported", "the axes of the reduction are not a constant");
-  const list = toNumbers(axes.constant).map((axis) => (axis < 0 ? axis + data.shape.length : axis));
+  const list = integers(axes).map((axis) => positive(axis, data.shape.length));
   return list.length === 0 ? (noop ? [] : data.shape.map((_, i) => i)) : list;
 }
 
@@ -139,7 +140,7 @@ export const ReduceMax = reduction("ReduceMax", {
   since: 20,
   gradient: toWinners,
   seesZeros: "the largest of negative numbers and a zero is the zero",
-  fold: (group) => Math.max(...group),
+  fold: (group) => group.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY),
 });
 
 /** https://onnx.ai/onnx/operators/onnx__ReduceMin.html */
@@ -147,7 +148,7 @@ export const ReduceMin = reduction("ReduceMin", {
   since: 20,
   gradient: toWinners,
   seesZeros: "the smallest of positive numbers and a zero is the zero",
-  fold: (group) => Math.min(...group),
+  fold: (group) => group.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY),
 });
 
 /** https://onnx.ai/onnx/operators/onnx__ReduceProd.html — dX = dY · the product of the others, which is 0 where one of them is */

@@ -4,7 +4,7 @@ import { fail } from "../graph/error.ts";
 import { float32, int64s, sizeOf, toNumbers } from "../graph/tensor.ts";
 import { defineOp, float, int, ints, string, type Value, type Values } from "./define.ts";
 import type { Emit } from "./emit.ts";
-import { numbers, positive } from "./indexing.ts";
+import { integers, numbers, positive } from "./indexing.ts";
 
 const attributes = {
   antialias: int(0),
@@ -52,7 +52,10 @@ function alongAxes(inputs: Inputs, attrs: Attributes): Along[] {
     : isGiven(sizes)
       ? sizes
       : fail("bad-model", "it has neither scales nor sizes");
-  const wanted = numbers(given);
+  // onnxruntime aborts on others, and not with an error.
+  if (given.shape.length !== 1) fail("bad-model", `"${given.name}" [${given.shape.join(", ")}] is no list`);
+  if (isGiven(scales) && isGiven(sizes)) fail("bad-model", "it has both scales and sizes");
+  const wanted = given === scales ? numbers(given) : integers(given);
   if (wanted.length !== axes.length)
     fail("bad-model", `"${given.name}" has ${wanted.length} numbers for ${axes.length} axes`);
   const ratios = axes.map((axis, i) => Math.fround(given === scales ? wanted[i]! : wanted[i]! / X.shape[axis]!));

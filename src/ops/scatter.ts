@@ -6,7 +6,7 @@ import { fail } from "../graph/error.ts";
 import type { Channels } from "./channels.ts";
 import type { Emit } from "./emit.ts";
 import { cartesian } from "./geometry.ts";
-import { positive } from "./indexing.ts";
+import { checkSameType, indexIn, integers, numbers, positive } from "./indexing.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__GatherElements.html */
 export const GatherElements = defineOp({
@@ -47,7 +47,10 @@ export const ScatterElements = defineOp({
   since: 18,
   inputs: ["data", "indices", "updates"],
   attributes: { axis: int(0), reduction: string("none") },
-  shape: ({ data }) => data.shape,
+  shape({ data, updates }) {
+    checkSameType(data, updates);
+    return data.shape;
+  },
   gradient(g, dy, { indices, updates }, { axis, reduction }) {
     noOther(reduction);
     return {
@@ -112,7 +115,10 @@ export const ScatterND = defineOp({
   since: 18,
   inputs: ["data", "indices", "updates"],
   attributes: { reduction: string("none") },
-  shape: ({ data }) => data.shape,
+  shape({ data, updates }) {
+    checkSameType(data, updates);
+    return data.shape;
+  },
   gradient(g, dy, { indices, updates }, { reduction }) {
     noOther(reduction);
     return {
@@ -127,13 +133,13 @@ export const ScatterND = defineOp({
   zero: "all",
   fold({ data, indices, updates }, { reduction }) {
     if (!data.constant || !indices.constant || !updates.constant || reduction !== "none") return undefined;
-    const [result, rows, values] = [data, indices, updates].map(({ constant }) => toNumbers(constant!));
+    const [result, rows, values] = [toNumbers(data.constant), integers(indices), toNumbers(updates.constant)];
     const deep = indices.shape.at(-1)!;
     const inner = sizeOf(data.shape.slice(deep));
     for (let row = 0; row * deep < rows!.length; row++) {
       const at = rows!
         .slice(row * deep, (row + 1) * deep)
-        .reduce((flat, index, axis) => flat * data.shape[axis]! + positive(index, data.shape[axis]!), 0);
+        .reduce((flat, index, axis) => flat * data.shape[axis]! + indexIn(index, data.shape[axis]!), 0);
       for (let i = 0; i < inner; i++) result![at * inner + i] = values![row * inner + i]!;
     }
     return [tensor(data.dtype as NumericDType, data.shape, result!)];
@@ -156,15 +162,15 @@ export const OneHot = defineOp({
   attributes: { axis: int(-1) },
   shape({ indices, depth }, { axis }) {
     const size = depth.constant
-      ? toNumbers(depth.constant)[0]!
+      ? numbers(depth)[0]!
       : fail("unsupported", `its depth "${depth.name}" is not a constant`);
-    const at = axis < 0 ? axis + indices.shape.length + 1 : axis;
+    const at = positive(axis, indices.shape.length + 1);
     return indices.shape.toSpliced(at, 0, size);
   },
   dtype: ({ values }) => values.dtype,
   gradient: "stop",
   channels(c, { indices }, [y], { axis }) {
-    const at = axis < 0 ? axis + y!.shape.length : axis;
+    const at = positive(axis, y!.shape.length);
     indices.shape.forEach((_, i) => c.same(c.axis(indices, i), c.axis(y!, i < at ? i : i + 1)));
   },
   samples: [

@@ -1,14 +1,15 @@
 /** Operators that repeat, pick or ask for sizes. */
 
+import { fail } from "../graph/error.ts";
 import { sizeOf, take, tensor, toNumbers, zeros, int64s, type NumericDType } from "../graph/tensor.ts";
 import { defineOp, int, tensorAttribute, type Kept, type Resized, type Value } from "./define.ts";
 import { broadcast, eachIndex } from "./elementwise.ts";
-import { numbers, positive, scatterBack } from "./indexing.ts";
+import { indexIn, integers, positive, scatterBack } from "./indexing.ts";
 import { keptSizes } from "./layout.ts";
 
 /** New sizes of an output in the input that states them, which stays where none changes: it may depend on an open batch. */
 function resizedTo(kept: Kept, name: string, stated: Value, y: Value, isSize: (n: number) => boolean): Resized {
-  const old = numbers(stated);
+  const old = integers(stated);
   const sizes = keptSizes(kept, y, old, isSize);
   return toNumbers(sizes).every((n, i) => n === old[i]) ? {} : { inputs: { [name]: sizes } };
 }
@@ -18,7 +19,7 @@ export const Expand = defineOp({
   name: "Expand",
   since: 13,
   inputs: ["input", "shape"],
-  shape: ({ input, shape }) => broadcast(input.shape, numbers(shape)),
+  shape: ({ input, shape }) => broadcast(input.shape, integers(shape)),
   gradient: (_g, dy) => ({ input: () => dy }),
   channels(c, { input }, [y]) {
     y!.shape.forEach((dim, i) => {
@@ -56,6 +57,7 @@ export const Gather = defineOp({
   attributes: { axis: int(0) },
   shape({ data, indices }, { axis }) {
     const at = positive(axis, data.shape.length);
+    if (indices.constant) for (const index of integers(indices)) indexIn(index, data.shape[at]!);
     return [...data.shape.slice(0, at), ...indices.shape, ...data.shape.slice(at + 1)];
   },
   dtype: ({ data }) => data.dtype,
@@ -68,7 +70,7 @@ export const Gather = defineOp({
     data.shape.forEach((_, i) => i !== at && c.same(c.axis(data, i), c.axis(y!, i < at ? i : i + rank - 1)));
     if (rank === 1 && indices.constant) {
       const dim = data.shape[at]!;
-      c.same(c.axis(data, at).pick(numbers(indices).map((i) => positive(i, dim))), c.axis(y!, at));
+      c.same(c.axis(data, at).pick(integers(indices).map((i) => indexIn(i, dim))), c.axis(y!, at));
       c.axis(indices, 0);
     }
     // Indices that are data keep what they pick from whole; samples stay samples.
@@ -79,7 +81,7 @@ export const Gather = defineOp({
     const at = positive(axis, data.shape.length);
     const left = kept.axis(data, at);
     if (indices.shape.length !== 1 || left.length === data.shape[at]) return {};
-    const old = numbers(indices).map((i) => positive(i, data.shape[at]!));
+    const old = integers(indices).map((i) => indexIn(i, data.shape[at]!));
     const place = new Map(left.map((from, to) => [from, to]));
     return { inputs: { indices: int64s(kept.axis(y!, at).map((i) => place.get(old[i]!)!)) } };
   },
@@ -89,7 +91,7 @@ export const Gather = defineOp({
     const part = take(
       data.constant,
       at,
-      numbers(indices).map((i) => positive(i, data.shape[at]!)),
+      integers(indices).map((i) => indexIn(i, data.shape[at]!)),
     );
     return [{ ...part, shape: y!.shape }];
   },
@@ -126,7 +128,11 @@ export const ConstantOfShape = defineOp({
   since: 21,
   inputs: ["input"],
   attributes: { value: tensorAttribute() },
-  shape: ({ input }) => numbers(input),
+  shape({ input }, { value }) {
+    if (value && value.data.length !== 1)
+      fail("bad-model", `its value has ${value.data.length} elements, where it must be one`);
+    return integers(input);
+  },
   dtype: (_inputs, { value }) => value?.dtype ?? "float32",
   gradient: "stop",
   channels(c, { input }, [y]) {

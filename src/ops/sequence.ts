@@ -3,7 +3,7 @@
 import { fail } from "../graph/error.ts";
 import { sizeOf, take, tensor, toNumbers, int64s, type NumericDType, type Tensor } from "../graph/tensor.ts";
 import { defineOp, int } from "./define.ts";
-import { coupleOthers, numbers, positive } from "./indexing.ts";
+import { coupleOthers, integers, positive } from "./indexing.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__Tile.html — dX is the sum over all copies */
 export const Tile = defineOp({
@@ -12,7 +12,9 @@ export const Tile = defineOp({
   inputs: ["input", "repeats"],
   outputs: ["output"],
   shape({ input, repeats }) {
-    const times = numbers(repeats);
+    const times = integers(repeats);
+    if (times.length !== input.shape.length)
+      fail("bad-model", `it has ${times.length} repeats for the axes of [${input.shape.join(", ")}]`);
     return input.shape.map((dim, i) => dim * times[i]!);
   },
   gradient: (g, dy, { input }) => ({
@@ -38,7 +40,7 @@ export const Tile = defineOp({
   },
   zero: "any",
   resize(kept, { input, repeats }, [y]) {
-    const old = numbers(repeats);
+    const old = integers(repeats);
     const times = old.map((n, i) => (input.shape[i] === 1 ? kept.axis(y!, i).length : n));
     // Repeats that stay may depend on an open batch.
     return times.every((n, i) => n === old[i]) ? {} : { inputs: { repeats: int64s(times) } };
@@ -46,7 +48,7 @@ export const Tile = defineOp({
   fold({ input, repeats }) {
     if (input.constant === undefined || repeats.constant === undefined) return undefined;
     return [
-      numbers(repeats).reduce<Tensor>((part, times, axis) => {
+      integers(repeats).reduce<Tensor>((part, times, axis) => {
         const dim = input.shape[axis]!;
         return take(
           part,
@@ -90,18 +92,17 @@ export const CumSum = defineOp({
   outputs: ["y"],
   attributes: { exclusive: int(0), reverse: int(0) },
   shape({ x, axis }) {
-    const [at] = numbers(axis);
-    if (at! < -x.shape.length || at! >= x.shape.length) fail("bad-model", `[${x.shape.join(", ")}] has no axis ${at}`);
+    positive(integers(axis)[0]!, x.shape.length);
     return x.shape;
   },
   gradient: (g, dy, { axis }, { exclusive, reverse }) => ({
     x: () => g.CumSum(dy, axis, { exclusive, reverse: 1 - reverse }),
   }),
-  channels: (c, { x, axis }, [y]) => coupleOthers(c, x, y!, [positive(numbers(axis)[0]!, x.shape.length)]),
+  channels: (c, { x, axis }, [y]) => coupleOthers(c, x, y!, [positive(integers(axis)[0]!, x.shape.length)]),
   zero: "any",
   fold({ x, axis }, { exclusive, reverse }) {
     if (x.constant === undefined || axis.constant === undefined) return undefined;
-    const at = positive(numbers(axis)[0]!, x.shape.length);
+    const at = positive(integers(axis)[0]!, x.shape.length);
     const [dim, inner] = [x.shape[at]!, sizeOf(x.shape.slice(at + 1))];
     const values = toNumbers(x.constant);
     const sums = values.map((value, flat) => {

@@ -41,6 +41,10 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
   const outputs = new Set(fixed.outputs.map((v) => v.name));
   const ask = batchAsker(fixed, a, b, initializers, taken);
   for (const node of fixed.nodes) {
+    if (a.refused.has(node)) {
+      nodes.push(node);
+      continue;
+    }
     const known = node.outputs.map((name) =>
       name === "" || outputs.has(name) ? undefined : agreed(a.constants.get(name), b.constants.get(name)),
     );

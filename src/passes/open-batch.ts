@@ -26,6 +26,8 @@ export function openBatch(graph: Graph): Graph {
   const taken = namesOf(graph);
   const initializers = new Map<string, Tensor>(graph.initializers);
   const nodes = graph.nodes.map((node): Node => {
+    // Nobody has looked at what a refused node states.
+    if (traced.refused.has(node)) return node;
     const values = node.inputs.map((name) => valueOf(traced, name));
     const [data, target] = values;
     const stated = node.op === "Resize" ? values[sizesInput]?.constant : undefined;

@@ -29,6 +29,7 @@ export function followSizes(
   const given = node.attributes["axes"]?.value as readonly number[] | undefined;
   const axes = given ? given.map((axis) => (axis < 0 ? axis + rank : axis)) : seen[0]!.data.map((_, i) => i);
   const stated = seen.map(({ sizes }) => toNumbers(sizes));
+  if (stated.some((sizes) => sizes.length !== axes.length)) return undefined;
   const fixed = axes.map((_, i) => stated.every((sizes) => sizes[i] === stated[0]![i]));
   const follows = axes.map((axis, i) => seen.every(({ data }, k) => stated[k]![i] === data[axis]));
   if (axes.length === 0 || axes.some((_, i) => !fixed[i] && !follows[i])) return undefined;

@@ -2,7 +2,7 @@
 
 import { SecateurError, fail } from "../graph/error.ts";
 import { describe, type Dim, type Graph, type Node, type Type, type ValueInfo } from "../graph/graph.ts";
-import { isFloat, sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
+import { isFloat, maxRank, sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
 import { plainAttributes, type Op, type Value } from "../ops/define.ts";
 import { explainUnknown } from "../ops/refused.ts";
 import { findOp } from "../ops/table.ts";
@@ -89,6 +89,7 @@ export function trace(graph: Graph, options: TraceOptions = {}): Traced {
   for (const [name, { dtype, shape }] of graph.initializers) types.set(name, { dtype, shape });
   for (const input of graph.inputs)
     types.set(input.name, { dtype: input.dtype, shape: bindInput(input, options, symbols) });
+  for (const { name } of graph.inputs) checkShape(types.get(name)!.shape, `the input "${name}"`);
   for (const node of graph.nodes) {
     const reason = inferNode(node, types, constants, graph.initializers);
     if (reason === undefined) continue;
@@ -152,22 +153,30 @@ function inferNode(
 ): string | undefined {
   const op = findOp(node.op, node.domain);
   if (op === undefined) return explainUnknown(node.op, node.domain);
-  const unknown = Object.keys(node.attributes).find((name) => !(name in op.attributes));
+  const unknown = Object.keys(node.attributes).find((name) => !Object.hasOwn(op.attributes, name));
   if (unknown !== undefined) return `attribute "${unknown}" of ${node.op} is not known`;
+  checkKinds(op, node);
   if (node.inputs.length > op.inputs.length && !op.inputs.at(-1)?.endsWith("..."))
     return `${node.op} has ${node.inputs.length} inputs, at most ${op.inputs.length} are known`;
   const inputs = node.inputs.map((name) => valueOf({ types, constants }, name));
   const untyped = node.inputs.find((name, i) => name !== "" && inputs[i] === undefined);
   if (untyped !== undefined) return `the shape of its input "${untyped}" is not known`;
-  const missing = op.inputs.find((name, i) => !/(\?|\.\.\.)$/.test(name) && inputs[i] === undefined);
-  if (missing !== undefined) fail("bad-model", `${describe(node)}: its input ${missing} is missing`);
+  const missing = op.inputs.find((name, i) =>
+    name.endsWith("...")
+      ? inputs.length <= i || inputs.slice(i).includes(undefined)
+      : !name.endsWith("?") && inputs[i] === undefined,
+  );
+  if (missing !== undefined) fail("bad-model", `${describe(node)}: its input ${missing.replace("...", "")} is missing`);
   const attributes = plainAttributes(op, node.attributes);
   const count = node.outputs.length;
   try {
     const shapes = op.shape(inputs, attributes, count);
     const dtypes = op.dtype(inputs, attributes, count);
     if (shapes.length < count) return `${node.op} has ${count} outputs, at most ${shapes.length} are known`;
-    node.outputs.forEach((name, i) => name !== "" && types.set(name, { dtype: dtypes[i]!, shape: shapes[i]! }));
+    node.outputs.forEach((name, i) => {
+      checkShape(shapes[i]!, "its output");
+      if (name !== "") types.set(name, { dtype: dtypes[i]!, shape: shapes[i]! });
+    });
   } catch (error) {
     if (!(error instanceof SecateurError)) throw error;
     if (error.code === "unsupported") return error.message;
@@ -202,5 +211,23 @@ const isWeight = (
   toFloats: boolean,
 ): boolean =>
   isFloat(dtype) && initializers.has(name) && shape.length > 0 && !(toFloats && sizeOf(shape) <= mostScales);
+
+/** Refuses an attribute that is stored as something else than the rules of its operator read. */
+function checkKinds(op: Op, node: Node): void {
+  for (const [name, { type }] of Object.entries(node.attributes)) {
+    const { kind } = op.attributes[name]!;
+    if (type !== kind)
+      fail("bad-model", `${describe(node)}: its attribute "${name}" is of the kind ${type}, and must be ${kind}`);
+  }
+}
+
+/** Refuses what is no shape: sizes that are no whole numbers, as sums and quotients of a damaged model's are, and more elements than can be counted. */
+function checkShape(shape: Shape, what: string): void {
+  if (shape.length > maxRank)
+    fail("unsupported", `${what} has ${shape.length} axes; more than ${maxRank} are not supported`);
+  const isCount = (n: number): boolean => Number.isSafeInteger(n) && n >= 0;
+  if (!shape.every(isCount) || !isCount(sizeOf(shape)))
+    fail("bad-model", `${what} would have the shape [${Array.from(shape, String).join(", ")}]; the model is damaged`);
+}
 
 const withoutElements = ({ name, dtype, shape }: Value): Value => ({ name, dtype, shape });

@@ -18,7 +18,7 @@ export interface Costs {
 
 /** The costs of a traced graph. */
 export function costsOf(traced: Traced): Costs {
-  const batch = traced.types.get(traced.graph.inputs[0]?.name ?? "")?.shape[0] ?? 1;
+  const batch = traced.types.get(traced.graph.inputs[0]?.name ?? "")?.shape[0] || 1;
   const states = statesOf(traced.graph);
   let macs = 0;
   for (const node of traced.graph.nodes) macs += macsOf(applicationOf(traced, node));
@@ -45,7 +45,7 @@ export interface CostModel {
 
 export function createCostModel(groups: Groups): CostModel {
   const { traced, locate } = groups.coupling;
-  const batch = traced.types.get(traced.graph.inputs[0]?.name ?? "")?.shape[0] ?? 1;
+  const batch = traced.types.get(traced.graph.inputs[0]?.name ?? "")?.shape[0] || 1;
   const shapes = new Map([...traced.types].map(([name, { shape }]) => [name, [...shape]]));
   const states = statesOf(traced.graph);
   const users = new Map<string, Node[]>();

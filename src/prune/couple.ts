@@ -1,8 +1,9 @@
 /** Coupling: which atoms of which axes can only be removed together. */
 
-import { fail } from "../graph/error.ts";
+import { fail, SecateurError } from "../graph/error.ts";
 import { captures, describe, type Node } from "../graph/graph.ts";
-import type { Axis } from "../ops/channels.ts";
+import type { Axis, Channels } from "../ops/channels.ts";
+import { positive } from "../ops/indexing.ts";
 import { applicationOf, valueOf, type Application, type Traced } from "../passes/trace.ts";
 import { choicesOf } from "./lanes.ts";
 import type { Place } from "./places.ts";
@@ -12,7 +13,7 @@ export interface Solution {
   /** The representative of each atom. */
   readonly root: Int32Array;
   /** Why the component of a representative can never be removed. */
-  readonly frozen: ReadonlyMap<number, readonly string[]>;
+  readonly frozen: Pick<ReadonlyMap<number, readonly string[]>, "get">;
   /** Where and why removing the component of a representative is not what zeroing it is. */
   readonly inexact: ReadonlyMap<number, readonly Counting[]>;
 }
@@ -36,6 +37,8 @@ export interface Coupling {
   readonly places: readonly (Place & { readonly first: number; readonly size: number })[];
 }
 
+/** A Map holds twice as many. */
+const mostComponents = 2 ** 23;
 /** More reasons than this for one component say nothing further. */
 const mostReasons = 3;
 
@@ -51,18 +54,27 @@ class AxisView implements Axis {
     return this.atoms.length / this.block;
   }
   slice(from: number, count: number): Axis {
+    if (!Number.isInteger(from) || !Number.isInteger(count) || count < 0 || from + count > this.length)
+      fail("bad-model", `units ${from} to ${from + count} are asked for of an axis of ${this.length}`);
     return new AxisView(this.atoms.subarray(from * this.block, (from + count) * this.block), this.block);
   }
   blocks(size: number): Axis {
+    this.#divide(size);
     return new AxisView(this.atoms, this.block * size);
   }
   digit(size: number, inner: number): Axis {
     if (this.length === size * inner) return this.blocks(inner);
-    const outer = this.length / (size * inner);
+    const outer = this.#divide(size * inner);
     const order: number[] = [];
     for (let j = 0; j < size; j++)
       for (let o = 0; o < outer; o++) for (let i = 0; i < inner; i++) order.push((o * size + j) * inner + i);
     return new AxisView((this.pick(order) as AxisView).atoms, this.block * outer * inner);
+  }
+  #divide(size: number): number {
+    const count = this.length / size;
+    if (!Number.isInteger(count))
+      fail("bad-model", `an axis of ${this.length} units does not divide into parts of ${size}`);
+    return count;
   }
   pick(positions: readonly number[]): Axis {
     const atoms = new Int32Array(positions.length * this.block);
@@ -116,42 +128,43 @@ function applyRule(solver: Solver, atoms: Atoms, applied: Application, chosen: r
   const spoken = new Set<string>();
   let point = 0;
   const whole = ({ atoms: list }: Axis, reason: string): void => solver.freeze(list, `${describe(node)} ${reason}`);
-  applied.op.channels(
-    {
-      axis(value, axis) {
-        const own = axis < 0 ? axis + value.shape.length : axis;
-        spoken.add(`${value.name}\0${own}`);
-        return new AxisView(atoms.of(value.name, own), 1);
-      },
-      same(first, ...others) {
-        for (const other of others) {
-          if (other.length !== first?.length)
-            fail("internal", `${describe(node)} couples axes of ${first?.length} and ${other.length} units`);
-          solver.unite(first, other);
-        }
-        if (first && first.block > 1) solver.unite(first, first);
-      },
-      either(pairs) {
-        const pair = pairs[chosen[point++] ?? -1];
-        const firstOf = (axis: Axis): number => axis.atoms.reduce((a, b) => Math.min(a, b));
-        const used = new Set<number>();
-        if (pair) {
-          const [one, other, reason] = pair;
-          solver.unite(one, other);
-          used.add(firstOf(one)).add(firstOf(other));
-          if (reason !== undefined) solver.inexact(one.atoms, { node, reason });
-        }
-        for (const [one, other] of pairs)
-          for (const axis of [one, other])
-            if (!used.has(firstOf(axis))) whole(axis, "splits or joins this axis, which stays whole");
-      },
-      freeze: (axis, reason) => solver.freeze(axis.atoms, `${describe(node)}: ${reason}`),
-      inexact: (axis, reason) => solver.inexact(axis.atoms, { node, reason }),
+  const channels: Channels = {
+    axis(value, axis) {
+      const own = positive(axis, value.shape.length);
+      spoken.add(`${value.name}\0${own}`);
+      return new AxisView(atoms.of(value.name, own), 1);
     },
-    applied.inputs,
-    applied.outputs,
-    applied.attributes,
-  );
+    same(first, ...others) {
+      for (const other of others) {
+        if (other.length !== first?.length)
+          fail("bad-model", `it joins axes of ${first?.length} and ${other.length} units, which must be equally many`);
+        solver.unite(first, other);
+      }
+      if (first && first.block > 1) solver.unite(first, first);
+    },
+    either(pairs) {
+      const pair = pairs[chosen[point++] ?? -1];
+      const firstOf = (axis: Axis): number => axis.atoms.reduce((a, b) => Math.min(a, b));
+      const used = new Set<number>();
+      if (pair) {
+        const [one, other, reason] = pair;
+        solver.unite(one, other);
+        used.add(firstOf(one)).add(firstOf(other));
+        if (reason !== undefined) solver.inexact(one.atoms, { node, reason });
+      }
+      for (const [one, other] of pairs)
+        for (const axis of [one, other])
+          if (!used.has(firstOf(axis))) whole(axis, "splits or joins this axis, which stays whole");
+    },
+    freeze: (axis, reason) => solver.freeze(axis.atoms, `${describe(node)}: ${reason}`),
+    inexact: (axis, reason) => solver.inexact(axis.atoms, { node, reason }),
+  };
+  try {
+    applied.op.channels(channels, applied.inputs, applied.outputs, applied.attributes);
+  } catch (error) {
+    if (error instanceof SecateurError) fail(error.code, `${describe(node)}: ${error.message}`, error);
+    throw error;
+  }
   for (const value of [...applied.inputs, ...applied.outputs])
     value?.shape.forEach((_, axis) => {
       if (!spoken.has(`${value.name}\0${axis}`))
@@ -198,16 +211,37 @@ class Solver {
     this.#inexact.push({ atoms, ...at });
   }
 
+  /** For each representative the reasons of all its atoms. Lists are kept once and by number: components by the million share a few. */
+  #gatherReasons(root: Int32Array): Solution["frozen"] {
+    const lists: (readonly string[])[] = [[]];
+    const listOf = new Int32Array(root.length);
+    const steps = new Map<number, number>();
+    const extend = (list: number, reason: string): number =>
+      lists[list]!.length < mostReasons && !lists[list]!.includes(reason)
+        ? lists.push([...lists[list]!, reason]) - 1
+        : list;
+    for (let atom = 0; atom < root.length; atom++) {
+      const number = this.#reasonOf[atom]!;
+      if (number === -1) continue;
+      const list = listOf[root[atom]!]!;
+      const step = list * this.#reasons.length + number;
+      const next = steps.get(step) ?? extend(list, this.#reasons[number]!);
+      steps.set(step, next);
+      listOf[root[atom]!] = next;
+    }
+    return { get: (component) => (listOf[component] ? lists[listOf[component]!] : undefined) };
+  }
+
   solve(): Solution {
     const root = this.#parent.map((_, atom) => this.#find(atom));
-    const frozen = new Map<number, string[]>();
-    this.#reasonOf.forEach((number, atom) => {
-      if (number === -1) return;
-      const known = frozen.get(root[atom]!);
-      const reason = this.#reasons[number]!;
-      if (known === undefined) frozen.set(root[atom]!, [reason]);
-      else if (known.length < mostReasons && !known.includes(reason)) known.push(reason);
-    });
+    let components = 0;
+    for (let atom = 0; atom < root.length; atom++) if (root[atom] === atom) components++;
+    if (components > mostComponents)
+      fail(
+        "unsupported",
+        `${components} units would have to be told apart, more than ${mostComponents}; give smaller sizes`,
+      );
+    const frozen = this.#gatherReasons(root);
     const inexact = new Map<number, Counting[]>();
     for (const { atoms, node, reason } of this.#inexact)
       for (const component of new Set(atoms.map((atom) => root[atom]!))) {
@@ -220,6 +254,9 @@ class Solver {
 }
 
 type Atoms = ReturnType<typeof numberAtoms>;
+
+/** More than a model of billions of weights has; each takes some bytes in several arrays. */
+const mostAtoms = 2 ** 25;
 
 function numberAtoms(traced: Traced) {
   const places: (Place & { first: number; size: number })[] = [];
@@ -236,6 +273,11 @@ function numberAtoms(traced: Traced) {
       }),
     );
   }
+  if (total > mostAtoms)
+    fail(
+      "unsupported",
+      `the axes of all values have ${total} elements together, and at most ${mostAtoms} are told apart; give smaller sizes`,
+    );
   // One array serves every axis: atoms are their own numbers.
   const all = new Int32Array(total).map((_, i) => i);
   const first = (value: string, axis: number): number =>

@@ -49,6 +49,9 @@ interface Found {
   readonly inexact: Map<Node, string>;
 }
 
+/** Units of which each is an object with its atoms. Weights that are generated can have any number of them. */
+const mostUnits = 2 ** 20;
+
 /** Finds all units of a graph and groups them. Groups are in the order of the nodes that produce them. */
 export function findGroups(traced: Traced): Groups {
   const coupling = couple(traced);
@@ -163,6 +166,8 @@ function nameComponents(coupling: Coupling, { root }: Solution): Map<number, { n
           const name = originOf(traced, componentsOf, producers, weight, component);
           if (name === undefined) continue;
           named.set(component, { name, node });
+          if (named.size > mostUnits)
+            fail("unsupported", `the model has more than ${mostUnits} units, as "${name}" has; give smaller sizes`);
           break;
         }
       }

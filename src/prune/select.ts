@@ -1,21 +1,21 @@
 /** Which units to remove, given an importance for each. */
 
 import { fail } from "../graph/error.ts";
-import { createCostModel, type CostModel, type Costs } from "./costs.ts";
-import type { Groups, Unit } from "./groups.ts";
-
-export type Importances = ReadonlyMap<string, ArrayLike<number>>;
-
-export const scopes = ["local", "global"] as const;
-/** `local` takes the same share of every group, `global` the least important units of the whole net. */
-export type Scope = (typeof scopes)[number];
+import { createCostModel, type Costs } from "./costs.ts";
+import type { Groups } from "./groups.ts";
+import { perCost, withinScope, type Importances, type Per, type Scope } from "./prices.ts";
 
 export interface SelectOptions {
   /** The share of units to remove, 0 up to 1 exclusive. */
   readonly ratio: number;
+  /** `isomorphic` and `global` differ from `local` in that some groups lose more than others. */
   readonly scope: Scope;
   /** What remains of a group is a multiple of this, or the group stays whole; default 1. */
   readonly roundTo?: number;
+  /** How many units of a group have to stay; see {@link floorsOf}. Default 1 of each. */
+  readonly floors?: ReadonlyMap<string, number> | undefined;
+  /** Groups of which another share goes than of the others. */
+  readonly ratios?: ReadonlyMap<string, number> | undefined;
 }
 
 interface Candidate {
@@ -47,24 +47,32 @@ const sorted = (removal: ReadonlyMap<string, readonly number[]>): Map<string, nu
       .map(([name, units]) => [name, [...units].sort((a, b) => a - b)]),
   );
 
-/** Chooses a share of the units. No group is emptied. */
-export function selectShare(groups: Groups, importances: Importances, options: SelectOptions): Map<string, number[]> {
-  const { ratio, scope, roundTo = 1 } = options;
-  if (!(ratio >= 0 && ratio < 1)) fail("bad-option", `the ratio must be at least 0 and less than 1; it is ${ratio}`);
+function checkRounding(roundTo: number): void {
   if (!Number.isInteger(roundTo) || roundTo < 1)
     fail("bad-option", `units are rounded to a whole number of at least 1; it is ${roundTo}`);
-  const order = ranked(groups, importances);
+}
+
+/** Chooses a share of the units. No group is emptied. */
+export function selectShare(groups: Groups, importances: Importances, options: SelectOptions): Map<string, number[]> {
+  const { ratio, scope, roundTo = 1, floors, ratios } = options;
+  if (!(ratio >= 0 && ratio < 1)) fail("bad-option", `the ratio must be at least 0 and less than 1; it is ${ratio}`);
+  checkRounding(roundTo);
+  const order = ranked(groups, scope === "isomorphic" ? withinScope(groups, importances, scope) : importances);
   const sizes = new Map(groups.groups.map(({ name, units }) => [name, units.length]));
   const total = [...sizes.values()].reduce((a, b) => a + b, 0);
-  let left = scope === "global" ? Math.floor(ratio * total) : Number.POSITIVE_INFINITY;
-  const quota = (group: string): number =>
-    scope === "local" ? Math.floor(ratio * sizes.get(group)!) : sizes.get(group)! - 1;
+  let left = scope === "local" ? Number.POSITIVE_INFINITY : Math.floor(ratio * total);
+  const quota = (group: string): number => {
+    const [size, own] = [sizes.get(group)!, ratios?.get(group)];
+    const share = own ?? (scope === "local" ? ratio : 1);
+    return Math.min(Math.floor(share * size), size - Math.max(1, floors?.get(group) ?? 1));
+  };
   const chosen = new Map<string, number[]>();
   for (const { group, unit } of order) {
     const units = chosen.get(group) ?? [];
     if (left === 0) break;
-    if (units.length >= Math.min(quota(group), sizes.get(group)! - 1)) continue;
-    chosen.set(group, [...units, unit]);
+    if (units.length >= quota(group)) continue;
+    units.push(unit);
+    chosen.set(group, units);
     left--;
   }
   // The last ones chosen are the most important: they come back first.
@@ -80,14 +88,14 @@ export function selectShare(groups: Groups, importances: Importances, options: S
 export interface Target {
   readonly macs?: number;
   readonly params?: number;
+  readonly bytes?: number;
   readonly units?: number;
 }
 
 /** Whether costs meet a target in all that it names. */
 export function meets(target: Target, costs: Costs, units: number): boolean {
   return (
-    (target.macs === undefined || costs.macs <= target.macs) &&
-    (target.params === undefined || costs.params <= target.params) &&
+    (["macs", "params", "bytes"] as const).every((key) => target[key] === undefined || costs[key] <= target[key]) &&
     (target.units === undefined || units <= target.units)
   );
 }
@@ -100,54 +108,85 @@ export interface Selection {
   readonly met: boolean;
 }
 
-/** What importance is counted per: a unit, or what its removal alone saves. */
-export const pers = ["unit", "macs", "params", "bytes"] as const;
-export type Per = (typeof pers)[number];
+export interface StepChoice {
+  /** What importance is counted per; default a unit. */
+  readonly per?: Per | undefined;
+  /** What a group's units save, each, where that is measured: it stands in for `per`. */
+  readonly savings?: ReadonlyMap<string, number> | undefined;
+  /** Whom a unit is compared with; default all. */
+  readonly scope?: Scope | undefined;
+  /** What remains of a group is a multiple of this, or the group stays as it is; default 1. */
+  readonly roundTo?: number | undefined;
+  /** How many units of a group have to stay; default 1 of each. */
+  readonly floors?: ReadonlyMap<string, number> | undefined;
+}
 
-/** Importances divided by what the removal of each unit alone saves; a unit that saves nothing is beyond price. */
-function perCost(groups: Groups, importances: Importances, model: CostModel, per: Per): Importances {
-  if (per === "unit") return importances;
-  const price = (unit: Unit, score: number): number => {
-    const saved = model.saving(unit)[per];
-    return saved > 0 ? score / saved : Number.POSITIVE_INFINITY;
-  };
-  const priced = new Map<string, Float64Array>();
-  for (const { name, units } of groups.groups) {
-    const scores = importances.get(name);
-    if (scores)
-      priced.set(
-        name,
-        Float64Array.from(units, (unit, i) => price(unit, scores[i]!)),
-      );
+/** Units of a group that go together: a single one, or as many as bring its width to the next multiple. */
+interface Block {
+  readonly group: string;
+  readonly units: readonly number[];
+  readonly price: number;
+}
+
+/** The blocks of all groups, cheapest first; those of a group in the order in which they can go. */
+function blocksOf(groups: Groups, prices: Importances, { roundTo = 1, floors }: StepChoice): Block[] {
+  const own = new Map<string, Candidate[]>();
+  for (const candidate of ranked(groups, prices)) {
+    const known = own.get(candidate.group);
+    if (known) known.push(candidate);
+    else own.set(candidate.group, [candidate]);
   }
-  return priced;
+  const blocks: Block[] = [];
+  for (const [group, order] of own) {
+    const floor = Math.max(roundTo, floors?.get(group) ?? 1);
+    for (let at = 0; at < order.length;) {
+      const left = order.length - at;
+      const taken = order.slice(at, at + (left % roundTo || roundTo));
+      if (left - taken.length < floor) break;
+      const price = taken.reduce((sum, { importance }) => sum + importance, 0) / taken.length;
+      blocks.push({ group, units: taken.map(({ unit }) => unit), price });
+      at += taken.length;
+    }
+  }
+  return blocks.sort((a, b) => a.price - b.price);
 }
 
 /**
- * Chooses at most `count` of the least important units of the whole net, and no more than the target needs. No group is emptied.
- *
- * @param per what importance is counted per
+ * Chooses at most `count` of the least important units (or one block of them, where widths are rounded), and no more than the target needs. No
+ * group is emptied.
  */
 export function selectStep(
   groups: Groups,
   importances: Importances,
   count: number,
   target: Target,
-  per: Per = "unit",
+  choice: StepChoice = {},
 ): Selection {
+  const { per = "unit", scope = "global", savings, roundTo = 1 } = choice;
+  checkRounding(roundTo);
   const model = createCostModel(groups);
   const byName = new Map(groups.groups.map((group) => [group.name, group]));
+  const priced = savings ? perSaving(importances, savings) : perCost(groups, importances, model, per);
   let units = groups.groups.reduce((n, group) => n + group.units.length, 0);
   const chosen = new Map<string, number[]>();
   let removed = 0;
-  for (const { group, unit } of ranked(groups, perCost(groups, importances, model, per))) {
-    if (removed >= count || meets(target, model.costs(), units)) break;
+  for (const { group, units: block } of blocksOf(groups, withinScope(groups, priced, scope), choice)) {
+    if (meets(target, model.costs(), units)) break;
+    if (removed > 0 && removed + block.length > count) break;
     const own = chosen.get(group) ?? [];
-    if (own.length + 1 >= byName.get(group)!.units.length) continue;
-    chosen.set(group, [...own, unit]);
-    model.remove(byName.get(group)!.units[unit]!);
-    removed++;
-    units--;
+    own.push(...block);
+    chosen.set(group, own);
+    for (const unit of block) model.remove(byName.get(group)!.units[unit]!);
+    removed += block.length;
+    units -= block.length;
   }
   return { removal: sorted(chosen), costs: model.costs(), units, met: meets(target, model.costs(), units) };
 }
+
+const perSaving = (importances: Importances, savings: ReadonlyMap<string, number>): Importances =>
+  new Map(
+    [...importances].map(([name, scores]) => {
+      const saved = savings.get(name) ?? 0;
+      return [name, Float64Array.from(scores, (score) => (saved > 0 ? score / saved : Number.POSITIVE_INFINITY))];
+    }),
+  );

@@ -1,6 +1,7 @@
 /** What there is to know of a model before it is pruned. */
 
 import { describe, type Model } from "../graph/graph.ts";
+import { countNotFinite } from "../graph/tensor.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { costsOf, type Costs } from "../prune/costs.ts";
@@ -16,8 +17,17 @@ export interface Summary extends Costs {
   readonly groups: readonly GroupSummary[];
   /** Units that can never be removed, and why. */
   readonly frozen: readonly { readonly name: string; readonly units: number; readonly reasons: readonly string[] }[];
+  /** Weights that hold NaN or infinities. */
+  readonly notFinite: readonly NotFinite[];
   /** Nodes whose rules are not known; what they touch is frozen. */
   readonly refused: readonly { readonly node: string; readonly reason: string }[];
+}
+
+/** A weight with elements that are NaN or infinite. */
+export interface NotFinite {
+  readonly name: string;
+  readonly count: number;
+  readonly of: number;
 }
 
 export interface ValueSummary {
@@ -73,6 +83,10 @@ export function summarise(model: Model, options: NormaliseOptions = {}): Summary
       };
     }),
     frozen: found.frozen,
+    notFinite: [...model.graph.initializers].flatMap(([name, value]) => {
+      const count = countNotFinite(value);
+      return count > 0 ? [{ name, count, of: value.data.length }] : [];
+    }),
     refused: traced.refusals.map(({ node, reason }) => ({ node: describe(node), reason })),
   };
 }

@@ -76,6 +76,16 @@ function wrap(ort: Onnxruntime, session: InferenceSession, carried: readonly Car
       }
       return Object.fromEntries(fresh.map((key) => [key, fromOrt(results[key]!)]));
     },
+    async time(given, runs) {
+      const feeds = Object.fromEntries(Object.entries(given).map(([key, tensor]) => [key, toOrt(tensor)]));
+      const times: number[] = [];
+      for (let i = 0; i < runs; i++) {
+        const started = performance.now();
+        await session.run(feeds);
+        times.push(performance.now() - started);
+      }
+      return times;
+    },
     carried: async () => Object.fromEntries(carried.map(({ input }, i) => [input, copyOf(fromOrt(current[i]!))])),
     dispose: () => session.release(),
   };

@@ -36,6 +36,9 @@ export const load = ({
 export const run = ({ id, feeds }: { id: number; feeds: Tensors }): Promise<Answer<Tensors>> =>
   answer(() => sessions.get(id)!.run(feeds)).then(moved);
 
+export const time = ({ id, feeds, runs }: { id: number; feeds: Tensors; runs: number }): Promise<Answer<number[]>> =>
+  answer(() => sessions.get(id)!.time(feeds, runs));
+
 export const carried = ({ id }: { id: number }): Promise<Answer<Tensors>> =>
   answer(() => sessions.get(id)!.carried()).then(moved);
 

@@ -37,6 +37,7 @@ export function createWorkerRuntime(name: string): Runtime {
         inputs,
         outputs,
         run: (feeds) => unless(signal, ask("run", { id, feeds: compactAll(feeds) })),
+        time: (feeds, runs) => unless(signal, ask("time", { id, feeds: compactAll(feeds), runs })),
         carried: () => unless(signal, ask("carried", { id })),
         async dispose() {
           const disposed = ask<void>("dispose", { id });

@@ -2,7 +2,7 @@
 
 import type { BatchOptions, Dataset } from "../data/batches.ts";
 import { prefetch } from "../data/prefetch.ts";
-import { checkLabels } from "../data/checks.ts";
+import { checkClasses, checkLabels } from "../data/checks.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -62,6 +62,7 @@ export async function evaluate(
       } else {
         const target = requireTarget(batch);
         checkTarget(target, { dtype: "int64", shape: [batch.size] });
+        checkClasses(dataset, scores.shape[1]!);
         checkLabels(batch, scores.shape[1]!);
         addHits(sums, scores, target);
       }

@@ -32,6 +32,8 @@ export interface RemovalEvent {
   /** Units that are left. */
   readonly units: number;
   readonly costs: Costs;
+  /** The share of the latency at the start, where it is measured. */
+  readonly latency?: number | undefined;
   /** What the units were chosen by: the importance of each unit of each group before the removal. */
   readonly importances: ReadonlyMap<string, Float64Array>;
 }

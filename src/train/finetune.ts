@@ -1,14 +1,15 @@
 /** Fine-tuning: all weights learn over some epochs while the learning rate falls by a schedule. */
 
 import type { Augment, Dataset } from "../data/batches.ts";
+import { checkClasses } from "../data/checks.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import type { StepEvent } from "./events.ts";
-import type { Distillation, Loss } from "./losses.ts";
+import type { Loss } from "./losses.ts";
 import { checkSchedule, rateAt, type RateSchedule } from "./schedules.ts";
 import { averagedGraph, type StepOptions, type TrainerState } from "./step.ts";
 import { openStream, type Position } from "./stream.ts";
-import { openTeacher } from "./teacher.ts";
+import { openTeacher, type TaughtOptions } from "./teacher.ts";
 import { Trainer } from "./trainer.ts";
 
 /** How a model learns, whether from scratch, while it is pruned or after. */
@@ -18,8 +19,6 @@ export interface LearnOptions
   readonly batchSize: number;
   readonly seed: number;
   readonly augment?: Augment | undefined;
-  /** A model to learn from besides the labels: its graph with an open batch. */
-  readonly teacher?: (Distillation & { readonly graph: Graph }) | undefined;
 }
 
 /** Where fine-tuning stands: all that it needs to go on as if it had never stopped. */
@@ -32,7 +31,7 @@ export interface FinetunePoint extends TrainerState {
   readonly perEpoch: number | undefined;
 }
 
-export interface FinetuneOptions extends LearnOptions, Omit<RateSchedule, "rate"> {
+export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateSchedule, "rate"> {
   readonly epochs: number;
   /** The highest learning rate. */
   readonly learningRate: number;
@@ -73,6 +72,7 @@ export async function finetune(
   const teacher = await openTeacher(runtime, options);
   await using stream = openStream(dataset, options, from?.position ?? { epoch: firstEpoch, batch: 0 });
   try {
+    checkClasses(dataset, trainer.classes);
     let step = from?.step ?? 0;
     for (;;) {
       const perEpoch = stream.perEpoch ?? from?.perEpoch;
@@ -113,7 +113,7 @@ export async function finetune(
   }
 }
 
-export const stepOptions = (options: LearnOptions): StepOptions => ({
+export const stepOptions = (options: LearnOptions & TaughtOptions): StepOptions => ({
   batch: options.batchSize,
   loss: options.loss,
   distillation: options.teacher,

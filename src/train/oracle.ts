@@ -3,6 +3,7 @@
 import type { Evidence } from "../criteria/criterion.ts";
 import { mostCombined } from "../criteria/oracle-combinatorial.ts";
 import type { Dataset } from "../data/batches.ts";
+import { checkClasses } from "../data/checks.ts";
 import { SecateurError, fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, type NumericDType, type Shape, type Tensor, zeros } from "../graph/tensor.ts";
@@ -233,6 +234,7 @@ export async function maskedLosses(
   let done = 0;
   let seen: number | undefined;
   try {
+    checkClasses(dataset, oracle.classes);
     const inputs = oracle.inputs.filter(({ name }) => name !== "target");
     for await (const batch of dataset.batches({
       batchSize,

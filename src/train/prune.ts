@@ -3,6 +3,7 @@
 import { Average } from "../criteria/average.ts";
 import type { Criterion, DataCriterion, Scores } from "../criteria/criterion.ts";
 import type { Dataset } from "../data/batches.ts";
+import { checkClasses } from "../data/checks.ts";
 import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
@@ -10,19 +11,23 @@ import { costsOf, type Costs } from "../prune/costs.ts";
 import { cut } from "../prune/cut.ts";
 import type { GatePlace } from "../prune/gate-places.ts";
 import { findGroups, refuseWithout, type Groups, type Removal } from "../prune/groups.ts";
-import { meets, selectStep, type Per, type Target } from "../prune/select.ts";
+import { floorsOf, type Limits } from "../prune/limits.ts";
+import type { Per, Scope } from "../prune/prices.ts";
+import { nextTarget, type RemovalSchedule } from "../prune/schedule.ts";
+import { meets, selectStep, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed, type PassNeed } from "./evidence.ts";
 import type { LearnEvent } from "./events.ts";
 import { stepOptions, type LearnOptions } from "./finetune.ts";
+import type { LatencyGoal } from "./latency.ts";
 import type { Targets } from "./losses.ts";
 import { finish, sampleAll, score } from "./score.ts";
 import { ownerOf, type TrainerState } from "./step.ts";
 import { openStream, type BatchStream, type Position } from "./stream.ts";
-import { openTeacher, type Teacher } from "./teacher.ts";
+import { openTeacher, type TaughtOptions, type Teacher } from "./teacher.ts";
 import { Trainer } from "./trainer.ts";
 
-export interface PruneOptions extends LearnOptions {
+export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly criterion: Criterion;
   readonly target: Target;
   /** Where gates stand; default behind normalisation. */
@@ -43,7 +48,17 @@ export interface PruneOptions extends LearnOptions {
   /** The share of the old importance in the average over removals; default 0.9 (the paper's). */
   readonly momentum?: number;
   /** What importance is counted per; default a unit. */
-  readonly per?: Per;
+  readonly per?: Per | undefined;
+  /** Whom a unit is compared with; default all others. */
+  readonly scope?: Scope | undefined;
+  /** What remains of a group is a multiple of this, or the group stays as it is; default 1. */
+  readonly roundTo?: number | undefined;
+  /** What has to stay of each group; default one unit. */
+  readonly limits?: Limits | undefined;
+  /** How much goes each time; default the same number of units. */
+  readonly schedule?: RemovalSchedule | undefined;
+  /** A latency to reach, besides the target; importance is then counted per millisecond saved. */
+  readonly latency?: LatencyGoal | undefined;
   /** Learning rate while pruning. */
   readonly learningRate: number;
   readonly onEvent?: ((event: LearnEvent) => void) | undefined;
@@ -84,6 +99,7 @@ export function targetOf(graph: Graph, budget: Target): Target {
   const target = {
     macs: of(budget.macs, costs.macs),
     params: of(budget.params, costs.params),
+    bytes: of(budget.bytes, costs.bytes),
     units: of(budget.units, units),
   };
   return Object.fromEntries(Object.entries(target).filter(([, value]) => value !== undefined));
@@ -113,7 +129,15 @@ export async function pruneLoop(
   const wide = widen(graph);
   const initial = findGroups(trace(wide, { batch: options.batchSize }));
   refuseWithout(initial);
-  const perStep = options.unitsPerStep ?? Math.max(1, Math.round(countUnits(initial) * 0.02));
+  const start = { ...costsOf(initial.coupling.traced), units: countUnits(initial) };
+  const { schedule, latency } = options;
+  const perStep = schedule ? Infinity : (options.unitsPerStep ?? Math.max(1, Math.round(start.units * 0.02)));
+  const choice = { ...options, floors: floorsOf(initial, options.limits ?? {}), savings: latency?.savings };
+  const nextOf = (now: Costs & { readonly units: number }): Target => {
+    // What is met may still be too slow.
+    if (meets(target, now, now.units)) return { units: 0 };
+    return schedule ? nextTarget(schedule, start, target, now) : target;
+  };
   await using stream = openStream(dataset, options, from?.position ?? { epoch: 0, batch: 0 });
   const teacher = await openTeacher(runtime, options);
   let state: State = from ?? { graph: wide, slots: new Map(), importances: new Map() };
@@ -121,12 +145,12 @@ export async function pruneLoop(
   try {
     for (;;) {
       const done = removals.length * every;
-      const round = await learn(runtime, state, stream, options, { count: every, done, needs }, teacher);
+      const round = await learn(runtime, state, dataset, stream, options, { count: every, done, needs }, teacher);
       const groups = round.groups ?? findGroups(trace(round.graph, { batch: options.batchSize }));
       const units = countUnits(groups);
       const costs = costsOf(groups.coupling.traced);
       const report = (end: PruneResult["end"]): PruneResult => ({ graph: round.graph, costs, units, removals, end });
-      if (meets(target, costs, units)) return report("met");
+      if (meets(target, costs, units) && !latency) return report("met");
       if (options.maxLoss !== undefined && round.loss > options.maxLoss) return report("max-loss");
       const importances = await measure(runtime, dataset, round, groups, state.importances, {
         ...options,
@@ -134,11 +158,14 @@ export async function pruneLoop(
         momentum,
         seed: options.seed + removals.length,
       });
-      const selection = selectStep(groups, importances, perStep, target, options.per);
-      const { removal, met } = selection;
+      const now = nextOf({ ...costs, units });
+      const selection = selectStep(groups, importances, perStep, now, choice);
+      const { removal } = selection;
       if (removal.size === 0) return report("exhausted");
       const smaller = cut(round.graph, groups, removal);
       const slots = new Map([...round.slots].map(([name, value]) => [name, smaller.shrink(ownerOf(name), value)]));
+      const took = latency && (await latency.measure(smaller.graph));
+      const met = meets(target, selection.costs, selection.units) && (!took || took.median <= latency.share);
       state = { graph: smaller.graph, slots, importances: shrinkScores(importances, removal) };
       removals.push(removal);
       options.onEvent?.({
@@ -149,6 +176,7 @@ export async function pruneLoop(
         units: selection.units,
         costs: selection.costs,
         importances,
+        latency: took?.median,
       });
       await options.onPoint?.({ ...state, phase: "prune", removals: [...removals], position: stream.position, met });
       if (met) return { graph: smaller.graph, costs: selection.costs, units: selection.units, removals, end: "met" };
@@ -199,6 +227,7 @@ interface Learning {
 async function learn(
   runtime: Runtime,
   state: State,
+  dataset: Dataset,
   stream: BatchStream,
   options: PruneOptions,
   { count, done, needs }: Learning,
@@ -210,6 +239,7 @@ async function learn(
   const { learningRate } = options;
   let total = 0;
   try {
+    checkClasses(dataset, trainer.classes);
     for (let i = 1; i <= count; i++) {
       options.signal?.throwIfAborted();
       const epoch = stream.position.epoch + 1;

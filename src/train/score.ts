@@ -3,6 +3,7 @@
 import { Average } from "../criteria/average.ts";
 import type { Context, Criterion, DataCriterion, Evidence, Need, Scores } from "../criteria/criterion.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
+import { checkClasses } from "../data/checks.ts";
 import { prefetch } from "../data/prefetch.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -99,6 +100,7 @@ async function measure(
   let seen: number | undefined;
   try {
     for (const open of openers(runtime, graph, needs, options, all)) sources.push(await open());
+    if (options.targets !== "sampled") for (const { classes } of sources) checkClasses(data, classes);
     const given = data.batches({ batchSize, shuffle: true, seed, epoch: 0, dropLast: true, limit: batches });
     for await (const batch of prefetch(given)) {
       options.signal?.throwIfAborted();

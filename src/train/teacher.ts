@@ -8,6 +8,7 @@ import { logitsOf } from "../passes/strip-softmax.ts";
 import { widen } from "../passes/widen.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import type { LearnOptions } from "./finetune.ts";
+import type { Distillation } from "./losses.ts";
 import { mixInputs } from "./mixup.ts";
 import { runnable } from "./runnable.ts";
 
@@ -19,6 +20,11 @@ export function logitsGraph(graph: Graph): Graph {
   return removeDead({ ...wide, outputs: [name === output.name ? output : { name, dtype: "float32" }] });
 }
 
+export interface TaughtOptions {
+  /** A model to learn from besides the labels: its graph with an open batch. */
+  readonly teacher?: (Distillation & { readonly graph: Graph }) | undefined;
+}
+
 export interface Teacher {
   /** The logits [N, C] of a batch, mixed as the one who learns sees it. */
   logits(inputs: Tensors): Promise<Tensor>;
@@ -28,7 +34,7 @@ export interface Teacher {
 /** The teacher that options name; one that learns from mixtures has the same mixtures explained. */
 export async function openTeacher(
   runtime: Runtime,
-  options: Pick<LearnOptions, "teacher" | "mixup" | "batchSize" | "threads" | "signal">,
+  options: TaughtOptions & Pick<LearnOptions, "mixup" | "batchSize" | "threads" | "signal">,
 ): Promise<Teacher | undefined> {
   const { teacher, mixup, batchSize, threads, signal } = options;
   if (teacher === undefined) return undefined;

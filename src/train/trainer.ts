@@ -25,6 +25,8 @@ export interface StepResult {
 /** A model in training. Dispose of it when its weights have been read. */
 export class Trainer {
   readonly groups: Groups | undefined;
+  /** The number of classes that a label may name; 0 where the target is no label. */
+  readonly classes: number;
   readonly #session: Session;
   readonly #step: StepGraph;
   /** The model's inputs, as data must fit them. */
@@ -38,6 +40,7 @@ export class Trainer {
     this.#step = step;
     this.#graph = graph;
     this.groups = step.groups;
+    this.classes = step.classes;
     this.#inputs = {
       inputs: step.graph.inputs.filter(({ name }) => graph.inputs.some((input) => input.name === name)),
     };
@@ -72,7 +75,7 @@ export class Trainer {
    * @throws SecateurError `not-finite` where the loss is not a number any more, `bad-data` where the batch does not fit model and loss
    */
   async step(batch: Batch, rate: number, number = 0, teacher?: Teacher): Promise<StepResult> {
-    const target = targetOf(this.#step.graph, batch, this.#step.classes);
+    const target = targetOf(this.#step.graph, batch, this.classes);
     const inputs = { ...feedsOf(this.#inputs, batch), ...this.#mixture(number) };
     const results = await this.#session.run({
       ...inputs,

@@ -327,8 +327,51 @@ describe("an interrupt", () => {
     expect(err).toMatch(/^.+ \d.*\ninterrupted; nothing was written\n$/);
   });
 
-  it("in the last moment still writes nothing", async () => {
-    expect((await interrupt("prune trained.onnx DIGITS --units 225 --epochs 0 -o never.onnx")).code).toBe(130);
+  it("after a removal leaves a run that goes on, to the same bytes", async () => {
+    const line = "prune trained.onnx DIGITS --macs 0.5 --every 1 --units-per-step 4 --epochs 1 --checkpoint-every 0";
+    await succeed(`${line} -o whole.onnx`);
+    for (const [said, run] of [
+      ["removal 2", "soon"],
+      ["pruned", "between"],
+      ["epoch 1", "late"],
+    ] as const) {
+      const abort = new AbortController();
+      const ran = await secateur(wordsOf(`${line} -o ${run}.onnx`), abort.signal, (text) => {
+        if (text.includes(said)) abort.abort();
+      });
+      expect([ran.code, ran.out]).toEqual([130, ""]);
+      expect(ran.err).toContain(`interrupted; secateur prune --resume ${at(run)}.run goes on\n`);
+      expect(readdirSync(folder)).not.toContain(`${run}.onnx`);
+      await succeed(`prune --resume ${at(run)}.run`);
+      expect(bytesOf(`${run}.onnx`).equals(bytesOf("whole.onnx"))).toBe(true);
+    }
+  });
+
+  it("leaves a run that is not begun anew by mistake, nor gone on with when it is finished", async () => {
+    const again = async (line: string): Promise<string> => {
+      const { code, err } = await secateur(wordsOf(line));
+      expect(code).toBe(2);
+      return err;
+    };
+    const abort = new AbortController();
+    const line = "prune trained.onnx DIGITS --macs 0.5 --every 1 --units-per-step 4 --epochs 0 -o kept.onnx";
+    await secateur(wordsOf(line), abort.signal, (text) => text.includes("removal 2") && abort.abort());
+    expect(await again(line)).toContain(`${at("kept")}.run holds a run that is not finished`);
+    expect(await again(`prune --resume ${at("kept")}.run --macs 0.3`)).toContain("takes no --macs besides");
+    await succeed(`${line} --force`);
+    expect(await again(`prune --resume ${at("kept")}.run`)).toContain("is finished");
+    expect(await again(`prune --resume ${at("nowhere")}.run`)).toContain("is no run of secateur");
+    await succeed(line);
+  });
+
+  it("is not mistaken for one of another model", async () => {
+    const abort = new AbortController();
+    await succeed("new lenet5 --seed 2 -o other.onnx");
+    const line = "prune other.onnx DIGITS --macs 0.5 --every 1 --units-per-step 4 --epochs 0 -o changed.onnx";
+    await secateur(wordsOf(line), abort.signal, (text) => text.includes("removal 2") && abort.abort());
+    await succeed("new lenet5 --seed 3 -o other.onnx");
+    const { code, err } = await secateur(["prune", "--resume", `${at("changed")}.run`]);
+    expect([code, err]).toEqual([2, expect.stringContaining("is no more what it was")]);
   });
 });
 

@@ -163,7 +163,7 @@ describe("MNIST folders", () => {
 
 describe("openDataset", () => {
   it("lists the kinds and says what is missing", async () => {
-    const forms = "cifar10:DIR, mnist:DIR, module:FILE.mjs";
+    const forms = "cifar10:DIR, mnist:DIR, folder:DIR, csv:FILE.csv, parquet:DIR, npz:FILE.npz, module:FILE.mjs";
     await expect(openDataset("imagenet:x", { split: "train" })).rejects.toThrow(
       `unknown kind "imagenet"; give one of ${forms}`,
     );

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Batch, BatchOptions, Dataset } from "../../src/data/batches.ts";
 import type { ImageSource } from "../../src/data/images.ts";
-import { imageDataset, split, take } from "../../src/data/images.ts";
+import { imageDataset } from "../../src/data/images.ts";
+import { split, take } from "../../src/data/parts.ts";
 
 const scale = 1 / 255;
 const mean = [0.4914, 0.4822, 0.4465];

@@ -14,11 +14,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { ModelProtoSchema } from "onnx-buf";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SecateurError } from "../../src/graph/error.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { float32, isLazy, take } from "../../src/graph/tensor.ts";
-import { writeFileAtomic } from "../../src/onnx/atomic-node.ts";
+import { checkWritable, writeFileAtomic } from "../../src/onnx/atomic-node.ts";
 import { encodeModelExternal } from "../../src/onnx/encode.ts";
 import { readModelFile, writeModelFile } from "../../src/onnx/files-node.ts";
 import { trace } from "../../src/passes/trace.ts";
@@ -149,6 +151,34 @@ describe("readModelFile and writeModelFile", () => {
     await expect(readModelFile(join(folder, "m.onnx"))).rejects.toThrow(/outside the folder of the model/);
   });
 
+  /** A model whose weights of 8000 bytes lie at the given places of one file. */
+  const readShared = (...offsets: number[]) => {
+    const names = offsets.map((_, i) => `w${i}`);
+    const nodes = [node("Sum", ["x", ...names], ["y"])];
+    const graph = { ...model.graph, nodes, initializers: new Map(names.map((name) => [name, w])) };
+    const proto = fromBinary(ModelProtoSchema, encodeModelExternal({ ...model, graph }, "w.bin").bytes);
+    proto.graph!.initializer.forEach((tensor, i) => {
+      tensor.externalData.find(({ key }) => key === "offset")!.value = String(offsets[i]);
+    });
+    writeFileSync(join(folder, "m.onnx"), toBinary(ModelProtoSchema, proto));
+    writeFileSync(join(folder, "w.bin"), new Uint8Array(8000 + Math.max(...offsets)));
+    return readModelFile(join(folder, "m.onnx"));
+  };
+
+  test("tensors may share external data, but not overlap in it", async () => {
+    expect((await readShared(0, 0, 8000)).graph.initializers.size).toBe(3);
+    const message = /the tensors "w0" and "w1" overlap in "w\.bin"; the file is damaged/;
+    await expect(readShared(0, 4096)).rejects.toThrow(message);
+    await expect(readShared(4096, 0)).rejects.toThrow(message);
+  });
+
+  test("a small file does not fill memory by being read again and again", async () => {
+    expect((await readShared(...Array<number>(16).fill(0))).graph.initializers.size).toBe(16);
+    await expect(readShared(...Array<number>(17).fill(0))).rejects.toThrow(
+      /tensors take more than 16 times the 8000 bytes of "w\.bin"/,
+    );
+  });
+
   test("files that cannot be read are named with the reason", async () => {
     await expect(readModelFile(join(folder, "none.onnx"))).rejects.toThrow(/none\.onnx: no such file/);
     await expect(readModelFile(folder)).rejects.toThrow(/it is a folder/);
@@ -170,6 +200,34 @@ describe("writeFileAtomic", () => {
     expect(readFileSync(path, "utf8")).toBe("two");
     expect(lstatSync(join(root, "link.txt")).isSymbolicLink()).toBe(true);
     expect(readdirSync(folder)).toEqual(["f.txt"]);
+  });
+
+  test("a link that leads out of its folder is refused, and what it leads to stays", async () => {
+    const outside = join(root, "outside.txt");
+    writeFileSync(outside, "mine");
+    symlinkSync(outside, join(folder, "link.txt"));
+    await expect(writeFileAtomic(join(folder, "link.txt"), "x")).rejects.toThrow(
+      /link\.txt: it is a link to .*outside\.txt, outside its folder; name that file or remove the link/,
+    );
+    await expect(checkWritable(join(folder, "link.txt"))).rejects.toThrow(/outside its folder/);
+    expect(readFileSync(outside, "utf8")).toBe("mine");
+    expect(readdirSync(folder)).toEqual(["link.txt"]);
+  });
+
+  test("a link to nothing is replaced", async () => {
+    symlinkSync(join(root, "nothing"), join(folder, "link.txt"));
+    await writeFileAtomic(join(folder, "link.txt"), "x");
+    expect(lstatSync(join(folder, "link.txt")).isFile()).toBe(true);
+    expect(readdirSync(root)).toEqual(["models"]);
+  });
+
+  test("a link in the place of weights, which nobody named, is replaced", async () => {
+    const other = join(folder, "other.bin");
+    writeFileSync(other, "mine");
+    symlinkSync(other, join(folder, "m.onnx.data"));
+    await writeModelFile(join(folder, "m.onnx"), model, { externalAbove: 0 });
+    expect(readFileSync(other, "utf8")).toBe("mine");
+    expect(lstatSync(join(folder, "m.onnx.data")).isFile()).toBe(true);
   });
 
   test("what was there stays when writing fails, and no temporary file is left", async () => {

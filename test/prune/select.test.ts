@@ -32,7 +32,9 @@ const importances = new Map([
 
 it("importance per unit takes the least important, per cost what saves most for it", () => {
   const groups = twoSizes();
-  const chosen = (per: "unit" | "macs" | "params") => [...selectStep(groups, importances, 2, { macs: 0 }, per).removal];
+  const chosen = (per: "unit" | "macs" | "params") => [
+    ...selectStep(groups, importances, 2, { macs: 0 }, { per }).removal,
+  ];
   expect(chosen("unit")).toEqual([["small", [0, 1]]]);
   // One of `large` saves 64 x 2 + 4 x 4 MACs, one of `small` 4 x 4 + 4 x 3.
   const model = createCostModel(groups);
@@ -75,5 +77,5 @@ it("a unit that saves nothing of what is counted goes last", () => {
     ["large", [0, 0, 0, 0]],
     ["small", [1, 2, 3, 4]],
   ]);
-  expect([...selectStep(odd, all, 3, { macs: 0 }, "macs").removal]).toEqual([["small", [0, 1, 2]]]);
+  expect([...selectStep(odd, all, 3, { macs: 0 }, { per: "macs" }).removal]).toEqual([["small", [0, 1, 2]]]);
 });

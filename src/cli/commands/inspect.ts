@@ -62,6 +62,8 @@ function format(summary: Summary): string {
       "frozen:",
       ...summary.frozen.map(({ name, units, reasons }) => `  ${name} (${units}): ${reasons.join("; ")}`),
     );
+  if (summary.notFinite.length > 0)
+    lines.push("", "not finite:", ...summary.notFinite.map(({ name, count, of }) => `  ${name}: ${count} of ${of}`));
   if (summary.refused.length > 0)
     lines.push("", "refused:", ...summary.refused.map(({ node, reason }) => `  ${node}: ${reason}`));
   return lines.join("\n");

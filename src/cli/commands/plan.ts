@@ -11,21 +11,22 @@ import { normalise } from "../../passes/normalise.ts";
 import { trace } from "../../passes/trace.ts";
 import { costsOf } from "../../prune/costs.ts";
 import { cut, mask } from "../../prune/cut.ts";
+import { floorsOf, ratiosOf } from "../../prune/limits.ts";
 import { findGroups, refuseWithout, type Groups, type Removal } from "../../prune/groups.ts";
 import { formatPlan, parsePlan } from "../../prune/plan.ts";
 import { assertProved, prove, type Proof } from "../../prune/prove.ts";
-import { scopes, selectShare, type Scope } from "../../prune/select.ts";
+import { scopes, type Scope } from "../../prune/prices.ts";
+import { selectShare } from "../../prune/select.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
-import { blockOf } from "../../train/blocks.ts";
-import { countOrAuto, numberIn, seed, shapesOf, withShape, type ShapeFlags } from "../options.ts";
+import { limitsOf, ratioOf, roundingOf, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
+import { seed, shapesOf, withShape, type ShapeFlags } from "../options.ts";
 import { note, printJson, short, table } from "../output.ts";
 
-interface PlanFlags extends ShapeFlags {
-  readonly ratio: number;
+interface PlanFlags extends ShapeFlags, LimitFlags {
+  readonly ratio: Ratios;
   readonly criterion: string;
   readonly scope: Scope;
   readonly seed: number;
-  readonly roundTo: number | "auto";
   readonly output: string;
 }
 
@@ -33,9 +34,13 @@ interface PlanFlags extends ShapeFlags {
 const dataless = [...criteria.values()].filter(({ kind }) => kind === "weights").map(({ name }) => name);
 
 export function addPlan(program: Command): void {
-  withShape(program.command("plan <model>"))
+  withLimits(withShape(program.command("plan <model>")))
     .description("choose units to remove, without data, and write the plan")
-    .requiredOption("--ratio <share>", "the share of units to remove, 0 up to 1", numberIn(0, 1))
+    .requiredOption(
+      "--ratio <share>",
+      "the share of units to remove, 0 up to 1; for some groups 'layer2.*=0.3', repeated, the last that fits counts",
+      ratioOf,
+    )
     .addOption(new Option("--criterion <name>", "what tells importance").choices(dataless).default("magnitude"))
     .addOption(
       new Option("--scope <scope>", "the same share of every group, or of the whole net")
@@ -43,12 +48,6 @@ export function addPlan(program: Command): void {
         .default("local"),
     )
     .option("--seed <n>", "seed of the criterion random", seed, 0)
-    .option(
-      "--round-to <n>",
-      "what remains of a group is a multiple of this; auto: of the channels that this machine's kernels take at a time",
-      countOrAuto,
-      1,
-    )
     .requiredOption("-o, --output <file>", "the plan to write")
     .addHelpText(
       "after",
@@ -64,24 +63,19 @@ export function addPlan(program: Command): void {
         criterion.kind === "weights"
           ? criterion.score(groups, graph.initializers, flags.seed)
           : new Map<string, Float64Array>();
-      const roundTo = flags.roundTo === "auto" ? await suitable() : flags.roundTo;
-      const removal = selectShare(groups, importances, { ...flags, roundTo });
+      const limits = limitsOf(flags, flags.ratio);
+      const removal = selectShare(groups, importances, {
+        ratio: flags.ratio[""] ?? 0,
+        scope: flags.scope,
+        roundTo: await roundingOf(flags.roundTo),
+        floors: floorsOf(groups, { ...limits, ratios: undefined }),
+        ratios: ratiosOf(groups, limits.ratios!),
+      });
       await writeFileAtomic(flags.output, formatPlan(removal));
       const removed = [...removal.values()].reduce((n, units) => n + units.length, 0);
       const all = groups.groups.reduce((n, { units }) => n + units.length, 0);
       note(`${removed} of ${all} units of ${removal.size} of ${groups.groups.length} groups -> ${flags.output}`);
     });
-}
-
-/** What widths are best a multiple of on this machine. */
-async function suitable(): Promise<number> {
-  const block = await blockOf(nodeRuntime);
-  note(
-    block === undefined
-      ? "this machine's kernels do not take channels in blocks: widths are not rounded"
-      : `this machine's kernels take ${block} channels at a time: widths are rounded to ${block}`,
-  );
-  return block ?? 1;
 }
 
 interface ApplyFlags extends ShapeFlags {

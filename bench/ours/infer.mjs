@@ -1,0 +1,20 @@
+/** Inference on one batch. */
+
+import { encodeModel, directRuntime, readModelFile } from "../../dist/node.js";
+import { readSamples } from "./net.mjs";
+
+export async function open(side) {
+  const { net, folder, threads } = side;
+  const { x } = readSamples(side);
+  const session = await directRuntime.load(encodeModel(await readModelFile(`${folder}/${net}.onnx`)), { threads });
+  const [input] = session.inputs;
+  const [output] = session.outputs;
+  let found;
+  return {
+    async step() {
+      found = (await session.run({ [input]: x }))[output];
+      return {};
+    },
+    results: () => [["logits", found.data]],
+  };
+}

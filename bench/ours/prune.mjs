@@ -1,0 +1,128 @@
+/** The paper's loop, held after every removal: one step is an interval, with the session that it begins with and the cut that it ends with. */
+
+import { EventEmitter, once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { findCriterion, findGates, findGroups, nodeRuntime, pruneLoop, targetOf, trace } from "../../dist/node.js";
+import { producersOf } from "../../dist/graph/graph.js";
+import { readNet, readSamples } from "./net.mjs";
+
+export async function open(side) {
+  const { batch, every, learningRate, threads, macs } = side;
+  const graph = await readNet(side);
+  const groups = findGroups(trace(graph, { batch }));
+  writeFileSync(side.groups, JSON.stringify(unitsOf(groups)));
+  const number = numbering(groups);
+  const turns = new EventEmitter();
+  const target = targetOf(graph, { macs });
+  const whole = target.macs / macs;
+  let event;
+  const first = [];
+  const taylorFo = findCriterion("taylor-fo");
+  const criterion = {
+    ...taylorFo,
+    sample(evidence) {
+      const importances = taylorFo.sample(evidence);
+      if (first.length < groups.groups.length) first.push(importances);
+      return importances;
+    },
+  };
+  const ended = pruneLoop(nodeRuntime, graph, held(readSamples(side), side, turns), {
+    criterion,
+    target,
+    loss: "cross-entropy",
+    batchSize: batch,
+    optimiser: { kind: "sgd", momentum: 0.9, weightDecay: 1e-4, nesterov: true },
+    learningRate,
+    every,
+    seed: 0,
+    threads,
+    onEvent(now) {
+      if (now.kind === "removal") event = now;
+    },
+    async onPoint({ met }) {
+      if (met) return;
+      const go = once(turns, "go");
+      turns.emit("ready");
+      await go;
+    },
+  });
+  const rest = () => Promise.race([once(turns, "ready"), ended]);
+  await rest();
+  return {
+    async step() {
+      event = undefined;
+      const next = rest();
+      turns.emit("go");
+      const { end } = await next;
+      if (event === undefined) throw new Error(`pruning ended without a removal: ${end}`);
+      const { loss, removed, units, costs } = event;
+      return { loss, removed: number(removed), units, macs: costs.macs / whole, end };
+    },
+    /** The importances that the first minibatch gave, by group. */
+    results: () => first.map((importances, i) => [groups.groups[i].name, importances]),
+  };
+}
+
+/** Minibatches in the order of the samples, the same on both sides, again and again; the first waits for its turn. */
+const held = ({ x, y }, { batch, samples }, turns) => ({
+  name: "samples of the benchmark",
+  async *batches() {
+    const each = x.data.length / samples;
+    for (let i = 0; ; i++) {
+      if (i === 0) {
+        const go = once(turns, "go");
+        turns.emit("ready");
+        await go;
+      }
+      const from = (i * batch) % samples;
+      yield {
+        inputs: {
+          "": { ...x, shape: [batch, ...x.shape.slice(1)], data: x.data.subarray(from * each, (from + batch) * each) },
+        },
+        target: { ...y, shape: [batch], data: y.data.subarray(from, from + batch) },
+        size: batch,
+      };
+    }
+  },
+});
+
+/** The units of each group as a network in PyTorch has them: lists of the name of a BatchNormalization and a channel. */
+function unitsOf(groups) {
+  const { coupling } = groups;
+  const producers = producersOf(coupling.traced.graph);
+  const gates = findGates(groups);
+  return groups.groups.map(({ name, units }) => {
+    const places = gates.get(name).flatMap(({ value, axis }) => {
+      const node = producers.get(value);
+      // What is padded with zeros is zero whatever its gate is.
+      if (node.op === "Pad") return [];
+      if (node.op !== "BatchNormalization") throw new Error(`${name} has a gate behind ${node.op}`);
+      const first = coupling.first(value, axis);
+      const size = coupling.traced.types.get(value).shape[axis];
+      return [{ norm: node.inputs[1].replace(/\.weight$/, ""), first, size }];
+    });
+    const channelsOf = ({ atoms }) =>
+      places.flatMap(({ norm, first, size }) =>
+        [...atoms].filter((atom) => atom >= first && atom < first + size).map((atom) => [norm, atom - first]),
+      );
+    return { name, units: units.map(channelsOf) };
+  });
+}
+
+/** From removals, which count what is left of each group, to numbers of units in the order of all groups at the start. */
+function numbering({ groups }) {
+  let next = 0;
+  const left = new Map(groups.map(({ name, units }) => [name, units.map(() => next++)]));
+  return (removal) =>
+    [...removal]
+      .flatMap(([name, units]) => {
+        const own = left.get(name);
+        const gone = new Set(units);
+        left.set(
+          name,
+          own.filter((_, i) => !gone.has(i)),
+        );
+        return units.map((unit) => own[unit]);
+      })
+      .toSorted((a, b) => a - b);
+}

@@ -1,0 +1,126 @@
+/** Named arrays in memory whose first axes count the samples, as a data set. */
+
+import { fail } from "../graph/error.ts";
+import { take, toNumbers, type Tensor } from "../graph/tensor.ts";
+import type { Batch } from "./batches.ts";
+import { checkFinite } from "./checks.ts";
+import { classIds, inMemory, pixelDataset } from "./images.ts";
+import { normalisationTable, type Normalise } from "./normalise.ts";
+import { toChannels, toPlanes, type ImageShape, type PixelForm, type Planes } from "./pixels.ts";
+import { sampleDataset, type SampleDataset } from "./samples.ts";
+
+export interface ArraySource {
+  readonly name: string;
+  /** By the name of the model's input, or "" for the only one. */
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  readonly target?: Tensor;
+}
+
+/** Images have as many channels as this or fewer: gray, with alpha, three colours, and those with alpha. */
+const mostChannels = 4;
+
+/**
+ * uint8 is pixels, float64 becomes float32, all else is given as it is. A single input of uint8 [N, H, W], [N, H, W, C] or
+ * [N, C, H, W] is images, which can be augmented. A target of integers [N] or [N, 1] is class ids. Fails with
+ * `bad-data` where the arrays do not go together, and with `bad-option` on a form for pixels where there are none.
+ */
+export function arrayDataset({ name, inputs, target: given }: ArraySource, form: PixelForm): SampleDataset {
+  const size = checkSizes(name, { ...inputs, ...(given && { target: given }) });
+  const target = given && targetOf(name, given);
+  const classes =
+    target?.dtype === "int64" ? toNumbers(target).reduce((most, id) => Math.max(most, id + 1), 0) : undefined;
+  const about = {
+    name,
+    size,
+    ...(classes !== undefined && { classes }),
+    ...(target && { target }),
+  };
+  const images = inputs[""] && planesOf(inputs[""]);
+  if (images) return pixelDataset({ ...about, ...inMemory(toChannels(images, form.channels, name)) }, form);
+  return tensorDataset(about, prepare(name, inputs, form));
+}
+
+function tensorDataset(
+  { target, ...about }: { readonly name: string; readonly size: number; readonly target?: Tensor },
+  inputs: Readonly<Record<string, Tensor>>,
+): SampleDataset {
+  return sampleDataset<number>({
+    ...about,
+    open(name, { augment }) {
+      if (augment)
+        fail("bad-option", `data set ${name}: augmentation (--crop, --flip) is for images, a single array of uint8`);
+      return {
+        read: (indices) => [...indices],
+        toBatch(samples) {
+          const rows = (tensor: Tensor): Tensor => take(tensor, 0, samples);
+          const batch: Batch = {
+            inputs: Object.fromEntries(Object.entries(inputs).map(([key, value]) => [key, rows(value)])),
+            size: samples.length,
+            ...(target && { target: rows(target) }),
+          };
+          checkFinite(batch, `data set ${name}: a batch`);
+          return batch;
+        },
+      };
+    },
+  });
+}
+
+function checkSizes(name: string, arrays: Readonly<Record<string, Tensor>>): number {
+  const sizes = Object.entries(arrays).map(([key, { shape }]) => [key || "the input", shape[0] ?? 0] as const);
+  const [, size] = sizes[0]!;
+  if (size === 0) fail("bad-data", `${name}: ${sizes[0]![0]} has no samples`);
+  const other = sizes.find(([, own]) => own !== size);
+  if (other)
+    fail("bad-data", `${name}: ${sizes[0]![0]} has ${size} samples and ${other[0]} ${other[1]}; the first axes differ`);
+  return size;
+}
+
+/** uint8 images of a single input as planes; `undefined` where they are no images. */
+function planesOf({ dtype, shape, data }: Tensor): Planes | undefined {
+  if (dtype !== "uint8" || shape.length < 3 || shape.length > 4) return undefined;
+  const images = data as Uint8Array;
+  const [, a, b, c] = shape as [number, number, number, number?];
+  if (c === undefined) return { images, shape: [1, a, b] };
+  if (a <= mostChannels) return { images, shape: [a, b, c] };
+  if (c > mostChannels) return undefined;
+  const planes: ImageShape = [c, a, b];
+  return { images: toPlanes(images, planes), shape: planes };
+}
+
+function prepare(
+  name: string,
+  inputs: Readonly<Record<string, Tensor>>,
+  form: PixelForm,
+): Readonly<Record<string, Tensor>> {
+  const { layout, channels, scale, mean, std } = form;
+  const bytes = Object.values(inputs).some(({ dtype }) => dtype === "uint8");
+  if (layout !== undefined || channels !== undefined)
+    fail("bad-option", `${name}: layout and channels are for images, a single array of uint8 [N, H, W, C] or the like`);
+  if (!bytes && (scale !== undefined || mean || std))
+    fail(
+      "bad-option",
+      `${name}: scale, mean and std are for pixels, arrays of uint8; the arrays are given as they are`,
+    );
+  return Object.fromEntries(Object.entries(inputs).map(([key, value]) => [key, asInput(value, form)]));
+}
+
+function asInput({ dtype, shape, data }: Tensor, normalise: Normalise): Tensor {
+  if (dtype === "float64") return { dtype: "float32", shape, data: Float32Array.from(data as Float64Array) };
+  if (dtype !== "uint8") return { dtype, shape, data };
+  const table = normalisationTable(1, normalise);
+  return { dtype: "float32", shape, data: Float32Array.from(data as Uint8Array, (byte) => table[byte]!) };
+}
+
+function targetOf(name: string, { dtype, shape, data }: Tensor): Tensor {
+  if (dtype === "float32") return { dtype, shape, data };
+  if (dtype === "float64") return { dtype: "float32", shape, data: Float32Array.from(data as Float64Array) };
+  if (!/^u?int/.test(dtype)) fail("bad-data", `${name}: the target is ${dtype}; it is class ids or floats`);
+  if (shape.length > 2 || (shape[1] ?? 1) !== 1)
+    fail("bad-data", `${name}: the target is ${dtype} [${shape.join(", ")}]; class ids are [N] or [N, 1]`);
+  const ids = toNumbers({ dtype, shape, data });
+  const wrong = ids.findIndex((id) => id < 0 || id >= 2 ** 31);
+  if (wrong >= 0)
+    fail("bad-data", `${name}: sample ${wrong} has label ${ids[wrong]}; a class id is a whole number from 0 on`);
+  return classIds(ids);
+}

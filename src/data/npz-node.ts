@@ -1,0 +1,143 @@
+/** Arrays of NumPy from an .npz file or a folder of .npy files. */
+
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fail } from "../graph/error.ts";
+import { toNumbers, type Tensor } from "../graph/tensor.ts";
+import { arrayDataset } from "./arrays.ts";
+import { readIfPresent } from "./files-node.ts";
+import { parseNpy } from "./npy.ts";
+import { holdOut, type SplitName } from "./parts.ts";
+import type { PixelForm } from "./pixels.ts";
+import type { SampleDataset } from "./samples.ts";
+
+/** Arrays by name, read when they are asked for. */
+interface Archive {
+  readonly names: readonly string[];
+  read(names: readonly string[]): Promise<Tensor[]>;
+}
+
+/**
+ * The arrays of one part: NAME_train for training, and NAME_test, NAME_validation or NAME_val for testing. Arrays without such endings are one set, of which
+ * every fifth sample is held out, of each class where there are classes. y or target is the target, any other name that of an
+ * input of the model; where there is only one it may be called anything. Fails with `io` on a missing file and with `bad-data` on a wrong one.
+ */
+export async function npz(path: string, split: SplitName, form: PixelForm): Promise<SampleDataset> {
+  const archive = await openArchive(path);
+  const chosen = choose(path, archive.names, split);
+  const tensors = await archive.read([...chosen.keys()]);
+  const keys = [...chosen.values()];
+  const arrays = new Map(keys.map((key, i) => [key, tensors[i]!]));
+  const targets = keys.filter((key) => targetNames.has(key));
+  if (targets.length > 1) fail("bad-data", `${path} has both ${targets.join(" and ")}; one of them is the target`);
+  const [targetName] = targets;
+  const inputs = keys.filter((key) => key !== targetName);
+  if (inputs.length === 0) fail("bad-data", `${path} has no inputs; it has ${archive.names.join(", ")}`);
+  const target = targetName === undefined ? undefined : arrays.get(targetName)!;
+  const dataset = arrayDataset(
+    {
+      name: `${path} ${split}`,
+      inputs: Object.fromEntries(inputs.map((key) => [inputs.length === 1 ? "" : key, arrays.get(key)!])),
+      ...(target && { target }),
+    },
+    form,
+  );
+  if ([...chosen.keys()].some((name) => partOf(name))) return dataset;
+  const ids = target && !target.dtype.startsWith("float") ? toNumbers(target) : new Uint8Array(dataset.size);
+  return dataset.subset(holdOut(path, ids, split), `${path} ${split}`);
+}
+
+const targetNames: ReadonlySet<string> = new Set(["y", "target"]);
+
+/** "x_train" as "x" of the part "train". */
+function partOf(name: string): { readonly key: string; readonly split: SplitName } | undefined {
+  const [, key, part] = /^(.+)_(train|test|validation|val)$/.exec(name) ?? [];
+  return key === undefined ? undefined : { key, split: part === "train" ? "train" : "test" };
+}
+
+/** The names of the arrays that make up a part, with what they are in it. */
+function choose(path: string, names: readonly string[], split: SplitName): Map<string, string> {
+  if (names.length === 0) fail("bad-data", `${path} holds no arrays`);
+  const whole = names.filter((name) => !partOf(name));
+  if (whole.length === names.length) return new Map(names.map((name) => [name, name]));
+  if (whole.length > 0)
+    fail(
+      "bad-data",
+      `${path}: ${whole.join(", ")} is of no part, the other arrays are; name it like ${whole[0]}_${split}`,
+    );
+  const own = names.filter((name) => partOf(name)!.split === split);
+  if (own.length === 0)
+    fail(
+      "bad-data",
+      `${path} has no arrays for ${split === "train" ? "training (x_train, y_train)" : "testing (x_test, y_test)"}; it has ${names.join(", ")}`,
+    );
+  const chosen = new Map(own.map((name) => [name, partOf(name)!.key]));
+  if (new Set(chosen.values()).size < own.length)
+    fail("bad-data", `${path} has several parts for testing, ${own.join(", ")}; leave one`);
+  return chosen;
+}
+
+async function openArchive(path: string): Promise<Archive> {
+  const files = await readdir(path).catch(() => undefined);
+  if (!files) return openZip(path);
+  const names = files
+    .filter((file) => file.endsWith(".npy"))
+    .map((file) => file.slice(0, -4))
+    .sort();
+  return {
+    names,
+    read: (wanted) =>
+      Promise.all(
+        wanted.map(async (name) => {
+          const file = join(path, `${name}.npy`);
+          return parseNpy((await readIfPresent(file)) ?? fail("io", `there is no ${file}`), file);
+        }),
+      ),
+  };
+}
+
+/** More than typed arrays of all runtimes hold is more than anybody has in an archive. */
+const mostBytes = 2 ** 32;
+/** Deflate makes nothing smaller than by this. */
+const mostDeflated = 1032;
+
+async function openZip(path: string): Promise<Archive> {
+  const { unzipSync } = await import("fflate");
+  const bytes = (await readIfPresent(path)) ?? fail("io", `there is no ${path}`);
+  const unzip = (filter: NonNullable<Parameters<typeof unzipSync>[1]>["filter"]) => {
+    try {
+      return unzipSync(bytes, { filter });
+    } catch (error) {
+      return fail("bad-data", `${path}: not a whole .npz file (${(error as Error).message})`, error);
+    }
+  };
+  const sizes = new Map<string, { readonly packed: number; readonly unpacked: number }>();
+  unzip(({ name, size, originalSize }) => {
+    if (name.endsWith(".npy")) sizes.set(name.slice(0, -4), { packed: size, unpacked: originalSize });
+    return false;
+  });
+  return {
+    names: [...sizes.keys()],
+    // oxlint-disable-next-line require-await -- the folder's is asynchronous
+    async read(wanted) {
+      let total = 0;
+      for (const name of wanted) {
+        const { packed, unpacked } = sizes.get(name)!;
+        total += unpacked;
+        if (unpacked > packed * mostDeflated || total > mostBytes)
+          fail(
+            "bad-data",
+            `${path}: ${name} declares ${unpacked} bytes, more than its ${packed} can hold or than ${mostBytes}`,
+          );
+      }
+      const entries = unzip(({ name }) => wanted.includes(name.slice(0, -4)));
+      return wanted.map((name) => {
+        const entry = entries[`${name}.npy`]!;
+        const { unpacked } = sizes.get(name)!;
+        if (entry.length !== unpacked)
+          fail("bad-data", `${path}: ${name} declares ${unpacked} bytes and holds ${entry.length}`);
+        return parseNpy(entry, `${path}: ${name}`);
+      });
+    },
+  };
+}

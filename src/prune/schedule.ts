@@ -1,0 +1,39 @@
+/** How much is to be gone after each removal, where that is planned from the start. */
+
+import type { Costs } from "./costs.ts";
+import type { Target } from "./select.ts";
+
+export const scheduleKinds = ["steady", "linear", "cubic", "one-shot"] as const;
+/**
+ * `steady` removes the same number of units each time (the paper's); the others reach the target in a given number of removals: in equal steps of
+ * what is to be saved, in steps that become smaller (Zhu and Gupta 2017, "To prune, or not to prune", eq. 1), or at once.
+ */
+export type ScheduleKind = (typeof scheduleKinds)[number];
+
+export interface RemovalSchedule {
+  readonly kind: Exclude<ScheduleKind, "steady">;
+  /** Removals until the target is met; one-shot takes one. */
+  readonly removals: number;
+}
+
+/** The target of the next removal: the first on the way from the start to the target that is not met yet. */
+export function nextTarget(
+  { kind, removals }: RemovalSchedule,
+  start: Costs & { readonly units: number },
+  target: Target,
+  now: Costs & { readonly units: number },
+): Target {
+  const count = kind === "one-shot" ? 1 : removals;
+  for (let step = 1; step < count; step++) {
+    const done = step / count;
+    const share = kind === "cubic" ? 1 - (1 - done) ** 3 : done;
+    const interim: Target = Object.fromEntries(
+      (["macs", "params", "bytes", "units"] as const).flatMap((key) => {
+        const goal = target[key];
+        return goal === undefined ? [] : [[key, start[key] + (goal - start[key]) * share]];
+      }),
+    );
+    if (Object.entries(interim).some(([key, value]) => now[key as keyof Target] > value)) return interim;
+  }
+  return target;
+}

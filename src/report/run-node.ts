@@ -1,0 +1,280 @@
+/**
+ * The directory of a run: everything needed to know what was done, to look at it, and to go on.
+ *
+ * - `config.json`: the command with all its options as they were resolved, the model's checksum, versions, the seed
+ * - `events.jsonl`: what happened, one JSON object a line
+ * - `checkpoint.safetensors`: where the run stands
+ * - `plans/0001.json`: the units that each removal took, in the numbering of before it
+ * - `summary.json`: what was reached; there when the run is finished
+ */
+
+import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { mkdir, readFile, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { fail } from "../graph/error.ts";
+import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
+import type { Removal } from "../prune/groups.ts";
+import { formatPlan } from "../prune/plan.ts";
+import type { PruneJobEvent } from "../jobs/prune.ts";
+
+export interface RunConfig {
+  readonly command: string;
+  /** Of secateur. */
+  readonly version: string;
+  readonly started: string;
+  readonly model: { readonly path: string; readonly sha256: string };
+  /** All options by their names on the command line, in camel case. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** The command that repeats the run. */
+  readonly repeat: string;
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+const files = {
+  config: "config.json",
+  events: "events.jsonl",
+  checkpoint: "checkpoint.safetensors",
+  summary: "summary.json",
+  report: "report.html",
+  lock: "lock",
+} as const;
+
+export interface StoredCheckpoint {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A run that is going on. */
+export interface Run extends AsyncDisposable {
+  readonly dir: string;
+  readonly config: RunConfig;
+  /** The last checkpoint of the run, where it is one that goes on. */
+  readonly checkpoint: StoredCheckpoint | undefined;
+  /** Writes down what happened; the plan of a removal becomes a file with the next checkpoint. */
+  tell(event: PruneJobEvent): void;
+  /** Whether there is something to go on with. */
+  readonly begun: boolean;
+  /** Bytes of events so far. */
+  readonly told: number;
+  /** Leaves out the events behind that many bytes: they come again. */
+  rewind(told: number): void;
+  save(pieces: readonly Uint8Array[]): Promise<void>;
+  finish(summary: Readonly<Record<string, unknown>>): Promise<void>;
+}
+
+/**
+ * A run in a directory that comes with its first checkpoint: what fails before that leaves nothing behind.
+ *
+ * @param force whether an unfinished run that is there may be lost
+ * @throws SecateurError `bad-option` where the directory holds an unfinished run or something else, `io`
+ */
+export async function createRun(dir: string, config: RunConfig, force: boolean): Promise<Run> {
+  const [old, done] = await Promise.all([exists(join(dir, files.config)), isFinished(dir)]);
+  if (!old && (await hasFiles(dir)))
+    fail("bad-option", `${dir} is there and is no run of secateur: give another directory by --run`);
+  if (old && !done && !force)
+    fail(
+      "bad-option",
+      `${dir} holds a run that is not finished: secateur prune --resume ${dir} goes on, --force starts anew`,
+    );
+  return new DirectoryRun(dir, config, undefined, async () => {
+    await mkdir(dir, { recursive: true });
+    await lock(dir);
+    for (const name of [files.events, files.checkpoint, files.summary, "plans", files.report])
+      await rm(join(dir, name), { recursive: true, force: true });
+    await mkdir(join(dir, "plans"));
+    await writeFileAtomic(join(dir, files.config), `${JSON.stringify(config, undefined, 2)}\n`);
+    return openSync(join(dir, files.events), "w");
+  });
+}
+
+/**
+ * Opens a run to go on with it.
+ *
+ * @throws SecateurError `io` where there is none, `bad-option` where it is finished or still going on
+ */
+export async function resumeRun(dir: string): Promise<Run> {
+  if (!(await exists(join(dir, files.config)))) fail("io", `${dir} is no run of secateur: it has no ${files.config}`);
+  if (await isFinished(dir)) fail("bad-option", `the run ${dir} is finished: there is nothing to go on with`);
+  return guard(dir, async () => {
+    await lock(dir);
+    const config = JSON.parse(await readFile(join(dir, files.config), "utf8")) as RunConfig;
+    const name = join(dir, files.checkpoint);
+    const bytes = await readFile(name).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    const events = openSync(join(dir, files.events), bytes ? "r+" : "w");
+    return new DirectoryRun(dir, config, bytes && { name, bytes }, async () => events, events);
+  });
+}
+
+class DirectoryRun implements Run {
+  readonly dir: string;
+  readonly config: RunConfig;
+  readonly checkpoint: StoredCheckpoint | undefined;
+  readonly #open: () => Promise<number>;
+  #events: number | undefined;
+  #told = 0;
+  /** Lines from before there is a file. */
+  #early: Buffer[] = [];
+  readonly #plans = new Map<number, Removal>();
+
+  constructor(
+    dir: string,
+    config: RunConfig,
+    checkpoint: StoredCheckpoint | undefined,
+    open: () => Promise<number>,
+    events?: number,
+  ) {
+    this.dir = dir;
+    this.config = config;
+    this.checkpoint = checkpoint;
+    this.#open = open;
+    this.#events = events;
+  }
+
+  get told(): number {
+    return this.#told;
+  }
+
+  get begun(): boolean {
+    return this.#events !== undefined;
+  }
+
+  rewind(told: number): void {
+    ftruncateSync(this.#events!, told);
+    this.#told = told;
+  }
+
+  tell(event: PruneJobEvent): void {
+    if (event.kind === "removal") this.#plans.set(event.step, event.removed);
+    const line = Buffer.from(`${JSON.stringify(recordOf(event))}\n`);
+    if (this.#events === undefined) this.#early.push(line);
+    else this.#write(this.#events, line, this.#told);
+    this.#told += line.length;
+  }
+
+  #write(events: number, bytes: Buffer, at: number): void {
+    try {
+      writeSync(events, bytes, 0, bytes.length, at);
+    } catch (error) {
+      refuse(this.dir, error);
+    }
+  }
+
+  save(pieces: readonly Uint8Array[]): Promise<void> {
+    return guard(this.dir, async () => {
+      await this.#settle();
+      await writeFileAtomic(join(this.dir, files.checkpoint), pieces);
+    });
+  }
+
+  finish(summary: Readonly<Record<string, unknown>>): Promise<void> {
+    return guard(this.dir, async () => {
+      await this.#settle();
+      await writeFileAtomic(join(this.dir, files.summary), `${JSON.stringify(summary, undefined, 2)}\n`);
+      await rm(join(this.dir, files.checkpoint), { force: true });
+    });
+  }
+
+  /** What was told is on the disk before what builds on it. */
+  async #settle(): Promise<void> {
+    if (this.#events === undefined) {
+      this.#events = await this.#open();
+      this.#write(this.#events, Buffer.concat(this.#early), 0);
+      this.#early = [];
+    }
+    for (const [step, removal] of this.#plans)
+      await writeFileAtomic(join(this.dir, "plans", `${String(step).padStart(4, "0")}.json`), formatPlan(removal));
+    this.#plans.clear();
+    fsyncSync(this.#events);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#events === undefined) return;
+    closeSync(this.#events);
+    await rm(join(this.dir, files.lock), { force: true });
+  }
+}
+
+/** An event as a line of the record: times, and numbers of each group instead of single units. */
+export type RunRecord = Readonly<Record<string, unknown>> & { readonly kind: string; readonly time: string };
+
+function recordOf(event: PruneJobEvent): RunRecord {
+  const time = new Date().toISOString();
+  if (event.kind !== "removal") return { time, ...event };
+  const { removed, importances, ...rest } = event;
+  const groups = [...importances].map(([name, values]) => {
+    const sorted = Float64Array.from(values).sort();
+    const at = (share: number): number => sorted[Math.round((sorted.length - 1) * share)]!;
+    const sum = sorted.reduce((a, b) => a + b, 0);
+    return {
+      name,
+      units: values.length,
+      removed: removed.get(name)?.length ?? 0,
+      least: at(0),
+      median: at(0.5),
+      most: at(1),
+      sum,
+    };
+  });
+  return { time, ...rest, groups };
+}
+
+/** The record of a run, as far as it goes. */
+export function readRecords(dir: string): RunRecord[] {
+  const lines = readFileSync(join(dir, files.events), "utf8").split("\n");
+  // A process that was killed may have left a part of a line.
+  return lines.slice(0, -1).map((line) => JSON.parse(line) as RunRecord);
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+const isFinished = (dir: string): Promise<boolean> => exists(join(dir, files.summary));
+
+/** Whether something is there that is no empty folder. */
+async function hasFiles(dir: string): Promise<boolean> {
+  try {
+    return (await readdir(dir)).length > 0;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ENOENT";
+  }
+}
+
+/** One process a run: the lock names it, and a process that is gone holds none. */
+async function lock(dir: string): Promise<void> {
+  const path = join(dir, files.lock);
+  const holder = Number(await readFile(path, "utf8").catch(() => "0"));
+  if (holder > 0 && holder !== process.pid && isAlive(holder))
+    fail("bad-option", `the run ${dir} is going on in process ${holder}`);
+  await writeFileAtomic(path, String(process.pid));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** Errors of the file system say where. */
+async function guard<T>(dir: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    return refuse(dir, error);
+  }
+}
+
+function refuse(dir: string, error: unknown): never {
+  if (error instanceof Error && "errno" in error)
+    fail("io", `cannot write to the run ${dir}: ${describeIo(error)}`, error);
+  throw error;
+}
