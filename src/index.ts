@@ -51,6 +51,7 @@ export type {
 export { bestSubsets } from "./criteria/oracle-combinatorial.ts";
 
 export { losses, targetSources, type Distillation, type Loss, type Targets } from "./train/losses.ts";
+export { correctBias, type CorrectBiasOptions } from "./train/correct-bias.ts";
 export { gradientGraph, type BackwardOptions } from "./train/gradients.ts";
 export { blockOf } from "./train/blocks.ts";
 export { prepare, withGraph } from "./train/prepare.ts";
@@ -61,7 +62,10 @@ export { evaluate, type EvaluateOptions, type Evaluation } from "./train/evaluat
 export type { LearnEvent, RemovalEvent, StepEvent } from "./train/events.ts";
 export { finetune, type FinetuneOptions, type FinetunePoint, type LearnOptions } from "./train/finetune.ts";
 export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResult } from "./train/prune.ts";
-export type { SgdOptions } from "./train/optimisers.ts";
+export { optimisers, type AdamwOptions, type OptimiserOptions, type SgdOptions } from "./train/optimisers.ts";
+export { reestimate, type ReestimateOptions } from "./train/reestimate.ts";
+export { averagedGraph, type TrainerState } from "./train/step.ts";
+export { rateSchedules, type RateSchedule, type RateScheduleName } from "./train/schedules.ts";
 
 export { startJob, type Job } from "./jobs/job.ts";
 export {
