@@ -211,6 +211,7 @@ export interface LearnFlags extends RunFlags, AugmentFlags {
   readonly milestones?: number[];
   readonly labelSmoothing: number;
   readonly mixup?: number;
+  readonly workers: number;
   readonly ema?: number;
 }
 
@@ -236,6 +237,12 @@ export const withLearning = (command: Command, rate: number): Command =>
       "--weight-decay <rate>",
       `decay of weights; biases and normalisations are not decayed (default: ${weightDecays.sgd}, of adamw ${weightDecays.adamw})`,
       notNegative,
+    )
+    .option(
+      "--workers <n>",
+      "threads that each learn from a part of every minibatch; BatchNormalization then takes the statistics of a part",
+      count,
+      1,
     )
     .option("--clip <norm>", "scale the gradients of a step down to this norm of them all", positive)
     .option("--label-smoothing <share>", "share of a label that is spread over all classes", numberIn(0, 1), 0)
@@ -263,6 +270,7 @@ export const learnOptions = (flags: LearnFlags, signal: AbortSignal) => ({
   milestones: flags.milestones,
   labelSmoothing: flags.labelSmoothing,
   mixup: flags.mixup,
+  workers: flags.workers,
   ema: flags.ema,
   signal,
 });

@@ -14,7 +14,7 @@ import { Trainer } from "./trainer.ts";
 
 /** How a model learns, whether from scratch, while it is pruned or after. */
 export interface LearnOptions
-  extends LoadOptions, Pick<StepOptions, "optimiser" | "clip" | "labelSmoothing" | "mixup"> {
+  extends LoadOptions, Pick<StepOptions, "optimiser" | "clip" | "labelSmoothing" | "mixup" | "workers"> {
   readonly loss: Loss;
   readonly batchSize: number;
   readonly seed: number;
@@ -121,6 +121,7 @@ export const stepOptions = (options: LearnOptions & TaughtOptions): StepOptions 
   clip: options.clip,
   labelSmoothing: options.labelSmoothing,
   mixup: options.mixup,
+  workers: options.workers,
   seed: options.seed,
   threads: options.threads,
   signal: options.signal,

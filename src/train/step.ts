@@ -1,9 +1,11 @@
 /** The graph of one training step: the forward pass, all gradients and the optimiser. */
 
+import type { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import { zeros, type NumericDType, type Tensor } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
+import type { Emit } from "../ops/emit.ts";
 import { alias, valueIn } from "../ops/emitter.ts";
 import type { GatePlace } from "../prune/gate-places.ts";
 import type { Groups } from "../prune/groups.ts";
@@ -33,6 +35,8 @@ export interface StepOptions extends LoadOptions {
   readonly gates?: GatePlace | undefined;
   /** Decides what is drawn at random while learning; default 0. */
   readonly seed?: number | undefined;
+  /** Parts that a minibatch is split into, each in a thread of its own; see parts.ts. Default 1. */
+  readonly workers?: number | undefined;
   /** The block of channels of the runtime's kernels; see {@link blockOf}. */
   readonly block?: number | undefined;
 }
@@ -62,10 +66,25 @@ export const ownerOf = (slot: string): string => slot.slice(slot.indexOf("/") + 
  * optimiser's state and, with `ema`, `average/NAME`.
  */
 export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
-  const { clip, ema } = options;
+  const { backward, takeIn, evidence } = openStep(graph, options);
+  const { builder, g, parameters, states } = backward;
+  const clock = openClock(builder);
+  const kept = [...states].filter(([name]) => builder.initializers.has(name));
+  const ends = kept.map(([name, next]) => [name, valueIn(builder, next)] as const);
+  const updates = appendUpdates({ builder, g, gradients: parameters, states: ends, takeIn }, options, clock);
+  const outputs = ["loss", ...updates.outputs, ...evidence.map(({ output }) => output)];
+  return {
+    ...backward,
+    graph: finishGraph(builder, outputs, options.block),
+    carried: updates.carried,
+    evidence,
+  };
+}
+
+/** A step that has gone forward and backward, and whose weights are still initializers. */
+export function openStep(graph: Graph, options: StepOptions) {
   checkOptions(options);
-  const optimiser = createOptimiser(options.optimiser ?? { kind: "sgd" });
-  const { builder, g, parameters, evidence, states, noises, groups, classes } = appendBackward(graph, {
+  const backward = appendBackward(graph, {
     batch: options.batch,
     loss: options.loss,
     distillation: options.distillation,
@@ -77,25 +96,53 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
     train: true,
     drawn: true,
   });
+  const { builder, parameters } = backward;
   if (parameters.size === 0)
     fail("unsupported", "the loss does not depend on any weight of the model: there is nothing to train");
-  const carried = new Map<string, Tensor>();
-  const outputs = ["loss"];
-  const carry = (name: string, start: Tensor, next: Value): void => {
-    carried.set(name, start);
-    alias(builder, next.name, builder.claim(nextOf(name)));
-    outputs.push(nextOf(name));
-  };
-  let step: Value | undefined;
-  const clock: Clock = {
-    rate: valueIn(builder, builder.input(rateName, { dtype: "float32", shape: [] }, true)),
-    step: () => (step ??= valueIn(builder, builder.input(stepName, { dtype: "float64", shape: [] }, true))),
-  };
+  /** Makes an initializer an input. */
   const takeIn = (name: string): Tensor => {
     const start = builder.initializers.get(name)!;
     builder.initializers.delete(name);
     builder.inputs.push({ name, dtype: start.dtype, shape: start.shape });
     return start;
+  };
+  return { backward, takeIn, evidence: nameEvidence(builder, backward.evidence) };
+}
+
+/** The learning rate and the number of the step as inputs; the number only where it is asked for. */
+export function openClock(builder: GraphBuilder): Clock {
+  let step: Value | undefined;
+  return {
+    rate: valueIn(builder, builder.input(rateName, { dtype: "float32", shape: [] }, true)),
+    step: () => (step ??= valueIn(builder, builder.input(stepName, { dtype: "float64", shape: [] }, true))),
+  };
+}
+
+/** What an update starts from. */
+export interface Unfinished {
+  readonly builder: GraphBuilder;
+  readonly g: Emit;
+  /** ∂(mean loss)/∂w by parameter name. */
+  readonly gradients: ReadonlyMap<string, Value>;
+  /** The next value of each statistic. */
+  readonly states: readonly (readonly [string, Value])[];
+  /** Makes a weight or statistic an input, and gives what it starts from. */
+  takeIn(name: string): Tensor;
+}
+
+/** Appends the optimiser and the averages. */
+export function appendUpdates(
+  { builder, g, gradients, states, takeIn }: Unfinished,
+  { optimiser: wanted = { kind: "sgd" }, clip, ema }: StepOptions,
+  clock: Clock,
+): { readonly carried: Map<string, Tensor>; readonly outputs: string[] } {
+  const optimiser = createOptimiser(wanted);
+  const carried = new Map<string, Tensor>();
+  const outputs: string[] = [];
+  const carry = (name: string, start: Tensor, next: Value): void => {
+    carried.set(name, start);
+    alias(builder, next.name, builder.claim(nextOf(name)));
+    outputs.push(nextOf(name));
   };
   const slotIn = (slot: string, name: string): Value =>
     valueIn(builder, builder.input(slotOf(slot, name), builder.types.get(name)!, true));
@@ -103,8 +150,8 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
     carry(name, start, next);
     if (ema !== undefined) carry(slotOf(average, name), start, moveAverage(g, slotIn(average, name), next, ema, clock));
   };
-  const gradients = clip === undefined ? parameters : clipGradients(g, parameters, clip);
-  for (const [name, gradient] of gradients) {
+  const clipped = clip === undefined ? gradients : clipGradients(g, gradients, clip);
+  for (const [name, gradient] of clipped) {
     const start = takeIn(name);
     const slots = optimiser.slots.map((slot) => slotIn(slot, name));
     const next = optimiser.update(g, { weight: valueIn(builder, name), gradient, slots }, clock);
@@ -113,18 +160,8 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
       carry(slotOf(slot, name), zeros(start.dtype as NumericDType, start.shape), next.slots[i]!),
     );
   }
-  for (const [name, next] of states)
-    if (builder.initializers.has(name)) keep(name, takeIn(name), valueIn(builder, next));
-  const found = nameEvidence(builder, evidence);
-  outputs.push(...found.map(({ output }) => output));
-  return {
-    graph: finishGraph(builder, outputs, options.block),
-    carried,
-    evidence: found,
-    groups,
-    classes,
-    noises,
-  };
+  for (const [name, next] of states) keep(name, takeIn(name), next);
+  return { carried, outputs };
 }
 
 function checkOptions({ clip = 1, mixup = 1, ema = 0 }: StepOptions): void {

@@ -6,7 +6,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { removeDead } from "../passes/dead.ts";
 import { logitsOf } from "../passes/strip-softmax.ts";
 import { widen } from "../passes/widen.ts";
-import type { Runtime, Tensors } from "../runtime/port.ts";
+import { laneOf, type Runtime, type Tensors } from "../runtime/port.ts";
 import type { LearnOptions } from "./finetune.ts";
 import type { Distillation } from "./losses.ts";
 import { mixInputs } from "./mixup.ts";
@@ -26,23 +26,28 @@ export interface TaughtOptions {
 }
 
 export interface Teacher {
-  /** The logits [N, C] of a batch, mixed as the one who learns sees it. */
-  logits(inputs: Tensors): Promise<Tensor>;
+  /** The logits [N, C] of a batch or of one of its parts, mixed as the one who learns sees it. */
+  logits(inputs: Tensors, part?: number): Promise<Tensor>;
   dispose(): Promise<void>;
 }
 
 /** The teacher that options name; one that learns from mixtures has the same mixtures explained. */
 export async function openTeacher(
   runtime: Runtime,
-  options: TaughtOptions & Pick<LearnOptions, "mixup" | "batchSize" | "threads" | "signal">,
+  options: TaughtOptions & Pick<LearnOptions, "mixup" | "batchSize" | "workers" | "threads" | "signal">,
 ): Promise<Teacher | undefined> {
-  const { teacher, mixup, batchSize, threads, signal } = options;
+  const { teacher, mixup, batchSize, workers = 1, threads, signal } = options;
   if (teacher === undefined) return undefined;
   const scored = logitsGraph(teacher.graph);
-  const shown = mixup === undefined ? scored : mixInputs(scored, batchSize);
-  const session = await runtime.load(runnable(shown), { threads, signal });
+  const shown = runnable(mixup === undefined ? scored : mixInputs(scored, batchSize / workers));
+  const load = { signal, threads: workers === 1 ? threads : 1 };
+  const sessions = await Promise.all(
+    Array.from({ length: workers }, (_, part) => laneOf(runtime, part).load(shown, load)),
+  );
   return {
-    logits: async (inputs) => (await session.run(inputs))[scored.outputs[0]!.name]!,
-    dispose: () => session.dispose(),
+    logits: async (inputs, part = 0) => (await sessions[part]!.run(inputs))[scored.outputs[0]!.name]!,
+    async dispose() {
+      for (const session of sessions) await session.dispose();
+    },
   };
 }

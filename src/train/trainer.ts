@@ -2,17 +2,18 @@
 
 import type { Batch } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
-import type { Graph } from "../graph/graph.ts";
+import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import type { Groups } from "../prune/groups.ts";
-import type { Runtime, Session } from "../runtime/port.ts";
+import type { Runtime } from "../runtime/port.ts";
 import { blockOf } from "./blocks.ts";
+import { openWhole, type Engine } from "./engine.ts";
 import { findingsOf, type Findings } from "./evidence.ts";
 import { feedsOf, targetOf } from "./feeds.ts";
 import { drawMixture } from "./mixup.ts";
 import { uniformNoise } from "./noise.ts";
-import { runnable } from "./runnable.ts";
-import { nextOf, rateName, stepGraph, stepName, type StepGraph, type StepOptions, type TrainerState } from "./step.ts";
+import { openParts, partOf } from "./parts.ts";
+import { rateName, stepName, type StepGraph, type StepOptions, type TrainerState } from "./step.ts";
 import type { Teacher } from "./teacher.ts";
 
 export interface StepResult {
@@ -27,23 +28,22 @@ export class Trainer {
   readonly groups: Groups | undefined;
   /** The number of classes that a label may name; 0 where the target is no label. */
   readonly classes: number;
-  readonly #session: Session;
+  readonly #engine: Engine;
   readonly #step: StepGraph;
-  /** The model's inputs, as data must fit them. */
-  readonly #inputs: Pick<Graph, "inputs">;
+  /** What a minibatch has to fit: the model's inputs, and the target. */
+  readonly #inputs: readonly ValueInfo[];
   readonly #graph: Graph;
   readonly #options: StepOptions;
 
-  private constructor(session: Session, step: StepGraph, graph: Graph, options: StepOptions) {
+  private constructor(engine: Engine, step: StepGraph, graph: Graph, options: StepOptions) {
     this.#options = options;
-    this.#session = session;
+    this.#engine = engine;
     this.#step = step;
     this.#graph = graph;
     this.groups = step.groups;
     this.classes = step.classes;
-    this.#inputs = {
-      inputs: step.graph.inputs.filter(({ name }) => graph.inputs.some((input) => input.name === name)),
-    };
+    const own = new Set([...graph.inputs.map(({ name }) => name), "target"]);
+    this.#inputs = step.graph.inputs.filter(({ name }) => own.has(name)).map((input) => wholeOf(input, engine.parts));
   }
 
   /**
@@ -56,14 +56,10 @@ export class Trainer {
     options: StepOptions,
     slots: ReadonlyMap<string, Tensor> = new Map(),
   ): Promise<Trainer> {
-    const step = stepGraph(graph, { ...options, block: await blockOf(runtime) });
-    const carried = [...step.carried].map(([name, start]) => ({
-      input: name,
-      output: nextOf(name),
-      start: slots.get(name) ?? start,
-    }));
-    const session = await runtime.load(runnable(step.graph), { ...options, carried });
-    return new Trainer(session, step, graph, options);
+    const local = { ...options, block: await blockOf(runtime) };
+    const open = (options.workers ?? 1) > 1 ? openParts : openWhole;
+    const { step, engine } = await open(runtime, graph, local, slots);
+    return new Trainer(engine, step, graph, options);
   }
 
   /**
@@ -75,14 +71,23 @@ export class Trainer {
    * @throws SecateurError `not-finite` where the loss is not a number any more, `bad-data` where the batch does not fit model and loss
    */
   async step(batch: Batch, rate: number, number = 0, teacher?: Teacher): Promise<StepResult> {
-    const target = targetOf(this.#step.graph, batch, this.classes);
-    const inputs = { ...feedsOf(this.#inputs, batch), ...this.#mixture(number) };
-    const results = await this.#session.run({
-      ...inputs,
-      ...(target && { target }),
-      ...(teacher && { teacher: await teacher.logits(inputs) }),
-      ...this.#noise(number),
-      ...this.#count(number),
+    const { parts } = this.#engine;
+    const target = targetOf({ inputs: this.#inputs }, batch, this.classes);
+    const inputs = feedsOf({ inputs: this.#inputs.filter(({ name }) => name !== "target") }, batch);
+    const feeds = Array.from({ length: parts }, async (_, part) => {
+      const own = Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, partOf(value, part, parts)]));
+      // Each part draws its own.
+      const draw = number * parts + part;
+      const seen = { ...own, ...this.#mixture(draw) };
+      return {
+        ...seen,
+        ...(target && { target: partOf(target, part, parts) }),
+        ...(teacher && { teacher: await teacher.logits(seen, part) }),
+        ...this.#noise(draw),
+      };
+    });
+    const results = await this.#engine.run(await Promise.all(feeds), {
+      [stepName]: { dtype: "float64", shape: [], data: Float64Array.of(number + 1) },
       [rateName]: { dtype: "float32", shape: [], data: Float32Array.of(rate) },
     });
     const loss = Number(results["loss"]!.data[0]);
@@ -96,7 +101,7 @@ export class Trainer {
 
   #mixture(step: number): Record<string, Tensor> {
     const { batch, mixup, seed = 0 } = this.#options;
-    return mixup === undefined ? {} : drawMixture(batch, mixup, seed, step);
+    return mixup === undefined ? {} : drawMixture(batch / this.#engine.parts, mixup, seed, step);
   }
 
   #noise(step: number): Record<string, Tensor> {
@@ -106,14 +111,9 @@ export class Trainer {
     );
   }
 
-  #count(step: number): Record<string, Tensor> {
-    const counted = this.#step.graph.inputs.some(({ name }) => name === stepName);
-    return counted ? { [stepName]: { dtype: "float64", shape: [], data: Float64Array.of(step + 1) } } : {};
-  }
-
   /** The graph with the weights and statistics as they are now, and what is kept beside them. */
   async state(): Promise<TrainerState> {
-    const now = await this.#session.carried();
+    const now = await this.#engine.carried();
     const initializers = new Map(this.#graph.initializers);
     const slots = new Map<string, Tensor>();
     for (const [name, value] of Object.entries(now)) (initializers.has(name) ? initializers : slots).set(name, value);
@@ -121,10 +121,17 @@ export class Trainer {
   }
 
   dispose(): Promise<void> {
-    return this.#session.dispose();
+    return this.#engine.dispose();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
 }
+
+/** An input of a part as it is for the whole minibatch. */
+const wholeOf = ({ name, dtype, shape }: ValueInfo, parts: number): ValueInfo => ({
+  name,
+  dtype,
+  ...(shape && { shape: [(shape[0] as number) * parts, ...shape.slice(1)] }),
+});
