@@ -83,5 +83,8 @@ export { createRuntime, type Onnxruntime } from "./runtime/onnxruntime.ts";
 export { useRuntime } from "./runtime/default.ts";
 export type { Carried, LoadOptions, Runtime, Session } from "./runtime/port.ts";
 
+export type { GroupRecord, RemovalRecord, RunConfig, RunRecord, RunSummary } from "./report/record.ts";
+export { reportPage } from "./report/report.ts";
 export { summarise, type GroupSummary, type Summary } from "./report/summary.ts";
+export { tensorboardEvents } from "./report/tensorboard.ts";
 export { newModel, zoo, type ZooName } from "./zoo/zoo.ts";

@@ -11,7 +11,8 @@ import { prune, type PruneJobEvent, type PruneOutcome } from "../../jobs/prune.t
 import { checkWritable, describeIo } from "../../onnx/atomic-node.ts";
 import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
 import { pers, type Per } from "../../prune/select.ts";
-import { createRun, resumeRun, type Run, type RunConfig } from "../../report/run-node.ts";
+import type { RunConfig } from "../../report/record.ts";
+import { createRun, resumeRun, type Run } from "../../report/run-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
 import {
