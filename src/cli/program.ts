@@ -9,6 +9,7 @@ import { addGrad } from "./commands/grad.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addCutAndMask, addPlan } from "./commands/plan.ts";
 import { addPrune } from "./commands/prune.ts";
+import { addReport } from "./commands/report.ts";
 import { addEval, addScore } from "./commands/score.ts";
 import { addTrain } from "./commands/train.ts";
 import { Interruption, note } from "./output.ts";
@@ -51,6 +52,7 @@ function createProgram(signal: AbortSignal): Command {
   addPlan(program);
   addCutAndMask(program);
   addPrune(program, version, signal);
+  addReport(program);
   addTrain(program, signal);
   addEval(program, signal);
   addGrad(program);

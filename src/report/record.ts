@@ -52,7 +52,11 @@ export interface RemovalRecord extends Omit<RemovalEvent, "removed" | "importanc
 
 /** A line of `events.jsonl`. */
 export type RunRecord = { readonly time: string } & (
-  StepEvent | StartEvent | EvaluationEvent | PrunedEvent | RemovalRecord
+  | StepEvent
+  | StartEvent
+  | EvaluationEvent
+  | PrunedEvent
+  | RemovalRecord
 );
 
 /** An event as a line of the record. */

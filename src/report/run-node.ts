@@ -70,7 +70,8 @@ export async function createRun(dir: string, config: RunConfig, force: boolean):
   return new DirectoryRun(dir, config, undefined, async () => {
     await mkdir(dir, { recursive: true });
     await lock(dir);
-    for (const name of [files.events, files.checkpoint, files.summary, "plans", files.report])
+    const told = (await readdir(dir)).filter((name) => name.startsWith("events.out.tfevents."));
+    for (const name of [files.events, files.checkpoint, files.summary, "plans", files.report, ...told])
       await rm(join(dir, name), { recursive: true, force: true });
     await mkdir(join(dir, "plans"));
     await writeFileAtomic(join(dir, files.config), `${JSON.stringify(config, undefined, 2)}\n`);
@@ -188,11 +189,30 @@ class DirectoryRun implements Run {
   }
 }
 
-/** The record of a run, as far as it goes. */
+/**
+ * The record of a run, as far as it goes.
+ *
+ * @throws SecateurError `io` where it is missing or damaged
+ */
 export function readRecords(dir: string): RunRecord[] {
-  const lines = readFileSync(join(dir, files.events), "utf8").split("\n");
+  const path = join(dir, files.events);
+  const lines = readText(path).split("\n");
   // A process that was killed may have left a part of a line.
-  return lines.slice(0, -1).map((line) => JSON.parse(line) as RunRecord);
+  return lines.slice(0, -1).map((line, i) => {
+    try {
+      return JSON.parse(line) as RunRecord;
+    } catch (error) {
+      return fail("io", `${path} is damaged: line ${i + 1} is not JSON`, error);
+    }
+  });
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    return fail("io", `${path}: ${describeIo(error)}`, error);
+  }
 }
 
 const exists = (path: string): Promise<boolean> =>

@@ -22,11 +22,16 @@ export function tensorboardEvents(records: readonly RunRecord[], started: string
       step = record.phase === "prune" ? record.step : pruning + record.step;
       pruning = Math.max(pruning, record.phase === "prune" ? record.step : 0);
     }
-    const scalars = Object.entries(scalarsOf(record)).filter(([, value]) => value !== undefined && value !== null);
+    const scalars = Object.entries(scalarsOf(record)).filter(isScalar);
     if (scalars.length > 0) frames.push(frame(scalarsEvent(secondsOf(record.time), step, scalars)));
   }
   return concatenate(frames);
 }
+
+type Scalar = [tag: string, value: number];
+
+/** What is not finite is null in the record. */
+const isScalar = (entry: [string, number | undefined]): entry is Scalar => Number.isFinite(entry[1]);
 
 function scalarsOf(record: RunRecord): Readonly<Record<string, number | undefined>> {
   switch (record.kind) {
@@ -48,14 +53,13 @@ const event = { wallTime: 1, step: 2, fileVersion: 3, summary: 5 } as const;
 const summaryValue = 1;
 const value = { tag: 1, simpleValue: 2 } as const;
 
-const timed = (seconds: number): BinaryWriter =>
-  new BinaryWriter().tag(event.wallTime, WireType.Bit64).double(seconds);
+const timed = (seconds: number): BinaryWriter => new BinaryWriter().tag(event.wallTime, WireType.Bit64).double(seconds);
 
 /** What every file begins with. */
 const versionEvent = (seconds: number): Uint8Array =>
   timed(seconds).tag(event.fileVersion, WireType.LengthDelimited).string("brain.Event:2").finish();
 
-function scalarsEvent(seconds: number, step: number, scalars: readonly (readonly [string, number])[]): Uint8Array {
+function scalarsEvent(seconds: number, step: number, scalars: readonly Scalar[]): Uint8Array {
   const writer = timed(seconds).tag(event.step, WireType.Varint).int64(step);
   writer.tag(event.summary, WireType.LengthDelimited).fork();
   for (const [tag, scalar] of scalars) {

@@ -232,10 +232,12 @@ async function work(run: Run, flags: PruneFlags, opened: Opened, json: boolean, 
   await writeModelFile(flags.output, outcome.model);
   const { model: _model, ...summary } = outcome;
   await run.finish({ ...summary, output: flags.output });
+  const { writeReport } = await import("../../report/report-node.ts");
+  const report = await writeReport(run.dir);
   progress.done();
   if (json) printJson({ ...numbersOf(outcome), output: flags.output, run: run.dir });
   else note(comparison(outcome));
-  note(`-> ${flags.output}, and how it came about -> ${run.dir}`);
+  note(`-> ${flags.output}, and how it came about -> ${report}`);
   if (outcome.end === "exhausted") note("the budget was not met: every group is down to its last unit");
   if (outcome.end === "max-loss") note(`pruning stopped because the loss passed ${flags.maxLoss}`);
   if (outcome.end === "exhausted" || (outcome.end === "max-loss" && Object.keys(budget).length > 0))
