@@ -3,7 +3,7 @@
  * drawn in a square that is stretched. Names stand in table cells, where they wrap however long they are, and pages break between rows.
  */
 
-import { scaleLinear } from "d3-scale";
+import { scaleLinear, type ScaleLinear } from "d3-scale";
 import { powerOfTen } from "./figures.ts";
 import { html, type Content, type Markup } from "./html.ts";
 
@@ -27,64 +27,85 @@ export interface LineChart {
   /** What the axes count, with the unit. */
   readonly x: string;
   readonly y: string;
-  readonly format?: (value: number) => string;
+  /** Whether what spans several powers of ten is drawn over them. */
+  readonly wide?: boolean;
   readonly series: readonly Series[];
 }
 
 /** A place along an axis in percent. */
 const place = (share: number): string => `${Number((share * 100).toFixed(2))}%`;
 
-/** Lines and dots over two linear axes; nothing where no series has a point. */
-export function lineChart({ title, note, x, y, format, series }: LineChart): Markup | undefined {
-  const drawn = series.map((one) => ({ ...one, points: one.points.filter(isFinitePoint) }));
+/** Lines and dots over what is counted from 0 on; nothing where no series has a point. */
+export function lineChart({ title, note, x, y, wide = false, series }: LineChart): Markup | undefined {
+  const drawn = series
+    .map((one) => ({ ...one, points: one.points.filter((point) => point.every(Number.isFinite)) }))
+    .filter(({ points }) => points.length > 0);
   const points = drawn.flatMap((one) => one.points);
   if (points.length === 0) return undefined;
-  const across = niceScale(points.map(([at]) => at));
-  const up = niceScale(points.map(([, at]) => at));
-  const show = format ?? up.tickFormat(4);
-  const at = ([x, y]: Point): Point => [across(x), 1 - up(y)];
+  const across = scaleLinear([0, points.reduce((most, [x]) => Math.max(most, x), 0) || 1], [0, 1]);
+  const up = heights(
+    points.map(([, y]) => y),
+    wide,
+  );
+  const at = ([x, y]: Point): Point => [across(x), 1 - up.at(y)];
   return figure(
     title,
     note,
-    drawn.filter((one) => one.points.length > 0),
+    drawn,
     html`<svg class="plot" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="${title}: ${y} over ${x}">
-      ${up.ticks(4).map((tick) => {
-        const here = place(1 - up(tick));
-        return html`<line class="grid" x1="0" x2="100%" y1="${here}" y2="${here}" /><text
-            x="-8"
-            y="${here}"
-            dy="0.32em"
-            text-anchor="end"
-            >${show(tick)}</text
-          >`;
+      ${up.ticks.map(({ at, text }) => {
+        const here = place(1 - at);
+        return html`<line class="grid" x1="0" x2="100%" y1="${here}" y2="${here}" />
+          <text x="-8" y="${here}" dy="0.32em" text-anchor="end">${text}</text>`;
       })}
-      ${across
-        .ticks(5)
-        .map(
-          (tick) =>
-            html`<text x="${place(across(tick))}" y="100%" dy="1.5em" text-anchor="middle"
-              >${across.tickFormat(5)(tick)}</text
-            >`,
-        )}
-      <line class="axis" x1="0" x2="100%" y1="100%" y2="100%" />
-      <text class="axis-name" x="0" y="0" dx="-3.5em" dy="-1em">${y}</text>
-      <text class="axis-name" x="100%" y="100%" dy="3em" text-anchor="end">${x}</text>
-      ${drawn.map(({ as = "line", tone, points }) =>
-        as === "line" ? path(points.map(at), tone) : points.map((point) => mark(at(point), tone, as, show(point[1]))),
+      ${ticksOf(across, 5).map(
+        ({ at, text }) => html`<text x="${place(at)}" y="100%" dy="1.5em" text-anchor="middle">${text}</text>`,
       )}
+      <line class="axis" x1="0" x2="100%" y1="100%" y2="100%" />
+      <text x="0" y="0" dx="-3.5em" dy="-1em">${y}</text>
+      <text x="100%" y="100%" dy="3em" text-anchor="end">${x}</text>
+      ${drawn.map(({ as = "line", tone, points }) => [
+        as === "line" ? path(points.map(at), tone) : undefined,
+        as !== "line" || points.length <= few
+          ? points.map((point) => mark(at(point), tone, as, String(Number(point[1].toPrecision(4)))))
+          : undefined,
+      ])}
     </svg>`,
   );
 }
 
-const isFinitePoint = (point: Point): boolean => point.every(Number.isFinite);
+/** A line of so few points shows where they are. */
+const few = 20;
 
-/** A scale from round numbers to 0 … 1; numbers that are all the same get room on both sides. */
-function niceScale(values: readonly number[]) {
+/** What spans more than this factor is drawn over powers, where it may be. */
+const span = 100;
+
+/** A scale of round numbers; values that are all the same get room on both sides. */
+function heights(values: readonly number[], wide: boolean): Scale {
   const least = values.reduce((a, b) => Math.min(a, b));
   const most = values.reduce((a, b) => Math.max(a, b));
+  if (wide && least > 0 && most / least > span) return powers(Math.floor(Math.log10(least)), ceiling(most));
   const room = least === most ? Math.abs(least) / 2 || 1 : 0;
-  return scaleLinear([least - room, most + room], [0, 1]).nice(4);
+  const scale = scaleLinear([least - room, most + room], [0, 1]).nice(4);
+  return { at: scale, ticks: ticksOf(scale, 4) };
 }
+
+/** The first power of ten above a value. */
+const ceiling = (value: number): number => Math.floor(Math.log10(value)) + 1;
+
+/** From one power of ten to another, with a tick at about every fourth part. */
+function powers(first: number, last: number): Scale {
+  const at = (log: number): number => (log - first) / (last - first);
+  const step = Math.ceil((last - first) / 4);
+  const ticks = Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, i) => last - i * step);
+  return {
+    at: (value) => at(Math.log10(value)),
+    ticks: ticks.map((power) => ({ at: at(power), text: powerOfTen(power) })),
+  };
+}
+
+const ticksOf = (scale: ScaleLinear<number, number>, n: number): Scale["ticks"] =>
+  scale.ticks(n).map((tick) => ({ at: scale(tick), text: scale.tickFormat(n)(tick) }));
 
 function path(points: readonly Point[], tone: Tone): Markup {
   const places = points.map(([x, y]) => `${(x * 1000).toFixed(1)},${(y * 1000).toFixed(1)}`);
@@ -94,9 +115,9 @@ function path(points: readonly Point[], tone: Tone): Markup {
 }
 
 /** A dot, or a diamond, at a place of the chart. */
-const mark = ([x, y]: Point, tone: Tone, as: "dots" | "diamonds", text: string): Markup =>
+const mark = ([x, y]: Point, tone: Tone, as: Series["as"], text: string): Markup =>
   html`<svg class="mark" x="${place(x)}" y="${place(y)}">
-    ${as === "dots" ? html`<circle class="${tone}" r="3.5"><title>${text}</title></circle>` : html`<path class="${tone}" d="M0-6 6 0 0 6-6 0Z"><title>${text}</title></path>`}
+    ${as !== "diamonds" ? html`<circle class="${tone}" r="3"><title>${text}</title></circle>` : html`<path class="${tone}" d="M0-6 6 0 0 6-6 0Z"><title>${text}</title></path>`}
   </svg>`;
 
 /** A mark on a row of a {@link rowChart}: along `from` … `to`, values of its axis. */
@@ -134,28 +155,27 @@ export interface Scale {
 
 /** From 0 on. */
 export function linearScale(most: number): Scale {
-  const scale = scaleLinear([0, most || 1], [0, 1]).nice(4);
-  return { at: scale, ticks: scale.ticks(4).map((tick) => ({ at: scale(tick), text: String(tick) })) };
+  const scale = scaleLinear([0, most || 1], [0, 1]);
+  return { at: scale, ticks: ticksOf(scale, 4) };
 }
 
 /** What lies further below the largest value counts as nothing. */
 const decades = 10;
-/** The share of a logarithmic row where 0 has its place. */
-const nothing = 0.08;
+/** The share of a logarithmic row that is left for what counts as nothing, and where in it that stands. */
+const nothing = { width: 0.12, at: 0.02 };
 
-/** Powers of ten, and a place at the left for what is 0, negative, or ten powers of ten below the largest; nothing where no value is above 0. */
+/** Powers of ten, and a place at the left for what is 0, negative, or far below the largest; nothing where no value is above 0. */
 export function logScale(values: readonly number[]): Scale | undefined {
-  const logs = values.filter((value) => value > 0 && Number.isFinite(value)).map(Math.log10);
-  if (logs.length === 0) return undefined;
-  const most = logs.reduce((a, b) => Math.max(a, b));
-  const last = Math.max(Math.ceil(most), Math.floor(most) + 1);
-  const first = Math.floor(logs.reduce((a, b) => Math.min(a, b >= last - decades ? b : a), most));
-  const at = (log: number): number => nothing + ((log - first) / (last - first)) * (1 - nothing);
-  const step = Math.ceil((last - first) / 4);
-  const powers = Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, i) => last - i * step);
+  const positive = values.filter((value) => value > 0 && Number.isFinite(value));
+  if (positive.length === 0) return undefined;
+  const last = ceiling(positive.reduce((a, b) => Math.max(a, b)));
+  const shown = positive.map(Math.log10).filter((log) => log >= last - decades);
+  const first = Math.floor(shown.reduce((a, b) => Math.min(a, b)));
+  const scale = powers(first, last);
+  const inside = (share: number): number => nothing.width + share * (1 - nothing.width);
   return {
-    at: (value) => (value > 0 && Math.log10(value) >= first ? at(Math.log10(value)) : nothing / 4),
-    ticks: [{ at: nothing / 4, text: "0" }, ...powers.map((power) => ({ at: at(power), text: powerOfTen(power) }))],
+    at: (value) => (value >= 10 ** first ? inside(scale.at(value)) : nothing.at),
+    ticks: [{ at: nothing.at, text: "0" }, ...scale.ticks.map(({ at, text }) => ({ at: inside(at), text }))],
   };
 }
 

@@ -3,7 +3,7 @@
 import type { PruneOutcome } from "../jobs/prune.ts";
 import { lineChart, linearScale, logScale, rowChart, type RowMark } from "./charts.ts";
 import { percent, scientific, short } from "./figures.ts";
-import { html, type Markup } from "./html.ts";
+import { html, Markup } from "./html.ts";
 import { leastShares, type GroupRecord, type RunConfig, type RunRecord, type RunSummary } from "./record.ts";
 import { smooth, storyOf, thin, type Known, type Story } from "./story.ts";
 import { style } from "./style.ts";
@@ -21,19 +21,19 @@ export function reportPage(config: RunConfig, records: readonly RunRecord[], sum
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${model}, pruned by Secateur</title>
+        <title>Pruning of ${model}</title>
         <style>
-          ${style}
+          ${new Markup(style)}
         </style>
       </head>
       <body>
         <header>
-          <h1>${model}, pruned</h1>
+          <h1>Pruning of ${model}</h1>
           <p class="lead">${headline(model, story)}</p>
           ${story.stands === undefined ? undefined : html`<p class="notice">The run is not finished: ${story.stands}.</p>`}
           ${summary && html`<p>${endings[summary.end]}</p>`}
         </header>
-        ${figures(story, summary)} ${curves(story)}
+        ${figures(story, summary)} ${curves(story, config.options["loss"])}
         ${layers(story, String(config.options["criterion"] ?? "the criterion"))}
         ${circumstances(config, story, summary)}
         <footer>Written by Secateur ${config.version}.</footer>
@@ -137,17 +137,19 @@ function compared({ before, after, share }: Figure): string {
   return `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(2)} points`;
 }
 
-function curves({ pruningLoss, measured, finetuning }: Story): Markup | undefined {
+function curves({ pruningLoss, measured, finetuning }: Story, loss: unknown): Markup | undefined {
   const pruning = measured.filter(({ tuned }) => !tuned);
   const tuned = measured.filter((one) => one.tuned);
   const gone = "units removed";
+  const unit = loss === "cross-entropy" ? "cross-entropy (nats)" : `loss (${worded(loss)})`;
   const end = { name: "test data, after fine-tuning", tone: "second", as: "diamonds" } as const;
   const charts = [
     lineChart({
       title: "Loss while pruning",
       note: "The mean of the minibatches before each removal, and of the test data now and then.",
       x: gone,
-      y: "loss",
+      y: unit,
+      wide: true,
       series: [
         { name: "training data", tone: "first", points: thin(pruningLoss) },
         { name: "test data", tone: "second", as: "dots", points: pruning.map(({ gone, loss }) => [gone, loss]) },
@@ -171,7 +173,8 @@ function curves({ pruningLoss, measured, finetuning }: Story): Markup | undefine
     lineChart({
       title: "Loss while fine-tuning",
       x: "steps",
-      y: "loss",
+      y: unit,
+      wide: true,
       series: [
         { name: "each minibatch", tone: "faint", points: thin(finetuning) },
         { name: "smoothed", tone: "first", points: thin(smooth(finetuning)) },

@@ -22,7 +22,6 @@ p { margin: .35rem 0; max-width: 46rem; overflow-wrap: anywhere; }
 .notice { border-left: 4px solid var(--second); padding: .25rem .75rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.5rem 2.5rem; }
 figure { margin: 0; min-width: 0; }
-figure + figure { margin-top: 0; }
 section > figure { margin-bottom: 2.5rem; }
 .charts figure { break-inside: avoid; }
 figcaption p { color: var(--quiet); font-size: .875rem; }
@@ -62,9 +61,10 @@ footer { margin-top: 3rem; color: var(--quiet); font-size: .875rem; }
 @media (max-width: 40rem) {
   body { padding: 1rem .75rem 3rem; }
   th, td { padding-right: .6rem; }
-  .rows tr { display: grid; grid-template-columns: minmax(0, 1fr); grid-auto-columns: auto; grid-auto-flow: column; }
-  .rows th, .rows td { grid-row: 1; }
-  .rows .chart { grid-row: 2; grid-column: 1 / -1; width: auto; }
+  .rows tr { display: flex; flex-wrap: wrap; }
+  .rows th:first-child { flex: 1 1 8rem; max-width: none; }
+  .rows .number { flex: 0 0 4.75rem; white-space: normal; }
+  .rows .chart { flex: 0 0 100%; }
   .rows thead th { position: static; border: 0; }
   .facts th { width: 9.5rem; }
 }
