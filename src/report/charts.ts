@@ -97,7 +97,7 @@ const ceiling = (value: number): number => Math.floor(Math.log10(value)) + 1;
 function powers(first: number, last: number): Scale {
   const at = (log: number): number => (log - first) / (last - first);
   const step = Math.ceil((last - first) / 4);
-  const ticks = Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, i) => last - i * step);
+  const ticks = Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, i) => last - i * step).toReversed();
   return {
     at: (value) => at(Math.log10(value)),
     ticks: ticks.map((power) => ({ at: at(power), text: powerOfTen(power) })),

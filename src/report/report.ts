@@ -132,10 +132,12 @@ function figures(story: Story, summary: RunSummary | undefined): Markup | undefi
 
 function compared({ before, after, share }: Figure): string {
   if (!isNumber(before) || !isNumber(after)) return "–";
-  if (!share) return before === 0 ? "–" : (after / before).toFixed(3);
+  if (!share) return before === 0 ? "–" : ratio(after / before);
   const points = (after - before) * 100;
   return `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(2)} points`;
 }
+
+const ratio = (value: number): string => (value < 0.001 ? scientific(value) : value.toFixed(3));
 
 function curves({ pruningLoss, measured, finetuning }: Story, loss: unknown): Markup | undefined {
   const pruning = measured.filter(({ tuned }) => !tuned);
