@@ -25,3 +25,7 @@ export function scientific(value: number): string {
 /** -6 -> "10⁻⁶". */
 export const powerOfTen = (exponent: number): string =>
   `10${exponent < 0 ? "⁻" : ""}${[...String(Math.abs(exponent))].map((digit) => raised[Number(digit)]).join("")}`;
+
+/** "a, b and c" */
+export const listed = (parts: readonly string[]): string =>
+  parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;

@@ -13,7 +13,7 @@ export const style = `
   :root { color-scheme: light; --ground: #fff; --ink: #000; --quiet: #444; --rule: #ccc; --first: #0072b2; --second: #d55e00; --faint: #a9b4bf; --panel: #fff; }
 }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 72rem; padding: 1.5rem 1.25rem 4rem; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
+body { margin: 0 auto; max-width: 72rem; padding: 1.5rem 1.25rem 4rem; background: var(--ground); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; padding-top: .5rem; border-top: 1px solid var(--rule); break-after: avoid; }
 h3 { font-size: 1rem; margin: 0; break-after: avoid; }
@@ -47,13 +47,14 @@ tr { break-inside: avoid; }
 .number { text-align: right; white-space: nowrap; }
 .figures, .facts { max-width: 46rem; }
 .figures th, .figures td, .facts th, .facts td { border-bottom: 1px solid var(--rule); }
+.figures th { overflow-wrap: normal; }
 .facts th { width: 14rem; color: var(--quiet); }
 .rows { font-size: .875rem; margin-top: .5rem; }
 .rows thead th { position: sticky; top: 0; background: var(--ground); z-index: 1; vertical-align: bottom; color: var(--quiet); font-weight: 400; border-bottom: 1px solid var(--quiet); }
 .rows th, .rows td { padding-top: 0; padding-bottom: 0; vertical-align: middle; }
-.rows tbody th { max-width: 26rem; padding-top: .1rem; padding-bottom: .1rem; }
+.rows tbody th { width: 30%; padding-top: .1rem; padding-bottom: .1rem; }
 .rows tbody tr:nth-child(even) { background: var(--panel); }
-.rows .chart { width: 55%; padding: 0 1.75rem; }
+.rows .chart { width: 50%; padding: 0 1.75rem; }
 .ticks { display: block; width: 100%; height: 1.3rem; }
 .row { display: block; width: 100%; height: 1.5rem; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--panel); border: 1px solid var(--rule); border-radius: 6px; padding: .75rem 1rem; font-size: .875rem; user-select: all; -webkit-user-select: all; }
@@ -61,12 +62,18 @@ footer { margin-top: 3rem; color: var(--quiet); font-size: .875rem; }
 @media (max-width: 40rem) {
   body { padding: 1rem .75rem 3rem; }
   th, td { padding-right: .6rem; }
-  .rows tr { display: flex; flex-wrap: wrap; }
-  .rows th:first-child { flex: 1 1 8rem; max-width: none; }
+  .figures .number { white-space: normal; }
+  .rows tr { display: flex; flex-wrap: wrap; justify-content: flex-end; }
+  .rows th:first-child { flex: 1 0 auto; max-width: 100%; }
   .rows .number { flex: 0 0 4.75rem; white-space: normal; }
   .rows .chart { flex: 0 0 100%; }
   .rows thead th { position: static; border: 0; }
-  .facts th { width: 9.5rem; }
+  .figures th { overflow-wrap: normal; }
+.facts th { width: 9.5rem; }
 }
-@media print { body { max-width: none; padding: 0; font-size: 11px; } .rows thead th { position: static; } }
+@media print {
+  :root { font-size: 11px; }
+  body { max-width: none; padding: 0; }
+  .rows thead th { position: static; }
+}
 `;

@@ -78,7 +78,7 @@ describe("a finished run", () => {
     // 0 and 6 of 12 units had gone before the removals: two points of training, at the losses 0.5 and 0.375 between 0.1 and 0.5.
     expect(classed(loss, "path", "line")[0]!.getAttribute("d")).toBe("M0.0,0.0L500.0,312.5");
     expect(all(loss, "span").map(textOf)).toEqual(
-      ["training data", "test data", "test data, after fine-tuning"].map((name) => expect.stringContaining(name)),
+      ["training data", "test data", "test data, at the end"].map((name) => expect.stringContaining(name)),
     );
     const accuracy = figureOf(whole, "Accuracy while pruning");
     expect(all(accuracy, "title").map(textOf)).toContain("96.88");
