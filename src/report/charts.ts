@@ -188,7 +188,7 @@ export function rowChart({ title, note, axis, scale, legend = [], columns, rows 
     title,
     note,
     legend,
-    html`<table class="rows">
+    html`<table class="rows" style="--columns: ${columns.length}">
       <thead>
         <tr>
           <th scope="col">layer</th>

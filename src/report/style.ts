@@ -62,14 +62,15 @@ footer { margin-top: 3rem; color: var(--quiet); font-size: .875rem; }
 @media (max-width: 40rem) {
   body { padding: 1rem .75rem 3rem; }
   th, td { padding-right: .6rem; }
-  .figures .number { white-space: normal; }
+  .figures { font-size: .9rem; }
+  .figures td:last-child { white-space: normal; }
   .rows tr { display: flex; flex-wrap: wrap; justify-content: flex-end; }
-  .rows th:first-child { flex: 1 0 auto; max-width: 100%; }
-  .rows .number { flex: 0 0 4.75rem; white-space: normal; }
+  .rows th:first-child { flex: 1 0 auto; width: auto; max-width: 100%; }
+  .rows .number { flex: 0 0 min(5.75rem, 11.5rem / var(--columns)); }
+  .rows thead .number { white-space: normal; }
   .rows .chart { flex: 0 0 100%; }
   .rows thead th { position: static; border: 0; }
-  .figures th { overflow-wrap: normal; }
-.facts th { width: 9.5rem; }
+  .facts th { width: 9.5rem; }
 }
 @media print {
   :root { font-size: 11px; }
