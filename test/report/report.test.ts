@@ -2,6 +2,7 @@
 
 import { DOMParser, type Document, type Element } from "@xmldom/xmldom";
 import { describe, expect, it } from "vitest";
+import { lineChart, logScale } from "../../src/report/charts.ts";
 import type { RunRecord, RunSummary } from "../../src/report/record.ts";
 import { reportPage } from "../../src/report/report.ts";
 import { smooth, thin } from "../../src/report/story.ts";
@@ -112,6 +113,12 @@ describe("a finished run", () => {
       "10⁻²",
       "10⁻¹",
     ]);
+    expect(all(figure, "tr").map((row) => all(row, "th").map(textOf).slice(1, 3))[0]).toEqual([
+      "first median",
+      "last median",
+    ]);
+    // The least units are worth nothing.
+    expect(classed(figure, "line", "range")[0]!.getAttribute("x1")).toBe("2%");
     // Medians of 1e-3 and 2e-3 between 1e-5 and 1e-1, which lie behind the place of 0.
     const medians = all(figure, "circle").map((dot) => dot.getAttribute("cx"));
     expect(medians.slice(0, 2)).toEqual(["56%", `${Number((12 + 88 * ((Math.log10(2e-3) + 5) / 4)).toFixed(2))}%`]);
@@ -144,6 +151,8 @@ describe("a finished run", () => {
   it("needs no network and no script", () => {
     const page = reportPage(config, smallRecords(), summary);
     expect(page.startsWith("<!doctype html>")).toBe(true);
+    expect(page).toContain("\nsection > figure {");
+    expect(page).not.toContain("undefined");
     expect(page.replaceAll(/xmlns="[^"]*"/g, "")).not.toMatch(/https?:|<script|<link|<img|@import|url\(/);
   });
 });
@@ -228,6 +237,51 @@ describe("what is given from outside", () => {
   });
 });
 
+describe("scales", () => {
+  it("of importance have a place for what is 0, negative or far too small", () => {
+    const { at, ticks } = logScale([0, -3, 1e-30, 0.5, 5e-4])!;
+    expect(ticks.map(({ text }) => text)).toEqual(["0", "10⁻⁴", "10⁻³", "10⁻²", "10⁻¹", "10⁰"]);
+    expect([0, -3, 1e-30].map(at)).toEqual([0.02, 0.02, 0.02]);
+    expect(at(1)).toBeCloseTo(1, 9);
+    expect(at(1e-4)).toBeCloseTo(0.12, 9);
+    expect(logScale([0, -1, Number.NaN])).toBeUndefined();
+  });
+
+  it("of a loss are powers of ten where it spans several", () => {
+    const draw = (y: number, wide: boolean) =>
+      parse(
+        lineChart({
+          title: "t",
+          x: "x",
+          y: "y",
+          wide,
+          series: [
+            {
+              name: "s",
+              tone: "first",
+              points: [
+                [0, 1],
+                [5, y],
+              ],
+            },
+          ],
+        })!.text,
+      );
+    const ticksOf = (y: number, wide: boolean): string[] =>
+      all(draw(y, wide), "text")
+        .map(textOf)
+        .filter((text) => text.startsWith("10"));
+    expect(ticksOf(5000, true)).toEqual(["10⁰", "10¹", "10²", "10³", "10⁴"]);
+    expect(ticksOf(5000, false)).toEqual([]);
+    expect(ticksOf(50, true)).toEqual(["10"]);
+  });
+
+  it("show a ratio that is nearly nothing", () => {
+    const after = { ...summary.after, evaluation: { ...summary.after.evaluation!, loss: 1e-5 } };
+    expect(reportPage(config, smallRecords(), { ...summary, after })).toContain("4.0 × 10⁻⁵");
+  });
+});
+
 describe("many groups and many steps", () => {
   const names = Array.from(
     { length: 200 },
@@ -270,12 +324,7 @@ describe("many groups and many steps", () => {
     const smoothed = smooth(points);
     expect(smoothed).toHaveLength(500);
     expect(smoothed.slice(100).every(([, y]) => Math.abs(y - 0.5) < 0.05)).toBe(true);
-    expect(
-      smooth([
-        [0, 3],
-        [1, 3],
-        [2, 3],
-      ]).map(([, y]) => y),
-    ).toEqual([3, 3, 3]);
+    const still = smooth(points.map(([x]) => [x, 3]));
+    expect(still.every(([, y]) => Math.abs(y - 3) < 1e-9)).toBe(true);
   });
 });

@@ -21,7 +21,6 @@ export function addReport(program: Command): void {
       const { readRun, writeReport } = await import("../../report/report-node.ts");
       if (json === true) {
         const { records, summary } = await readRun(dir);
-        // eslint-disable-next-line unicorn/no-null
         printJson({ summary: summary ?? null, removals: removalRows(records) });
       } else note(`-> ${await writeReport(dir, output)}, and events for TensorBoard -> ${dir}`);
     });
