@@ -68,18 +68,18 @@ export { averagedGraph, type TrainerState } from "./train/step.ts";
 export { rateSchedules, type RateSchedule, type RateScheduleName } from "./train/schedules.ts";
 
 export { startJob, type Job } from "./jobs/job.ts";
-export {
-  prune,
-  type Checkpoints,
-  type EvaluationEvent,
-  type GroupSize,
-  type PruneJobEvent,
-  type PruneJobOptions,
-  type PruneOutcome,
-  type PrunedEvent,
-  type StartEvent,
-  type State,
-} from "./jobs/prune.ts";
+export { prune } from "./jobs/prune.ts";
+export type {
+  EvaluationEvent,
+  GroupSize,
+  LatencyEvent,
+  PruneJobEvent,
+  PruneOutcome,
+  PrunedEvent,
+  StartEvent,
+  State,
+} from "./jobs/prune-events.ts";
+export type { Checkpoints, PruneJobOptions } from "./jobs/prune-options.ts";
 
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
 export type { Normalise } from "./data/normalise.ts";
@@ -92,6 +92,8 @@ export { createRuntime, type Onnxruntime } from "./runtime/onnxruntime.ts";
 export { useRuntime } from "./runtime/default.ts";
 export type { Carried, LoadOptions, Runtime, Session } from "./runtime/port.ts";
 
+export type { GroupRecord, RemovalRecord, RunConfig, RunRecord, RunSummary } from "./report/record.ts";
+export { reportPage } from "./report/report.ts";
 export { summarise, type GroupSummary, type Summary } from "./report/summary.ts";
 export { changesOf, type Changes, type GroupChange } from "./report/changes.ts";
 export {
@@ -103,4 +105,5 @@ export {
   type Pair,
   type Quality,
 } from "./report/compare.ts";
+export { tensorboardEvents } from "./report/tensorboard.ts";
 export { newModel, zoo, type ZooName } from "./zoo/zoo.ts";

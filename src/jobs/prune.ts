@@ -1,157 +1,29 @@
 /** The whole job: measure, prune while learning, fine-tune, and measure again. */
 
 import { findCriterion } from "../criteria/table.ts";
-import type { Criterion } from "../criteria/criterion.ts";
 import type { Dataset } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
-import type { NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
-import { costsOf, type Costs } from "../prune/costs.ts";
-import { findGroups } from "../prune/groups.ts";
-import type { Target } from "../prune/select.ts";
+import { costsOf } from "../prune/costs.ts";
+import { findGroups, type Removal } from "../prune/groups.ts";
+import { composed } from "../prune/plan.ts";
+import { assertProved, prove } from "../prune/prove.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../train/checkpoint.ts";
 import { evaluate, type Evaluation } from "../train/evaluate.ts";
-import type { LearnEvent } from "../train/events.ts";
 import { feedsOf } from "../train/feeds.ts";
-import { finetune, type LearnOptions } from "../train/finetune.ts";
-import type { Targets } from "../train/losses.ts";
-import { openLatency, type LatencyGoal, type LatencyRow } from "../train/latency.ts";
-import { timeInTurns, timingOf, type Timing } from "../train/timing.ts";
+import { finetune } from "../train/finetune.ts";
+import { openLatency, type LatencyGoal } from "../train/latency.ts";
+import { timeInTurns, timingOf } from "../train/timing.ts";
 import { prepare, withGraph } from "../train/prepare.ts";
-import { pruneLoop, targetOf, type PruneOptions, type PruneResult } from "../train/prune.ts";
+import { pruneLoop, targetOf } from "../train/prune.ts";
 import { openStream, type StreamOptions } from "../train/stream.ts";
 import { startJob, type Job } from "./job.ts";
-
-export interface PruneJobOptions
-  extends
-    NormaliseOptions,
-    Partial<LearnOptions>,
-    Partial<
-      Pick<
-        PruneOptions,
-        "gates" | "probes" | "maxLoss" | "per" | "scope" | "roundTo" | "limits" | "schedule" | "every" | "unitsPerStep"
-      >
-    > {
-  /** What to learn from. */
-  readonly data: Dataset;
-  /** What to measure by at the start, now and then, and at the end; nothing is chosen by it. */
-  readonly validation?: Dataset | undefined;
-  /** What must be reached: shares of what there is at the start, or numbers where they are larger than 1. */
-  readonly budget?: Target | undefined;
-  /**
-   * The latency to reach with one sample at a time: a share of what it is at the start, or milliseconds where it is larger than 1. It is measured
-   * after every removal, so that a second run may end a removal earlier or later.
-   */
-  readonly latency?: number | undefined;
-  /** Default "taylor-fo". */
-  readonly criterion?: string | Criterion | undefined;
-  /** What is learned from; default the labels. Without labels all comes from the original model. */
-  readonly targets?: Targets | "teacher" | undefined;
-  /** The share of the old importances in their average over removals; default 0.9. */
-  readonly scoreMomentum?: number | undefined;
-  /** The learning rate while pruning; default 0.01. */
-  readonly pruneLearningRate?: number | undefined;
-  /** Passes over the data after pruning; default 5. */
-  readonly epochs?: number | undefined;
-  /** The highest learning rate of fine-tuning; default 0.02. */
-  readonly learningRate?: number | undefined;
-  /** Steps over which the learning rate of fine-tuning rises at first; default 0. */
-  readonly warmUp?: number | undefined;
-  /** The share of the original model's outputs in the loss of fine-tuning; default 0. */
-  readonly distil?: number | undefined;
-  /** What logits are divided by to distil; default 4. */
-  readonly temperature?: number | undefined;
-  /** Removals between two measurements while pruning; default 5. */
-  readonly evaluateEvery?: number | undefined;
-  /** Minibatches of a measurement while pruning; the first and the last take all data. Default 16. */
-  readonly evaluateBatches?: number | undefined;
-  /** Where none is named, the one of {@link useRuntime}. */
-  readonly runtime?: Runtime | undefined;
-  readonly checkpoints?: Checkpoints | undefined;
-  /** Is told at once what the job tells. */
-  readonly onEvent?: ((event: PruneJobEvent) => void) | undefined;
-}
-
-/** Where checkpoints go, and come from. */
-export interface Checkpoints {
-  /** The bytes of an earlier run's last checkpoint, to go on from. */
-  readonly from?: { readonly name: string; readonly bytes: Uint8Array } | undefined;
-  /** Seconds between two checkpoints while fine-tuning; default 30. Pruning has one after every removal. */
-  readonly every?: number | undefined;
-  save(pieces: readonly Uint8Array[]): Promise<void>;
-  /** Is given what was to be found again, before the work goes on. */
-  resumed?(note: Readonly<Record<string, unknown>>): void;
-  /** What is to be found in the checkpoint again. */
-  note?(): Readonly<Record<string, unknown>>;
-}
-
-/** What there is before the work begins. */
-export interface StartEvent {
-  readonly kind: "start";
-  readonly costs: Costs;
-  readonly units: number;
-  readonly groups: readonly GroupSize[];
-  readonly target: Target;
-}
-
-export interface GroupSize {
-  readonly name: string;
-  readonly units: number;
-}
-
-/** What a group's units cost in time was measured. */
-export interface LatencyEvent {
-  readonly kind: "latency";
-  /** Groups measured so far, and all of them. */
-  readonly done: number;
-  readonly all: number;
-  /** Milliseconds at the start, and what each group saves; with the last group. */
-  readonly start?: Timing | undefined;
-  readonly table?: readonly LatencyRow[] | undefined;
-}
-
-/** How good the model is now. */
-export interface EvaluationEvent {
-  readonly kind: "evaluation";
-  readonly at: "start" | "removal" | "pruned" | "end";
-  /** Removals so far. */
-  readonly step: number;
-  readonly units: number;
-  readonly evaluation: Evaluation;
-}
-
-/** Pruning has ended; fine-tuning begins. */
-export interface PrunedEvent {
-  readonly kind: "pruned";
-  readonly end: PruneResult["end"];
-  readonly removals: number;
-  readonly units: number;
-  readonly costs: Costs;
-}
-
-export type PruneJobEvent = LearnEvent | StartEvent | LatencyEvent | EvaluationEvent | PrunedEvent;
-
-export interface PruneOutcome {
-  readonly model: Model;
-  readonly end: PruneResult["end"];
-  readonly removals: number;
-  readonly before: State;
-  readonly after: State;
-}
-
-/** A model in numbers. */
-export interface State {
-  readonly costs: Costs;
-  readonly units: number;
-  readonly groups: readonly GroupSize[];
-  readonly evaluation?: Evaluation | undefined;
-  /** Milliseconds for one sample, where a latency was to be reached. */
-  readonly latency?: Timing | undefined;
-}
+import type { EvaluationEvent, LatencyEvent, PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
+import type { PruneJobOptions } from "./prune-options.ts";
 
 /** Fine-tuning sees the data in other orders than pruning did. */
 const finetuneEpoch = 1_000_000;
@@ -227,6 +99,7 @@ async function run(
         });
   const { end, removals } = pruned;
   const state = stateOf(pruned.graph);
+  const proof = await proveAll(runtime, model, graph, removals, options);
   if (from?.phase !== "finetune") {
     tell({ kind: "pruned", end, removals: removals.length, units: state.units, costs: state.costs });
     await measure("pruned", removals.length, state.units, pruned.graph);
@@ -253,6 +126,7 @@ async function run(
     model: withGraph(model, tuned),
     end,
     removals: removals.length,
+    proof,
     before: { ...start, evaluation: first, latency: times?.[0] },
     after: { ...state, evaluation, latency: times?.[1] },
   };
@@ -295,6 +169,22 @@ function refuseContradictions({
     fail("bad-option", `--targets ${targets} goes with --loss cross-entropy only`);
   if (loss !== undefined && loss !== "cross-entropy" && distil > 0)
     fail("bad-option", "--distil goes with --loss cross-entropy only");
+}
+
+/** Runs the model at the start without all that was removed, cut and masked: before hours of fine-tuning, not after. */
+async function proveAll(
+  runtime: Runtime,
+  model: Model,
+  graph: Graph,
+  removals: readonly Removal[],
+  { threads, signal }: PruneJobOptions,
+): Promise<PruneOutcome["proof"]> {
+  const groups = findGroups(trace(graph));
+  const removal = composed(groups, removals);
+  const proof = await prove(runtime, { ...model, graph }, groups, removal, { threads, signal });
+  assertProved(proof);
+  const { difference, elements, between } = proof;
+  return { difference, elements, between };
 }
 
 /** Fails where the training data does not fit, before anything long begins. */
