@@ -55,7 +55,7 @@ const line = (output) =>
   ["prune", at("net.onnx"), "--data", `mnist:${digits}`, "-o", output].concat(settings.split(" "));
 const started = performance.now();
 await secateur(line(at("whole.onnx")));
-const time = performance.now() - started;
+let time = performance.now() - started;
 const whole = readFileSync(at("whole.onnx"));
 
 const results = [];
@@ -63,21 +63,21 @@ for (let run = 0; run < runs; run++) {
   const output = at(`${run}.onnx`);
   const directory = at(`${run}.run`);
   const kills = [];
-  let ended;
   for (;;) {
     const resumes = existsSync(join(directory, "config.json")) && !existsSync(join(directory, "summary.json"));
     // The first is killed in any case, and later ones half of the time.
     const killAfter = kills.length === 0 || random() < 0.5 ? random() * time : undefined;
-    ended = await secateur(resumes ? ["prune", "--resume", directory] : line(output), killAfter);
-    if (ended === "done") break;
-    kills.push(Math.round(killAfter));
+    const begun = performance.now();
+    const ended = await secateur(resumes ? ["prune", "--resume", directory] : line(output), killAfter);
+    if (ended === "killed") kills.push(Math.round(killAfter));
+    else if (kills.length > 0) break;
+    // It was done before it could be killed: the machine has less to do than when the whole run was timed.
+    else time = Math.min(time, performance.now() - begun);
   }
   const same = readFileSync(output).equals(whole);
   const left = readdirSync(directory).filter((name) => name.endsWith(".tmp"));
   results.push({ kills, same, left: left.length });
-  console.error(
-    `${run + 1} of ${runs}: killed after ${kills.join(", ") || "nothing"} ms: ${same ? "same bytes" : "OTHER BYTES"}`,
-  );
+  console.error(`${run + 1} of ${runs}: killed after ${kills.join(", ")} ms: ${same ? "same bytes" : "OTHER BYTES"}`);
 }
 rmSync(folder, { recursive: true, force: true });
 

@@ -73,6 +73,7 @@ export type {
   EvaluationEvent,
   GroupSize,
   LatencyEvent,
+  PhaseEvent,
   PruneJobEvent,
   PruneOutcome,
   PrunedEvent,

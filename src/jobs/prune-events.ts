@@ -24,6 +24,12 @@ export interface GroupSize {
   readonly units: number;
 }
 
+/** Something begins that may take a while. */
+export interface PhaseEvent {
+  readonly kind: "phase";
+  readonly phase: "measuring" | "timing" | "pruning" | "proving" | "fine-tuning";
+}
+
 /** What a group's units cost in time was measured. */
 export interface LatencyEvent {
   readonly kind: "latency";
@@ -54,7 +60,7 @@ export interface PrunedEvent {
   readonly costs: Costs;
 }
 
-export type PruneJobEvent = LearnEvent | StartEvent | LatencyEvent | EvaluationEvent | PrunedEvent;
+export type PruneJobEvent = LearnEvent | StartEvent | PhaseEvent | LatencyEvent | EvaluationEvent | PrunedEvent;
 
 export interface PruneOutcome {
   readonly model: Model;

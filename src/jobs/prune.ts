@@ -22,7 +22,7 @@ import { prepare, withGraph } from "../train/prepare.ts";
 import { pruneLoop, targetOf } from "../train/prune.ts";
 import { openStream, type StreamOptions } from "../train/stream.ts";
 import { startJob, type Job } from "./job.ts";
-import type { EvaluationEvent, LatencyEvent, PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
+import type { EvaluationEvent, LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
 import type { PruneJobOptions } from "./prune-options.ts";
 
 /** Fine-tuning sees the data in other orders than pruning did. */
@@ -76,6 +76,7 @@ async function run(
     : await measure("start", 0, start.units, graph);
   const latency = await openGoal(runtime, graph, options, resumed?.note["latency"] as StoredGoal | undefined, tell);
   const from = resumed?.point;
+  if (from?.phase !== "finetune") tell({ kind: "phase", phase: "pruning" });
   const pruned =
     from?.phase === "finetune"
       ? { graph: from.graph, ...resumed!.pruned! }
@@ -99,11 +100,13 @@ async function run(
         });
   const { end, removals } = pruned;
   const state = stateOf(pruned.graph);
+  tell({ kind: "phase", phase: "proving" });
   const proof = await proveAll(runtime, model, graph, removals, options);
   if (from?.phase !== "finetune") {
     tell({ kind: "pruned", end, removals: removals.length, units: state.units, costs: state.costs });
     await measure("pruned", removals.length, state.units, pruned.graph);
   }
+  tell({ kind: "phase", phase: "fine-tuning" });
   const due = createTimer(checkpoints?.every ?? 30);
   const tuned = await finetune(runtime, pruned.graph, data, {
     ...learn,
@@ -144,10 +147,11 @@ async function openGoal(
   graph: Graph,
   options: PruneJobOptions,
   known: StoredGoal | undefined,
-  tell: (event: LatencyEvent) => void,
+  tell: (event: LatencyEvent | PhaseEvent) => void,
 ): Promise<LatencyGoal | undefined> {
   const { latency, roundTo, threads, signal } = options;
   if (latency === undefined) return undefined;
+  if (!known) tell({ kind: "phase", phase: "timing" });
   const onProgress = (done: number, all: number): void => tell({ kind: "latency", done, all });
   const goal = await openLatency(runtime, graph, { latency, roundTo, threads, signal, onProgress, known });
   if (!known)
@@ -200,7 +204,11 @@ export function stateOf(graph: Graph): Omit<State, "evaluation"> {
   return { costs: costsOf(traced), units: groups.reduce((n, { units }) => n + units, 0), groups };
 }
 
-function createMeasure(runtime: Runtime, options: PruneJobOptions, tell: (event: EvaluationEvent) => void) {
+function createMeasure(
+  runtime: Runtime,
+  options: PruneJobOptions,
+  tell: (event: EvaluationEvent | PhaseEvent) => void,
+) {
   const { validation, loss = "cross-entropy", batchSize = 128, evaluateBatches = 16, threads, signal } = options;
   return async (
     at: EvaluationEvent["at"],
@@ -209,6 +217,7 @@ function createMeasure(runtime: Runtime, options: PruneJobOptions, tell: (event:
     graph: Graph,
   ): Promise<Evaluation | undefined> => {
     if (!validation) return undefined;
+    tell({ kind: "phase", phase: "measuring" });
     const evaluation = await evaluate(runtime, graph, validation, {
       loss,
       batchSize,

@@ -3,6 +3,7 @@
 import type {
   EvaluationEvent,
   LatencyEvent,
+  PhaseEvent,
   PruneJobEvent,
   PrunedEvent,
   PruneOutcome,
@@ -58,6 +59,7 @@ export type RunRecord = { readonly time: string } & (
   | StepEvent
   | StartEvent
   | LatencyEvent
+  | PhaseEvent
   | EvaluationEvent
   | PrunedEvent
   | RemovalRecord

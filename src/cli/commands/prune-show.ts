@@ -37,6 +37,9 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
   let epochs: ReturnType<typeof reportEpochs> | undefined;
   return (event) => {
     switch (event.kind) {
+      case "phase":
+        progress.update(reached === "" ? event.phase : `${reached}${event.phase}`);
+        break;
       case "start":
         all = event.costs.macs;
         break;
@@ -61,6 +64,7 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         else progress.update(`time that groups save: ${event.done} of ${event.all}`);
         break;
       case "pruned":
+        reached = "";
         progress.done(`pruned in ${event.removals} removals to ${event.units} units, ${short(event.costs.macs)} MACs`);
         break;
       case "step":
