@@ -51,7 +51,8 @@ async function run(
   refuseContradictions(options);
   const graph = prepare(model, options);
   const resumed = checkpoints?.from && decodeCheckpoint(checkpoints.from.bytes, graph, checkpoints.from.name);
-  const target = Object.keys(budget).length > 0 ? targetOf(graph, budget) : { units: 0 };
+  const target =
+    Object.keys(budget).length > 0 ? targetOf(graph, budget) : options.latency === undefined ? { units: 0 } : {};
   const learn = { ...options, loss, batchSize, seed };
   // Without labels all that is learned comes from the original.
   const alone = targets === "labels" ? undefined : { graph, weight: 1, temperature };
