@@ -86,7 +86,7 @@ export { split, take } from "./data/parts.ts";
 
 export { createRuntime, type Onnxruntime } from "./runtime/onnxruntime.ts";
 export { useRuntime } from "./runtime/default.ts";
-export type { Carried, LoadOptions, Runtime, Session } from "./runtime/port.ts";
+export { devices, type Carried, type Device, type LoadOptions, type Runtime, type Session } from "./runtime/port.ts";
 
 export { summarise, type GroupSummary, type Summary } from "./report/summary.ts";
 export { changesOf, type Changes, type GroupChange } from "./report/changes.ts";

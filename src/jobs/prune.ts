@@ -272,10 +272,10 @@ async function openGoal(
   known: StoredGoal | undefined,
   tell: (event: LatencyEvent) => void,
 ): Promise<LatencyGoal | undefined> {
-  const { latency, roundTo, threads, signal } = options;
+  const { latency, roundTo, device, threads, signal } = options;
   if (latency === undefined) return undefined;
   const onProgress = (done: number, all: number): void => tell({ kind: "latency", done, all });
-  const goal = await openLatency(runtime, graph, { latency, roundTo, threads, signal, onProgress, known });
+  const goal = await openLatency(runtime, graph, { latency, roundTo, device, threads, signal, onProgress, known });
   if (!known)
     tell({ kind: "latency", done: goal.table.length, all: goal.table.length, start: goal.start, table: goal.table });
   return goal;
@@ -311,7 +311,15 @@ export function stateOf(graph: Graph): Omit<State, "evaluation"> {
 }
 
 function createMeasure(runtime: Runtime, options: PruneJobOptions, tell: (event: EvaluationEvent) => void) {
-  const { validation, loss = "cross-entropy", batchSize = 128, evaluateBatches = 16, threads, signal } = options;
+  const {
+    validation,
+    loss = "cross-entropy",
+    batchSize = 128,
+    evaluateBatches = 16,
+    device,
+    threads,
+    signal,
+  } = options;
   return async (
     at: EvaluationEvent["at"],
     step: number,
@@ -322,6 +330,7 @@ function createMeasure(runtime: Runtime, options: PruneJobOptions, tell: (event:
     const evaluation = await evaluate(runtime, graph, validation, {
       loss,
       batchSize,
+      device,
       threads,
       signal,
       ...(at === "start" || at === "end" ? {} : { limit: evaluateBatches }),

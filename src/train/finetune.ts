@@ -117,6 +117,7 @@ export const stepOptions = (options: LearnOptions) => ({
   loss: options.loss,
   seed: options.seed,
   ...(options.sgd ? { sgd: options.sgd } : {}),
+  device: options.device,
   threads: options.threads,
   signal: options.signal,
 });

@@ -21,7 +21,7 @@ export interface Timing {
   readonly high: number;
 }
 
-export interface TimingOptions extends Pick<LoadOptions, "threads" | "signal"> {
+export interface TimingOptions extends Omit<LoadOptions, "carried"> {
   /** How often each model is timed; default 50, at least 6: fewer times have no interval of 95 %. */
   readonly rounds?: number | undefined;
   /** Samples of a run; default 1. */
@@ -46,14 +46,14 @@ const leastTime = 5;
 export async function timeInTurns(
   runtime: Runtime,
   graphs: readonly Graph[],
-  { rounds = 50, batch = 1, seed = 0, threads, signal, onProgress }: TimingOptions = {},
+  { rounds = 50, batch = 1, seed = 0, device, threads, signal, onProgress }: TimingOptions = {},
 ): Promise<number[][]> {
   ranksOfMedian(rounds);
   const timed: { session: Session; feeds: Record<string, Tensor>; runs: number; times: number[] }[] = [];
   try {
     for (const graph of graphs) {
       const feeds = drawInputs(trace(graph, { batch }), seed);
-      const session = await runtime.load(encodeForRuntime(wrapGraph(graph)), { threads, signal });
+      const session = await runtime.load(encodeForRuntime(wrapGraph(graph)), { device, threads, signal });
       const first = await session.time(feeds, warmUp);
       timed.push({ session, feeds, runs: Math.max(1, Math.ceil(leastTime / Math.min(...first))), times: [] });
     }

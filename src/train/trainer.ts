@@ -150,7 +150,7 @@ export class Trainer {
     options: StepOptions,
     velocities: ReadonlyMap<string, Tensor> = new Map(),
   ): Promise<Trainer> {
-    const step = stepGraph(graph, { ...options, block: await blockOf(runtime) });
+    const step = stepGraph(graph, { ...options, block: await blockOf(runtime, options.device) });
     const carried = [...step.carried].map(([name, start]) => ({
       input: name,
       output: nextOf(name),
