@@ -55,8 +55,11 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
 }
 
 function wrap(ort: Onnxruntime, session: InferenceSession, carried: readonly Carried[], writesInto: boolean): Session {
-  const toOrt = ({ dtype, data, shape }: Tensor): OrtTensor =>
-    new ort.Tensor(dtype as "float32", data as Float32Array, shape as number[]);
+  const toOrt = ({ dtype, data, shape }: Tensor): OrtTensor => {
+    const tensor = new ort.Tensor(dtype as "float32", data as Float32Array, shape as number[]);
+    // Where JavaScript has a Float16Array the package makes one of the bits, which its own native part does not read (onnxruntime 1.30).
+    return dtype === "float16" ? Object.defineProperty(tensor, "data", { value: data }) : tensor;
+  };
   const fresh = session.outputNames.filter((name) => !carried.some(({ output }) => output === name));
   // Of two sets of the same tensors a run reads one and writes the other: nothing is allocated, and no page is touched for the first time.
   let current = carried.map(({ start }) => toOrt(copyOf(start)));
@@ -112,8 +115,11 @@ const copyOf = (value: Tensor): Tensor => ({ ...value, data: value.data.slice() 
 const fromOrt = ({ type, dims, data }: OrtTensor): Tensor => ({
   dtype: type as DType,
   shape: dims,
-  data: data as TypedArray,
+  data: type === "float16" ? bitsOf(data as ArrayBufferView) : (data as TypedArray),
 });
+
+const bitsOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint16Array =>
+  new Uint16Array(buffer, byteOffset, byteLength / 2);
 
 /** The first line, without the place in onnxruntime's source and the condition that did not hold there. */
 const messageOf = (error: unknown): string =>
