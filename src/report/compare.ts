@@ -156,7 +156,7 @@ async function withSessions<T>(
 ): Promise<T> {
   const sessions: Session[] = [];
   try {
-    for (const graph of graphs) sessions.push(await runtime.load(runnable(graph), options));
+    for (const graph of graphs) sessions.push(await runtime.load(runnable(graph, options.device), options));
     return await use(sessions);
   } finally {
     for (const session of sessions) await session.dispose();

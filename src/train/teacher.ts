@@ -25,7 +25,7 @@ export interface Teacher {
 
 export async function createTeacher(runtime: Runtime, graph: Graph, options: LoadOptions): Promise<Teacher> {
   const scored = logitsGraph(graph);
-  const session = await runtime.load(runnable(scored), options);
+  const session = await runtime.load(runnable(scored, options.device), options);
   return {
     logits: async (inputs) => (await session.run(inputs))[scored.outputs[0]!.name]!,
     dispose: () => session.dispose(),

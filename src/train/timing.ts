@@ -6,6 +6,7 @@ import type { Graph, Model } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { encodeForRuntime } from "../onnx/encode.ts";
 import { wrapGraph } from "../onnx/wrap.ts";
+import { forDevice } from "../passes/for-device.ts";
 import type { NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { drawInputs } from "../prune/prove.ts";
@@ -53,7 +54,11 @@ export async function timeInTurns(
   try {
     for (const graph of graphs) {
       const feeds = drawInputs(trace(graph, { batch }), seed);
-      const session = await runtime.load(encodeForRuntime(wrapGraph(graph)), { device, threads, signal });
+      const session = await runtime.load(encodeForRuntime(wrapGraph(forDevice(graph, device))), {
+        device,
+        threads,
+        signal,
+      });
       const first = await session.time(feeds, warmUp);
       timed.push({ session, feeds, runs: Math.max(1, Math.ceil(leastTime / Math.min(...first))), times: [] });
     }

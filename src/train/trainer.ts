@@ -156,7 +156,7 @@ export class Trainer {
       output: nextOf(name),
       start: velocities.get(name) ?? start,
     }));
-    const session = await runtime.load(runnable(step.graph), { ...options, carried });
+    const session = await runtime.load(runnable(step.graph, options.device), { ...options, carried });
     return new Trainer(session, step, graph, options.seed ?? 0);
   }
 
