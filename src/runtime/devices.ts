@@ -12,7 +12,7 @@ export interface Backend {
 
 /** The execution provider of a device. No other is named beside it: onnxruntime would take that one silently where the first does not start. */
 export const providerOf = (device: Device): InferenceSession.ExecutionProviderConfig =>
-  // The kernels for channels last give wrong sums where the inputs' channels are a multiple of 3 and not of 4 (onnxruntime 1.30).
+  // Convolutions with channels last give wrong sums for some numbers of channels, as from 6 to 8 (onnxruntime 1.30).
   device === "webgpu" ? { name: "webgpu", preferredLayout: "NCHW" } : device;
 
 const needs: Readonly<Record<Device, string>> = {
