@@ -122,5 +122,7 @@ const bitsOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint16Arra
   new Uint16Array(buffer, byteOffset, byteLength / 2);
 
 /** The first line, without the place in onnxruntime's source and the condition that did not hold there. */
-const messageOf = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split("\n")[0]!.replace(/^\S+:\d+ .* was false\. /, "");
+function messageOf(error: unknown): string {
+  const [line] = (error instanceof Error ? error.message : String(error)).split("\n");
+  return line!.replace(/^\S+:\d+ .* was false\. /, "").replace(/\.$/, "");
+}

@@ -34,7 +34,7 @@ function packageOf(backends: Readonly<Record<string, boolean>> | undefined, brok
     const [first] = executionProviders ?? [];
     const name = typeof first === "object" ? first.name : first;
     if (broken.includes(name ?? "cpu"))
-      throw new Error(`/src/${name}.cc:1 Start() ready was false. no ${name} today\nframes`);
+      throw new Error(`/src/${name}.cc:1 Start() ready was false. no ${name} today.\nframes`);
     open++;
     return { inputNames: [], outputNames: [], release: async () => void open-- };
   };
