@@ -91,7 +91,7 @@ export { split, take } from "./data/parts.ts";
 
 export { createRuntime, type Onnxruntime } from "./runtime/onnxruntime.ts";
 export { useRuntime } from "./runtime/default.ts";
-export type { Carried, LoadOptions, Runtime, Session } from "./runtime/port.ts";
+export { devices, type Carried, type Device, type LoadOptions, type Runtime, type Session } from "./runtime/port.ts";
 
 export type { GroupRecord, RemovalRecord, RunConfig, RunRecord, RunSummary } from "./report/record.ts";
 export { reportPage } from "./report/report.ts";

@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import type { Limits } from "../prune/limits.ts";
+import type { Device } from "../runtime/port.ts";
 import { nodeRuntime } from "../runtime/workers-node.ts";
 import { blockOf } from "../train/blocks.ts";
 import { withForm } from "./forms.ts";
@@ -59,12 +60,12 @@ export function limitsOf({ keep, minUnits }: LimitFlags, ratios: Ratios = {}): L
 }
 
 /** The multiple that widths are rounded to; `auto` asks the machine. */
-export async function roundingOf(roundTo: number | "auto" | undefined): Promise<number> {
+export async function roundingOf(roundTo: number | "auto" | undefined, device: Device = "cpu"): Promise<number> {
   if (roundTo !== "auto") return roundTo ?? 1;
-  const block = await blockOf(nodeRuntime);
+  const block = await blockOf(nodeRuntime, device);
   note(
     block === undefined
-      ? "this machine's kernels do not take channels in blocks: widths are not rounded"
+      ? "the kernels here do not take channels in blocks: widths are not rounded"
       : `this machine's kernels take ${block} channels at a time: widths are rounded to ${block}`,
   );
   return block ?? 1;

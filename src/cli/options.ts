@@ -12,6 +12,7 @@ import type { NormaliseOptions } from "../passes/normalise.ts";
 import { criteria } from "../criteria/table.ts";
 import { gatePlaces, type GatePlace } from "../prune/gate-places.ts";
 import { withForm } from "./forms.ts";
+import { devices, type Device } from "../runtime/port.ts";
 import { losses, type Loss } from "../train/losses.ts";
 import { optimisers, type OptimiserOptions } from "../train/optimisers.ts";
 import { rateSchedules, type RateScheduleName } from "../train/schedules.ts";
@@ -160,6 +161,7 @@ export interface RunFlags {
   readonly loss: Loss;
   readonly batchSize: number;
   readonly seed: number;
+  readonly device: Device;
   readonly threads: number;
 }
 
@@ -168,6 +170,7 @@ export const withRun = (command: Command, batchSize = 128): Command =>
     .addOption(new Option("--loss <loss>", "what is minimised").choices(losses).default("cross-entropy"))
     .option("--batch-size <n>", "samples of a minibatch", count, batchSize)
     .option("--seed <n>", "the same seed gives the same bytes", seed, 0)
+    .addOption(new Option("--device <device>", "what the runtime computes on").choices(devices).default("cpu"))
     .addOption(
       new Option("--threads <n>", "threads of the runtime")
         .argParser(threadCount)
@@ -261,6 +264,7 @@ export const learnOptions = (flags: LearnFlags, signal: AbortSignal) => ({
   loss: flags.loss,
   batchSize: flags.batchSize,
   seed: flags.seed,
+  device: flags.device,
   threads: flags.threads,
   augment: augmentOf(flags),
   optimiser: optimiserOf(flags),

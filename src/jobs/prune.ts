@@ -150,11 +150,11 @@ async function openGoal(
   known: StoredGoal | undefined,
   tell: (event: LatencyEvent | PhaseEvent) => void,
 ): Promise<LatencyGoal | undefined> {
-  const { latency, roundTo, threads, signal } = options;
+  const { latency, roundTo, device, threads, signal } = options;
   if (latency === undefined) return undefined;
   if (!known) tell({ kind: "phase", phase: "timing" });
   const onProgress = (done: number, all: number): void => tell({ kind: "latency", done, all });
-  const goal = await openLatency(runtime, graph, { latency, roundTo, threads, signal, onProgress, known });
+  const goal = await openLatency(runtime, graph, { latency, roundTo, device, threads, signal, onProgress, known });
   if (!known)
     tell({ kind: "latency", done: goal.table.length, all: goal.table.length, start: goal.start, table: goal.table });
   return goal;
@@ -210,7 +210,8 @@ function createMeasure(
   options: PruneJobOptions,
   tell: (event: EvaluationEvent | PhaseEvent) => void,
 ) {
-  const { validation, loss = "cross-entropy", batchSize = 128, evaluateBatches = 16, threads, signal } = options;
+  const { validation, loss = "cross-entropy", batchSize = 128, evaluateBatches = 16 } = options;
+  const { device, threads, signal } = options;
   return async (
     at: EvaluationEvent["at"],
     step: number,
@@ -222,6 +223,7 @@ function createMeasure(
     const evaluation = await evaluate(runtime, graph, validation, {
       loss,
       batchSize,
+      device,
       threads,
       signal,
       ...(at === "start" || at === "end" ? {} : { limit: evaluateBatches }),

@@ -208,6 +208,8 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
   ) => readonly Value[] | undefined;
   /** The output by a runtime's kernels for channels in blocks of a size (see blocked.ts); `undefined` where they do not fit or do not pay. */
   readonly blocked?: (g: Emit, inputs: Inputs<I>, attributes: Values<A>, block: number) => Value | undefined;
+  /** The outputs by others where onnxruntime's kernel for WebGPU is wrong; `undefined` where it is right. */
+  readonly webgpu?: (g: Emit, inputs: Inputs<I>, attributes: Values<A>) => readonly Value[] | undefined;
   readonly samples: readonly Sample[];
 }
 
@@ -267,6 +269,11 @@ export interface Op {
     attributes: Record<string, unknown>,
     block: number,
   ): Value | undefined;
+  webgpu?(
+    g: Emit,
+    inputs: readonly (Value | undefined)[],
+    attributes: Record<string, unknown>,
+  ): readonly Value[] | undefined;
 }
 
 const bare = (name: string): string => name.replace(/\?$|\.\.\.$/, "");
@@ -305,7 +312,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
   const attributes: Specs = spec.attributes ?? {};
   const ins = (values: readonly (Value | undefined)[]) => named(spec.inputs, values) as Inputs<I>;
   const outputs = spec.outputs ?? ["Y"];
-  const { gradient, resize, fold, decompose, blocked } = spec;
+  const { gradient, resize, fold, decompose, blocked, webgpu } = spec;
   const op: Op = {
     name: spec.name,
     since: spec.since,
@@ -387,6 +394,10 @@ export function defineOp<const I extends readonly string[], const A extends Spec
     ...(blocked && {
       blocked: (g: Emit, values: readonly (Value | undefined)[], attrs: Record<string, unknown>, block: number) =>
         blocked(g, ins(values), attrs as Values<A>, block),
+    }),
+    ...(webgpu && {
+      webgpu: (g: Emit, values: readonly (Value | undefined)[], attrs: Record<string, unknown>) =>
+        webgpu(g, ins(values), attrs as Values<A>),
     }),
   };
 }

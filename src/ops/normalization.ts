@@ -93,6 +93,14 @@ export const BatchNormalization = defineOp({
       g.Add(g.Mul(old, g.scalar(momentum, old)), g.Mul(now, g.scalar(1 - momentum, old)));
     return [Y, running(input_mean, mean), running(input_var, variance)].slice(0, outputs);
   },
+  // Of [N, C] the kernel for channels first takes the channels for pixels (onnxruntime 1.30).
+  webgpu(g, { X, scale, B, input_mean, input_var }, { epsilon, training_mode }) {
+    if (X.shape.length !== 2 || training_mode) return undefined;
+    const pixel = g.ints([2]);
+    return [
+      g.Squeeze(g.BatchNormalization(g.Unsqueeze(X, pixel), scale, B, input_mean, input_var, { epsilon }), pixel),
+    ];
+  },
   training: {
     attributes: { training_mode: 1 },
     states: { 1: 3, 2: 4 },

@@ -7,6 +7,7 @@ import { defineOp, int, type Op, type Sample, type Value } from "./define.ts";
 import { computed, eachIndex, elementsOf, asFloat } from "./elementwise.ts";
 import type { Emit } from "./emit.ts";
 import { integers, positive } from "./indexing.ts";
+import type { OpName } from "./names.ts";
 
 /** The axes of a reduction, non-negative; all of them where none are given. */
 function reducedAxes(data: Value, axes: Value | undefined, noop: number): number[] {
@@ -49,7 +50,7 @@ interface Folding {
   readonly noop_with_empty_axes: number;
 }
 
-function reduction(name: string, rules: ReductionRules): Op {
+function reduction(name: OpName, rules: ReductionRules): Op {
   const { fold, range, keepsZero } = rules;
   return defineOp({
     name,
@@ -67,6 +68,12 @@ function reduction(name: string, rules: ReductionRules): Op {
     },
     channels(c, { data, axes }, [Y], { keepdims, noop_with_empty_axes }) {
       coupleKept(c, data, Y!, reducedAxes(data, axes, noop_with_empty_axes), keepdims, rules.seesZeros);
+    },
+    // Over no axes the kernels copy, where this is the function of each element by itself (onnxruntime 1.30).
+    webgpu(g, { data, axes }, { noop_with_empty_axes }) {
+      if (!noop_with_empty_axes || reducedAxes(data, axes, noop_with_empty_axes).length > 0) return undefined;
+      const last = g.ints([data.shape.length]);
+      return [g[name](g.Unsqueeze(data, last), last, { keepdims: 0 })];
     },
     zero: ({ data, axes }, { noop_with_empty_axes }) =>
       (keepsZero?.(countOf(data.shape, reducedAxes(data, axes, noop_with_empty_axes))) ?? true) ? "any" : undefined,

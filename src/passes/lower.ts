@@ -24,6 +24,9 @@ function lowered(builder: GraphBuilder, g: Emit, op: Op, node: Node, block?: num
   }
 }
 
+/** The outputs of a node by others; `undefined` where it has to stay. */
+type Rewrite = (builder: GraphBuilder, g: Emit, op: Op, node: Node) => readonly Value[] | undefined;
+
 /**
  * Replaces every node that decomposes. Graph outputs keep their names.
  *
@@ -36,7 +39,17 @@ export function lower(
   known?: ReadonlyMap<string, Tensor>,
   block?: number,
 ): { graph: Graph; types: ReadonlyMap<string, Type> } {
-  const builder = new GraphBuilder(graph, types, known);
+  return rewrite(graph, new GraphBuilder(graph, types, known), (builder, g, op, node) =>
+    lowered(builder, g, op, node, block),
+  );
+}
+
+/** Replaces every node that others are written for. Graph outputs keep their names. */
+export function rewrite(
+  graph: Graph,
+  builder: GraphBuilder,
+  write: Rewrite,
+): { graph: Graph; types: ReadonlyMap<string, Type> } {
   builder.nodes.length = 0;
   const g = createEmitter(builder);
   const outputs = new Set(graph.outputs.map((v) => v.name));
@@ -46,7 +59,7 @@ export function lower(
       ? { ...old, inputs: old.inputs.map((name) => renamed.get(name) ?? name) }
       : old;
     const op = findOp(node.op, node.domain);
-    const results = op && lowered(builder, g, op, node, block);
+    const results = op && write(builder, g, op, node);
     if (results === undefined) {
       builder.nodes.push(node);
       continue;

@@ -7,6 +7,7 @@ import { randomStream } from "../graph/random.ts";
 import { isFloat, sizeOf, tensor, toNumbers, type NumericDType, type Tensor } from "../graph/tensor.ts";
 import { encodeForRuntime } from "../onnx/encode.ts";
 import { removeDead } from "../passes/dead.ts";
+import { forDevice } from "../passes/for-device.ts";
 import type { Traced } from "../passes/trace.ts";
 import { narrowTensor, widenTensor } from "../passes/widen.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
@@ -69,7 +70,8 @@ export async function prove(
   const half = [...graph.initializers.values()].some(({ dtype }) => dtype === "float16");
   const tolerance = options.tolerance ?? tolerances[half ? "float16" : "float32"];
   const run = async (one: Graph, given: Tensors): Promise<Record<string, Tensor>> => {
-    const session = await runtime.load(encodeForRuntime({ ...model, graph: one }), options);
+    const fitting = forDevice(one, options.device, traced.types);
+    const session = await runtime.load(encodeForRuntime({ ...model, graph: fitting }), options);
     try {
       return await session.run(given);
     } finally {

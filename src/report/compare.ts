@@ -39,8 +39,7 @@ export interface Comparison {
   readonly squaredDifference: number;
 }
 
-export interface CompareOptions
-  extends Pick<LoadOptions, "threads" | "signal">, Pick<BatchOptions, "batchSize" | "limit"> {
+export interface CompareOptions extends Omit<LoadOptions, "carried">, Pick<BatchOptions, "batchSize" | "limit"> {
   readonly loss: Loss;
   readonly onProgress?: (samples: number, total: number | undefined) => void;
 }
@@ -58,7 +57,7 @@ const drawn = 8;
 export async function compareOutputs(
   runtime: Runtime,
   graphs: Pair<Graph>,
-  options: Pick<LoadOptions, "threads" | "signal"> & { readonly seed?: number } = {},
+  options: Omit<LoadOptions, "carried"> & { readonly seed?: number } = {},
 ): Promise<Map<string, Difference>> {
   const wide = both(graphs, widen);
   const traced = both(wide, (graph) => trace(graph, { batch: drawn }));
@@ -152,12 +151,12 @@ function both<T, U>(pair: Pair<T>, map: (one: T, i: 0 | 1) => U): Pair<U> {
 async function withSessions<T>(
   runtime: Runtime,
   graphs: Pair<Graph>,
-  options: Pick<LoadOptions, "threads" | "signal">,
+  options: Omit<LoadOptions, "carried">,
   use: (sessions: readonly Session[]) => Promise<T>,
 ): Promise<T> {
   const sessions: Session[] = [];
   try {
-    for (const graph of graphs) sessions.push(await runtime.load(runnable(graph), options));
+    for (const graph of graphs) sessions.push(await runtime.load(runnable(graph, options.device), options));
     return await use(sessions);
   } finally {
     for (const session of sessions) await session.dispose();

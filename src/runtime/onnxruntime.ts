@@ -8,12 +8,15 @@ import type {
 } from "onnxruntime-common";
 import { fail } from "../graph/error.ts";
 import type { DType, Tensor, TypedArray } from "../graph/tensor.ts";
-import type { Carried, LoadOptions, Runtime, Session } from "./port.ts";
+import { providerOf, refuseDevice, requireDevice, type Backend } from "./devices.ts";
+import type { Carried, Device, LoadOptions, Runtime, Session } from "./port.ts";
 
 /** What is needed of an onnxruntime package. */
 export interface Onnxruntime {
   readonly InferenceSession: InferenceSessionFactory;
   readonly Tensor: TensorConstructor;
+  /** What it computes on; the browser's builds do not say. */
+  readonly listSupportedBackends?: () => readonly Backend[];
 }
 
 /** Errors only: the warnings of the optimiser are about graphs, which are ours. */
@@ -27,10 +30,11 @@ const errorsOnly = 3;
 export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: number, writesInto: boolean): Runtime {
   return {
     name,
-    async load(model, { threads = defaultThreads, carried = [] }: LoadOptions = {}) {
-      try {
-        const { bytes, external } = model instanceof Uint8Array ? { bytes: model, external: [] } : model;
-        const session = await ort.InferenceSession.create(bytes, {
+    async load(model, { threads = defaultThreads, carried = [], device }: LoadOptions = {}) {
+      const { bytes, external } = model instanceof Uint8Array ? { bytes: model, external: [] } : model;
+      const open = (on: Device | undefined): Promise<InferenceSession> =>
+        ort.InferenceSession.create(bytes, {
+          ...(on && { executionProviders: [providerOf(on)] }),
           ...(external.length > 0 && { externalData: external }),
           intraOpNumThreads: threads,
           interOpNumThreads: 1,
@@ -39,8 +43,11 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
           // A pattern would lay all activations out once more, beside what the first run took.
           enableMemPattern: false,
         });
-        return wrap(ort, session, carried, writesInto);
+      if (device && ort.listSupportedBackends) requireDevice(device, name, ort.listSupportedBackends());
+      try {
+        return wrap(ort, await open(device), carried, writesInto);
       } catch (error) {
+        if (onAnother(device) && (await succeeds(open("cpu")))) refuseDevice(device, messageOf(error));
         fail("bad-model", `onnxruntime does not load the model: ${messageOf(error)}`, error);
       }
     },
@@ -48,8 +55,11 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
 }
 
 function wrap(ort: Onnxruntime, session: InferenceSession, carried: readonly Carried[], writesInto: boolean): Session {
-  const toOrt = ({ dtype, data, shape }: Tensor): OrtTensor =>
-    new ort.Tensor(dtype as "float32", data as Float32Array, shape as number[]);
+  const toOrt = ({ dtype, data, shape }: Tensor): OrtTensor => {
+    const tensor = new ort.Tensor(dtype as "float32", data as Float32Array, shape as number[]);
+    // Where JavaScript has a Float16Array the package makes one of the bits, which its own native part does not read (onnxruntime 1.30).
+    return dtype === "float16" ? Object.defineProperty(tensor, "data", { value: data }) : tensor;
+  };
   const fresh = session.outputNames.filter((name) => !carried.some(({ output }) => output === name));
   // Of two sets of the same tensors a run reads one and writes the other: nothing is allocated, and no page is touched for the first time.
   let current = carried.map(({ start }) => toOrt(copyOf(start)));
@@ -94,12 +104,28 @@ function wrap(ort: Onnxruntime, session: InferenceSession, carried: readonly Car
   };
 }
 
+const onAnother = (device: Device | undefined): device is Exclude<Device, "cpu"> => (device ?? "cpu") !== "cpu";
+
+/** Whether a model loads; what it was loaded into is let go. */
+const succeeds = (opened: Promise<InferenceSession>): Promise<boolean> =>
+  opened.then(
+    (session) => session.release().then(() => true),
+    () => false,
+  );
+
 const copyOf = (value: Tensor): Tensor => ({ ...value, data: value.data.slice() });
 
 const fromOrt = ({ type, dims, data }: OrtTensor): Tensor => ({
   dtype: type as DType,
   shape: dims,
-  data: data as TypedArray,
+  data: type === "float16" ? bitsOf(data as ArrayBufferView) : (data as TypedArray),
 });
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+const bitsOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint16Array =>
+  new Uint16Array(buffer, byteOffset, byteLength / 2);
+
+/** The first line, without the place in onnxruntime's source and the condition that did not hold there. */
+function messageOf(error: unknown): string {
+  const [line] = (error instanceof Error ? error.message : String(error)).split("\n");
+  return line!.replace(/^\S+:\d+ .* was false\. /, "").replace(/\.$/, "");
+}

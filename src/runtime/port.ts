@@ -42,7 +42,13 @@ export interface ModelFiles {
   readonly external: readonly { readonly path: string; readonly data: Uint8Array }[];
 }
 
+export const devices = ["cpu", "webgpu", "cuda", "coreml", "dml"] as const;
+/** What sessions compute on, by the names of onnxruntime's execution providers. */
+export type Device = (typeof devices)[number];
+
 export interface LoadOptions {
+  /** Default: the CPU. What another device has no kernel for, onnxruntime computes on the CPU all the same. */
+  readonly device?: Device | undefined;
   /** Threads within an operator; default: all cores. */
   readonly threads?: number | undefined;
   /** Ends the wait for a run, where the runtime can be left alone with it; what has been asked for by then is thrown away. */
@@ -55,7 +61,10 @@ export interface Runtime {
   readonly name: string;
   /** The same kind of runtime in another thread, by number, where there are threads of their own to be had; its work goes on beside this one's. */
   lane?(number: number): Runtime;
-  /** @throws SecateurError `bad-model` with the runtime's own message where it does not load. */
+  /**
+   * @throws SecateurError `bad-model` with the runtime's own message where it does not load, `unsupported` where the device is not to be had or
+   * does not take it
+   */
   load(model: Uint8Array | ModelFiles, options?: LoadOptions): Promise<Session>;
 }
 

@@ -4,15 +4,16 @@ import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, tensor, type Shape, type Tensor } from "../graph/tensor.ts";
 import { createEmitter } from "../ops/emitter.ts";
-import type { Runtime } from "../runtime/port.ts";
+import type { Device, Runtime } from "../runtime/port.ts";
 import { finishGraph } from "./gradients.ts";
 import { runnable } from "./runnable.ts";
 
 const candidates = [16, 8];
 const known = new WeakMap<Runtime, Promise<number | undefined>>();
 
-/** The block of channels of a runtime's kernels; `undefined` where it has none. */
-export function blockOf(runtime: Runtime): Promise<number | undefined> {
+/** The block of channels of a runtime's kernels; `undefined` where it has none, as on all devices but the CPU. */
+export async function blockOf(runtime: Runtime, device: Device = "cpu"): Promise<number | undefined> {
+  if (device !== "cpu") return undefined;
   const found = known.get(runtime) ?? probe(runtime);
   known.set(runtime, found);
   return found;

@@ -140,7 +140,7 @@ async function meansOf(
   options: CorrectBiasOptions,
 ): Promise<Map<string, Float64Array>> {
   const finished = meansGraph(graph, biases, options.batchSize);
-  const session = await runtime.load(runnable(finished), options);
+  const session = await runtime.load(runnable(finished, options.device), options);
   const means = new Map<string, Float64Array>();
   try {
     for (const feed of feeds) {

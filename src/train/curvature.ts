@@ -88,7 +88,7 @@ export function curvatureGraph(graph: Graph, options: SourceOptions): CurvatureG
 export async function openCurvature(runtime: Runtime, graph: Graph, options: CurvatureOptions): Promise<Source> {
   const { needs, probes, seed } = options;
   const { graph: finished, groups, gated, classes } = curvatureGraph(graph, options);
-  const session = await runtime.load(runnable(finished), options);
+  const session = await runtime.load(runnable(finished, options.device), options);
   const inputs = finished.inputs.filter(({ name }) => !gated.some((group) => directionOf(group.name) === name));
   const total = gated.reduce((n, { units }) => n + units, 0);
   let minibatches = 0;

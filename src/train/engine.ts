@@ -39,7 +39,7 @@ export async function openWhole(
     output: nextOf(name),
     start: slots.get(name) ?? start,
   }));
-  const session = await runtime.load(runnable(step.graph), { ...options, carried });
+  const session = await runtime.load(runnable(step.graph, options.device), { ...options, carried });
   const counted = session.inputs.includes(stepName);
   const engine: Engine = {
     parts: 1,

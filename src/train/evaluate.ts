@@ -44,7 +44,7 @@ export async function evaluate(
   const { loss, batchSize, limit, onProgress, signal } = options;
   const scored = loss === "cross-entropy" ? logitsGraph(graph) : widen(graph);
   const name = scored.outputs[0]?.name ?? fail("bad-model", "the model has no output");
-  const session = await runtime.load(runnable(scored), options);
+  const session = await runtime.load(runnable(scored, options.device), options);
   const sums = { loss: 0, top1: 0, top5: 0, samples: 0 };
   let spent = 0;
   try {

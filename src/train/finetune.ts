@@ -123,6 +123,7 @@ export const stepOptions = (options: LearnOptions & TaughtOptions): StepOptions 
   mixup: options.mixup,
   workers: options.workers,
   seed: options.seed,
+  device: options.device,
   threads: options.threads,
   signal: options.signal,
 });

@@ -89,13 +89,13 @@ export async function openOracle(
   const shared = new Set<string>();
   for (const { reads } of suffixes.values()) for (const name of reads.values()) shared.add(name);
   const prefix = prefixGraph(traced, shared, options);
-  const session = await runtime.load(runnable(prefix.graph), options);
+  const session = await runtime.load(runnable(prefix.graph, options.device), options);
   const tails = new Map<string, Tail>();
   const tailOf = async (name: string): Promise<Tail> => {
     const known = tails.get(name);
     if (known) return known;
     const suffix = suffixes.get(name) ?? fail("bad-option", `the oracle was not opened for group "${name}"`);
-    const made = { suffix, session: await runtime.load(runnable(suffix.graph), options) };
+    const made = { suffix, session: await runtime.load(runnable(suffix.graph, options.device), options) };
     tails.set(name, made);
     return made;
   };

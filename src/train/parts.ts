@@ -105,7 +105,7 @@ export async function openParts(
   options: StepOptions,
   slots: ReadonlyMap<string, Tensor>,
 ): Promise<Opened> {
-  const { batch, workers: parts = 1, needs = [], threads, signal } = options;
+  const { batch, workers: parts = 1, needs = [], device, threads, signal } = options;
   if (batch % parts !== 0)
     fail("bad-option", `a minibatch of ${batch} does not divide into ${parts} parts: change --batch-size or --workers`);
   if (needs.some((need) => whole.has(need)))
@@ -113,10 +113,10 @@ export async function openParts(
       "unsupported",
       "a criterion that takes gradients of single weights needs the whole minibatch at once: leave out --workers",
     );
-  const load = { signal, threads: threads === undefined ? 1 : Math.max(1, Math.floor(threads / parts)) };
+  const load = { device, signal, threads: threads === undefined ? 1 : Math.max(1, Math.floor(threads / parts)) };
   const part = partGraph(graph, { ...options, batch: batch / parts });
   const update = updateGraph(part, parts, options);
-  const bytes = runnable(part.graph);
+  const bytes = runnable(part.graph, device);
   const lanes = await Promise.all(Array.from({ length: parts }, (_, i) => laneOf(runtime, i).load(bytes, load)));
   const carried = [...update.carried].map(([name, start]) => ({
     input: name,
@@ -124,7 +124,7 @@ export async function openParts(
     start: slots.get(name) ?? start,
     told: part.carried.has(name),
   }));
-  const updater = await laneOf(runtime, 0).load(runnable(update.graph), { ...load, threads, carried });
+  const updater = await laneOf(runtime, 0).load(runnable(update.graph, device), { ...load, threads, carried });
   return { step: { ...part, carried: update.carried }, engine: createEngine(part, lanes, updater) };
 }
 

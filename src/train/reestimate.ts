@@ -48,7 +48,7 @@ export async function reestimate(
   if (starts.size === 0) return graph;
   const inputs = finished.inputs.filter(({ name }) => graph.inputs.some((input) => input.name === name));
   const carried = [...starts].map(([name, start]) => ({ input: meanOf(name), output: nextOf(name), start }));
-  const session = await runtime.load(runnable(finished), { ...options, carried });
+  const session = await runtime.load(runnable(finished, options.device), { ...options, carried });
   try {
     let done = 0;
     let seen: number | undefined;

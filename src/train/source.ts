@@ -41,7 +41,7 @@ export async function openPass(
   const outputs = nameEvidence(backward.builder, backward.evidence);
   if (outputs.length === 0) refuseNeeds(needs);
   const finished = finishGraph(backward.builder, ["loss", ...outputs.map(({ output }) => output)]);
-  const session = await runtime.load(runnable(finished), options);
+  const session = await runtime.load(runnable(finished, options.device), options);
   return {
     groups: backward.groups!,
     inputs: finished.inputs,

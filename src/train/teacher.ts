@@ -34,13 +34,13 @@ export interface Teacher {
 /** The teacher that options name; one that learns from mixtures has the same mixtures explained. */
 export async function openTeacher(
   runtime: Runtime,
-  options: TaughtOptions & Pick<LearnOptions, "mixup" | "batchSize" | "workers" | "threads" | "signal">,
+  options: TaughtOptions & Pick<LearnOptions, "mixup" | "batchSize" | "workers" | "device" | "threads" | "signal">,
 ): Promise<Teacher | undefined> {
-  const { teacher, mixup, batchSize, workers = 1, threads, signal } = options;
+  const { teacher, mixup, batchSize, workers = 1, device, threads, signal } = options;
   if (teacher === undefined) return undefined;
   const scored = logitsGraph(teacher.graph);
-  const shown = runnable(mixup === undefined ? scored : mixInputs(scored, batchSize / workers));
-  const load = { signal, threads: workers === 1 ? threads : 1 };
+  const shown = runnable(mixup === undefined ? scored : mixInputs(scored, batchSize / workers), device);
+  const load = { device, signal, threads: workers === 1 ? threads : 1 };
   const sessions = await Promise.all(
     Array.from({ length: workers }, (_, part) => laneOf(runtime, part).load(shown, load)),
   );

@@ -6,6 +6,7 @@ import type { Graph, Model } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { encodeForRuntime } from "../onnx/encode.ts";
 import { wrapGraph } from "../onnx/wrap.ts";
+import { forDevice } from "../passes/for-device.ts";
 import type { NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { drawInputs } from "../prune/prove.ts";
@@ -21,7 +22,7 @@ export interface Timing {
   readonly high: number;
 }
 
-export interface TimingOptions extends Pick<LoadOptions, "threads" | "signal"> {
+export interface TimingOptions extends Omit<LoadOptions, "carried"> {
   /** How often each model is timed; default 50, at least 6: fewer times have no interval of 95 %. */
   readonly rounds?: number | undefined;
   /** Samples of a run; default 1. */
@@ -46,14 +47,18 @@ const leastTime = 5;
 export async function timeInTurns(
   runtime: Runtime,
   graphs: readonly Graph[],
-  { rounds = 50, batch = 1, seed = 0, threads, signal, onProgress }: TimingOptions = {},
+  { rounds = 50, batch = 1, seed = 0, device, threads, signal, onProgress }: TimingOptions = {},
 ): Promise<number[][]> {
   ranksOfMedian(rounds);
   const timed: { session: Session; feeds: Record<string, Tensor>; runs: number; times: number[] }[] = [];
   try {
     for (const graph of graphs) {
       const feeds = drawInputs(trace(graph, { batch }), seed);
-      const session = await runtime.load(encodeForRuntime(wrapGraph(graph)), { threads, signal });
+      const session = await runtime.load(encodeForRuntime(wrapGraph(forDevice(graph, device))), {
+        device,
+        threads,
+        signal,
+      });
       const first = await session.time(feeds, warmUp);
       timed.push({ session, feeds, runs: Math.max(1, Math.ceil(leastTime / Math.min(...first))), times: [] });
     }

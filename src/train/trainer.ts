@@ -56,7 +56,7 @@ export class Trainer {
     options: StepOptions,
     slots: ReadonlyMap<string, Tensor> = new Map(),
   ): Promise<Trainer> {
-    const local = { ...options, block: await blockOf(runtime) };
+    const local = { ...options, block: await blockOf(runtime, options.device) };
     const open = (options.workers ?? 1) > 1 ? openParts : openWhole;
     const { step, engine } = await open(runtime, graph, local, slots);
     return new Trainer(engine, step, graph, options);

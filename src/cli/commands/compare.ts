@@ -65,7 +65,7 @@ export function addCompare(program: Command, signal: AbortSignal): void {
 
 /** @param ownBatch whether the batch size was asked for */
 async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, signal: AbortSignal): Promise<void> {
-  const { data: spec, loss, batchSize, threads, seed, maxDrop, batches } = flags;
+  const { data: spec, loss, batchSize, device, threads, seed, maxDrop, batches } = flags;
   if (maxDrop !== undefined && spec === undefined)
     fail("bad-option", "--max-drop is measured on data: say which, by --data");
   if (maxDrop !== undefined && loss !== "cross-entropy")
@@ -76,13 +76,15 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
   const graphs = [prepare(models[0], shapes), prepare(models[1], shapes)] as const;
   using progress = createProgress("running both models");
   const started = performance.now();
-  const outputs = spec === undefined ? await compareOutputs(nodeRuntime, graphs, { threads, seed, signal }) : undefined;
+  const outputs =
+    spec === undefined ? await compareOutputs(nodeRuntime, graphs, { device, threads, seed, signal }) : undefined;
   const data = spec === undefined ? undefined : await openData({ ...flags, data: spec }, flags.split);
   const comparison =
     data &&
     (await compare(nodeRuntime, graphs, data, {
       loss,
       batchSize,
+      device,
       threads,
       signal,
       ...(batches === undefined ? {} : { limit: batches }),
@@ -94,6 +96,7 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
         ...shapes,
         rounds: flags.rounds,
         batch: ownBatch ? batchSize : 1,
+        device,
         threads,
         seed,
         signal,

@@ -110,6 +110,7 @@ export function addEval(program: Command, signal: AbortSignal): void {
       const result = await evaluate(nodeRuntime, graph, data, {
         loss: flags.loss,
         batchSize: flags.batchSize,
+        device: flags.device,
         threads: flags.threads,
         signal,
         ...(flags.batches === undefined ? {} : { limit: flags.batches }),

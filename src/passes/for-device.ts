@@ -1,0 +1,29 @@
+/** Writes operators by others for a device whose kernels compute them wrongly. */
+
+import { GraphBuilder } from "../graph/builder.ts";
+import { fail } from "../graph/error.ts";
+import { describe, type Graph, type Type } from "../graph/graph.ts";
+import { plainAttributes } from "../ops/define.ts";
+import { valueIn } from "../ops/emitter.ts";
+import { rewrite } from "./lower.ts";
+import { trace } from "./trace.ts";
+
+/**
+ * The graph for a device to run; where the device needs nothing else, the graph itself. An open batch stays open.
+ *
+ * @param types of the graph's values, of which the ranks count; default: what tracing finds
+ * @throws SecateurError `unsupported` where it is not known what an operator that the device computes wrongly is applied to
+ */
+export function forDevice(graph: Graph, device: string | undefined, types?: ReadonlyMap<string, Type>): Graph {
+  if (device !== "webgpu") return graph;
+  const builder = new GraphBuilder(graph, types ?? trace(graph).types);
+  return rewrite(graph, builder, (_builder, g, op, node) => {
+    if (!op.webgpu) return undefined;
+    const inputs = node.inputs.map((name) => {
+      if (name !== "" && !builder.types.has(name))
+        fail("unsupported", `${describe(node)} cannot be computed on ${device}: the shape of "${name}" is not known`);
+      return name === "" ? undefined : valueIn(builder, name);
+    });
+    return op.webgpu(g, inputs, plainAttributes(op, node.attributes));
+  }).graph;
+}
