@@ -108,6 +108,7 @@ export type { SgdOptions } from "./train/optimisers.ts";
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
 export type { Normalise } from "./data/normalise.ts";
 export { presets, type PresetName } from "./data/normalise.ts";
+export { arrayDataset, type ArraySource } from "./data/arrays.ts";
 export { imageDataset } from "./data/images.ts";
 export type { Channels, Layout, PixelForm } from "./data/pixels.ts";
 export { split, take } from "./data/parts.ts";

@@ -42,7 +42,7 @@ export interface DataComparison extends Comparison {
  *
  * const model = await load("model.onnx");
  * const { model: small } = await cut(model, (await plan(model, { ratio: 0.2 })).removal);
- * const data = await openDataset("mnist:digits", { split: "test" });
+ * const data = await openDataset("mnist:data/mnist", { split: "test" });
  * const { before, after, data: found } = await compare(model, small, { data });
  * console.log(after.macs / before.macs, found.agreement, found.drop);
  *

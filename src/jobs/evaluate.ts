@@ -19,7 +19,7 @@ export interface EvaluateJobOptions
  * @example
  * import { evaluate, load, openDataset } from "secateur";
  *
- * const data = await openDataset("mnist:digits", { split: "test" });
+ * const data = await openDataset("mnist:data/mnist", { split: "test" });
  * const { loss, top1 } = await evaluate(await load("model.onnx"), { data });
  * console.log(loss, top1);
  *

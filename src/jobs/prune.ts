@@ -163,8 +163,8 @@ const finetuneEpoch = 1_000_000;
  * import { load, openDataset, prune, save } from "secateur";
  *
  * const model = await load("model.onnx");
- * const data = await openDataset("mnist:digits", { split: "train" });
- * const job = prune(model, { data, budget: { macs: 0.5 }, batchSize: 64, epochs: 2 });
+ * const data = await openDataset("mnist:data/mnist", { split: "train" });
+ * const job = prune(model, { data, budget: { macs: 0.7 }, batchSize: 64, epochs: 2 });
  * for await (const event of job) if (event.kind === "removal") console.log(event.step, event.units);
  * const { model: small, before, after } = await job;
  * console.log(`${before.costs.macs} -> ${after.costs.macs} multiply-accumulates`);

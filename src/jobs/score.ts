@@ -26,7 +26,7 @@ export interface ScoreJobOptions
  * import { load, openDataset, score } from "secateur";
  *
  * const model = await load("model.onnx");
- * const data = await openDataset("mnist:digits", { split: "train" });
+ * const data = await openDataset("mnist:data/mnist", { split: "train" });
  * const scores = await score(model, { data, criterion: "taylor-fo", batchSize: 64 });
  * for (const [group, importances] of scores) console.log(group, importances.length);
  *

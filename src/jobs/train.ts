@@ -22,7 +22,7 @@ export interface TrainJobOptions
  * @example
  * import { newModel, openDataset, save, train } from "secateur";
  *
- * const data = await openDataset("mnist:digits", { split: "train" });
+ * const data = await openDataset("mnist:data/mnist", { split: "train" });
  * const model = await train(newModel("lenet5", { classes: 10, seed: 1 }), { data, epochs: 2, batchSize: 64 });
  * await save("trained.onnx", model);
  *
@@ -40,7 +40,7 @@ export function train(model: Model, options: TrainJobOptions): Job<StepEvent, Mo
  *
  * const model = await load("model.onnx");
  * const { removal } = await plan(model, { ratio: 0.5 });
- * const data = await openDataset("mnist:digits", { split: "train" });
+ * const data = await openDataset("mnist:data/mnist", { split: "train" });
  * const job = finetune((await cut(model, removal)).model, { data, epochs: 1, batchSize: 64 });
  * for await (const { step, loss } of job) console.log(step, loss);
  * const small = await job;
