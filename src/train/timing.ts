@@ -70,7 +70,7 @@ export async function timeInTurns(
 }
 
 /**
- * Times several models on random inputs; see {@link timeInTurns}.
+ * Times several models on random inputs, in turns.
  *
  * @returns a timing for each model, in their order
  */
