@@ -30,6 +30,9 @@ export const blocksOf = (markdown: string): Block[] =>
 export const isProgram = ({ language, code }: Block): boolean =>
   /^[jt]s$/.test(language) && /from "secateur(\/node)?"/.test(code);
 
+/** Whether a block is commands to run. Those in blocks of `bash` are timed, and end as the machine at hand will have it. */
+export const isCommands = ({ language }: Block): boolean => language === "sh";
+
 /** The file that a block says it is, by a comment in its first line. */
 export const fileOf = ({ code }: Block): string | undefined => /^\/\/ ([\w-]+\.mjs)\b/.exec(code)?.[1];
 
