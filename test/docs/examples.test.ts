@@ -6,21 +6,25 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as lib from "../../src/node.ts";
 import {
   blocksOf,
-  digitsModel,
   examplesOf,
   fileOf,
+  isCommands,
   isProgram,
   openWorkspace,
   root,
+  smallNet,
   type Workspace,
 } from "./support.ts";
 
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
 const jobs = readdirSync(join(root, "src/jobs")).map((file) => `src/jobs/${file}`);
 
+/** Where model.onnx is a network for the digits of `data/mnist`. */
+const openDigits = async (): Promise<Workspace> => openWorkspace(await smallNet("lenet5", 10));
+
 describe("examples in comments", () => {
   let workspace: Workspace;
-  beforeAll(async () => (workspace = await openWorkspace(digitsModel())));
+  beforeAll(async () => (workspace = await openDigits()));
   afterAll(() => workspace.remove());
 
   it.each(jobs.flatMap((file) => [...examplesOf(read(file))].map(([name, code]) => [name, file, code])))(
@@ -58,7 +62,7 @@ describe("examples in comments", () => {
 
 /** What model.onnx is on a page; where nothing is said, a network for digits. */
 const models: Readonly<Record<string, () => Promise<Workspace>>> = {
-  "docs/guide/cnn.md": () => openWorkspace(lib.newModel("lenet3", { classes: 2, seed: 1 })),
+  "docs/guide/cnn.md": async () => openWorkspace(await smallNet("lenet3", 2)),
   "docs/guide/detector.md": () => openWorkspace(net("boxes")),
   "docs/guide/transformer.md": () => openWorkspace(net("transformer")),
   "docs/guide/recurrent.md": () => openWorkspace(net("lstm")),
@@ -82,13 +86,13 @@ describe("pages", () => {
   });
 
   it.each(pages)("%s", { timeout: 120_000 }, async (page) => {
-    const workspace = await (models[page]?.() ?? openWorkspace(digitsModel()));
+    const workspace = await (models[page]?.() ?? openDigits());
     try {
       for (const block of blocksOf(read(page))) {
         const file = fileOf(block);
         if (file) workspace.write(file, block.code);
         else if (isProgram(block)) await workspace.runProgram(block.code);
-        else if (block.language === "sh" && page.startsWith("docs/guide/")) await workspace.runShell(block.code);
+        else if (isCommands(block) && page.startsWith("docs/guide/")) await workspace.runShell(block.code);
       }
     } finally {
       workspace.remove();
