@@ -135,6 +135,17 @@ describe("entries", () => {
     expect([...reach("node.js").packages].filter((name) => needsNode.test(name))).toContain("onnxruntime-node");
   });
 
+  it("for browsers work on the onnxruntime package that they are handed", () => {
+    const code = `import * as ort from "onnxruntime-node";
+      const { createRuntime, cut, encodeModel, load, newModel, plan, useRuntime } = await import("./dist/index.js");
+      useRuntime(createRuntime("onnxruntime-web", ort.default ?? ort, 1, false));
+      const model = await load(encodeModel(newModel("lenet5", { classes: 2, seed: 1 })));
+      const { proof } = await cut(model, (await plan(model, { ratio: 0.5, roundTo: "auto" })).removal);
+      console.log(proof.mismatch === undefined && proof.elements);`;
+    const out = execFileSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8", cwd: root });
+    expect(Number(out)).toBeGreaterThan(0);
+  });
+
   it("say what is missing where no runtime was named", () => {
     const code = `const { newModel, cut } = await import(${JSON.stringify(join(root, "dist/index.js"))});
       await cut(newModel("lenet5", { classes: 2, seed: 1 }), new Map()).catch(({ code, message }) => console.log(code, message));`;
