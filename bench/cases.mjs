@@ -1,4 +1,4 @@
-/** What is measured. Targets of scoring and training are ratios of images per second to PyTorch's, of analysis seconds. */
+/** What is measured; `split` cases share a minibatch out to as many workers as there are threads. Targets of scoring and training are ratios of images per second to PyTorch's, of analysis seconds. */
 
 const cifar = { channels: 3, size: 32, classes: 10, batch: 128 };
 const imagenet = { channels: 3, size: 224, classes: 1000, batch: 16 };
@@ -11,7 +11,8 @@ const beside = [
   { net: "vgg11_bn", ...imagenet },
 ].flatMap(({ score, train, ...rest }) => [
   { ...rest, what: "score", target: score },
-  { ...rest, what: "train", target: train },
+  { ...rest, what: "train", workers: 1, target: train },
+  { ...rest, what: "train", split: true, target: train },
 ]);
 
 export const cases = [

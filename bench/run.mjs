@@ -53,9 +53,12 @@ const shared = {
   quick: flags.quick,
 };
 
-const wanted = cases.filter(
-  ({ net, what }) => (!flags.only || flags.only.split(",").includes(net)) && flags.what.split(",").includes(what),
-);
+const wanted = cases
+  .filter(
+    ({ net, what }) => (!flags.only || flags.only.split(",").includes(net)) && flags.what.split(",").includes(what),
+  )
+  .filter(({ split }) => !split || shared.threads > 1)
+  .map(({ split, ...one }) => (split ? Object.assign(one, { workers: shared.threads }) : one));
 if (wanted.length === 0) {
   console.error(`nothing to measure: --only takes ${[...new Set(cases.map(({ net }) => net))].join(", ")}`);
   process.exit(2);
@@ -64,14 +67,17 @@ if (wanted.some((one) => besideTorch.has(one.what) || needsTorch(one, shared))) 
 if (wanted.some(({ what }) => what === "tfjs")) requireTfjs(shared.tfjs);
 let failed = 0;
 for (const one of wanted) {
-  const { net, what, size } = one;
+  const { net, what, size, workers = 1 } = one;
   const { threads, rounds } = shared;
-  console.log(`${net} ${what}: ${size}x${size}, ${threads} threads`);
+  console.log(`${net} ${what}: ${size}x${size}, ${threads} threads${workers > 1 ? `, ${workers} workers` : ""}`);
   try {
     await writeNet(one, shared);
     const result = await measures[what]({ ...one, ...shared });
     const head = { date: new Date().toISOString().slice(0, 10), cpu: cpus()[0].model, node: process.versions.node };
-    const file = new URL(`results/${net}-${what}-t${threads}.json`, import.meta.url);
+    const file = new URL(
+      `results/${net}-${what}-t${threads}${workers > 1 ? `-w${workers}` : ""}.json`,
+      import.meta.url,
+    );
     if (!flags.quick)
       writeFileSync(file, `${JSON.stringify({ ...head, ...one, threads, rounds, ...result }, undefined, 1)}\n`);
   } catch (error) {

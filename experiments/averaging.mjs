@@ -80,7 +80,7 @@ for (const name of flags.quick ? ["taylor-fo"] : ["taylor-fo", "taylor-fo-fg"])
       target: { units: Math.round(252 * 0.4) },
       learningRate: 0.005,
       augment: { crop: 2, flip: true },
-      sgd: { momentum: 0.9, weightDecay: 5e-4 },
+      optimiser: { kind: "sgd", momentum: 0.9, weightDecay: 5e-4 },
       ...settings,
     });
     const { top1, loss } = await accuracy(result.graph, test, threads, flags.quick ? 5 : undefined);

@@ -27,7 +27,7 @@ const folder = new URL("../demo/", import.meta.url).pathname;
 const digits = new URL("../data/mnist/", import.meta.url).pathname;
 /** The share of the multiply-accumulates that stays. */
 const budget = { macs: 0.33 };
-const learn = { loss: "cross-entropy", batchSize: 64, seed: 1, sgd: { weightDecay: 5e-4 } };
+const learn = { loss: "cross-entropy", batchSize: 64, seed: 1, optimiser: { kind: "sgd", weightDecay: 5e-4 } };
 
 const started = performance.now();
 const say = (text) =>

@@ -11,19 +11,19 @@ export { inspect } from "./jobs/inspect.ts";
 export { score, type ScoreJobOptions } from "./jobs/score.ts";
 export { plan, type Plan, type PlannedGroup, type PlanOptions } from "./jobs/plan.ts";
 export { cut, mask, type CutOptions, type CutOutcome, type MaskOutcome } from "./jobs/cut.ts";
-export {
-  prune,
-  type Checkpoints,
-  type EvaluationEvent,
-  type GroupSize,
-  type LatencyEvent,
-  type PruneJobEvent,
-  type PruneJobOptions,
-  type PruneOutcome,
-  type PrunedEvent,
-  type StartEvent,
-  type State,
-} from "./jobs/prune.ts";
+export { prune } from "./jobs/prune.ts";
+export type {
+  EvaluationEvent,
+  GroupSize,
+  LatencyEvent,
+  PhaseEvent,
+  PruneJobEvent,
+  PruneOutcome,
+  PrunedEvent,
+  StartEvent,
+  State,
+} from "./jobs/prune-events.ts";
+export type { Checkpoints, PruneJobOptions } from "./jobs/prune-options.ts";
 export { finetune, train, type TrainJobOptions } from "./jobs/train.ts";
 export { evaluate, type EvaluateJobOptions } from "./jobs/evaluate.ts";
 export { compare, type CompareJobOptions, type CompareOutcome, type DataComparison } from "./jobs/compare.ts";
@@ -79,6 +79,7 @@ export type {
 export { bestSubsets } from "./criteria/oracle-combinatorial.ts";
 
 export { losses, targetSources, type Distillation, type Loss, type Targets } from "./train/losses.ts";
+export { correctBias, type CorrectBiasOptions } from "./train/correct-bias.ts";
 export { gradientGraph, type BackwardOptions } from "./train/gradients.ts";
 export { blockOf } from "./train/blocks.ts";
 export { prepare, withGraph } from "./train/prepare.ts";
@@ -103,7 +104,10 @@ export {
   type LearnOptions,
 } from "./train/finetune.ts";
 export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResult } from "./train/prune.ts";
-export type { SgdOptions } from "./train/optimisers.ts";
+export { optimisers, type AdamwOptions, type OptimiserOptions, type SgdOptions } from "./train/optimisers.ts";
+export { reestimate, type ReestimateOptions } from "./train/reestimate.ts";
+export { averagedGraph, type TrainerState } from "./train/step.ts";
+export { rateSchedules, type RateSchedule, type RateScheduleName } from "./train/schedules.ts";
 
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
 export type { Normalise } from "./data/normalise.ts";
@@ -117,4 +121,7 @@ export { createRuntime, type Onnxruntime } from "./runtime/onnxruntime.ts";
 export { useRuntime } from "./runtime/default.ts";
 export type { Carried, LoadOptions, Runtime, Session } from "./runtime/port.ts";
 
+export type { GroupRecord, RemovalRecord, RunConfig, RunRecord, RunSummary } from "./report/record.ts";
+export { reportPage } from "./report/report.ts";
+export { tensorboardEvents } from "./report/tensorboard.ts";
 export { newModel, zoo, type ZooName } from "./zoo/zoo.ts";

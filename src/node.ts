@@ -11,6 +11,7 @@ export { datasetForms, openDataset, type OpenOptions } from "./data/spec-node.ts
 export { fetchCifar10, fetchMnist } from "./data/fetch-node.ts";
 export { directRuntime } from "./runtime/onnxruntime-node.ts";
 export { nodeRuntime } from "./runtime/workers-node.ts";
-export { createRun, readRecords, resumeRun, type Run, type RunConfig, type RunRecord } from "./report/run-node.ts";
+export { readRun, writeReport, type StoredRun } from "./report/report-node.ts";
+export { createRun, readRecords, resumeRun, type Run } from "./report/run-node.ts";
 
 useRuntime(nodeRuntime);

@@ -17,9 +17,11 @@ async function openSides({ python, ...settings }) {
   };
 }
 
-async function check(sides, what) {
+async function check(sides, { what, workers }) {
   const first = {};
-  for (const name in sides) first[name] = await sides[name].ask("step");
+  // Statistics are those of parts where the minibatch is split: the peer's are, too, in the step that is compared.
+  const split = what === "train" && workers > 1 ? { parts: workers } : {};
+  for (const name in sides) first[name] = await sides[name].ask("step", name === "ours" ? {} : split);
   const compare = what === "train" ? compareUpdates : compareGates;
   const found = compare(await sides.ours.ask("results"), await sides.torch.ask("results"));
   const loss = Math.abs(first.ours.loss - first.torch.loss) / Math.abs(first.torch.loss);
@@ -32,11 +34,11 @@ async function check(sides, what) {
 
 /** Measures one case; `settings` has its fields, `folder`, `threads`, `rounds` and `python`. */
 export async function measureSides(settings) {
-  const { what, batch, rounds } = settings;
+  const { batch, rounds } = settings;
   const samples = { ...settings, samples: batch };
   const sides = await openSides({ ...samples, files: writeSamples(settings.folder, samples) });
   try {
-    const same = await check(sides, what);
+    const same = await check(sides, settings);
     const { ms, spread, memory } = await inTurns(sides, rounds);
     const goal = settings.target ? ` (aim ${settings.target})` : "";
     const lean = ms.lean ? `, ${times(ms.lean / ms.ours)} of PyTorch without weight gradients` : "";

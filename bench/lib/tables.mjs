@@ -34,6 +34,10 @@ const beside = {
   "of PyTorch's": (row) => times(row.memoryRatio),
 };
 
+const split = { ...network, ...threads, workers: (row) => row.workers ?? 1 };
+const training = { ...split, ...beside };
+delete training["without weight gradients"];
+
 const prune = {
   ...network,
   ...threads,
@@ -90,7 +94,7 @@ const inner = (all) =>
 
 const forms = {
   score: (rows) => table(beside, rows),
-  train: (rows) => table(beside, rows),
+  train: (rows) => table(training, rows),
   prune: (rows) => table(prune, rows),
   analysis: (rows) => table(analysis, rows),
   latency: (rows) => table(latency, inner(rows)),
@@ -108,7 +112,10 @@ export function place(text, name, content) {
 
 /** The page with the tables of some results. */
 export function withTables(text, all) {
-  const sorted = all.toSorted((a, b) => order.indexOf(a.net) - order.indexOf(b.net) || b.threads - a.threads);
+  const sorted = all.toSorted(
+    (a, b) =>
+      order.indexOf(a.net) - order.indexOf(b.net) || b.threads - a.threads || (a.workers ?? 1) - (b.workers ?? 1),
+  );
   let page = text;
   for (const [what, form] of Object.entries(forms))
     page = place(page, what, form(sorted.filter((row) => row.what === what)));

@@ -31,7 +31,7 @@ export async function open(side) {
     target,
     loss: "cross-entropy",
     batchSize: batch,
-    sgd: { momentum: 0.9, weightDecay: 1e-4, nesterov: true },
+    optimiser: { kind: "sgd", momentum: 0.9, weightDecay: 1e-4, nesterov: true },
     learningRate,
     every,
     seed: 0,

@@ -5,11 +5,17 @@ import { Trainer } from "../../dist/train/trainer.js";
 import { readSamples, readNet } from "./net.mjs";
 
 export async function open(side) {
-  const { batch, threads, weightDecay = 1e-4 } = side;
+  const { batch, threads, workers, weightDecay = 1e-4 } = side;
   const { x, y } = readSamples(side);
   const graph = await readNet(side);
-  const sgd = { momentum: 0.9, weightDecay, nesterov: true };
-  const trainer = await Trainer.create(nodeRuntime, graph, { batch, loss: "cross-entropy", sgd, threads });
+  const optimiser = { kind: "sgd", momentum: 0.9, weightDecay, nesterov: true };
+  const trainer = await Trainer.create(nodeRuntime, graph, {
+    batch,
+    loss: "cross-entropy",
+    optimiser,
+    threads,
+    workers,
+  });
   return {
     async step() {
       const { loss } = await trainer.step({ inputs: { "": x }, target: y, size: batch, indices: [] }, 0.01);

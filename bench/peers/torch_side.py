@@ -58,11 +58,15 @@ class Side:
 
                 module.register_forward_hook(keep)
 
-    def step(self):
+    def step(self, parts=1):
+        """Parts are normalised each by their own statistics, and their gradients added."""
         what = self.case["what"]
         self.net.zero_grad()
-        loss = F.cross_entropy(self.net(self.x), self.y)
-        loss.backward()
+        loss = 0
+        for x, y in zip(self.x.chunk(parts), self.y.chunk(parts)):
+            part = F.cross_entropy(self.net(x), y) / parts
+            part.backward()
+            loss += part.detach()
         if what == "train":
             self.optimiser.step()
         else:

@@ -41,7 +41,7 @@ export async function trainedLenet3({ train }, { seed, threads, epochs = recipe.
     epochs,
     learningRate: recipe.learningRate,
     augment: { crop: recipe.crop, flip: true },
-    sgd: { momentum: 0.9, weightDecay: recipe.weightDecay },
+    optimiser: { kind: "sgd", momentum: 0.9, weightDecay: recipe.weightDecay },
     onEvent: ({ epoch, step, steps, loss }) => {
       if (step % 500 === 0)
         console.error(`LeNet3: epoch ${epoch} of ${epochs}, step ${step} of ${steps}, loss ${loss.toFixed(3)}`);

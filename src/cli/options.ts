@@ -13,6 +13,8 @@ import { criteria } from "../criteria/table.ts";
 import { gatePlaces, type GatePlace } from "../prune/gate-places.ts";
 import { withForm } from "./forms.ts";
 import { losses, type Loss } from "../train/losses.ts";
+import { optimisers, type OptimiserOptions } from "../train/optimisers.ts";
+import { rateSchedules, type RateScheduleName } from "../train/schedules.ts";
 import { note } from "./output.ts";
 
 /** Parses a number within bounds, or says which. */
@@ -197,18 +199,63 @@ export const withCriterion = (command: Command): Command =>
       seed,
     );
 
-/** SGD and its schedule. */
+/** The optimiser, its schedule, and what keeps it from learning by heart. */
 export interface LearnFlags extends RunFlags, AugmentFlags {
+  readonly optimiser: (typeof optimisers)[number];
   readonly momentum: number;
-  readonly weightDecay: number;
+  readonly weightDecay?: number;
+  readonly clip?: number;
   readonly learningRate: number;
+  readonly minLearningRate: number;
+  readonly rateSchedule: RateScheduleName;
+  readonly milestones?: number[];
+  readonly labelSmoothing: number;
+  readonly mixup?: number;
+  readonly workers: number;
+  readonly ema?: number;
 }
+
+const weightDecays = { sgd: 5e-4, adamw: 1e-2 } as const;
 
 export const withLearning = (command: Command, rate: number): Command =>
   withAugment(withRun(command))
-    .option("--learning-rate <rate>", "highest learning rate; it falls to 0 along a cosine", positive, rate)
-    .option("--momentum <share>", "momentum of SGD (Nesterov's)", numberIn(0, 1), 0.9)
-    .option("--weight-decay <rate>", "decay of weights; biases and normalisations are not decayed", notNegative, 5e-4);
+    .option("--learning-rate <rate>", "highest learning rate; adamw takes about a hundredth", positive, rate)
+    .addOption(
+      new Option("--rate-schedule <name>", "how the learning rate falls: along half a cosine, a line, in steps, or not")
+        .choices(rateSchedules)
+        .default("cosine"),
+    )
+    .option("--min-learning-rate <rate>", "what the learning rate falls to", notNegative, 0)
+    .option(
+      "--milestones <list>",
+      "shares of the run at which steps divide the learning rate by 10 (default: 0.5,0.75)",
+      numberList,
+    )
+    .addOption(new Option("--optimiser <name>", "what makes steps of gradients").choices(optimisers).default("sgd"))
+    .option("--momentum <share>", "momentum of sgd (Nesterov's)", numberIn(0, 1), 0.9)
+    .option(
+      "--weight-decay <rate>",
+      `decay of weights; biases and normalisations are not decayed (default: ${weightDecays.sgd}, of adamw ${weightDecays.adamw})`,
+      notNegative,
+    )
+    .option(
+      "--workers <n>",
+      "threads that each learn from a part of every minibatch; BatchNormalization then takes the statistics of a part",
+      count,
+      1,
+    )
+    .option("--clip <norm>", "scale the gradients of a step down to this norm of them all", positive)
+    .option("--label-smoothing <share>", "share of a label that is spread over all classes", numberIn(0, 1), 0)
+    .option("--mixup <alpha>", "learn from mixtures of two samples by shares from Beta(alpha, alpha)", positive)
+    .option(
+      "--ema <decay>",
+      "take the moving average of the weights by this decay, as 0.999, and not the last ones; not while pruning",
+      numberIn(0, 0.999999),
+    );
+
+function optimiserOf({ optimiser, momentum, weightDecay = weightDecays[optimiser] }: LearnFlags): OptimiserOptions {
+  return optimiser === "sgd" ? { kind: optimiser, momentum, weightDecay } : { kind: optimiser, weightDecay };
+}
 
 export const learnOptions = (flags: LearnFlags, signal: AbortSignal) => ({
   loss: flags.loss,
@@ -216,6 +263,14 @@ export const learnOptions = (flags: LearnFlags, signal: AbortSignal) => ({
   seed: flags.seed,
   threads: flags.threads,
   augment: augmentOf(flags),
-  sgd: { momentum: flags.momentum, weightDecay: flags.weightDecay },
+  optimiser: optimiserOf(flags),
+  clip: flags.clip,
+  rateSchedule: flags.rateSchedule,
+  minRate: flags.minLearningRate,
+  milestones: flags.milestones,
+  labelSmoothing: flags.labelSmoothing,
+  mixup: flags.mixup,
+  workers: flags.workers,
+  ema: flags.ema,
   signal,
 });

@@ -5,6 +5,8 @@ import { Command } from "commander";
 import pc from "picocolors";
 import type { ProgressEvent } from "../jobs/job.ts";
 
+export { percent, short } from "../report/figures.ts";
+
 /** A line of progress is written at most this often where there is no terminal, and at least so often when nothing new is to be told. */
 const quietInterval = 2000;
 const terminalInterval = 100;
@@ -139,19 +141,6 @@ export function table(cells: readonly (readonly string[])[]): string {
     )
     .join("\n");
 }
-
-/** 40812928 -> "40.81 M". */
-export function short(value: number): string {
-  for (const [size, unit] of [
-    [1e9, "G"],
-    [1e6, "M"],
-    [1e3, "k"],
-  ] as const)
-    if (value >= size) return `${(value / size).toFixed(2)} ${unit}`;
-  return String(Math.round(value));
-}
-
-export const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
 
 /** How long is left, from how much is done of how much since a moment. */
 export function remaining(started: number, done: number, all: number): string {

@@ -13,6 +13,7 @@ import { addGrad } from "./commands/grad.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addCutAndMask, addPlan } from "./commands/plan.ts";
 import { addPrune } from "./commands/prune.ts";
+import { addReport } from "./commands/report.ts";
 import { addEval, addScore } from "./commands/score.ts";
 import { addTrain } from "./commands/train.ts";
 import { configure } from "./config/apply.ts";
@@ -63,6 +64,7 @@ function createProgram(signal: AbortSignal): Command {
   addPlan(program);
   addCutAndMask(program);
   addPrune(program, version, signal);
+  addReport(program);
   addTrain(program, signal);
   addEval(program, signal);
   addCompare(program, signal);

@@ -1,157 +1,29 @@
 /** The whole job: measure, prune while learning, fine-tune, and measure again. */
 
 import { criterionOf } from "../criteria/table.ts";
-import type { Criterion } from "../criteria/criterion.ts";
 import type { Dataset } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
-import type { NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
-import { costsOf, type Costs } from "../prune/costs.ts";
-import { findGroups } from "../prune/groups.ts";
-import type { Target } from "../prune/select.ts";
+import { costsOf } from "../prune/costs.ts";
+import { findGroups, type Removal } from "../prune/groups.ts";
+import { composed } from "../prune/plan.ts";
+import { assertProved, prove } from "../prune/prove.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../train/checkpoint.ts";
 import { evaluate, type Evaluation } from "../train/evaluate.ts";
-import type { LearnEvent } from "../train/events.ts";
 import { feedsOf } from "../train/feeds.ts";
-import { finetune, type LearnOptions } from "../train/finetune.ts";
-import type { Targets } from "../train/losses.ts";
-import { openLatency, type LatencyGoal, type LatencyRow } from "../train/latency.ts";
-import { timeInTurns, timingOf, type Timing } from "../train/timing.ts";
+import { finetune } from "../train/finetune.ts";
+import { openLatency, type LatencyGoal } from "../train/latency.ts";
+import { timeInTurns, timingOf } from "../train/timing.ts";
 import { prepare, withGraph } from "../train/prepare.ts";
-import { pruneLoop, targetOf, type PruneOptions, type PruneResult } from "../train/prune.ts";
+import { pruneLoop, targetOf } from "../train/prune.ts";
 import { openStream, type StreamOptions } from "../train/stream.ts";
 import { startJob, type Job } from "./job.ts";
-
-export interface PruneJobOptions
-  extends
-    NormaliseOptions,
-    Partial<LearnOptions>,
-    Partial<
-      Pick<
-        PruneOptions,
-        "gates" | "probes" | "maxLoss" | "per" | "scope" | "roundTo" | "limits" | "schedule" | "every" | "unitsPerStep"
-      >
-    > {
-  /** What to learn from. */
-  readonly data: Dataset;
-  /** What to measure by at the start, now and then, and at the end; nothing is chosen by it. */
-  readonly validation?: Dataset | undefined;
-  /** What must be reached: shares of what there is at the start, or numbers where they are larger than 1. */
-  readonly budget?: Target | undefined;
-  /**
-   * The latency to reach with one sample at a time: a share of what it is at the start, or milliseconds where it is larger than 1. It is measured
-   * after every removal, so that a second run may end a removal earlier or later.
-   */
-  readonly latency?: number | undefined;
-  /** Default "taylor-fo". */
-  readonly criterion?: string | Criterion | undefined;
-  /** What is learned from; default the labels. Without labels all comes from the original model. */
-  readonly targets?: Targets | "teacher" | undefined;
-  /** The share of the old importances in their average over removals; default 0.9. */
-  readonly scoreMomentum?: number | undefined;
-  /** The learning rate while pruning; default 0.01. */
-  readonly pruneLearningRate?: number | undefined;
-  /** Passes over the data after pruning; default 5. */
-  readonly epochs?: number | undefined;
-  /** The highest learning rate of fine-tuning; default 0.02. */
-  readonly learningRate?: number | undefined;
-  /** Steps over which the learning rate of fine-tuning rises at first; default 0. */
-  readonly warmUp?: number | undefined;
-  /** The share of the original model's outputs in the loss of fine-tuning; default 0. */
-  readonly distil?: number | undefined;
-  /** What logits are divided by to distil; default 4. */
-  readonly temperature?: number | undefined;
-  /** Removals between two measurements while pruning; default 5. */
-  readonly evaluateEvery?: number | undefined;
-  /** Minibatches of a measurement while pruning; the first and the last take all data. Default 16. */
-  readonly evaluateBatches?: number | undefined;
-  /** Where none is named, the one of {@link useRuntime}. */
-  readonly runtime?: Runtime | undefined;
-  readonly checkpoints?: Checkpoints | undefined;
-  /** Is told at once what the job tells. */
-  readonly onEvent?: ((event: PruneJobEvent) => void) | undefined;
-}
-
-/** Where checkpoints go, and come from. */
-export interface Checkpoints {
-  /** The bytes of an earlier run's last checkpoint, to go on from. */
-  readonly from?: { readonly name: string; readonly bytes: Uint8Array } | undefined;
-  /** Seconds between two checkpoints while fine-tuning; default 30. Pruning has one after every removal. */
-  readonly every?: number | undefined;
-  save(pieces: readonly Uint8Array[]): Promise<void>;
-  /** Is given what was to be found again, before the work goes on. */
-  resumed?(note: Readonly<Record<string, unknown>>): void;
-  /** What is to be found in the checkpoint again. */
-  note?(): Readonly<Record<string, unknown>>;
-}
-
-/** What there is before the work begins. */
-export interface StartEvent {
-  readonly kind: "start";
-  readonly costs: Costs;
-  readonly units: number;
-  readonly groups: readonly GroupSize[];
-  readonly target: Target;
-}
-
-export interface GroupSize {
-  readonly name: string;
-  readonly units: number;
-}
-
-/** What a group's units cost in time was measured. */
-export interface LatencyEvent {
-  readonly kind: "latency";
-  /** Groups measured so far, and all of them. */
-  readonly done: number;
-  readonly all: number;
-  /** Milliseconds at the start, and what each group saves; with the last group. */
-  readonly start?: Timing | undefined;
-  readonly table?: readonly LatencyRow[] | undefined;
-}
-
-/** How good the model is now. */
-export interface EvaluationEvent {
-  readonly kind: "evaluation";
-  readonly at: "start" | "removal" | "pruned" | "end";
-  /** Removals so far. */
-  readonly step: number;
-  readonly units: number;
-  readonly evaluation: Evaluation;
-}
-
-/** Pruning has ended; fine-tuning begins. */
-export interface PrunedEvent {
-  readonly kind: "pruned";
-  readonly end: PruneResult["end"];
-  readonly removals: number;
-  readonly units: number;
-  readonly costs: Costs;
-}
-
-export type PruneJobEvent = LearnEvent | StartEvent | LatencyEvent | EvaluationEvent | PrunedEvent;
-
-export interface PruneOutcome {
-  readonly model: Model;
-  readonly end: PruneResult["end"];
-  readonly removals: number;
-  readonly before: State;
-  readonly after: State;
-}
-
-/** A model in numbers. */
-export interface State {
-  readonly costs: Costs;
-  readonly units: number;
-  readonly groups: readonly GroupSize[];
-  readonly evaluation?: Evaluation | undefined;
-  /** Milliseconds for one sample, where a latency was to be reached. */
-  readonly latency?: Timing | undefined;
-}
+import type { EvaluationEvent, LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
+import type { PruneJobOptions } from "./prune-options.ts";
 
 /** Fine-tuning sees the data in other orders than pruning did. */
 const finetuneEpoch = 1_000_000;
@@ -185,7 +57,8 @@ async function run(
   refuseContradictions(options);
   const graph = prepare(model, options);
   const resumed = checkpoints?.from && decodeCheckpoint(checkpoints.from.bytes, graph, checkpoints.from.name);
-  const target = Object.keys(budget).length > 0 ? targetOf(graph, budget) : { units: 0 };
+  const target =
+    Object.keys(budget).length > 0 ? targetOf(graph, budget) : options.latency === undefined ? { units: 0 } : {};
   const learn = { ...options, loss, batchSize, seed };
   // Without labels all that is learned comes from the original.
   const alone = targets === "labels" ? undefined : { graph, weight: 1, temperature };
@@ -210,6 +83,7 @@ async function run(
     : await measure("start", 0, start.units, graph);
   const latency = await openGoal(runtime, graph, options, resumed?.note["latency"] as StoredGoal | undefined, tell);
   const from = resumed?.point;
+  if (from?.phase !== "finetune") tell({ kind: "phase", phase: "pruning" });
   const pruned =
     from?.phase === "finetune"
       ? { graph: from.graph, ...resumed!.pruned! }
@@ -233,10 +107,13 @@ async function run(
         });
   const { end, removals } = pruned;
   const state = stateOf(pruned.graph);
+  tell({ kind: "phase", phase: "proving" });
+  const proof = await proveAll(runtime, model, graph, removals, options);
   if (from?.phase !== "finetune") {
     tell({ kind: "pruned", end, removals: removals.length, units: state.units, costs: state.costs });
     await measure("pruned", removals.length, state.units, pruned.graph);
   }
+  tell({ kind: "phase", phase: "fine-tuning" });
   const due = createTimer(checkpoints?.every ?? 30);
   const tuned = await finetune(runtime, pruned.graph, data, {
     ...learn,
@@ -259,6 +136,7 @@ async function run(
     model: withGraph(model, tuned),
     end,
     removals: removals.length,
+    proof,
     before: { ...start, evaluation: first, latency: times?.[0] },
     after: { ...state, evaluation, latency: times?.[1] },
   };
@@ -276,10 +154,11 @@ async function openGoal(
   graph: Graph,
   options: PruneJobOptions,
   known: StoredGoal | undefined,
-  tell: (event: LatencyEvent) => void,
+  tell: (event: LatencyEvent | PhaseEvent) => void,
 ): Promise<LatencyGoal | undefined> {
   const { latency, roundTo, threads, signal } = options;
   if (latency === undefined) return undefined;
+  if (!known) tell({ kind: "phase", phase: "timing" });
   const onProgress = (done: number, all: number): void => tell({ kind: "latency", done, all });
   const goal = await openLatency(runtime, graph, { latency, roundTo, threads, signal, onProgress, known });
   if (!known)
@@ -303,6 +182,22 @@ function refuseContradictions({
     fail("bad-option", "--distil goes with --loss cross-entropy only");
 }
 
+/** Runs the model at the start without all that was removed, cut and masked: before hours of fine-tuning, not after. */
+async function proveAll(
+  runtime: Runtime,
+  model: Model,
+  graph: Graph,
+  removals: readonly Removal[],
+  { threads, signal }: PruneJobOptions,
+): Promise<PruneOutcome["proof"]> {
+  const groups = findGroups(trace(graph));
+  const removal = composed(groups, removals);
+  const proof = await prove(runtime, { ...model, graph }, groups, removal, { threads, signal });
+  assertProved(proof);
+  const { difference, elements, between } = proof;
+  return { difference, elements, between };
+}
+
 /** Fails where the training data does not fit, before anything long begins. */
 async function tryBatch(data: Dataset, graph: Graph, learn: StreamOptions): Promise<void> {
   await using stream = openStream(data, learn, { epoch: 0, batch: 0 });
@@ -316,7 +211,11 @@ export function stateOf(graph: Graph): Omit<State, "evaluation"> {
   return { costs: costsOf(traced), units: groups.reduce((n, { units }) => n + units, 0), groups };
 }
 
-function createMeasure(runtime: Runtime, options: PruneJobOptions, tell: (event: EvaluationEvent) => void) {
+function createMeasure(
+  runtime: Runtime,
+  options: PruneJobOptions,
+  tell: (event: EvaluationEvent | PhaseEvent) => void,
+) {
   const { validation, loss = "cross-entropy", batchSize = 128, evaluateBatches = 16, threads, signal } = options;
   return async (
     at: EvaluationEvent["at"],
@@ -325,6 +224,7 @@ function createMeasure(runtime: Runtime, options: PruneJobOptions, tell: (event:
     graph: Graph,
   ): Promise<Evaluation | undefined> => {
     if (!validation) return undefined;
+    tell({ kind: "phase", phase: "measuring" });
     const evaluation = await evaluate(runtime, graph, validation, {
       loss,
       batchSize,

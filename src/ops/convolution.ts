@@ -45,6 +45,7 @@ export const Conv = defineOp({
   name: "Conv",
   since: 22,
   inputs: ["X", "W", "B?"],
+  bias: () => ["B"],
   attributes,
   shape({ X, W }, attrs) {
     if (X.shape.length < 3 || X.shape.length !== W.shape.length)
@@ -176,6 +177,7 @@ export const ConvTranspose = defineOp({
   name: "ConvTranspose",
   since: 22,
   inputs: ["X", "W", "B?"],
+  bias: () => ["B"],
   attributes: { ...attributes, output_padding: ints(), output_shape: ints() },
   shape: ({ X, W }, attrs) => {
     if (X.shape.length < 3 || X.shape.length !== W.shape.length)

@@ -102,6 +102,8 @@ export interface Training {
   readonly inputs?: Readonly<Record<number, Tensor>>;
   /** Outputs by index that hold the next value of the input at that index: statistics that are kept, not learned. */
   readonly states?: Readonly<Record<number, number>>;
+  /** The attributes under which the next statistics are those of the batch alone. */
+  readonly forgetful?: Readonly<Record<string, unknown>>;
   /** The inputs by index that hold the scale and the shift of what is normalised. */
   readonly affine?: { readonly scale: number; readonly shift: number };
   /** What takes the place of a node that draws at random, so that the draws come from outside and a run can be repeated. */
@@ -180,6 +182,8 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
   readonly silence?: (inputs: Inputs<I>) => readonly (readonly [value: Value, axis: number])[];
   /** What changes between inference and training; absent = nothing. */
   readonly training?: Training;
+  /** The inputs that are added to the output as they are, so that adding to one adds to the other; default none. */
+  readonly bias?: (attributes: Values<A>) => readonly string[];
   /** The result differs from run to run, so that two equal nodes are not one. */
   readonly random?: boolean;
   readonly resize?: (kept: Kept, inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => Resized;
@@ -236,6 +240,8 @@ export interface Op {
   ): void;
   zero(inputs: readonly (Value | undefined)[], attributes: Record<string, unknown>): Zero | undefined;
   silence(inputs: readonly (Value | undefined)[]): readonly (readonly [value: Value, axis: number])[];
+  /** By position. */
+  bias(attributes: Record<string, unknown>): readonly number[];
   resize?(
     kept: Kept,
     inputs: readonly (Value | undefined)[],
@@ -341,6 +347,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
     },
     zero: (values, attrs) => (typeof spec.zero === "function" ? spec.zero(ins(values), attrs as Values<A>) : spec.zero),
     silence: (values) => spec.silence?.(ins(values)) ?? [],
+    bias: (attrs) => (spec.bias?.(attrs as Values<A>) ?? []).map((name) => spec.inputs.map(bare).indexOf(name)),
     macs: (values, outs, attrs) => spec.macs?.(ins(values), outs, attrs as Values<A>) ?? 0,
   };
   return {

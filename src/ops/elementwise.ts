@@ -152,6 +152,7 @@ interface BinaryRules {
   readonly range?: readonly [number, number];
   readonly of?: "bool";
   readonly zero?: Zero | ((inputs: { readonly A: Value; readonly B: Value }) => Zero | undefined);
+  readonly bias?: readonly ("A" | "B")[];
   /** Samples besides those of broadcasting. */
   readonly samples?: readonly Sample[];
 }
@@ -172,6 +173,7 @@ export function binary(name: string, since: number, rules: BinaryRules): Op {
         foldElements([A, B], dtype ?? A.dtype, (x, y) => fold(x!, y!, !isFloat(A.dtype))),
     }),
     ...(rules.zero && { zero: rules.zero }),
+    ...(rules.bias && { bias: () => rules.bias! }),
     samples: [
       ...broadcastShapes.map((inputs): Sample => (of ? { inputs, of } : { inputs, range: range ?? [-1, 1] })),
       ...(rules.samples ?? []),

@@ -36,6 +36,7 @@ export const BatchNormalization = defineOp({
   name: "BatchNormalization",
   since: 15,
   inputs: ["X", "scale", "B", "input_mean", "input_var"],
+  bias: () => ["B"],
   outputs: ["Y", "running_mean", "running_var"],
   attributes: { epsilon: float(1e-5), momentum: float(0.9), training_mode: int(0) },
   shape({ X, scale }) {
@@ -92,7 +93,12 @@ export const BatchNormalization = defineOp({
       g.Add(g.Mul(old, g.scalar(momentum, old)), g.Mul(now, g.scalar(1 - momentum, old)));
     return [Y, running(input_mean, mean), running(input_var, variance)].slice(0, outputs);
   },
-  training: { attributes: { training_mode: 1 }, states: { 1: 3, 2: 4 }, affine: { scale: 1, shift: 2 } },
+  training: {
+    attributes: { training_mode: 1 },
+    states: { 1: 3, 2: 4 },
+    forgetful: { momentum: 0 },
+    affine: { scale: 1, shift: 2 },
+  },
   samples: [
     { inputs: [[2, 3, 4, 4], [3], [3], [3], [3]], range: [0.5, 1.5] },
     { inputs: [[4, 3], [3], [3], [3], [3]], attributes: { epsilon: 0.1 }, range: [0.5, 1.5] },

@@ -12,6 +12,7 @@ import {
 import type { Tensor } from "../graph/tensor.ts";
 import { toAttribute, type Op } from "../ops/define.ts";
 import { findOp } from "../ops/table.ts";
+import { trace } from "./trace.ts";
 
 /** A graph in training mode, and for each initializer that it keeps statistics in the value that holds the next ones. */
 export interface TrainingGraph {
@@ -30,12 +31,16 @@ export function statesOf(graph: Graph): Set<string> {
   return found;
 }
 
-/**
- * Switches every node that behaves differently while learning, as its operator says.
- *
- * @param typeOf the type of a value; where it is given, what is drawn at random comes in through inputs
- */
-export function enterTraining(graph: Graph, typeOf?: (value: string) => Type | undefined): TrainingGraph {
+export interface TrainingOptions {
+  /** The batch size for which what is drawn at random comes in through inputs; default: the runtime draws it. */
+  readonly drawn?: number | undefined;
+  /** Whether the next statistics are those of the batch alone. */
+  readonly forgetful?: boolean;
+}
+
+/** Switches every node that behaves differently while learning, as its operator says. */
+export function enterTraining(graph: Graph, { drawn, forgetful = false }: TrainingOptions = {}): TrainingGraph {
+  const typeOf = drawn === undefined ? undefined : typesIn(graph, drawn);
   const taken = namesOf(graph);
   const initializers = new Map(graph.initializers);
   const states = new Map<string, string>();
@@ -54,9 +59,15 @@ export function enterTraining(graph: Graph, typeOf?: (value: string) => Type | u
       noises.push({ name, dtype: "float32", shape: like.shape });
       return training!.noise!.nodes(node, name, like.dtype, { fresh, constant });
     }
-    return training ? [train(node, findOp(node.op, node.domain)!, taken, constant, states)] : [node];
+    return training ? [train(node, findOp(node.op, node.domain)!, taken, constant, states, forgetful)] : [node];
   });
   return { graph: { ...graph, nodes, initializers, inputs: [...graph.inputs, ...noises] }, states, noises };
+}
+
+/** The types of a graph's values, found when the first is asked for: most graphs have nothing to draw. */
+function typesIn(graph: Graph, batch: number): (value: string) => Type | undefined {
+  let types: ReadonlyMap<string, Type> | undefined;
+  return (value) => (types ??= trace(graph, { batch }).types).get(value);
 }
 
 function train(
@@ -65,8 +76,10 @@ function train(
   taken: Set<string>,
   constant: (base: string, value: Tensor) => string,
   states: Map<string, string>,
+  forgetful: boolean,
 ): Node {
-  const { attributes = {}, inputs = {}, states: kept = {} } = op.training!;
+  const { attributes: learning, inputs = {}, states: kept = {} } = op.training!;
+  const attributes = { ...learning, ...(forgetful ? op.training!.forgetful : {}) };
   const newAttributes: Record<string, Attribute> = { ...node.attributes };
   for (const [name, value] of Object.entries(attributes))
     newAttributes[name] = toAttribute(op.attributes[name]!.kind, value);

@@ -1,7 +1,7 @@
 /** The plan file: which units of which groups are to be removed. */
 
 import { fail } from "../graph/error.ts";
-import type { Removal } from "./groups.ts";
+import type { Groups, Removal } from "./groups.ts";
 
 /** `{"remove": {"<group>": [units]}}`, one group a line. */
 export function formatPlan(removal: Removal): string {
@@ -35,3 +35,20 @@ export function parsePlan(text: string): Map<string, readonly number[]> {
 }
 
 const isRecord = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null && !Array.isArray(x);
+
+/** Removals one after the other, each in the numbering of before it, as one in the numbering of the start. */
+export function composed({ groups }: Pick<Groups, "groups">, removals: readonly Removal[]): Map<string, number[]> {
+  const left = new Map(groups.map(({ name, units }) => [name, units.map((_, unit) => unit)]));
+  const gone = new Map<string, number[]>();
+  for (const removal of removals)
+    for (const [name, units] of removal) {
+      const own = left.get(name) ?? fail("bad-plan", `group "${name}" of a removal is none of the model`);
+      const taken = new Set(units);
+      gone.set(name, [...(gone.get(name) ?? []), ...own.filter((_, i) => taken.has(i))]);
+      left.set(
+        name,
+        own.filter((_, i) => !taken.has(i)),
+      );
+    }
+  return new Map([...gone].map(([name, units]) => [name, units.toSorted((a, b) => a - b)]));
+}

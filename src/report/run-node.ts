@@ -6,6 +6,7 @@
  * - `checkpoint.safetensors`: where the run stands
  * - `plans/0001.json`: the units that each removal took, in the numbering of before it
  * - `summary.json`: what was reached; there when the run is finished
+ * - `report.html` and `events.out.tfevents.*`: all of it for people and for TensorBoard, written by {@link writeReport}
  */
 
 import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
@@ -15,22 +16,11 @@ import { fail } from "../graph/error.ts";
 import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
 import type { Removal } from "../prune/groups.ts";
 import { formatPlan } from "../prune/plan.ts";
-import type { PruneJobEvent } from "../jobs/prune.ts";
+import type { PruneJobEvent } from "../jobs/prune-events.ts";
+import { recordOf, type RunConfig, type RunRecord } from "./record.ts";
 
-export interface RunConfig {
-  readonly command: string;
-  /** Of secateur. */
-  readonly version: string;
-  readonly started: string;
-  readonly model: { readonly path: string; readonly sha256: string };
-  /** All options by their names on the command line, in camel case. */
-  readonly options: Readonly<Record<string, unknown>>;
-  /** The command that repeats the run. */
-  readonly repeat: string;
-  readonly versions: Readonly<Record<string, string>>;
-}
-
-const files = {
+/** What lies in the directory of a run. */
+export const files = {
   config: "config.json",
   events: "events.jsonl",
   checkpoint: "checkpoint.safetensors",
@@ -80,7 +70,8 @@ export async function createRun(dir: string, config: RunConfig, force: boolean):
   return new DirectoryRun(dir, config, undefined, async () => {
     await mkdir(dir, { recursive: true });
     await lock(dir);
-    for (const name of [files.events, files.checkpoint, files.summary, "plans", files.report])
+    const told = (await readdir(dir)).filter((name) => name.startsWith("events.out.tfevents."));
+    for (const name of [files.events, files.checkpoint, files.summary, "plans", files.report, ...told])
       await rm(join(dir, name), { recursive: true, force: true });
     await mkdir(join(dir, "plans"));
     await writeFileAtomic(join(dir, files.config), `${JSON.stringify(config, undefined, 2)}\n`);
@@ -99,6 +90,7 @@ export async function resumeRun(dir: string): Promise<Run> {
   if (await isFinished(dir)) fail("bad-option", `the run ${dir} is finished: there is nothing to go on with`);
   return guard(dir, async () => {
     await lock(dir);
+    await sweep(dir);
     const config = JSON.parse(await readFile(join(dir, files.config), "utf8")) as RunConfig;
     const name = join(dir, files.checkpoint);
     const bytes = await readFile(name).catch((error: NodeJS.ErrnoException) => {
@@ -150,7 +142,7 @@ class DirectoryRun implements Run {
 
   tell(event: PruneJobEvent): void {
     if (event.kind === "removal") this.#plans.set(event.step, event.removed);
-    const line = Buffer.from(`${JSON.stringify(recordOf(event))}\n`);
+    const line = Buffer.from(`${JSON.stringify(recordOf(event, new Date().toISOString()))}\n`);
     if (this.#events === undefined) this.#early.push(line);
     else this.#write(this.#events, line, this.#told);
     this.#told += line.length;
@@ -199,35 +191,30 @@ class DirectoryRun implements Run {
   }
 }
 
-/** An event as a line of the record: times, and numbers of each group instead of single units. */
-export type RunRecord = Readonly<Record<string, unknown>> & { readonly kind: string; readonly time: string };
-
-function recordOf(event: PruneJobEvent): RunRecord {
-  const time = new Date().toISOString();
-  if (event.kind !== "removal") return { time, ...event };
-  const { removed, importances, ...rest } = event;
-  const groups = [...importances].map(([name, values]) => {
-    const sorted = Float64Array.from(values).sort();
-    const at = (share: number): number => sorted[Math.round((sorted.length - 1) * share)]!;
-    const sum = sorted.reduce((a, b) => a + b, 0);
-    return {
-      name,
-      units: values.length,
-      removed: removed.get(name)?.length ?? 0,
-      least: at(0),
-      median: at(0.5),
-      most: at(1),
-      sum,
-    };
+/**
+ * The record of a run, as far as it goes.
+ *
+ * @throws SecateurError `io` where it is missing or damaged
+ */
+export function readRecords(dir: string): RunRecord[] {
+  const path = join(dir, files.events);
+  const lines = readText(path).split("\n");
+  // A process that was killed may have left a part of a line.
+  return lines.slice(0, -1).map((line, i) => {
+    try {
+      return JSON.parse(line) as RunRecord;
+    } catch (error) {
+      return fail("io", `${path} is damaged: line ${i + 1} is not JSON`, error);
+    }
   });
-  return { time, ...rest, groups };
 }
 
-/** The record of a run, as far as it goes. */
-export function readRecords(dir: string): RunRecord[] {
-  const lines = readFileSync(join(dir, files.events), "utf8").split("\n");
-  // A process that was killed may have left a part of a line.
-  return lines.slice(0, -1).map((line) => JSON.parse(line) as RunRecord);
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    return fail("io", `${path}: ${describeIo(error)}`, error);
+  }
 }
 
 const exists = (path: string): Promise<boolean> =>
@@ -245,6 +232,12 @@ async function hasFiles(dir: string): Promise<boolean> {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== "ENOENT";
   }
+}
+
+/** Removes what a process that was killed had not written to its end. */
+async function sweep(dir: string): Promise<void> {
+  for (const name of await readdir(dir, { recursive: true }))
+    if (name.endsWith(".tmp")) await rm(join(dir, name), { force: true });
 }
 
 /** One process a run: the lock names it, and a process that is gone holds none. */

@@ -74,7 +74,10 @@ function wrap(ort: Onnxruntime, session: InferenceSession, carried: readonly Car
       } catch (error) {
         fail("bad-model", `onnxruntime stopped: ${messageOf(error)}`, error);
       }
-      return Object.fromEntries(fresh.map((key) => [key, fromOrt(results[key]!)]));
+      const told = carried.flatMap(({ output, told: wanted }, i) =>
+        wanted ? [[output, copyOf(fromOrt(current[i]!))] as const] : [],
+      );
+      return Object.fromEntries([...fresh.map((key) => [key, fromOrt(results[key]!)] as const), ...told]);
     },
     async time(given, runs) {
       const feeds = Object.fromEntries(Object.entries(given).map(([key, tensor]) => [key, toOrt(tensor)]));

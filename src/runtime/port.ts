@@ -32,6 +32,8 @@ export interface Carried {
   readonly output: string;
   /** What the first run takes; it is copied. */
   readonly start: Tensor;
+  /** Whether runs return the output besides; default not. */
+  readonly told?: boolean | undefined;
 }
 
 /** A model file, and the files beside it that its weights lie in, by the names that it gives them. */
@@ -51,6 +53,11 @@ export interface LoadOptions {
 
 export interface Runtime {
   readonly name: string;
+  /** The same kind of runtime in another thread, by number, where there are threads of their own to be had; its work goes on beside this one's. */
+  lane?(number: number): Runtime;
   /** @throws SecateurError `bad-model` with the runtime's own message where it does not load. */
   load(model: Uint8Array | ModelFiles, options?: LoadOptions): Promise<Session>;
 }
+
+/** A lane of a runtime, or the runtime itself where it has none. */
+export const laneOf = (runtime: Runtime, number: number): Runtime => runtime.lane?.(number) ?? runtime;

@@ -12,8 +12,22 @@ const here = import.meta.url;
 const built = here.endsWith(".ts") ? "../../dist/runtime/" : "./";
 const worker = new URL(`${built}session-worker-node.js`, here);
 
-/** A runtime whose sessions live in one worker thread, which starts with the first of them and does not keep the process alive. */
+/**
+ * A runtime whose sessions live in one worker thread, which starts with the first of them and does not keep the process alive. Its lanes are such
+ * runtimes too; the first is itself.
+ */
 export function createWorkerRuntime(name: string): Runtime {
+  const runtime = createLane(name);
+  const lanes: Runtime[] = [runtime];
+  return Object.assign(runtime, {
+    lane(number: number): Runtime {
+      while (lanes.length <= number) lanes.push(createLane(name));
+      return lanes[number]!;
+    },
+  });
+}
+
+function createLane(name: string): Runtime {
   let pool: Piscina | undefined;
   const ask = async <T>(name: string, task: unknown): Promise<T> => {
     pool ??= new Piscina({
@@ -63,7 +77,7 @@ function unless<T>(signal: AbortSignal | undefined, asked: Promise<T>): Promise<
 /** Only what is for the runtime: callers hand in their own options, with functions that cannot leave the thread. */
 const plain = ({ threads = availableParallelism(), carried = [] }: LoadOptions): LoadOptions => ({
   threads,
-  carried: carried.map(({ input, output, start }) => ({ input, output, start: compact(start) })),
+  carried: carried.map(({ input, output, start, told }) => ({ input, output, start: compact(start), told })),
 });
 
 const compactAll = (tensors: Tensors): Tensors =>

@@ -4,10 +4,8 @@ import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { isFloat, type Tensor } from "../graph/tensor.ts";
 import { decodeSafetensors, encodeSafetensors } from "../onnx/safetensors.ts";
-import { trace } from "../passes/trace.ts";
-import { widen } from "../passes/widen.ts";
-import { cut } from "../prune/cut.ts";
-import { findGroups, type Removal } from "../prune/groups.ts";
+import type { Removal } from "../prune/groups.ts";
+import { replay } from "../prune/replay.ts";
 import type { FinetunePoint } from "./finetune.ts";
 import type { PrunePoint, PruneResult } from "./prune.ts";
 
@@ -22,14 +20,14 @@ export interface Checkpoint {
   readonly note: Readonly<Record<string, unknown>>;
 }
 
-const [weight, velocity, importance] = ["weight ", "velocity ", "importance "];
+const [weight, slot, importance] = ["weight ", "slot ", "importance "];
 
-/** The checkpoint in pieces, in the form of safetensors: all float weights, the optimiser's state and the importances. */
+/** The checkpoint in pieces, in the form of safetensors: all float weights, the slots beside them and the importances. */
 export function encodeCheckpoint({ point, pruned, note }: Checkpoint): Uint8Array[] {
   const tensors = new Map<string, Tensor>();
   for (const [name, value] of point.graph.initializers)
     if (isFloat(value.dtype)) tensors.set(`${weight}${name}`, value);
-  for (const [name, value] of point.velocities) tensors.set(`${velocity}${name}`, value);
+  for (const [name, value] of point.slots) tensors.set(`${slot}${name}`, value);
   const own = point.phase === "prune" ? point.importances : new Map<string, Float64Array>();
   for (const [name, data] of own) tensors.set(`${importance}${name}`, { dtype: "float64", shape: [data.length], data });
   const { phase, position } = point;
@@ -61,7 +59,7 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
     new Map(
       [...tensors].flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])),
     );
-  const carried = { graph: withWeights(removeAll(graph, removals), named(weight), name), velocities: named(velocity) };
+  const carried = { graph: withWeights(replay(graph, removals).graph, named(weight), name), slots: named(slot) };
   const { phase, position, met, step, perEpoch } = state.place;
   const point: Checkpoint["point"] =
     phase === "prune"
@@ -72,13 +70,6 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
 
 const numbersOf = (tensors: ReadonlyMap<string, Tensor>): Map<string, Float64Array> =>
   new Map([...tensors].map(([name, { data }]) => [name, data as Float64Array]));
-
-/** The graph without the units of all removals, one after the other as they were made. */
-function removeAll(graph: Graph, removals: readonly Removal[]): Graph {
-  let smaller = widen(graph);
-  for (const removal of removals) smaller = cut(smaller, findGroups(trace(smaller)), removal).graph;
-  return smaller;
-}
 
 function withWeights(graph: Graph, weights: ReadonlyMap<string, Tensor>, name: string): Graph {
   const initializers = new Map(graph.initializers);

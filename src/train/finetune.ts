@@ -1,24 +1,24 @@
-/** Fine-tuning: all weights learn by SGD over some epochs while the learning rate falls along a cosine. */
+/** Fine-tuning: all weights learn over some epochs while the learning rate falls by a schedule. */
 
 import type { Augment, Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import type { StepEvent } from "./events.ts";
-import type { Distillation, Loss } from "./losses.ts";
-import type { SgdOptions } from "./optimisers.ts";
-import { cosineRate } from "./schedules.ts";
+import type { Loss } from "./losses.ts";
+import { checkSchedule, rateAt, type RateSchedule } from "./schedules.ts";
+import { averagedGraph, type StepOptions, type TrainerState } from "./step.ts";
 import { openStream, type Position } from "./stream.ts";
-import { createTeacher } from "./teacher.ts";
-import { Trainer, type TrainerState } from "./trainer.ts";
+import { openTeacher, type TaughtOptions } from "./teacher.ts";
+import { Trainer } from "./trainer.ts";
 
 /** How a model learns, whether from scratch, while it is pruned or after. */
-export interface LearnOptions extends LoadOptions {
+export interface LearnOptions
+  extends LoadOptions, Pick<StepOptions, "optimiser" | "clip" | "labelSmoothing" | "mixup" | "workers"> {
   readonly loss: Loss;
   readonly batchSize: number;
   readonly seed: number;
   readonly augment?: Augment | undefined;
-  readonly sgd?: Partial<SgdOptions> | undefined;
 }
 
 /** Where fine-tuning stands: all that it needs to go on as if it had never stopped. */
@@ -31,15 +31,14 @@ export interface FinetunePoint extends TrainerState {
   readonly perEpoch: number | undefined;
 }
 
-export interface FinetuneOptions extends LearnOptions {
+export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateSchedule, "rate"> {
   readonly epochs: number;
+  /** The highest learning rate. */
   readonly learningRate: number;
-  /** Steps over which the learning rate rises at first; default 0. */
-  readonly warmUp?: number;
+  /** The decay by which weights and statistics are averaged over the steps; the averages are the result. Default: the last ones are. */
+  readonly ema?: number | undefined;
   /** The number of the first epoch, so that a second run sees other orders of the same data; default 0. */
   readonly firstEpoch?: number;
-  /** A model to learn from besides the labels: its graph with an open batch. */
-  readonly teacher?: (Distillation & { readonly graph: Graph }) | undefined;
   readonly onEvent?: ((event: StepEvent) => void) | undefined;
   /** Where an earlier run of the same options stood; it goes on from there. */
   readonly from?: FinetunePoint | undefined;
@@ -51,7 +50,7 @@ export interface FinetuneOptions extends LearnOptions {
  * Trains a graph.
  *
  * @param graph the model with an open batch
- * @returns the graph with the weights and statistics it learned
+ * @returns the graph with the weights and statistics it learned, or their averages
  * @throws SecateurError `not-finite` where the loss diverges, `bad-data` where a label does not fit the output
  */
 export async function finetune(
@@ -60,15 +59,17 @@ export async function finetune(
   dataset: Dataset,
   options: FinetuneOptions,
 ): Promise<Graph> {
-  const { epochs, firstEpoch = 0, warmUp = 0, learningRate, from, signal } = options;
+  const { epochs, firstEpoch = 0, learningRate, from, signal } = options;
+  const schedule: RateSchedule = { ...options, rate: learningRate };
+  checkSchedule(schedule);
   if (epochs === 0) return graph;
   const trainer = await Trainer.create(
     runtime,
     from?.graph ?? graph,
-    { ...stepOptions(options), distillation: options.teacher },
-    from?.velocities,
+    { ...stepOptions(options), ema: options.ema },
+    from?.slots,
   );
-  const teacher = options.teacher && (await createTeacher(runtime, options.teacher.graph, options));
+  const teacher = await openTeacher(runtime, options);
   await using stream = openStream(dataset, options, from?.position ?? { epoch: firstEpoch, batch: 0 });
   try {
     checkClasses(dataset, trainer.classes);
@@ -76,15 +77,15 @@ export async function finetune(
     for (;;) {
       const perEpoch = stream.perEpoch ?? from?.perEpoch;
       const { epoch } = stream.position;
-      if (epoch >= firstEpoch + epochs) return (await trainer.state()).graph;
+      if (epoch >= firstEpoch + epochs) return averagedGraph(await trainer.state());
       signal?.throwIfAborted();
       const batch = await stream.next();
       const steps = perEpoch === undefined ? undefined : perEpoch * epochs;
       // Without a known size the schedule goes by epochs until the first one has been counted.
       const rate =
         steps === undefined
-          ? cosineRate({ rate: learningRate }, epoch - firstEpoch, epochs)
-          : cosineRate({ rate: learningRate, warmUp }, step, steps);
+          ? rateAt({ ...schedule, warmUp: 0 }, epoch - firstEpoch, epochs)
+          : rateAt(schedule, step, steps);
       const { loss } = await trainer.step(batch, rate, step, teacher);
       step++;
       options.onEvent?.({
@@ -112,11 +113,16 @@ export async function finetune(
   }
 }
 
-export const stepOptions = (options: LearnOptions) => ({
+export const stepOptions = (options: LearnOptions & TaughtOptions): StepOptions => ({
   batch: options.batchSize,
   loss: options.loss,
+  distillation: options.teacher,
+  optimiser: options.optimiser,
+  clip: options.clip,
+  labelSmoothing: options.labelSmoothing,
+  mixup: options.mixup,
+  workers: options.workers,
   seed: options.seed,
-  ...(options.sgd ? { sgd: options.sgd } : {}),
   threads: options.threads,
   signal: options.signal,
 });

@@ -3,7 +3,7 @@
 import { differentiate, type Inside } from "../autodiff/differentiate.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
-import { describe, type Graph, type Type, type ValueInfo } from "../graph/graph.ts";
+import { describe, type Graph, type ValueInfo } from "../graph/graph.ts";
 import { isFloat } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
@@ -17,6 +17,7 @@ import { widen } from "../passes/widen.ts";
 import type { GatePlace } from "../prune/gate-places.ts";
 import { findGroups, type Groups } from "../prune/groups.ts";
 import { appendEvidence, watch, watchedValues, type EvidenceValues, type PassNeed } from "./evidence.ts";
+import { mixInputs, mixtureIn } from "./mixup.ts";
 import { appendLoss, type Distillation, type Loss, type Targets } from "./losses.ts";
 
 export interface BackwardOptions {
@@ -25,6 +26,10 @@ export interface BackwardOptions {
   readonly distillation?: Distillation | undefined;
   /** What the loss compares with; default the labels of the data. */
   readonly targets?: Targets | undefined;
+  /** The share of a label that is spread over all classes; default 0. */
+  readonly labelSmoothing?: number | undefined;
+  /** Whether samples are mixed, by a permutation and a share that are further inputs. */
+  readonly mixup?: boolean | undefined;
   /** Whether to differentiate with respect to all parameters. */
   readonly parameters: boolean;
   /** What to gather for criteria; default nothing. */
@@ -76,24 +81,28 @@ export function parameterNames(graph: Graph): string[] {
 /** Appends the loss on the first output and the gradients asked for. */
 export function appendBackward(graph: Graph, options: BackwardOptions): Backward {
   const { batch } = options;
-  const base = widen(graph);
+  const plain = widen(graph);
+  const base = options.mixup ? mixInputs(plain, batch) : plain;
   const output = base.outputs[0]?.name ?? fail("bad-model", "the model has no output");
   const {
     graph: forward,
     states,
     noises,
   } = options.train
-    ? enterTraining(base, options.drawn ? typesIn(base, batch) : undefined)
+    ? enterTraining(base, { drawn: options.drawn ? batch : undefined })
     : { graph: base, states: new Map<string, string>(), noises: [] };
   const traced = trace(forward, { batch });
   const { needs = [], gates: at = "after-bn" } = options;
-  const groups = needs.length > 0 ? findGroups(options.train ? trace(base, { batch }) : traced) : undefined;
+  const groups = needs.length > 0 ? findGroups(options.train ? trace(plain, { batch }) : traced) : undefined;
   if (!traced.types.has(output)) fail("unsupported", explainRefusals(traced));
   const watched = groups && watch(groups, needs, at);
   const computed = new Map([...traced.constants].filter(([name]) => !forward.initializers.has(name)));
   const builder = new GraphBuilder(forward, traced.types, computed);
   const g = createEmitter(builder);
-  const { perSample, mean, classes } = appendLoss(builder, output, options);
+  const { perSample, mean, classes } = appendLoss(builder, output, {
+    ...options,
+    mixture: options.mixup ? mixtureIn(builder) : undefined,
+  });
   const candidates = options.parameters ? parameterNames(forward) : [];
   const seed = g.filled(1 / batch, [batch]);
   const insides: Inside[] = [];
@@ -107,12 +116,6 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
     ? appendEvidence({ builder, g, batch, gradients, insides }, watched)
     : new Map();
   return { builder, g, loss: mean, parameters, evidence, states, noises, groups, classes };
-}
-
-/** The types of a graph's values, found when the first is asked for: most graphs have nothing to draw. */
-function typesIn(graph: Graph, batch: number): (value: string) => Type | undefined {
-  let traced: Traced | undefined;
-  return (value) => (traced ??= trace(graph, { batch })).types.get(value);
 }
 
 /**

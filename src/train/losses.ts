@@ -8,6 +8,7 @@ import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { logitsOf } from "../passes/strip-softmax.ts";
+import { mixed, type Mixture } from "./mixup.ts";
 
 export const losses = ["cross-entropy", "mse"] as const;
 export type Loss = (typeof losses)[number];
@@ -42,6 +43,10 @@ export interface LossOptions {
   readonly loss: Loss;
   readonly distillation?: Distillation | undefined;
   readonly targets?: Targets | undefined;
+  /** The share of a label that is spread over all classes; default 0. */
+  readonly labelSmoothing?: number | undefined;
+  /** How the batch was mixed, where it was: targets are mixed alike. */
+  readonly mixture?: Mixture | undefined;
 }
 
 /**
@@ -51,31 +56,34 @@ export interface LossOptions {
  * sampled targets there is an input `noise` of the shape of the logits instead of `target`: the classes drawn are the largest of the logits plus
  * noise, for independent draws from Gumbel's distribution (Gumbel 1954; Maddison et al. 2014, "A* Sampling", section 2).
  */
-export function appendLoss(
-  builder: GraphBuilder,
-  output: string,
-  { loss, distillation, targets = "labels" }: LossOptions,
-): LossValues {
+export function appendLoss(builder: GraphBuilder, output: string, options: LossOptions): LossValues {
+  const { loss, distillation, targets = "labels", labelSmoothing = 0 } = options;
   const g = createEmitter(builder);
   if (distillation && loss !== "cross-entropy") fail("bad-option", "a teacher's logits go with cross-entropy only");
   if (targets === "sampled" && loss !== "cross-entropy")
     fail("bad-option", "targets are sampled from the probabilities of classes, so with cross-entropy only");
+  if (!(labelSmoothing >= 0 && labelSmoothing <= 1))
+    fail("bad-option", `label smoothing is a share from 0 to 1, not ${labelSmoothing}`);
+  if (labelSmoothing > 0 && loss !== "cross-entropy")
+    fail("bad-option", "labels are smoothed over classes, so with cross-entropy only");
   const { perSample, classes } =
     loss === "mse"
-      ? meanSquaredError(builder, g, output)
-      : crossEntropy(builder, g, output, distillation, targets === "sampled");
+      ? meanSquaredError(builder, g, output, options.mixture)
+      : crossEntropy(builder, g, output, { ...options, labelSmoothing });
   const mean = g.ReduceMean(perSample, g.ints([0]), { keepdims: 0 });
   alias(builder, mean.name, builder.claim("loss"));
   return { perSample, classes, mean: valueIn(builder, "loss") };
 }
 
-/** E_n = -log softmax(logits)[target], averaged over further axes. */
+/**
+ * E_n = -Σ_c q_c log softmax(logits)_c, averaged over further axes; q is 1 at the target, or with label smoothing ε (Szegedy et al. 2016,
+ * "Rethinking the Inception Architecture", section 7) 1 - ε there and ε / C more everywhere. Of a mixture q is the mixture.
+ */
 function crossEntropy(
   builder: GraphBuilder,
   g: Emit,
   output: string,
-  distillation: Distillation | undefined,
-  sampled: boolean,
+  { distillation, targets, labelSmoothing, mixture }: LossOptions & { readonly labelSmoothing: number },
 ) {
   const raw = valueIn(builder, logitsOf(builder.finish([]), output));
   if (raw.shape.length < 2)
@@ -95,15 +103,17 @@ function crossEntropy(
   };
   const soft = distillation && teach(distillation);
   if (distillation?.weight === 1) return { perSample: soft!, classes: 0 };
-  const target = sampled
-    ? g.ArgMax(g.Add(logits, input("noise", { dtype: "float32", shape: logits.shape })), { axis: 1, keepdims: 0 })
-    : input("target", { dtype: "int64", shape: [n, ...more] });
+  const target =
+    targets === "sampled"
+      ? g.ArgMax(g.Add(logits, input("noise", { dtype: "float32", shape: logits.shape })), { axis: 1, keepdims: 0 })
+      : input("target", { dtype: "int64", shape: [n, ...more] });
   const logProbability = g.LogSoftmax(logits, { axis: 1 });
-  const depth = g.ints([classes]);
-  const chosen = g.OneHot(target, depth, g.constant({ dtype: "float32", shape: [2], data: Float32Array.of(0, 1) }), {
+  const elsewhere = labelSmoothing / classes;
+  const values = Float32Array.of(elsewhere, 1 - labelSmoothing + elsewhere);
+  const own = g.OneHot(target, g.ints([classes]), g.constant({ dtype: "float32", shape: [2], data: values }), {
     axis: 1,
   });
-  const picked = g.Mul(logProbability, chosen);
+  const picked = g.Mul(logProbability, mixture ? mixed(g, own, mixture) : own);
   const hard = g.Mul(g.summed(picked, axes), g.scalar(-1 / sizeOf(more)));
   if (distillation === undefined) return { perSample: hard, classes };
   const { weight } = distillation;
@@ -117,12 +127,12 @@ function divergence(g: Emit, teacher: Value, logits: Value, axes: readonly numbe
   return g.Mul(g.summed(g.Mul(g.Exp(p), g.Sub(p, q)), axes), g.scalar(temperature ** 2));
 }
 
-/** E_n = mean over elements of (output - target)². */
-function meanSquaredError(builder: GraphBuilder, g: Emit, output: string) {
+/** E_n = mean over elements of (output - target)²; of a mixture the target is the mixture. */
+function meanSquaredError(builder: GraphBuilder, g: Emit, output: string, mixture: Mixture | undefined) {
   const y = valueIn(builder, output);
   if (y.shape.length < 1) fail("unsupported", `mse needs an output with a batch axis; "${output}" is a scalar`);
   const target = valueIn(builder, builder.input("target", { dtype: "float32", shape: y.shape }, true));
-  const error = g.Sub(y, target);
+  const error = g.Sub(y, mixture ? mixed(g, target, mixture) : target);
   const axes = y.shape.map((_, i) => i).slice(1);
   const perSample =
     axes.length === 0 ? g.Mul(error, error) : g.ReduceMean(g.Mul(error, error), g.ints(axes), { keepdims: 0 });

@@ -1,8 +1,11 @@
-/** Optimiser steps as graphs: from a weight, its gradient and a state to the next of each. */
+/** Optimiser steps as graphs: from a weight, its gradient and what is kept of them to the next of each. */
 
 import { sizeOf } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
+import { asFloat } from "../ops/elementwise.ts";
+
+export const optimisers = ["sgd", "adamw"] as const;
 
 export interface SgdOptions {
   readonly momentum: number;
@@ -11,28 +14,141 @@ export interface SgdOptions {
   readonly nesterov: boolean;
 }
 
+export interface AdamwOptions {
+  /** The shares of the old in the averages of gradients and of their squares. */
+  readonly betas: readonly [number, number];
+  /** Keeps the divisor from being 0. */
+  readonly eps: number;
+  /** Decay of weights of more than one axis, apart from the gradient. */
+  readonly weightDecay: number;
+}
+
+/** What turns gradients into steps; what is left out has its default. */
+export type OptimiserOptions =
+  | ({ readonly kind: "sgd" } & Partial<SgdOptions>)
+  | ({ readonly kind: "adamw" } & Partial<AdamwOptions>);
+
 export const defaultSgd: SgdOptions = { momentum: 0.9, weightDecay: 1e-4, nesterov: true };
+/** PyTorch's. */
+export const defaultAdamw: AdamwOptions = { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 1e-2 };
+
+/** A parameter at a step. */
+export interface Parameter {
+  readonly weight: Value;
+  readonly gradient: Value;
+  /** In the order in which the optimiser names them. */
+  readonly slots: readonly Value[];
+}
+
+/** What all parameters share at a step. */
+export interface Clock {
+  /** The learning rate. */
+  readonly rate: Value;
+  /** The number of the step from 1 on, in float64: powers of numbers near 1 are taken of it. */
+  readonly step: () => Value;
+}
+
+export interface Optimiser {
+  /** Names of what is kept of each parameter from step to step, in its shape; all 0 before the first. */
+  readonly slots: readonly string[];
+  /** The weight and the slots that follow. */
+  update(g: Emit, parameter: Parameter, clock: Clock): Omit<Parameter, "gradient">;
+}
+
+export function createOptimiser(options: OptimiserOptions): Optimiser {
+  const { slots, update } =
+    options.kind === "sgd" ? sgd({ ...defaultSgd, ...options }) : adamw({ ...defaultAdamw, ...options });
+  return {
+    slots,
+    update(g, parameter, clock) {
+      const { shape } = parameter.weight;
+      const next = update(
+        g,
+        {
+          weight: row(g, parameter.weight),
+          gradient: row(g, parameter.gradient),
+          slots: parameter.slots.map((slot) => row(g, slot)),
+        },
+        clock,
+        shape.length > 1,
+      );
+      return { weight: g.reshaped(next.weight, shape), slots: next.slots.map((slot) => g.reshaped(slot, shape)) };
+    },
+  };
+}
+
+/** As one row: runtimes multiply by a scalar element by element where trailing axes have length 1, as kernels of 1x1 have. */
+const row = (g: Emit, value: Value): Value => g.reshaped(value, [sizeOf(value.shape)]);
+
+interface Rule {
+  readonly slots: readonly string[];
+  readonly update: (g: Emit, parameter: Parameter, clock: Clock, decays: boolean) => ReturnType<Optimiser["update"]>;
+}
 
 /**
  * SGD with momentum as PyTorch defines it: v' = momentum v + (g + decay w); w' = w - rate v', or w - rate (g + momentum v') with
  * Nesterov's.
  */
-export function sgdStep(
+const sgd = ({ momentum, weightDecay, nesterov }: SgdOptions): Rule => ({
+  slots: ["velocity"],
+  update(g, { weight, gradient, slots: [velocity] }, { rate }, decays) {
+    const decayed = weightDecay > 0 && decays ? g.Add(gradient, g.Mul(weight, g.scalar(weightDecay))) : gradient;
+    const next = g.Add(g.Mul(velocity, g.scalar(momentum)), decayed);
+    const step = nesterov ? g.Add(decayed, g.Mul(next, g.scalar(momentum))) : next;
+    return { weight: g.Sub(weight, g.Mul(step, rate)), slots: [next] };
+  },
+});
+
+/**
+ * AdamW (Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization") as PyTorch defines it: m' = β₁ m + (1 - β₁) g;
+ * v' = β₂ v + (1 - β₂) g²; w' = (1 - rate decay) w - rate (m' / (1 - β₁ᵗ)) / (√(v' / (1 - β₂ᵗ)) + ε).
+ */
+const adamw = ({ betas: [beta1, beta2], eps, weightDecay }: AdamwOptions): Rule => ({
+  slots: ["momentum", "variance"],
+  update(g, { weight, gradient, slots: [m, v] }, { rate, step }, decays) {
+    const towards = (old: Value | undefined, now: Value, beta: number): Value =>
+      g.Add(g.Mul(old, g.scalar(beta)), g.Mul(now, g.scalar(1 - beta)));
+    const momentum = towards(m, gradient, beta1);
+    const variance = towards(v, g.Mul(gradient, gradient), beta2);
+    const correction = (beta: number): Value => {
+      const t = step();
+      return g.Sub(g.scalar(1, t), g.Pow(g.scalar(beta, t), t));
+    };
+    const size = g.Div(rate, asFloat(g, correction(beta1), rate));
+    const root = asFloat(g, g.Sqrt(correction(beta2)), rate);
+    const divisor = g.Add(g.Div(g.Sqrt(variance), root), g.scalar(eps));
+    const decayed =
+      weightDecay > 0 && decays ? g.Mul(weight, g.Sub(g.scalar(1), g.Mul(rate, g.scalar(weightDecay)))) : weight;
+    return { weight: g.Sub(decayed, g.Mul(g.Div(momentum, divisor), size)), slots: [momentum, variance] };
+  },
+});
+
+/** g · min(1, clip / (‖g‖ + 10⁻⁶)) for all gradients, ‖g‖ the norm of them as one vector: PyTorch's clip_grad_norm_. */
+export function clipGradients(
   g: Emit,
-  { momentum, weightDecay, nesterov }: SgdOptions,
-  weight: Value,
-  gradient: Value,
-  velocity: Value,
-  rate: Value,
-): { weight: Value; velocity: Value } {
-  // As one row: runtimes multiply by a scalar element by element where trailing axes have length 1, as kernels of 1x1 have.
-  const row = (value: Value): Value => g.reshaped(value, [sizeOf(value.shape)]);
-  const [w, d, v] = [row(weight), row(gradient), row(velocity)];
-  const decayed = weightDecay > 0 && weight.shape.length > 1 ? g.Add(d, g.Mul(w, g.scalar(weightDecay))) : d;
-  const next = g.Add(g.Mul(v, g.scalar(momentum)), decayed);
-  const step = nesterov ? g.Add(decayed, g.Mul(next, g.scalar(momentum))) : next;
-  return {
-    weight: g.reshaped(g.Sub(w, g.Mul(step, rate)), weight.shape),
-    velocity: g.reshaped(next, weight.shape),
-  };
+  gradients: ReadonlyMap<string, Value>,
+  clip: number,
+): ReadonlyMap<string, Value> {
+  const squares = [...gradients.values()].map((gradient) =>
+    g.ReduceSumSquare(row(g, gradient), g.ints([0]), { keepdims: 0 }),
+  );
+  const norm = g.Sqrt(g.Sum(...squares));
+  const share = g.Min(g.scalar(1), g.Div(g.scalar(clip), g.Add(norm, g.scalar(1e-6))));
+  return new Map(
+    [...gradients].map(([name, gradient]) => [name, g.reshaped(g.Mul(row(g, gradient), share), gradient.shape)]),
+  );
+}
+
+/**
+ * The exponential moving average of a weight (Polyak and Juditsky 1992): a' = d a + (1 - d) w with d = min(decay, (1 + t) / (10 + t)), so that
+ * the first weights are soon forgotten.
+ */
+export function moveAverage(g: Emit, average: Value, weight: Value, decay: number, { rate, step }: Clock): Value {
+  const t = step();
+  const share = g.Sub(
+    g.scalar(1, t),
+    g.Min(g.scalar(decay, t), g.Div(g.Add(t, g.scalar(1, t)), g.Add(t, g.scalar(10, t)))),
+  );
+  const [a, w] = [row(g, average), row(g, weight)];
+  return g.reshaped(g.Add(a, g.Mul(g.Sub(w, a), asFloat(g, share, rate))), weight.shape);
 }

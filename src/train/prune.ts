@@ -19,14 +19,15 @@ import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed, type PassNeed } from "./evidence.ts";
 import type { LearnEvent } from "./events.ts";
 import { stepOptions, type LearnOptions } from "./finetune.ts";
-import type { Distillation, Targets } from "./losses.ts";
 import type { LatencyGoal } from "./latency.ts";
+import type { Targets } from "./losses.ts";
 import { finish, sampleAll, score } from "./score.ts";
+import { ownerOf, type TrainerState } from "./step.ts";
 import { openStream, type BatchStream, type Position } from "./stream.ts";
-import { createTeacher, type Teacher } from "./teacher.ts";
-import { parameterOf, Trainer, type TrainerState } from "./trainer.ts";
+import { openTeacher, type TaughtOptions, type Teacher } from "./teacher.ts";
+import { Trainer } from "./trainer.ts";
 
-export interface PruneOptions extends LearnOptions {
+export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly criterion: Criterion;
   readonly target: Target;
   /** Where gates stand; default behind normalisation. */
@@ -36,8 +37,6 @@ export interface PruneOptions extends LearnOptions {
    * targets where all is learned from a teacher and the criterion takes passes of its own.
    */
   readonly targets?: Targets | undefined;
-  /** A model to learn from besides the labels while pruning: its graph with an open batch. */
-  readonly teacher?: (Distillation & { readonly graph: Graph }) | undefined;
   /** Random directions for the diagonal of the Hessian, for criteria that need it; see ScoreOptions. */
   readonly probes?: number | undefined;
   /** Pruning stops when the mean training loss between two removals is above this. */
@@ -140,8 +139,8 @@ export async function pruneLoop(
     return schedule ? nextTarget(schedule, start, target, now) : target;
   };
   await using stream = openStream(dataset, options, from?.position ?? { epoch: 0, batch: 0 });
-  const teacher = options.teacher && (await createTeacher(runtime, options.teacher.graph, options));
-  let state: State = from ?? { graph: wide, velocities: new Map(), importances: new Map() };
+  const teacher = await openTeacher(runtime, options);
+  let state: State = from ?? { graph: wide, slots: new Map(), importances: new Map() };
   const removals = [...(from?.removals ?? [])];
   try {
     for (;;) {
@@ -164,12 +163,10 @@ export async function pruneLoop(
       const { removal } = selection;
       if (removal.size === 0) return report("exhausted");
       const smaller = cut(round.graph, groups, removal);
-      const velocities = new Map(
-        [...round.velocities].map(([name, value]) => [name, smaller.shrink(parameterOf(name), value)]),
-      );
+      const slots = new Map([...round.slots].map(([name, value]) => [name, smaller.shrink(ownerOf(name), value)]));
       const took = latency && (await latency.measure(smaller.graph));
       const met = meets(target, selection.costs, selection.units) && (!took || took.median <= latency.share);
-      state = { graph: smaller.graph, velocities, importances: shrinkScores(importances, removal) };
+      state = { graph: smaller.graph, slots, importances: shrinkScores(importances, removal) };
       removals.push(removal);
       options.onEvent?.({
         kind: "removal",
@@ -236,8 +233,8 @@ async function learn(
   { count, done, needs }: Learning,
   teacher: Teacher | undefined,
 ) {
-  const step = { ...stepOptions(options), needs, gates: options.gates, distillation: options.teacher };
-  const trainer = await Trainer.create(runtime, state.graph, step, state.velocities);
+  const step = { ...stepOptions(options), needs, gates: options.gates };
+  const trainer = await Trainer.create(runtime, state.graph, step, state.slots);
   const average = new Average();
   const { learningRate } = options;
   let total = 0;
@@ -246,7 +243,7 @@ async function learn(
     for (let i = 1; i <= count; i++) {
       options.signal?.throwIfAborted();
       const epoch = stream.position.epoch + 1;
-      const { loss, findings } = await trainer.step(await stream.next(), learningRate, done + i, teacher);
+      const { loss, findings } = await trainer.step(await stream.next(), learningRate, done + i - 1, teacher);
       total += loss;
       if (needs) {
         const criterion = options.criterion as DataCriterion;

@@ -29,7 +29,7 @@ const target = tensor(
 const batch = { inputs: { "": images }, target, size: 64 };
 
 async function learn(runtime: Runtime, steps: number) {
-  const options = { batch: 64, loss: "cross-entropy", threads: 1, sgd: { momentum: 0.9 } } as const;
+  const options = { batch: 64, loss: "cross-entropy", threads: 1, optimiser: { kind: "sgd", momentum: 0.9 } } as const;
   const trainer = await Trainer.create(runtime, prepare(model), options);
   try {
     const losses: number[] = [];
@@ -46,7 +46,7 @@ describe("a worker", () => {
     expect(there.losses).toEqual(here.losses);
     expect(new Set(here.losses).size).toBe(4);
     expect(there.graph.initializers).toEqual(here.graph.initializers);
-    expect(there.velocities).toEqual(here.velocities);
+    expect(there.slots).toEqual(here.slots);
   });
 
   it("leaves this thread free while it runs", async () => {

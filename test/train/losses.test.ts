@@ -1,11 +1,10 @@
-/** Losses as graphs against the formulas, and the schedule. */
+/** Losses as graphs against the formulas. */
 
 import { describe, expect, it } from "vitest";
 import { GraphBuilder } from "../../src/graph/builder.ts";
 import { float32, tensor } from "../../src/graph/tensor.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { appendLoss, type Distillation, type Loss } from "../../src/train/losses.ts";
-import { cosineRate } from "../../src/train/schedules.ts";
 import { emptyGraph, runGraph } from "../support/graphs.ts";
 
 const logits = [
@@ -27,14 +26,18 @@ const mean = (values: readonly number[]): number => values.reduce((a, b) => a + 
 /** The loss of the logits, through a Softmax at the end of the model or not. */
 async function lossOf(
   loss: Loss,
-  options: { softmax?: boolean; distillation?: Distillation; target?: number[][] } = {},
+  options: { softmax?: boolean; distillation?: Distillation; target?: number[][]; labelSmoothing?: number } = {},
 ): Promise<number> {
   const builder = new GraphBuilder(emptyGraph, new Map());
   const g = createEmitter(builder);
   const input = builder.input("x", { dtype: "float32", shape: [2, 3] });
   const x = g.Mul(valueIn(builder, input), g.scalar(1));
   const output = options.softmax ? g.Identity(g.Softmax(x, { axis: 1 })) : x;
-  appendLoss(builder, output.name, { loss, distillation: options.distillation });
+  appendLoss(builder, output.name, {
+    loss,
+    distillation: options.distillation,
+    labelSmoothing: options.labelSmoothing,
+  });
   const results = await runGraph(builder.finish(["loss"]), {
     x: float32([2, 3], logits.flat()),
     target: options.target ? float32([2, 3], options.target.flat()) : tensor("int64", [2], labels),
@@ -69,11 +72,15 @@ describe("losses", () => {
     const loss = await lossOf("cross-entropy", { distillation: { weight: 0.7, temperature } });
     expect(loss).toBeCloseTo(0.3 * hard + 0.7 * soft, 5);
   });
-});
 
-it("the learning rate rises, then falls along half a cosine", () => {
-  const rates = Array.from({ length: 12 }, (_, step) => cosineRate({ rate: 1, warmUp: 2 }, step, 12));
-  expect(rates.slice(0, 3)).toEqual([0.5, 1, 1]);
-  expect(rates[7]).toBeCloseTo(0.5, 10);
-  expect(rates.at(-1)).toBeCloseTo((1 + Math.cos(0.9 * Math.PI)) / 2, 10);
+  it("label smoothing spreads a share of the label over all classes", async () => {
+    const spread = mean(logits.map((row) => -mean(logSoftmax(row))));
+    expect(await lossOf("cross-entropy", { labelSmoothing: 0.2 })).toBeCloseTo(0.8 * hard + 0.2 * spread, 5);
+    expect(await lossOf("cross-entropy", { labelSmoothing: 1 })).toBeCloseTo(spread, 5);
+  });
+
+  it("label smoothing is a share, and of classes", async () => {
+    await expect(lossOf("cross-entropy", { labelSmoothing: 1.5 })).rejects.toThrow("from 0 to 1");
+    await expect(lossOf("mse", { labelSmoothing: 0.1, target: teacher })).rejects.toThrow("cross-entropy only");
+  });
 });

@@ -9,8 +9,9 @@ import { loadModel } from "../../src/onnx/load.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../../src/train/checkpoint.ts";
-import { finetune, type FinetunePoint } from "../../src/train/finetune.ts";
+import { finetune, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
 import { prepare, withGraph } from "../../src/train/prepare.ts";
+import { averagedGraph, ownerOf } from "../../src/train/step.ts";
 import { pruneLoop, targetOf, type PrunePoint } from "../../src/train/prune.ts";
 import { readNetModel } from "../support/reference.ts";
 import { random } from "../support/graphs.ts";
@@ -34,12 +35,23 @@ const learn = {
   seed: 5,
   threads: 1,
   augment: { crop: 1, flip: true },
-  sgd: { momentum: 0.9, weightDecay: 1e-3 },
+  optimiser: { kind: "sgd", momentum: 0.9, weightDecay: 1e-3 },
 } as const;
 
-const prune = (from?: PrunePoint, onPoint?: (point: PrunePoint) => Promise<void>) =>
+/** All that keeps something from step to step, or draws. */
+const everything = {
+  optimiser: { kind: "adamw", weightDecay: 0.1 },
+  clip: 1,
+  labelSmoothing: 0.1,
+  mixup: 0.4,
+} as const;
+
+type More = Partial<Pick<FinetuneOptions, "optimiser" | "clip" | "labelSmoothing" | "mixup" | "ema" | "rateSchedule">>;
+
+const prune = (from?: PrunePoint, onPoint?: (point: PrunePoint) => Promise<void>, more: More = {}) =>
   pruneLoop(directRuntime, graph, data, {
     ...learn,
+    ...more,
     criterion: findCriterion("taylor-fo"),
     target: targetOf(graph, { macs: 0.5 }),
     learningRate: 0.01,
@@ -54,7 +66,17 @@ const tune = (
   dataset: Dataset,
   from?: FinetunePoint,
   onPoint?: (take: () => Promise<FinetunePoint>) => Promise<void>,
-) => finetune(directRuntime, start, dataset, { ...learn, epochs: 3, learningRate: 0.02, warmUp: 5, from, onPoint });
+  more: More = {},
+) =>
+  finetune(directRuntime, start, dataset, {
+    ...learn,
+    ...more,
+    epochs: 3,
+    learningRate: 0.02,
+    warmUp: 5,
+    from,
+    onPoint,
+  });
 
 const bytesOf = (result: Graph): string => Buffer.from(encodeModel(withGraph(model, result))).toString("base64");
 
@@ -97,5 +119,38 @@ describe.each([
       const result = await tune(pruned.graph, dataset, again.point as FinetunePoint);
       expect(bytesOf(result)).toBe(bytesOf(whole));
     }
+  });
+});
+
+describe("with AdamW, mixup and all that is kept beside weights", () => {
+  it("pruning cuts what is kept along with the weights, and goes on from any removal", async () => {
+    const points: PrunePoint[] = [];
+    const whole = await prune(undefined, async (point) => void points.push(point), everything);
+    for (const point of points) {
+      expect([...point.slots.keys()].map((name) => name.split("/")[0]).toSorted()).toContain("variance");
+      for (const [name, { shape }] of point.slots)
+        expect(shape, name).toEqual(point.graph.initializers.get(ownerOf(name))!.shape);
+    }
+    for (const point of [points[0]!, points.at(-2)!]) {
+      const result = await prune(stored({ point, note: {} }).point as PrunePoint, undefined, everything);
+      expect(bytesOf(result.graph)).toBe(bytesOf(whole.graph));
+      expect(result.removals).toEqual(whole.removals);
+    }
+  });
+
+  it("fine-tuning goes on from any step, and ends in the averages", async () => {
+    const more = { ...everything, ema: 0.9, rateSchedule: "step" } as const;
+    const points: FinetunePoint[] = [];
+    const whole = await tune(graph, data, undefined, async (take) => void points.push(await take()), more);
+    for (const point of [0, 5, 6, 16, 17].map((i) => points[i]!)) {
+      const again = stored({ point, note: {} }).point as FinetunePoint;
+      expect(again.slots).toEqual(point.slots);
+      expect(bytesOf(await tune(graph, data, again, undefined, more))).toBe(bytesOf(whole));
+    }
+    const last = points.at(-1)!;
+    expect(bytesOf(averagedGraph(last))).toBe(bytesOf(whole));
+    expect(bytesOf(last.graph)).not.toBe(bytesOf(whole));
+    const averaged = [...last.slots.keys()].filter((name) => name.startsWith("average/"));
+    expect(averaged.some((name) => name.endsWith("running_var"))).toBe(true);
   });
 });

@@ -4,62 +4,20 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { arch, cpus, platform } from "node:os";
 import { pipeline } from "node:stream/promises";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import type { Dataset } from "../../data/batches.ts";
 import { fail } from "../../graph/error.ts";
-import { prune, type PruneJobEvent, type PruneOutcome } from "../../jobs/prune.ts";
+import { prune } from "../../jobs/prune.ts";
 import { checkWritable, describeIo } from "../../onnx/atomic-node.ts";
 import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
-import { pers, scopes, type Per, type Scope } from "../../prune/prices.ts";
-import { scheduleKinds, type ScheduleKind } from "../../prune/schedule.ts";
-import { createRun, resumeRun, type Run, type RunConfig } from "../../report/run-node.ts";
+import type { RunConfig } from "../../report/record.ts";
+import { createRun, resumeRun, type Run } from "../../report/run-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
-import { targetSources, type Targets } from "../../train/losses.ts";
-import {
-  count,
-  learnOptions,
-  notNegative,
-  numberIn,
-  openData,
-  positive,
-  shapesOf,
-  withCriterion,
-  withData,
-  withLearning,
-  withShape,
-  type CriterionFlags,
-} from "../options.ts";
-import { limitsOf, patternRatio, roundingOf, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
-import { createProgress, Interruption, note, percent, printJson, short, table } from "../output.ts";
-import { epochCount, reportEpochs, type TrainFlags } from "./train.ts";
-
-interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
-  readonly targets: Targets | "teacher";
-  readonly macs?: number;
-  readonly params?: number;
-  readonly bytes?: number;
-  readonly units?: number;
-  readonly latency?: number;
-  readonly scope: Scope;
-  readonly ratio?: Ratios;
-  readonly schedule: ScheduleKind;
-  readonly removals: number;
-  readonly maxLoss?: number;
-  readonly per: Per;
-  readonly every: number;
-  readonly unitsPerStep?: number;
-  readonly scoreMomentum: number;
-  readonly pruneLearningRate: number;
-  readonly distil: number;
-  readonly temperature: number;
-  readonly evaluateEvery: number;
-  readonly evaluateBatches: number;
-  readonly checkpointEvery: number;
-  readonly run?: string;
-  readonly force?: boolean;
-  readonly resume?: string;
-  readonly json?: boolean;
-}
+import { limitsOf, roundingOf } from "../limits.ts";
+import { learnOptions, openData, shapesOf } from "../options.ts";
+import { createProgress, Interruption, note, noteTable, printJson } from "../output.ts";
+import { withPruning, type PruneFlags } from "./prune-options.ts";
+import { comparison, createShow, numbersOf } from "./prune-show.ts";
 
 /** Exit code where the work was done but the budget was not met. */
 const notMet = 1;
@@ -68,87 +26,8 @@ const notMet = 1;
 const withResume = new Set(["resume", "json"]);
 
 export function addPrune(program: Command, version: string, signal: AbortSignal): void {
-  const command = withLimits(
-    withCriterion(withLearning(withData(withShape(program.command("prune [model]")), false), 0.02)),
-  );
-  command
-    .description("remove the least important units while learning until a budget is met, then fine-tune")
-    .addOption(
-      new Option(
-        "--targets <source>",
-        "what is learned from: the labels; without labels the outputs of the original model (teacher), or importance from classes drawn from the model's own outputs and learning from the original's (sampled)",
-      )
-        .choices([...targetSources, "teacher"])
-        .default("labels"),
-    )
-    .option("--macs <share>", "multiply-accumulates to keep: a share, or a number where it is above 1", positive)
-    .option("--params <share>", "parameters to keep, in the same way", positive)
-    .option("--bytes <share>", "bytes of weights to keep, in the same way", positive)
-    .option("--units <share>", "units to keep, in the same way", positive)
-    .option(
-      "--latency <share>",
-      "time of one sample to reach, measured on this machine: a share, or milliseconds where it is above 1; widths are rounded to what its kernels take",
-      positive,
-    )
-    .option("--max-loss <loss>", "stop pruning when the training loss between two removals is above this", positive)
-    .addOption(
-      new Option("--per <what>", "what importance is counted per: a unit, or what removing it saves")
-        .choices(pers)
-        .default("unit"),
-    )
-    .addOption(
-      new Option("--scope <scope>", "whom a unit is compared with: all, those of its group, or of groups built alike")
-        .choices(scopes)
-        .default("global"),
-    )
-    .option(
-      "--ratio <pattern=share>",
-      "the share of units that may go of some groups, as 'layer2.*=0.3'; may be repeated, the last that fits counts",
-      patternRatio,
-    )
-    .addOption(
-      new Option(
-        "--schedule <kind>",
-        "the same number of units each time, or all planned: in equal steps, in smaller and smaller ones, at once",
-      )
-        .choices(scheduleKinds)
-        .default("steady"),
-    )
-    .option("--removals <n>", "removals of a planned schedule", count, 25)
-    .option("--every <n>", "minibatches between two removals", count, 10)
-    .option("--units-per-step <n>", "units of each removal (default: 2 % of all)", count)
-    .option(
-      "--score-momentum <share>",
-      "share of the old importances in their average over removals",
-      numberIn(0, 1),
-      0.9,
-    )
-    .option("--prune-learning-rate <rate>", "learning rate while pruning", positive, 0.01)
-    .option("--epochs <n>", "passes over the training data after pruning", epochCount, 5)
-    .option("--warm-up <steps>", "steps over which the learning rate of fine-tuning rises at first", epochCount, 0)
-    .option("--distil <share>", "share of the original model's outputs in the loss of fine-tuning", numberIn(0, 1), 0)
-    .option("--temperature <t>", "what logits are divided by to distil", positive, 4)
-    .option("--evaluate-every <n>", "removals between two measurements on the test part of the data", count, 5)
-    .option(
-      "--evaluate-batches <n>",
-      "minibatches of such a measurement; at the start and the end it is the whole part",
-      count,
-      16,
-    )
-    .option("-o, --output <file>", "the model to write")
-    .option("--run <dir>", "the directory for the record of the run (default: the output's name, with .run)")
-    .option("--checkpoint-every <seconds>", "seconds between two checkpoints of fine-tuning", notNegative, 30)
-    .option("--force", "start anew where the directory holds a run that is not finished")
-    .option("--resume <dir>", "go on with a run that was stopped; it ends in the same bytes")
-    .option("--json", "print what was reached as JSON")
-    .addHelpText(
-      "after",
-      `
-Example:
-  secateur prune model.onnx --data cifar10:data --macs 0.5 --epochs 5 --crop 4 --flip -o small.onnx
-  secateur prune --resume small.run`,
-    )
-    .action(async (path: string | undefined, flags: PruneFlags) => {
+  const command = withPruning(program.command("prune [model]")).action(
+    async (path: string | undefined, flags: PruneFlags) => {
       if (flags.resume === undefined) await start(path, flags, version, signal);
       else {
         const given = command.options.find((option) => {
@@ -160,7 +39,8 @@ Example:
           fail("bad-option", `--resume goes on with what the run began with, and takes no ${first} besides`);
         await resume(flags.resume, flags.json === true, signal);
       }
-    });
+    },
+  );
 }
 
 async function start(path: string | undefined, flags: PruneFlags, version: string, signal: AbortSignal): Promise<void> {
@@ -222,7 +102,7 @@ async function work(run: Run, flags: PruneFlags, opened: Opened, json: boolean, 
     Object.entries({ macs, params, bytes, units }).filter(([, value]) => value !== undefined),
   );
   using progress = createProgress("reading the model");
-  const show = createShow(progress, flags);
+  const show = createShow(progress, flags.batchSize);
   const { checkpoint } = run;
   const job = prune(opened.model, {
     ...learnOptions(flags, signal),
@@ -273,78 +153,16 @@ async function work(run: Run, flags: PruneFlags, opened: Opened, json: boolean, 
   await writeModelFile(flags.output, outcome.model);
   const { model: _model, ...summary } = outcome;
   await run.finish({ ...summary, output: flags.output });
+  const { writeReport } = await import("../../report/report-node.ts");
+  const report = await writeReport(run.dir);
   progress.done();
   if (json) printJson({ ...numbersOf(outcome), output: flags.output, run: run.dir });
-  else note(comparison(outcome));
-  note(`-> ${flags.output}, and how it came about -> ${run.dir}`);
+  else noteTable(comparison(outcome));
+  note(`-> ${flags.output}, and how it came about -> ${report}`);
   if (outcome.end === "exhausted") note("the budget was not met: every group is down to its last unit");
   if (outcome.end === "max-loss") note(`pruning stopped because the loss passed ${flags.maxLoss}`);
   if (outcome.end === "exhausted" || (outcome.end === "max-loss" && Object.keys(budget).length > 0))
     process.exitCode = notMet;
-}
-
-const numbersOf = ({ end, removals, before, after }: PruneOutcome) => ({
-  end,
-  removals,
-  units: after.units,
-  before: { ...before.costs, ...before.evaluation, latency: before.latency },
-  after: { ...after.costs, ...after.evaluation, latency: after.latency },
-});
-
-function comparison({ before, after }: PruneOutcome): string {
-  const rows = [["", "before", "after", "ratio"]];
-  for (const key of ["params", "macs", "bytes"] as const) {
-    const [was, is] = [before.costs[key], after.costs[key]];
-    rows.push([key, short(was), short(is), (is / was).toFixed(3)]);
-  }
-  if (before.latency && after.latency) {
-    const [was, is] = [before.latency.median, after.latency.median];
-    rows.push(["ms", was.toFixed(3), is.toFixed(3), (is / was).toFixed(3)]);
-  }
-  for (const key of ["top1", "top5"] as const) {
-    const [was, is] = [before.evaluation?.[key], after.evaluation?.[key]];
-    if (was !== undefined && is !== undefined) rows.push([key, percent(was), percent(is), ""]);
-  }
-  return table(rows);
-}
-
-/** Shows events on the progress line. */
-function createShow(progress: ReturnType<typeof createProgress>, flags: PruneFlags): (event: PruneJobEvent) => void {
-  let [all, reached] = [1, ""];
-  let epochs: ReturnType<typeof reportEpochs> | undefined;
-  return (event) => {
-    switch (event.kind) {
-      case "start":
-        all = event.costs.macs;
-        break;
-      case "evaluation": {
-        const { loss, top1 } = event.evaluation;
-        const accuracy = top1 === undefined ? `loss ${loss.toFixed(4)}` : `top-1 ${percent(top1)}`;
-        const at = {
-          start: "at the start",
-          removal: `after ${event.step} removals`,
-          pruned: "pruned",
-          end: "at the end",
-        };
-        progress.done(`${at[event.at]}: ${accuracy} with ${event.units} units`);
-        break;
-      }
-      case "removal":
-        reached = `removal ${event.step}, ${event.units} units, ${short(event.costs.macs)} MACs (${percent(event.costs.macs / all)}), `;
-        progress.update(`${reached}loss ${event.loss.toFixed(4)}`);
-        break;
-      case "latency":
-        if (event.start) progress.done(`one sample takes ${event.start.median.toFixed(2)} ms`);
-        else progress.update(`time that groups save: ${event.done} of ${event.all}`);
-        break;
-      case "pruned":
-        progress.done(`pruned in ${event.removals} removals to ${event.units} units, ${short(event.costs.macs)} MACs`);
-        break;
-      case "step":
-        if (event.phase === "prune") progress.update(`${reached}loss ${event.loss.toFixed(4)}`);
-        else (epochs ??= reportEpochs(progress, flags.batchSize))(event);
-    }
-  };
 }
 
 async function checksum(path: string): Promise<string> {

@@ -1,0 +1,127 @@
+/** What secateur prune can be told. */
+
+import { type Command, Option } from "commander";
+import { pers, scopes, type Per, type Scope } from "../../prune/prices.ts";
+import { scheduleKinds, type ScheduleKind } from "../../prune/schedule.ts";
+import { targetSources, type Targets } from "../../train/losses.ts";
+import { patternRatio, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
+import {
+  count,
+  notNegative,
+  numberIn,
+  positive,
+  withCriterion,
+  withData,
+  withLearning,
+  withShape,
+  type CriterionFlags,
+} from "../options.ts";
+import { epochCount, type TrainFlags } from "./train.ts";
+
+export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
+  readonly targets: Targets | "teacher";
+  readonly macs?: number;
+  readonly params?: number;
+  readonly bytes?: number;
+  readonly units?: number;
+  readonly latency?: number;
+  readonly scope: Scope;
+  readonly ratio?: Ratios;
+  readonly schedule: ScheduleKind;
+  readonly removals: number;
+  readonly maxLoss?: number;
+  readonly per: Per;
+  readonly every: number;
+  readonly unitsPerStep?: number;
+  readonly scoreMomentum: number;
+  readonly pruneLearningRate: number;
+  readonly distil: number;
+  readonly temperature: number;
+  readonly evaluateEvery: number;
+  readonly evaluateBatches: number;
+  readonly checkpointEvery: number;
+  readonly run?: string;
+  readonly force?: boolean;
+  readonly resume?: string;
+  readonly json?: boolean;
+}
+
+/** Gives a command the options of pruning. */
+export const withPruning = (command: Command): Command =>
+  withLimits(withCriterion(withLearning(withData(withShape(command), false), 0.02)))
+    .description("remove the least important units while learning until a budget is met, then fine-tune")
+    .addOption(
+      new Option(
+        "--targets <source>",
+        "what is learned from: the labels; without labels the outputs of the original model (teacher), or importance from classes drawn from the model's own outputs and learning from the original's (sampled)",
+      )
+        .choices([...targetSources, "teacher"])
+        .default("labels"),
+    )
+    .option("--macs <share>", "multiply-accumulates to keep: a share, or a number where it is above 1", positive)
+    .option("--params <share>", "parameters to keep, in the same way", positive)
+    .option("--bytes <share>", "bytes of weights to keep, in the same way", positive)
+    .option("--units <share>", "units to keep, in the same way", positive)
+    .option(
+      "--latency <share>",
+      "time of one sample to reach, measured on this machine: a share, or milliseconds where it is above 1; widths are rounded to what its kernels take",
+      positive,
+    )
+    .option("--max-loss <loss>", "stop pruning when the training loss between two removals is above this", positive)
+    .addOption(
+      new Option("--per <what>", "what importance is counted per: a unit, or what removing it saves")
+        .choices(pers)
+        .default("unit"),
+    )
+    .addOption(
+      new Option("--scope <scope>", "whom a unit is compared with: all, those of its group, or of groups built alike")
+        .choices(scopes)
+        .default("global"),
+    )
+    .option(
+      "--ratio <pattern=share>",
+      "the share of units that may go of some groups, as 'layer2.*=0.3'; may be repeated, the last that fits counts",
+      patternRatio,
+    )
+    .addOption(
+      new Option(
+        "--schedule <kind>",
+        "the same number of units each time, or all planned: in equal steps, in smaller and smaller ones, at once",
+      )
+        .choices(scheduleKinds)
+        .default("steady"),
+    )
+    .option("--removals <n>", "removals of a planned schedule", count, 25)
+    .option("--every <n>", "minibatches between two removals", count, 10)
+    .option("--units-per-step <n>", "units of each removal (default: 2 % of all)", count)
+    .option(
+      "--score-momentum <share>",
+      "share of the old importances in their average over removals",
+      numberIn(0, 1),
+      0.9,
+    )
+    .option("--prune-learning-rate <rate>", "learning rate while pruning", positive, 0.01)
+    .option("--epochs <n>", "passes over the training data after pruning", epochCount, 5)
+    .option("--warm-up <steps>", "steps over which the learning rate of fine-tuning rises at first", epochCount, 0)
+    .option("--distil <share>", "share of the original model's outputs in the loss of fine-tuning", numberIn(0, 1), 0)
+    .option("--temperature <t>", "what logits are divided by to distil", positive, 4)
+    .option("--evaluate-every <n>", "removals between two measurements on the test part of the data", count, 5)
+    .option(
+      "--evaluate-batches <n>",
+      "minibatches of such a measurement; at the start and the end it is the whole part",
+      count,
+      16,
+    )
+    .option("-o, --output <file>", "the model to write")
+    .option("--run <dir>", "the directory for the record of the run (default: the output's name, with .run)")
+    .option("--checkpoint-every <seconds>", "seconds between two checkpoints of fine-tuning", notNegative, 30)
+    .option("--force", "start anew where the directory holds a run that is not finished")
+    .option("--resume <dir>", "go on with a run that was stopped; it ends in the same bytes")
+    .option("--json", "print what was reached as JSON")
+    .addHelpText(
+      "after",
+      `
+Example:
+  secateur prune model.onnx --data cifar10:data --macs 0.5 --epochs 5 --crop 4 --flip -o small.onnx
+  secateur prune --resume small.run`,
+    );

@@ -1,0 +1,75 @@
+/** What secateur prune shows of its work. */
+
+import type { PruneJobEvent, PruneOutcome } from "../../jobs/prune-events.ts";
+import { percent, short, type Progress } from "../output.ts";
+import { reportEpochs } from "./train.ts";
+
+/** What the command prints as JSON. */
+export const numbersOf = ({ end, removals, before, after }: PruneOutcome) => ({
+  end,
+  removals,
+  units: after.units,
+  before: { ...before.costs, ...before.evaluation, latency: before.latency },
+  after: { ...after.costs, ...after.evaluation, latency: after.latency },
+});
+
+/** What there was and what is left, as rows of a table. */
+export function comparison({ before, after }: PruneOutcome): string[][] {
+  const rows = [["", "before", "after", "ratio"]];
+  for (const key of ["params", "macs", "bytes"] as const) {
+    const [was, is] = [before.costs[key], after.costs[key]];
+    rows.push([key, short(was), short(is), (is / was).toFixed(3)]);
+  }
+  if (before.latency && after.latency) {
+    const [was, is] = [before.latency.median, after.latency.median];
+    rows.push(["ms", was.toFixed(3), is.toFixed(3), (is / was).toFixed(3)]);
+  }
+  for (const key of ["top1", "top5"] as const) {
+    const [was, is] = [before.evaluation?.[key], after.evaluation?.[key]];
+    if (was !== undefined && is !== undefined) rows.push([key, percent(was), percent(is), ""]);
+  }
+  return rows;
+}
+
+/** Shows events on the progress line. */
+export function createShow(progress: Progress, batchSize: number): (event: PruneJobEvent) => void {
+  let [all, reached] = [1, ""];
+  let epochs: ReturnType<typeof reportEpochs> | undefined;
+  return (event) => {
+    switch (event.kind) {
+      case "phase":
+        progress.update(reached === "" ? event.phase : `${reached}${event.phase}`);
+        break;
+      case "start":
+        all = event.costs.macs;
+        break;
+      case "evaluation": {
+        const { loss, top1 } = event.evaluation;
+        const accuracy = top1 === undefined ? `loss ${loss.toFixed(4)}` : `top-1 ${percent(top1)}`;
+        const at = {
+          start: "at the start",
+          removal: `after ${event.step} removals`,
+          pruned: "pruned",
+          end: "at the end",
+        };
+        progress.done(`${at[event.at]}: ${accuracy} with ${event.units} units`);
+        break;
+      }
+      case "removal":
+        reached = `removal ${event.step}, ${event.units} units, ${short(event.costs.macs)} MACs (${percent(event.costs.macs / all)}), `;
+        progress.update(`${reached}loss ${event.loss.toFixed(4)}`);
+        break;
+      case "latency":
+        if (event.start) progress.done(`one sample takes ${event.start.median.toFixed(2)} ms`);
+        else progress.update(`time that groups save: ${event.done} of ${event.all}`);
+        break;
+      case "pruned":
+        reached = "";
+        progress.done(`pruned in ${event.removals} removals to ${event.units} units, ${short(event.costs.macs)} MACs`);
+        break;
+      case "step":
+        if (event.phase === "prune") progress.update(`${reached}loss ${event.loss.toFixed(4)}`);
+        else (epochs ??= reportEpochs(progress, batchSize))(event);
+    }
+  };
+}

@@ -1,0 +1,83 @@
+/** What the job of pruning tells, and what comes of it. */
+
+import type { Model } from "../graph/graph.ts";
+import type { Costs } from "../prune/costs.ts";
+import type { Proof } from "../prune/prove.ts";
+import type { Target } from "../prune/select.ts";
+import type { Evaluation } from "../train/evaluate.ts";
+import type { LearnEvent } from "../train/events.ts";
+import type { LatencyRow } from "../train/latency.ts";
+import type { PruneResult } from "../train/prune.ts";
+import type { Timing } from "../train/timing.ts";
+
+/** What there is before the work begins. */
+export interface StartEvent {
+  readonly kind: "start";
+  readonly costs: Costs;
+  readonly units: number;
+  readonly groups: readonly GroupSize[];
+  readonly target: Target;
+}
+
+export interface GroupSize {
+  readonly name: string;
+  readonly units: number;
+}
+
+/** Something begins that may take a while. */
+export interface PhaseEvent {
+  readonly kind: "phase";
+  readonly phase: "measuring" | "timing" | "pruning" | "proving" | "fine-tuning";
+}
+
+/** What a group's units cost in time was measured. */
+export interface LatencyEvent {
+  readonly kind: "latency";
+  /** Groups measured so far, and all of them. */
+  readonly done: number;
+  readonly all: number;
+  /** Milliseconds at the start, and what each group saves; with the last group. */
+  readonly start?: Timing | undefined;
+  readonly table?: readonly LatencyRow[] | undefined;
+}
+
+/** How good the model is now. */
+export interface EvaluationEvent {
+  readonly kind: "evaluation";
+  readonly at: "start" | "removal" | "pruned" | "end";
+  /** Removals so far. */
+  readonly step: number;
+  readonly units: number;
+  readonly evaluation: Evaluation;
+}
+
+/** Pruning has ended; fine-tuning begins. */
+export interface PrunedEvent {
+  readonly kind: "pruned";
+  readonly end: PruneResult["end"];
+  readonly removals: number;
+  readonly units: number;
+  readonly costs: Costs;
+}
+
+export type PruneJobEvent = LearnEvent | StartEvent | PhaseEvent | LatencyEvent | EvaluationEvent | PrunedEvent;
+
+export interface PruneOutcome {
+  readonly model: Model;
+  /** All units that were removed, in the numbering of the start, cut and masked side by side. */
+  readonly proof: Pick<Proof, "difference" | "elements" | "between">;
+  readonly end: PruneResult["end"];
+  readonly removals: number;
+  readonly before: State;
+  readonly after: State;
+}
+
+/** A model in numbers. */
+export interface State {
+  readonly costs: Costs;
+  readonly units: number;
+  readonly groups: readonly GroupSize[];
+  readonly evaluation?: Evaluation | undefined;
+  /** Milliseconds for one sample, where a latency was to be reached. */
+  readonly latency?: Timing | undefined;
+}

@@ -1,0 +1,73 @@
+/** What the job of pruning can be told. */
+
+import type { Criterion } from "../criteria/criterion.ts";
+import type { Dataset } from "../data/batches.ts";
+import type { NormaliseOptions } from "../passes/normalise.ts";
+import type { Target } from "../prune/select.ts";
+import type { Runtime } from "../runtime/port.ts";
+import type { FinetuneOptions, LearnOptions } from "../train/finetune.ts";
+import type { Targets } from "../train/losses.ts";
+import type { PruneOptions } from "../train/prune.ts";
+import type { PruneJobEvent } from "./prune-events.ts";
+
+export interface PruneJobOptions
+  extends
+    NormaliseOptions,
+    Partial<LearnOptions>,
+    Partial<Pick<FinetuneOptions, "ema" | "rateSchedule" | "minRate" | "milestones" | "gamma" | "warmUp">>,
+    Partial<
+      Pick<
+        PruneOptions,
+        "gates" | "probes" | "maxLoss" | "per" | "scope" | "roundTo" | "limits" | "schedule" | "every" | "unitsPerStep"
+      >
+    > {
+  /** What to learn from. */
+  readonly data: Dataset;
+  /** What to measure by at the start, now and then, and at the end; nothing is chosen by it. */
+  readonly validation?: Dataset | undefined;
+  /** What must be reached: shares of what there is at the start, or numbers where they are larger than 1. */
+  readonly budget?: Target | undefined;
+  /**
+   * The latency to reach with one sample at a time: a share of what it is at the start, or milliseconds where it is larger than 1. It is measured
+   * after every removal, so that a second run may end a removal earlier or later.
+   */
+  readonly latency?: number | undefined;
+  /** Default "taylor-fo". */
+  readonly criterion?: string | Criterion | undefined;
+  /** What is learned from; default the labels. Without labels all comes from the original model. */
+  readonly targets?: Targets | "teacher" | undefined;
+  /** The share of the old importances in their average over removals; default 0.9. */
+  readonly scoreMomentum?: number | undefined;
+  /** The learning rate while pruning; default 0.01. */
+  readonly pruneLearningRate?: number | undefined;
+  /** Passes over the data after pruning; default 5. */
+  readonly epochs?: number | undefined;
+  /** The highest learning rate of fine-tuning; default 0.02. */
+  readonly learningRate?: number | undefined;
+  /** The share of the original model's outputs in the loss of fine-tuning; default 0. */
+  readonly distil?: number | undefined;
+  /** What logits are divided by to distil; default 4. */
+  readonly temperature?: number | undefined;
+  /** Removals between two measurements while pruning; default 5. */
+  readonly evaluateEvery?: number | undefined;
+  /** Minibatches of a measurement while pruning; the first and the last take all data. Default 16. */
+  readonly evaluateBatches?: number | undefined;
+  /** Where none is named, the one of {@link useRuntime}. */
+  readonly runtime?: Runtime | undefined;
+  readonly checkpoints?: Checkpoints | undefined;
+  /** Is told at once what the job tells. */
+  readonly onEvent?: ((event: PruneJobEvent) => void) | undefined;
+}
+
+/** Where checkpoints go, and come from. */
+export interface Checkpoints {
+  /** The bytes of an earlier run's last checkpoint, to go on from. */
+  readonly from?: { readonly name: string; readonly bytes: Uint8Array } | undefined;
+  /** Seconds between two checkpoints while fine-tuning; default 30. Pruning has one after every removal. */
+  readonly every?: number | undefined;
+  save(pieces: readonly Uint8Array[]): Promise<void>;
+  /** Is given what was to be found again, before the work goes on. */
+  resumed?(note: Readonly<Record<string, unknown>>): void;
+  /** What is to be found in the checkpoint again. */
+  note?(): Readonly<Record<string, unknown>>;
+}

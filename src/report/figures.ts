@@ -1,0 +1,31 @@
+/** Numbers as people read them. */
+
+/** 40812928 -> "40.81 M". */
+export function short(value: number): string {
+  for (const [size, unit] of [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ] as const)
+    if (value >= size) return `${(value / size).toFixed(2)} ${unit}`;
+  return String(Math.round(value));
+}
+
+export const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
+
+const raised = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+/** 0.00000147 -> "1.5 × 10⁻⁶", 0.0123 -> "0.012". */
+export function scientific(value: number): string {
+  if (!Number.isFinite(value)) return "not finite";
+  if (value === 0 || (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e4)) return String(Number(value.toPrecision(2)));
+  const [factor, exponent] = value.toExponential(1).split("e");
+  return `${factor} × ${powerOfTen(Number(exponent))}`;
+}
+
+/** -6 -> "10⁻⁶". */
+export const powerOfTen = (exponent: number): string =>
+  `10${exponent < 0 ? "⁻" : ""}${[...String(Math.abs(exponent))].map((digit) => raised[Number(digit)]).join("")}`;
+
+/** "a, b and c" */
+export const listed = (parts: readonly string[]): string =>
+  parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;

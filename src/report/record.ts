@@ -1,0 +1,89 @@
+/** What a run writes down of itself: how it was asked for, what happened, and what came of it. */
+
+import type {
+  EvaluationEvent,
+  LatencyEvent,
+  PhaseEvent,
+  PruneJobEvent,
+  PrunedEvent,
+  PruneOutcome,
+  StartEvent,
+} from "../jobs/prune-events.ts";
+import type { RemovalEvent, StepEvent } from "../train/events.ts";
+
+/** `config.json`: how a run was asked for. */
+export interface RunConfig {
+  readonly command: string;
+  /** Of secateur. */
+  readonly version: string;
+  readonly started: string;
+  readonly model: { readonly path: string; readonly sha256: string };
+  /** All options by their names on the command line, in camel case. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** The command that repeats the run. */
+  readonly repeat: string;
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+/** `summary.json`: what a finished run reached. */
+export interface RunSummary extends Omit<PruneOutcome, "model"> {
+  /** The model that was written. */
+  readonly output: string;
+}
+
+/** A group before a removal, by what its units were chosen by. */
+export interface GroupRecord {
+  readonly name: string;
+  readonly units: number;
+  /** Units that this removal took. */
+  readonly removed: number;
+  /** Of the importances of the group's units, as is all that follows. */
+  readonly least: number;
+  readonly median: number;
+  readonly most: number;
+  readonly sum: number;
+  /** Sums over the least important {@link leastShares} of the units. */
+  readonly leastSums: readonly number[];
+}
+
+/** The shares of a group's units, the least important first, whose importances are summed in a record. */
+export const leastShares = [0.1, 0.25, 0.5, 0.75, 0.9] as const;
+
+/** A removal with a few numbers of each group instead of single units, which are in the plans. */
+export interface RemovalRecord extends Omit<RemovalEvent, "removed" | "importances"> {
+  readonly groups: readonly GroupRecord[];
+}
+
+/** A line of `events.jsonl`. */
+export type RunRecord = { readonly time: string } & (
+  | StepEvent
+  | StartEvent
+  | LatencyEvent
+  | PhaseEvent
+  | EvaluationEvent
+  | PrunedEvent
+  | RemovalRecord
+);
+
+/** An event as a line of the record. */
+export function recordOf(event: PruneJobEvent, time: string): RunRecord {
+  if (event.kind !== "removal") return { time, ...event };
+  const { removed, importances, ...rest } = event;
+  const groups = [...importances].map(([name, values]) => {
+    const sorted = Float64Array.from(values).sort();
+    const at = (share: number): number => sorted[Math.round((sorted.length - 1) * share)]!;
+    const sumOf = (share: number): number =>
+      sorted.subarray(0, Math.round(sorted.length * share)).reduce((a, b) => a + b, 0);
+    return {
+      name,
+      units: values.length,
+      removed: removed.get(name)?.length ?? 0,
+      least: at(0),
+      median: at(0.5),
+      most: at(1),
+      sum: sumOf(1),
+      leastSums: leastShares.map(sumOf),
+    };
+  });
+  return { time, ...rest, groups };
+}

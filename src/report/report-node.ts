@@ -1,0 +1,54 @@
+/** Reads the directory of a run, and writes into it what people and TensorBoard look at. */
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fail } from "../graph/error.ts";
+import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
+import type { RunConfig, RunRecord, RunSummary } from "./record.ts";
+import { reportPage } from "./report.ts";
+import { files, readRecords } from "./run-node.ts";
+import { eventsFileName, tensorboardEvents } from "./tensorboard.ts";
+
+/** A run as it lies on the disk, going on or at its end. */
+export interface StoredRun {
+  readonly config: RunConfig;
+  readonly records: readonly RunRecord[];
+  /** Missing until the run is finished. */
+  readonly summary: RunSummary | undefined;
+}
+
+/**
+ * @throws SecateurError `io` where the directory holds no run or its files are damaged
+ */
+export async function readRun(dir: string): Promise<StoredRun> {
+  const config = (await readJson(join(dir, files.config))) as RunConfig | undefined;
+  if (!config) fail("io", `${dir} is no run of secateur: it has no ${files.config}`);
+  const summary = (await readJson(join(dir, files.summary))) as RunSummary | undefined;
+  return { config, records: readRecords(dir), summary };
+}
+
+/**
+ * Writes the page and the events for TensorBoard from the record of a run, finished or not.
+ *
+ * @param output the page, where it is not to lie in the run
+ * @returns the path of the page
+ * @throws SecateurError `io`
+ */
+export async function writeReport(dir: string, output: string = join(dir, files.report)): Promise<string> {
+  const { config, records, summary } = await readRun(dir);
+  await writeFileAtomic(output, reportPage(config, records, summary));
+  await writeFileAtomic(join(dir, eventsFileName(config.started)), tensorboardEvents(records, config.started));
+  return output;
+}
+
+/** What a file of JSON holds; nothing where there is none. */
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch (error) {
+    if (error instanceof SyntaxError) fail("io", `${path} is damaged: it is not JSON`, error);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    fail("io", `${path}: ${describeIo(error)}`, error);
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * Events for TensorBoard: records framed as TFRecord, each a tensorflow.Event.
+ * https://github.com/tensorflow/tensorboard/blob/master/tensorboard/compat/proto/event.proto, and summary.proto beside it
+ */
+
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import type { RunRecord } from "./record.ts";
+
+/** The name by which TensorBoard finds the file; a run has one, whenever it is written. */
+export const eventsFileName = (started: string): string =>
+  `events.out.tfevents.${Math.floor(Date.parse(started) / 1000)}.secateur`;
+
+/**
+ * The record of a run as TensorBoard reads it. Minibatches of pruning and of fine-tuning are counted on one axis of steps, on which
+ * removals and measurements lie too.
+ */
+export function tensorboardEvents(records: readonly RunRecord[], started: string): Uint8Array {
+  const frames = [frame(versionEvent(secondsOf(started)))];
+  let [step, pruning] = [0, 0];
+  for (const record of records) {
+    if (record.kind === "step") {
+      step = record.phase === "prune" ? record.step : pruning + record.step;
+      pruning = Math.max(pruning, record.phase === "prune" ? record.step : 0);
+    }
+    const scalars = Object.entries(scalarsOf(record)).filter(isScalar);
+    if (scalars.length > 0) frames.push(frame(scalarsEvent(secondsOf(record.time), step, scalars)));
+  }
+  return concatenate(frames);
+}
+
+type Scalar = [tag: string, value: number];
+
+/** What is not finite is null in the record. */
+const isScalar = (entry: [string, number | undefined]): entry is Scalar => Number.isFinite(entry[1]);
+
+function scalarsOf(record: RunRecord): Readonly<Record<string, number | undefined>> {
+  switch (record.kind) {
+    case "step":
+      return { "train/loss": record.loss, "train/learning_rate": record.learningRate };
+    case "removal":
+      return { "prune/units": record.units, "prune/macs": record.costs.macs, "prune/loss": record.loss };
+    case "evaluation":
+      return { "validation/loss": record.evaluation.loss, "validation/top1": record.evaluation.top1 };
+    default:
+      return {};
+  }
+}
+
+const secondsOf = (time: string): number => Date.parse(time) / 1000;
+
+/** Numbers of fields: Event, Summary and Summary.Value. */
+const event = { wallTime: 1, step: 2, fileVersion: 3, summary: 5 } as const;
+const summaryValue = 1;
+const value = { tag: 1, simpleValue: 2 } as const;
+
+const timed = (seconds: number): BinaryWriter => new BinaryWriter().tag(event.wallTime, WireType.Bit64).double(seconds);
+
+/** What every file begins with. */
+const versionEvent = (seconds: number): Uint8Array =>
+  timed(seconds).tag(event.fileVersion, WireType.LengthDelimited).string("brain.Event:2").finish();
+
+function scalarsEvent(seconds: number, step: number, scalars: readonly Scalar[]): Uint8Array {
+  const writer = timed(seconds).tag(event.step, WireType.Varint).int64(step);
+  writer.tag(event.summary, WireType.LengthDelimited).fork();
+  for (const [tag, scalar] of scalars) {
+    writer.tag(summaryValue, WireType.LengthDelimited).fork();
+    writer.tag(value.tag, WireType.LengthDelimited).string(tag);
+    writer.tag(value.simpleValue, WireType.Bit32).float(scalar);
+    writer.join();
+  }
+  return writer.join().finish();
+}
+
+/** A TFRecord: the length and its checksum, the bytes and theirs, all little-endian. */
+function frame(bytes: Uint8Array): Uint8Array {
+  const framed = new Uint8Array(12 + bytes.length + 4);
+  const view = new DataView(framed.buffer);
+  view.setBigUint64(0, BigInt(bytes.length), true);
+  view.setUint32(8, maskedCrc(framed.subarray(0, 8)), true);
+  framed.set(bytes, 12);
+  view.setUint32(12 + bytes.length, maskedCrc(bytes), true);
+  return framed;
+}
+
+/** CRC-32C (Castagnoli), least significant bit first. */
+const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+  return crc;
+});
+
+/** TFRecord rotates checksums and adds to them, so that those of bytes that hold checksums are of use too. */
+function maskedCrc(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = crcTable[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
+  crc = ~crc >>> 0;
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+}
+
+function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((n, { length }) => n + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,53 @@
+/** What runs the steps of a training. */
+
+import type { Graph } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { Runtime, Tensors } from "../runtime/port.ts";
+import { runnable } from "./runnable.ts";
+import { nextOf, stepGraph, stepName, type StepGraph, type StepOptions } from "./step.ts";
+
+/** What runs a step: all at once, or in parts. */
+export interface Engine {
+  readonly parts: number;
+  /**
+   * @param feeds what each part takes of the minibatch
+   * @param clock learning rate and number of the step
+   * @returns loss and evidence
+   */
+  run(feeds: readonly Tensors[], clock: Tensors): Promise<Tensors>;
+  /** Weights, statistics and slots as they are now. */
+  carried(): Promise<Tensors>;
+  dispose(): Promise<void>;
+}
+
+/** A step with what runs it. */
+export interface Opened {
+  readonly step: StepGraph;
+  readonly engine: Engine;
+}
+
+/** Opens a step that is one graph. */
+export async function openWhole(
+  runtime: Runtime,
+  graph: Graph,
+  options: StepOptions,
+  slots: ReadonlyMap<string, Tensor>,
+): Promise<Opened> {
+  const step = stepGraph(graph, options);
+  const carried = [...step.carried].map(([name, start]) => ({
+    input: name,
+    output: nextOf(name),
+    start: slots.get(name) ?? start,
+  }));
+  const session = await runtime.load(runnable(step.graph), { ...options, carried });
+  const counted = session.inputs.includes(stepName);
+  const engine: Engine = {
+    parts: 1,
+    run([feeds], { [stepName]: number, ...clock }) {
+      return session.run({ ...feeds, ...clock, ...(counted && { [stepName]: number! }) });
+    },
+    carried: () => session.carried(),
+    dispose: () => session.dispose(),
+  };
+  return { step, engine };
+}

@@ -1,0 +1,106 @@
+/** New statistics for BatchNormalization where nothing is learned, as after a cut: the old ones are of what was there before. */
+
+import type { Augment, Dataset } from "../data/batches.ts";
+import { prefetch } from "../data/prefetch.ts";
+import { GraphBuilder } from "../graph/builder.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import { zeros, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
+import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
+import { trace } from "../passes/trace.ts";
+import { enterTraining } from "../passes/training.ts";
+import { widen } from "../passes/widen.ts";
+import type { LoadOptions, Runtime } from "../runtime/port.ts";
+import { feedsOf, refuseBatches } from "./feeds.ts";
+import { finishGraph } from "./gradients.ts";
+import { uniformNoise } from "./noise.ts";
+import { runnable } from "./runnable.ts";
+
+export interface ReestimateOptions extends LoadOptions {
+  readonly batchSize: number;
+  /** Batches that are looked at, at most; default all of an epoch. */
+  readonly batches?: number | undefined;
+  /** Decides which batches, and what is drawn at random; default 0. */
+  readonly seed?: number | undefined;
+  readonly augment?: Augment | undefined;
+}
+
+const countName = "count";
+const meanOf = (name: string): string => `mean/${name}`;
+const nextOf = (name: string): string => `next/${name}`;
+
+/**
+ * Runs a graph in training mode, learns nothing, and puts the means of the batches' statistics in the places of the running ones: PyTorch's
+ * update_bn, with ONNX's variances.
+ *
+ * @param graph the model with an open batch
+ * @returns the graph with its new statistics; itself where it keeps none
+ * @throws SecateurError `bad-data` for a data set that has no whole batch, `not-finite` where a statistic is not a number
+ */
+export async function reestimate(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset,
+  options: ReestimateOptions,
+): Promise<Graph> {
+  const { batchSize, batches, seed = 0, augment, signal } = options;
+  const { graph: finished, starts, noises } = meansGraph(graph, batchSize);
+  if (starts.size === 0) return graph;
+  const inputs = finished.inputs.filter(({ name }) => graph.inputs.some((input) => input.name === name));
+  const carried = [...starts].map(([name, start]) => ({ input: meanOf(name), output: nextOf(name), start }));
+  const session = await runtime.load(runnable(finished), { ...options, carried });
+  try {
+    let done = 0;
+    let seen: number | undefined;
+    const given = { batchSize, shuffle: true, seed, epoch: 0, dropLast: true };
+    const some = { ...given, ...(batches === undefined ? {} : { limit: batches }), ...(augment ? { augment } : {}) };
+    for await (const batch of prefetch(dataset.batches(some))) {
+      signal?.throwIfAborted();
+      seen = batch.size;
+      if (batch.size !== batchSize) continue;
+      const noise = noises.map(({ name, shape }, i) => [name, uniformNoise(shape as Shape, seed, done, i)] as const);
+      done++;
+      await session.run({
+        ...feedsOf({ inputs }, batch),
+        ...Object.fromEntries(noise),
+        [countName]: { dtype: "float32", shape: [], data: Float32Array.of(done) },
+      });
+    }
+    if (done === 0) refuseBatches(dataset, batchSize, seen);
+    const means = await session.carried();
+    const wide = widen(graph);
+    const initializers = new Map(wide.initializers);
+    for (const name of starts.keys()) initializers.set(name, finite(name, means[meanOf(name)]!));
+    return { ...wide, initializers };
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** The graph that keeps the mean m' = m + (s - m) / count of each statistic s of the batches; nothing else leaves it. */
+function meansGraph(graph: Graph, batch: number) {
+  const base = widen(graph);
+  const { graph: training, states, noises } = enterTraining(base, { drawn: batch, forgetful: true });
+  const builder = new GraphBuilder(training, trace(training, { batch }).types);
+  const g = createEmitter(builder);
+  const count = valueIn(builder, builder.input(countName, { dtype: "float32", shape: [] }, true));
+  const starts = new Map<string, Tensor>();
+  for (const [name, next] of states) {
+    if (!base.initializers.has(name)) continue;
+    const now = valueIn(builder, next);
+    const mean = valueIn(builder, builder.input(meanOf(name), now, true));
+    alias(builder, g.Add(mean, g.Div(g.Sub(now, mean), count)).name, builder.claim(nextOf(name)));
+    starts.set(name, zeros(now.dtype as NumericDType, now.shape));
+  }
+  const finished = finishGraph(builder, [...starts.keys()].map(nextOf));
+  return { graph: finished, starts, noises };
+}
+
+function finite(name: string, mean: Tensor): Tensor {
+  if (!(mean.data as Float32Array).every(Number.isFinite))
+    fail(
+      "not-finite",
+      `the statistic "${name}" became infinite or not a number: look for such values in the data or the weights`,
+    );
+  return mean;
+}

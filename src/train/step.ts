@@ -1,0 +1,187 @@
+/** The graph of one training step: the forward pass, all gradients and the optimiser. */
+
+import type { GraphBuilder } from "../graph/builder.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph, ValueInfo } from "../graph/graph.ts";
+import { zeros, type NumericDType, type Tensor } from "../graph/tensor.ts";
+import type { Value } from "../ops/define.ts";
+import type { Emit } from "../ops/emit.ts";
+import { alias, valueIn } from "../ops/emitter.ts";
+import type { GatePlace } from "../prune/gate-places.ts";
+import type { Groups } from "../prune/groups.ts";
+import type { LoadOptions } from "../runtime/port.ts";
+import { nameEvidence, type EvidenceOutput, type PassNeed } from "./evidence.ts";
+import { appendBackward, finishGraph } from "./gradients.ts";
+import type { Distillation, Loss } from "./losses.ts";
+import { clipGradients, createOptimiser, moveAverage, type Clock, type OptimiserOptions } from "./optimisers.ts";
+
+export interface StepOptions extends LoadOptions {
+  readonly batch: number;
+  readonly loss: Loss;
+  readonly distillation?: Distillation | undefined;
+  /** Default: SGD with Nesterov's momentum. */
+  readonly optimiser?: OptimiserOptions | undefined;
+  /** The norm that all gradients together are scaled down to where theirs is larger; default none. */
+  readonly clip?: number | undefined;
+  /** The share of a target that is spread over all classes (Szegedy et al. 2016); default 0. */
+  readonly labelSmoothing?: number | undefined;
+  /** Learns from mixtures of samples by shares from Beta(mixup, mixup); default none. */
+  readonly mixup?: number | undefined;
+  /** Averages weights and statistics over the steps by this decay; default not. */
+  readonly ema?: number | undefined;
+  /** What criteria need of each step; default nothing. */
+  readonly needs?: readonly PassNeed[] | undefined;
+  /** Where gates stand. */
+  readonly gates?: GatePlace | undefined;
+  /** Decides what is drawn at random while learning; default 0. */
+  readonly seed?: number | undefined;
+  /** Parts that a minibatch is split into, each in a thread of its own; see parts.ts. Default 1. */
+  readonly workers?: number | undefined;
+  /** The block of channels of the runtime's kernels; see {@link blockOf}. */
+  readonly block?: number | undefined;
+}
+
+/** What one step reads and writes besides the batch. */
+export interface StepGraph {
+  readonly graph: Graph;
+  /** Where learned weights, kept statistics and their slots start: an input NAME and an output `next/NAME` each. */
+  readonly carried: ReadonlyMap<string, Tensor>;
+  /** The outputs that are evidence. */
+  readonly evidence: readonly EvidenceOutput[];
+  readonly groups: Groups | undefined;
+  readonly classes: number;
+  readonly noises: readonly ValueInfo[];
+}
+
+export const rateName = "learning_rate";
+export const stepName = "step";
+export const nextOf = (name: string): string => `next/${name}`;
+const average = "average";
+const slotOf = (slot: string, name: string): string => `${slot}/${name}`;
+/** The weight that a slot, as `velocity/NAME`, belongs to. */
+export const ownerOf = (slot: string): string => slot.slice(slot.indexOf("/") + 1);
+
+/**
+ * Writes the graph of one step: weights and statistics come in as inputs and leave as `next/NAME`, and so do the slots beside them, which are the
+ * optimiser's state and, with `ema`, `average/NAME`.
+ */
+export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
+  const { backward, takeIn, evidence } = openStep(graph, options);
+  const { builder, g, parameters, states } = backward;
+  const clock = openClock(builder);
+  const kept = [...states].filter(([name]) => builder.initializers.has(name));
+  const ends = kept.map(([name, next]) => [name, valueIn(builder, next)] as const);
+  const updates = appendUpdates({ builder, g, gradients: parameters, states: ends, takeIn }, options, clock);
+  const outputs = ["loss", ...updates.outputs, ...evidence.map(({ output }) => output)];
+  return {
+    ...backward,
+    graph: finishGraph(builder, outputs, options.block),
+    carried: updates.carried,
+    evidence,
+  };
+}
+
+/** A step that has gone forward and backward, and whose weights are still initializers. */
+export function openStep(graph: Graph, options: StepOptions) {
+  checkOptions(options);
+  const backward = appendBackward(graph, {
+    batch: options.batch,
+    loss: options.loss,
+    distillation: options.distillation,
+    labelSmoothing: options.labelSmoothing,
+    mixup: options.mixup !== undefined,
+    parameters: true,
+    needs: options.needs,
+    gates: options.gates,
+    train: true,
+    drawn: true,
+  });
+  const { builder, parameters } = backward;
+  if (parameters.size === 0)
+    fail("unsupported", "the loss does not depend on any weight of the model: there is nothing to train");
+  /** Makes an initializer an input. */
+  const takeIn = (name: string): Tensor => {
+    const start = builder.initializers.get(name)!;
+    builder.initializers.delete(name);
+    builder.inputs.push({ name, dtype: start.dtype, shape: start.shape });
+    return start;
+  };
+  return { backward, takeIn, evidence: nameEvidence(builder, backward.evidence) };
+}
+
+/** The learning rate and the number of the step as inputs; the number only where it is asked for. */
+export function openClock(builder: GraphBuilder): Clock {
+  let step: Value | undefined;
+  return {
+    rate: valueIn(builder, builder.input(rateName, { dtype: "float32", shape: [] }, true)),
+    step: () => (step ??= valueIn(builder, builder.input(stepName, { dtype: "float64", shape: [] }, true))),
+  };
+}
+
+/** What an update starts from. */
+export interface Unfinished {
+  readonly builder: GraphBuilder;
+  readonly g: Emit;
+  /** ∂(mean loss)/∂w by parameter name. */
+  readonly gradients: ReadonlyMap<string, Value>;
+  /** The next value of each statistic. */
+  readonly states: readonly (readonly [string, Value])[];
+  /** Makes a weight or statistic an input, and gives what it starts from. */
+  takeIn(name: string): Tensor;
+}
+
+/** Appends the optimiser and the averages. */
+export function appendUpdates(
+  { builder, g, gradients, states, takeIn }: Unfinished,
+  { optimiser: wanted = { kind: "sgd" }, clip, ema }: StepOptions,
+  clock: Clock,
+): { readonly carried: Map<string, Tensor>; readonly outputs: string[] } {
+  const optimiser = createOptimiser(wanted);
+  const carried = new Map<string, Tensor>();
+  const outputs: string[] = [];
+  const carry = (name: string, start: Tensor, next: Value): void => {
+    carried.set(name, start);
+    alias(builder, next.name, builder.claim(nextOf(name)));
+    outputs.push(nextOf(name));
+  };
+  const slotIn = (slot: string, name: string): Value =>
+    valueIn(builder, builder.input(slotOf(slot, name), builder.types.get(name)!, true));
+  const keep = (name: string, start: Tensor, next: Value): void => {
+    carry(name, start, next);
+    if (ema !== undefined) carry(slotOf(average, name), start, moveAverage(g, slotIn(average, name), next, ema, clock));
+  };
+  const clipped = clip === undefined ? gradients : clipGradients(g, gradients, clip);
+  for (const [name, gradient] of clipped) {
+    const start = takeIn(name);
+    const slots = optimiser.slots.map((slot) => slotIn(slot, name));
+    const next = optimiser.update(g, { weight: valueIn(builder, name), gradient, slots }, clock);
+    keep(name, start, next.weight);
+    optimiser.slots.forEach((slot, i) =>
+      carry(slotOf(slot, name), zeros(start.dtype as NumericDType, start.shape), next.slots[i]!),
+    );
+  }
+  for (const [name, next] of states) keep(name, takeIn(name), next);
+  return { carried, outputs };
+}
+
+function checkOptions({ clip = 1, mixup = 1, ema = 0 }: StepOptions): void {
+  if (!(clip > 0)) fail("bad-option", `gradients are clipped to a norm above 0, not to ${clip}`);
+  if (!(mixup > 0)) fail("bad-option", `mixup takes shares from Beta(a, a) for a number a above 0, not for ${mixup}`);
+  if (!(ema >= 0 && ema < 1)) fail("bad-option", `the decay of averaged weights is from 0 up to below 1, not ${ema}`);
+}
+
+/** What a trainer can go on from. */
+export interface TrainerState {
+  /** The weights and statistics as they were learned last. */
+  readonly graph: Graph;
+  /** What is kept beside them, in their shapes: the optimiser's state, as `velocity/NAME`, and averages, as `average/NAME`. */
+  readonly slots: ReadonlyMap<string, Tensor>;
+}
+
+/** The graph with the averages of weights and statistics in their places, where there are any. */
+export function averagedGraph({ graph, slots }: TrainerState): Graph {
+  const averaged = [...graph.initializers].map(
+    ([name, value]) => [name, slots.get(slotOf(average, name)) ?? value] as const,
+  );
+  return { ...graph, initializers: new Map(averaged) };
+}

@@ -1,0 +1,98 @@
+/** A latency as a budget: groups are measured, and pruning ends where what is measured says so. */
+
+import { describe, expect, it } from "vitest";
+import { findCriterion } from "../../src/criteria/table.ts";
+import type { Graph } from "../../src/graph/graph.ts";
+import { trace } from "../../src/passes/trace.ts";
+import { costsOf } from "../../src/prune/costs.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import type { Runtime } from "../../src/runtime/port.ts";
+import { openLatency, type GoalOptions } from "../../src/train/latency.ts";
+import { prepare } from "../../src/train/prepare.ts";
+import { pruneLoop } from "../../src/train/prune.ts";
+import { loadModel } from "../../src/onnx/load.ts";
+import { newModel } from "../../src/zoo/zoo.ts";
+import { randomDataset } from "../support/datasets.ts";
+
+const graph = prepare(newModel("lenet5", { classes: 10, seed: 1 }));
+
+/** A runtime on which a run takes a millisecond for each thousand multiply-accumulates, and is never late. */
+const steady: Runtime = {
+  ...directRuntime,
+  async load(model, options) {
+    const session = await directRuntime.load(model, options);
+    const bytes = model instanceof Uint8Array ? model : model.bytes;
+    const { macs } = costsOf(trace(loadModel(bytes).graph, { batch: 1 }));
+    return { ...session, time: async (_feeds, runs) => Array.from({ length: runs }, () => macs / 1000) };
+  },
+};
+const open = (more: Partial<GoalOptions> = {}) =>
+  openLatency(steady, graph, { latency: 0.5, threads: 1, rounds: 6, ...more });
+const prune = async (given: Graph, latency: number, more = {}) =>
+  pruneLoop(steady, given, randomDataset(given, { samples: 16, labels: 10 }), {
+    loss: "cross-entropy",
+    batchSize: 8,
+    seed: 0,
+    threads: 1,
+    criterion: findCriterion("magnitude"),
+    target: {},
+    latency: await open({ latency }),
+    learningRate: 0.01,
+    every: 1,
+    unitsPerStep: 4,
+    ...more,
+  });
+
+describe("a goal", () => {
+  it("knows what the units of each group save", async () => {
+    const done: number[] = [];
+    const goal = await open({ onProgress: (count) => done.push(count) });
+    const { macs } = costsOf(trace(graph));
+    expect(goal.start.median).toBeCloseTo(macs / 1000, 3);
+    expect(done).toEqual(goal.table.map((_, i) => i + 1));
+    // Half of the six filters of the first convolution: 3 of 28x28 places with kernels of 25, and what reads them.
+    const first = goal.table.find(({ group }) => group === "conv1.weight")!;
+    expect(first).toMatchObject({ units: 6, without: 3 });
+    expect(first.saved.median).toBeCloseTo((3 * 784 * 25 + 3 * 16 * 100 * 25) / 1000, 3);
+    expect(goal.savings.get("conv1.weight")).toBeCloseTo(first.saved.median / 3);
+  });
+
+  it("is a share, or milliseconds above 1", async () => {
+    expect((await open({ latency: 0.3 })).share).toBe(0.3);
+    const { macs } = costsOf(trace(graph));
+    expect((await open({ latency: 100 })).share).toBeCloseTo(100 / (macs / 1000), 5);
+  });
+
+  it("takes whole blocks, and says where there are none", async () => {
+    const goal = await open({ roundTo: 4 });
+    expect(goal.table.find(({ group }) => group === "conv1.weight")).toMatchObject({ units: 6, without: 2 });
+    await expect(open({ roundTo: 1000 })).rejects.toThrow("give a smaller --round-to");
+  });
+
+  it("does not measure again what is known", async () => {
+    const goal = await open();
+    const unable: Runtime = { ...steady, load: () => Promise.reject(new Error("measured")) };
+    const again = await openLatency(unable, graph, { latency: 0.9, known: goal });
+    expect([again.share, again.table]).toEqual([goal.share, goal.table]);
+  });
+});
+
+describe("pruning to a latency", () => {
+  it("ends with the first removal that reaches it", async () => {
+    const { macs } = costsOf(trace(graph));
+    const result = await prune(graph, 0.5);
+    expect(result.end).toBe("met");
+    expect(result.costs.macs / macs).toBeLessThanOrEqual(0.5);
+    expect(result.costs.macs / macs).toBeGreaterThan(0.4);
+  });
+
+  it("reaches another target besides", async () => {
+    const { macs } = costsOf(trace(graph));
+    const result = await prune(graph, 0.9, { target: { macs: macs * 0.4 } });
+    expect([result.end, result.costs.macs <= macs * 0.4]).toEqual(["met", true]);
+  });
+
+  it("says where it cannot be reached", async () => {
+    expect((await prune(graph, 1e-6, { unitsPerStep: 100 })).end).toBe("exhausted");
+  });
+});
