@@ -7,7 +7,16 @@
  * images. The number that tells a criterion is how many units are gone when the loss passes 1.0.
  */
 
-import { criteria, cut, evaluate, findGroups, nodeRuntime, scoreAll, selectStep, trace } from "../dist/node.js";
+import {
+  criteria,
+  cutGraph,
+  evaluateGraph,
+  findGroups,
+  nodeRuntime,
+  scoreAll,
+  selectStep,
+  trace,
+} from "../dist/node.js";
 import { lineChart } from "./lib/charts.mjs";
 import { cifar10, trainedLenet3 } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";
@@ -35,7 +44,7 @@ const probes = 16;
 const names = flags.criteria?.split(",") ?? [...criteria.keys()].filter((name) => name !== "oracle-combinatorial");
 const lossOf = async (graph) =>
   (
-    await evaluate(nodeRuntime, graph, train, {
+    await evaluateGraph(nodeRuntime, graph, train, {
       loss: "cross-entropy",
       batchSize: 256,
       limit: flags.quick ? 1 : 4,
@@ -54,7 +63,7 @@ async function removeAll(name) {
     const { removal } = selectStep(groups, scores, step, { units: 0 });
     const count = [...removal.values()].reduce((n, units) => n + units.length, 0);
     if (count === 0) break;
-    graph = cut(graph, groups, removal).graph;
+    graph = cutGraph(graph, groups, removal).graph;
     removed += count;
     curve.push([removed, await lossOf(graph)]);
   }

@@ -7,10 +7,10 @@ import { mkdir, stat } from "node:fs/promises";
 import {
   costsOf,
   encodeModel,
-  evaluate,
+  evaluateGraph,
   fetchMnist,
   findCriterion,
-  finetune,
+  finetuneGraph,
   newModel,
   nodeRuntime,
   openDataset,
@@ -40,7 +40,7 @@ async function main() {
 
   const model = newModel("lenet3", { classes: 10, input: [1, 28, 28], seed: 1 });
   const untrained = prepare(model);
-  const before = await finetune(nodeRuntime, untrained, train, {
+  const before = await finetuneGraph(nodeRuntime, untrained, train, {
     ...learn,
     epochs: 5,
     learningRate: 0.05,
@@ -59,7 +59,7 @@ async function main() {
       say(`pruning: ${units} units left, ${(costs.macs / 1e6).toFixed(3)} M MACs`),
   });
   say(`pruned: ${pruned.units} units left, ${(pruned.costs.macs / 1e6).toFixed(3)} M MACs`);
-  const after = await finetune(nodeRuntime, pruned.graph, train, {
+  const after = await finetuneGraph(nodeRuntime, pruned.graph, train, {
     ...learn,
     epochs: 4,
     learningRate: 0.03,
@@ -74,7 +74,7 @@ async function main() {
     const file = `${folder}${name}.onnx`;
     await writeModelFile(file, withGraph(model, graph));
     const costs = costsOf(trace(graph));
-    const { top1 } = await evaluate(nodeRuntime, graph, test, { loss: "cross-entropy", batchSize: 200 });
+    const { top1 } = await evaluateGraph(nodeRuntime, graph, test, { loss: "cross-entropy", batchSize: 200 });
     rows.parameters.push(costs.params);
     rows.MACs.push(costs.macs);
     rows.bytes.push((await stat(file)).size);

@@ -1,7 +1,33 @@
 /**
- * Secateur: structured pruning of ONNX models by Taylor importance. This entry is safe in a browser; `secateur/node` adds files,
- * data sets on disk and onnxruntime-node.
+ * Secateur: structured pruning of ONNX models by Taylor importance. This entry is safe in a browser; in Node, `secateur` is `node.ts`, which adds
+ * files, data sets on disk and onnxruntime-node.
+ *
+ * The commands come first, on models. What they are made of works on graphs and takes its runtime as an argument; where both have a
+ * name, that of the latter ends in `Graph`.
  */
+
+export { load, type ByteSource, type ModelSource } from "./jobs/load.ts";
+export { inspect } from "./jobs/inspect.ts";
+export { score, type ScoreJobOptions } from "./jobs/score.ts";
+export { plan, type Plan, type PlannedGroup, type PlanOptions } from "./jobs/plan.ts";
+export { cut, mask, type CutOptions, type CutOutcome, type MaskOutcome } from "./jobs/cut.ts";
+export { prune } from "./jobs/prune.ts";
+export type {
+  EvaluationEvent,
+  GroupSize,
+  LatencyEvent,
+  PhaseEvent,
+  PruneJobEvent,
+  PruneOutcome,
+  PrunedEvent,
+  StartEvent,
+  State,
+} from "./jobs/prune-events.ts";
+export type { Checkpoints, PruneJobOptions } from "./jobs/prune-options.ts";
+export { finetune, train, type TrainJobOptions } from "./jobs/train.ts";
+export { evaluate, type EvaluateJobOptions } from "./jobs/evaluate.ts";
+export { compare, type CompareJobOptions, type CompareOutcome, type DataComparison } from "./jobs/compare.ts";
+export { startJob, type Job, type JobOptions, type ProgressEvent, type RunOptions } from "./jobs/job.ts";
 
 export { SecateurError, type ErrorCode } from "./graph/error.ts";
 export type { Attribute, Dim, Graph, Model, Node, Type, ValueInfo } from "./graph/graph.ts";
@@ -19,9 +45,11 @@ export { trace, type Traced, type TraceOptions } from "./passes/trace.ts";
 export { findGroups, type FrozenGroup, type Group, type Groups, type Removal, type Unit } from "./prune/groups.ts";
 export { findGates } from "./prune/gates.ts";
 export { gatePlaces, type GatePlace } from "./prune/gate-places.ts";
-export { cut, mask, type Cut } from "./prune/cut.ts";
+export { cut as cutGraph, mask as maskGraph, type Cut } from "./prune/cut.ts";
 export { assertProved, prove, type Difference, type Mismatch, type Proof, type ProofOptions } from "./prune/prove.ts";
 export { costsOf, type Costs } from "./prune/costs.ts";
+export { changesOf, type Changes, type GroupChange } from "./prune/changes.ts";
+export { summarise, type GroupSummary, type Summary } from "./prune/summary.ts";
 export { formatPlan, parsePlan } from "./prune/plan.ts";
 export {
   selectShare,
@@ -55,36 +83,36 @@ export { correctBias, type CorrectBiasOptions } from "./train/correct-bias.ts";
 export { gradientGraph, type BackwardOptions } from "./train/gradients.ts";
 export { blockOf } from "./train/blocks.ts";
 export { prepare, withGraph } from "./train/prepare.ts";
-export { score, scoreAll, type ScoreOptions } from "./train/score.ts";
+export { score as scoreGraph, scoreAll, type ScoreOptions } from "./train/score.ts";
 export { allSubsets, maskedLosses, openOracle, type MaskedOptions, type Oracle } from "./train/oracle.ts";
 export { curvatureGraph } from "./train/curvature.ts";
-export { evaluate, type EvaluateOptions, type Evaluation } from "./train/evaluate.ts";
+export { evaluate as evaluateGraph, type EvaluateOptions, type Evaluation } from "./train/evaluate.ts";
+export {
+  compare as compareGraphs,
+  compareOutputs,
+  dropOf,
+  type CompareOptions,
+  type Comparison,
+  type Pair,
+  type Quality,
+} from "./train/compare.ts";
 export type { LearnEvent, RemovalEvent, StepEvent } from "./train/events.ts";
-export { finetune, type FinetuneOptions, type FinetunePoint, type LearnOptions } from "./train/finetune.ts";
+export {
+  finetune as finetuneGraph,
+  type FinetuneOptions,
+  type FinetunePoint,
+  type LearnOptions,
+} from "./train/finetune.ts";
 export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResult } from "./train/prune.ts";
 export { optimisers, type AdamwOptions, type OptimiserOptions, type SgdOptions } from "./train/optimisers.ts";
 export { reestimate, type ReestimateOptions } from "./train/reestimate.ts";
 export { averagedGraph, type TrainerState } from "./train/step.ts";
 export { rateSchedules, type RateSchedule, type RateScheduleName } from "./train/schedules.ts";
 
-export { startJob, type Job } from "./jobs/job.ts";
-export { prune } from "./jobs/prune.ts";
-export type {
-  EvaluationEvent,
-  GroupSize,
-  LatencyEvent,
-  PhaseEvent,
-  PruneJobEvent,
-  PruneOutcome,
-  PrunedEvent,
-  StartEvent,
-  State,
-} from "./jobs/prune-events.ts";
-export type { Checkpoints, PruneJobOptions } from "./jobs/prune-options.ts";
-
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
 export type { Normalise } from "./data/normalise.ts";
 export { presets, type PresetName } from "./data/normalise.ts";
+export { arrayDataset, type ArraySource } from "./data/arrays.ts";
 export { imageDataset } from "./data/images.ts";
 export type { Channels, Layout, PixelForm } from "./data/pixels.ts";
 export { split, take } from "./data/parts.ts";
@@ -95,16 +123,5 @@ export { devices, type Carried, type Device, type LoadOptions, type Runtime, typ
 
 export type { GroupRecord, RemovalRecord, RunConfig, RunRecord, RunSummary } from "./report/record.ts";
 export { reportPage } from "./report/report.ts";
-export { summarise, type GroupSummary, type Summary } from "./report/summary.ts";
-export { changesOf, type Changes, type GroupChange } from "./report/changes.ts";
-export {
-  compare,
-  compareOutputs,
-  dropOf,
-  type CompareOptions,
-  type Comparison,
-  type Pair,
-  type Quality,
-} from "./report/compare.ts";
 export { tensorboardEvents } from "./report/tensorboard.ts";
 export { newModel, zoo, type ZooName } from "./zoo/zoo.ts";

@@ -1,10 +1,11 @@
-/** Secateur in Node: everything of `secateur`, files, data sets on disk and onnxruntime-node. */
+/** Secateur in Node, as `secateur` and as `secateur/node`: the entry for browsers, files, data sets on disk and onnxruntime-node. */
 
 import { useRuntime } from "./runtime/default.ts";
 import { nodeRuntime } from "./runtime/workers-node.ts";
 
 export * from "./index.ts";
-export { readModelFile, writeModelFile } from "./onnx/files-node.ts";
+export { load, save } from "./jobs/load-node.ts";
+export { readModelFile, writeModelFile, type WriteOptions } from "./onnx/files-node.ts";
 export { writeFileAtomic } from "./onnx/atomic-node.ts";
 export { datasetForms, openDataset, type OpenOptions } from "./data/spec-node.ts";
 export { fetchCifar10, fetchMnist } from "./data/fetch-node.ts";

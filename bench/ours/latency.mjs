@@ -2,7 +2,7 @@
 
 import {
   costsOf,
-  cut,
+  cutGraph,
   encodeModel,
   findCriterion,
   findGroups,
@@ -27,7 +27,7 @@ function halve(graph, roundTo) {
   for (let ratio = 0.02; ratio < 0.7; ratio += 0.01) {
     const removal = selectShare(groups, scores, { ratio, scope: "local", roundTo });
     if (removal.size === 0) continue;
-    const smaller = cut(graph, groups, removal).graph;
+    const smaller = cutGraph(graph, groups, removal).graph;
     const macs = costsOf(trace(smaller)).macs / whole;
     if (best === undefined || Math.abs(macs - aim) < Math.abs(best.macs - aim)) best = { macs, graph: smaller };
   }

@@ -2,8 +2,8 @@
 
 import { existsSync, mkdirSync } from "node:fs";
 import {
-  evaluate,
-  finetune,
+  evaluateGraph,
+  finetuneGraph,
   newModel,
   nodeRuntime,
   openDataset,
@@ -33,7 +33,7 @@ export async function trainedLenet3({ train }, { seed, threads, epochs = recipe.
   if (existsSync(path)) return { graph: prepare(await readModelFile(path)), path, trained: false };
   mkdirSync(cache, { recursive: true });
   const model = newModel("lenet3", { input: [3, 32, 32], classes: 10, seed });
-  const graph = await finetune(nodeRuntime, prepare(model), train, {
+  const graph = await finetuneGraph(nodeRuntime, prepare(model), train, {
     loss: "cross-entropy",
     batchSize: recipe.batchSize,
     seed,
@@ -52,7 +52,7 @@ export async function trainedLenet3({ train }, { seed, threads, epochs = recipe.
 }
 
 export async function accuracy(graph, dataset, threads, limit) {
-  return evaluate(nodeRuntime, graph, dataset, {
+  return evaluateGraph(nodeRuntime, graph, dataset, {
     loss: "cross-entropy",
     batchSize: 200,
     threads,

@@ -26,7 +26,7 @@ function pruneModel(lib, model) {
   lib.costsOf(traced);
   const importances = scoresOf(lib, groups, graph.initializers);
   const removal = lib.parsePlan(lib.formatPlan(lib.selectShare(groups, importances, { ratio: 0.5, scope: "local" })));
-  const small = lib.cut(graph, groups, removal).graph;
+  const small = lib.cutGraph(graph, groups, removal).graph;
   lib.costsOf(lib.trace(small));
   return lib.withGraph(model, small);
 }

@@ -5,6 +5,7 @@
 
 import {
   costsOf,
+  cutGraph,
   encodeModel,
   findCriterion,
   findGroups,
@@ -12,7 +13,6 @@ import {
   nodeRuntime,
   prepare,
   prove,
-  cut,
   readModelFile,
   SecateurError,
   selectShare,
@@ -80,7 +80,7 @@ async function main() {
     groups = findGroups(trace(graph));
   }
   await stage("costs", async () => {
-    const small = cut(graph, groups, choose(groups, graph)).graph;
+    const small = cutGraph(graph, groups, choose(groups, graph)).graph;
     const costs = (one) => costsOf(trace(one));
     return { before: costs(graph), after: costs(small) };
   });
@@ -109,7 +109,7 @@ async function law(found, one) {
 /** Median milliseconds at batch 1 of the whole and of the cut net, taking turns. */
 async function latency() {
   const removal = choose(groups, graph, { ...share, roundTo: 8 });
-  const graphs = { before: graph, after: cut(graph, groups, removal).graph };
+  const graphs = { before: graph, after: cutGraph(graph, groups, removal).graph };
   const feeds = drawInputs(trace(graph), 2);
   const runs = [];
   for (const [name, one] of Object.entries(graphs))

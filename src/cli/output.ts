@@ -3,6 +3,7 @@
 import { stderr, stdout } from "node:process";
 import { Command } from "commander";
 import pc from "picocolors";
+import type { ProgressEvent } from "../jobs/job.ts";
 
 export { percent, short } from "../report/figures.ts";
 
@@ -114,6 +115,17 @@ export function createProgress(doing: string): Progress {
     },
     [Symbol.dispose]: () => clearInterval(heartbeat),
   };
+}
+
+/** Shows how many samples are done, or rounds. */
+export function reportProgress(progress: Progress): (event: ProgressEvent) => void {
+  const started = performance.now();
+  return ({ kind, done, all }) =>
+    progress.update(
+      kind === "rounds"
+        ? `round ${done} of ${all}`
+        : `${done} ${kind}${all === undefined ? "" : ` of ${all}, ${remaining(started, done, all)}`}`,
+    );
 }
 
 /** Columns of equal width; the first is to the left, the others to the right. */

@@ -63,3 +63,7 @@ export function findCriterion(name: string): Criterion {
     fail("bad-option", `there is no criterion "${name}"; there are ${[...criteria.keys()].join(", ")}`)
   );
 }
+
+/** A criterion of one's own, or the one of a name. */
+export const criterionOf = (given: string | Criterion): Criterion =>
+  typeof given === "string" ? findCriterion(given) : given;

@@ -24,7 +24,7 @@ const mostChannels = 4;
  * [N, C, H, W] is images, which can be augmented. A target of integers [N] or [N, 1] is class ids. Fails with
  * `bad-data` where the arrays do not go together, and with `bad-option` on a form for pixels where there are none.
  */
-export function arrayDataset({ name, inputs, target: given }: ArraySource, form: PixelForm): SampleDataset {
+export function arrayDataset({ name, inputs, target: given }: ArraySource, form: PixelForm = {}): SampleDataset {
   const size = checkSizes(name, { ...inputs, ...(given && { target: given }) });
   const target = given && targetOf(name, given);
   const classes =

@@ -28,7 +28,7 @@ export interface ImageDataset extends SampleDataset {
 }
 
 /**
- * Images in memory; batches are those of {@link pixelDataset}. The bytes are not copied. Fails with
+ * Images in memory; batches are normalised float32, in the layout asked for. The bytes are not copied. Fails with
  * `bad-data` where bytes, labels and shape do not fit together.
  */
 export function imageDataset(source: ImageSource, form: PixelForm = {}): ImageDataset {

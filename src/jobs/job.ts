@@ -1,16 +1,58 @@
 /** Work that tells of itself while it goes on. */
 
+import type { NormaliseOptions } from "../passes/normalise.ts";
+import type { LoadOptions, Runtime } from "../runtime/port.ts";
+
+/** What the high-level functions take. */
+export interface RunOptions extends NormaliseOptions, Pick<LoadOptions, "device" | "threads" | "signal"> {
+  /** Where none is named, the one of {@link useRuntime}. */
+  readonly runtime?: Runtime | undefined;
+}
+
+/** What jobs take besides. */
+export interface JobOptions<E> extends RunOptions {
+  /** Is told at once what the job tells. */
+  readonly onEvent?: ((event: E) => void) | undefined;
+}
+
+/** How much of the work is done. */
+export interface ProgressEvent {
+  readonly kind: "minibatches" | "samples" | "rounds";
+  readonly done: number;
+  /** Absent where the data does not know its size. */
+  readonly all?: number | undefined;
+}
+
 /** A promise of a result that is also an async iterable of what happens until then. It has begun; events wait until they are asked for. */
 export interface Job<E, R> extends PromiseLike<R>, AsyncIterable<E> {
   /** The result as a promise, for `catch` and `finally`. */
   readonly result: Promise<R>;
 }
 
-/** @param work is given a function that tells an event */
-export function startJob<E, R>(work: (tell: (event: E) => void) => Promise<R>): Job<E, R> {
+/**
+ * Begins work that tells of itself.
+ *
+ * @example
+ * import { startJob } from "secateur";
+ *
+ * const job = startJob(async (tell) => {
+ *   for (const name of ["a.onnx", "b.onnx"]) tell(name);
+ *   return 2;
+ * });
+ * for await (const name of job) console.log(name);
+ * console.log(await job);
+ *
+ * @param work is given a function that tells an event
+ * @param onEvent is told an event before those who iterate
+ */
+export function startJob<E, R>(
+  work: (tell: (event: E) => void) => Promise<R>,
+  onEvent?: (event: E) => void,
+): Job<E, R> {
   const events: E[] = [];
   let [ended, wake] = [false, (): void => undefined];
   const result = work((event) => {
+    onEvent?.(event);
     events.push(event);
     wake();
   }).finally(() => {

@@ -1,6 +1,6 @@
 /** The whole job: measure, prune while learning, fine-tune, and measure again. */
 
-import { findCriterion } from "../criteria/table.ts";
+import { criterionOf } from "../criteria/table.ts";
 import type { Dataset } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
@@ -31,15 +31,21 @@ const finetuneEpoch = 1_000_000;
 /**
  * Prunes a model to a budget and fine-tunes it.
  *
+ * @example
+ * import { load, openDataset, prune, save } from "secateur";
+ *
+ * const model = await load("model.onnx");
+ * const data = await openDataset("mnist:data/mnist", { split: "train" });
+ * const job = prune(model, { data, budget: { macs: 0.7 }, batchSize: 64, epochs: 2 });
+ * for await (const event of job) if (event.kind === "removal") console.log(event.step, event.units);
+ * const { model: small, before, after } = await job;
+ * console.log(`${before.costs.macs} -> ${after.costs.macs} multiply-accumulates`);
+ * await save("small.onnx", small);
+ *
  * @throws SecateurError `bad-option` for options that do not go together, and what {@link pruneLoop}, {@link finetune} and {@link evaluate} throw
  */
 export const prune = (model: Model, options: PruneJobOptions): Job<PruneJobEvent, PruneOutcome> =>
-  startJob((tell) =>
-    run(model, options, (event) => {
-      options.onEvent?.(event);
-      tell(event);
-    }),
-  );
+  startJob((tell) => run(model, options, tell), options.onEvent);
 
 async function run(
   model: Model,
@@ -83,7 +89,7 @@ async function run(
       ? { graph: from.graph, ...resumed!.pruned! }
       : await pruneLoop(runtime, graph, data, {
           ...learn,
-          criterion: typeof criterion === "string" ? findCriterion(criterion) : criterion,
+          criterion: criterionOf(criterion),
           target,
           latency,
           targets: targets === "teacher" ? undefined : targets,
@@ -182,11 +188,11 @@ async function proveAll(
   model: Model,
   graph: Graph,
   removals: readonly Removal[],
-  { threads, signal }: PruneJobOptions,
+  { device, threads, signal }: PruneJobOptions,
 ): Promise<PruneOutcome["proof"]> {
   const groups = findGroups(trace(graph));
   const removal = composed(groups, removals);
-  const proof = await prove(runtime, { ...model, graph }, groups, removal, { threads, signal });
+  const proof = await prove(runtime, { ...model, graph }, groups, removal, { device, threads, signal });
   assertProved(proof);
   const { difference, elements, between } = proof;
   return { difference, elements, between };

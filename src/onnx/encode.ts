@@ -186,7 +186,7 @@ export function tensorBytes(graph: Graph): number {
  * The bytes of a model file. Everything is written as it stands, the opsets too; the IR version is raised where the
  * opset needs it. ±`Number.MAX_SAFE_INTEGER` in an attribute is written as INT64_MAX and INT64_MIN.
  *
- * @throws SecateurError `unsupported` where that is 2 GiB or more: see {@link encodeModelExternal}.
+ * @throws SecateurError `unsupported` where that is 2 GiB or more: writeModelFile puts weights beside the model.
  */
 export function encodeModel(model: Model): Uint8Array {
   const size = tensorBytes(model.graph);

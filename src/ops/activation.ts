@@ -2,9 +2,10 @@
 
 import type { Node } from "../graph/graph.ts";
 import type { DType, Shape } from "../graph/tensor.ts";
-import { defineOp, float, int, type Names, type Value } from "./define.ts";
+import { defineOp, float, int, type Value } from "./define.ts";
 import type { Channels } from "./channels.ts";
 import { coupleAll, coupleBroadcast, unary } from "./elementwise.ts";
+import type { Names } from "./noise.ts";
 
 /** Steep enough to lift any positive float32 that is not subnormal to 1. */
 const steep = 3e38;

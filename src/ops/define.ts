@@ -1,9 +1,10 @@
 /** The form of an operator: everything Secateur knows of one ONNX operator is one object of this form. */
 
-import type { Attribute, Node } from "../graph/graph.ts";
+import type { Attribute } from "../graph/graph.ts";
 import type { DType, Shape, Tensor } from "../graph/tensor.ts";
 import type { Channels } from "./channels.ts";
 import type { Emit } from "./emit.ts";
+import type { NoiseRule } from "./noise.ts";
 
 /** A value whose type is fixed; `constant` holds its elements where they are known. */
 export interface Value {
@@ -108,24 +109,6 @@ export interface Training {
   readonly affine?: { readonly scale: number; readonly shift: number };
   /** What takes the place of a node that draws at random, so that the draws come from outside and a run can be repeated. */
   readonly noise?: NoiseRule;
-}
-
-/** Names for what a rule adds to a graph. */
-export interface Names {
-  /** A name that is not taken yet. */
-  fresh(base: string): string;
-  /** The name of an initializer with this value. */
-  constant(base: string, value: Tensor): string;
-}
-
-export interface NoiseRule {
-  /** The input by index in whose shape uniform numbers of [0, 1) are drawn, as float32. */
-  readonly like: number;
-  /**
-   * @param noise the name of the drawn numbers
-   * @param dtype of that input
-   */
-  nodes(node: Node, noise: string, dtype: DType, names: Names): readonly Node[];
 }
 
 /** What is left of every axis after a cut. */

@@ -35,8 +35,8 @@ export interface TimingOptions extends Omit<LoadOptions, "carried"> {
 const confidence = 0.95;
 /** Runs whose times are thrown away: caches fill, clocks rise. */
 const warmUp = 5;
-/** A time is the median of as many runs as take this many milliseconds: a single short run is lost in the noise of the clock. */
-const leastTime = 5;
+/** A time is the fastest of as many runs as take this many milliseconds: what else the machine does only ever makes a run slower. */
+const leastTime = 20;
 
 /**
  * Times graphs on random inputs. In every round each is timed once, and the one that was first is the last of the next.
@@ -65,7 +65,7 @@ export async function timeInTurns(
     for (let round = 0; round < rounds; round++) {
       const start = round % timed.length;
       for (const one of [...timed.slice(start), ...timed.slice(0, start)])
-        one.times.push(medianOf(await one.session.time(one.feeds, one.runs)));
+        one.times.push(Math.min(...(await one.session.time(one.feeds, one.runs))));
       onProgress?.(round + 1, rounds);
     }
     return timed.map(({ times }) => times);
@@ -75,7 +75,7 @@ export async function timeInTurns(
 }
 
 /**
- * Times several models on random inputs; see {@link timeInTurns}.
+ * Times several models on random inputs, in turns.
  *
  * @returns a timing for each model, in their order
  */
@@ -87,8 +87,6 @@ export async function measureLatency(
   const graphs = models.map((model) => prepare(model, options));
   return (await timeInTurns(runtime, graphs, options)).map(timingOf);
 }
-
-const medianOf = (values: readonly number[]): number => medianSorted(values.toSorted((a, b) => a - b));
 
 /** The median of values and its interval, which goes from one order statistic to another and assumes nothing of how they are distributed. */
 export function timingOf(values: readonly number[]): Timing {

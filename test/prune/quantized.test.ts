@@ -10,7 +10,7 @@ import { trace } from "../../src/passes/trace.ts";
 import { cut, mask } from "../../src/prune/cut.ts";
 import { findGates } from "../../src/prune/gates.ts";
 import { findGroups } from "../../src/prune/groups.ts";
-import { summarise } from "../../src/report/summary.ts";
+import { summarise } from "../../src/prune/summary.ts";
 import { gradientGraph } from "../../src/train/gradients.ts";
 import { difference, modelOf, random, runGraph } from "../support/graphs.ts";
 import { graphOf, node, value } from "../onnx/support.ts";

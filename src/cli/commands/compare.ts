@@ -2,15 +2,13 @@
 
 import { type Command, Option } from "commander";
 import { fail } from "../../graph/error.ts";
-import type { Model } from "../../graph/graph.ts";
+import { compare, type CompareOutcome } from "../../jobs/compare.ts";
 import { readModelFile } from "../../onnx/files-node.ts";
 import type { Difference } from "../../prune/prove.ts";
-import { changesOf, type Changes } from "../../report/changes.ts";
-import { compare, compareOutputs, dropOf, type Comparison, type Pair, type Quality } from "../../report/compare.ts";
-import { measureLatency, type Timing } from "../../train/timing.ts";
-import { summarise } from "../../report/summary.ts";
+import type { Changes } from "../../prune/changes.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
-import { prepare } from "../../train/prepare.ts";
+import type { Comparison, Pair, Quality } from "../../train/compare.ts";
+import type { Timing } from "../../train/timing.ts";
 import { withExample } from "../help.ts";
 import {
   count,
@@ -25,7 +23,7 @@ import {
   type RunFlags,
   type ShapeFlags,
 } from "../options.ts";
-import { createProgress, note, percent, print, printJson, printTable, remaining, short } from "../output.ts";
+import { createProgress, note, percent, print, printJson, printTable, reportProgress, short } from "../output.ts";
 
 interface CompareFlags extends ShapeFlags, DataFlags, RunFlags {
   readonly split: "train" | "test";
@@ -70,68 +68,40 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
     fail("bad-option", "--max-drop is measured on data: say which, by --data");
   if (maxDrop !== undefined && loss !== "cross-entropy")
     fail("bad-option", "--max-drop is of top-1 or agreement, which go with --loss cross-entropy only");
-  const models: Pair<Model> = [await readModelFile(paths[0]), await readModelFile(paths[1])];
-  const shapes = shapesOf(flags);
-  const changes = changesOf(summarise(models[0], shapes), summarise(models[1], shapes));
-  const graphs = [prepare(models[0], shapes), prepare(models[1], shapes)] as const;
-  using progress = createProgress("running both models");
-  const started = performance.now();
-  const outputs =
-    spec === undefined ? await compareOutputs(nodeRuntime, graphs, { device, threads, seed, signal }) : undefined;
+  const models = [await readModelFile(paths[0]), await readModelFile(paths[1])] as const;
   const data = spec === undefined ? undefined : await openData({ ...flags, data: spec }, flags.split);
-  const comparison =
-    data &&
-    (await compare(nodeRuntime, graphs, data, {
-      loss,
-      batchSize,
-      device,
-      threads,
-      signal,
-      ...(batches === undefined ? {} : { limit: batches }),
-      onProgress: (done, all) =>
-        progress.update(`${done} samples${all === undefined ? "" : ` of ${all}, ${remaining(started, done, all)}`}`),
-    }));
-  const latency = flags.latency
-    ? await measureLatency(nodeRuntime, models, {
-        ...shapes,
-        rounds: flags.rounds,
-        batch: ownBatch ? batchSize : 1,
-        device,
-        threads,
-        seed,
-        signal,
-        onProgress: (done, all) => progress.update(`round ${done} of ${all}`),
-      })
-    : undefined;
+  using progress = createProgress("running both models");
+  const found = await compare(...models, {
+    ...shapesOf(flags),
+    data,
+    runtime: nodeRuntime,
+    loss,
+    batchSize,
+    limit: batches,
+    latency: flags.latency && { rounds: flags.rounds, batch: ownBatch ? batchSize : 1 },
+    device,
+    threads,
+    seed,
+    signal,
+    onEvent: reportProgress(progress),
+  });
   progress.done();
-  const drop = comparison && loss === "cross-entropy" ? dropOf(comparison) : undefined;
-  if (flags.json)
-    printJson({
-      ...changes,
-      ...(outputs && { outputs: Object.fromEntries(outputs) }),
-      ...(comparison && { data: { ...comparison, ...(drop !== undefined && { drop }) } }),
-      ...(latency && { latency }),
-    });
-  else show({ changes, outputs, comparison, latency });
+  const { outputs, ...rest } = found;
+  if (flags.json) printJson({ ...rest, ...(outputs && { outputs: Object.fromEntries(outputs) }) });
+  else show(found);
+  const drop = found.data?.drop;
   if (maxDrop !== undefined && drop! > maxDrop) {
-    note(`${comparison!.quality ? "top-1" : "agreement"} fell by ${drop} points, more than --max-drop ${maxDrop}`);
+    note(`${found.data!.quality ? "top-1" : "agreement"} fell by ${drop} points, more than --max-drop ${maxDrop}`);
     process.exitCode = notMet;
   }
 }
 
-interface Found {
-  readonly changes: Changes;
-  readonly outputs: ReadonlyMap<string, Difference> | undefined;
-  readonly comparison: Comparison | undefined;
-  readonly latency: readonly Timing[] | undefined;
-}
-
-function show({ changes, outputs, comparison, latency }: Found): void {
+function show({ outputs, data, latency, ...changes }: CompareOutcome): void {
   printTable([
     ["", "before", "after", "change"],
     ...costRows(changes),
     ...(latency ? [latencyRow(latency)] : []),
-    ...(comparison?.quality ? qualityRows(comparison.quality) : []),
+    ...(data?.quality ? qualityRows(data.quality) : []),
   ]);
   const { groups } = changes;
   const changed = groups.filter(({ before, after }) => before !== after);
@@ -145,7 +115,7 @@ function show({ changes, outputs, comparison, latency }: Found): void {
   }
   if (changed.length < groups.length)
     print(`\n${groups.length - changed.length} of ${groups.length} groups have the units they had`);
-  if (comparison) print(`\n${formatComparison(comparison)}`);
+  if (data) print(`\n${formatComparison(data)}`);
   if (outputs) print(`\n${[...outputs].map(formatDifference).join("\n")}`);
 }
 
@@ -159,8 +129,7 @@ const costRows = ({ before, after }: Changes): string[][] =>
     ratio(before[key], after[key]),
   ]);
 
-function latencyRow(latency: readonly Timing[]): string[] {
-  const [before, after] = latency as Pair<Timing>;
+function latencyRow([before, after]: Pair<Timing>): string[] {
   const milliseconds = ({ median, low, high }: Timing): string =>
     `${median.toPrecision(3)} ms (${low.toPrecision(3)} to ${high.toPrecision(3)})`;
   return ["latency", milliseconds(before), milliseconds(after), ratio(before.median, after.median)];

@@ -1,8 +1,9 @@
 /** secateur inspect: what a model is made of and what of it could be pruned. */
 
 import type { Command } from "commander";
+import { inspect } from "../../jobs/inspect.ts";
 import { readModelFile } from "../../onnx/files-node.ts";
-import { summarise, type Summary } from "../../report/summary.ts";
+import type { Summary } from "../../prune/summary.ts";
 import { withExample } from "../help.ts";
 import { shapesOf, withShape, type ShapeFlags } from "../options.ts";
 import { headed, printable, printJson, printStyled, short, table } from "../output.ts";
@@ -14,7 +15,7 @@ export function addInspect(program: Command): void {
     )
     .option("--json", "print JSON")
     .action(async (path: string, flags: ShapeFlags & { json?: boolean }) => {
-      const summary = summarise(await readModelFile(path), shapesOf(flags));
+      const summary = inspect(await readModelFile(path), shapesOf(flags));
       if (flags.json) printJson(summary);
       else printStyled(format(summary));
     });

@@ -2,21 +2,17 @@
 
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
-import { criteria, findCriterion } from "../../criteria/table.ts";
+import { criteria } from "../../criteria/table.ts";
 import { fail } from "../../graph/error.ts";
-import type { Graph, Model } from "../../graph/graph.ts";
+import type { Model } from "../../graph/graph.ts";
+import { cut, mask, type CutOutcome } from "../../jobs/cut.ts";
+import { plan } from "../../jobs/plan.ts";
 import { describeIo, writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
-import { normalise } from "../../passes/normalise.ts";
-import { trace } from "../../passes/trace.ts";
-import { costsOf } from "../../prune/costs.ts";
-import { cut, mask } from "../../prune/cut.ts";
-import { floorsOf, ratiosOf } from "../../prune/limits.ts";
-import { findGroups, refuseWithout, type Groups, type Removal } from "../../prune/groups.ts";
+import type { Removal } from "../../prune/groups.ts";
 import { formatPlan, parsePlan } from "../../prune/plan.ts";
-import { assertProved, prove, type Proof } from "../../prune/prove.ts";
+import type { Proof } from "../../prune/prove.ts";
 import { scopes, type Scope } from "../../prune/prices.ts";
-import { selectShare } from "../../prune/select.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { limitsOf, ratioOf, roundingOf, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
 import { seed, shapesOf, withShape, type ShapeFlags } from "../options.ts";
@@ -56,38 +52,20 @@ export function addPlan(program: Command): void {
     .requiredOption("-o, --output <file>", "the plan to write")
     .option("--json", "print how many units of each group go as JSON")
     .action(async (path: string, flags: PlanFlags) => {
-      const model = await readModelFile(path);
-      const graph = normalise(model.graph, shapesOf(flags));
-      const groups = findGroups(trace(graph));
-      refuseWithout(groups);
-      const criterion = findCriterion(flags.criterion);
-      const importances =
-        criterion.kind === "weights"
-          ? criterion.score(groups, graph.initializers, flags.seed)
-          : new Map<string, Float64Array>();
-      const limits = limitsOf(flags, flags.ratio);
-      const removal = selectShare(groups, importances, {
-        ratio: flags.ratio[""] ?? 0,
+      const { removal, groups } = await plan(await readModelFile(path), {
+        ...shapesOf(flags),
+        ...limitsOf(flags, flags.ratio),
+        ratio: flags.ratio[""],
+        criterion: flags.criterion,
         scope: flags.scope,
         roundTo: await roundingOf(flags.roundTo),
-        floors: floorsOf(groups, { ...limits, ratios: undefined }),
-        ratios: ratiosOf(groups, limits.ratios!),
+        seed: flags.seed,
       });
       await writeFileAtomic(flags.output, formatPlan(removal));
-      const removed = [...removal.values()].reduce((n, units) => n + units.length, 0);
-      const all = groups.groups.reduce((n, { units }) => n + units.length, 0);
-      if (flags.json)
-        printJson({
-          removed,
-          units: all,
-          groups: groups.groups.map(({ name, units }) => ({
-            name,
-            units: units.length,
-            removed: removal.get(name)?.length ?? 0,
-          })),
-          output: flags.output,
-        });
-      note(`${removed} of ${all} units of ${removal.size} of ${groups.groups.length} groups -> ${flags.output}`);
+      const removed = groups.reduce((n, group) => n + group.removed, 0);
+      const units = groups.reduce((n, group) => n + group.units, 0);
+      if (flags.json) printJson({ removed, units, groups, output: flags.output });
+      note(`${removed} of ${units} units of ${removal.size} of ${groups.length} groups -> ${flags.output}`);
     });
 }
 
@@ -101,22 +79,24 @@ interface ApplyFlags extends ShapeFlags {
 }
 
 export function addCutAndMask(program: Command): void {
-  addApply(
-    program,
-    "cut",
-    "remove the units of a plan: smaller weights, smaller sizes",
-    (graph, groups, removal) => cut(graph, groups, removal).graph,
+  addApply(program, "cut", "remove the units of a plan: smaller weights, smaller sizes", (model, removal, flags) =>
+    cut(model, removal, { ...shapesOf(flags), prove: flags.prove, seed: flags.seed, runtime: nodeRuntime }),
   )
     .option("--no-prove", "write without running the cut and the masked model side by side")
     .option("--seed <n>", "seed of the inputs that the proof draws", seed, 0);
-  addApply(program, "mask", "keep all shapes and make the units of a plan zero wherever they are read", mask);
+  addApply(
+    program,
+    "mask",
+    "keep all shapes and make the units of a plan zero wherever they are read",
+    (model, removal, flags) => mask(model, removal, shapesOf(flags)),
+  );
 }
 
 function addApply(
   program: Command,
   name: string,
   description: string,
-  apply: (graph: Graph, groups: Groups, removal: Removal) => Graph,
+  apply: (model: Model, removal: Removal, flags: ApplyFlags) => CutOutcome | Promise<CutOutcome>,
 ): Command {
   return withExample(
     withShape(program.command(`${name} <model>`)),
@@ -127,19 +107,10 @@ function addApply(
     .requiredOption("-o, --output <file>", "the model to write")
     .option("--json", "print the costs before and after as JSON")
     .action(async (path: string, flags: ApplyFlags) => {
-      const file = await readModelFile(path);
-      const graph = normalise(file.graph, shapesOf(flags));
-      const model: Model = { ...file, graph };
-      const traced = trace(graph);
-      const groups = findGroups(traced);
+      const model = await readModelFile(path);
       const removal = parsePlan(await readText(flags.plan));
-      const result: Model = { ...model, graph: apply(graph, groups, removal) };
-      const [before, after] = [costsOf(traced), costsOf(trace(result.graph))];
-      const proof = flags.prove
-        ? await prove(nodeRuntime, model, groups, removal, flags.seed === undefined ? {} : { seed: flags.seed })
-        : undefined;
-      if (proof) assertProved(proof);
-      await writeModelFile(flags.output, result);
+      const { model: changed, before, after, proof } = await apply(model, removal, flags);
+      await writeModelFile(flags.output, changed);
       if (flags.json) {
         printJson({ before, after, ...(proof && { proof }) });
         return;

@@ -1,14 +1,13 @@
 /** secateur score and eval: importances, and how good a model is. */
 
 import { type Command, Option } from "commander";
-import { findCriterion } from "../../criteria/table.ts";
+import { evaluate } from "../../jobs/evaluate.ts";
+import { score } from "../../jobs/score.ts";
 import { checkWritable, writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { readModelFile } from "../../onnx/files-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
-import { evaluate, type Evaluation } from "../../train/evaluate.ts";
+import type { Evaluation } from "../../train/evaluate.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
-import { prepare } from "../../train/prepare.ts";
-import { score } from "../../train/score.ts";
 import { withExample } from "../help.ts";
 import {
   count,
@@ -23,7 +22,17 @@ import {
   type RunFlags,
   type ShapeFlags,
 } from "../options.ts";
-import { createProgress, note, percent, print, printJson, printTable, remaining, table } from "../output.ts";
+import {
+  createProgress,
+  note,
+  percent,
+  print,
+  printJson,
+  printTable,
+  remaining,
+  reportProgress,
+  table,
+} from "../output.ts";
 
 interface ScoreFlags extends ShapeFlags, DataFlags, RunFlags, CriterionFlags {
   readonly targets: Targets;
@@ -54,14 +63,17 @@ export function addScore(program: Command, signal: AbortSignal): void {
     )
     .action(async (path: string, flags: ScoreFlags) => {
       if (typeof flags.json === "string") await checkWritable(flags.json);
-      const graph = prepare(await readModelFile(path), shapesOf(flags));
+      const model = await readModelFile(path);
       const data = flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train");
       using progress = createProgress("reading the data");
       const started = performance.now();
-      const scores = await score(nodeRuntime, graph, data, findCriterion(flags.criterion), {
+      const scores = await score(model, {
         ...flags,
+        ...shapesOf(flags),
+        data,
+        runtime: nodeRuntime,
         signal,
-        onProgress: (done, all) => progress.update(`minibatch ${done} of ${all}, ${remaining(started, done, all)}`),
+        onEvent: ({ done, all }) => progress.update(`minibatch ${done} of ${all}, ${remaining(started, done, all!)}`),
       });
       progress.done();
       if (flags.json === undefined) {
@@ -103,19 +115,20 @@ export function addEval(program: Command, signal: AbortSignal): void {
     .option("--batches <n>", "no more minibatches than this", count)
     .option("--json", "print JSON")
     .action(async (path: string, flags: EvalFlags) => {
-      const graph = prepare(await readModelFile(path), shapesOf(flags));
+      const model = await readModelFile(path);
       const data = await openData({ ...flags, data: flags.data! }, flags.split);
       using progress = createProgress("reading the data");
-      const started = performance.now();
-      const result = await evaluate(nodeRuntime, graph, data, {
+      const result = await evaluate(model, {
+        ...shapesOf(flags),
+        data,
+        runtime: nodeRuntime,
         loss: flags.loss,
         batchSize: flags.batchSize,
         device: flags.device,
+        limit: flags.batches,
         threads: flags.threads,
         signal,
-        ...(flags.batches === undefined ? {} : { limit: flags.batches }),
-        onProgress: (done, all) =>
-          progress.update(`${done} samples${all === undefined ? "" : ` of ${all}, ${remaining(started, done, all)}`}`),
+        onEvent: reportProgress(progress),
       });
       progress.done();
       if (flags.json) printJson(result);

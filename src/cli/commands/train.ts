@@ -1,12 +1,11 @@
 /** secateur train and finetune: learning, from scratch or from what there is. */
 
 import type { Command } from "commander";
+import { finetune, train } from "../../jobs/train.ts";
 import { checkWritable } from "../../onnx/atomic-node.ts";
 import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { StepEvent } from "../../train/events.ts";
-import { finetune } from "../../train/finetune.ts";
-import { prepare, withGraph } from "../../train/prepare.ts";
 import {
   learnOptions,
   numberIn,
@@ -31,19 +30,19 @@ export interface TrainFlags extends ShapeFlags, DataFlags, LearnFlags {
 export const epochCount = numberIn(0, 1_000_000, true);
 
 export function addTrain(program: Command, signal: AbortSignal): void {
-  add(program, "train", "train a model, such as one of secateur new", 20, 0.1, signal);
-  add(program, "finetune", "train a pruned model further", 5, 0.02, signal);
+  add(program, train, "train a model, such as one of secateur new", 20, 0.1, signal);
+  add(program, finetune, "train a pruned model further", 5, 0.02, signal);
 }
 
 function add(
   program: Command,
-  name: string,
+  learn: typeof train,
   description: string,
   epochs: number,
   rate: number,
   signal: AbortSignal,
 ): void {
-  withLearning(withData(withShape(program.command(`${name} <model>`))), rate)
+  withLearning(withData(withShape(program.command(`${learn.name} <model>`))), rate)
     .description(description)
     .option("--epochs <n>", "passes over the training data", epochCount, epochs)
     .option("--warm-up <steps>", "steps over which the learning rate rises at first", seed, 0)
@@ -53,15 +52,17 @@ function add(
       const model = await readModelFile(path);
       const data = await openData({ ...flags, data: flags.data! }, "train");
       using progress = createProgress("reading the data");
-      const graph = await finetune(nodeRuntime, prepare(model, shapesOf(flags)), data, {
+      const trained = await learn(model, {
         ...learnOptions(flags, signal),
+        ...shapesOf(flags),
+        data,
+        runtime: nodeRuntime,
         epochs: flags.epochs,
         learningRate: flags.learningRate,
         warmUp: flags.warmUp,
         onEvent: reportEpochs(progress, flags.batchSize),
       });
-      signal.throwIfAborted();
-      await writeModelFile(flags.output, withGraph(model, graph));
+      await writeModelFile(flags.output, trained);
       note(`-> ${flags.output}`);
     });
 }

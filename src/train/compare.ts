@@ -11,10 +11,10 @@ import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { differ, drawInputs, type Difference } from "../prune/prove.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
-import { checkTarget, feedsOf } from "../train/feeds.ts";
-import type { Loss } from "../train/losses.ts";
-import { runnable } from "../train/runnable.ts";
-import { logitsGraph } from "../train/teacher.ts";
+import { checkTarget, feedsOf } from "./feeds.ts";
+import type { Loss } from "./losses.ts";
+import { runnable } from "./runnable.ts";
+import { logitsGraph } from "./teacher.ts";
 
 /** The models that are compared; the first is what the second is measured by. */
 export type Pair<T> = readonly [before: T, after: T];

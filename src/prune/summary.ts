@@ -4,9 +4,9 @@ import { describe, type Model } from "../graph/graph.ts";
 import { countNotFinite } from "../graph/tensor.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
-import { costsOf, type Costs } from "../prune/costs.ts";
-import { findGates } from "../prune/gates.ts";
-import { findGroups } from "../prune/groups.ts";
+import { costsOf, type Costs } from "./costs.ts";
+import { findGates } from "./gates.ts";
+import { findGroups } from "./groups.ts";
 
 export interface Summary extends Costs {
   /** Of the file; what is written is in the internal opset. */

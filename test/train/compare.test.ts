@@ -3,12 +3,12 @@
 import { describe, expect, it } from "vitest";
 import {
   changesOf,
-  compare,
+  compareGraphs,
   compareOutputs,
-  cut,
+  cutGraph,
   dropOf,
   encodeModel,
-  evaluate,
+  evaluateGraph,
   findGroups,
   newModel,
   nodeRuntime,
@@ -82,10 +82,10 @@ describe("compareOutputs", () => {
 describe("compare", () => {
   it("measures each as evaluate does", async () => {
     const graphs = [graphOf(1), graphOf(2)] as const;
-    const found = await compare(nodeRuntime, graphs, dataset(labels), options);
+    const found = await compareGraphs(nodeRuntime, graphs, dataset(labels), options);
     expect(found.samples).toBe(48);
     for (const [i, graph] of graphs.entries()) {
-      const { loss, top1, top5 } = await evaluate(nodeRuntime, graph, dataset(labels), options);
+      const { loss, top1, top5 } = await evaluateGraph(nodeRuntime, graph, dataset(labels), options);
       expect(found.quality![i as 0 | 1]).toEqual({ loss: expect.closeTo(loss, 6), top1, top5 });
     }
     expect(found.agreement).toBeLessThan(1);
@@ -100,7 +100,7 @@ describe("compare", () => {
     const best = (row: readonly number[]) => row.indexOf(Math.max(...row));
     const mean = (of: (x: readonly number[], y: readonly number[]) => number) =>
       a!.reduce((sum, row, i) => sum + of(row, b![i]!), 0) / a!.length;
-    expect(await compare(nodeRuntime, graphs, dataset(), options)).toEqual({
+    expect(await compareGraphs(nodeRuntime, graphs, dataset(), options)).toEqual({
       samples: 48,
       agreement: mean((x, y) => (best(x) === best(y) ? 1 : 0)),
       divergence: expect.closeTo(
@@ -115,7 +115,7 @@ describe("compare", () => {
   });
 
   it("needs no labels, and finds a model to agree with itself", async () => {
-    const same = await compare(nodeRuntime, [graphOf(1), graphOf(1)], dataset(), options);
+    const same = await compareGraphs(nodeRuntime, [graphOf(1), graphOf(1)], dataset(), options);
     expect(same).toEqual({ samples: 48, agreement: 1, divergence: 0, squaredDifference: 0 });
     expect(dropOf(same)).toBe(0);
   });
@@ -124,23 +124,23 @@ describe("compare", () => {
     const graphs = [graphOf(1), graphOf(2)] as const;
     const mse = { ...options, loss: "mse" } as const;
     const target = (size: number, i: number) => float32([size, 10], noise(size * 10, 50 + i));
-    const found = await compare(nodeRuntime, graphs, dataset(target), mse);
+    const found = await compareGraphs(nodeRuntime, graphs, dataset(target), mse);
     for (const [i, graph] of graphs.entries())
       expect(found.quality![i as 0 | 1].loss).toBeCloseTo(
-        (await evaluate(nodeRuntime, graph, dataset(target), mse)).loss,
+        (await evaluateGraph(nodeRuntime, graph, dataset(target), mse)).loss,
         6,
       );
-    const bare = await compare(nodeRuntime, graphs, dataset(), mse);
+    const bare = await compareGraphs(nodeRuntime, graphs, dataset(), mse);
     expect(bare).toEqual({ samples: 48, squaredDifference: found.squaredDifference });
     expect(bare.squaredDifference).toBeGreaterThan(0);
   });
 
   it("refuses data of which only a part has labels, and models of other classes", async () => {
     const partly = dataset((size, i) => (i === 1 ? undefined : labels(size)));
-    await expect(compare(nodeRuntime, [graphOf(1), graphOf(1)], partly, options)).rejects.toThrow(
+    await expect(compareGraphs(nodeRuntime, [graphOf(1), graphOf(1)], partly, options)).rejects.toThrow(
       /16 of the 48 samples of "noise" have no label/,
     );
-    await expect(compare(nodeRuntime, [graphOf(1), graphOf(1, 7)], dataset(), options)).rejects.toThrow(
+    await expect(compareGraphs(nodeRuntime, [graphOf(1), graphOf(1, 7)], dataset(), options)).rejects.toThrow(
       /the outputs of a sample are float32 \[10\] in the first and float32 \[7\] in the second/,
     );
   });
@@ -159,7 +159,7 @@ describe("changesOf", () => {
   it("sets costs and units side by side, and says where a group is in one model only", () => {
     const model = newModel("lenet5", { classes: 10, seed: 1 });
     const removal = new Map([["conv2.weight", [0, 3, 4]]]);
-    const small = cut(model.graph, findGroups(trace(model.graph)), removal).graph;
+    const small = cutGraph(model.graph, findGroups(trace(model.graph)), removal).graph;
     const { before, after, groups } = changesOf(summarise(model), summarise({ ...model, graph: small }));
     expect(before.params - after.params).toBe(3 * (6 * 25 + 1 + 25 * 120));
     expect(groups).toContainEqual({ name: "conv2.weight", before: 16, after: 13 });

@@ -1,0 +1,91 @@
+/** What has changed from one model to another, as a job. */
+
+import type { Dataset } from "../data/batches.ts";
+import type { Model } from "../graph/graph.ts";
+import { changesOf, type Changes } from "../prune/changes.ts";
+import type { Difference } from "../prune/prove.ts";
+import { summarise } from "../prune/summary.ts";
+import { defaultRuntime } from "../runtime/default.ts";
+import { compare as compareGraphs, compareOutputs, dropOf } from "../train/compare.ts";
+import type { CompareOptions, Comparison, Pair } from "../train/compare.ts";
+import { prepare } from "../train/prepare.ts";
+import { measureLatency, type Timing, type TimingOptions } from "../train/timing.ts";
+import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
+
+export interface CompareJobOptions
+  extends JobOptions<ProgressEvent>, Partial<Pick<CompareOptions, "batchSize" | "limit" | "loss">> {
+  /** What to run both models over; random inputs where there is none. */
+  readonly data?: Dataset | undefined;
+  /** How to time both models in turns, or true for 50 rounds of single samples; default: not at all. */
+  readonly latency?: boolean | Pick<TimingOptions, "batch" | "rounds"> | undefined;
+  /** Of random inputs; default 0. */
+  readonly seed?: number | undefined;
+}
+
+export interface CompareOutcome extends Changes {
+  /** The largest difference of each output on random inputs; absent where there is data. */
+  readonly outputs?: ReadonlyMap<string, Difference> | undefined;
+  readonly data?: DataComparison | undefined;
+  readonly latency?: Pair<Timing> | undefined;
+}
+
+export interface DataComparison extends Comparison {
+  /** Percentage points of top-1, or without labels of agreement, that were lost; absent for mse. */
+  readonly drop?: number | undefined;
+}
+
+/**
+ * Sets two models side by side: costs, units, and outputs on data or on random inputs.
+ *
+ * @example
+ * import { compare, cut, load, openDataset, plan } from "secateur";
+ *
+ * const model = await load("model.onnx");
+ * const { model: small } = await cut(model, (await plan(model, { ratio: 0.2 })).removal);
+ * const data = await openDataset("mnist:data/mnist", { split: "test" });
+ * const { before, after, data: found } = await compare(model, small, { data });
+ * console.log(after.macs / before.macs, found.agreement, found.drop);
+ *
+ * @throws SecateurError `bad-model` for models of different inputs or outputs
+ */
+export function compare(
+  before: Model,
+  after: Model,
+  options: CompareJobOptions = {},
+): Job<ProgressEvent, CompareOutcome> {
+  return startJob(async (tell) => {
+    const { runtime = defaultRuntime(), data, latency, limit, seed, device, threads, signal } = options;
+    const { loss = "cross-entropy", batchSize = 200 } = options;
+    const models: Pair<Model> = [before, after];
+    const changes = changesOf(summarise(before, options), summarise(after, options));
+    const graphs = [prepare(before, options), prepare(after, options)] as const;
+    const comparison =
+      data &&
+      (await compareGraphs(runtime, graphs, data, {
+        loss,
+        batchSize,
+        device,
+        threads,
+        signal,
+        ...(limit === undefined ? {} : { limit }),
+        onProgress: (done, all) => tell({ kind: "samples", done, all }),
+      }));
+    const drop = comparison && loss === "cross-entropy" ? dropOf(comparison) : undefined;
+    const outputs = data
+      ? undefined
+      : await compareOutputs(runtime, graphs, { device, threads, signal, ...(seed === undefined ? {} : { seed }) });
+    const times = latency
+      ? await measureLatency(runtime, models, {
+          ...options,
+          ...(latency === true ? {} : latency),
+          onProgress: (done, all) => tell({ kind: "rounds", done, all }),
+        })
+      : undefined;
+    return {
+      ...changes,
+      ...(outputs && { outputs }),
+      ...(comparison && { data: { ...comparison, ...(drop !== undefined && { drop }) } }),
+      ...(times && { latency: [times[0]!, times[1]!] }),
+    };
+  }, options.onEvent);
+}

@@ -1,0 +1,90 @@
+/** The units of a plan removed from a model, or zeroed. */
+
+import type { Graph, Model } from "../graph/graph.ts";
+import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
+import { trace } from "../passes/trace.ts";
+import { costsOf, type Costs } from "../prune/costs.ts";
+import { cut as cutGraph, mask as maskGraph } from "../prune/cut.ts";
+import { findGroups, type Groups, type Removal } from "../prune/groups.ts";
+import { assertProved, prove, type Proof, type ProofOptions } from "../prune/prove.ts";
+import { defaultRuntime } from "../runtime/default.ts";
+import type { RunOptions } from "./job.ts";
+
+export interface CutOptions extends RunOptions, Pick<ProofOptions, "seed" | "tolerance"> {
+  /** Whether the cut and the masked model run side by side on random inputs; default true. */
+  readonly prove?: boolean | undefined;
+}
+
+export interface MaskOutcome {
+  readonly model: Model;
+  readonly before: Costs;
+  readonly after: Costs;
+}
+
+export interface CutOutcome extends MaskOutcome {
+  /** Absent where none was asked for. */
+  readonly proof?: Proof | undefined;
+}
+
+/**
+ * Removes units: smaller weights, smaller sizes. What is left is proved to compute what the whole computes with these units at zero.
+ *
+ * @example
+ * import { cut, load, plan, save } from "secateur";
+ *
+ * const model = await load("model.onnx");
+ * const { removal } = await plan(model, { ratio: 0.3 });
+ * const { model: small, before, after, proof } = await cut(model, removal);
+ * console.log(`${before.params} -> ${after.params} parameters; differs by ${proof.difference} from zeroing`);
+ * await save("small.onnx", small);
+ *
+ * @throws SecateurError `bad-plan` for units that the model does not have, `internal` naming the node where the proof fails
+ */
+export async function cut(model: Model, removal: Removal, options: CutOptions = {}): Promise<CutOutcome> {
+  const { whole, groups, outcome } = change(model, removal, options, (...all) => cutGraph(...all).graph);
+  if (options.prove === false) return outcome;
+  const { runtime = defaultRuntime(), device, threads, signal, seed, tolerance } = options;
+  const proof = await prove(runtime, whole, groups, removal, {
+    device,
+    threads,
+    signal,
+    ...(seed === undefined ? {} : { seed }),
+    ...(tolerance === undefined ? {} : { tolerance }),
+  });
+  assertProved(proof);
+  return { ...outcome, proof };
+}
+
+/**
+ * Makes units zero wherever they are read; all shapes stay.
+ *
+ * @example
+ * import { load, mask, plan } from "secateur";
+ *
+ * const model = await load("model.onnx");
+ * const { removal } = await plan(model, { ratio: 0.3 });
+ * const { model: masked } = mask(model, removal);
+ * console.log(masked.graph.nodes.length - model.graph.nodes.length, "nodes more");
+ *
+ * @throws SecateurError `bad-plan` for units that the model does not have
+ */
+export function mask(model: Model, removal: Removal, options: NormaliseOptions = {}): MaskOutcome {
+  return change(model, removal, options, maskGraph).outcome;
+}
+
+function change(
+  model: Model,
+  removal: Removal,
+  options: NormaliseOptions,
+  apply: (graph: Graph, groups: Groups, removal: Removal) => Graph,
+): { readonly whole: Model; readonly groups: Groups; readonly outcome: MaskOutcome } {
+  const whole: Model = { ...model, graph: normalise(model.graph, options) };
+  const traced = trace(whole.graph);
+  const groups = findGroups(traced);
+  const changed: Model = { ...whole, graph: apply(whole.graph, groups, removal) };
+  return {
+    whole,
+    groups,
+    outcome: { model: changed, before: costsOf(traced), after: costsOf(trace(changed.graph)) },
+  };
+}

@@ -1,0 +1,41 @@
+/** How good a model is, as a job. */
+
+import type { Dataset } from "../data/batches.ts";
+import type { Model } from "../graph/graph.ts";
+import { defaultRuntime } from "../runtime/default.ts";
+import { evaluate as evaluateGraph, type EvaluateOptions, type Evaluation } from "../train/evaluate.ts";
+import { prepare } from "../train/prepare.ts";
+import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
+
+export interface EvaluateJobOptions
+  extends JobOptions<ProgressEvent>, Partial<Pick<EvaluateOptions, "batchSize" | "limit" | "loss">> {
+  /** What to measure by, with labels. */
+  readonly data: Dataset;
+}
+
+/**
+ * Runs a model over labelled data: its loss, and for classes its hits.
+ *
+ * @example
+ * import { evaluate, load, openDataset } from "secateur";
+ *
+ * const data = await openDataset("mnist:data/mnist", { split: "test" });
+ * const { loss, top1 } = await evaluate(await load("model.onnx"), { data });
+ * console.log(loss, top1);
+ *
+ * @throws SecateurError `bad-data` where labels do not fit the output, `not-finite` where the loss is no number
+ */
+export function evaluate(model: Model, options: EvaluateJobOptions): Job<ProgressEvent, Evaluation> {
+  return startJob(async (tell) => {
+    const { runtime = defaultRuntime(), data, loss = "cross-entropy", batchSize = 200, limit } = options;
+    return evaluateGraph(runtime, prepare(model, options), data, {
+      loss,
+      batchSize,
+      device: options.device,
+      threads: options.threads,
+      signal: options.signal,
+      ...(limit === undefined ? {} : { limit }),
+      onProgress: (done, all) => tell({ kind: "samples", done, all }),
+    });
+  }, options.onEvent);
+}

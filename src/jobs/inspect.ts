@@ -1,0 +1,20 @@
+/** A look at a model: what could be pruned of it. */
+
+import type { Model } from "../graph/graph.ts";
+import type { NormaliseOptions } from "../passes/normalise.ts";
+import { summarise, type Summary } from "../prune/summary.ts";
+
+/**
+ * What a model costs, the groups of units that can only go together, and what is frozen or refused, with the reasons.
+ *
+ * @example
+ * import { inspect, load } from "secateur";
+ *
+ * const { macs, groups, frozen } = inspect(await load("model.onnx"));
+ * console.log(macs);
+ * for (const { name, units } of groups) console.log(name, units);
+ * for (const { name, reasons } of frozen) console.log(name, reasons);
+ */
+export function inspect(model: Model, options: NormaliseOptions = {}): Summary {
+  return summarise(model, options);
+}

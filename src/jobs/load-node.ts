@@ -1,0 +1,44 @@
+/** Models from files and into them. */
+
+import { fileURLToPath } from "node:url";
+import { fail } from "../graph/error.ts";
+import type { Model } from "../graph/graph.ts";
+import { readModelFile, writeModelFile, type WriteOptions } from "../onnx/files-node.ts";
+import { load as loadBytes, type ModelSource } from "./load.ts";
+
+/**
+ * Reads a model of opset 7 to 23 and brings it to opset 23: from a file, with the files beside it that its weights lie in, or from bytes, or what
+ * `fetch` gives.
+ *
+ * @example
+ * import { load } from "secateur";
+ *
+ * const model = await load("model.onnx");
+ * const again = await load(new URL("model.onnx", import.meta.url));
+ * console.log(model.graph.nodes.length === again.graph.nodes.length);
+ *
+ * @throws SecateurError `io` where it cannot be read, else as {@link loadModel}
+ */
+export async function load(source: string | URL | ModelSource | Promise<ModelSource>): Promise<Model> {
+  return typeof source === "string" || source instanceof URL ? readModelFile(pathOf(source)) : loadBytes(source);
+}
+
+/**
+ * Writes a model file, whole or not at all; see {@link writeModelFile}.
+ *
+ * @example
+ * import { newModel, save } from "secateur";
+ *
+ * await save("lenet.onnx", newModel("lenet5", { classes: 10, seed: 1 }));
+ *
+ * @throws SecateurError `io` naming the file and the reason
+ */
+export async function save(path: string | URL, model: Model, options?: WriteOptions): Promise<void> {
+  await writeModelFile(pathOf(path), model, options);
+}
+
+function pathOf(path: string | URL): string {
+  if (typeof path === "string") return path;
+  if (path.protocol !== "file:") fail("bad-option", `${path} is no file; hand load what fetch gives for it`);
+  return fileURLToPath(path);
+}

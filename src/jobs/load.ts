@@ -1,0 +1,40 @@
+/** Models from bytes, wherever these come from. */
+
+import { fail } from "../graph/error.ts";
+import type { Model } from "../graph/graph.ts";
+import { loadModel } from "../onnx/load.ts";
+
+/** What gives its bytes when asked, as the response of `fetch` and the file of an input element do. */
+export interface ByteSource {
+  arrayBuffer(): Promise<ArrayBuffer>;
+  /** Of a response. */
+  readonly ok?: boolean;
+  readonly status?: number;
+  readonly url?: string;
+}
+
+export type ModelSource = Uint8Array | ArrayBuffer | ByteSource;
+
+/**
+ * Reads a model of opset 7 to 23 and brings it to opset 23. In Node, a path or the URL of a file will do as well.
+ *
+ * @example
+ * import { load } from "secateur";
+ *
+ * const model = await load(fetch("model.onnx"));
+ * console.log(model.graph.nodes.length);
+ *
+ * @throws SecateurError `io` for a response that is no success, else as {@link loadModel}
+ */
+export async function load(source: ModelSource | Promise<ModelSource>): Promise<Model> {
+  return loadModel(await bytesOf(await source));
+}
+
+async function bytesOf(source: ModelSource): Promise<Uint8Array> {
+  if (source instanceof Uint8Array) return source;
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (typeof source?.arrayBuffer !== "function")
+    fail("bad-option", "a model is loaded from bytes, or from what fetch gives; paths are for Node");
+  if (source.ok === false) fail("io", `${source.url}: the server answers ${source.status}`);
+  return new Uint8Array(await source.arrayBuffer());
+}

@@ -1,0 +1,93 @@
+/** A choice of units to remove, by one measurement and without learning in between. */
+
+import type { Scores, WeightCriterion } from "../criteria/criterion.ts";
+import { criterionOf } from "../criteria/table.ts";
+import { fail } from "../graph/error.ts";
+import type { Model } from "../graph/graph.ts";
+import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
+import { trace } from "../passes/trace.ts";
+import { findGroups, refuseWithout } from "../prune/groups.ts";
+import { floorsOf, ratiosOf, type Limits } from "../prune/limits.ts";
+import type { Scope } from "../prune/prices.ts";
+import { selectShare } from "../prune/select.ts";
+import { defaultRuntime } from "../runtime/default.ts";
+import type { Runtime } from "../runtime/port.ts";
+import { blockOf } from "../train/blocks.ts";
+
+export interface PlanOptions extends NormaliseOptions, Limits {
+  /** The share of units to remove, 0 up to 1 exclusive; default 0: `ratios` alone say what goes. */
+  readonly ratio?: number | undefined;
+  /** Importances as {@link score} gives them. */
+  readonly scores?: Scores | undefined;
+  /** What tells importance where there are no scores: a criterion that looks at weights alone; default "magnitude". */
+  readonly criterion?: string | WeightCriterion | undefined;
+  /** Whether the same share of every group goes, or the least important of all; default "local". */
+  readonly scope?: Scope | undefined;
+  /** What remains of a group is a multiple of this; "auto" asks the runtime how many channels its kernels take at a time. Default 1. */
+  readonly roundTo?: number | "auto" | undefined;
+  /** Of the criterion "random"; default 0. */
+  readonly seed?: number | undefined;
+  /** For rounding "auto"; where none is named, the one of {@link useRuntime}. */
+  readonly runtime?: Runtime | undefined;
+}
+
+export interface Plan {
+  /** What {@link cut} and {@link mask} take; {@link formatPlan} makes a file of it. */
+  readonly removal: ReadonlyMap<string, readonly number[]>;
+  /** All groups of the model, those that stay whole too. */
+  readonly groups: readonly PlannedGroup[];
+}
+
+export interface PlannedGroup {
+  readonly name: string;
+  readonly units: number;
+  readonly removed: number;
+}
+
+/**
+ * Chooses the units that matter least.
+ *
+ * @example
+ * import { formatPlan, load, plan } from "secateur";
+ *
+ * const { removal, groups } = await plan(await load("model.onnx"), { ratio: 0.3 });
+ * for (const { name, units, removed } of groups) console.log(name, `${removed} of ${units}`);
+ * console.log(formatPlan(removal));
+ *
+ * @throws SecateurError `bad-option` for a share or a pattern that is none, and for a criterion that takes data where there are no scores
+ */
+export async function plan(model: Model, options: PlanOptions): Promise<Plan> {
+  const { ratio = 0, scope = "local", ratios = new Map() } = options;
+  const graph = normalise(model.graph, options);
+  const groups = findGroups(trace(graph));
+  refuseWithout(groups);
+  const importances =
+    options.scores ??
+    weightCriterion(options.criterion ?? "magnitude").score(groups, graph.initializers, options.seed ?? 0);
+  const removal = selectShare(groups, importances, {
+    ratio,
+    scope,
+    roundTo: await roundingOf(options),
+    floors: floorsOf(groups, { ...options, ratios: undefined }),
+    ratios: ratiosOf(groups, ratios),
+  });
+  return {
+    removal,
+    groups: groups.groups.map(({ name, units }) => ({
+      name,
+      units: units.length,
+      removed: removal.get(name)?.length ?? 0,
+    })),
+  };
+}
+
+function weightCriterion(given: string | WeightCriterion): WeightCriterion {
+  const criterion = criterionOf(given);
+  return criterion.kind === "weights"
+    ? criterion
+    : fail("bad-option", `${criterion.name} needs data: score the model by it, and plan by the scores`);
+}
+
+async function roundingOf({ roundTo = 1, runtime }: PlanOptions): Promise<number> {
+  return roundTo === "auto" ? ((await blockOf(runtime ?? defaultRuntime())) ?? 1) : roundTo;
+}

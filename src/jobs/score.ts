@@ -1,0 +1,47 @@
+/** The importance of the units of a model, as a job. */
+
+import type { Criterion, Scores } from "../criteria/criterion.ts";
+import { criterionOf } from "../criteria/table.ts";
+import type { Dataset } from "../data/batches.ts";
+import type { Model } from "../graph/graph.ts";
+import { defaultRuntime } from "../runtime/default.ts";
+import { prepare } from "../train/prepare.ts";
+import { score as scoreGraph, type ScoreOptions } from "../train/score.ts";
+import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
+
+export interface ScoreJobOptions
+  extends
+    JobOptions<ProgressEvent>,
+    Partial<Pick<ScoreOptions, "batchSize" | "batches" | "gates" | "loss" | "probes" | "seed" | "targets">> {
+  /** Criteria that look at weights alone need none. */
+  readonly data?: Dataset | undefined;
+  /** The name of a criterion, or one of your own; default "taylor-fo". */
+  readonly criterion?: string | Criterion | undefined;
+}
+
+/**
+ * Measures the importance of every unit: by default over 10 minibatches of 128 samples.
+ *
+ * @example
+ * import { load, openDataset, score } from "secateur";
+ *
+ * const model = await load("model.onnx");
+ * const data = await openDataset("mnist:data/mnist", { split: "train" });
+ * const scores = await score(model, { data, criterion: "taylor-fo", batchSize: 64 });
+ * for (const [group, importances] of scores) console.log(group, importances.length);
+ *
+ * @throws SecateurError as {@link scoreAll}
+ */
+export function score(model: Model, options: ScoreJobOptions = {}): Job<ProgressEvent, Scores> {
+  return startJob(async (tell) => {
+    const { runtime = defaultRuntime(), data, criterion = "taylor-fo" } = options;
+    return scoreGraph(runtime, prepare(model, options), data, criterionOf(criterion), {
+      ...options,
+      loss: options.loss ?? "cross-entropy",
+      batchSize: options.batchSize ?? 128,
+      batches: options.batches ?? 10,
+      seed: options.seed ?? 0,
+      onProgress: (done, all) => tell({ kind: "minibatches", done, all }),
+    });
+  }, options.onEvent);
+}

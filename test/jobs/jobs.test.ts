@@ -1,0 +1,159 @@
+/** The commands as functions on models: what they take, what they tell, and how they end. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { describe, expect, it } from "vitest";
+import {
+  compare,
+  cut,
+  evaluate,
+  finetune,
+  inspect,
+  load,
+  mask,
+  newModel,
+  plan,
+  prepare,
+  score,
+  train,
+  type Model,
+} from "../../src/node.ts";
+import * as browser from "../../src/index.ts";
+import { randomDataset } from "../support/datasets.ts";
+
+const path = join(import.meta.dirname, "../fixtures/nets/plain-cnn.onnx");
+const model: Model = newModel("lenet5", { classes: 10, seed: 1 });
+const data = randomDataset(prepare(model), { samples: 48, labels: 10 });
+const quick = { data, batchSize: 16, threads: 1 } as const;
+
+describe("load", () => {
+  const bytes = new Uint8Array(readFileSync(path));
+
+  it("takes bytes, what promises them, paths and files", async () => {
+    const whole = await load(path);
+    for (const source of [
+      bytes,
+      bytes.buffer,
+      Promise.resolve(bytes),
+      new Response(bytes),
+      Promise.resolve(new Response(bytes)),
+      new Blob([bytes]),
+      pathToFileURL(path),
+    ])
+      expect((await load(source)).graph.nodes).toEqual(whole.graph.nodes);
+    expect((await browser.load(bytes)).graph.nodes).toEqual(whole.graph.nodes);
+  });
+
+  it("refuses what is none of these", async () => {
+    await expect(load(new Response("", { status: 404 }))).rejects.toThrow(/the server answers 404/);
+    await expect(load(new URL("https://example.org/model.onnx"))).rejects.toThrow(
+      /^https:\/\/example\.org\/model\.onnx is no file/,
+    );
+    await expect(browser.load("model.onnx" as never)).rejects.toThrow(/paths are for Node/);
+    await expect(browser.load(undefined as never)).rejects.toThrow(/a model is loaded from bytes/);
+  });
+});
+
+describe("score", () => {
+  it("tells of every minibatch, to those who iterate and to those who are told at once", async () => {
+    const told: number[] = [];
+    const job = score(model, { ...quick, batches: 3, onEvent: ({ done }) => told.push(done) });
+    const events: unknown[] = [];
+    for await (const event of job) events.push(event);
+    expect(events).toEqual([1, 2, 3].map((done) => ({ kind: "minibatches", done, all: 3 })));
+    expect(told).toEqual([1, 2, 3]);
+    expect(new Map([...(await job)].map(([name, { length }]) => [name, length]))).toEqual(
+      new Map(inspect(model).groups.map(({ name, units }) => [name, units])),
+    );
+  });
+
+  it("ends with its signal's reason", async () => {
+    const stop = new AbortController();
+    const job = score(model, { ...quick, batches: 3, signal: stop.signal, onEvent: () => stop.abort("enough") });
+    await expect(job.result).rejects.toBe("enough");
+  });
+
+  it("refuses a name that is no criterion, as a failure of the job", async () => {
+    await expect(score(model, { ...quick, criterion: "taylor" }).result).rejects.toThrow(
+      /there is no criterion "taylor"/,
+    );
+  });
+});
+
+describe("plan", () => {
+  it("removes what scores say, and keeps what is to stay", async () => {
+    const scores = new Map(
+      inspect(model).groups.map(({ name, units }) => [name, Float64Array.from({ length: units }, (_, i) => -i)]),
+    );
+    const { removal, groups } = await plan(model, { ratio: 0.5, scores, keep: ["fc*"], minUnits: 4 });
+    expect(removal).toEqual(
+      new Map([
+        ["conv1.weight", [4, 5]],
+        ["conv2.weight", [8, 9, 10, 11, 12, 13, 14, 15]],
+      ]),
+    );
+    expect(groups.map(({ removed, units }) => [removed, units])).toEqual([
+      [2, 6],
+      [8, 16],
+      [0, 120],
+      [0, 84],
+    ]);
+  });
+
+  it("takes shares by patterns alone", async () => {
+    const { removal } = await plan(model, { ratios: new Map([["conv2*", 0.5]]) });
+    expect([...removal].map(([name, units]) => [name, units.length])).toEqual([["conv2.weight", 8]]);
+  });
+
+  it("asks for scores where a criterion takes data", async () => {
+    await expect(plan(model, { ratio: 0.5, criterion: "taylor-fo" })).rejects.toThrow(
+      /taylor-fo needs data: score the model by it/,
+    );
+  });
+});
+
+describe("cut and mask", () => {
+  it("leave a model of the same outputs, the one smaller and the other not", async () => {
+    const { removal } = await plan(model, { ratio: 0.5 });
+    const small = await cut(model, removal);
+    const masked = mask(model, removal);
+    expect(small.proof!.mismatch).toBeUndefined();
+    expect(small.after.params).toBeLessThan(small.before.params / 2);
+    expect(masked.after.macs).toBe(masked.before.macs);
+    const { data: found, outputs } = await compare(masked.model, small.model, { ...quick, latency: { rounds: 6 } });
+    expect([found!.agreement, found!.drop, outputs]).toEqual([1, 0, undefined]);
+    expect((await cut(model, removal, { prove: false })).proof).toBeUndefined();
+  });
+
+  it("compare on random inputs where there is no data", async () => {
+    const same = await compare(model, model);
+    expect([...same.outputs!.values()]).toMatchObject([{ largest: 0, difference: 0 }]);
+    expect([same.data, same.latency]).toEqual([undefined, undefined]);
+  });
+});
+
+describe("train and finetune", () => {
+  it("differ in how long and how fast they learn", async () => {
+    const rates: number[] = [];
+    const options = { ...quick, data: randomDataset(prepare(model), { samples: 16, labels: 10 }) };
+    for (const learn of [train, finetune])
+      for await (const { step, steps, learningRate } of learn(model, options))
+        if (step === 1) rates.push(steps!, learningRate);
+    expect(rates).toEqual([20, 0.1, 5, 0.02]);
+  });
+
+  it("leave the given model as it is", async () => {
+    const before = await evaluate(model, quick);
+    const trained = await train(model, { ...quick, epochs: 8 });
+    expect((await evaluate(model, quick)).loss).toBe(before.loss);
+    expect((await evaluate(trained, quick)).loss).toBeLessThan(before.loss);
+    expect(trained.graph.inputs).toEqual(model.graph.inputs);
+  });
+
+  it("end with their signal's reason", async () => {
+    const stop = new AbortController();
+    const job = finetune(model, { ...quick, signal: stop.signal, onEvent: () => stop.abort("enough") });
+    await expect(job.result).rejects.toBe("enough");
+  });
+});
