@@ -17,7 +17,17 @@ const beside = [
 
 export const cases = [
   ...beside,
-  { net: "resnet56", ...cifar, what: "prune", every: 10, batches: 20, learningRate: 1e-3, macs: 0.5 },
+  {
+    net: "resnet56",
+    ...cifar,
+    what: "prune",
+    split: true,
+    every: 10,
+    batches: 20,
+    learningRate: 1e-3,
+    macs: 0.5,
+    target: 1.2,
+  },
   { net: "resnet152", ...imagenet, what: "analysis", target: 2 },
   { net: "swin_t", ...imagenet, what: "analysis", target: 5 },
   { net: "resnet56", ...cifar, what: "latency" },

@@ -57,7 +57,7 @@ const wanted = cases
   .filter(
     ({ net, what }) => (!flags.only || flags.only.split(",").includes(net)) && flags.what.split(",").includes(what),
   )
-  .filter(({ split }) => !split || shared.threads > 1)
+  .filter(({ split, what }) => !split || what === "prune" || shared.threads > 1)
   .map(({ split, ...one }) => (split ? Object.assign(one, { workers: shared.threads }) : one));
 if (wanted.length === 0) {
   console.error(`nothing to measure: --only takes ${[...new Set(cases.map(({ net }) => net))].join(", ")}`);

@@ -39,8 +39,7 @@ const training = { ...split, ...beside };
 delete training["without weight gradients"];
 
 const prune = {
-  ...network,
-  ...threads,
+  ...split,
   removals: (row) => row.removals.length,
   "MACs left": (row) => percent(row.removals.at(-1).macs),
   Secateur: (row) => seconds(row.ms.ours, 0),

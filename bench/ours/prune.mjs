@@ -7,7 +7,7 @@ import { producersOf } from "../../dist/graph/graph.js";
 import { readNet, readSamples } from "./net.mjs";
 
 export async function open(side) {
-  const { batch, every, learningRate, threads, macs } = side;
+  const { batch, every, learningRate, threads, workers, macs } = side;
   const graph = await readNet(side);
   const groups = findGroups(trace(graph, { batch }));
   writeFileSync(side.groups, JSON.stringify(unitsOf(groups)));
@@ -36,6 +36,7 @@ export async function open(side) {
     every,
     seed: 0,
     threads,
+    workers,
     onEvent(now) {
       if (now.kind === "removal") event = now;
     },

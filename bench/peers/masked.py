@@ -23,6 +23,8 @@ class MaskedPruning:
         x, y = read_samples(case)
         self.batches = list(zip(x.split(case["batch"]), y.split(case["batch"])))
         self.every = case["every"]
+        # Where the other side splits minibatches, statistics are those of parts: here too, so that both compute the same.
+        self.parts = case.get("workers", 1)
         self.seen = 0
         self.average = self.first = None
         with open(case["groups"]) as file:
@@ -58,14 +60,15 @@ class MaskedPruning:
             self.seen += 1
             self.optimiser.zero_grad(set_to_none=True)
             self.gates.grad = None
-            loss = F.cross_entropy(self.net(x), y)
-            loss.backward()
+            for part_x, part_y in zip(x.chunk(self.parts), y.chunk(self.parts)):
+                loss = F.cross_entropy(self.net(part_x), part_y) / self.parts
+                loss.backward()
+                total += loss.item()
             self.optimiser.step()
             sample = self.gates.grad.double() ** 2
             if self.first is None:
                 self.first = sample
             samples += sample
-            total += loss.item()
         now = samples / self.every
         self.average = now if self.average is None else self.past * self.average + (1 - self.past) * now
         return {"loss": total / self.every, "removed": self.remove(remove)}

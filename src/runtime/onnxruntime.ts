@@ -54,21 +54,23 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
   };
 }
 
-function wrap(ort: Onnxruntime, session: InferenceSession, carried: readonly Carried[], writesInto: boolean): Session {
+function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carried[], writesInto: boolean): Session {
   const toOrt = ({ dtype, data, shape }: Tensor): OrtTensor => {
     const tensor = new ort.Tensor(dtype as "float32", data as Float32Array, shape as number[]);
     // Where JavaScript has a Float16Array the package makes one of the bits, which its own native part does not read (onnxruntime 1.30).
     return dtype === "float16" ? Object.defineProperty(tensor, "data", { value: data }) : tensor;
   };
+  // Where they start is forgotten: it would be a third set of the weights.
+  const carried = given.map(({ input, output, told }) => ({ input, output, told }));
   const fresh = session.outputNames.filter((name) => !carried.some(({ output }) => output === name));
   // Of two sets of the same tensors a run reads one and writes the other: nothing is allocated, and no page is touched for the first time.
-  let current = carried.map(({ start }) => toOrt(copyOf(start)));
-  let other = writesInto ? carried.map(({ start }) => toOrt(copyOf(start))) : [];
+  let current = given.map(({ start }) => toOrt(copyOf(start)));
+  let other = writesInto ? given.map(({ start }) => toOrt(copyOf(start))) : [];
   return {
     inputs: session.inputNames,
     outputs: session.outputNames,
-    async run(given) {
-      const feeds = Object.fromEntries(Object.entries(given).map(([key, tensor]) => [key, toOrt(tensor)]));
+    async run(fed) {
+      const feeds = Object.fromEntries(Object.entries(fed).map(([key, tensor]) => [key, toOrt(tensor)]));
       carried.forEach(({ input }, i) => (feeds[input] = current[i]!));
       let results: Awaited<ReturnType<InferenceSession["run"]>>;
       try {
@@ -89,8 +91,8 @@ function wrap(ort: Onnxruntime, session: InferenceSession, carried: readonly Car
       );
       return Object.fromEntries([...fresh.map((key) => [key, fromOrt(results[key]!)] as const), ...told]);
     },
-    async time(given, runs) {
-      const feeds = Object.fromEntries(Object.entries(given).map(([key, tensor]) => [key, toOrt(tensor)]));
+    async time(fed, runs) {
+      const feeds = Object.fromEntries(Object.entries(fed).map(([key, tensor]) => [key, toOrt(tensor)]));
       const times: number[] = [];
       for (let i = 0; i < runs; i++) {
         const started = performance.now();

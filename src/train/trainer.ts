@@ -38,7 +38,8 @@ export class Trainer {
   private constructor(engine: Engine, step: StepGraph, graph: Graph, options: StepOptions) {
     this.#options = options;
     this.#engine = engine;
-    this.#step = step;
+    // Where everything starts is forgotten: it would be one more set of the weights.
+    this.#step = { ...step, carried: new Map() };
     this.#graph = graph;
     this.groups = step.groups;
     this.classes = step.classes;
