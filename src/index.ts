@@ -20,6 +20,7 @@ export type {
   PruneJobEvent,
   PruneOutcome,
   PrunedEvent,
+  SearchEvent,
   StartEvent,
   State,
 } from "./jobs/prune-events.ts";

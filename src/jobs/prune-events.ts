@@ -51,6 +51,18 @@ export interface EvaluationEvent {
   readonly evaluation: Evaluation;
 }
 
+/** A model on the way was fine-tuned to see whether it loses too much. */
+export interface SearchEvent {
+  readonly kind: "search";
+  /** After how many removals. */
+  readonly removals: number;
+  readonly units: number;
+  readonly costs: Costs;
+  /** Percentage points lost on the data that was held out. */
+  readonly drop: number;
+  readonly fits: boolean;
+}
+
 /** Pruning has ended; fine-tuning begins. */
 export interface PrunedEvent {
   readonly kind: "pruned";
@@ -60,7 +72,14 @@ export interface PrunedEvent {
   readonly costs: Costs;
 }
 
-export type PruneJobEvent = LearnEvent | StartEvent | PhaseEvent | LatencyEvent | EvaluationEvent | PrunedEvent;
+export type PruneJobEvent =
+  | LearnEvent
+  | StartEvent
+  | PhaseEvent
+  | SearchEvent
+  | LatencyEvent
+  | EvaluationEvent
+  | PrunedEvent;
 
 export interface PruneOutcome {
   readonly model: Model;

@@ -8,6 +8,7 @@ import type { Runtime } from "../runtime/port.ts";
 import type { FinetuneOptions, LearnOptions } from "../train/finetune.ts";
 import type { Targets } from "../train/losses.ts";
 import type { PruneOptions } from "../train/prune.ts";
+import type { Store } from "./search.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
 
 export interface PruneJobOptions
@@ -32,6 +33,11 @@ export interface PruneJobOptions
    * after every removal, so that a second run may end a removal earlier or later.
    */
   readonly latency?: number | undefined;
+  /**
+   * How many percentage points of top-1, or without labels of agreement with the original, may be lost after fine-tuning: the smallest model that
+   * loses no more is searched for, down to the budget where there is one. A tenth of the data is held out to choose by.
+   */
+  readonly maxDrop?: number | undefined;
   /** Default "taylor-fo". */
   readonly criterion?: string | Criterion | undefined;
   /** What is learned from; default the labels. Without labels all comes from the original model. */
@@ -66,6 +72,8 @@ export interface Checkpoints {
   /** Seconds between two checkpoints while fine-tuning; default 30. Pruning has one after every removal. */
   readonly every?: number | undefined;
   save(pieces: readonly Uint8Array[]): Promise<void>;
+  /** Keeps models on the way, which a search goes back to; default: in memory, so that a search starts again when it is resumed. */
+  readonly store?: Store | undefined;
   /** Is given what was to be found again, before the work goes on. */
   resumed?(note: Readonly<Record<string, unknown>>): void;
   /** What is to be found in the checkpoint again. */

@@ -13,16 +13,19 @@ import { assertProved, prove } from "../prune/prove.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../train/checkpoint.ts";
-import { evaluate, type Evaluation } from "../train/evaluate.ts";
+import type { Evaluation } from "../train/evaluate.ts";
 import { feedsOf } from "../train/feeds.ts";
-import { finetune } from "../train/finetune.ts";
+import { finetune, type FinetunePoint } from "../train/finetune.ts";
 import { openLatency, type LatencyGoal } from "../train/latency.ts";
 import { timeInTurns, timingOf } from "../train/timing.ts";
 import { prepare, withGraph } from "../train/prepare.ts";
 import { pruneLoop, targetOf } from "../train/prune.ts";
 import { openStream, type StreamOptions } from "../train/stream.ts";
+import { split } from "../data/parts.ts";
 import { startJob, type Job } from "./job.ts";
-import type { EvaluationEvent, LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
+import { keepBest, keepRemoval, memoryStore, mostThatFit, readKept, type Kept } from "./search.ts";
+import { createDrop, createMeasure } from "./measure.ts";
+import type { LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
 import type { PruneJobOptions } from "./prune-options.ts";
 
 /** Fine-tuning sees the data in other orders than pruning did. */
@@ -52,10 +55,12 @@ async function run(
   options: PruneJobOptions,
   tell: (event: PruneJobEvent) => void,
 ): Promise<PruneOutcome> {
-  const { runtime = defaultRuntime(), data, checkpoints, criterion = "taylor-fo", targets = "labels" } = options;
+  const { runtime = defaultRuntime(), checkpoints, criterion = "taylor-fo", targets = "labels", maxDrop } = options;
   const { temperature = 4, distil = 0, budget = {}, seed = 0, loss = "cross-entropy", batchSize = 128 } = options;
   refuseContradictions(options);
   const graph = prepare(model, options);
+  const parts = maxDrop === undefined ? undefined : split(options.data, heldOutShare, seed);
+  const data = parts?.rest ?? options.data;
   const resumed = checkpoints?.from && decodeCheckpoint(checkpoints.from.bytes, graph, checkpoints.from.name);
   const target =
     Object.keys(budget).length > 0 ? targetOf(graph, budget) : options.latency === undefined ? { units: 0 } : {};
@@ -63,12 +68,13 @@ async function run(
   // Without labels all that is learned comes from the original.
   const alone = targets === "labels" ? undefined : { graph, weight: 1, temperature };
   const tuning = distil > 0 ? { graph, weight: distil, temperature } : undefined;
-  const measure = createMeasure(runtime, options, tell);
-  const save = async (checkpoint: Omit<Checkpoint, "note">): Promise<void> =>
+  const measure = createMeasure(runtime, graph, options, tell);
+  const store = checkpoints?.store ?? memoryStore();
+  const save = async (checkpoint: Omit<Checkpoint, "note">, more: Readonly<Record<string, unknown>> = {}) =>
     checkpoints?.save(
       encodeCheckpoint({
         ...checkpoint,
-        note: { ...checkpoints.note?.(), start: first, latency: latency && storedGoal(latency) },
+        note: { ...checkpoints.note?.(), ...more, start: first, latency: latency && storedGoal(latency) },
       }),
     );
 
@@ -81,66 +87,117 @@ async function run(
   const first = resumed
     ? (resumed.note["start"] as Evaluation | undefined)
     : await measure("start", 0, start.units, graph);
+  const dropOf = parts && (await createDrop(runtime, graph, parts.heldOut, options));
   const latency = await openGoal(runtime, graph, options, resumed?.note["latency"] as StoredGoal | undefined, tell);
   const from = resumed?.point;
-  if (from?.phase !== "finetune") tell({ kind: "phase", phase: "pruning" });
-  const pruned =
-    from?.phase === "finetune"
-      ? { graph: from.graph, ...resumed!.pruned! }
-      : await pruneLoop(runtime, graph, data, {
-          ...learn,
-          criterion: criterionOf(criterion),
-          target,
-          latency,
-          targets: targets === "teacher" ? undefined : targets,
-          teacher: alone,
-          momentum: options.scoreMomentum ?? 0.9,
-          learningRate: options.pruneLearningRate ?? 0.01,
-          onEvent: tell,
-          from,
-          async onPoint(point) {
-            const { length } = point.removals;
-            if (length % (options.evaluateEvery ?? 5) === 0 && !point.met)
-              await measure("removal", length, stateOf(point.graph).units, point.graph);
-            await save({ point });
-          },
-        });
-  const { end, removals } = pruned;
-  const state = stateOf(pruned.graph);
-  tell({ kind: "phase", phase: "proving" });
-  const proof = await proveAll(runtime, model, graph, removals, options);
-  if (from?.phase !== "finetune") {
-    tell({ kind: "pruned", end, removals: removals.length, units: state.units, costs: state.costs });
-    await measure("pruned", removals.length, state.units, pruned.graph);
+  const goesOn = from?.phase === "finetune" ? from : undefined;
+  const tune = (begin: Graph, going: FinetunePoint | undefined, onTune: (point: FinetunePoint) => Promise<unknown>) => {
+    tell({ kind: "phase", phase: "fine-tuning" });
+    const due = createTimer(checkpoints?.every ?? 30);
+    return finetune(runtime, begin, data, {
+      ...learn,
+      epochs: options.epochs ?? 5,
+      learningRate: options.learningRate ?? 0.02,
+      warmUp: options.warmUp ?? 0,
+      firstEpoch: finetuneEpoch,
+      teacher: alone ?? tuning,
+      onEvent: tell,
+      from: going,
+      async onPoint(take) {
+        if (checkpoints && due()) await onTune(await take());
+      },
+    });
+  };
+
+  if (!goesOn) tell({ kind: "phase", phase: "pruning" });
+  const pruned = goesOn
+    ? { graph: goesOn.graph, ...resumed!.pruned! }
+    : await pruneLoop(runtime, graph, data, {
+        ...learn,
+        criterion: criterionOf(criterion),
+        target,
+        latency,
+        targets: targets === "teacher" ? undefined : targets,
+        teacher: alone,
+        momentum: options.scoreMomentum ?? 0.9,
+        learningRate: options.pruneLearningRate ?? 0.01,
+        onEvent: tell,
+        from: from?.phase === "prune" ? from : undefined,
+        enough: dropOf && (async (point) => (await dropOf(point.graph, true)) > hopeless(maxDrop!)),
+        async onPoint(point) {
+          const { length } = point.removals;
+          if (length % (options.evaluateEvery ?? 5) === 0 && !point.met)
+            await measure("removal", length, stateOf(point.graph).units, point.graph);
+          if (dropOf) await keepRemoval(store, point);
+          await save({ point });
+        },
+      });
+  const pruneEnd = pruned.end;
+  if (!goesOn) {
+    const { costs, units } = stateOf(pruned.graph);
+    tell({ kind: "pruned", end: pruneEnd, removals: pruned.removals.length, units, costs });
+    await measure("pruned", pruned.removals.length, units, pruned.graph);
   }
-  tell({ kind: "phase", phase: "fine-tuning" });
-  const due = createTimer(checkpoints?.every ?? 30);
-  const tuned = await finetune(runtime, pruned.graph, data, {
-    ...learn,
-    epochs: options.epochs ?? 5,
-    learningRate: options.learningRate ?? 0.02,
-    warmUp: options.warmUp ?? 0,
-    firstEpoch: finetuneEpoch,
-    teacher: alone ?? tuning,
-    onEvent: tell,
-    from: from?.phase === "finetune" ? from : undefined,
-    async onPoint(take) {
-      if (checkpoints && due()) await save({ point: await take(), pruned: { end, removals } });
-    },
-  });
+  const search = async (): Promise<Kept> => {
+    const known = resumed?.note["search"] as StoredSearch | undefined;
+    const count = known?.count ?? pruned.removals.length;
+    const tried = new Map(known?.tried);
+    const most = await mostThatFit(count, tried, async (removals) => {
+      const begin =
+        (await readKept(store, removals, graph)) ?? fail("io", `the model after ${removals} removals is gone`);
+      const going = known?.current === removals ? goesOn : undefined;
+      const tuned = await tune(begin.graph, going, (point) =>
+        save(
+          { point, pruned: { removals: begin.removals, end: pruneEnd } },
+          { search: { count, tried: [...tried], current: removals } satisfies StoredSearch },
+        ),
+      );
+      const drop = await dropOf!(tuned, false);
+      const fits = drop <= maxDrop!;
+      const { costs, units } = stateOf(tuned);
+      tell({ kind: "search", removals, units, costs, drop, fits });
+      if (fits) await keepBest(store, { graph: tuned, removals: begin.removals });
+      return fits;
+    });
+    return most === 0 ? { graph, removals: [] } : (await readKept(store, "best", graph))!;
+  };
+  const once = async (): Promise<Kept> => {
+    const { removals } = pruned;
+    const end = { removals, end: pruneEnd };
+    return { removals, graph: await tune(pruned.graph, goesOn, (point) => save({ point, pruned: end })) };
+  };
+  tell({ kind: "phase", phase: "proving" });
+  const proof = await proveAll(runtime, model, graph, pruned.removals, options);
+  const { graph: tuned, removals } = await (dropOf ? search() : once());
   options.signal?.throwIfAborted();
+  const state = stateOf(tuned);
   const evaluation = await measure("end", removals.length, state.units, tuned);
+  if (latency) tell({ kind: "phase", phase: "timing" });
   const times =
     latency && (await timeInTurns(runtime, [graph, tuned], { ...options, rounds: finalRounds })).map(timingOf);
   return {
     model: withGraph(model, tuned),
-    end,
+    end: dropOf ? (removals.length > 0 ? "met" : "exhausted") : pruneEnd,
     removals: removals.length,
     proof,
     before: { ...start, evaluation: first, latency: times?.[0] },
     after: { ...state, evaluation, latency: times?.[1] },
   };
 }
+
+/** Where a search stands. */
+interface StoredSearch {
+  /** Removals of the whole way. */
+  readonly count: number;
+  readonly tried: readonly (readonly [number, boolean])[];
+  /** The removals that the model in hand has behind it. */
+  readonly current: number;
+}
+
+/** The share of the data that a search chooses by. */
+const heldOutShare = 0.1;
+/** What fine-tuning is not hoped to win back, in percentage points: pruning goes no further. */
+const hopeless = (maxDrop: number): number => Math.max(10, 5 * maxDrop);
 
 /** What is told at the end is measured longer than what decides on the way. */
 const finalRounds = 100;
@@ -170,12 +227,13 @@ function refuseContradictions({
   budget = {},
   maxLoss,
   latency,
+  maxDrop,
   targets = "labels",
   loss,
   distil = 0,
 }: PruneJobOptions): void {
-  if (Object.keys(budget).length === 0 && maxLoss === undefined && latency === undefined)
-    fail("bad-option", "say how far to prune: --macs, --params, --bytes, --units, --latency or --max-loss");
+  if (Object.keys(budget).length === 0 && maxLoss === undefined && latency === undefined && maxDrop === undefined)
+    fail("bad-option", "say how far to prune: --macs, --params, --bytes, --units, --latency, --max-drop or --max-loss");
   if (loss !== undefined && loss !== "cross-entropy" && targets !== "labels")
     fail("bad-option", `--targets ${targets} goes with --loss cross-entropy only`);
   if (loss !== undefined && loss !== "cross-entropy" && distil > 0)
@@ -209,34 +267,6 @@ export function stateOf(graph: Graph): Omit<State, "evaluation"> {
   const traced = trace(widen(graph));
   const groups = findGroups(traced).groups.map(({ name, units }) => ({ name, units: units.length }));
   return { costs: costsOf(traced), units: groups.reduce((n, { units }) => n + units, 0), groups };
-}
-
-function createMeasure(
-  runtime: Runtime,
-  options: PruneJobOptions,
-  tell: (event: EvaluationEvent | PhaseEvent) => void,
-) {
-  const { validation, loss = "cross-entropy", batchSize = 128, evaluateBatches = 16 } = options;
-  const { device, threads, signal } = options;
-  return async (
-    at: EvaluationEvent["at"],
-    step: number,
-    units: number,
-    graph: Graph,
-  ): Promise<Evaluation | undefined> => {
-    if (!validation) return undefined;
-    tell({ kind: "phase", phase: "measuring" });
-    const evaluation = await evaluate(runtime, graph, validation, {
-      loss,
-      batchSize,
-      device,
-      threads,
-      signal,
-      ...(at === "start" || at === "end" ? {} : { limit: evaluateBatches }),
-    });
-    tell({ kind: "evaluation", at, step, units, evaluation });
-    return evaluation;
-  };
 }
 
 /** Tells whether so many seconds have passed since it last said so. */

@@ -7,6 +7,7 @@ import type {
   PruneJobEvent,
   PrunedEvent,
   PruneOutcome,
+  SearchEvent,
   StartEvent,
 } from "../jobs/prune-events.ts";
 import type { RemovalEvent, StepEvent } from "../train/events.ts";
@@ -60,6 +61,7 @@ export type RunRecord = { readonly time: string } & (
   | StartEvent
   | LatencyEvent
   | PhaseEvent
+  | SearchEvent
   | EvaluationEvent
   | PrunedEvent
   | RemovalRecord

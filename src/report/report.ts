@@ -1,12 +1,12 @@
 /** The record of a run as a page: one file that needs no network and no script. */
 
 import type { PruneOutcome } from "../jobs/prune-events.ts";
-import { lineChart } from "./charts.ts";
+import { lineChart, type Point } from "./charts.ts";
 import { listed, percent, scientific, short } from "./figures.ts";
 import { html, Markup } from "./html.ts";
 import { layers } from "./layers.ts";
 import type { RunConfig, RunRecord, RunSummary } from "./record.ts";
-import { smooth, storyOf, thin, type Known, type Story } from "./story.ts";
+import { smooth, storyOf, thin, type Known, type Measured, type Story } from "./story.ts";
 import { style } from "./style.ts";
 
 /**
@@ -77,6 +77,10 @@ function figuresOf({ before, after }: Story, summary: RunSummary | undefined): F
     figure("units", ({ units }) => units, String, { subject: "units" }),
     figure("top-1", ({ evaluation }) => evaluation?.top1, percent, { subject: "top-1 accuracy", share: true }),
     figure("top-5", ({ evaluation }) => evaluation?.top5, percent, { share: true }),
+    figure("agreement", ({ evaluation }) => evaluation?.agreement, percent, {
+      subject: "agreement with the original",
+      share: true,
+    }),
     figure(
       "loss",
       ({ evaluation }) => evaluation?.loss,
@@ -148,6 +152,8 @@ function curves({ pruningLoss, measured, finetuning }: Story, loss: unknown): Ma
   const gone = "units removed";
   const unit = loss === "cross-entropy" ? "cross-entropy (nats)" : `loss (${worded(loss)})`;
   const end = { name: "test data, at the end", tone: "second", as: "diamonds" } as const;
+  const labelled = !measured.some(({ agreement }) => agreement !== undefined);
+  const shareOf = ({ gone, top1 = Number.NaN, agreement = top1 }: Measured): Point => [gone, agreement * 100];
   const charts = [
     lineChart({
       title: "Loss while pruning",
@@ -165,14 +171,14 @@ function curves({ pruningLoss, measured, finetuning }: Story, loss: unknown): Ma
       title: "Accuracy while pruning",
       note: "Of some minibatches of the test data; at the start and the end of all of it.",
       x: gone,
-      y: "top-1 accuracy (%)",
+      y: labelled ? "top-1 accuracy (%)" : "agreement with the original (%)",
       series: [
         {
           name: "test data",
           tone: "first",
-          points: pruning.map(({ gone, top1 }) => [gone, top1 === undefined ? Number.NaN : top1 * 100]),
+          points: pruning.map(shareOf),
         },
-        { ...end, points: tuned.map(({ gone, top1 }) => [gone, top1 === undefined ? Number.NaN : top1 * 100]) },
+        { ...end, points: tuned.map(shareOf) },
       ],
     }),
     lineChart({

@@ -4,6 +4,7 @@
  * - `config.json`: the command with all its options as they were resolved, the model's checksum, versions, the seed
  * - `events.jsonl`: what happened, one JSON object a line
  * - `checkpoint.safetensors`: where the run stands
+ * - `points/`: models on the way that a search goes back to; there while it lasts
  * - `plans/0001.json`: the units that each removal took, in the numbering of before it
  * - `summary.json`: what was reached; there when the run is finished
  * - `report.html` and `events.out.tfevents.*`: all of it for people and for TensorBoard, written by {@link writeReport}
@@ -17,6 +18,7 @@ import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
 import type { Removal } from "../prune/groups.ts";
 import { formatPlan } from "../prune/plan.ts";
 import type { PruneJobEvent } from "../jobs/prune-events.ts";
+import type { Store } from "../jobs/search.ts";
 import { recordOf, type RunConfig, type RunRecord } from "./record.ts";
 
 /** What lies in the directory of a run. */
@@ -26,6 +28,7 @@ export const files = {
   checkpoint: "checkpoint.safetensors",
   summary: "summary.json",
   report: "report.html",
+  points: "points",
   lock: "lock",
 } as const;
 
@@ -35,7 +38,7 @@ export interface StoredCheckpoint {
 }
 
 /** A run that is going on. */
-export interface Run extends AsyncDisposable {
+export interface Run extends AsyncDisposable, Store {
   readonly dir: string;
   readonly config: RunConfig;
   /** The last checkpoint of the run, where it is one that goes on. */
@@ -71,7 +74,7 @@ export async function createRun(dir: string, config: RunConfig, force: boolean):
     await mkdir(dir, { recursive: true });
     await lock(dir);
     const told = (await readdir(dir)).filter((name) => name.startsWith("events.out.tfevents."));
-    for (const name of [files.events, files.checkpoint, files.summary, "plans", files.report, ...told])
+    for (const name of [files.events, files.checkpoint, files.summary, "plans", files.points, files.report, ...told])
       await rm(join(dir, name), { recursive: true, force: true });
     await mkdir(join(dir, "plans"));
     await writeFileAtomic(join(dir, files.config), `${JSON.stringify(config, undefined, 2)}\n`);
@@ -93,10 +96,7 @@ export async function resumeRun(dir: string): Promise<Run> {
     await sweep(dir);
     const config = JSON.parse(await readFile(join(dir, files.config), "utf8")) as RunConfig;
     const name = join(dir, files.checkpoint);
-    const bytes = await readFile(name).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    });
+    const bytes = await readIfThere(name);
     const events = openSync(join(dir, files.events), bytes ? "r+" : "w");
     return new DirectoryRun(dir, config, bytes && { name, bytes }, async () => events, events);
   });
@@ -167,8 +167,21 @@ class DirectoryRun implements Run {
     return guard(this.dir, async () => {
       await this.#settle();
       await writeFileAtomic(join(this.dir, files.summary), `${JSON.stringify(summary, undefined, 2)}\n`);
-      await rm(join(this.dir, files.checkpoint), { force: true });
+      for (const name of [files.checkpoint, files.points])
+        await rm(join(this.dir, name), { recursive: true, force: true });
     });
+  }
+
+  keep(name: string, pieces: readonly Uint8Array[]): Promise<void> {
+    return guard(this.dir, async () => {
+      await this.#settle();
+      await mkdir(join(this.dir, files.points), { recursive: true });
+      await writeFileAtomic(join(this.dir, files.points, `${name}.safetensors`), pieces);
+    });
+  }
+
+  kept(name: string): Promise<Uint8Array | undefined> {
+    return readIfThere(join(this.dir, files.points, `${name}.safetensors`));
   }
 
   /** What was told is on the disk before what builds on it. */
@@ -214,6 +227,15 @@ function readText(path: string): string {
     return readFileSync(path, "utf8");
   } catch (error) {
     return fail("io", `${path}: ${describeIo(error)}`, error);
+  }
+}
+
+async function readIfThere(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
   }
 }
 

@@ -35,6 +35,7 @@ export interface Measured {
   readonly gone: number;
   readonly loss: number;
   readonly top1: number | undefined;
+  readonly agreement: number | undefined;
   /** Whether fine-tuning came before. */
   readonly tuned: boolean;
 }
@@ -61,10 +62,11 @@ export function storyOf(records: readonly RunRecord[], summary: RunSummary | und
     widths: widthsOf(start?.groups ?? summary?.before.groups ?? [], removals),
     removals,
     pruningLoss: removals.map(({ loss }, i) => [all - (removals[i - 1]?.units ?? all), loss]),
-    measured: evaluations.map(({ at, units, evaluation: { loss, top1 } }) => ({
+    measured: evaluations.map(({ at, units, evaluation: { loss, top1, agreement } }) => ({
       gone: all - units,
       loss,
       top1,
+      agreement,
       tuned: at === "end",
     })),
     finetuning: steps.filter(({ phase }) => phase === "finetune").map(({ step, loss }) => [step, loss]),

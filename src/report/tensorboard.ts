@@ -40,7 +40,11 @@ function scalarsOf(record: RunRecord): Readonly<Record<string, number | undefine
     case "removal":
       return { "prune/units": record.units, "prune/macs": record.costs.macs, "prune/loss": record.loss };
     case "evaluation":
-      return { "validation/loss": record.evaluation.loss, "validation/top1": record.evaluation.top1 };
+      return {
+        "validation/loss": record.evaluation.loss,
+        "validation/top1": record.evaluation.top1,
+        "validation/agreement": record.evaluation.agreement,
+      };
     default:
       return {};
   }

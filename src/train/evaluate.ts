@@ -20,6 +20,8 @@ export interface Evaluation {
   /** Shares of samples whose label has the largest, or one of the five largest, outputs; absent for mse. */
   readonly top1?: number;
   readonly top5?: number;
+  /** Without labels: the share of samples whose largest output is that of the original model; the loss is then the divergence from it, in nats. */
+  readonly agreement?: number;
   readonly samples: number;
   readonly samplesPerSecond: number;
 }

@@ -66,6 +66,8 @@ export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly from?: PrunePoint | undefined;
   /** Offered after every removal. */
   readonly onPoint?: ((point: PrunePoint) => Promise<void>) | undefined;
+  /** Whether a point is far enough, whatever the target says. */
+  readonly enough?: ((point: PrunePoint) => Promise<boolean>) | undefined;
 }
 
 /** Where pruning stands after a removal: all that it needs to go on as if it had never stopped. */
@@ -121,7 +123,7 @@ export async function pruneLoop(
 ): Promise<PruneResult> {
   const { criterion, target, every = 10, momentum = 0.9, from } = options;
   const needs = stepNeeds(criterion, options.targets);
-  if (from?.met) {
+  if (from && (from.met || (await options.enough?.(from)))) {
     const groups = findGroups(trace(from.graph, { batch: options.batchSize }));
     const [costs, units] = [costsOf(groups.coupling.traced), countUnits(groups)];
     return { graph: from.graph, costs, units, removals: from.removals, end: "met" };
@@ -178,8 +180,10 @@ export async function pruneLoop(
         importances,
         latency: took?.median,
       });
-      await options.onPoint?.({ ...state, phase: "prune", removals: [...removals], position: stream.position, met });
-      if (met) return { graph: smaller.graph, costs: selection.costs, units: selection.units, removals, end: "met" };
+      const point = { ...state, phase: "prune", removals: [...removals], position: stream.position, met } as const;
+      await options.onPoint?.(point);
+      if (met || (await options.enough?.(point)))
+        return { graph: smaller.graph, costs: selection.costs, units: selection.units, removals, end: "met" };
     }
   } finally {
     await teacher?.dispose();

@@ -312,6 +312,41 @@ describe("prune and finetune", () => {
     expect(JSON.parse((await succeed("eval tuned.onnx DIGITS --json")).out).top1).toBeGreaterThan(0.95);
   });
 
+  it("measure what a model without labels keeps of itself, in a report too", async () => {
+    const { out, err } = await succeed(`${prune} --targets sampled --macs 0.6 --epochs 2 --json -o alone.onnx`);
+    const { before, after, run } = JSON.parse(out);
+    expect(before).toMatchObject({ agreement: 1, loss: 0 });
+    expect(after.agreement).toBeGreaterThan(0.8);
+    expect(after.loss).toBeGreaterThan(0);
+    expect(after).not.toHaveProperty("top1");
+    expect(err).toContain("at the start: 100.00 % as the original with 226 units");
+    const page = readFileSync(`${run}/report.html`, "utf8");
+    expect(page).toContain("agreement with the original from 100.00 %");
+    expect(page).toContain("agreement with the original (%)");
+  });
+
+  it("share minibatches out to workers", async () => {
+    const ran = await succeed(`${prune} --workers 2 --macs 0.5 --epochs 2 --json -o shared.onnx`);
+    expect(JSON.parse(ran.out).after.top1).toBeGreaterThan(0.95);
+    const { code, err } = await secateur(wordsOf(`${prune} --workers 3 --macs 0.5 -o shared3.onnx`));
+    expect([code, err]).toEqual([2, expect.stringContaining("a minibatch of 32 does not divide into 3 parts")]);
+  });
+
+  it("keep to limits, round widths and plan removals", async () => {
+    const limits = "--keep conv1.* --min-units 5 --round-to 4 --ratio fc1.weight=0.25 --schedule cubic --removals 4";
+    const ran = await succeed(`${prune} ${limits} --scope local --params 0.7 --epochs 0 --json -o limited.onnx`);
+    const { removals, end } = JSON.parse(ran.out);
+    // Blocks of four may meet the targets of several removals at once.
+    expect([removals > 1, removals <= 4, end]).toEqual([true, true, "met"]);
+    const { groups } = JSON.parse((await succeed("inspect limited.onnx --json")).out);
+    const widths = Object.fromEntries(groups.map(({ name, units }: { name: string; units: number }) => [name, units]));
+    expect(widths["conv1.weight"]).toBe(6);
+    expect(widths["fc1.weight"]).toBeGreaterThanOrEqual(90);
+    for (const name of ["conv2.weight", "fc1.weight", "fc2.weight"]) expect(widths[name] % 4).toBe(0);
+    const wrong = await secateur(wordsOf(`${prune} --keep nothing* --macs 0.5 -o limited.onnx`));
+    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('no group is named "nothing*"')]);
+  });
+
   it("count importance per multiply-accumulate where that is asked for", async () => {
     const removedBy = async (more: string) =>
       JSON.parse((await succeed(`${prune} --macs 0.7 --epochs 0 ${more} --json -o per.onnx`)).out);

@@ -223,7 +223,7 @@ const options: readonly Case[] = [
   [
     "no budget",
     () => ["prune", net(), ...digits, ...out()],
-    /--macs, --params, --bytes, --units, --latency or --max-loss/,
+    /--macs, --params, --bytes, --units, --latency, --max-drop or --max-loss/,
   ],
   [
     "a teacher without classes",

@@ -30,6 +30,7 @@ export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
   readonly schedule: ScheduleKind;
   readonly removals: number;
   readonly maxLoss?: number;
+  readonly maxDrop?: number;
   readonly per: Per;
   readonly every: number;
   readonly unitsPerStep?: number;
@@ -65,6 +66,11 @@ export const withPruning = (command: Command): Command =>
     .option(
       "--latency <share>",
       "time of one sample to reach, measured on this machine: a share, or milliseconds where it is above 1; widths are rounded to what its kernels take",
+      positive,
+    )
+    .option(
+      "--max-drop <points>",
+      "search for the smallest model that loses at most so many percentage points of top-1 (without labels: of agreement with the original) on a tenth of the data that is held out",
       positive,
     )
     .option("--max-loss <loss>", "stop pruning when the training loss between two removals is above this", positive)

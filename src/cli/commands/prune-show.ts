@@ -1,6 +1,7 @@
 /** What secateur prune shows of its work. */
 
 import type { PruneJobEvent, PruneOutcome } from "../../jobs/prune-events.ts";
+import type { Evaluation } from "../../train/evaluate.ts";
 import { percent, short, type Progress } from "../output.ts";
 import { reportEpochs } from "./train.ts";
 
@@ -24,11 +25,16 @@ export function comparison({ before, after }: PruneOutcome): string[][] {
     const [was, is] = [before.latency.median, after.latency.median];
     rows.push(["ms", was.toFixed(3), is.toFixed(3), (is / was).toFixed(3)]);
   }
-  for (const key of ["top1", "top5"] as const) {
+  for (const key of ["top1", "top5", "agreement"] as const) {
     const [was, is] = [before.evaluation?.[key], after.evaluation?.[key]];
     if (was !== undefined && is !== undefined) rows.push([key, percent(was), percent(is), ""]);
   }
   return rows;
+}
+
+function accuracyOf({ loss, top1, agreement }: Evaluation): string {
+  if (top1 !== undefined) return `top-1 ${percent(top1)}`;
+  return agreement === undefined ? `loss ${loss.toFixed(4)}` : `${percent(agreement)} as the original`;
 }
 
 /** Shows events on the progress line. */
@@ -44,8 +50,7 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         all = event.costs.macs;
         break;
       case "evaluation": {
-        const { loss, top1 } = event.evaluation;
-        const accuracy = top1 === undefined ? `loss ${loss.toFixed(4)}` : `top-1 ${percent(top1)}`;
+        const accuracy = accuracyOf(event.evaluation);
         const at = {
           start: "at the start",
           removal: `after ${event.step} removals`,
@@ -53,6 +58,11 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
           end: "at the end",
         };
         progress.done(`${at[event.at]}: ${accuracy} with ${event.units} units`);
+        break;
+      }
+      case "search": {
+        const lost = `${event.drop.toFixed(2)} points lost after ${event.removals} removals`;
+        progress.done(`${lost}, ${short(event.costs.macs)} MACs: ${event.fits ? "smaller?" : "too much"}`);
         break;
       }
       case "removal":

@@ -81,7 +81,7 @@ async function resume(dir: string, json: boolean, signal: AbortSignal): Promise<
 const openJob = async (path: string, flags: PruneFlags) => ({
   model: await readModelFile(path),
   data: await openData({ ...flags, data: flags.data! }, "train"),
-  validation: flags.targets === "labels" ? await openValidation(flags) : undefined,
+  validation: await openValidation(flags),
 });
 
 /** The test part of the data, where there is one. */
@@ -121,6 +121,7 @@ async function work(run: Run, flags: PruneFlags, opened: Opened, json: boolean, 
     targets: flags.targets,
     probes: flags.probes,
     maxLoss: flags.maxLoss,
+    maxDrop: flags.maxDrop,
     per: flags.per,
     every: flags.every,
     scoreMomentum: flags.scoreMomentum,
@@ -137,6 +138,7 @@ async function work(run: Run, flags: PruneFlags, opened: Opened, json: boolean, 
       from: checkpoint,
       every: flags.checkpointEvery,
       save: (pieces) => run.save(pieces),
+      store: run,
       note: () => ({ told: run.told }),
       resumed: ({ told }) => run.rewind(Number(told)),
     },
@@ -159,7 +161,12 @@ async function work(run: Run, flags: PruneFlags, opened: Opened, json: boolean, 
   if (json) printJson({ ...numbersOf(outcome), output: flags.output, run: run.dir });
   else noteTable(comparison(outcome));
   note(`-> ${flags.output}, and how it came about -> ${report}`);
-  if (outcome.end === "exhausted") note("the budget was not met: every group is down to its last unit");
+  if (outcome.end === "exhausted")
+    note(
+      flags.maxDrop === undefined
+        ? "the budget was not met: every group is down to its last unit"
+        : `no smaller model loses at most ${flags.maxDrop} points: what was written is the model as it was`,
+    );
   if (outcome.end === "max-loss") note(`pruning stopped because the loss passed ${flags.maxLoss}`);
   if (outcome.end === "exhausted" || (outcome.end === "max-loss" && Object.keys(budget).length > 0))
     process.exitCode = notMet;

@@ -1,0 +1,128 @@
+/** The search for the smallest model that loses little enough. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { mostThatFit } from "../../src/jobs/search.ts";
+import { openWorkshop, secateur, writeDigits } from "./support.ts";
+
+const workshop = openWorkshop();
+const { folder, at } = workshop;
+const digits = ["--data", `mnist:${folder}`, "--threads", "1", "--batch-size", "32"];
+
+beforeAll(async () => {
+  writeDigits(workshop);
+  await secateur(["new", "lenet5", "--seed", "1", "-o", at("net.onnx")]);
+  const training = "--seed 3 --epochs 6 --learning-rate 0.05".split(" ");
+  const { code } = await secateur(["train", at("net.onnx"), ...digits, ...training, "-o", at("trained.onnx")]);
+  expect(code).toBe(0);
+});
+afterAll(() => workshop.remove());
+
+const line = (output: string, ...more: string[]) => [
+  "prune",
+  at("trained.onnx"),
+  ...digits,
+  ..."--every 1 --units-per-step 20 --epochs 1 --checkpoint-every 0".split(" "),
+  ...more,
+  "-o",
+  at(output),
+];
+
+describe("halving", () => {
+  it.each([
+    [10, 0],
+    [10, 1],
+    [10, 7],
+    [10, 10],
+    [1, 1],
+    [0, 0],
+  ])("finds of %i removals that %i fit, and looks at few", async (count, most) => {
+    const seen: number[] = [];
+    const found = await mostThatFit(count, new Map(), async (removals) => {
+      seen.push(removals);
+      return removals <= most;
+    });
+    expect(found).toBe(most);
+    expect(seen.length).toBeLessThanOrEqual(Math.ceil(Math.log2(count + 1)));
+    expect(new Set(seen).size).toBe(seen.length);
+  });
+
+  it("does not look again at what is known", async () => {
+    const tried = new Map([
+      [5, true],
+      [8, false],
+    ]);
+    const seen: number[] = [];
+    await mostThatFit(10, tried, async (removals) => seen.push(removals) > 0 && removals <= 6);
+    expect(seen).toEqual([6, 7]);
+  });
+});
+
+interface Search {
+  readonly kind: string;
+  readonly removals: number;
+  readonly drop: number;
+  readonly fits: boolean;
+}
+const searched = (run: string): Search[] =>
+  readFileSync(at(`${run}/events.jsonl`), "utf8")
+    .split("\n")
+    .filter((text) => text.includes('"kind":"search"'))
+    .map((text) => JSON.parse(text) as Search);
+
+describe("--max-drop", () => {
+  it("ends with the smallest model that was found to fit, after a stop too", async () => {
+    const { code, out, err } = await secateur(line("small.onnx", "--max-drop", "5", "--json"));
+    expect([code, err.includes("points lost after")]).toEqual([0, true]);
+    const result = JSON.parse(out);
+    const tries = searched("small.run");
+    const fitting = tries.filter(({ fits }) => fits).map(({ removals }) => removals);
+    expect(tries.length).toBeGreaterThan(1);
+    for (const { drop, fits } of tries) expect(fits).toBe(drop <= 5);
+    expect(result).toMatchObject({ end: "met", removals: Math.max(...fitting) });
+    expect(result.after.macs).toBeLessThan(result.before.macs);
+    expect(existsSync(at("small.run/points"))).toBe(false);
+
+    const abort = new AbortController();
+    const stopped = await secateur(line("again.onnx", "--max-drop", "5"), abort.signal, (text) => {
+      if (text.includes("points lost after")) abort.abort();
+    });
+    expect(stopped.code).toBe(130);
+    expect(existsSync(at("again.run/points/0001.safetensors"))).toBe(true);
+    expect((await secateur(["prune", "--resume", at("again.run")])).code).toBe(0);
+    expect(readFileSync(at("again.onnx")).equals(readFileSync(at("small.onnx")))).toBe(true);
+  });
+
+  it("goes no further than a budget", async () => {
+    const { out } = await secateur(line("budget.onnx", "--max-drop", "90", "--macs", "0.8", "--json"));
+    const { before, after } = JSON.parse(out);
+    expect(after.macs / before.macs).toBeGreaterThan(0.6);
+    expect(after.macs / before.macs).toBeLessThanOrEqual(0.8);
+  });
+
+  it("leaves the model as it was where nothing smaller fits, with exit code 1", async () => {
+    // Fine-tuning at such a rate ruins whatever is left.
+    const { code, out, err } = await secateur(
+      line("none.onnx", "--max-drop", "0.5", "--learning-rate", "1e-9", "--prune-learning-rate", "2", "--json"),
+    );
+    const { end, removals, before, after } = JSON.parse(out);
+    expect([code, end, removals]).toEqual([1, "exhausted", 0]);
+    expect(after.macs).toBe(before.macs);
+    expect(err).toContain("no smaller model loses at most 0.5 points");
+  });
+
+  it("needs data that can be cut into parts", async () => {
+    workshop.write("data.mjs", "export default function* () {}");
+    const module = ["--data", `module:${at("data.mjs")}`];
+    const { code, err } = await secateur([
+      "prune",
+      at("trained.onnx"),
+      ...module,
+      "--max-drop",
+      "1",
+      "-o",
+      at("x.onnx"),
+    ]);
+    expect([code, err]).toEqual([2, expect.stringContaining("cannot be cut into parts")]);
+  });
+});
