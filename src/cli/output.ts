@@ -23,8 +23,8 @@ const longestError = 2000;
 
 /** Help, results and errors are coloured by one rule, commander's: on terminals, unless NO_COLOR or FORCE_COLOR says otherwise. */
 const { getOutHasColors, getErrHasColors } = new Command().configureOutput();
-const outStyle = () => pc.createColors(getOutHasColors!());
-const errStyle = () => pc.createColors(getErrHasColors!());
+const outStyle = () => pc.createColors(Boolean(getOutHasColors!()));
+const errStyle = () => pc.createColors(Boolean(getErrHasColors!()));
 
 export function print(text: string): void {
   stdout.write(`${printable(text)}\n`);
