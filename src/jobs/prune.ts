@@ -2,6 +2,7 @@
 
 import { criterionOf } from "../criteria/table.ts";
 import type { Dataset } from "../data/batches.ts";
+import { split } from "../data/parts.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
@@ -21,7 +22,6 @@ import { timeInTurns, timingOf } from "../train/timing.ts";
 import { prepare, withGraph } from "../train/prepare.ts";
 import { pruneLoop, targetOf } from "../train/prune.ts";
 import { openStream, type StreamOptions } from "../train/stream.ts";
-import { split } from "../data/parts.ts";
 import { startJob, type Job } from "./job.ts";
 import { keepBest, keepRemoval, memoryStore, mostThatFit, readKept, type Kept } from "./search.ts";
 import { createDrop, createMeasure } from "./measure.ts";
@@ -167,8 +167,10 @@ async function run(
     return { removals, graph: await tune(pruned.graph, goesOn, (point) => save({ point, pruned: end })) };
   };
   tell({ kind: "phase", phase: "proving" });
-  const proof = await proveAll(runtime, model, graph, pruned.removals, options);
+  const proved = await proveAll(runtime, model, graph, pruned.removals, options);
   const { graph: tuned, removals } = await (dropOf ? search() : once());
+  // A search goes back to fewer removals than were proved before it.
+  const proof = dropOf ? await proveAll(runtime, model, graph, removals, options) : proved;
   options.signal?.throwIfAborted();
   const state = stateOf(tuned);
   const evaluation = await measure("end", removals.length, state.units, tuned);

@@ -5,12 +5,13 @@ import { checkLabels } from "../data/checks.ts";
 import { prefetch } from "../data/prefetch.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import { sizeOf, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
+import { sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
 import { sameShape } from "../ops/emitter.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { differ, drawInputs, type Difference } from "../prune/prove.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
+import { addHits, addSquares, type Sums } from "./evaluate.ts";
 import { checkTarget, feedsOf } from "./feeds.ts";
 import type { Loss } from "./losses.ts";
 import { runnable } from "./runnable.ts";
@@ -92,7 +93,7 @@ export async function compare(
   const { loss, batchSize, limit, onProgress, signal } = options;
   const scored = both(graphs, loss === "cross-entropy" ? logitsGraph : widen);
   const sums = { samples: 0, labelled: 0, outputs: 0, squares: 0, agreed: 0, divergence: 0 };
-  const each = both(scored, () => ({ loss: 0, top1: 0, top5: 0 }));
+  const each = both(scored, () => ({ loss: 0, top1: 0, top5: 0, samples: 0 }));
   await withSessions(runtime, scored, options, async (sessions) => {
     for await (const batch of prefetch(dataset.batches({ batchSize, ...(limit === undefined ? {} : { limit }) }))) {
       signal?.throwIfAborted();
@@ -111,8 +112,9 @@ export async function compare(
         if (loss === "cross-entropy") checkLabels(batch, a.shape[1]!);
         sums.labelled += batch.size;
       }
-      if (loss === "cross-entropy") addRows(sums, each, [a, b], target);
-      else if (target) both([x, y], (values, i) => (each[i].loss += squaresOf(values, target, batch.size)));
+      if (loss === "cross-entropy") addRows(sums, [a, b]);
+      const add = loss === "cross-entropy" ? addHits : addSquares;
+      if (target) both([a, b], (output, i) => add(each[i], output, target));
       onProgress?.(sums.samples, dataset.size);
     }
   });
@@ -128,7 +130,7 @@ export async function compare(
       "not-finite",
       `outputs over ${samples} samples are not finite: look for values that are not numbers in the weights of the models`,
     );
-  const hits = ({ top1, top5 }: Hits) => (loss === "mse" ? {} : { top1: top1 / samples, top5: top5 / samples });
+  const hits = ({ top1, top5 }: Sums) => (loss === "mse" ? {} : { top1: top1 / samples, top5: top5 / samples });
   return {
     samples,
     ...(labelled > 0 && { quality: both(each, (one) => ({ loss: one.loss / samples, ...hits(one) })) }),
@@ -190,28 +192,15 @@ function classesOf({ shape }: Tensor): number {
   return classes;
 }
 
-interface Hits {
-  loss: number;
-  top1: number;
-  top5: number;
-}
-
-/** What classifiers put out, sample by sample: how far they are apart, and their hits where there are labels. */
-function addRows(
-  sums: { agreed: number; divergence: number },
-  each: Pair<Hits>,
-  logits: Pair<Tensor>,
-  target: Tensor | undefined,
-): void {
+/** How far what classifiers put out is apart, sample by sample. */
+function addRows(sums: { agreed: number; divergence: number }, logits: Pair<Tensor>): void {
   const classes = classesOf(logits[0]);
-  const labels = target && toNumbers(target);
   for (let n = 0; n < logits[0].shape[0]!; n++) {
     const rows = both(logits, ({ data }) =>
       logSoftmax((data as Float32Array).subarray(n * classes, (n + 1) * classes)),
     );
-    if (rankOf(rows[1], largestOf(rows[0])) === 0) sums.agreed++;
+    if (largestOf(rows[0]) === largestOf(rows[1])) sums.agreed++;
     rows[0].forEach((p, c) => (sums.divergence += Math.exp(p) * (p - rows[1][c]!)));
-    if (labels) both(rows, (row, i) => addHit(each[i], row, labels[n]!));
   }
 }
 
@@ -222,22 +211,3 @@ function logSoftmax(logits: Float32Array): Float64Array {
 }
 
 const largestOf = (row: Float64Array): number => row.reduce((best, x, c) => (x > row[best]! ? c : best), 0);
-
-/** How many outputs are before that of a class; of equal ones the first counts as the larger. */
-function rankOf(row: Float64Array, label: number): number {
-  const own = row[label]!;
-  return row.reduce((before, x, c) => (x > own || (x === own && c < label) ? before + 1 : before), 0);
-}
-
-function addHit(hits: Hits, row: Float64Array, label: number): void {
-  const rank = rankOf(row, label);
-  hits.loss -= row[label]!;
-  if (rank < 1) hits.top1++;
-  if (rank < 5) hits.top5++;
-}
-
-/** The sum over samples of the mean squared distance from the target. */
-function squaresOf(values: Float32Array, target: Tensor, size: number): number {
-  const wanted = target.data as Float32Array;
-  return (values.reduce((sum, x, i) => sum + (x - wanted[i]!) ** 2, 0) * size) / values.length;
-}

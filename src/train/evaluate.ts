@@ -88,7 +88,8 @@ export async function evaluate(
   };
 }
 
-interface Sums {
+/** Sums over samples. */
+export interface Sums {
   loss: number;
   top1: number;
   top5: number;
@@ -96,7 +97,7 @@ interface Sums {
 }
 
 /** -log softmax and rank of the label for each row of [N, C] (or [N, C, 1, 1]). */
-function addHits(sums: Sums, scores: Tensor, target: Tensor): void {
+export function addHits(sums: Sums, scores: Tensor, target: Tensor): void {
   const [n, classes] = scores.shape as [number, number];
   if (sizeOf(scores.shape) !== n * classes)
     fail("unsupported", `top-k wants an output of [N, classes]; the model's is [${scores.shape.join(", ")}]`);
@@ -121,7 +122,8 @@ function addHits(sums: Sums, scores: Tensor, target: Tensor): void {
   sums.samples += n;
 }
 
-function addSquares(sums: Sums, output: Tensor, target: Tensor): void {
+/** The mean over elements of the squared distance from the target, for each sample. */
+export function addSquares(sums: Sums, output: Tensor, target: Tensor): void {
   const [y, t] = [output.data as Float32Array, target.data as Float32Array];
   const each = y.length / output.shape[0]!;
   let sum = 0;

@@ -91,6 +91,11 @@ describe("--max-drop", () => {
     expect(existsSync(at("again.run/points/0001.safetensors"))).toBe(true);
     expect((await secateur(["prune", "--resume", at("again.run")])).code).toBe(0);
     expect(readFileSync(at("again.onnx")).equals(readFileSync(at("small.onnx")))).toBe(true);
+    const [proof, before] = ["again", "small"].map(
+      (run) => JSON.parse(readFileSync(at(`${run}.run/summary.json`), "utf8")).proof,
+    );
+    expect(proof).toEqual(before);
+    expect(proof.difference).toBeLessThan(1e-4);
   });
 
   it("goes no further than a budget", async () => {
