@@ -69,8 +69,10 @@ function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carri
   return {
     inputs: session.inputNames,
     outputs: session.outputNames,
-    async run(fed) {
-      const feeds = Object.fromEntries(Object.entries(fed).map(([key, tensor]) => [key, toOrt(tensor)]));
+    async run(fed, handed) {
+      const feeds = Object.fromEntries(
+        Object.entries({ ...fed, ...handed }).map(([key, tensor]) => [key, toOrt(tensor)]),
+      );
       carried.forEach(({ input }, i) => (feeds[input] = current[i]!));
       let results: Awaited<ReturnType<InferenceSession["run"]>>;
       try {

@@ -12,9 +12,10 @@ export interface Session {
    * Runs the model once; one run at a time.
    *
    * @param feeds a tensor for each input that is not carried
+   * @param handed more of them, that the session may keep: whoever hands them in does not read them again
    * @returns a tensor for each output that is not carried
    */
-  run(feeds: Tensors): Promise<Record<string, Tensor>>;
+  run(feeds: Tensors, handed?: Tensors): Promise<Record<string, Tensor>>;
   /**
    * Runs the model again and again on the same inputs.
    *

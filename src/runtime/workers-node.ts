@@ -29,7 +29,7 @@ export function createWorkerRuntime(name: string): Runtime {
 
 function createLane(name: string): Runtime {
   let pool: Piscina | undefined;
-  const ask = async <T>(name: string, task: unknown): Promise<T> => {
+  const ask = async <T>(name: string, task: unknown, handed: Tensors = {}): Promise<T> => {
     pool ??= new Piscina({
       filename: worker.href,
       minThreads: 1,
@@ -38,7 +38,7 @@ function createLane(name: string): Runtime {
       // A worker that waits for its next task blocked would not let go of memory.
       atomics: "disabled",
     });
-    const answer = (await pool.run(task, { name })) as Answer<T>;
+    const answer = (await pool.run(task, { name, transferList: buffersOf(handed) })) as Answer<T>;
     return "error" in answer ? fail(answer.error.code, answer.error.message) : answer.value;
   };
   return {
@@ -50,7 +50,10 @@ function createLane(name: string): Runtime {
       return {
         inputs,
         outputs,
-        run: (feeds) => unless(signal, ask("run", { id, feeds: compactAll(feeds) })),
+        run(feeds, handed = {}) {
+          const moved = compactAll(handed);
+          return unless(signal, ask("run", { id, feeds: { ...compactAll(feeds), ...moved } }, moved));
+        },
         time: (feeds, runs) => unless(signal, ask("time", { id, feeds: compactAll(feeds), runs })),
         carried: () => unless(signal, ask("carried", { id })),
         async dispose() {
@@ -93,6 +96,13 @@ const compact = ({ dtype, shape, data }: Tensor): Tensor => ({
 /** The same elements in a buffer of their own: what crosses threads takes the whole buffer behind it along. */
 const whole = <T extends TypedArray>(data: T): T =>
   data.byteLength === data.buffer.byteLength ? data : (data.slice() as T);
+
+/** What is handed over instead of copied. */
+const buffersOf = (tensors: Tensors): ArrayBuffer[] => [
+  ...new Set(
+    Object.values(tensors).flatMap(({ data }) => (ArrayBuffer.isView(data) ? [data.buffer as ArrayBuffer] : [])),
+  ),
+];
 
 const wholeModel = (model: Uint8Array | ModelFiles): Uint8Array | ModelFiles =>
   model instanceof Uint8Array

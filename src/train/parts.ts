@@ -129,18 +129,22 @@ export async function openParts(
 }
 
 function createEngine(part: PartGraph, lanes: readonly Session[], updater: Session): Engine {
-  let weights: Tensors = Object.fromEntries(part.carried);
+  let weights: Tensors = copies(Object.fromEntries(part.carried));
   const counted = updater.inputs.includes(stepName);
   return {
     parts: lanes.length,
     async run(feeds, { [stepName]: step, [rateName]: rate }) {
-      const found = await Promise.all(lanes.map((lane, i) => lane.run({ ...weights, ...feeds[i] })));
-      const inputs: Record<string, Tensor> = { [rateName]: rate!, ...(counted && { [stepName]: step! }) };
+      const last = lanes.length - 1;
+      const found = await Promise.all(
+        lanes.map((lane, i) => lane.run(feeds[i]!, i < last ? copies(weights) : weights)),
+      );
+      const clock: Tensors = { [rateName]: rate!, ...(counted && { [stepName]: step! }) };
+      const handed: Record<string, Tensor> = {};
       for (const [i, results] of found.entries()) {
-        for (const name of part.parameters) inputs[ofPart(gradientOf(name), i)] = results[gradientOf(name)]!;
-        for (const name of part.states) inputs[ofPart(nextOf(name), i)] = results[nextOf(name)]!;
+        for (const name of part.parameters) handed[ofPart(gradientOf(name), i)] = results[gradientOf(name)]!;
+        for (const name of part.states) handed[ofPart(nextOf(name), i)] = results[nextOf(name)]!;
       }
-      const next = await updater.run(inputs);
+      const next = await updater.run(clock, handed);
       weights = Object.fromEntries([...part.carried.keys()].map((name) => [name, next[nextOf(name)]!]));
       const told = part.evidence.map((one) => [one.output, join(one, found)] as const);
       return { loss: meanOf(found.map((results) => results["loss"]!)), ...Object.fromEntries(told) };
@@ -151,6 +155,9 @@ function createEngine(part: PartGraph, lanes: readonly Session[], updater: Sessi
     },
   };
 }
+
+const copies = (tensors: Tensors): Tensors =>
+  Object.fromEntries(Object.entries(tensors).map(([name, value]) => [name, { ...value, data: value.data.slice() }]));
 
 /** Rows of samples stand one after the other; all else is a mean over samples, or linear in gradients that are. */
 function join({ need, output }: EvidenceOutput, found: readonly Tensors[]): Tensor {

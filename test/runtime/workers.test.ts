@@ -69,6 +69,19 @@ describe("a worker", () => {
     await session.dispose();
   });
 
+  it("takes over what it is handed, and copies a view", async () => {
+    const session = await worker.load(encodeModel(model));
+    const name = session.inputs[0]!;
+    const own: Tensor = { ...images, data: images.data.slice() as Float32Array };
+    const all = new Float32Array(65 * 784);
+    all.set(images.data as Float32Array, 784);
+    const fed = await session.run({ [name]: images });
+    expect(await session.run({}, { [name]: own })).toEqual(fed);
+    expect(await session.run({}, { [name]: { ...images, data: all.subarray(784) } })).toEqual(fed);
+    expect([own.data.length, all.length, images.data.length]).toEqual([0, 65 * 784, 64 * 784]);
+    await session.dispose();
+  });
+
   it("is left alone with its run when a signal says so", async () => {
     const abort = new AbortController();
     const options = { batch: 64, loss: "cross-entropy", threads: 1, signal: abort.signal } as const;
