@@ -9,8 +9,8 @@ import { slide, type Window } from "./geometry.ts";
 
 export const blockedDomain = "com.microsoft.nchwc";
 
-/** Blocks are filled with zeros; above this share of work for nothing they do not pay. */
-const mostWaste = 1.4;
+/** Blocks are filled with zeros; above this multiple of the work they do not pay. */
+const mostWaste = 2.5;
 
 /**
  * Y = Conv(X, W) + B for X [N, C, h, w] in float32.
