@@ -115,6 +115,10 @@ export const Conv = defineOp({
     { inputs: [[2, 4, 7, 7], [3, 4, 1, 1], [3]], attributes: { strides: [2, 2] } },
     { inputs: [[2, 4, 5, 4], [3, 4, 1, 1], [3]], attributes: { pads: [1, 0, 0, 2] } },
     { inputs: [[2, 1, 3, 2], [3, 1, 3, 2], [3]] },
+    // Fewer channels out than in: dY is what is shifted.
+    { inputs: [[2, 6, 5, 4], [3, 6, 3, 2], [3]], attributes: { pads: [2, 0, 1, 1], dilations: [2, 1] } },
+    { inputs: [[1, 12, 4, 5], [11, 12, 2, 3], null], attributes: { pads: [0, 1, 1, 1] } },
+    { inputs: [[2, 4, 7], [3, 4, 3], [3]], attributes: { pads: [1, 1] } },
     // A product at every pixel, with more pixels than weights.
     { inputs: [[3, 3, 4, 5], [2, 3, 1, 1], [2]] },
     // Strides of which not every tap meets every phase, and kernels that differ along the axes.

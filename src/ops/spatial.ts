@@ -124,6 +124,8 @@ function inputGradientByPhases(g: Emit, dy: Value, w: Value, spatial: Shape, win
 /** Up to so many rows of shifted inputs go into one matrix product: few channels alone leave its kernel half empty. */
 const mostRows = 256;
 const fewChannels = 8;
+/** Up to so many channels the shifts along the last axis are put into one product. */
+const fewInLines = 10;
 
 /**
  * ∂/∂W of Y = Conv(X, W) as one matrix product for each kernel tap: for tap t, dW[:, :, t] = dY · shift_t(X)ᵀ summed over
@@ -136,6 +138,8 @@ export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window,
   const columns = dy.shape[0]! * dy.shape.slice(2).reduce((a, b) => a * b, 1);
   if (groups === 1 && isProduct(window) && 2 * m * c <= (columns / dy.shape[0]!) * (m + c))
     return g.reshaped(productsBySample(g, x, dy), [m, c, ...kernel]);
+  if (groups === 1 && m < c && !isProduct(window) && isSymmetric(window))
+    return flipKernel(g, convWeightGradient(g, dy, x, mirrored(window), 1), 1);
   const swap = [1, 0, ...kernel.map((_, i) => i + 2)];
   const rows = g.reshaped(g.transposed(dy, swap), groups === 1 ? [m, columns] : [groups, m / groups, columns]);
   const shift = shifts(g, g.transposed(x, swap), dy.shape.slice(2), window);
@@ -149,6 +153,8 @@ export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window,
     const stack = parts.length === 1 ? parts[0]! : g.Concat(...parts, { axis: 0 });
     return g.reshaped(g.Gemm(rows, stack, { transB: 1 }), [m, some.length, c]);
   };
+  if (groups === 1 && kernel.length > 1 && c <= fewInLines && isSymmetric(window))
+    return g.reshaped(productsByLine(g, x, rows, dy.shape.slice(2), window), [m, c, ...kernel]);
   const together = groups === 1 && c < fewChannels ? Math.floor(mostRows / c) : 1;
   const products = Array.from({ length: Math.ceil(taps.length / together) }, (_, i) =>
     product(taps.slice(i * together, (i + 1) * together)),
@@ -160,6 +166,51 @@ export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window,
 /** Whether a convolution is a matrix product at every pixel. */
 const isProduct = ({ kernel, strides, before, after }: Window): boolean =>
   kernel.every((k, i) => k === 1 && strides[i] === 1 && before[i] === 0 && after[i] === 0);
+
+/** Whether X and dY can change places in {@link convWeightGradient}: each pixel of one meets as many of the other, at the mirrored tap. */
+const isSymmetric = ({ kernel, strides, dilations, before, after }: Window): boolean =>
+  strides.every((s) => s === 1) &&
+  kernel.every(
+    (k, i) => Math.max(before[i]!, after[i]!) < extent(k, dilations[i]!) && Math.min(before[i]!, after[i]!) >= 0,
+  );
+
+/** The window through which dY, as an input, is seen from the pixels of X. */
+function mirrored(window: Window): Window {
+  const reach = window.kernel.map((k, i) => extent(k, window.dilations[i]!) - 1);
+  const rest = (pads: readonly number[]): number[] => pads.map((pad, i) => reach[i]! - pad);
+  return { ...window, before: rest(window.before), after: rest(window.after) };
+}
+
+/** dW with the taps along the last axis side by side, in one product for each tap of the others. `rows` is dY as [M, N o...]; gives [M, C, taps]. */
+function productsByLine(
+  g: Emit,
+  x: Value,
+  rows: Value,
+  out: Shape,
+  { kernel, dilations, before, after }: Window,
+): Value {
+  const [m, columns] = rows.shape as [number, number];
+  const c = x.shape[1]!;
+  const [width, step, size] = [kernel.at(-1)!, dilations.at(-1)!, out.at(-1)!];
+  const swap = [1, 0, ...kernel.map((_, i) => i + 2)];
+  const padded = g.padded(g.transposed(x, swap), [0, 0, ...before], [0, 0, ...after]);
+  const along = Array.from({ length: width }, (_, t) =>
+    g.sliced(padded, [kernel.length + 1], [t * step], [t * step + size]),
+  );
+  const lines = g.Concat(...along, { axis: 0 });
+  const products = cartesian(kernel.slice(0, -1)).map((tap) => {
+    const starts = tap.map((t, i) => t * dilations[i]!);
+    const ends = starts.map((start, i) => start + out[i]!);
+    const seen = g.sliced(
+      lines,
+      tap.map((_, i) => i + 2),
+      starts,
+      ends,
+    );
+    return g.reshaped(g.Gemm(rows, g.reshaped(seen, [width * c, columns]), { transB: 1 }), [m, width, c]);
+  });
+  return g.transposed(g.Concat(...products, { axis: 1 }), [0, 2, 1]);
+}
 
 /** dW of a 1x1 kernel as one product for each sample, summed: where these are smaller than the transposed X and dY that one product would need. */
 function productsBySample(g: Emit, x: Value, dy: Value): Value {
