@@ -22,23 +22,16 @@ export function insertZeros(g: Emit, x: Value, strides: Shape): Value {
   });
 }
 
-/** The kernel [M, C/G, k...] with its spatial axes reversed and its first two axes swapped in each group: [C, M/G, k...]. */
+/**
+ * The kernel [M, C/G, k...] with its spatial axes reversed and its first two axes swapped in each group: [C, M/G, k...].
+ * Taps are reversed where whole rows of channels move with them: the runtime reverses the last axis element by element.
+ */
 function flipKernel(g: Emit, w: Value, groups: number): Value {
   const [m, cg, ...kernel] = w.shape as [number, number, ...number[]];
-  const rank = kernel.length;
-  const axes = kernel.flatMap((k, i) => (k > 1 ? [i + 2] : []));
-  const reversed =
-    axes.length === 0
-      ? w
-      : g.sliced(
-          w,
-          axes,
-          axes.map(() => -1),
-          axes.map(() => Number.MIN_SAFE_INTEGER),
-          axes.map(() => -1),
-        );
-  const split = g.reshaped(reversed, [groups, m / groups, cg, ...kernel]);
-  const swapped = g.transposed(split, [0, 2, 1, ...Array.from({ length: rank }, (_, i) => i + 3)]);
+  const taps = kernel.reduce((a, b) => a * b, 1);
+  const rows = g.transposed(g.reshaped(w, [m, cg, taps]), [0, 2, 1]);
+  const reversed = taps === 1 ? rows : g.sliced(rows, [1], [-1], [Number.MIN_SAFE_INTEGER], [-1]);
+  const swapped = g.transposed(g.reshaped(reversed, [groups, (m / groups) * taps, cg]), [0, 2, 1]);
   return g.reshaped(swapped, [groups * cg, m / groups, ...kernel]);
 }
 
