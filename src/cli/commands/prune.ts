@@ -16,6 +16,7 @@ import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { limitsOf, roundingOf } from "../limits.ts";
 import { learnOptions, openData, shapesOf } from "../options.ts";
 import { createProgress, Interruption, note, noteTable, printJson } from "../output.ts";
+import { word } from "../shell.ts";
 import { withPruning, type PruneFlags } from "./prune-options.ts";
 import { comparison, createShow, numbersOf } from "./prune-show.ts";
 
@@ -55,7 +56,7 @@ async function start(path: string | undefined, flags: PruneFlags, version: strin
     started: new Date().toISOString(),
     model: { path, sha256: await checksum(path) },
     options: { ...options },
-    repeat: ["secateur", ...process.argv.slice(2)].map(quoted).join(" "),
+    repeat: ["secateur", ...process.argv.slice(2)].map(word).join(" "),
     versions: { node: process.version.slice(1), machine: `${platform()} ${arch()}, ${cpus()[0]?.model ?? "unknown"}` },
   };
   const job = await openJob(path, flags);
@@ -150,7 +151,7 @@ async function work(run: Run, flags: PruneFlags, opened: Opened, json: boolean, 
   const outcome = await job.result.catch((error: unknown) => {
     if (!signal.aborted || !run.begun) throw error;
     progress.done();
-    throw new Interruption(`secateur prune --resume ${quoted(run.dir)} goes on`);
+    throw new Interruption(`secateur prune --resume ${word(run.dir)} goes on`);
   });
   await writeModelFile(flags.output, outcome.model);
   const { model: _model, ...summary } = outcome;
@@ -181,6 +182,3 @@ async function checksum(path: string): Promise<string> {
   }
   return hash.digest("hex");
 }
-
-/** A word as a shell takes it. */
-const quoted = (word: string): string => (/^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
