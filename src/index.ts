@@ -89,6 +89,17 @@ export { allSubsets, maskedLosses, openOracle, type MaskedOptions, type Oracle }
 export { curvatureGraph } from "./train/curvature.ts";
 export { evaluate as evaluateGraph, type EvaluateOptions, type Evaluation } from "./train/evaluate.ts";
 export {
+  checkMetric,
+  lostBetween,
+  metricNames,
+  type Better,
+  type Metric,
+  type MetricBatch,
+  type MetricCount,
+  type MetricName,
+  type MetricValue,
+} from "./train/metrics.ts";
+export {
   compare as compareGraphs,
   compareOutputs,
   dropOf,

@@ -26,7 +26,7 @@ export interface Course {
   readonly options: PruneJobOptions;
   readonly latency: LatencyGoal | undefined;
   /** Where a search is on. */
-  readonly dropOf: Drop | undefined;
+  readonly drop: Drop | undefined;
   /** What the run goes on from. */
   readonly resumed: Checkpoint | undefined;
   readonly store: Store;
@@ -45,8 +45,8 @@ const finetuneEpoch = 1_000_000;
 
 /** Removes units until the budget is met, or finds in the checkpoint that this is done. */
 export async function pruneDown(course: Course): Promise<Pruned> {
-  const { runtime, graph, data, target, options, latency, dropOf, resumed, store, measure, tell, save } = course;
-  const { criterion = "taylor-fo", targets = "labels", evaluateEvery = 5, maxDrop } = options;
+  const { runtime, graph, data, target, options, latency, drop, resumed, store, measure, tell, save } = course;
+  const { criterion = "taylor-fo", targets = "labels", evaluateEvery = 5 } = options;
   const from = resumed?.point;
   if (from?.phase === "finetune") return { graph: from.graph, ...resumed!.pruned! };
   tell({ kind: "phase", phase: "pruning" });
@@ -61,12 +61,12 @@ export async function pruneDown(course: Course): Promise<Pruned> {
     learningRate: options.pruneLearningRate ?? 0.01,
     onEvent: tell,
     from,
-    enough: dropOf && (async (point) => (await dropOf(point.graph, true)) > hopeless(maxDrop!)),
+    enough: drop && ((point) => drop.isHopeless(point.graph)),
     async onPoint(point) {
       const { length } = point.removals;
       if (length % evaluateEvery === 0 && !point.met)
         await measure("removal", length, stateOf(point.graph).units, point.graph);
-      if (dropOf) await keepRemoval(store, point);
+      if (drop) await keepRemoval(store, point);
       await save({ point });
     },
   });
@@ -85,7 +85,7 @@ export async function tuneOnce(course: Course, { graph, removals, end }: Pruned)
 
 /** Fine-tunes models on the way down until it is known which is the smallest that loses little enough. */
 export async function searchSmallest(course: Course, pruned: Pruned): Promise<Kept> {
-  const { graph, options, resumed, store, tell } = course;
+  const { graph, options, drop, resumed, store, tell } = course;
   const known = resumed?.note["search"] as StoredSearch | undefined;
   const count = known?.count ?? pruned.removals.length;
   const tried = new Map(known?.tried);
@@ -97,10 +97,10 @@ export async function searchSmallest(course: Course, pruned: Pruned): Promise<Ke
     const tuned = await tune(course, begin.graph, going, (point) =>
       course.save({ point, pruned: { removals: begin.removals, end: pruned.end } }, { search: search() }),
     );
-    const drop = await course.dropOf!(tuned, false);
-    const fits = drop <= options.maxDrop!;
+    const lost = await drop!.of(tuned);
+    const fits = lost <= options.maxDrop!;
     const { costs, units } = stateOf(tuned);
-    tell({ kind: "search", removals, units, costs, drop, fits });
+    tell({ kind: "search", removals, units, costs, drop: lost, metric: drop!.metric, fits });
     if (fits) await keepBest(store, { graph: tuned, removals: begin.removals });
     return fits;
   });
@@ -115,9 +115,6 @@ interface StoredSearch {
   /** The removals that the model in hand has behind it. */
   readonly current: number;
 }
-
-/** What fine-tuning is not hoped to win back, in percentage points: pruning goes no further. */
-const hopeless = (maxDrop: number): number => Math.max(10, 5 * maxDrop);
 
 /** Fine-tuning that was under way. */
 const tunedIn = ({ resumed }: Course): FinetunePoint | undefined =>

@@ -58,8 +58,10 @@ export interface SearchEvent {
   readonly removals: number;
   readonly units: number;
   readonly costs: Costs;
-  /** Percentage points lost on the data that was held out. */
+  /** What was lost of the metric on the data that was held out, as {@link lostBetween} has it. */
   readonly drop: number;
+  /** The name of what the drop is of. */
+  readonly metric: string;
   readonly fits: boolean;
 }
 

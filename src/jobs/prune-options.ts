@@ -7,6 +7,7 @@ import type { Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { FinetuneOptions, LearnOptions } from "../train/finetune.ts";
 import type { Targets } from "../train/losses.ts";
+import type { Metric, MetricName } from "../train/metrics.ts";
 import type { PruneOptions } from "../train/prune.ts";
 import type { Store } from "./search.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
@@ -33,9 +34,12 @@ export interface PruneJobOptions
    * after every removal, so that a second run may end a removal earlier or later.
    */
   readonly latency?: number | undefined;
+  /** What is measured besides, and what `maxDrop` is of: a measure by its name, or a metric of your own. */
+  readonly metric?: Metric | MetricName | undefined;
   /**
-   * How many percentage points of top-1, or without labels of agreement with the original, may be lost after fine-tuning: the smallest model that
-   * loses no more is searched for, down to the budget where there is one. A tenth of the data is held out to choose by.
+   * How much of the metric may be lost after fine-tuning, by default percentage points of top-1, or without labels of agreement with the original: the
+   * smallest model that loses no more is searched for, down to the budget where there is one. A metric of your own counts in its own unit. A tenth
+   * of the data is held out to choose by.
    */
   readonly maxDrop?: number | undefined;
   /** Default "taylor-fo". */

@@ -68,7 +68,7 @@ async function run(
   const first = resumed
     ? (resumed.note["start"] as Evaluation | undefined)
     : await measure("start", 0, start.units, graph);
-  const dropOf = parts && (await createDrop(runtime, graph, parts.heldOut, options));
+  const drop = parts && (await createDrop(runtime, graph, parts.heldOut, { ...options, maxDrop: maxDrop! }));
   const latency = await openGoal(runtime, graph, options, resumed?.note["latency"] as StoredGoal | undefined, tell);
   const store = checkpoints?.store ?? memoryStore();
   const course: Course = {
@@ -78,7 +78,7 @@ async function run(
     target,
     options,
     latency,
-    dropOf,
+    drop,
     resumed,
     store,
     measure,
@@ -93,9 +93,9 @@ async function run(
   const pruned = await pruneDown(course);
   tell({ kind: "phase", phase: "proving" });
   const proved = await proveAll(runtime, model, graph, pruned.removals, options);
-  const { graph: tuned, removals } = await (dropOf ? searchSmallest : tuneOnce)(course, pruned);
+  const { graph: tuned, removals } = await (drop ? searchSmallest : tuneOnce)(course, pruned);
   // A search goes back to fewer removals than were proved before it.
-  const proof = dropOf ? await proveAll(runtime, model, graph, removals, options) : proved;
+  const proof = drop ? await proveAll(runtime, model, graph, removals, options) : proved;
   options.signal?.throwIfAborted();
   const state = stateOf(tuned);
   const evaluation = await measure("end", removals.length, state.units, tuned);
@@ -104,7 +104,7 @@ async function run(
     latency && (await timeInTurns(runtime, [graph, tuned], { ...options, rounds: finalRounds })).map(timingOf);
   return {
     model: withGraph(model, tuned),
-    end: dropOf ? (removals.length > 0 ? "met" : "exhausted") : pruned.end,
+    end: drop ? (removals.length > 0 ? "met" : "exhausted") : pruned.end,
     removals: removals.length,
     proof,
     before: { ...start, evaluation: first, latency: times?.[0] },

@@ -1,5 +1,7 @@
 /** Numbers as people read them. */
 
+import { isShare, type MetricValue } from "../train/metrics.ts";
+
 /** 40812928 -> "40.81 M". */
 export function short(value: number): string {
   for (const [size, unit] of [
@@ -12,6 +14,17 @@ export function short(value: number): string {
 }
 
 export const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
+
+/** A measure as it is called in texts: "top1" -> "top-1". */
+export const metricLabel = (name: string): string => ({ top1: "top-1", top5: "top-5" })[name] ?? name;
+
+/** "91.25 %" of a share of samples, else the number: "31.416". */
+export const metricFigure = ({ name, value }: Pick<MetricValue, "name" | "value">): string =>
+  isShare(name) ? percent(value) : String(Number(value.toPrecision(5)));
+
+/** What was lost: "1.25 points of top-1", "0.012 of f1". */
+export const lostFigure = (name: string, lost: number): string =>
+  `${isShare(name) ? `${Number(lost.toFixed(2))} points` : Number(lost.toPrecision(5))} of ${metricLabel(name)}`;
 
 const raised = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 /** 0.00000147 -> "1.5 × 10⁻⁶", 0.0123 -> "0.012". */

@@ -2,7 +2,7 @@
 
 import type { PruneOutcome } from "../jobs/prune-events.ts";
 import { lineChart, type Point } from "./charts.ts";
-import { listed, percent, scientific, short } from "./figures.ts";
+import { listed, metricFigure, percent, scientific, short } from "./figures.ts";
 import { html, Markup } from "./html.ts";
 import { layers } from "./layers.ts";
 import type { RunConfig, RunRecord, RunSummary } from "./record.ts";
@@ -63,7 +63,7 @@ interface Figure {
 const milliseconds = (value: number): string => `${value.toPrecision(3)} ms`;
 
 /** What is known of the model, before and after. */
-function figuresOf({ before, after }: Story, summary: RunSummary | undefined): Figure[] {
+function figuresOf({ before, after, metric }: Story, summary: RunSummary | undefined): Figure[] {
   const figure = (
     name: string,
     of: (known: Known) => number | undefined,
@@ -81,6 +81,16 @@ function figuresOf({ before, after }: Story, summary: RunSummary | undefined): F
       subject: "agreement with the original",
       share: true,
     }),
+    ...(metric === undefined
+      ? []
+      : [
+          figure(
+            metric,
+            ({ evaluation }) => evaluation?.metric?.value,
+            (value) => metricFigure({ name: metric, value }),
+            { subject: metric },
+          ),
+        ]),
     figure(
       "loss",
       ({ evaluation }) => evaluation?.loss,
@@ -146,7 +156,7 @@ function compared({ before, after, share }: Figure): string {
 
 const ratio = (value: number): string => (value < 0.001 ? scientific(value) : value.toFixed(3));
 
-function curves({ pruningLoss, measured, finetuning }: Story, loss: unknown): Markup | undefined {
+function curves({ pruningLoss, measured, finetuning, metric }: Story, loss: unknown): Markup | undefined {
   const pruning = measured.filter(({ tuned }) => !tuned);
   const tuned = measured.filter((one) => one.tuned);
   const gone = "units removed";
@@ -154,6 +164,7 @@ function curves({ pruningLoss, measured, finetuning }: Story, loss: unknown): Ma
   const end = { name: "test data, at the end", tone: "second", as: "diamonds" } as const;
   const labelled = !measured.some(({ agreement }) => agreement !== undefined);
   const shareOf = ({ gone, top1 = Number.NaN, agreement = top1 }: Measured): Point => [gone, agreement * 100];
+  const metricOf = ({ gone, metric = Number.NaN }: Measured): Point => [gone, metric];
   const charts = [
     lineChart({
       title: "Loss while pruning",
@@ -179,6 +190,16 @@ function curves({ pruningLoss, measured, finetuning }: Story, loss: unknown): Ma
           points: pruning.map(shareOf),
         },
         { ...end, points: tuned.map(shareOf) },
+      ],
+    }),
+    lineChart({
+      title: `${metric} while pruning`,
+      note: "Of the same test data.",
+      x: gone,
+      y: metric ?? "",
+      series: [
+        { name: "test data", tone: "first", points: pruning.map(metricOf) },
+        { ...end, points: tuned.map(metricOf) },
       ],
     }),
     lineChart({

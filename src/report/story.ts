@@ -2,6 +2,7 @@
 
 import type { GroupSize, State } from "../jobs/prune-events.ts";
 import type { Evaluation } from "../train/evaluate.ts";
+import { isBuiltIn, type MetricValue } from "../train/metrics.ts";
 import type { Point } from "./charts.ts";
 import type { RemovalRecord, RunRecord, RunSummary } from "./record.ts";
 
@@ -25,6 +26,8 @@ export interface Story {
   readonly pruningLoss: readonly Point[];
   /** Measurements while pruning and the last one, over the units that had gone. */
   readonly measured: readonly Measured[];
+  /** The name of the user's own metric. */
+  readonly metric: string | undefined;
   /** The loss of each step. */
   readonly finetuning: readonly Point[];
   /** The moment of the last record. */
@@ -36,6 +39,8 @@ export interface Measured {
   readonly loss: number;
   readonly top1: number | undefined;
   readonly agreement: number | undefined;
+  /** Of the user's own metric. */
+  readonly metric: number | undefined;
   /** Whether fine-tuning came before. */
   readonly tuned: boolean;
 }
@@ -62,17 +67,23 @@ export function storyOf(records: readonly RunRecord[], summary: RunSummary | und
     widths: widthsOf(start?.groups ?? summary?.before.groups ?? [], removals),
     removals,
     pruningLoss: removals.map(({ loss }, i) => [all - (removals[i - 1]?.units ?? all), loss]),
-    measured: evaluations.map(({ at, units, evaluation: { loss, top1, agreement } }) => ({
+    metric: evaluations.map(({ evaluation }) => ownMetric(evaluation)?.name).find((name) => name !== undefined),
+    measured: evaluations.map(({ at, units, evaluation }) => ({
       gone: all - units,
-      loss,
-      top1,
-      agreement,
+      loss: evaluation.loss,
+      top1: evaluation.top1,
+      agreement: evaluation.agreement,
+      metric: ownMetric(evaluation)?.value,
       tuned: at === "end",
     })),
     finetuning: steps.filter(({ phase }) => phase === "finetune").map(({ step, loss }) => [step, loss]),
     last: records.at(-1)?.time,
   };
 }
+
+/** The other measures have their own places. */
+const ownMetric = ({ metric }: Evaluation): MetricValue | undefined =>
+  metric && !isBuiltIn(metric.name) ? metric : undefined;
 
 function standOf(records: readonly RunRecord[]): string {
   const step = records.findLast(isOf("step"));

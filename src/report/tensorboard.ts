@@ -39,12 +39,15 @@ function scalarsOf(record: RunRecord): Readonly<Record<string, number | undefine
       return { "train/loss": record.loss, "train/learning_rate": record.learningRate };
     case "removal":
       return { "prune/units": record.units, "prune/macs": record.costs.macs, "prune/loss": record.loss };
-    case "evaluation":
+    case "evaluation": {
+      const { loss, top1, agreement, metric } = record.evaluation;
       return {
-        "validation/loss": record.evaluation.loss,
-        "validation/top1": record.evaluation.top1,
-        "validation/agreement": record.evaluation.agreement,
+        ...(metric && { [`validation/${metric.name}`]: metric.value }),
+        "validation/loss": loss,
+        "validation/top1": top1,
+        "validation/agreement": agreement,
       };
+    }
     default:
       return {};
   }

@@ -5,6 +5,7 @@ import { pers, scopes, type Per, type Scope } from "../../prune/prices.ts";
 import { scheduleKinds, type ScheduleKind } from "../../prune/schedule.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
 import { patternRatio, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
+import { withMetric, type MetricFlags } from "../metric.ts";
 import {
   count,
   notNegative,
@@ -18,7 +19,7 @@ import {
 } from "../options.ts";
 import { epochCount, type TrainFlags } from "./train.ts";
 
-export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
+export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags, MetricFlags {
   readonly targets: Targets | "teacher";
   readonly macs?: number;
   readonly params?: number;
@@ -49,7 +50,7 @@ export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
 
 /** Gives a command the options of pruning. */
 export const withPruning = (command: Command): Command =>
-  withLimits(withCriterion(withLearning(withData(withShape(command), false), 0.02)))
+  withLimits(withCriterion(withMetric(withLearning(withData(withShape(command), false), 0.02))))
     .description("remove the least important units while learning until a budget is met, then fine-tune")
     .addOption(
       new Option(
@@ -70,7 +71,7 @@ export const withPruning = (command: Command): Command =>
     )
     .option(
       "--max-drop <points>",
-      "search for the smallest model that loses at most so many percentage points of top-1 (without labels: of agreement with the original) on a tenth of the data that is held out",
+      "search for the smallest model that loses at most so many percentage points of top-1 (without labels: of agreement with the original), or so much of --metric, on a tenth of the data that is held out",
       positive,
     )
     .option("--max-loss <loss>", "stop pruning when the training loss between two removals is above this", positive)

@@ -2,7 +2,7 @@
 
 import type { PruneJobEvent, PruneOutcome } from "../../jobs/prune-events.ts";
 import type { Evaluation } from "../../train/evaluate.ts";
-import { percent, short, type Progress } from "../output.ts";
+import { lostFigure, metricFigure, metricLabel, percent, short, type Progress } from "../output.ts";
 import { reportEpochs } from "./train.ts";
 
 /** What the command prints as JSON. */
@@ -29,10 +29,15 @@ export function comparison({ before, after }: PruneOutcome): string[][] {
     const [was, is] = [before.evaluation?.[key], after.evaluation?.[key]];
     if (was !== undefined && is !== undefined) rows.push([key, percent(was), percent(is), ""]);
   }
+  const [was, is] = [before.evaluation?.metric, after.evaluation?.metric];
+  if (was && is && !rows.some(([name]) => name === was.name))
+    rows.push([was.name, metricFigure(was), metricFigure(is), ""]);
   return rows;
 }
 
-function accuracyOf({ loss, top1, agreement }: Evaluation): string {
+/** What counts of a measurement. */
+export function accuracyOf({ loss, top1, agreement, metric }: Evaluation): string {
+  if (metric) return `${metricLabel(metric.name)} ${metricFigure(metric)}`;
   if (top1 !== undefined) return `top-1 ${percent(top1)}`;
   return agreement === undefined ? `loss ${loss.toFixed(4)}` : `${percent(agreement)} as the original`;
 }
@@ -61,7 +66,7 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         break;
       }
       case "search": {
-        const lost = `${event.drop.toFixed(2)} points lost after ${event.removals} removals`;
+        const lost = `${lostFigure(event.metric, event.drop)} lost after ${event.removals} removals`;
         progress.done(`${lost}, ${short(event.costs.macs)} MACs: ${event.fits ? "smaller?" : "too much"}`);
         break;
       }

@@ -15,6 +15,7 @@ import { createRun, resumeRun, type Run } from "../../report/run-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { limitsOf, roundingOf } from "../limits.ts";
 import { learnOptions, openData, shapesOf } from "../options.ts";
+import { openMetric } from "../metric.ts";
 import { createProgress, Interruption, note, noteTable, printJson } from "../output.ts";
 import { word } from "../shell.ts";
 import { withPruning, type PruneFlags } from "./prune-options.ts";
@@ -83,6 +84,7 @@ const openJob = async (path: string, flags: PruneFlags) => ({
   model: await readModelFile(path),
   data: await openData({ ...flags, data: flags.data! }, "train"),
   validation: await openValidation(flags),
+  metric: await openMetric(flags),
 });
 
 /** The test part of the data, where there is one. */
@@ -110,6 +112,7 @@ async function work(run: Run, flags: PruneFlags, opened: Opened, json: boolean, 
     ...shapesOf(flags),
     data: opened.data,
     validation: opened.validation,
+    metric: opened.metric,
     runtime: nodeRuntime,
     criterion: flags.criterion,
     budget,
@@ -166,7 +169,7 @@ async function work(run: Run, flags: PruneFlags, opened: Opened, json: boolean, 
     note(
       flags.maxDrop === undefined
         ? "the budget was not met: every group is down to its last unit"
-        : `no smaller model loses at most ${flags.maxDrop} points: what was written is the model as it was`,
+        : `no smaller model loses at most ${flags.maxDrop}${flags.metric === undefined ? " points" : ` of ${flags.metric}`}: what was written is the model as it was`,
     );
   if (outcome.end === "max-loss") note(`pruning stopped because the loss passed ${flags.maxLoss}`);
   if (outcome.end === "exhausted" || (outcome.end === "max-loss" && Object.keys(budget).length > 0))

@@ -7,8 +7,10 @@ import { checkWritable, writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { readModelFile } from "../../onnx/files-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Evaluation } from "../../train/evaluate.ts";
+import { isBuiltIn } from "../../train/metrics.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
 import { withExample } from "../help.ts";
+import { openMetric, withMetric, type MetricFlags } from "../metric.ts";
 import {
   count,
   openData,
@@ -24,6 +26,7 @@ import {
 } from "../options.ts";
 import {
   createProgress,
+  metricFigure,
   note,
   percent,
   print,
@@ -99,7 +102,7 @@ export function addScore(program: Command, signal: AbortSignal): void {
     });
 }
 
-interface EvalFlags extends ShapeFlags, DataFlags, RunFlags {
+interface EvalFlags extends ShapeFlags, DataFlags, RunFlags, MetricFlags {
   readonly split: "train" | "test";
   readonly batches?: number;
   readonly json?: boolean;
@@ -107,15 +110,16 @@ interface EvalFlags extends ShapeFlags, DataFlags, RunFlags {
 
 export function addEval(program: Command, signal: AbortSignal): void {
   withExample(
-    withRun(withData(withShape(program.command("eval <model>"))), 200),
+    withMetric(withRun(withData(withShape(program.command("eval <model>"))), 200)),
     "secateur eval model.onnx --data cifar10:data --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
   )
-    .description("print the loss, top-1, top-5 and images/s of a model on labelled data")
+    .description("print the loss, top-1, top-5, a metric of your own and images/s of a model on labelled data")
     .addOption(new Option("--split <part>", "which part of the data").choices(["test", "train"]).default("test"))
     .option("--batches <n>", "no more minibatches than this", count)
     .option("--json", "print JSON")
     .action(async (path: string, flags: EvalFlags) => {
       const model = await readModelFile(path);
+      const metric = await openMetric(flags);
       const data = await openData({ ...flags, data: flags.data! }, flags.split);
       using progress = createProgress("reading the data");
       const result = await evaluate(model, {
@@ -123,6 +127,7 @@ export function addEval(program: Command, signal: AbortSignal): void {
         data,
         runtime: nodeRuntime,
         loss: flags.loss,
+        metric,
         batchSize: flags.batchSize,
         device: flags.device,
         limit: flags.batches,
@@ -137,11 +142,12 @@ export function addEval(program: Command, signal: AbortSignal): void {
 }
 
 /** The lines that eval prints. */
-export function formatEvaluation({ loss, top1, top5, samples, samplesPerSecond }: Evaluation): string {
+export function formatEvaluation({ loss, top1, top5, metric, samples, samplesPerSecond }: Evaluation): string {
   return table([
     ["loss", loss.toFixed(4)],
     ...(top1 === undefined ? [] : [["top-1", percent(top1)]]),
     ...(top5 === undefined ? [] : [["top-5", percent(top5)]]),
+    ...(metric && !isBuiltIn(metric.name) ? [[metric.name, metricFigure(metric)]] : []),
     ["samples", String(samples)],
     ["images/s", samplesPerSecond.toFixed(0)],
   ]);
