@@ -5,7 +5,7 @@ import { Command } from "commander";
 import pc from "picocolors";
 import type { ProgressEvent } from "../jobs/job.ts";
 
-export { lostFigure, metricFigure, metricLabel, percent, short } from "../report/figures.ts";
+export { accuracyOf, lostFigure, metricFigure, percent, short } from "../report/figures.ts";
 
 /** A line of progress is written at most this often where there is no terminal, and at least so often when nothing new is to be told. */
 const quietInterval = 2000;

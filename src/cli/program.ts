@@ -65,7 +65,7 @@ function createProgram(signal: AbortSignal): Command {
   addCutAndMask(program);
   addPrune(program, version, signal);
   addReport(program);
-  addTrain(program, signal);
+  addTrain(program, version, signal);
   addEval(program, signal);
   addCompare(program, signal);
   addGrad(program);

@@ -10,6 +10,7 @@ import type { Checkpoint, PruneEnd } from "../train/checkpoint.ts";
 import { finetune, type FinetunePoint } from "../train/finetune.ts";
 import type { LatencyGoal } from "../train/latency.ts";
 import { pruneLoop } from "../train/prune.ts";
+import { createTimer } from "./checkpoints.ts";
 import { stateOf, type Drop, type Measure } from "./measure.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
 import type { PruneJobOptions } from "./prune-options.ts";
@@ -156,14 +157,3 @@ export const learnOf = (options: PruneJobOptions) => ({
 /** Without labels all that is learned comes from the original. */
 const onlyTeacher = ({ graph, options: { targets = "labels", temperature = 4 } }: Course) =>
   targets === "labels" ? undefined : { graph, weight: 1, temperature };
-
-/** Tells whether so many seconds have passed since it last said so. */
-function createTimer(seconds: number): () => boolean {
-  let last = performance.now();
-  return () => {
-    const now = performance.now();
-    if (now - last < seconds * 1000) return false;
-    last = now;
-    return true;
-  };
-}

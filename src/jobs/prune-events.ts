@@ -27,7 +27,7 @@ export interface GroupSize {
 /** Something begins that may take a while. */
 export interface PhaseEvent {
   readonly kind: "phase";
-  readonly phase: "measuring" | "timing" | "pruning" | "proving" | "fine-tuning";
+  readonly phase: "measuring" | "timing" | "pruning" | "proving" | "fine-tuning" | "learning";
 }
 
 /** What a group's units cost in time was measured. */

@@ -9,7 +9,7 @@ import type { FinetuneOptions, LearnOptions } from "../train/finetune.ts";
 import type { Targets } from "../train/losses.ts";
 import type { Metric, MetricName } from "../train/metrics.ts";
 import type { PruneOptions } from "../train/prune.ts";
-import type { Store } from "./search.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
 
 export interface PruneJobOptions
@@ -67,19 +67,4 @@ export interface PruneJobOptions
   readonly checkpoints?: Checkpoints | undefined;
   /** Is told at once what the job tells. */
   readonly onEvent?: ((event: PruneJobEvent) => void) | undefined;
-}
-
-/** Where checkpoints go, and come from. */
-export interface Checkpoints {
-  /** The bytes of an earlier run's last checkpoint, to go on from. */
-  readonly from?: { readonly name: string; readonly bytes: Uint8Array } | undefined;
-  /** Seconds between two checkpoints while fine-tuning; default 30. Pruning has one after every removal. */
-  readonly every?: number | undefined;
-  save(pieces: readonly Uint8Array[]): Promise<void>;
-  /** Keeps models on the way, which a search goes back to; default: in memory, so that a search starts again when it is resumed. */
-  readonly store?: Store | undefined;
-  /** Is given what was to be found again, before the work goes on. */
-  resumed?(note: Readonly<Record<string, unknown>>): void;
-  /** What is to be found in the checkpoint again. */
-  note?(): Readonly<Record<string, unknown>>;
 }

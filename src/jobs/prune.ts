@@ -1,11 +1,9 @@
 /** The whole job: measure, prune while learning, fine-tune, and measure again. */
 
-import type { Dataset } from "../data/batches.ts";
 import { split } from "../data/parts.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
-import { widen } from "../passes/widen.ts";
 import { findGroups, type Removal } from "../prune/groups.ts";
 import { composed } from "../prune/plan.ts";
 import { assertProved, prove } from "../prune/prove.ts";
@@ -14,12 +12,11 @@ import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
 import type { Evaluation } from "../train/evaluate.ts";
-import { feedsOf } from "../train/feeds.ts";
 import { openLatency, type LatencyGoal } from "../train/latency.ts";
 import { timeInTurns, timingOf } from "../train/timing.ts";
 import { prepare, withGraph } from "../train/prepare.ts";
 import { targetOf } from "../train/prune.ts";
-import { openStream, type StreamOptions } from "../train/stream.ts";
+import { tryBatch } from "../train/stream.ts";
 import { startJob, type Job } from "./job.ts";
 import { createDrop, createMeasure, stateOf } from "./measure.ts";
 import { learnOf, pruneDown, searchSmallest, tuneOnce, type Course } from "./prune-course.ts";
@@ -175,10 +172,4 @@ async function proveAll(
   assertProved(proof);
   const { difference, elements, between } = proof;
   return { difference, elements, between };
-}
-
-/** Fails where the training data does not fit, before anything long begins. */
-async function tryBatch(data: Dataset, graph: Graph, learn: StreamOptions): Promise<void> {
-  await using stream = openStream(data, learn, { epoch: 0, batch: 0 });
-  feedsOf(widen(graph), await stream.next());
 }

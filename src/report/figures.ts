@@ -1,5 +1,6 @@
 /** Numbers as people read them. */
 
+import type { Evaluation } from "../train/evaluate.ts";
 import { isShare, type MetricValue } from "../train/metrics.ts";
 
 /** 40812928 -> "40.81 M". */
@@ -26,6 +27,13 @@ export const metricFigure = ({ name, value }: Pick<MetricValue, "name" | "value"
 export const lostFigure = (name: string, lost: number): string =>
   `${isShare(name) ? `${Number(lost.toFixed(2))} points` : Number(lost.toPrecision(5))} of ${metricLabel(name)}`;
 
+/** What counts of a measurement. */
+export function accuracyOf({ loss, top1, agreement, metric }: Evaluation): string {
+  if (metric) return `${metricLabel(metric.name)} ${metricFigure(metric)}`;
+  if (top1 !== undefined) return `top-1 ${percent(top1)}`;
+  return agreement === undefined ? `loss ${loss.toFixed(4)}` : `${percent(agreement)} as the original`;
+}
+
 const raised = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 /** 0.00000147 -> "1.5 × 10⁻⁶", 0.0123 -> "0.012". */
 export function scientific(value: number): string {
@@ -42,3 +50,10 @@ export const powerOfTen = (exponent: number): string =>
 /** "a, b and c" */
 export const listed = (parts: readonly string[]): string =>
   parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
+
+/** A value of a configuration in words. */
+export const worded = (value: unknown): string => (typeof value === "string" ? value : (JSON.stringify(value) ?? "–"));
+
+/** What a loss counts. */
+export const lossUnit = (loss: unknown): string =>
+  loss === "cross-entropy" ? "cross-entropy (nats)" : `loss (${worded(loss)})`;

@@ -4,7 +4,7 @@ import type { GroupSize, State } from "../jobs/prune-events.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import { isBuiltIn, type MetricValue } from "../train/metrics.ts";
 import type { Point } from "./charts.ts";
-import type { RemovalRecord, RunRecord, RunSummary } from "./record.ts";
+import type { RemovalRecord, RunRecord, PruneSummary } from "./record.ts";
 
 /** A model in numbers, as far as they are known. */
 export type Known = Pick<State, "costs" | "units" | "evaluation">;
@@ -30,8 +30,6 @@ export interface Story {
   readonly metric: string | undefined;
   /** The loss of each step. */
   readonly finetuning: readonly Point[];
-  /** The moment of the last record. */
-  readonly last: string | undefined;
 }
 
 export interface Measured {
@@ -45,13 +43,13 @@ export interface Measured {
   readonly tuned: boolean;
 }
 
-type Of<K extends RunRecord["kind"]> = Extract<RunRecord, { readonly kind: K }>;
-const isOf =
+export type Of<K extends RunRecord["kind"]> = Extract<RunRecord, { readonly kind: K }>;
+export const isOf =
   <K extends RunRecord["kind"]>(kind: K) =>
   (record: RunRecord): record is Of<K> =>
     record.kind === kind;
 
-export function storyOf(records: readonly RunRecord[], summary: RunSummary | undefined): Story {
+export function storyOf(records: readonly RunRecord[], summary: PruneSummary | undefined): Story {
   const start = records.find(isOf("start"));
   const removals = records.filter(isOf("removal"));
   const evaluations = records.filter(isOf("evaluation"));
@@ -77,12 +75,11 @@ export function storyOf(records: readonly RunRecord[], summary: RunSummary | und
       tuned: at === "end",
     })),
     finetuning: steps.filter(({ phase }) => phase === "finetune").map(({ step, loss }) => [step, loss]),
-    last: records.at(-1)?.time,
   };
 }
 
 /** The other measures have their own places. */
-const ownMetric = ({ metric }: Evaluation): MetricValue | undefined =>
+export const ownMetric = ({ metric }: Evaluation): MetricValue | undefined =>
   metric && !isBuiltIn(metric.name) ? metric : undefined;
 
 function standOf(records: readonly RunRecord[]): string {
@@ -166,5 +163,23 @@ export function smooth(points: readonly Point[]): Point[] {
     sum = keep * sum + (1 - keep) * y;
     weight = keep * weight + (1 - keep);
     return [x, sum / weight];
+  });
+}
+
+/** An epoch in a line. */
+export interface EpochRow {
+  readonly epoch: number;
+  readonly step: number;
+  /** The mean loss of its minibatches; absent for what was measured before the first. */
+  readonly loss: number | undefined;
+  readonly evaluation: Evaluation;
+}
+
+export function epochRows(records: readonly RunRecord[]): EpochRow[] {
+  const steps = records.filter(isOf("step"));
+  return records.filter(isOf("epoch")).map(({ epoch, step, evaluation }) => {
+    const losses = steps.filter((one) => one.epoch === epoch).map(({ loss }) => loss);
+    const loss = losses.length === 0 ? undefined : losses.reduce((a, b) => a + b) / losses.length;
+    return { epoch, step, loss, evaluation };
   });
 }

@@ -39,6 +39,7 @@ function scalarsOf(record: RunRecord): Readonly<Record<string, number | undefine
       return { "train/loss": record.loss, "train/learning_rate": record.learningRate };
     case "removal":
       return { "prune/units": record.units, "prune/macs": record.costs.macs, "prune/loss": record.loss };
+    case "epoch":
     case "evaluation": {
       const { loss, top1, agreement, metric } = record.evaluation;
       return {

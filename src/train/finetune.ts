@@ -42,8 +42,8 @@ export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateS
   readonly onEvent?: ((event: StepEvent) => void) | undefined;
   /** Where an earlier run of the same options stood; it goes on from there. */
   readonly from?: FinetunePoint | undefined;
-  /** Offered after every step: taking a point copies all weights. */
-  readonly onPoint?: ((take: () => Promise<FinetunePoint>) => Promise<void>) | undefined;
+  /** Offered after every step, with where the next one stands: taking a point copies all weights. */
+  readonly onPoint?: ((take: () => Promise<FinetunePoint>, position: Position) => Promise<void>) | undefined;
 }
 
 /**
@@ -99,13 +99,14 @@ export async function finetune(
         learningRate: rate,
       });
       const [at, position] = [step, stream.position];
-      await options.onPoint?.(async () => ({
+      const take = async (): Promise<FinetunePoint> => ({
         ...(await trainer.state()),
         phase: "finetune",
         step: at,
         position,
         perEpoch: stream.perEpoch ?? from?.perEpoch,
-      }));
+      });
+      await options.onPoint?.(take, position);
     }
   } finally {
     await trainer.dispose();

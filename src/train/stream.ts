@@ -2,7 +2,9 @@
 
 import type { Augment, Batch, Dataset } from "../data/batches.ts";
 import { prefetch } from "../data/prefetch.ts";
-import { refuseBatches } from "./feeds.ts";
+import type { Graph } from "../graph/graph.ts";
+import { widen } from "../passes/widen.ts";
+import { feedsOf, refuseBatches } from "./feeds.ts";
 
 /** Where a run stands in its data: the next batch is number `batch` of epoch `epoch`. */
 export interface Position {
@@ -84,3 +86,9 @@ const learningBatches = ({ batchSize, seed, augment }: StreamOptions, epoch: num
   dropLast: true,
   ...(augment ? { augment } : {}),
 });
+
+/** Fails where the training data does not fit, before anything long begins. */
+export async function tryBatch(data: Dataset, graph: Graph, options: StreamOptions): Promise<void> {
+  await using stream = openStream(data, options, { epoch: 0, batch: 0 });
+  feedsOf(widen(graph), await stream.next());
+}

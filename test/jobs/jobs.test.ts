@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import {
   compare,
   cut,
+  encodeModel,
   evaluate,
   finetune,
   inspect,
@@ -17,7 +18,9 @@ import {
   prepare,
   score,
   train,
+  type EpochEvent,
   type Model,
+  type TrainJobEvent,
 } from "../../src/node.ts";
 import * as browser from "../../src/index.ts";
 import { randomDataset } from "../support/datasets.ts";
@@ -138,9 +141,52 @@ describe("train and finetune", () => {
     const rates: number[] = [];
     const options = { ...quick, data: randomDataset(prepare(model), { samples: 16, labels: 10 }) };
     for (const learn of [train, finetune])
-      for await (const { step, steps, learningRate } of learn(model, options))
-        if (step === 1) rates.push(steps!, learningRate);
+      for await (const event of learn(model, options))
+        if (event.kind === "step" && event.step === 1) rates.push(event.steps!, event.learningRate);
     expect(rates).toEqual([20, 0.1, 5, 0.02]);
+  });
+
+  it("measure at the start and after every epoch, the averages where these are what is taken", async () => {
+    const validation = randomDataset(prepare(model), { samples: 32, labels: 10, seed: 2 });
+    const job = finetune(model, { ...quick, validation, metric: "top5", epochs: 2, ema: 0.5 });
+    const told: EpochEvent[] = [];
+    for await (const event of job) if (event.kind === "epoch") told.push(event);
+    expect(told.map(({ epoch, step }) => [epoch, step])).toEqual([
+      [0, 0],
+      [1, 3],
+      [2, 6],
+    ]);
+    const measure = async (of: Model) => (await evaluate(of, { ...quick, data: validation, metric: "top5" })).loss;
+    expect(told[0]!.evaluation.loss).toBe(await measure(model));
+    expect(told[2]!.evaluation.loss).toBeCloseTo(await measure(await job), 6);
+    expect(told[2]!.evaluation.metric!.name).toBe("top5");
+  });
+
+  it("go on from every checkpoint as if they had never stopped", async () => {
+    const validation = randomDataset(prepare(model), { samples: 32, labels: 10, seed: 2 });
+    const saved: Uint8Array[] = [];
+    const options = { ...quick, validation, epochs: 2, ema: 0.9 };
+    const events: TrainJobEvent[][] = [];
+    const whole = await train(model, {
+      ...options,
+      onEvent: (event) => (events[saved.length] ??= []).push(event),
+      checkpoints: { every: 0, save: async (pieces) => void saved.push(Buffer.concat(pieces)) },
+    });
+    expect(saved).toHaveLength(6);
+    const lossOf = (event: TrainJobEvent) =>
+      event.kind === "step" ? event.loss : event.kind === "epoch" ? event.evaluation.loss : event.phase;
+    for (const [i, bytes] of saved.entries()) {
+      const again: TrainJobEvent[] = [];
+      const checkpoints = { from: { name: "checkpoint", bytes }, save: async () => {} };
+      const job = await train(model, { ...options, checkpoints, onEvent: (event) => again.push(event) });
+      expect(encodeModel(job)).toEqual(encodeModel(whole));
+      expect(again.map(lossOf)).toEqual(
+        events
+          .slice(i + 1)
+          .flat()
+          .map(lossOf),
+      );
+    }
   });
 
   it("leave the given model as it is", async () => {

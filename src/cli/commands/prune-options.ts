@@ -5,10 +5,10 @@ import { pers, scopes, type Per, type Scope } from "../../prune/prices.ts";
 import { scheduleKinds, type ScheduleKind } from "../../prune/schedule.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
 import { patternRatio, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
-import { withMetric, type MetricFlags } from "../metric.ts";
+import { withExample } from "../help.ts";
+import { withMetric } from "../metric.ts";
 import {
   count,
-  notNegative,
   numberIn,
   positive,
   withCriterion,
@@ -17,9 +17,10 @@ import {
   withShape,
   type CriterionFlags,
 } from "../options.ts";
+import { withRecord } from "../run.ts";
 import { epochCount, type TrainFlags } from "./train.ts";
 
-export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags, MetricFlags {
+export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
   readonly targets: Targets | "teacher";
   readonly macs?: number;
   readonly params?: number;
@@ -41,15 +42,17 @@ export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags, Metr
   readonly temperature: number;
   readonly evaluateEvery: number;
   readonly evaluateBatches: number;
-  readonly checkpointEvery: number;
-  readonly run?: string;
-  readonly force?: boolean;
-  readonly resume?: string;
-  readonly json?: boolean;
 }
 
 /** Gives a command the options of pruning. */
 export const withPruning = (command: Command): Command =>
+  withExample(
+    withRecord(withPruningItself(command)),
+    "secateur prune model.onnx --data cifar10:data --macs 0.5 --epochs 5 --crop 4 --flip -o small.onnx",
+    "secateur prune --resume small.run",
+  );
+
+const withPruningItself = (command: Command): Command =>
   withLimits(withCriterion(withMetric(withLearning(withData(withShape(command), false), 0.02))))
     .description("remove the least important units while learning until a budget is met, then fine-tune")
     .addOption(
@@ -118,17 +121,4 @@ export const withPruning = (command: Command): Command =>
       "minibatches of such a measurement; at the start and the end it is the whole part",
       count,
       16,
-    )
-    .option("-o, --output <file>", "the model to write")
-    .option("--run <dir>", "the directory for the record of the run (default: the output's name, with .run)")
-    .option("--checkpoint-every <seconds>", "seconds between two checkpoints of fine-tuning", notNegative, 30)
-    .option("--force", "start anew where the directory holds a run that is not finished")
-    .option("--resume <dir>", "go on with a run that was stopped; it ends in the same bytes")
-    .option("--json", "print what was reached as JSON")
-    .addHelpText(
-      "after",
-      `
-Example:
-  secateur prune model.onnx --data cifar10:data --macs 0.5 --epochs 5 --crop 4 --flip -o small.onnx
-  secateur prune --resume small.run`,
     );

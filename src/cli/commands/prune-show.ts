@@ -1,8 +1,7 @@
 /** What secateur prune shows of its work. */
 
 import type { PruneJobEvent, PruneOutcome } from "../../jobs/prune-events.ts";
-import type { Evaluation } from "../../train/evaluate.ts";
-import { lostFigure, metricFigure, metricLabel, percent, short, type Progress } from "../output.ts";
+import { accuracyOf, lostFigure, metricFigure, percent, short, type Progress } from "../output.ts";
 import { reportEpochs } from "./train.ts";
 
 /** What the command prints as JSON. */
@@ -33,13 +32,6 @@ export function comparison({ before, after }: PruneOutcome): string[][] {
   if (was && is && !rows.some(([name]) => name === was.name))
     rows.push([was.name, metricFigure(was), metricFigure(is), ""]);
   return rows;
-}
-
-/** What counts of a measurement. */
-export function accuracyOf({ loss, top1, agreement, metric }: Evaluation): string {
-  if (metric) return `${metricLabel(metric.name)} ${metricFigure(metric)}`;
-  if (top1 !== undefined) return `top-1 ${percent(top1)}`;
-  return agreement === undefined ? `loss ${loss.toFixed(4)}` : `${percent(agreement)} as the original`;
 }
 
 /** Shows events on the progress line. */
