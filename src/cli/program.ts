@@ -62,7 +62,7 @@ function createProgram(signal: AbortSignal): Command {
   addCriteria(program);
   addScore(program, signal);
   addPlan(program);
-  addCutAndMask(program);
+  addCutAndMask(program, signal);
   addPrune(program, version, signal);
   addReport(program);
   addTrain(program, version, signal);

@@ -13,7 +13,7 @@ import { pruneLoop } from "../train/prune.ts";
 import { createTimer } from "./checkpoints.ts";
 import { stateOf, type Drop, type Measure } from "./measure.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
-import type { PruneJobOptions } from "./prune-options.ts";
+import type { PruneJobOptions, SettledOptions } from "./prune-options.ts";
 import { keepBest, keepRemoval, mostThatFit, readKept, type Kept, type Store } from "./search.ts";
 
 /** What the stretches of a run share. */
@@ -24,7 +24,7 @@ export interface Course {
   /** What is learned from. */
   readonly data: Dataset;
   readonly target: Target;
-  readonly options: PruneJobOptions;
+  readonly options: SettledOptions;
   readonly latency: LatencyGoal | undefined;
   /** Where a search is on. */
   readonly drop: Drop | undefined;
@@ -147,7 +147,7 @@ async function tune(
 }
 
 /** How the model learns, by default. */
-export const learnOf = (options: PruneJobOptions) => ({
+export const learnOf = <O extends PruneJobOptions>(options: O) => ({
   ...options,
   loss: options.loss ?? "cross-entropy",
   batchSize: options.batchSize ?? 128,

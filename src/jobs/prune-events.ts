@@ -17,6 +17,8 @@ export interface StartEvent {
   readonly units: number;
   readonly groups: readonly GroupSize[];
   readonly target: Target;
+  /** What widths are rounded to, where the machine was asked. */
+  readonly roundTo?: number | undefined;
 }
 
 export interface GroupSize {

@@ -20,9 +20,11 @@ export interface PruneJobOptions
     Partial<
       Pick<
         PruneOptions,
-        "gates" | "probes" | "maxLoss" | "per" | "scope" | "roundTo" | "limits" | "schedule" | "every" | "unitsPerStep"
+        "gates" | "probes" | "maxLoss" | "per" | "scope" | "limits" | "schedule" | "every" | "unitsPerStep"
       >
     > {
+  /** As {@link plan} takes it; default 1, or "auto" where a latency is to be reached. */
+  readonly roundTo?: number | "auto" | undefined;
   /** What to learn from. */
   readonly data: Dataset;
   /** What to measure by at the start, now and then, and at the end; nothing is chosen by it. */
@@ -68,3 +70,6 @@ export interface PruneJobOptions
   /** Is told at once what the job tells. */
   readonly onEvent?: ((event: PruneJobEvent) => void) | undefined;
 }
+
+/** The options of a run that knows what it rounds to. */
+export type SettledOptions = PruneJobOptions & { readonly roundTo: number };

@@ -21,7 +21,8 @@ import { startJob, type Job } from "./job.ts";
 import { createDrop, createMeasure, stateOf } from "./measure.ts";
 import { learnOf, pruneDown, searchSmallest, tuneOnce, type Course } from "./prune-course.ts";
 import type { LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome } from "./prune-events.ts";
-import type { PruneJobOptions } from "./prune-options.ts";
+import type { PruneJobOptions, SettledOptions } from "./prune-options.ts";
+import { roundingOf } from "./rounding.ts";
 import { memoryStore } from "./search.ts";
 
 /**
@@ -43,24 +44,25 @@ import { memoryStore } from "./search.ts";
 export const prune = (model: Model, options: PruneJobOptions): Job<PruneJobEvent, PruneOutcome> =>
   startJob((tell) => run(model, options, tell), options.onEvent);
 
-async function run(
-  model: Model,
-  options: PruneJobOptions,
-  tell: (event: PruneJobEvent) => void,
-): Promise<PruneOutcome> {
-  const { runtime = defaultRuntime(), checkpoints, maxDrop } = options;
-  refuseContradictions(options);
-  const graph = prepare(model, options);
-  const parts = maxDrop === undefined ? undefined : split(options.data, heldOutShare, options.seed ?? 0);
-  const data = parts?.rest ?? options.data;
+async function run(model: Model, given: PruneJobOptions, tell: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
+  const { runtime = defaultRuntime(), checkpoints, maxDrop } = given;
+  refuseContradictions(given);
+  const graph = prepare(model, given);
+  const parts = maxDrop === undefined ? undefined : split(given.data, heldOutShare, given.seed ?? 0);
+  const data = parts?.rest ?? given.data;
   const resumed = checkpoints?.from && decodeCheckpoint(checkpoints.from.bytes, graph, checkpoints.from.name);
+  const { roundTo: wanted = given.latency === undefined ? 1 : "auto", device } = given;
+  // Another machine would round to what suits it.
+  const roundTo =
+    (resumed?.note["roundTo"] as number | undefined) ?? (await roundingOf({ roundTo: wanted, runtime, device }));
+  const options = { ...given, roundTo };
   const target = goalOf(graph, options);
   const measure = createMeasure(runtime, graph, options, tell);
   const start = stateOf(graph);
   if (resumed) checkpoints.resumed?.(resumed.note);
   else {
     await tryBatch(data, graph, learnOf(options));
-    tell({ kind: "start", ...start, target });
+    tell({ kind: "start", ...start, target, ...(wanted === "auto" && { roundTo }) });
   }
   const first = resumed
     ? (resumed.note["start"] as Evaluation | undefined)
@@ -82,7 +84,8 @@ async function run(
     tell,
     async save(checkpoint, more = {}) {
       if (!checkpoints) return;
-      const note = { ...checkpoints.note?.(), ...more, start: first, latency: latency && storedGoal(latency) };
+      const goal = latency && storedGoal(latency);
+      const note = { ...checkpoints.note?.(), ...more, start: first, roundTo, latency: goal };
       await checkpoints.save(encodeCheckpoint({ ...checkpoint, note }));
     },
   };
@@ -127,7 +130,7 @@ const storedGoal = ({ share, start, table }: LatencyGoal): StoredGoal => ({ shar
 async function openGoal(
   runtime: Runtime,
   graph: Graph,
-  options: PruneJobOptions,
+  options: SettledOptions,
   known: StoredGoal | undefined,
   tell: (event: LatencyEvent | PhaseEvent) => void,
 ): Promise<LatencyGoal | undefined> {

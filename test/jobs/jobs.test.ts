@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import {
+  blockOf,
   compare,
   cut,
   encodeModel,
@@ -14,8 +15,10 @@ import {
   load,
   mask,
   newModel,
+  nodeRuntime,
   plan,
   prepare,
+  prune,
   score,
   train,
   type EpochEvent,
@@ -133,6 +136,24 @@ describe("cut and mask", () => {
     const same = await compare(model, model);
     expect([...same.outputs!.values()]).toMatchObject([{ largest: 0, difference: 0 }]);
     expect([same.data, same.latency]).toEqual([undefined, undefined]);
+  });
+});
+
+describe("prune", () => {
+  it("rounds to what the machine takes at a time, and tells it", async () => {
+    const block = (await blockOf(nodeRuntime)) ?? 1;
+    const options = { ...quick, budget: { units: 0.5 }, every: 1, epochs: 0 } as const;
+    const told = async (roundTo: number | "auto" | undefined) => {
+      const job = prune(model, { ...options, roundTo });
+      for await (const event of job) if (event.kind === "start") return [event.roundTo, encodeModel((await job).model)];
+      return [];
+    };
+    const [auto, number, none] = [await told("auto"), await told(block), await told(undefined)];
+    expect([auto[0], number[0], none[0]]).toEqual([block, undefined, undefined]);
+    expect(auto[1]).toEqual(number[1]);
+    if (block > 1) expect(none[1]).not.toEqual(number[1]);
+    expect((await plan(model, { ratio: 0.5, roundTo: "auto" })).roundTo).toBe(block);
+    expect((await plan(model, { ratio: 0.5 })).roundTo).toBe(1);
   });
 });
 

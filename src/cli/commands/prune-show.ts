@@ -1,6 +1,7 @@
 /** What secateur prune shows of its work. */
 
 import type { PruneJobEvent, PruneOutcome } from "../../jobs/prune-events.ts";
+import { noteRounding } from "../limits.ts";
 import { accuracyOf, lostFigure, metricFigure, percent, short, type Progress } from "../output.ts";
 import { reportEpochs } from "./train.ts";
 
@@ -45,6 +46,7 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         break;
       case "start":
         all = event.costs.macs;
+        if (event.roundTo !== undefined) noteRounding(event.roundTo);
         break;
       case "evaluation": {
         const accuracy = accuracyOf(event.evaluation);

@@ -5,7 +5,7 @@ import { prune } from "../../jobs/prune.ts";
 import { writeModelFile } from "../../onnx/files-node.ts";
 import type { Run } from "../../report/run-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
-import { limitsOf, roundingOf } from "../limits.ts";
+import { limitsOf } from "../limits.ts";
 import { learnOptions, shapesOf } from "../options.ts";
 import { createProgress, note, noteTable, printJson } from "../output.ts";
 import { actAsRun, checkpointsOf, resultOf, type Opened } from "../run.ts";
@@ -39,7 +39,7 @@ async function work(run: Run, flags: PruneFlags, opened: Opened, json: boolean, 
     latency: flags.latency,
     scope: flags.scope,
     limits: limitsOf(flags, flags.ratio),
-    roundTo: await roundingOf(flags.roundTo ?? (flags.latency === undefined ? 1 : "auto"), flags.device),
+    roundTo: flags.roundTo,
     schedule: schedule === "steady" ? undefined : { kind: schedule, removals },
     gates: flags.gates,
     targets: flags.targets,
