@@ -15,7 +15,8 @@ import type { RunConfig } from "../report/record.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
 import { openMetric, type MetricFlags } from "./metric.ts";
 import { notNegative, openData, type DataFlags } from "./options.ts";
-import { Interruption, note, type Progress } from "./output.ts";
+import { Interruption, note } from "./output.ts";
+import { createProgress, type Progress } from "./progress.ts";
 import { word } from "./shell.ts";
 
 export interface RecordFlags extends DataFlags, MetricFlags {
@@ -42,6 +43,8 @@ export const withRecord = (command: Command): Command =>
     .option("--resume <dir>", "go on with a run that was stopped; it ends in the same bytes")
     .option("--json", "print what was reached as JSON");
 
+const reading = "reading model and data";
+
 /** What `--resume` takes besides. */
 const withResume = new Set(["resume", "json"]);
 
@@ -55,7 +58,7 @@ export type Opened = Awaited<ReturnType<typeof openWork>>;
 export function actAsRun<F extends RecordFlags>(
   command: Command,
   version: string,
-  work: (run: Run, flags: F, opened: Opened, json: boolean) => Promise<void>,
+  work: (run: Run, flags: F, opened: Opened, json: boolean, progress: Progress) => Promise<void>,
 ): void {
   const name = command.name();
   const start = async (path: string | undefined, flags: F): Promise<void> => {
@@ -63,6 +66,7 @@ export function actAsRun<F extends RecordFlags>(
     if (flags.data === undefined) fail("bad-option", "required option '--data <spec>' not specified");
     if (flags.output === undefined) fail("bad-option", "required option '-o, --output <file>' not specified");
     await checkWritable(flags.output);
+    using progress = createProgress(reading);
     const { json, force, run: dir, resume: _resume, ...options } = flags;
     const config: RunConfig = {
       command: name,
@@ -78,9 +82,10 @@ export function actAsRun<F extends RecordFlags>(
     };
     const opened = await openWork(path, flags);
     await using run = await createRun(dir ?? `${flags.output.replace(/\.onnx$/, "")}.run`, config, force === true);
-    await work(run, flags, opened, json === true);
+    await work(run, flags, opened, json === true, progress);
   };
   const resume = async (dir: string, json: boolean): Promise<void> => {
+    using progress = createProgress(reading);
     await using run = await resumeRun(dir, name);
     const { model, options } = run.config;
     const flags = options as unknown as F;
@@ -91,7 +96,7 @@ export function actAsRun<F extends RecordFlags>(
       );
     await checkWritable(flags.output);
     if (!run.checkpoint) note(`${dir} has no checkpoint yet: the run starts again`);
-    await work(run, flags, await openWork(model.path, flags), json);
+    await work(run, flags, await openWork(model.path, flags), json, progress);
   };
   command.action(async (path: string | undefined, flags: F) => {
     if (flags.resume === undefined) {

@@ -11,6 +11,7 @@ import type { Runtime } from "../runtime/port.ts";
 import { compare, type CompareOptions, type Pair } from "../train/compare.ts";
 import { evaluate, type Evaluation } from "../train/evaluate.ts";
 import { isShare, lostBetween, type MetricValue } from "../train/metrics.ts";
+import type { ProgressEvent } from "./job.ts";
 import type { EvaluationEvent, PhaseEvent, State } from "./prune-events.ts";
 import type { PruneJobOptions } from "./prune-options.ts";
 
@@ -27,10 +28,10 @@ export function createMeasure(
   runtime: Runtime,
   original: Graph,
   options: PruneJobOptions,
-  tell: (event: EvaluationEvent | PhaseEvent) => void,
+  tell: (event: EvaluationEvent | PhaseEvent | ProgressEvent) => void,
 ): Measure {
   const { validation, evaluateBatches = 16 } = options;
-  const evaluateOn = validation && evaluator(runtime, original, validation, options);
+  const evaluateOn = validation && evaluator(runtime, original, validation, options, tell);
   return async (at, step, units, graph) => {
     if (!evaluateOn) return undefined;
     tell({ kind: "phase", phase: "measuring" });
@@ -46,10 +47,13 @@ function evaluator(
   original: Graph,
   data: Dataset,
   options: PruneJobOptions,
+  tell: (event: ProgressEvent) => void,
 ): (graph: Graph, limit: number | undefined) => Promise<Evaluation> {
   const { targets = "labels", loss = "cross-entropy", batchSize = 128, metric, device, threads, signal } = options;
   return (graph, limit) => {
-    const given = { loss, batchSize, metric, device, threads, signal, ...(limit === undefined ? {} : { limit }) };
+    const onProgress = (done: number, all: number | undefined): void => tell({ kind: "samples", done, all });
+    const limited = limit === undefined ? {} : { limit };
+    const given = { loss, batchSize, metric, device, threads, signal, onProgress, ...limited };
     return targets === "labels" && metric !== "agreement"
       ? evaluate(runtime, graph, data, given)
       : agreementOf(runtime, [original, graph], data, given);
@@ -89,6 +93,7 @@ export async function createDrop(
   original: Graph,
   heldOut: Dataset,
   options: PruneJobOptions & { readonly maxDrop: number },
+  tell: (event: PhaseEvent | ProgressEvent) => void,
 ): Promise<Drop> {
   const { targets = "labels", loss = "cross-entropy", evaluateBatches = 16, maxDrop } = options;
   if (loss !== "cross-entropy" && options.metric === undefined)
@@ -97,7 +102,8 @@ export async function createDrop(
       "--max-drop is of top-1 or agreement, which go with --loss cross-entropy; say of what else by --metric",
     );
   const metric = options.metric ?? (targets === "labels" ? "top1" : "agreement");
-  const evaluateOn = evaluator(runtime, original, heldOut, { ...options, metric });
+  tell({ kind: "phase", phase: "measuring" });
+  const evaluateOn = evaluator(runtime, original, heldOut, { ...options, metric }, tell);
   const [all, some] = [await evaluateOn(original, undefined), await evaluateOn(original, evaluateBatches)];
   const lost = (before: Evaluation, after: Evaluation): number =>
     lostBetween(before.metric!, after.metric!, after.samples);

@@ -1,5 +1,6 @@
 /** What the job of pruning tells, and what comes of it. */
 
+import type { ProgressEvent } from "./job.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Costs } from "../prune/costs.ts";
 import type { Proof } from "../prune/prove.ts";
@@ -78,6 +79,7 @@ export interface PrunedEvent {
 
 export type PruneJobEvent =
   | LearnEvent
+  | ProgressEvent
   | StartEvent
   | PhaseEvent
   | SearchEvent

@@ -67,7 +67,7 @@ async function run(model: Model, given: PruneJobOptions, tell: (event: PruneJobE
   const first = resumed
     ? (resumed.note["start"] as Evaluation | undefined)
     : await measure("start", 0, start.units, graph);
-  const drop = parts && (await createDrop(runtime, graph, parts.heldOut, { ...options, maxDrop: maxDrop! }));
+  const drop = parts && (await createDrop(runtime, graph, parts.heldOut, { ...options, maxDrop: maxDrop! }, tell));
   const latency = await openGoal(runtime, graph, options, resumed?.note["latency"] as StoredGoal | undefined, tell);
   const store = checkpoints?.store ?? memoryStore();
   const course: Course = {

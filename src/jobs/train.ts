@@ -13,7 +13,7 @@ import { prepare, withGraph } from "../train/prepare.ts";
 import { averagedGraph } from "../train/step.ts";
 import { tryBatch } from "../train/stream.ts";
 import { createTimer, type Checkpoints } from "./checkpoints.ts";
-import { startJob, type Job, type JobOptions } from "./job.ts";
+import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 import type { PhaseEvent } from "./prune-events.ts";
 
 export interface TrainJobOptions
@@ -39,7 +39,7 @@ export interface EpochEvent {
   readonly evaluation: Evaluation;
 }
 
-export type TrainJobEvent = StepEvent | PhaseEvent | EpochEvent;
+export type TrainJobEvent = StepEvent | PhaseEvent | EpochEvent | ProgressEvent;
 
 /**
  * Trains a model, such as one of {@link newModel}: by default for 20 epochs at a learning rate of up to 0.1.
@@ -93,7 +93,15 @@ async function learn(
   const measure = async (epoch: number, step: number, now: Graph): Promise<void> => {
     if (!validation) return;
     tell({ kind: "phase", phase: "measuring" });
-    const evaluation = await evaluate(runtime, now, validation, { loss, batchSize, metric, device, threads, signal });
+    const evaluation = await evaluate(runtime, now, validation, {
+      loss,
+      batchSize,
+      metric,
+      device,
+      threads,
+      signal,
+      onProgress: (done, all) => tell({ kind: "samples", done, all }),
+    });
     tell({ kind: "epoch", epoch, step, evaluation });
     tell({ kind: "phase", phase: "learning" });
   };

@@ -10,6 +10,7 @@ import type {
   SearchEvent,
   StartEvent,
 } from "../jobs/prune-events.ts";
+import type { ProgressEvent } from "../jobs/job.ts";
 import type { EpochEvent, TrainJobEvent } from "../jobs/train.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import type { RemovalEvent, StepEvent } from "../train/events.ts";
@@ -49,6 +50,8 @@ export type RunSummary = PruneSummary | LearnSummary;
 
 /** What commands that leave a record tell. */
 export type RunEvent = PruneJobEvent | TrainJobEvent;
+/** What of it goes into the record. */
+export type LastingEvent = Exclude<RunEvent, ProgressEvent>;
 
 /** A group before a removal, by what its units were chosen by. */
 export interface GroupRecord {
@@ -86,8 +89,12 @@ export type RunRecord = { readonly time: string } & (
   | RemovalRecord
 );
 
+/** Whether an event is of the moment only: how many samples of a measurement are done. */
+export const isPassing = (event: RunEvent): event is ProgressEvent =>
+  event.kind === "samples" || event.kind === "minibatches" || event.kind === "rounds";
+
 /** An event as a line of the record. */
-export function recordOf(event: RunEvent, time: string): RunRecord {
+export function recordOf(event: LastingEvent, time: string): RunRecord {
   if (event.kind !== "removal") return { time, ...event };
   const { removed, importances, ...rest } = event;
   const groups = [...importances].map(([name, values]) => {

@@ -18,7 +18,7 @@ import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
 import type { Removal } from "../prune/groups.ts";
 import { formatPlan } from "../prune/plan.ts";
 import type { Store } from "../jobs/search.ts";
-import { recordOf, type RunConfig, type RunEvent, type RunRecord } from "./record.ts";
+import { isPassing, recordOf, type RunConfig, type RunEvent, type RunRecord } from "./record.ts";
 
 /** What lies in the directory of a run. */
 export const files = {
@@ -145,6 +145,7 @@ class DirectoryRun implements Run {
   }
 
   tell(event: RunEvent): void {
+    if (isPassing(event)) return;
     if (event.kind === "removal") this.#plans.set(event.step, event.removed);
     const line = Buffer.from(`${JSON.stringify(recordOf(event, new Date().toISOString()))}\n`);
     if (this.#events === undefined) this.#early.push(line);

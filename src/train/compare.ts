@@ -11,7 +11,7 @@ import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { differ, drawInputs, type Difference } from "../prune/prove.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
-import { addHits, addSquares, type Sums } from "./evaluate.ts";
+import { addHits, addSquares, samplesOf, type Sums } from "./evaluate.ts";
 import { checkTarget, feedsOf } from "./feeds.ts";
 import type { Loss } from "./losses.ts";
 import {
@@ -134,7 +134,7 @@ export async function compare(
       if (loss === "cross-entropy") addRows(sums, [a, b]);
       const add = loss === "cross-entropy" ? addHits : addSquares;
       if (target) both([a, b], (output, i) => add(each[i], output, target));
-      onProgress?.(sums.samples, dataset.size);
+      onProgress?.(sums.samples, samplesOf(dataset, options));
     }
   });
   const { samples, labelled } = sums;

@@ -76,7 +76,7 @@ export async function evaluate(
         addHits(sums, scores, target);
       }
       await counting?.add(scored.shown(results, batch));
-      onProgress?.(sums.samples, dataset.size);
+      onProgress?.(sums.samples, samplesOf(dataset, options));
     }
   } finally {
     await session.dispose();
@@ -99,6 +99,12 @@ export async function evaluate(
     samplesPerSecond: sums.samples / (spent / 1000),
   };
 }
+
+/** How many samples a run over a data set takes, where it knows its size. */
+export const samplesOf = (
+  { size }: Dataset,
+  { batchSize, limit }: Pick<BatchOptions, "batchSize" | "limit">,
+): number | undefined => (size === undefined || limit === undefined ? size : Math.min(size, limit * batchSize));
 
 /** Sums over samples. */
 export interface Sums {

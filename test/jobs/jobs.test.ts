@@ -195,7 +195,7 @@ describe("train and finetune", () => {
     });
     expect(saved).toHaveLength(6);
     const lossOf = (event: TrainJobEvent) =>
-      event.kind === "step" ? event.loss : event.kind === "epoch" ? event.evaluation.loss : event.phase;
+      event.kind === "step" ? event.loss : event.kind === "epoch" ? event.evaluation.loss : event.kind;
     for (const [i, bytes] of saved.entries()) {
       const again: TrainJobEvent[] = [];
       const checkpoints = { from: { name: "checkpoint", bytes }, save: async () => {} };

@@ -25,18 +25,8 @@ import {
   type RunFlags,
   type ShapeFlags,
 } from "../options.ts";
-import {
-  createProgress,
-  lostFigure,
-  metricFigure,
-  note,
-  percent,
-  print,
-  printJson,
-  printTable,
-  reportProgress,
-  short,
-} from "../output.ts";
+import { lostFigure, metricFigure, note, percent, print, printJson, printTable, short } from "../output.ts";
+import { createProgress, reportProgress } from "../progress.ts";
 
 interface CompareFlags extends ShapeFlags, DataFlags, RunFlags, MetricFlags {
   readonly split: "train" | "test";
@@ -87,9 +77,9 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
       "--max-drop is of top-1 or agreement, which go with --loss cross-entropy; say of what else by --metric",
     );
   const metric = await openMetric(flags);
+  using progress = createProgress("reading and comparing");
   const models = [await readModelFile(paths[0]), await readModelFile(paths[1])] as const;
   const data = spec === undefined ? undefined : await openData({ ...flags, data: spec }, flags.split);
-  using progress = createProgress("running both models");
   const found = await compare(...models, {
     ...shapesOf(flags),
     data,

@@ -26,7 +26,8 @@ import {
   type ShapeFlags,
 } from "../options.ts";
 import { withExample } from "../help.ts";
-import { createProgress, note, noteTable, printJson, short } from "../output.ts";
+import { note, noteTable, printJson, short } from "../output.ts";
+import { createProgress } from "../progress.ts";
 
 interface PlanFlags extends ShapeFlags, LimitFlags, DeviceFlags {
   readonly ratio: Ratios;
@@ -61,6 +62,7 @@ export function addPlan(program: Command): void {
     .requiredOption("-o, --output <file>", "the plan to write")
     .option("--json", "print how many units of each group go as JSON")
     .action(async (path: string, flags: PlanFlags) => {
+      using progress = createProgress("planning");
       const { removal, groups, roundTo } = await plan(await readModelFile(path), {
         ...shapesOf(flags),
         ...limitsOf(flags, flags.ratio),
@@ -72,6 +74,7 @@ export function addPlan(program: Command): void {
         runtime: nodeRuntime,
         seed: flags.seed,
       });
+      progress.done();
       if (flags.roundTo === "auto") noteRounding(roundTo);
       await writeFileAtomic(flags.output, formatPlan(removal));
       const removed = groups.reduce((n, group) => n + group.removed, 0);
@@ -95,10 +98,9 @@ export function addCutAndMask(program: Command, signal: AbortSignal): void {
     program,
     "cut",
     "remove the units of a plan: smaller weights, smaller sizes",
-    async (model, removal, flags) => {
-      using _ = createProgress("proving");
+    (model, removal, flags) => {
       const { prove, seed, device, threads } = flags;
-      return await cut(model, removal, {
+      return cut(model, removal, {
         ...shapesOf(flags),
         prove,
         seed,
@@ -135,10 +137,12 @@ function addApply(
     .requiredOption("-o, --output <file>", "the model to write")
     .option("--json", "print the costs before and after as JSON")
     .action(async (path: string, flags: ApplyFlags) => {
+      using progress = createProgress(name === "cut" ? "cutting and proving" : "masking");
       const model = await readModelFile(path);
       const removal = parsePlan(await readText(flags.plan));
       const { model: changed, before, after, proof } = await apply(model, removal, flags);
       await writeModelFile(flags.output, changed);
+      progress.done();
       if (flags.json) {
         printJson({ before, after, ...(proof && { proof }) });
         return;

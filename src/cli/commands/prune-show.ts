@@ -2,7 +2,8 @@
 
 import type { PruneJobEvent, PruneOutcome } from "../../jobs/prune-events.ts";
 import { noteRounding } from "../limits.ts";
-import { accuracyOf, lostFigure, metricFigure, percent, short, type Progress } from "../output.ts";
+import { accuracyOf, lostFigure, metricFigure, percent, short } from "../output.ts";
+import { reportProgress, type Progress } from "../progress.ts";
 import { reportEpochs } from "./train.ts";
 
 /** What the command prints as JSON. */
@@ -37,12 +38,16 @@ export function comparison({ before, after }: PruneOutcome): string[][] {
 
 /** Shows events on the progress line. */
 export function createShow(progress: Progress, batchSize: number): (event: PruneJobEvent) => void {
+  const measuring = reportProgress(progress);
   let [all, reached] = [1, ""];
   let epochs: ReturnType<typeof reportEpochs> | undefined;
   return (event) => {
     switch (event.kind) {
       case "phase":
         progress.update(reached === "" ? event.phase : `${reached}${event.phase}`);
+        break;
+      case "samples":
+        measuring(event);
         break;
       case "start":
         all = event.costs.macs;

@@ -7,7 +7,8 @@ import type { Run } from "../../report/run-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { limitsOf } from "../limits.ts";
 import { learnOptions, shapesOf } from "../options.ts";
-import { createProgress, note, noteTable, printJson } from "../output.ts";
+import { note, noteTable, printJson } from "../output.ts";
+import type { Progress } from "../progress.ts";
 import { actAsRun, checkpointsOf, resultOf, type Opened } from "../run.ts";
 import { withPruning, type PruneFlags } from "./prune-options.ts";
 import { comparison, createShow, numbersOf } from "./prune-show.ts";
@@ -17,15 +18,21 @@ const notMet = 1;
 
 export function addPrune(program: Command, version: string, signal: AbortSignal): void {
   const command = withPruning(program.command("prune [model]"));
-  actAsRun<PruneFlags>(command, version, (...all) => work(...all, signal));
+  actAsRun<PruneFlags>(command, version, (...all) => work(signal, ...all));
 }
 
-async function work(run: Run, flags: PruneFlags, opened: Opened, json: boolean, signal: AbortSignal): Promise<void> {
+async function work(
+  signal: AbortSignal,
+  run: Run,
+  flags: PruneFlags,
+  opened: Opened,
+  json: boolean,
+  progress: Progress,
+): Promise<void> {
   const { macs, params, bytes, units, schedule, removals } = flags;
   const budget = Object.fromEntries(
     Object.entries({ macs, params, bytes, units }).filter(([, value]) => value !== undefined),
   );
-  using progress = createProgress("reading the model");
   const show = createShow(progress, flags.batchSize);
   const job = prune(opened.model, {
     ...learnOptions(flags, signal),

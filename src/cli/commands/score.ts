@@ -24,18 +24,8 @@ import {
   type RunFlags,
   type ShapeFlags,
 } from "../options.ts";
-import {
-  createProgress,
-  metricFigure,
-  note,
-  percent,
-  print,
-  printJson,
-  printTable,
-  remaining,
-  reportProgress,
-  table,
-} from "../output.ts";
+import { metricFigure, note, percent, print, printJson, printTable, table } from "../output.ts";
+import { createProgress, remaining, reportProgress } from "../progress.ts";
 
 interface ScoreFlags extends ShapeFlags, DataFlags, RunFlags, CriterionFlags {
   readonly targets: Targets;
@@ -66,9 +56,9 @@ export function addScore(program: Command, signal: AbortSignal): void {
     )
     .action(async (path: string, flags: ScoreFlags) => {
       if (typeof flags.json === "string") await checkWritable(flags.json);
+      using progress = createProgress("reading model and data");
       const model = await readModelFile(path);
       const data = flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train");
-      using progress = createProgress("reading the data");
       const started = performance.now();
       const scores = await score(model, {
         ...flags,
@@ -118,10 +108,10 @@ export function addEval(program: Command, signal: AbortSignal): void {
     .option("--batches <n>", "no more minibatches than this", count)
     .option("--json", "print JSON")
     .action(async (path: string, flags: EvalFlags) => {
+      using progress = createProgress("reading model and data");
       const model = await readModelFile(path);
       const metric = await openMetric(flags);
       const data = await openData({ ...flags, data: flags.data! }, flags.split);
-      using progress = createProgress("reading the data");
       const result = await evaluate(model, {
         ...shapesOf(flags),
         data,

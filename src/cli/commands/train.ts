@@ -21,7 +21,8 @@ import {
   type LearnFlags,
   type ShapeFlags,
 } from "../options.ts";
-import { accuracyOf, createProgress, note, printJson, remaining, type Progress } from "../output.ts";
+import { accuracyOf, note, printJson } from "../output.ts";
+import { remaining, reportProgress, type Progress } from "../progress.ts";
 import { actAsRun, checkpointsOf, resultOf, withRecord, type Opened, type RecordFlags } from "../run.ts";
 
 export interface TrainFlags extends ShapeFlags, LearnFlags, RecordFlags {
@@ -38,14 +39,14 @@ export function addTrain(program: Command, version: string, signal: AbortSignal)
     "secateur train net.onnx --data mnist:data --epochs 20 -o trained.onnx",
     "secateur train --resume trained.run",
   );
-  actAsRun<TrainFlags>(training, version, (...all) => work(train, ...all, signal));
+  actAsRun<TrainFlags>(training, version, (...all) => work(train, signal, ...all));
   const tuning = withTraining(program.command("finetune [model]"), 5, 0.02);
   withExample(
     tuning.description("train a pruned model further"),
     "secateur finetune small.onnx --data cifar10:data --epochs 5 --crop 4 --flip -o tuned.onnx",
     "secateur finetune --resume tuned.run",
   );
-  actAsRun<TrainFlags>(tuning, version, (...all) => work(finetune, ...all, signal));
+  actAsRun<TrainFlags>(tuning, version, (...all) => work(finetune, signal, ...all));
 }
 
 const withTraining = (command: Command, epochs: number, rate: number): Command =>
@@ -57,13 +58,13 @@ const withTraining = (command: Command, epochs: number, rate: number): Command =
 
 async function work(
   learn: typeof train,
+  signal: AbortSignal,
   run: Run,
   flags: TrainFlags,
   opened: Opened,
   json: boolean,
-  signal: AbortSignal,
+  progress: Progress,
 ): Promise<void> {
-  using progress = createProgress("reading the data");
   const show = createShow(progress, flags.batchSize);
   const measured: EpochEvent[] = [];
   const checkpoints = checkpointsOf(run, flags);
@@ -108,10 +109,12 @@ async function work(
 /** Shows events on the progress line. */
 function createShow(progress: Progress, batchSize: number): (event: TrainJobEvent) => void {
   const steps = reportEpochs(progress, batchSize);
+  const measuring = reportProgress(progress);
   return (event) => {
     if (event.kind === "step") steps(event);
     else if (event.kind === "phase") progress.update(event.phase);
-    else
+    else if (event.kind === "samples") measuring(event);
+    else if (event.kind === "epoch")
       progress.done(
         `${event.epoch === 0 ? "at the start" : `after epoch ${event.epoch}`}: ${accuracyOf(event.evaluation)}`,
       );
