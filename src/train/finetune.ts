@@ -70,16 +70,16 @@ export async function finetune(
     from?.slots,
   );
   const teacher = await openTeacher(runtime, options);
-  await using stream = openStream(dataset, options, from?.position ?? { epoch: firstEpoch, batch: 0 });
+  await using stream = openStream(dataset, options, from?.position ?? { epoch: firstEpoch, batch: 0 }, from?.perEpoch);
   try {
     checkClasses(dataset, trainer.classes);
     let step = from?.step ?? 0;
     for (;;) {
-      const perEpoch = stream.perEpoch ?? from?.perEpoch;
       const { epoch } = stream.position;
       if (epoch >= firstEpoch + epochs) return averagedGraph(await trainer.state());
       signal?.throwIfAborted();
       const batch = await stream.next();
+      const { perEpoch } = stream;
       const steps = perEpoch === undefined ? undefined : perEpoch * epochs;
       // Without a known size the schedule goes by epochs until the first one has been counted.
       const rate =
@@ -104,7 +104,7 @@ export async function finetune(
         phase: "finetune",
         step: at,
         position,
-        perEpoch: stream.perEpoch ?? from?.perEpoch,
+        perEpoch,
       });
       await options.onPoint?.(take, position);
     }

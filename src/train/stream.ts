@@ -22,19 +22,20 @@ export interface StreamOptions {
 export interface BatchStream extends AsyncDisposable {
   /** Where the next batch stands. */
   readonly position: Position;
-  /** Batches of an epoch, once one has been gone through or the data set tells its size. */
+  /** Batches of an epoch: as many as the last one had, before that as the size of the data set promises; images that cannot be read make it fewer. */
   readonly perEpoch: number | undefined;
   next(): Promise<Batch>;
 }
 
 /**
  * @param from the position to start at: batches before it are passed over
+ * @param known batches of an epoch, where an earlier stream has counted them
  * @throws SecateurError from `next`: `bad-data` for a data set that has no whole batch
  */
-export function openStream(dataset: Dataset, options: StreamOptions, from: Position): BatchStream {
+export function openStream(dataset: Dataset, options: StreamOptions, from: Position, known?: number): BatchStream {
   const { batchSize } = options;
   let position = from;
-  let perEpoch = dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize);
+  let perEpoch = known ?? (dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize));
   const batches = endless();
 
   async function* endless(): AsyncGenerator<Batch> {
@@ -54,7 +55,7 @@ export function openStream(dataset: Dataset, options: StreamOptions, from: Posit
         held = epoch === from.epoch && count <= from.batch ? undefined : batch;
       }
       if (count === 0) refuseBatches(dataset, batchSize, seen);
-      perEpoch ??= count;
+      perEpoch = count;
       if (!held) continue;
       position = { epoch: epoch + 1, batch: 0 };
       yield held;
