@@ -24,8 +24,9 @@ export type {
   StartEvent,
   State,
 } from "./jobs/prune-events.ts";
-export type { Checkpoints, PruneJobOptions } from "./jobs/prune-options.ts";
-export { finetune, train, type TrainJobOptions } from "./jobs/train.ts";
+export type { Checkpoints } from "./jobs/checkpoints.ts";
+export type { PruneJobOptions } from "./jobs/prune-options.ts";
+export { finetune, train, type EpochEvent, type TrainJobEvent, type TrainJobOptions } from "./jobs/train.ts";
 export { evaluate, type EvaluateJobOptions } from "./jobs/evaluate.ts";
 export { compare, type CompareJobOptions, type CompareOutcome, type DataComparison } from "./jobs/compare.ts";
 export { startJob, type Job, type JobOptions, type ProgressEvent, type RunOptions } from "./jobs/job.ts";
@@ -89,6 +90,17 @@ export { allSubsets, maskedLosses, openOracle, type MaskedOptions, type Oracle }
 export { curvatureGraph } from "./train/curvature.ts";
 export { evaluate as evaluateGraph, type EvaluateOptions, type Evaluation } from "./train/evaluate.ts";
 export {
+  checkMetric,
+  lostBetween,
+  metricNames,
+  type Better,
+  type Metric,
+  type MetricBatch,
+  type MetricCount,
+  type MetricName,
+  type MetricValue,
+} from "./train/metrics.ts";
+export {
   compare as compareGraphs,
   compareOutputs,
   dropOf,
@@ -122,7 +134,16 @@ export { createRuntime, type Onnxruntime } from "./runtime/onnxruntime.ts";
 export { useRuntime } from "./runtime/default.ts";
 export { devices, type Carried, type Device, type LoadOptions, type Runtime, type Session } from "./runtime/port.ts";
 
-export type { GroupRecord, RemovalRecord, RunConfig, RunRecord, RunSummary } from "./report/record.ts";
+export type {
+  GroupRecord,
+  LearnSummary,
+  PruneSummary,
+  RemovalRecord,
+  RunConfig,
+  RunEvent,
+  RunRecord,
+  RunSummary,
+} from "./report/record.ts";
 export { reportPage } from "./report/report.ts";
 export { tensorboardEvents } from "./report/tensorboard.ts";
 export { newModel, zoo, type ZooName } from "./zoo/zoo.ts";

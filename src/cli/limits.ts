@@ -2,9 +2,6 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import type { Limits } from "../prune/limits.ts";
-import type { Device } from "../runtime/port.ts";
-import { nodeRuntime } from "../runtime/workers-node.ts";
-import { blockOf } from "../train/blocks.ts";
 import { withForm } from "./forms.ts";
 import { count, countOrAuto } from "./options.ts";
 import { note } from "./output.ts";
@@ -59,14 +56,10 @@ export function limitsOf({ keep, minUnits }: LimitFlags, ratios: Ratios = {}): L
   return { keep, minUnits, ratios: new Map(patterns) };
 }
 
-/** The multiple that widths are rounded to; `auto` asks the machine. */
-export async function roundingOf(roundTo: number | "auto" | undefined, device: Device = "cpu"): Promise<number> {
-  if (roundTo !== "auto") return roundTo ?? 1;
-  const block = await blockOf(nodeRuntime, device);
+/** Says what `--round-to auto` came to. */
+export const noteRounding = (roundTo: number): void =>
   note(
-    block === undefined
+    roundTo === 1
       ? "the kernels here do not take channels in blocks: widths are not rounded"
-      : `this machine's kernels take ${block} channels at a time: widths are rounded to ${block}`,
+      : `this machine's kernels take ${roundTo} channels at a time: widths are rounded to ${roundTo}`,
   );
-  return block ?? 1;
-}

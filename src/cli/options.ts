@@ -157,25 +157,37 @@ export function openData(flags: DataFlags & { readonly data: string }, split: "t
   });
 }
 
-export interface RunFlags {
-  readonly loss: Loss;
-  readonly batchSize: number;
-  readonly seed: number;
+export interface DeviceFlags {
   readonly device: Device;
+}
+
+export const withDevice = (command: Command): Command =>
+  command.addOption(new Option("--device <device>", "what the runtime computes on").choices(devices).default("cpu"));
+
+export interface ComputeFlags extends DeviceFlags {
   readonly threads: number;
 }
 
+export const withCompute = (command: Command): Command =>
+  withDevice(command).addOption(
+    new Option("--threads <n>", "threads of the runtime")
+      .argParser(threadCount)
+      .default(Math.min(256, availableParallelism()), "one for each core"),
+  );
+
+export interface RunFlags extends ComputeFlags {
+  readonly loss: Loss;
+  readonly batchSize: number;
+  readonly seed: number;
+}
+
 export const withRun = (command: Command, batchSize = 128): Command =>
-  command
-    .addOption(new Option("--loss <loss>", "what is minimised").choices(losses).default("cross-entropy"))
-    .option("--batch-size <n>", "samples of a minibatch", count, batchSize)
-    .option("--seed <n>", "the same seed gives the same bytes", seed, 0)
-    .addOption(new Option("--device <device>", "what the runtime computes on").choices(devices).default("cpu"))
-    .addOption(
-      new Option("--threads <n>", "threads of the runtime")
-        .argParser(threadCount)
-        .default(Math.min(256, availableParallelism()), "one for each core"),
-    );
+  withCompute(
+    command
+      .addOption(new Option("--loss <loss>", "what is minimised").choices(losses).default("cross-entropy"))
+      .option("--batch-size <n>", "samples of a minibatch", count, batchSize)
+      .option("--seed <n>", "the same seed gives the same bytes", seed, 0),
+  );
 
 /** What tells importance, and where and how it is measured. */
 export interface CriterionFlags {

@@ -1,15 +1,10 @@
-/** What a person at a terminal sees: results on stdout, progress on stderr. */
+/** What a person at a terminal sees: results on stdout, notes and errors on stderr. */
 
 import { stderr, stdout } from "node:process";
 import { Command } from "commander";
 import pc from "picocolors";
-import type { ProgressEvent } from "../jobs/job.ts";
 
-export { percent, short } from "../report/figures.ts";
-
-/** A line of progress is written at most this often where there is no terminal, and at least so often when nothing new is to be told. */
-const quietInterval = 2000;
-const terminalInterval = 100;
+export { accuracyOf, lostFigure, metricFigure, percent, short } from "../report/figures.ts";
 
 /**
  * Text with every control character but ends of lines and tabs as an escape, which JSON reads as the same. Names come from model
@@ -39,7 +34,7 @@ export function printJson(value: unknown): void {
 }
 
 /** Puts the cursor back and clears what stands on the line. */
-const freshLine = "\r\u001B[2K";
+export const freshLine = "\r\u001B[2K";
 
 /** Says something that is no result, instead of the progress that may stand on the line. */
 export function note(text: string): void {
@@ -77,57 +72,6 @@ export function headed(rows: readonly (readonly string[])[], { bold } = outStyle
   return [bold(heading!), ...body].join("\n");
 }
 
-export interface Progress extends Disposable {
-  /** Shows the state of the work: on a terminal in place, elsewhere as a line every few seconds. */
-  update(text: string): void;
-  /** Ends a stage of the work with a line that stays. */
-  done(text?: string): void;
-}
-
-/** @param doing what is done before the first update */
-export function createProgress(doing: string): Progress {
-  const terminal = stderr.isTTY === true;
-  const interval = terminal ? terminalInterval : quietInterval;
-  let [text, since] = [doing, performance.now()];
-  let last = Number.NEGATIVE_INFINITY;
-  let shown = false;
-  const show = (line: string): void => {
-    last = performance.now();
-    shown = true;
-    stderr.write(terminal ? `${freshLine}${line.slice(0, (stderr.columns ?? 80) - 1)}` : `${line}\n`);
-  };
-  const heartbeat = setInterval(() => {
-    const now = performance.now();
-    if (now - Math.max(last, since) < quietInterval - quietInterval / 8) return;
-    show(now - since < quietInterval / 2 ? text : `${text} (${Math.round((now - since) / 1000)} s)`);
-  }, quietInterval / 4);
-  heartbeat.unref();
-  return {
-    update(now) {
-      [text, since] = [now, performance.now()];
-      if (since - last >= interval) show(text);
-    },
-    done(now) {
-      if (terminal && shown) stderr.write(freshLine);
-      if (now !== undefined) note(now);
-      shown = false;
-      [text, since, last] = [doing, performance.now(), Number.NEGATIVE_INFINITY];
-    },
-    [Symbol.dispose]: () => clearInterval(heartbeat),
-  };
-}
-
-/** Shows how many samples are done, or rounds. */
-export function reportProgress(progress: Progress): (event: ProgressEvent) => void {
-  const started = performance.now();
-  return ({ kind, done, all }) =>
-    progress.update(
-      kind === "rounds"
-        ? `round ${done} of ${all}`
-        : `${done} ${kind}${all === undefined ? "" : ` of ${all}, ${remaining(started, done, all)}`}`,
-    );
-}
-
 /** Columns of equal width; the first is to the left, the others to the right. */
 export function table(cells: readonly (readonly string[])[]): string {
   const rows = cells.map((row) => row.map(printable));
@@ -140,11 +84,4 @@ export function table(cells: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join("\n");
-}
-
-/** How long is left, from how much is done of how much since a moment. */
-export function remaining(started: number, done: number, all: number): string {
-  if (done === 0) return "";
-  const seconds = Math.round(((performance.now() - started) / 1000) * (all / done - 1));
-  return seconds < 90 ? `${seconds} s left` : `${Math.round(seconds / 60)} min left`;
 }

@@ -62,10 +62,10 @@ function createProgram(signal: AbortSignal): Command {
   addCriteria(program);
   addScore(program, signal);
   addPlan(program);
-  addCutAndMask(program);
+  addCutAndMask(program, signal);
   addPrune(program, version, signal);
   addReport(program);
-  addTrain(program, signal);
+  addTrain(program, version, signal);
   addEval(program, signal);
   addCompare(program, signal);
   addGrad(program);

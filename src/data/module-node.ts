@@ -28,6 +28,7 @@ export interface ModuleRequest {
  */
 export async function moduleDataset(file: string, split: SplitName): Promise<Dataset> {
   const source = await importDefault(file);
+  checkSource(file, source);
   const used = new WeakSet<object>();
   return {
     name: `module ${file} ${split}`,
@@ -44,14 +45,20 @@ export async function moduleDataset(file: string, split: SplitName): Promise<Dat
   };
 }
 
-async function importDefault(file: string): Promise<unknown> {
-  let exports: { readonly default?: unknown };
+/**
+ * The default export of a module of the user's.
+ *
+ * @throws SecateurError `io` where it cannot be loaded
+ */
+export async function importDefault(file: string): Promise<unknown> {
   try {
-    exports = (await import(pathToFileURL(resolve(file)).href)) as { readonly default?: unknown };
+    return ((await import(pathToFileURL(resolve(file)).href)) as { readonly default?: unknown }).default;
   } catch (error) {
     return fail("io", `cannot load ${file}: ${messageOf(error)}`, error);
   }
-  const source = exports.default;
+}
+
+function checkSource(file: string, source: unknown): void {
   if (typeof source !== "function" && !isIterable(source))
     fail(
       "bad-data",
@@ -59,7 +66,6 @@ async function importDefault(file: string): Promise<unknown> {
         ? `${file} has no default export; export an async iterable of batches, or a function that returns one`
         : `${file}: the default export is neither an iterable of batches nor a function that returns one`,
     );
-  return source;
 }
 
 /** An iterator for one epoch. An iterable that hands out itself can be run through only once. */

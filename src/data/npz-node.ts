@@ -5,11 +5,13 @@ import { join } from "node:path";
 import { fail } from "../graph/error.ts";
 import { toNumbers, type Tensor } from "../graph/tensor.ts";
 import { arrayDataset } from "./arrays.ts";
+import { crc32 } from "./crc.ts";
 import { readIfPresent } from "./files-node.ts";
 import { parseNpy } from "./npy.ts";
 import { holdOut, type SplitName } from "./parts.ts";
 import type { PixelForm } from "./pixels.ts";
 import type { SampleDataset } from "./samples.ts";
+import { checksumsOf } from "./zip.ts";
 
 /** Arrays by name, read when they are asked for. */
 interface Archive {
@@ -101,28 +103,40 @@ const mostBytes = 2 ** 32;
 /** Deflate makes nothing smaller than by this. */
 const mostDeflated = 1032;
 
+/** What an archive declares of an array. */
+interface Member {
+  readonly packed: number;
+  readonly unpacked: number;
+  /** CRC-32 of the bytes unpacked. */
+  readonly checksum: number;
+}
+
 async function openZip(path: string): Promise<Archive> {
   const { unzipSync } = await import("fflate");
   const bytes = (await readIfPresent(path)) ?? fail("io", `there is no ${path}`);
-  const unzip = (filter: NonNullable<Parameters<typeof unzipSync>[1]>["filter"]) => {
+  const whole = <T>(read: () => T): T => {
     try {
-      return unzipSync(bytes, { filter });
+      return read();
     } catch (error) {
       return fail("bad-data", `${path}: not a whole .npz file (${(error as Error).message})`, error);
     }
   };
-  const sizes = new Map<string, { readonly packed: number; readonly unpacked: number }>();
+  const unzip = (filter: NonNullable<Parameters<typeof unzipSync>[1]>["filter"]) =>
+    whole(() => unzipSync(bytes, { filter }));
+  const checksums = whole(() => checksumsOf(bytes)).values();
+  const members = new Map<string, Member>();
   unzip(({ name, size, originalSize }) => {
-    if (name.endsWith(".npy")) sizes.set(name.slice(0, -4), { packed: size, unpacked: originalSize });
+    const checksum = checksums.next().value!;
+    if (name.endsWith(".npy")) members.set(name.slice(0, -4), { packed: size, unpacked: originalSize, checksum });
     return false;
   });
   return {
-    names: [...sizes.keys()],
+    names: [...members.keys()],
     // oxlint-disable-next-line require-await -- the folder's is asynchronous
     async read(wanted) {
       let total = 0;
       for (const name of wanted) {
-        const { packed, unpacked } = sizes.get(name)!;
+        const { packed, unpacked } = members.get(name)!;
         total += unpacked;
         if (unpacked > packed * mostDeflated || total > mostBytes)
           fail(
@@ -133,9 +147,14 @@ async function openZip(path: string): Promise<Archive> {
       const entries = unzip(({ name }) => wanted.includes(name.slice(0, -4)));
       return wanted.map((name) => {
         const entry = entries[`${name}.npy`]!;
-        const { unpacked } = sizes.get(name)!;
+        const { unpacked, checksum } = members.get(name)!;
         if (entry.length !== unpacked)
           fail("bad-data", `${path}: ${name} declares ${unpacked} bytes and holds ${entry.length}`);
+        if (crc32(entry) !== checksum)
+          fail(
+            "bad-data",
+            `${path}: ${name} is damaged: its checksum is not that of its bytes; copy or save the file anew`,
+          );
         return parseNpy(entry, `${path}: ${name}`);
       });
     },

@@ -13,7 +13,7 @@ import { measureLatency, type Timing, type TimingOptions } from "../train/timing
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 
 export interface CompareJobOptions
-  extends JobOptions<ProgressEvent>, Partial<Pick<CompareOptions, "batchSize" | "limit" | "loss">> {
+  extends JobOptions<ProgressEvent>, Partial<Pick<CompareOptions, "batchSize" | "limit" | "loss" | "metric">> {
   /** What to run both models over; random inputs where there is none. */
   readonly data?: Dataset | undefined;
   /** How to time both models in turns, or true for 50 rounds of single samples; default: not at all. */
@@ -30,7 +30,7 @@ export interface CompareOutcome extends Changes {
 }
 
 export interface DataComparison extends Comparison {
-  /** Percentage points of top-1, or without labels of agreement, that were lost; absent for mse. */
+  /** What was lost of the metric, or of top-1, or without labels of agreement, as {@link dropOf} has it; absent for mse without a metric. */
   readonly drop?: number | undefined;
 }
 
@@ -54,7 +54,7 @@ export function compare(
   options: CompareJobOptions = {},
 ): Job<ProgressEvent, CompareOutcome> {
   return startJob(async (tell) => {
-    const { runtime = defaultRuntime(), data, latency, limit, seed, device, threads, signal } = options;
+    const { runtime = defaultRuntime(), data, latency, limit, metric, seed, device, threads, signal } = options;
     const { loss = "cross-entropy", batchSize = 200 } = options;
     const models: Pair<Model> = [before, after];
     const changes = changesOf(summarise(before, options), summarise(after, options));
@@ -64,13 +64,14 @@ export function compare(
       (await compareGraphs(runtime, graphs, data, {
         loss,
         batchSize,
+        metric,
         device,
         threads,
         signal,
         ...(limit === undefined ? {} : { limit }),
         onProgress: (done, all) => tell({ kind: "samples", done, all }),
       }));
-    const drop = comparison && loss === "cross-entropy" ? dropOf(comparison) : undefined;
+    const drop = comparison && (loss === "cross-entropy" || metric !== undefined) ? dropOf(comparison) : undefined;
     const outputs = data
       ? undefined
       : await compareOutputs(runtime, graphs, { device, threads, signal, ...(seed === undefined ? {} : { seed }) });

@@ -8,7 +8,7 @@ import { prepare } from "../train/prepare.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 
 export interface EvaluateJobOptions
-  extends JobOptions<ProgressEvent>, Partial<Pick<EvaluateOptions, "batchSize" | "limit" | "loss">> {
+  extends JobOptions<ProgressEvent>, Partial<Pick<EvaluateOptions, "batchSize" | "limit" | "loss" | "metric">> {
   /** What to measure by, with labels. */
   readonly data: Dataset;
 }
@@ -31,6 +31,7 @@ export function evaluate(model: Model, options: EvaluateJobOptions): Job<Progres
     return evaluateGraph(runtime, prepare(model, options), data, {
       loss,
       batchSize,
+      metric: options.metric,
       device: options.device,
       threads: options.threads,
       signal: options.signal,

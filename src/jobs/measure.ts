@@ -3,37 +3,60 @@
 import type { Dataset } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
+import { trace } from "../passes/trace.ts";
+import { widen } from "../passes/widen.ts";
+import { costsOf } from "../prune/costs.ts";
+import { findGroups } from "../prune/groups.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { compare, type CompareOptions, type Pair } from "../train/compare.ts";
 import { evaluate, type Evaluation } from "../train/evaluate.ts";
-import type { EvaluationEvent, PhaseEvent } from "./prune-events.ts";
+import { isShare, lostBetween, type MetricValue } from "../train/metrics.ts";
+import type { ProgressEvent } from "./job.ts";
+import type { EvaluationEvent, PhaseEvent, State } from "./prune-events.ts";
 import type { PruneJobOptions } from "./prune-options.ts";
+
+/** Measures a graph, of so many units after so many removals; nothing where there is no data for it. */
+export type Measure = (
+  at: EvaluationEvent["at"],
+  step: number,
+  units: number,
+  graph: Graph,
+) => Promise<Evaluation | undefined>;
 
 /** Measures by the data for validation, where there is any, and tells what it finds. */
 export function createMeasure(
   runtime: Runtime,
   original: Graph,
   options: PruneJobOptions,
-  tell: (event: EvaluationEvent | PhaseEvent) => void,
-) {
-  const { validation, targets = "labels", loss = "cross-entropy", batchSize = 128, evaluateBatches = 16 } = options;
-  const { device, threads, signal } = options;
-  return async (
-    at: EvaluationEvent["at"],
-    step: number,
-    units: number,
-    graph: Graph,
-  ): Promise<Evaluation | undefined> => {
-    if (!validation) return undefined;
+  tell: (event: EvaluationEvent | PhaseEvent | ProgressEvent) => void,
+): Measure {
+  const { validation, evaluateBatches = 16 } = options;
+  const evaluateOn = validation && evaluator(runtime, original, validation, options, tell);
+  return async (at, step, units, graph) => {
+    if (!evaluateOn) return undefined;
     tell({ kind: "phase", phase: "measuring" });
-    const limited = at === "start" || at === "end" ? {} : { limit: evaluateBatches };
-    const given = { loss, batchSize, device, threads, signal, ...limited };
-    const evaluation =
-      targets === "labels"
-        ? await evaluate(runtime, graph, validation, given)
-        : await agreementOf(runtime, [original, graph], validation, given);
+    const evaluation = await evaluateOn(graph, at === "start" || at === "end" ? undefined : evaluateBatches);
     tell({ kind: "evaluation", at, step, units, evaluation });
     return evaluation;
+  };
+}
+
+/** Measures graphs on data: by its labels, or by their agreement with the original. */
+function evaluator(
+  runtime: Runtime,
+  original: Graph,
+  data: Dataset,
+  options: PruneJobOptions,
+  tell: (event: ProgressEvent) => void,
+): (graph: Graph, limit: number | undefined) => Promise<Evaluation> {
+  const { targets = "labels", loss = "cross-entropy", batchSize = 128, metric, device, threads, signal } = options;
+  return (graph, limit) => {
+    const onProgress = (done: number, all: number | undefined): void => tell({ kind: "samples", done, all });
+    const limited = limit === undefined ? {} : { limit };
+    const given = { loss, batchSize, metric, device, threads, signal, onProgress, ...limited };
+    return targets === "labels" && metric !== "agreement"
+      ? evaluate(runtime, graph, data, given)
+      : agreementOf(runtime, [original, graph], data, given);
   };
 }
 
@@ -45,27 +68,55 @@ async function agreementOf(
   options: CompareOptions,
 ): Promise<Evaluation> {
   const started = performance.now();
-  const { agreement, divergence, samples } = await compare(runtime, graphs, data, options);
+  const { agreement, divergence, metric, samples } = await compare(runtime, graphs, data, options);
   const seconds = (performance.now() - started) / 1000;
-  return { loss: divergence!, agreement: agreement!, samples, samplesPerSecond: samples / seconds };
+  const of = metric && { metric: metric[1] };
+  return { loss: divergence!, agreement: agreement!, ...of, samples, samplesPerSecond: samples / seconds };
 }
 
-/** Percentage points that a graph has lost against the one at the start; `roughly` on some minibatches only. */
+/** What a graph has lost against the one at the start, as {@link lostBetween} has it. */
+export interface Drop {
+  /** The name of the metric. */
+  readonly metric: string;
+  of(graph: Graph): Promise<number>;
+  /** Whether it has lost more than fine-tuning is hoped to win back, by some minibatches only. */
+  isHopeless(graph: Graph): Promise<boolean>;
+}
+
+/** Five times what may be lost, but no less than 10 percentage points, or a third of what another metric was. */
+const hopeless = (maxDrop: number, { name, value }: MetricValue): number =>
+  Math.max(5 * maxDrop, isShare(name) ? 10 : Math.abs(value) / 3);
+
+/** Measures drops by the metric, by default top-1 or without labels the agreement with the original. */
 export async function createDrop(
   runtime: Runtime,
   original: Graph,
   heldOut: Dataset,
-  { targets = "labels", loss = "cross-entropy", batchSize = 128, evaluateBatches = 16, ...options }: PruneJobOptions,
-): Promise<(graph: Graph, roughly: boolean) => Promise<number>> {
-  if (loss !== "cross-entropy")
-    fail("bad-option", "--max-drop is of top-1 or agreement, which go with --loss cross-entropy only");
-  const { device, threads, signal } = options;
-  const share = async (graph: Graph, roughly: boolean): Promise<number> => {
-    const given = { loss, batchSize, device, threads, signal, ...(roughly && { limit: evaluateBatches }) };
-    return targets === "labels"
-      ? (await evaluate(runtime, graph, heldOut, given)).top1!
-      : (await compare(runtime, [original, graph], heldOut, given)).agreement!;
+  options: PruneJobOptions & { readonly maxDrop: number },
+  tell: (event: PhaseEvent | ProgressEvent) => void,
+): Promise<Drop> {
+  const { targets = "labels", loss = "cross-entropy", evaluateBatches = 16, maxDrop } = options;
+  if (loss !== "cross-entropy" && options.metric === undefined)
+    fail(
+      "bad-option",
+      "--max-drop is of top-1 or agreement, which go with --loss cross-entropy; say of what else by --metric",
+    );
+  const metric = options.metric ?? (targets === "labels" ? "top1" : "agreement");
+  tell({ kind: "phase", phase: "measuring" });
+  const evaluateOn = evaluator(runtime, original, heldOut, { ...options, metric }, tell);
+  const [all, some] = [await evaluateOn(original, undefined), await evaluateOn(original, evaluateBatches)];
+  const lost = (before: Evaluation, after: Evaluation): number =>
+    lostBetween(before.metric!, after.metric!, after.samples);
+  return {
+    metric: all.metric!.name,
+    of: async (graph) => lost(all, await evaluateOn(graph, undefined)),
+    isHopeless: async (graph) => lost(some, await evaluateOn(graph, evaluateBatches)) > hopeless(maxDrop, some.metric!),
   };
-  const [all, some] = [await share(original, false), await share(original, true)];
-  return async (graph, roughly) => ((roughly ? some : all) - (await share(graph, roughly))) * 100;
+}
+
+/** What a graph costs, and how many units each of its groups has. */
+export function stateOf(graph: Graph): Omit<State, "evaluation"> {
+  const traced = trace(widen(graph));
+  const groups = findGroups(traced).groups.map(({ name, units }) => ({ name, units: units.length }));
+  return { costs: costsOf(traced), units: groups.reduce((n, { units }) => n + units, 0), groups };
 }

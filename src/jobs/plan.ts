@@ -10,11 +10,10 @@ import { findGroups, refuseWithout } from "../prune/groups.ts";
 import { floorsOf, ratiosOf, type Limits } from "../prune/limits.ts";
 import type { Scope } from "../prune/prices.ts";
 import { selectShare } from "../prune/select.ts";
-import { defaultRuntime } from "../runtime/default.ts";
-import type { Runtime } from "../runtime/port.ts";
-import { blockOf } from "../train/blocks.ts";
+import { roundingOf, type RoundingOptions } from "./rounding.ts";
 
-export interface PlanOptions extends NormaliseOptions, Limits {
+/** Runtime and device are for `roundTo: "auto"`. */
+export interface PlanOptions extends NormaliseOptions, Limits, RoundingOptions {
   /** The share of units to remove, 0 up to 1 exclusive; default 0: `ratios` alone say what goes. */
   readonly ratio?: number | undefined;
   /** Importances as {@link score} gives them. */
@@ -23,12 +22,8 @@ export interface PlanOptions extends NormaliseOptions, Limits {
   readonly criterion?: string | WeightCriterion | undefined;
   /** Whether the same share of every group goes, or the least important of all; default "local". */
   readonly scope?: Scope | undefined;
-  /** What remains of a group is a multiple of this; "auto" asks the runtime how many channels its kernels take at a time. Default 1. */
-  readonly roundTo?: number | "auto" | undefined;
   /** Of the criterion "random"; default 0. */
   readonly seed?: number | undefined;
-  /** For rounding "auto"; where none is named, the one of {@link useRuntime}. */
-  readonly runtime?: Runtime | undefined;
 }
 
 export interface Plan {
@@ -36,6 +31,8 @@ export interface Plan {
   readonly removal: ReadonlyMap<string, readonly number[]>;
   /** All groups of the model, those that stay whole too. */
   readonly groups: readonly PlannedGroup[];
+  /** What the widths of groups that lose units are multiples of. */
+  readonly roundTo: number;
 }
 
 export interface PlannedGroup {
@@ -64,15 +61,17 @@ export async function plan(model: Model, options: PlanOptions): Promise<Plan> {
   const importances =
     options.scores ??
     weightCriterion(options.criterion ?? "magnitude").score(groups, graph.initializers, options.seed ?? 0);
+  const roundTo = await roundingOf(options);
   const removal = selectShare(groups, importances, {
     ratio,
     scope,
-    roundTo: await roundingOf(options),
+    roundTo,
     floors: floorsOf(groups, { ...options, ratios: undefined }),
     ratios: ratiosOf(groups, ratios),
   });
   return {
     removal,
+    roundTo,
     groups: groups.groups.map(({ name, units }) => ({
       name,
       units: units.length,
@@ -86,8 +85,4 @@ function weightCriterion(given: string | WeightCriterion): WeightCriterion {
   return criterion.kind === "weights"
     ? criterion
     : fail("bad-option", `${criterion.name} needs data: score the model by it, and plan by the scores`);
-}
-
-async function roundingOf({ roundTo = 1, runtime }: PlanOptions): Promise<number> {
-  return roundTo === "auto" ? ((await blockOf(runtime ?? defaultRuntime())) ?? 1) : roundTo;
 }

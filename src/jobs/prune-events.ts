@@ -1,5 +1,6 @@
 /** What the job of pruning tells, and what comes of it. */
 
+import type { ProgressEvent } from "./job.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Costs } from "../prune/costs.ts";
 import type { Proof } from "../prune/prove.ts";
@@ -17,6 +18,8 @@ export interface StartEvent {
   readonly units: number;
   readonly groups: readonly GroupSize[];
   readonly target: Target;
+  /** What widths are rounded to, where the machine was asked. */
+  readonly roundTo?: number | undefined;
 }
 
 export interface GroupSize {
@@ -27,7 +30,7 @@ export interface GroupSize {
 /** Something begins that may take a while. */
 export interface PhaseEvent {
   readonly kind: "phase";
-  readonly phase: "measuring" | "timing" | "pruning" | "proving" | "fine-tuning";
+  readonly phase: "measuring" | "timing" | "pruning" | "proving" | "fine-tuning" | "learning";
 }
 
 /** What a group's units cost in time was measured. */
@@ -58,8 +61,10 @@ export interface SearchEvent {
   readonly removals: number;
   readonly units: number;
   readonly costs: Costs;
-  /** Percentage points lost on the data that was held out. */
+  /** What was lost of the metric on the data that was held out, as {@link lostBetween} has it. */
   readonly drop: number;
+  /** The name of what the drop is of. */
+  readonly metric: string;
   readonly fits: boolean;
 }
 
@@ -74,6 +79,7 @@ export interface PrunedEvent {
 
 export type PruneJobEvent =
   | LearnEvent
+  | ProgressEvent
   | StartEvent
   | PhaseEvent
   | SearchEvent

@@ -7,8 +7,9 @@ import type { Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { FinetuneOptions, LearnOptions } from "../train/finetune.ts";
 import type { Targets } from "../train/losses.ts";
+import type { Metric, MetricName } from "../train/metrics.ts";
 import type { PruneOptions } from "../train/prune.ts";
-import type { Store } from "./search.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
 
 export interface PruneJobOptions
@@ -19,9 +20,11 @@ export interface PruneJobOptions
     Partial<
       Pick<
         PruneOptions,
-        "gates" | "probes" | "maxLoss" | "per" | "scope" | "roundTo" | "limits" | "schedule" | "every" | "unitsPerStep"
+        "gates" | "probes" | "maxLoss" | "per" | "scope" | "limits" | "schedule" | "every" | "unitsPerStep"
       >
     > {
+  /** As {@link plan} takes it; default 1, or "auto" where a latency is to be reached. */
+  readonly roundTo?: number | "auto" | undefined;
   /** What to learn from. */
   readonly data: Dataset;
   /** What to measure by at the start, now and then, and at the end; nothing is chosen by it. */
@@ -33,9 +36,12 @@ export interface PruneJobOptions
    * after every removal, so that a second run may end a removal earlier or later.
    */
   readonly latency?: number | undefined;
+  /** What is measured besides, and what `maxDrop` is of: a measure by its name, or a metric of your own. */
+  readonly metric?: Metric | MetricName | undefined;
   /**
-   * How many percentage points of top-1, or without labels of agreement with the original, may be lost after fine-tuning: the smallest model that
-   * loses no more is searched for, down to the budget where there is one. A tenth of the data is held out to choose by.
+   * How much of the metric may be lost after fine-tuning, by default percentage points of top-1, or without labels of agreement with the original: the
+   * smallest model that loses no more is searched for, down to the budget where there is one. A metric of your own counts in its own unit. A tenth
+   * of the data is held out to choose by.
    */
   readonly maxDrop?: number | undefined;
   /** Default "taylor-fo". */
@@ -65,17 +71,5 @@ export interface PruneJobOptions
   readonly onEvent?: ((event: PruneJobEvent) => void) | undefined;
 }
 
-/** Where checkpoints go, and come from. */
-export interface Checkpoints {
-  /** The bytes of an earlier run's last checkpoint, to go on from. */
-  readonly from?: { readonly name: string; readonly bytes: Uint8Array } | undefined;
-  /** Seconds between two checkpoints while fine-tuning; default 30. Pruning has one after every removal. */
-  readonly every?: number | undefined;
-  save(pieces: readonly Uint8Array[]): Promise<void>;
-  /** Keeps models on the way, which a search goes back to; default: in memory, so that a search starts again when it is resumed. */
-  readonly store?: Store | undefined;
-  /** Is given what was to be found again, before the work goes on. */
-  resumed?(note: Readonly<Record<string, unknown>>): void;
-  /** What is to be found in the checkpoint again. */
-  note?(): Readonly<Record<string, unknown>>;
-}
+/** The options of a run that knows what it rounds to. */
+export type SettledOptions = PruneJobOptions & { readonly roundTo: number };

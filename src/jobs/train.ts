@@ -1,20 +1,45 @@
 /** Learning, from nothing or from what there is, as a job. */
 
 import type { Dataset } from "../data/batches.ts";
-import type { Model } from "../graph/graph.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph, Model } from "../graph/graph.ts";
 import { defaultRuntime } from "../runtime/default.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
+import { evaluate, type Evaluation } from "../train/evaluate.ts";
 import type { StepEvent } from "../train/events.ts";
-import { finetune as finetuneGraph, type FinetuneOptions } from "../train/finetune.ts";
+import { finetune as finetuneGraph, type FinetuneOptions, type FinetunePoint } from "../train/finetune.ts";
+import type { Metric, MetricName } from "../train/metrics.ts";
 import { prepare, withGraph } from "../train/prepare.ts";
-import { startJob, type Job, type JobOptions } from "./job.ts";
+import { averagedGraph } from "../train/step.ts";
+import { tryBatch } from "../train/stream.ts";
+import { createTimer, type Checkpoints } from "./checkpoints.ts";
+import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
+import type { PhaseEvent } from "./prune-events.ts";
 
 export interface TrainJobOptions
   extends
-    JobOptions<StepEvent>,
+    JobOptions<TrainJobEvent>,
     Partial<Omit<FinetuneOptions, "carried" | "from" | "onEvent" | "onPoint" | "teacher">> {
   /** What to learn from. */
   readonly data: Dataset;
+  /** What to measure by at the start and after every epoch; nothing is chosen by it. */
+  readonly validation?: Dataset | undefined;
+  /** What is measured besides: a measure by its name, or a metric of your own. */
+  readonly metric?: Metric | MetricName | undefined;
+  readonly checkpoints?: Checkpoints | undefined;
 }
+
+/** How good the model is after an epoch, or at the start. */
+export interface EpochEvent {
+  readonly kind: "epoch";
+  /** Epochs so far, 0 at the start. */
+  readonly epoch: number;
+  /** Minibatches so far. */
+  readonly step: number;
+  readonly evaluation: Evaluation;
+}
+
+export type TrainJobEvent = StepEvent | PhaseEvent | EpochEvent | ProgressEvent;
 
 /**
  * Trains a model, such as one of {@link newModel}: by default for 20 epochs at a learning rate of up to 0.1.
@@ -28,8 +53,8 @@ export interface TrainJobOptions
  *
  * @throws SecateurError `not-finite` where the loss diverges, `bad-data` where a label does not fit the output
  */
-export function train(model: Model, options: TrainJobOptions): Job<StepEvent, Model> {
-  return learn(model, options, { epochs: 20, learningRate: 0.1 });
+export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
+  return startJob((tell) => learn(model, options, { epochs: 20, learningRate: 0.1 }, tell), options.onEvent);
 }
 
 /**
@@ -41,31 +66,77 @@ export function train(model: Model, options: TrainJobOptions): Job<StepEvent, Mo
  * const model = await load("model.onnx");
  * const { removal } = await plan(model, { ratio: 0.5 });
  * const data = await openDataset("mnist:data/mnist", { split: "train" });
- * const job = finetune((await cut(model, removal)).model, { data, epochs: 1, batchSize: 64 });
- * for await (const { step, loss } of job) console.log(step, loss);
+ * const validation = await openDataset("mnist:data/mnist", { split: "test" });
+ * const job = finetune((await cut(model, removal)).model, { data, validation, epochs: 1, batchSize: 64 });
+ * for await (const event of job) {
+ *   if (event.kind === "step") console.log(event.step, event.loss);
+ *   if (event.kind === "epoch") console.log(event.epoch, event.evaluation.top1);
+ * }
  * const small = await job;
  *
  * @throws SecateurError as {@link train}
  */
-export function finetune(model: Model, options: TrainJobOptions): Job<StepEvent, Model> {
-  return learn(model, options, { epochs: 5, learningRate: 0.02 });
+export function finetune(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
+  return startJob((tell) => learn(model, options, { epochs: 5, learningRate: 0.02 }, tell), options.onEvent);
 }
 
-type Pace = Pick<FinetuneOptions, "epochs" | "learningRate">;
-
-function learn(model: Model, options: TrainJobOptions, pace: Pace): Job<StepEvent, Model> {
-  return startJob(async (tell) => {
-    const { runtime = defaultRuntime(), data, signal } = options;
-    const graph = await finetuneGraph(runtime, prepare(model, options), data, {
-      ...options,
-      loss: options.loss ?? "cross-entropy",
-      batchSize: options.batchSize ?? 128,
-      seed: options.seed ?? 0,
-      epochs: options.epochs ?? pace.epochs,
-      learningRate: options.learningRate ?? pace.learningRate,
-      onEvent: tell,
+async function learn(
+  model: Model,
+  options: TrainJobOptions,
+  pace: Pick<FinetuneOptions, "epochs" | "learningRate">,
+  tell: (event: TrainJobEvent) => void,
+): Promise<Model> {
+  const { runtime = defaultRuntime(), data, validation, metric, checkpoints, device, threads, signal } = options;
+  const { loss = "cross-entropy", batchSize = 128, seed = 0, firstEpoch = 0, augment } = options;
+  const graph = prepare(model, options);
+  const from = resume(graph, checkpoints);
+  const measure = async (epoch: number, step: number, now: Graph): Promise<void> => {
+    if (!validation) return;
+    tell({ kind: "phase", phase: "measuring" });
+    const evaluation = await evaluate(runtime, now, validation, {
+      loss,
+      batchSize,
+      metric,
+      device,
+      threads,
+      signal,
+      onProgress: (done, all) => tell({ kind: "samples", done, all }),
     });
-    signal?.throwIfAborted();
-    return withGraph(model, graph);
-  }, options.onEvent);
+    tell({ kind: "epoch", epoch, step, evaluation });
+    tell({ kind: "phase", phase: "learning" });
+  };
+  if (!from && validation) {
+    await tryBatch(data, graph, { batchSize, seed, augment });
+    await measure(0, 0, graph);
+  }
+  const due = createTimer(checkpoints?.every ?? 30);
+  const learned = await finetuneGraph(runtime, graph, data, {
+    ...options,
+    loss,
+    batchSize,
+    seed,
+    epochs: options.epochs ?? pace.epochs,
+    learningRate: options.learningRate ?? pace.learningRate,
+    onEvent: tell,
+    from,
+    async onPoint(take, { epoch, batch }) {
+      const ended = batch === 0;
+      if (!(ended && validation) && !(checkpoints && (ended || due()))) return;
+      const point = await take();
+      if (ended) await measure(epoch - firstEpoch, point.step, averagedGraph(point));
+      await checkpoints?.save(encodeCheckpoint({ point, note: checkpoints.note?.() ?? {} }));
+    },
+  });
+  signal?.throwIfAborted();
+  return withGraph(model, learned);
+}
+
+/** Where an earlier run stood. */
+function resume(graph: Graph, checkpoints: Checkpoints | undefined): FinetunePoint | undefined {
+  if (!checkpoints?.from) return undefined;
+  const { name, bytes } = checkpoints.from;
+  const { point, note } = decodeCheckpoint(bytes, graph, name);
+  if (point.phase === "prune") fail("bad-data", `${name} is a checkpoint of pruning, not of learning alone`);
+  checkpoints.resumed?.(note);
+  return point;
 }

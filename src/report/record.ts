@@ -10,6 +10,9 @@ import type {
   SearchEvent,
   StartEvent,
 } from "../jobs/prune-events.ts";
+import type { ProgressEvent } from "../jobs/job.ts";
+import type { EpochEvent, TrainJobEvent } from "../jobs/train.ts";
+import type { Evaluation } from "../train/evaluate.ts";
 import type { RemovalEvent, StepEvent } from "../train/events.ts";
 
 /** `config.json`: how a run was asked for. */
@@ -26,11 +29,29 @@ export interface RunConfig {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** `summary.json`: what a finished run reached. */
-export interface RunSummary extends Omit<PruneOutcome, "model"> {
+/** `summary.json` of a run of prune: what it reached. */
+export interface PruneSummary extends Omit<PruneOutcome, "model"> {
   /** The model that was written. */
   readonly output: string;
 }
+
+/** `summary.json` of a run of train or finetune. */
+export interface LearnSummary {
+  readonly epochs: number;
+  /** Absent where there was nothing to measure by. */
+  readonly before?: Evaluation | undefined;
+  readonly after?: Evaluation | undefined;
+  /** The model that was written. */
+  readonly output: string;
+}
+
+/** `summary.json`: what a finished run reached. */
+export type RunSummary = PruneSummary | LearnSummary;
+
+/** What commands that leave a record tell. */
+export type RunEvent = PruneJobEvent | TrainJobEvent;
+/** What of it goes into the record. */
+export type LastingEvent = Exclude<RunEvent, ProgressEvent>;
 
 /** A group before a removal, by what its units were chosen by. */
 export interface GroupRecord {
@@ -64,11 +85,16 @@ export type RunRecord = { readonly time: string } & (
   | SearchEvent
   | EvaluationEvent
   | PrunedEvent
+  | EpochEvent
   | RemovalRecord
 );
 
+/** Whether an event is of the moment only: how many samples of a measurement are done. */
+export const isPassing = (event: RunEvent): event is ProgressEvent =>
+  event.kind === "samples" || event.kind === "minibatches" || event.kind === "rounds";
+
 /** An event as a line of the record. */
-export function recordOf(event: PruneJobEvent, time: string): RunRecord {
+export function recordOf(event: LastingEvent, time: string): RunRecord {
   if (event.kind !== "removal") return { time, ...event };
   const { removed, importances, ...rest } = event;
   const groups = [...importances].map(([name, values]) => {

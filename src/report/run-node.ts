@@ -17,9 +17,8 @@ import { fail } from "../graph/error.ts";
 import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
 import type { Removal } from "../prune/groups.ts";
 import { formatPlan } from "../prune/plan.ts";
-import type { PruneJobEvent } from "../jobs/prune-events.ts";
 import type { Store } from "../jobs/search.ts";
-import { recordOf, type RunConfig, type RunRecord } from "./record.ts";
+import { isPassing, recordOf, type RunConfig, type RunEvent, type RunRecord } from "./record.ts";
 
 /** What lies in the directory of a run. */
 export const files = {
@@ -44,7 +43,7 @@ export interface Run extends AsyncDisposable, Store {
   /** The last checkpoint of the run, where it is one that goes on. */
   readonly checkpoint: StoredCheckpoint | undefined;
   /** Writes down what happened; the plan of a removal becomes a file with the next checkpoint. */
-  tell(event: PruneJobEvent): void;
+  tell(event: RunEvent): void;
   /** Whether there is something to go on with. */
   readonly begun: boolean;
   /** Bytes of events so far. */
@@ -59,24 +58,26 @@ export interface Run extends AsyncDisposable, Store {
  * A run in a directory that comes with its first checkpoint: what fails before that leaves nothing behind.
  *
  * @param force whether an unfinished run that is there may be lost
- * @throws SecateurError `bad-option` where the directory holds an unfinished run or something else, `io`
+ * @throws SecateurError `bad-option` where the directory holds an unfinished run, one of another command, or something else, `io`
  */
 export async function createRun(dir: string, config: RunConfig, force: boolean): Promise<Run> {
   const [old, done] = await Promise.all([exists(join(dir, files.config)), isFinished(dir)]);
   if (!old && (await hasFiles(dir)))
     fail("bad-option", `${dir} is there and is no run of secateur: give another directory by --run`);
+  const command = old ? (await readConfig(dir)).command : config.command;
   if (old && !done && !force)
     fail(
       "bad-option",
-      `${dir} holds a run that is not finished: secateur prune --resume ${dir} goes on, --force starts anew`,
+      `${dir} holds a run that is not finished: secateur ${command} --resume ${dir} goes on, --force starts anew`,
     );
+  if (command !== config.command && !force)
+    fail("bad-option", `${dir} is the record of secateur ${command}: give another directory by --run, or --force`);
   return new DirectoryRun(dir, config, undefined, async () => {
     await mkdir(dir, { recursive: true });
     await lock(dir);
     const told = (await readdir(dir)).filter((name) => name.startsWith("events.out.tfevents."));
     for (const name of [files.events, files.checkpoint, files.summary, "plans", files.points, files.report, ...told])
       await rm(join(dir, name), { recursive: true, force: true });
-    await mkdir(join(dir, "plans"));
     await writeFileAtomic(join(dir, files.config), `${JSON.stringify(config, undefined, 2)}\n`);
     return openSync(join(dir, files.events), "w");
   });
@@ -85,16 +86,19 @@ export async function createRun(dir: string, config: RunConfig, force: boolean):
 /**
  * Opens a run to go on with it.
  *
- * @throws SecateurError `io` where there is none, `bad-option` where it is finished or still going on
+ * @param command what the run is of
+ * @throws SecateurError `io` where there is none, `bad-option` where it is finished, still going on, or of another command
  */
-export async function resumeRun(dir: string): Promise<Run> {
+export async function resumeRun(dir: string, command = "prune"): Promise<Run> {
   if (!(await exists(join(dir, files.config))))
     fail("io", `${join(dir, files.config)}: no such file, so that ${dir} is no run of secateur`);
   if (await isFinished(dir)) fail("bad-option", `the run ${dir} is finished: there is nothing to go on with`);
   return guard(dir, async () => {
+    const config = await readConfig(dir);
+    if (config.command !== command)
+      fail("bad-option", `${dir} is a run of another command: secateur ${config.command} --resume ${dir} goes on`);
     await lock(dir);
     await sweep(dir);
-    const config = JSON.parse(await readFile(join(dir, files.config), "utf8")) as RunConfig;
     const name = join(dir, files.checkpoint);
     const bytes = await readIfThere(name);
     const events = openSync(join(dir, files.events), bytes ? "r+" : "w");
@@ -140,7 +144,8 @@ class DirectoryRun implements Run {
     this.#told = told;
   }
 
-  tell(event: PruneJobEvent): void {
+  tell(event: RunEvent): void {
+    if (isPassing(event)) return;
     if (event.kind === "removal") this.#plans.set(event.step, event.removed);
     const line = Buffer.from(`${JSON.stringify(recordOf(event, new Date().toISOString()))}\n`);
     if (this.#events === undefined) this.#early.push(line);
@@ -191,6 +196,7 @@ class DirectoryRun implements Run {
       this.#write(this.#events, Buffer.concat(this.#early), 0);
       this.#early = [];
     }
+    if (this.#plans.size > 0) await mkdir(join(this.dir, "plans"), { recursive: true });
     for (const [step, removal] of this.#plans)
       await writeFileAtomic(join(this.dir, "plans", `${String(step).padStart(4, "0")}.json`), formatPlan(removal));
     this.#plans.clear();
@@ -236,6 +242,16 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
+  }
+}
+
+async function readConfig(dir: string): Promise<RunConfig> {
+  const path = join(dir, files.config);
+  const text = await readFile(path, "utf8");
+  try {
+    return JSON.parse(text) as RunConfig;
+  } catch (error) {
+    return fail("io", `${path} is damaged: it is not JSON`, error);
   }
 }
 

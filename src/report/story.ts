@@ -2,8 +2,9 @@
 
 import type { GroupSize, State } from "../jobs/prune-events.ts";
 import type { Evaluation } from "../train/evaluate.ts";
+import { isBuiltIn, type MetricValue } from "../train/metrics.ts";
 import type { Point } from "./charts.ts";
-import type { RemovalRecord, RunRecord, RunSummary } from "./record.ts";
+import type { RemovalRecord, RunRecord, PruneSummary } from "./record.ts";
 
 /** A model in numbers, as far as they are known. */
 export type Known = Pick<State, "costs" | "units" | "evaluation">;
@@ -25,10 +26,10 @@ export interface Story {
   readonly pruningLoss: readonly Point[];
   /** Measurements while pruning and the last one, over the units that had gone. */
   readonly measured: readonly Measured[];
+  /** The name of the user's own metric. */
+  readonly metric: string | undefined;
   /** The loss of each step. */
   readonly finetuning: readonly Point[];
-  /** The moment of the last record. */
-  readonly last: string | undefined;
 }
 
 export interface Measured {
@@ -36,17 +37,19 @@ export interface Measured {
   readonly loss: number;
   readonly top1: number | undefined;
   readonly agreement: number | undefined;
+  /** Of the user's own metric. */
+  readonly metric: number | undefined;
   /** Whether fine-tuning came before. */
   readonly tuned: boolean;
 }
 
-type Of<K extends RunRecord["kind"]> = Extract<RunRecord, { readonly kind: K }>;
-const isOf =
+export type Of<K extends RunRecord["kind"]> = Extract<RunRecord, { readonly kind: K }>;
+export const isOf =
   <K extends RunRecord["kind"]>(kind: K) =>
   (record: RunRecord): record is Of<K> =>
     record.kind === kind;
 
-export function storyOf(records: readonly RunRecord[], summary: RunSummary | undefined): Story {
+export function storyOf(records: readonly RunRecord[], summary: PruneSummary | undefined): Story {
   const start = records.find(isOf("start"));
   const removals = records.filter(isOf("removal"));
   const evaluations = records.filter(isOf("evaluation"));
@@ -62,17 +65,22 @@ export function storyOf(records: readonly RunRecord[], summary: RunSummary | und
     widths: widthsOf(start?.groups ?? summary?.before.groups ?? [], removals),
     removals,
     pruningLoss: removals.map(({ loss }, i) => [all - (removals[i - 1]?.units ?? all), loss]),
-    measured: evaluations.map(({ at, units, evaluation: { loss, top1, agreement } }) => ({
+    metric: evaluations.map(({ evaluation }) => ownMetric(evaluation)?.name).find((name) => name !== undefined),
+    measured: evaluations.map(({ at, units, evaluation }) => ({
       gone: all - units,
-      loss,
-      top1,
-      agreement,
+      loss: evaluation.loss,
+      top1: evaluation.top1,
+      agreement: evaluation.agreement,
+      metric: ownMetric(evaluation)?.value,
       tuned: at === "end",
     })),
     finetuning: steps.filter(({ phase }) => phase === "finetune").map(({ step, loss }) => [step, loss]),
-    last: records.at(-1)?.time,
   };
 }
+
+/** The other measures have their own places. */
+export const ownMetric = ({ metric }: Evaluation): MetricValue | undefined =>
+  metric && !isBuiltIn(metric.name) ? metric : undefined;
 
 function standOf(records: readonly RunRecord[]): string {
   const step = records.findLast(isOf("step"));
@@ -155,5 +163,23 @@ export function smooth(points: readonly Point[]): Point[] {
     sum = keep * sum + (1 - keep) * y;
     weight = keep * weight + (1 - keep);
     return [x, sum / weight];
+  });
+}
+
+/** An epoch in a line. */
+export interface EpochRow {
+  readonly epoch: number;
+  readonly step: number;
+  /** The mean loss of its minibatches; absent for what was measured before the first. */
+  readonly loss: number | undefined;
+  readonly evaluation: Evaluation;
+}
+
+export function epochRows(records: readonly RunRecord[]): EpochRow[] {
+  const steps = records.filter(isOf("step"));
+  return records.filter(isOf("epoch")).map(({ epoch, step, evaluation }) => {
+    const losses = steps.filter((one) => one.epoch === epoch).map(({ loss }) => loss);
+    const loss = losses.length === 0 ? undefined : losses.reduce((a, b) => a + b) / losses.length;
+    return { epoch, step, loss, evaluation };
   });
 }

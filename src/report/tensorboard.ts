@@ -4,6 +4,7 @@
  */
 
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { crc32c } from "../data/crc.ts";
 import type { RunRecord } from "./record.ts";
 
 /** The name by which TensorBoard finds the file; a run has one, whenever it is written. */
@@ -39,12 +40,16 @@ function scalarsOf(record: RunRecord): Readonly<Record<string, number | undefine
       return { "train/loss": record.loss, "train/learning_rate": record.learningRate };
     case "removal":
       return { "prune/units": record.units, "prune/macs": record.costs.macs, "prune/loss": record.loss };
-    case "evaluation":
+    case "epoch":
+    case "evaluation": {
+      const { loss, top1, agreement, metric } = record.evaluation;
       return {
-        "validation/loss": record.evaluation.loss,
-        "validation/top1": record.evaluation.top1,
-        "validation/agreement": record.evaluation.agreement,
+        ...(metric && { [`validation/${metric.name}`]: metric.value }),
+        "validation/loss": loss,
+        "validation/top1": top1,
+        "validation/agreement": agreement,
       };
+    }
     default:
       return {};
   }
@@ -86,18 +91,9 @@ function frame(bytes: Uint8Array): Uint8Array {
   return framed;
 }
 
-/** CRC-32C (Castagnoli), least significant bit first. */
-const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
-  return crc;
-});
-
 /** TFRecord rotates checksums and adds to them, so that those of bytes that hold checksums are of use too. */
 function maskedCrc(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = crcTable[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
-  crc = ~crc >>> 0;
+  const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }
 

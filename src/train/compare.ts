@@ -11,11 +11,20 @@ import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { differ, drawInputs, type Difference } from "../prune/prove.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
-import { addHits, addSquares, type Sums } from "./evaluate.ts";
+import { addHits, addSquares, samplesOf, type Sums } from "./evaluate.ts";
 import { checkTarget, feedsOf } from "./feeds.ts";
 import type { Loss } from "./losses.ts";
+import {
+  checkMetric,
+  lostBetween,
+  namedValue,
+  startCounting,
+  type Metric,
+  type MetricName,
+  type MetricValue,
+} from "./metrics.ts";
 import { runnable } from "./runnable.ts";
-import { logitsGraph } from "./teacher.ts";
+import { scoredGraph } from "./scored.ts";
 
 /** The models that are compared; the first is what the second is measured by. */
 export type Pair<T> = readonly [before: T, after: T];
@@ -36,12 +45,16 @@ export interface Comparison {
   readonly agreement?: number;
   /** Kullback and Leibler's divergence of the softmax of the second from that of the first, in nats; absent for mse. */
   readonly divergence?: number;
+  /** The metric that was asked for, of both. */
+  readonly metric?: Pair<MetricValue>;
   /** The mean of (a - b)² over samples and outputs, logits where the loss is cross-entropy. */
   readonly squaredDifference: number;
 }
 
 export interface CompareOptions extends Omit<LoadOptions, "carried">, Pick<BatchOptions, "batchSize" | "limit"> {
   readonly loss: Loss;
+  /** A measure to look at above all, or a metric of your own, which is counted besides; default top-1, or without labels the agreement. */
+  readonly metric?: Metric | MetricName | undefined;
   readonly onProgress?: (samples: number, total: number | undefined) => void;
 }
 
@@ -82,7 +95,7 @@ export async function compareOutputs(
  * Runs two models over a data set: how good each is where the data has labels, and how far their first outputs are apart.
  *
  * @param graphs the models with open batches
- * @throws SecateurError `bad-model` for models of different outputs
+ * @throws SecateurError `bad-model` for models of different outputs, `bad-option` for a metric that is none, or that throws
  */
 export async function compare(
   runtime: Runtime,
@@ -91,15 +104,21 @@ export async function compare(
   options: CompareOptions,
 ): Promise<Comparison> {
   const { loss, batchSize, limit, onProgress, signal } = options;
-  const scored = both(graphs, loss === "cross-entropy" ? logitsGraph : widen);
+  const metric = options.metric === undefined ? undefined : checkMetric(options.metric);
+  const scored = both(graphs, (graph) => scoredGraph(graph, loss, metric));
+  const counting = [await startCounting(metric), await startCounting(metric)] as const;
   const sums = { samples: 0, labelled: 0, outputs: 0, squares: 0, agreed: 0, divergence: 0 };
   const each = both(scored, () => ({ loss: 0, top1: 0, top5: 0, samples: 0 }));
-  await withSessions(runtime, scored, options, async (sessions) => {
+  const shown = both(scored, ({ graph }) => graph);
+  await withSessions(runtime, shown, options, async (sessions) => {
     for await (const batch of prefetch(dataset.batches({ batchSize, ...(limit === undefined ? {} : { limit }) }))) {
       signal?.throwIfAborted();
       const outputs: Tensor[] = [];
-      for (const [i, session] of sessions.entries())
-        outputs.push((await session.run(feedsOf(scored[i]!, batch)))[scored[i]!.outputs[0]!.name]!);
+      for (const [i, session] of sessions.entries()) {
+        const results = await session.run(feedsOf(shown[i]!, batch));
+        outputs.push(scored[i]!.scores(results));
+        await counting[i]?.add(scored[i]!.shown(results, batch));
+      }
       const [a, b] = outputs as [Tensor, Tensor];
       requireSame("outputs", [[a], [b]]);
       const [x, y] = [a.data, b.data] as [Float32Array, Float32Array];
@@ -115,7 +134,7 @@ export async function compare(
       if (loss === "cross-entropy") addRows(sums, [a, b]);
       const add = loss === "cross-entropy" ? addHits : addSquares;
       if (target) both([a, b], (output, i) => add(each[i], output, target));
-      onProgress?.(sums.samples, dataset.size);
+      onProgress?.(sums.samples, samplesOf(dataset, options));
     }
   });
   const { samples, labelled } = sums;
@@ -131,19 +150,33 @@ export async function compare(
       `outputs over ${samples} samples are not finite: look for values that are not numbers in the weights of the models`,
     );
   const hits = ({ top1, top5 }: Sums) => (loss === "mse" ? {} : { top1: top1 / samples, top5: top5 / samples });
+  const quality = labelled > 0 ? both(each, (one) => ({ loss: one.loss / samples, ...hits(one) })) : undefined;
+  const apart = loss === "mse" ? {} : { agreement: sums.agreed / samples, divergence: sums.divergence / samples };
+  const named = (name: MetricName): Pair<MetricValue> =>
+    both([1, apart.agreement], (agreement, i) =>
+      namedValue(name, { ...quality?.[i], ...(agreement === undefined ? {} : { agreement }) }),
+    );
+  const [first, second] = [await counting[0]?.value(), await counting[1]?.value()];
   return {
     samples,
-    ...(labelled > 0 && { quality: both(each, (one) => ({ loss: one.loss / samples, ...hits(one) })) }),
-    ...(loss === "cross-entropy" && { agreement: sums.agreed / samples, divergence: sums.divergence / samples }),
+    ...(quality && { quality }),
+    ...apart,
+    ...(metric !== undefined && { metric: first && second ? [first, second] : named(metric as MetricName) }),
     squaredDifference: sums.squares / sums.outputs,
   };
 }
 
-/** What was lost, in percentage points: of top-1, or without labels of the agreement with the first model. */
-export function dropOf({ samples, quality, agreement = 1 }: Comparison): number {
-  const lost = quality ? (quality[0].top1 ?? 0) - (quality[1].top1 ?? 0) : 1 - agreement;
-  // Shares are counts over samples: what is between them is a count again, not one and a rounding error.
-  return (100 * Math.round(lost * samples)) / samples;
+/**
+ * What was lost: percentage points of top-1, or without labels of the agreement with the first model; where a metric was asked for, of that, in its
+ * own unit unless it is a share of samples.
+ */
+export function dropOf({ samples, quality, agreement = 1, metric }: Comparison): number {
+  const shares = (name: MetricName, a: number, b: number): Pair<MetricValue> =>
+    both([a, b], (value) => namedValue(name, { [name]: value }));
+  const [before, after] =
+    metric ??
+    (quality ? shares("top1", quality[0].top1 ?? 0, quality[1].top1 ?? 0) : shares("agreement", 1, agreement));
+  return lostBetween(before, after, samples);
 }
 
 function both<T, U>(pair: Pair<T>, map: (one: T, i: 0 | 1) => U): Pair<U> {

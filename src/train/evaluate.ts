@@ -7,12 +7,12 @@ import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { sizeOf, toNumbers } from "../graph/tensor.ts";
-import { widen } from "../passes/widen.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import { checkTarget, feedsOf, requireTarget } from "./feeds.ts";
 import type { Loss } from "./losses.ts";
-import { logitsGraph } from "./teacher.ts";
+import { checkMetric, namedValue, startCounting, type Metric, type MetricName, type MetricValue } from "./metrics.ts";
 import { runnable } from "./runnable.ts";
+import { scoredGraph } from "./scored.ts";
 
 export interface Evaluation {
   /** The mean over samples. */
@@ -22,12 +22,16 @@ export interface Evaluation {
   readonly top5?: number;
   /** Without labels: the share of samples whose largest output is that of the original model; the loss is then the divergence from it, in nats. */
   readonly agreement?: number;
+  /** The metric that was asked for. */
+  readonly metric?: MetricValue;
   readonly samples: number;
   readonly samplesPerSecond: number;
 }
 
 export interface EvaluateOptions extends LoadOptions, Pick<BatchOptions, "batchSize" | "limit"> {
   readonly loss: Loss;
+  /** A measure to look at above all, or a metric of your own, which is counted besides. */
+  readonly metric?: Metric | MetricName | undefined;
   readonly onProgress?: (samples: number, total: number | undefined) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -36,6 +40,8 @@ export interface EvaluateOptions extends LoadOptions, Pick<BatchOptions, "batchS
  * Runs a model over a data set.
  *
  * @param graph the model with an open batch
+ * @throws SecateurError `bad-data` where labels do not fit the output, `not-finite` where the loss or the metric is no number, `bad-option` for a
+ * metric that is none, or that throws
  */
 export async function evaluate(
   runtime: Runtime,
@@ -44,9 +50,10 @@ export async function evaluate(
   options: EvaluateOptions,
 ): Promise<Evaluation> {
   const { loss, batchSize, limit, onProgress, signal } = options;
-  const scored = loss === "cross-entropy" ? logitsGraph(graph) : widen(graph);
-  const name = scored.outputs[0]?.name ?? fail("bad-model", "the model has no output");
-  const session = await runtime.load(runnable(scored, options.device), options);
+  const metric = options.metric === undefined ? undefined : checkMetric(options.metric);
+  const scored = scoredGraph(graph, loss, metric);
+  const counting = await startCounting(metric);
+  const session = await runtime.load(runnable(scored.graph, options.device), options);
   const sums = { loss: 0, top1: 0, top5: 0, samples: 0 };
   let spent = 0;
   try {
@@ -54,9 +61,9 @@ export async function evaluate(
     for await (const batch of prefetch(batches)) {
       signal?.throwIfAborted();
       const started = performance.now();
-      const results = await session.run(feedsOf(scored, batch));
+      const results = await session.run(feedsOf(scored.graph, batch));
       spent += performance.now() - started;
-      const scores = results[name]!;
+      const scores = scored.scores(results);
       if (loss === "mse") {
         const target = requireTarget(batch);
         checkTarget(target, scores);
@@ -68,7 +75,8 @@ export async function evaluate(
         checkLabels(batch, scores.shape[1]!);
         addHits(sums, scores, target);
       }
-      onProgress?.(sums.samples, dataset.size);
+      await counting?.add(scored.shown(results, batch));
+      onProgress?.(sums.samples, samplesOf(dataset, options));
     }
   } finally {
     await session.dispose();
@@ -80,13 +88,23 @@ export async function evaluate(
       `the loss over ${sums.samples} samples is ${sums.loss}: look for values that are not numbers in the weights of the model`,
     );
   const mean = (sum: number): number => sum / sums.samples;
-  return {
+  const measures = {
     loss: mean(sums.loss),
     ...(loss === "mse" ? {} : { top1: mean(sums.top1), top5: mean(sums.top5) }),
+  };
+  return {
+    ...measures,
+    ...(metric !== undefined && { metric: (await counting?.value()) ?? namedValue(metric as MetricName, measures) }),
     samples: sums.samples,
     samplesPerSecond: sums.samples / (spent / 1000),
   };
 }
+
+/** How many samples a run over a data set takes, where it knows its size. */
+export const samplesOf = (
+  { size }: Dataset,
+  { batchSize, limit }: Pick<BatchOptions, "batchSize" | "limit">,
+): number | undefined => (size === undefined || limit === undefined ? size : Math.min(size, limit * batchSize));
 
 /** Sums over samples. */
 export interface Sums {

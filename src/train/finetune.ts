@@ -42,8 +42,8 @@ export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateS
   readonly onEvent?: ((event: StepEvent) => void) | undefined;
   /** Where an earlier run of the same options stood; it goes on from there. */
   readonly from?: FinetunePoint | undefined;
-  /** Offered after every step: taking a point copies all weights. */
-  readonly onPoint?: ((take: () => Promise<FinetunePoint>) => Promise<void>) | undefined;
+  /** Offered after every step, with where the next one stands: taking a point copies all weights. */
+  readonly onPoint?: ((take: () => Promise<FinetunePoint>, position: Position) => Promise<void>) | undefined;
 }
 
 /**
@@ -70,16 +70,16 @@ export async function finetune(
     from?.slots,
   );
   const teacher = await openTeacher(runtime, options);
-  await using stream = openStream(dataset, options, from?.position ?? { epoch: firstEpoch, batch: 0 });
+  await using stream = openStream(dataset, options, from?.position ?? { epoch: firstEpoch, batch: 0 }, from?.perEpoch);
   try {
     checkClasses(dataset, trainer.classes);
     let step = from?.step ?? 0;
     for (;;) {
-      const perEpoch = stream.perEpoch ?? from?.perEpoch;
       const { epoch } = stream.position;
       if (epoch >= firstEpoch + epochs) return averagedGraph(await trainer.state());
       signal?.throwIfAborted();
       const batch = await stream.next();
+      const { perEpoch } = stream;
       const steps = perEpoch === undefined ? undefined : perEpoch * epochs;
       // Without a known size the schedule goes by epochs until the first one has been counted.
       const rate =
@@ -99,13 +99,14 @@ export async function finetune(
         learningRate: rate,
       });
       const [at, position] = [step, stream.position];
-      await options.onPoint?.(async () => ({
+      const take = async (): Promise<FinetunePoint> => ({
         ...(await trainer.state()),
         phase: "finetune",
         step: at,
         position,
-        perEpoch: stream.perEpoch ?? from?.perEpoch,
-      }));
+        perEpoch,
+      });
+      await options.onPoint?.(take, position);
     }
   } finally {
     await trainer.dispose();

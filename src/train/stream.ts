@@ -2,7 +2,9 @@
 
 import type { Augment, Batch, Dataset } from "../data/batches.ts";
 import { prefetch } from "../data/prefetch.ts";
-import { refuseBatches } from "./feeds.ts";
+import type { Graph } from "../graph/graph.ts";
+import { widen } from "../passes/widen.ts";
+import { feedsOf, refuseBatches } from "./feeds.ts";
 
 /** Where a run stands in its data: the next batch is number `batch` of epoch `epoch`. */
 export interface Position {
@@ -20,19 +22,20 @@ export interface StreamOptions {
 export interface BatchStream extends AsyncDisposable {
   /** Where the next batch stands. */
   readonly position: Position;
-  /** Batches of an epoch, once one has been gone through or the data set tells its size. */
+  /** Batches of an epoch: as many as the last one had, before that as the size of the data set promises; images that cannot be read make it fewer. */
   readonly perEpoch: number | undefined;
   next(): Promise<Batch>;
 }
 
 /**
  * @param from the position to start at: batches before it are passed over
+ * @param known batches of an epoch, where an earlier stream has counted them
  * @throws SecateurError from `next`: `bad-data` for a data set that has no whole batch
  */
-export function openStream(dataset: Dataset, options: StreamOptions, from: Position): BatchStream {
+export function openStream(dataset: Dataset, options: StreamOptions, from: Position, known?: number): BatchStream {
   const { batchSize } = options;
   let position = from;
-  let perEpoch = dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize);
+  let perEpoch = known ?? (dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize));
   const batches = endless();
 
   async function* endless(): AsyncGenerator<Batch> {
@@ -52,7 +55,7 @@ export function openStream(dataset: Dataset, options: StreamOptions, from: Posit
         held = epoch === from.epoch && count <= from.batch ? undefined : batch;
       }
       if (count === 0) refuseBatches(dataset, batchSize, seen);
-      perEpoch ??= count;
+      perEpoch = count;
       if (!held) continue;
       position = { epoch: epoch + 1, batch: 0 };
       yield held;
@@ -84,3 +87,9 @@ const learningBatches = ({ batchSize, seed, augment }: StreamOptions, epoch: num
   dropLast: true,
   ...(augment ? { augment } : {}),
 });
+
+/** Fails where the training data does not fit, before anything long begins. */
+export async function tryBatch(data: Dataset, graph: Graph, options: StreamOptions): Promise<void> {
+  await using stream = openStream(data, options, { epoch: 0, batch: 0 });
+  feedsOf(widen(graph), await stream.next());
+}

@@ -308,7 +308,8 @@ describe("prune and finetune", () => {
     await succeed(`${prune} --macs 0.5 --epochs 2 -o again.onnx`);
     expect(bytesOf("again.onnx").equals(bytesOf("small.onnx"))).toBe(true);
     const tuned = await succeed("finetune small.onnx DIGITS --epochs 1 --flip -o tuned.onnx");
-    expect([tuned.out, tuned.err.split("\n").slice(-2)]).toEqual(["", [`-> ${at("tuned.onnx")}`, ""]]);
+    const last = `-> ${at("tuned.onnx")}, and how it came about -> ${at("tuned.run/report.html")}`;
+    expect([tuned.out, tuned.err.split("\n").slice(-2)]).toEqual(["", [last, ""]]);
     expect(JSON.parse((await succeed("eval tuned.onnx DIGITS --json")).out).top1).toBeGreaterThan(0.95);
   });
 

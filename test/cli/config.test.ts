@@ -49,6 +49,7 @@ describe("a configuration", () => {
       file: json,
       options: {
         ratio: { value: { "": 0.3 }, source: "cli" },
+        device: { value: "cpu", source: "default" },
         criterion: { value: "magnitude", source: "default" },
         scope: { value: "local", source: "default" },
         seed: { value: 5, source: "config" },

@@ -73,7 +73,7 @@ const searched = (run: string): Search[] =>
 describe("--max-drop", () => {
   it("ends with the smallest model that was found to fit, after a stop too", async () => {
     const { code, out, err } = await secateur(line("small.onnx", "--max-drop", "5", "--json"));
-    expect([code, err.includes("points lost after")]).toEqual([0, true]);
+    expect([code, err.includes("points of top-1 lost after")]).toEqual([0, true]);
     const result = JSON.parse(out);
     const tries = searched("small.run");
     const fitting = tries.filter(({ fits }) => fits).map(({ removals }) => removals);
@@ -85,7 +85,7 @@ describe("--max-drop", () => {
 
     const abort = new AbortController();
     const stopped = await secateur(line("again.onnx", "--max-drop", "5"), abort.signal, (text) => {
-      if (text.includes("points lost after")) abort.abort();
+      if (text.includes("points of top-1 lost after")) abort.abort();
     });
     expect(stopped.code).toBe(130);
     expect(existsSync(at("again.run/points/0001.safetensors"))).toBe(true);

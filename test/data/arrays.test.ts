@@ -175,8 +175,27 @@ describe("what is refused of npz", () => {
     for (const declared of [floats.length - 8, floats.length + 8]) {
       small.writeUInt32LE(declared, entry + 24);
       writeFileSync(join(dir, "liar.npz"), small);
-      await expect(open(join(dir, "liar.npz"))).rejects.toThrow(/bytes of elements|declares \d+ bytes and holds/);
+      await expect(open(join(dir, "liar.npz"))).rejects.toThrow(
+        /is damaged: its checksum|declares \d+ bytes and holds/,
+      );
     }
+  });
+
+  it("arrays whose bytes are not those that were written, of those that are read", async () => {
+    const whole = Buffer.from(zipSync({ "x_train.npy": floats, "y_train.npy": ids }, { level: 0 }));
+    const file = join(dir, "damaged.npz");
+    const at = whole.indexOf(floats.subarray(-8));
+    expect(at).toBeGreaterThan(0);
+    for (const bit of [0, 7]) {
+      const damaged = Buffer.from(whole);
+      damaged[at] = damaged[at]! ^ (1 << bit);
+      writeFileSync(file, damaged);
+      await expect(open(file)).rejects.toThrow(
+        /damaged\.npz: x_train is damaged: its checksum is not that of its bytes/,
+      );
+    }
+    writeFileSync(file, whole);
+    expect((await open(file)).size).toBe(5);
   });
 
   it.each([

@@ -31,7 +31,7 @@ const masked: Model = mask(model, removal).model;
 const job = prune(model, { data, budget: { macs: 0.5 }, signal: AbortSignal.timeout(1) });
 for await (const event of job) if (event.kind === "removal") console.log(event.costs.macs / macs, groups.length);
 const outcome = await job;
-const trained: Job<unknown, Model> = train(outcome.model, { data, onEvent: ({ loss }) => console.log(loss) });
+const trained: Job<unknown, Model> = train(outcome.model, { data, onEvent: (event) => console.log(event.kind === "step" && event.loss) });
 const tuned: Model = await finetune(await trained, { data, epochs: 1 });
 const top1: number | undefined = (await evaluate(tuned, { data })).top1;
 const drop: number | undefined = (await compare(small, masked, { data, latency: true })).data?.drop;

@@ -5,19 +5,25 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import {
+  blockOf,
   compare,
   cut,
+  encodeModel,
   evaluate,
   finetune,
   inspect,
   load,
   mask,
   newModel,
+  nodeRuntime,
   plan,
   prepare,
+  prune,
   score,
   train,
+  type EpochEvent,
   type Model,
+  type TrainJobEvent,
 } from "../../src/node.ts";
 import * as browser from "../../src/index.ts";
 import { randomDataset } from "../support/datasets.ts";
@@ -133,14 +139,75 @@ describe("cut and mask", () => {
   });
 });
 
+describe("prune", () => {
+  it("rounds to what the machine takes at a time, and tells it", async () => {
+    const block = (await blockOf(nodeRuntime)) ?? 1;
+    const options = { ...quick, budget: { units: 0.5 }, every: 1, epochs: 0 } as const;
+    const told = async (roundTo: number | "auto" | undefined) => {
+      const job = prune(model, { ...options, roundTo });
+      for await (const event of job) if (event.kind === "start") return [event.roundTo, encodeModel((await job).model)];
+      return [];
+    };
+    const [auto, number, none] = [await told("auto"), await told(block), await told(undefined)];
+    expect([auto[0], number[0], none[0]]).toEqual([block, undefined, undefined]);
+    expect(auto[1]).toEqual(number[1]);
+    if (block > 1) expect(none[1]).not.toEqual(number[1]);
+    expect((await plan(model, { ratio: 0.5, roundTo: "auto" })).roundTo).toBe(block);
+    expect((await plan(model, { ratio: 0.5 })).roundTo).toBe(1);
+  });
+});
+
 describe("train and finetune", () => {
   it("differ in how long and how fast they learn", async () => {
     const rates: number[] = [];
     const options = { ...quick, data: randomDataset(prepare(model), { samples: 16, labels: 10 }) };
     for (const learn of [train, finetune])
-      for await (const { step, steps, learningRate } of learn(model, options))
-        if (step === 1) rates.push(steps!, learningRate);
+      for await (const event of learn(model, options))
+        if (event.kind === "step" && event.step === 1) rates.push(event.steps!, event.learningRate);
     expect(rates).toEqual([20, 0.1, 5, 0.02]);
+  });
+
+  it("measure at the start and after every epoch, the averages where these are what is taken", async () => {
+    const validation = randomDataset(prepare(model), { samples: 32, labels: 10, seed: 2 });
+    const job = finetune(model, { ...quick, validation, metric: "top5", epochs: 2, ema: 0.5 });
+    const told: EpochEvent[] = [];
+    for await (const event of job) if (event.kind === "epoch") told.push(event);
+    expect(told.map(({ epoch, step }) => [epoch, step])).toEqual([
+      [0, 0],
+      [1, 3],
+      [2, 6],
+    ]);
+    const measure = async (of: Model) => (await evaluate(of, { ...quick, data: validation, metric: "top5" })).loss;
+    expect(told[0]!.evaluation.loss).toBe(await measure(model));
+    expect(told[2]!.evaluation.loss).toBeCloseTo(await measure(await job), 6);
+    expect(told[2]!.evaluation.metric!.name).toBe("top5");
+  });
+
+  it("go on from every checkpoint as if they had never stopped", async () => {
+    const validation = randomDataset(prepare(model), { samples: 32, labels: 10, seed: 2 });
+    const saved: Uint8Array[] = [];
+    const options = { ...quick, validation, epochs: 2, ema: 0.9 };
+    const events: TrainJobEvent[][] = [];
+    const whole = await train(model, {
+      ...options,
+      onEvent: (event) => (events[saved.length] ??= []).push(event),
+      checkpoints: { every: 0, save: async (pieces) => void saved.push(Buffer.concat(pieces)) },
+    });
+    expect(saved).toHaveLength(6);
+    const lossOf = (event: TrainJobEvent) =>
+      event.kind === "step" ? event.loss : event.kind === "epoch" ? event.evaluation.loss : event.kind;
+    for (const [i, bytes] of saved.entries()) {
+      const again: TrainJobEvent[] = [];
+      const checkpoints = { from: { name: "checkpoint", bytes }, save: async () => {} };
+      const job = await train(model, { ...options, checkpoints, onEvent: (event) => again.push(event) });
+      expect(encodeModel(job)).toEqual(encodeModel(whole));
+      expect(again.map(lossOf)).toEqual(
+        events
+          .slice(i + 1)
+          .flat()
+          .map(lossOf),
+      );
+    }
   });
 
   it("leave the given model as it is", async () => {

@@ -3,7 +3,7 @@
 import { DOMParser, type Document, type Element } from "@xmldom/xmldom";
 import { describe, expect, it } from "vitest";
 import { lineChart, logScale } from "../../src/report/charts.ts";
-import type { RunRecord, RunSummary } from "../../src/report/record.ts";
+import type { RunRecord, PruneSummary } from "../../src/report/record.ts";
 import { reportPage } from "../../src/report/report.ts";
 import { smooth, thin } from "../../src/report/story.ts";
 import { config, smallRecords, summary } from "./small-run.ts";
@@ -223,7 +223,7 @@ describe("what is given from outside", () => {
       /"(loss|top1|most|median)":[\d.e-]+/g,
       '"$1":null',
     );
-    const [records, nulls] = JSON.parse(text) as [RunRecord[], RunSummary];
+    const [records, nulls] = JSON.parse(text) as [RunRecord[], PruneSummary];
     const parsed = parse(reportPage(config, records, nulls));
     expect(rowsOf(classed(parsed, "table", "figures")[0]!).at(-1)).toEqual([
       "top-5",

@@ -1,6 +1,6 @@
 /** The record of a small run, as `secateur prune` writes it. */
 
-import type { GroupRecord, RunConfig, RunRecord, RunSummary } from "../../src/report/record.ts";
+import type { GroupRecord, RunConfig, RunRecord, PruneSummary } from "../../src/report/record.ts";
 
 export const config: RunConfig = {
   command: "prune",
@@ -83,7 +83,7 @@ export function smallRecords([first, second]: readonly [string, string] = ["conv
   ];
 }
 
-export const summary: RunSummary = {
+export const summary: PruneSummary = {
   end: "met",
   removals: 2,
   proof: { difference: 2.5e-7, elements: 1000, between: [] },

@@ -2,6 +2,7 @@
 
 import type { InferenceSession } from "onnxruntime-common";
 import * as ort from "onnxruntime-node";
+import { existsSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
 import { SecateurError } from "../../src/graph/error.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
@@ -129,6 +130,18 @@ describe("--device", () => {
     const { code, out, err } = await secateur(argv);
     expect([code, out]).toEqual([2, ""]);
     expect(err).toContain(`onnxruntime-node has no ${device} here`);
+  });
+
+  it("goes to the runtime with the proof of cut", async () => {
+    const plan = at("plan.json");
+    expect((await secateur(["plan", net, "--ratio", "0.5", "-o", plan, "--device", device])).code).toBe(0);
+    const cut = ["cut", net, "--plan", plan, "--device", device, "-o", at("cut.onnx")];
+    const refused = await secateur(cut);
+    expect([refused.code, refused.out]).toEqual([2, ""]);
+    expect(refused.err).toContain(`onnxruntime-node has no ${device} here`);
+    expect(existsSync(at("cut.onnx"))).toBe(false);
+    expect((await secateur([...cut, "--no-prove"])).code).toBe(0);
+    expect((await secateur(["cut", net, "--plan", plan, "--threads", "1", "-o", at("cut.onnx")])).code).toBe(0);
   });
 
   it("cpu is the default, and by its name the same", async () => {

@@ -9,6 +9,7 @@ import { loadModel } from "../../src/onnx/load.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../../src/train/checkpoint.ts";
+import type { StepEvent } from "../../src/train/events.ts";
 import { finetune, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
 import { prepare, withGraph } from "../../src/train/prepare.ts";
 import { averagedGraph, ownerOf } from "../../src/train/step.ts";
@@ -28,6 +29,8 @@ const data = imageDataset({
 });
 /** The same batches from a source that does not tell how many there are. */
 const { size: _, subset: __, ...unsized } = data;
+/** The same batches from a source that promises more, as one does of whose images some cannot be read. */
+const promising: Dataset = { ...unsized, size: 66 };
 
 const learn = {
   loss: "cross-entropy",
@@ -106,6 +109,7 @@ describe("pruning", () => {
 describe.each([
   ["a data set of known size", data],
   ["a data set of unknown size", unsized],
+  ["a data set that gives less than its size", promising],
 ])("fine-tuning on %s", (_name, dataset) => {
   it("goes on after each step as if it had never stopped", async () => {
     const pruned = await prune();
@@ -120,6 +124,20 @@ describe.each([
       expect(bytesOf(result)).toBe(bytesOf(whole));
     }
   });
+});
+
+it("the learning rate ends where it should, however many samples were promised", async () => {
+  const ratesOn = async (dataset: Dataset) => {
+    const told: StepEvent[] = [];
+    const onEvent = (event: StepEvent) => void told.push(event);
+    await finetune(directRuntime, graph, dataset, { ...learn, epochs: 3, learningRate: 0.02, onEvent });
+    return told;
+  };
+  const [exact, more] = [await ratesOn(data), await ratesOn(promising)];
+  expect(more.map(({ steps }) => steps)).toEqual([24, 24, 24, 24, 24, ...Array.from({ length: 13 }, () => 18)]);
+  expect(more.slice(5).map(({ learningRate }) => learningRate)).toEqual(
+    exact.slice(5).map(({ learningRate }) => learningRate),
+  );
 });
 
 describe("with AdamW, mixup and all that is kept beside weights", () => {

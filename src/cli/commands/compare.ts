@@ -8,8 +8,10 @@ import type { Difference } from "../../prune/prove.ts";
 import type { Changes } from "../../prune/changes.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Comparison, Pair, Quality } from "../../train/compare.ts";
+import { isBuiltIn, type MetricValue } from "../../train/metrics.ts";
 import type { Timing } from "../../train/timing.ts";
 import { withExample } from "../help.ts";
+import { openMetric, withMetric, type MetricFlags } from "../metric.ts";
 import {
   count,
   notNegative,
@@ -23,9 +25,10 @@ import {
   type RunFlags,
   type ShapeFlags,
 } from "../options.ts";
-import { createProgress, note, percent, print, printJson, printTable, reportProgress, short } from "../output.ts";
+import { lostFigure, metricFigure, note, percent, print, printJson, printTable, short } from "../output.ts";
+import { createProgress, reportProgress } from "../progress.ts";
 
-interface CompareFlags extends ShapeFlags, DataFlags, RunFlags {
+interface CompareFlags extends ShapeFlags, DataFlags, RunFlags, MetricFlags {
   readonly split: "train" | "test";
   readonly batches?: number;
   readonly latency?: boolean;
@@ -38,7 +41,7 @@ interface CompareFlags extends ShapeFlags, DataFlags, RunFlags {
 const notMet = 1;
 
 export function addCompare(program: Command, signal: AbortSignal): void {
-  const command = withRun(withData(withShape(program.command("compare <before> <after>")), false), 200)
+  const command = withMetric(withRun(withData(withShape(program.command("compare <before> <after>")), false), 200))
     .description(
       "print what has changed from one model to another: costs, units, and outputs, on random inputs or on data",
     )
@@ -48,7 +51,7 @@ export function addCompare(program: Command, signal: AbortSignal): void {
     .option("--rounds <n>", "how often each model is timed", numberIn(6, Number.MAX_SAFE_INTEGER, true), 50)
     .option(
       "--max-drop <points>",
-      "exit with 1 if top-1, or without labels the agreement, falls by more percentage points",
+      "exit with 1 if top-1, or without labels the agreement, falls by more percentage points, or --metric gets worse by more",
       notNegative,
     )
     .option("--json", "print JSON");
@@ -66,16 +69,23 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
   const { data: spec, loss, batchSize, device, threads, seed, maxDrop, batches } = flags;
   if (maxDrop !== undefined && spec === undefined)
     fail("bad-option", "--max-drop is measured on data: say which, by --data");
-  if (maxDrop !== undefined && loss !== "cross-entropy")
-    fail("bad-option", "--max-drop is of top-1 or agreement, which go with --loss cross-entropy only");
+  if (flags.metric !== undefined && spec === undefined)
+    fail("bad-option", "--metric is measured on data: say which, by --data");
+  if (maxDrop !== undefined && loss !== "cross-entropy" && flags.metric === undefined)
+    fail(
+      "bad-option",
+      "--max-drop is of top-1 or agreement, which go with --loss cross-entropy; say of what else by --metric",
+    );
+  const metric = await openMetric(flags);
+  using progress = createProgress("reading and comparing");
   const models = [await readModelFile(paths[0]), await readModelFile(paths[1])] as const;
   const data = spec === undefined ? undefined : await openData({ ...flags, data: spec }, flags.split);
-  using progress = createProgress("running both models");
   const found = await compare(...models, {
     ...shapesOf(flags),
     data,
     runtime: nodeRuntime,
     loss,
+    metric,
     batchSize,
     limit: batches,
     latency: flags.latency && { rounds: flags.rounds, batch: ownBatch ? batchSize : 1 },
@@ -91,7 +101,8 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
   else show(found);
   const drop = found.data?.drop;
   if (maxDrop !== undefined && drop! > maxDrop) {
-    note(`${found.data!.quality ? "top-1" : "agreement"} fell by ${drop} points, more than --max-drop ${maxDrop}`);
+    const of = found.data!.metric?.[0].name ?? (found.data!.quality ? "top1" : "agreement");
+    note(`${lostFigure(of, drop!)} were lost, more than --max-drop ${maxDrop}`);
     process.exitCode = notMet;
   }
 }
@@ -102,6 +113,7 @@ function show({ outputs, data, latency, ...changes }: CompareOutcome): void {
     ...costRows(changes),
     ...(latency ? [latencyRow(latency)] : []),
     ...(data?.quality ? qualityRows(data.quality) : []),
+    ...(data?.metric ? metricRows(data.metric) : []),
   ]);
   const { groups } = changes;
   const changed = groups.filter(({ before, after }) => before !== after);
@@ -143,6 +155,15 @@ function qualityRows([before, after]: Pair<Quality>): string[][] {
     ["loss", before.loss.toFixed(4), after.loss.toFixed(4), signed(after.loss - before.loss, 4)],
     ...hits("top-1", before.top1, after.top1),
     ...hits("top-5", before.top5, after.top5),
+  ];
+}
+
+/** A metric of the user's own; the others stand in their places. */
+function metricRows([before, after]: Pair<MetricValue>): string[][] {
+  if (isBuiltIn(before.name)) return [];
+  const change = { name: before.name, value: after.value - before.value };
+  return [
+    [before.name, metricFigure(before), metricFigure(after), `${change.value < 0 ? "" : "+"}${metricFigure(change)}`],
   ];
 }
 

@@ -9,6 +9,7 @@ import { prepare } from "../../train/prepare.ts";
 import { withExample } from "../help.ts";
 import { count, shapesOf, withShape, type ShapeFlags } from "../options.ts";
 import { note, printJson } from "../output.ts";
+import { createProgress } from "../progress.ts";
 
 interface GradFlags extends ShapeFlags {
   readonly output: string;
@@ -38,6 +39,7 @@ export function addGrad(program: Command): void {
     .option("--train", "BatchNormalization by the batch's statistics, Dropout at work")
     .option("--json", "print the inputs, outputs and nodes of the graph as JSON")
     .action(async (path: string, flags: GradFlags) => {
+      using progress = createProgress("differentiating");
       const model = await readModelFile(path);
       const graph = gradientGraph(prepare(model, shapesOf(flags)), {
         batch: flags.batch,
@@ -46,6 +48,7 @@ export function addGrad(program: Command): void {
         train: flags.train ?? false,
       });
       await writeModelFile(flags.output, { ...model, graph, opsets: { ...model.opsets, "": internalOpset } });
+      progress.done();
       if (flags.json)
         printJson({
           inputs: graph.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape })),

@@ -7,6 +7,7 @@ import type { Summary } from "../../prune/summary.ts";
 import { withExample } from "../help.ts";
 import { shapesOf, withShape, type ShapeFlags } from "../options.ts";
 import { headed, printable, printJson, printStyled, short, table } from "../output.ts";
+import { createProgress } from "../progress.ts";
 
 export function addInspect(program: Command): void {
   withExample(withShape(program.command("inspect <model>")), "secateur inspect model.onnx")
@@ -15,7 +16,9 @@ export function addInspect(program: Command): void {
     )
     .option("--json", "print JSON")
     .action(async (path: string, flags: ShapeFlags & { json?: boolean }) => {
+      using progress = createProgress("inspecting");
       const summary = inspect(await readModelFile(path), shapesOf(flags));
+      progress.done();
       if (flags.json) printJson(summary);
       else printStyled(format(summary));
     });

@@ -14,12 +14,22 @@ import { formatPlan, parsePlan } from "../../prune/plan.ts";
 import type { Proof } from "../../prune/prove.ts";
 import { scopes, type Scope } from "../../prune/prices.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
-import { limitsOf, ratioOf, roundingOf, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
-import { seed, shapesOf, withShape, type ShapeFlags } from "../options.ts";
+import { limitsOf, noteRounding, ratioOf, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
+import {
+  seed,
+  shapesOf,
+  withCompute,
+  withDevice,
+  withShape,
+  type ComputeFlags,
+  type DeviceFlags,
+  type ShapeFlags,
+} from "../options.ts";
 import { withExample } from "../help.ts";
 import { note, noteTable, printJson, short } from "../output.ts";
+import { createProgress } from "../progress.ts";
 
-interface PlanFlags extends ShapeFlags, LimitFlags {
+interface PlanFlags extends ShapeFlags, LimitFlags, DeviceFlags {
   readonly ratio: Ratios;
   readonly criterion: string;
   readonly scope: Scope;
@@ -33,7 +43,7 @@ const dataless = [...criteria.values()].filter(({ kind }) => kind === "weights")
 
 export function addPlan(program: Command): void {
   withExample(
-    withLimits(withShape(program.command("plan <model>"))),
+    withDevice(withLimits(withShape(program.command("plan <model>")))),
     "secateur plan model.onnx --ratio 0.5 -o plan.json && secateur cut model.onnx --plan plan.json -o small.onnx",
   )
     .description("choose units to remove, without data, and write the plan")
@@ -52,15 +62,20 @@ export function addPlan(program: Command): void {
     .requiredOption("-o, --output <file>", "the plan to write")
     .option("--json", "print how many units of each group go as JSON")
     .action(async (path: string, flags: PlanFlags) => {
-      const { removal, groups } = await plan(await readModelFile(path), {
+      using progress = createProgress("planning");
+      const { removal, groups, roundTo } = await plan(await readModelFile(path), {
         ...shapesOf(flags),
         ...limitsOf(flags, flags.ratio),
         ratio: flags.ratio[""],
         criterion: flags.criterion,
         scope: flags.scope,
-        roundTo: await roundingOf(flags.roundTo),
+        roundTo: flags.roundTo,
+        device: flags.device,
+        runtime: nodeRuntime,
         seed: flags.seed,
       });
+      progress.done();
+      if (flags.roundTo === "auto") noteRounding(roundTo);
       await writeFileAtomic(flags.output, formatPlan(removal));
       const removed = groups.reduce((n, group) => n + group.removed, 0);
       const units = groups.reduce((n, group) => n + group.units, 0);
@@ -69,7 +84,7 @@ export function addPlan(program: Command): void {
     });
 }
 
-interface ApplyFlags extends ShapeFlags {
+interface ApplyFlags extends ShapeFlags, Partial<ComputeFlags> {
   readonly plan: string;
   readonly output: string;
   readonly json?: boolean;
@@ -78,10 +93,25 @@ interface ApplyFlags extends ShapeFlags {
   readonly seed?: number;
 }
 
-export function addCutAndMask(program: Command): void {
-  addApply(program, "cut", "remove the units of a plan: smaller weights, smaller sizes", (model, removal, flags) =>
-    cut(model, removal, { ...shapesOf(flags), prove: flags.prove, seed: flags.seed, runtime: nodeRuntime }),
-  )
+export function addCutAndMask(program: Command, signal: AbortSignal): void {
+  const cutting = addApply(
+    program,
+    "cut",
+    "remove the units of a plan: smaller weights, smaller sizes",
+    (model, removal, flags) => {
+      const { prove, seed, device, threads } = flags;
+      return cut(model, removal, {
+        ...shapesOf(flags),
+        prove,
+        seed,
+        device,
+        threads,
+        signal,
+        runtime: nodeRuntime,
+      });
+    },
+  );
+  withCompute(cutting)
     .option("--no-prove", "write without running the cut and the masked model side by side")
     .option("--seed <n>", "seed of the inputs that the proof draws", seed, 0);
   addApply(
@@ -107,10 +137,12 @@ function addApply(
     .requiredOption("-o, --output <file>", "the model to write")
     .option("--json", "print the costs before and after as JSON")
     .action(async (path: string, flags: ApplyFlags) => {
+      using progress = createProgress(name === "cut" ? "cutting and proving" : "masking");
       const model = await readModelFile(path);
       const removal = parsePlan(await readText(flags.plan));
       const { model: changed, before, after, proof } = await apply(model, removal, flags);
       await writeModelFile(flags.output, changed);
+      progress.done();
       if (flags.json) {
         printJson({ before, after, ...(proof && { proof }) });
         return;

@@ -5,9 +5,10 @@ import { pers, scopes, type Per, type Scope } from "../../prune/prices.ts";
 import { scheduleKinds, type ScheduleKind } from "../../prune/schedule.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
 import { patternRatio, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
+import { withExample } from "../help.ts";
+import { withMetric } from "../metric.ts";
 import {
   count,
-  notNegative,
   numberIn,
   positive,
   withCriterion,
@@ -16,6 +17,7 @@ import {
   withShape,
   type CriterionFlags,
 } from "../options.ts";
+import { withRecord } from "../run.ts";
 import { epochCount, type TrainFlags } from "./train.ts";
 
 export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
@@ -40,16 +42,18 @@ export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
   readonly temperature: number;
   readonly evaluateEvery: number;
   readonly evaluateBatches: number;
-  readonly checkpointEvery: number;
-  readonly run?: string;
-  readonly force?: boolean;
-  readonly resume?: string;
-  readonly json?: boolean;
 }
 
 /** Gives a command the options of pruning. */
 export const withPruning = (command: Command): Command =>
-  withLimits(withCriterion(withLearning(withData(withShape(command), false), 0.02)))
+  withExample(
+    withRecord(withPruningItself(command)),
+    "secateur prune model.onnx --data cifar10:data --macs 0.5 --epochs 5 --crop 4 --flip -o small.onnx",
+    "secateur prune --resume small.run",
+  );
+
+const withPruningItself = (command: Command): Command =>
+  withLimits(withCriterion(withMetric(withLearning(withData(withShape(command), false), 0.02))))
     .description("remove the least important units while learning until a budget is met, then fine-tune")
     .addOption(
       new Option(
@@ -70,7 +74,7 @@ export const withPruning = (command: Command): Command =>
     )
     .option(
       "--max-drop <points>",
-      "search for the smallest model that loses at most so many percentage points of top-1 (without labels: of agreement with the original) on a tenth of the data that is held out",
+      "search for the smallest model that loses at most so many percentage points of top-1 (without labels: of agreement with the original), or so much of --metric, on a tenth of the data that is held out",
       positive,
     )
     .option("--max-loss <loss>", "stop pruning when the training loss between two removals is above this", positive)
@@ -117,17 +121,4 @@ export const withPruning = (command: Command): Command =>
       "minibatches of such a measurement; at the start and the end it is the whole part",
       count,
       16,
-    )
-    .option("-o, --output <file>", "the model to write")
-    .option("--run <dir>", "the directory for the record of the run (default: the output's name, with .run)")
-    .option("--checkpoint-every <seconds>", "seconds between two checkpoints of fine-tuning", notNegative, 30)
-    .option("--force", "start anew where the directory holds a run that is not finished")
-    .option("--resume <dir>", "go on with a run that was stopped; it ends in the same bytes")
-    .option("--json", "print what was reached as JSON")
-    .addHelpText(
-      "after",
-      `
-Example:
-  secateur prune model.onnx --data cifar10:data --macs 0.5 --epochs 5 --crop 4 --flip -o small.onnx
-  secateur prune --resume small.run`,
     );

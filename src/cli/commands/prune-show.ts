@@ -1,8 +1,9 @@
 /** What secateur prune shows of its work. */
 
 import type { PruneJobEvent, PruneOutcome } from "../../jobs/prune-events.ts";
-import type { Evaluation } from "../../train/evaluate.ts";
-import { percent, short, type Progress } from "../output.ts";
+import { noteRounding } from "../limits.ts";
+import { accuracyOf, lostFigure, metricFigure, percent, short } from "../output.ts";
+import { reportProgress, type Progress } from "../progress.ts";
 import { reportEpochs } from "./train.ts";
 
 /** What the command prints as JSON. */
@@ -29,16 +30,15 @@ export function comparison({ before, after }: PruneOutcome): string[][] {
     const [was, is] = [before.evaluation?.[key], after.evaluation?.[key]];
     if (was !== undefined && is !== undefined) rows.push([key, percent(was), percent(is), ""]);
   }
+  const [was, is] = [before.evaluation?.metric, after.evaluation?.metric];
+  if (was && is && !rows.some(([name]) => name === was.name))
+    rows.push([was.name, metricFigure(was), metricFigure(is), ""]);
   return rows;
-}
-
-function accuracyOf({ loss, top1, agreement }: Evaluation): string {
-  if (top1 !== undefined) return `top-1 ${percent(top1)}`;
-  return agreement === undefined ? `loss ${loss.toFixed(4)}` : `${percent(agreement)} as the original`;
 }
 
 /** Shows events on the progress line. */
 export function createShow(progress: Progress, batchSize: number): (event: PruneJobEvent) => void {
+  const measuring = reportProgress(progress);
   let [all, reached] = [1, ""];
   let epochs: ReturnType<typeof reportEpochs> | undefined;
   return (event) => {
@@ -46,8 +46,12 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
       case "phase":
         progress.update(reached === "" ? event.phase : `${reached}${event.phase}`);
         break;
+      case "samples":
+        measuring(event);
+        break;
       case "start":
         all = event.costs.macs;
+        if (event.roundTo !== undefined) noteRounding(event.roundTo);
         break;
       case "evaluation": {
         const accuracy = accuracyOf(event.evaluation);
@@ -61,7 +65,7 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         break;
       }
       case "search": {
-        const lost = `${event.drop.toFixed(2)} points lost after ${event.removals} removals`;
+        const lost = `${lostFigure(event.metric, event.drop)} lost after ${event.removals} removals`;
         progress.done(`${lost}, ${short(event.costs.macs)} MACs: ${event.fits ? "smaller?" : "too much"}`);
         break;
       }

@@ -1,7 +1,7 @@
 /** secateur report: the record of a run for people, for TensorBoard, and as JSON for other programs. */
 
 import { type Command, Option } from "commander";
-import { removalRows } from "../../report/story.ts";
+import { epochRows, removalRows } from "../../report/story.ts";
 import { note, printJson } from "../output.ts";
 
 interface ReportFlags {
@@ -12,16 +12,21 @@ interface ReportFlags {
 export function addReport(program: Command): void {
   program
     .command("report <run>")
-    .description("write what a run of prune did, finished or not, as a page and as events for TensorBoard")
+    .description(
+      "write what a run of prune, train or finetune did, finished or not, as a page and as events for TensorBoard",
+    )
     .option("-o, --output <file>", "the page to write (default: report.html in the run)")
     .addOption(
-      new Option("--json", "print what was reached and a row for each removal, and write nothing").conflicts("output"),
+      new Option("--json", "print what was reached and a row for each removal or epoch, and write nothing").conflicts(
+        "output",
+      ),
     )
     .action(async (dir: string, { output, json }: ReportFlags) => {
       const { readRun, writeReport } = await import("../../report/report-node.ts");
       if (json === true) {
-        const { records, summary } = await readRun(dir);
-        printJson({ summary: summary ?? null, removals: removalRows(records) });
+        const { config, records, summary } = await readRun(dir);
+        const rows = config.command === "prune" ? { removals: removalRows(records) } : { epochs: epochRows(records) };
+        printJson({ summary: summary ?? null, ...rows });
       } else note(`-> ${await writeReport(dir, output)}, and events for TensorBoard -> ${dir}`);
     });
 }

@@ -7,8 +7,10 @@ import { checkWritable, writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { readModelFile } from "../../onnx/files-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Evaluation } from "../../train/evaluate.ts";
+import { isBuiltIn } from "../../train/metrics.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
 import { withExample } from "../help.ts";
+import { openMetric, withMetric, type MetricFlags } from "../metric.ts";
 import {
   count,
   openData,
@@ -22,17 +24,8 @@ import {
   type RunFlags,
   type ShapeFlags,
 } from "../options.ts";
-import {
-  createProgress,
-  note,
-  percent,
-  print,
-  printJson,
-  printTable,
-  remaining,
-  reportProgress,
-  table,
-} from "../output.ts";
+import { metricFigure, note, percent, print, printJson, printTable, table } from "../output.ts";
+import { createProgress, remaining, reportProgress } from "../progress.ts";
 
 interface ScoreFlags extends ShapeFlags, DataFlags, RunFlags, CriterionFlags {
   readonly targets: Targets;
@@ -63,9 +56,9 @@ export function addScore(program: Command, signal: AbortSignal): void {
     )
     .action(async (path: string, flags: ScoreFlags) => {
       if (typeof flags.json === "string") await checkWritable(flags.json);
+      using progress = createProgress("reading model and data");
       const model = await readModelFile(path);
       const data = flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train");
-      using progress = createProgress("reading the data");
       const started = performance.now();
       const scores = await score(model, {
         ...flags,
@@ -99,7 +92,7 @@ export function addScore(program: Command, signal: AbortSignal): void {
     });
 }
 
-interface EvalFlags extends ShapeFlags, DataFlags, RunFlags {
+interface EvalFlags extends ShapeFlags, DataFlags, RunFlags, MetricFlags {
   readonly split: "train" | "test";
   readonly batches?: number;
   readonly json?: boolean;
@@ -107,22 +100,24 @@ interface EvalFlags extends ShapeFlags, DataFlags, RunFlags {
 
 export function addEval(program: Command, signal: AbortSignal): void {
   withExample(
-    withRun(withData(withShape(program.command("eval <model>"))), 200),
+    withMetric(withRun(withData(withShape(program.command("eval <model>"))), 200)),
     "secateur eval model.onnx --data cifar10:data --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
   )
-    .description("print the loss, top-1, top-5 and images/s of a model on labelled data")
+    .description("print the loss, top-1, top-5, a metric of your own and images/s of a model on labelled data")
     .addOption(new Option("--split <part>", "which part of the data").choices(["test", "train"]).default("test"))
     .option("--batches <n>", "no more minibatches than this", count)
     .option("--json", "print JSON")
     .action(async (path: string, flags: EvalFlags) => {
+      using progress = createProgress("reading model and data");
       const model = await readModelFile(path);
+      const metric = await openMetric(flags);
       const data = await openData({ ...flags, data: flags.data! }, flags.split);
-      using progress = createProgress("reading the data");
       const result = await evaluate(model, {
         ...shapesOf(flags),
         data,
         runtime: nodeRuntime,
         loss: flags.loss,
+        metric,
         batchSize: flags.batchSize,
         device: flags.device,
         limit: flags.batches,
@@ -137,11 +132,12 @@ export function addEval(program: Command, signal: AbortSignal): void {
 }
 
 /** The lines that eval prints. */
-export function formatEvaluation({ loss, top1, top5, samples, samplesPerSecond }: Evaluation): string {
+export function formatEvaluation({ loss, top1, top5, metric, samples, samplesPerSecond }: Evaluation): string {
   return table([
     ["loss", loss.toFixed(4)],
     ...(top1 === undefined ? [] : [["top-1", percent(top1)]]),
     ...(top5 === undefined ? [] : [["top-5", percent(top5)]]),
+    ...(metric && !isBuiltIn(metric.name) ? [[metric.name, metricFigure(metric)]] : []),
     ["samples", String(samples)],
     ["images/s", samplesPerSecond.toFixed(0)],
   ]);

@@ -1,70 +1,124 @@
 /** secateur train and finetune: learning, from scratch or from what there is. */
 
 import type { Command } from "commander";
-import { finetune, train } from "../../jobs/train.ts";
-import { checkWritable } from "../../onnx/atomic-node.ts";
-import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
+import { finetune, train, type EpochEvent, type TrainJobEvent } from "../../jobs/train.ts";
+import { writeModelFile } from "../../onnx/files-node.ts";
+import type { LearnSummary } from "../../report/record.ts";
+import { readRecords, type Run } from "../../report/run-node.ts";
+import { isOf } from "../../report/story.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { StepEvent } from "../../train/events.ts";
+import { withExample } from "../help.ts";
+import { withMetric } from "../metric.ts";
 import {
   learnOptions,
   numberIn,
-  openData,
   seed,
   shapesOf,
   withData,
   withLearning,
   withShape,
-  type DataFlags,
   type LearnFlags,
   type ShapeFlags,
 } from "../options.ts";
-import { createProgress, note, remaining, type Progress } from "../output.ts";
+import { accuracyOf, note, printJson } from "../output.ts";
+import { remaining, reportProgress, type Progress } from "../progress.ts";
+import { actAsRun, checkpointsOf, resultOf, withRecord, type Opened, type RecordFlags } from "../run.ts";
 
-export interface TrainFlags extends ShapeFlags, DataFlags, LearnFlags {
+export interface TrainFlags extends ShapeFlags, LearnFlags, RecordFlags {
   readonly epochs: number;
   readonly warmUp: number;
-  readonly output: string;
 }
 
 export const epochCount = numberIn(0, 1_000_000, true);
 
-export function addTrain(program: Command, signal: AbortSignal): void {
-  add(program, train, "train a model, such as one of secateur new", 20, 0.1, signal);
-  add(program, finetune, "train a pruned model further", 5, 0.02, signal);
+export function addTrain(program: Command, version: string, signal: AbortSignal): void {
+  const training = withTraining(program.command("train [model]"), 20, 0.1);
+  withExample(
+    training.description("train a model, such as one of secateur new"),
+    "secateur train net.onnx --data mnist:data --epochs 20 -o trained.onnx",
+    "secateur train --resume trained.run",
+  );
+  actAsRun<TrainFlags>(training, version, (...all) => work(train, signal, ...all));
+  const tuning = withTraining(program.command("finetune [model]"), 5, 0.02);
+  withExample(
+    tuning.description("train a pruned model further"),
+    "secateur finetune small.onnx --data cifar10:data --epochs 5 --crop 4 --flip -o tuned.onnx",
+    "secateur finetune --resume tuned.run",
+  );
+  actAsRun<TrainFlags>(tuning, version, (...all) => work(finetune, signal, ...all));
 }
 
-function add(
-  program: Command,
+const withTraining = (command: Command, epochs: number, rate: number): Command =>
+  withRecord(
+    withMetric(withLearning(withData(withShape(command), false), rate))
+      .option("--epochs <n>", "passes over the training data", epochCount, epochs)
+      .option("--warm-up <steps>", "steps over which the learning rate rises at first", seed, 0),
+  );
+
+async function work(
   learn: typeof train,
-  description: string,
-  epochs: number,
-  rate: number,
   signal: AbortSignal,
-): void {
-  withLearning(withData(withShape(program.command(`${learn.name} <model>`))), rate)
-    .description(description)
-    .option("--epochs <n>", "passes over the training data", epochCount, epochs)
-    .option("--warm-up <steps>", "steps over which the learning rate rises at first", seed, 0)
-    .requiredOption("-o, --output <file>", "the model to write")
-    .action(async (path: string, flags: TrainFlags) => {
-      await checkWritable(flags.output);
-      const model = await readModelFile(path);
-      const data = await openData({ ...flags, data: flags.data! }, "train");
-      using progress = createProgress("reading the data");
-      const trained = await learn(model, {
-        ...learnOptions(flags, signal),
-        ...shapesOf(flags),
-        data,
-        runtime: nodeRuntime,
-        epochs: flags.epochs,
-        learningRate: flags.learningRate,
-        warmUp: flags.warmUp,
-        onEvent: reportEpochs(progress, flags.batchSize),
-      });
-      await writeModelFile(flags.output, trained);
-      note(`-> ${flags.output}`);
-    });
+  run: Run,
+  flags: TrainFlags,
+  opened: Opened,
+  json: boolean,
+  progress: Progress,
+): Promise<void> {
+  const show = createShow(progress, flags.batchSize);
+  const measured: EpochEvent[] = [];
+  const checkpoints = checkpointsOf(run, flags);
+  const job = learn(opened.model, {
+    ...learnOptions(flags, signal),
+    ...shapesOf(flags),
+    data: opened.data,
+    validation: opened.validation,
+    metric: opened.metric,
+    runtime: nodeRuntime,
+    epochs: flags.epochs,
+    learningRate: flags.learningRate,
+    warmUp: flags.warmUp,
+    checkpoints: {
+      ...checkpoints,
+      resumed(note) {
+        checkpoints.resumed!(note);
+        measured.push(...readRecords(run.dir).filter(isOf("epoch")));
+      },
+    },
+    onEvent(event) {
+      run.tell(event);
+      if (event.kind === "epoch") measured.push(event);
+      show(event);
+    },
+  });
+  await writeModelFile(flags.output, await resultOf(job, run, progress, signal));
+  const summary: LearnSummary = {
+    epochs: flags.epochs,
+    before: measured[0]?.evaluation,
+    after: measured.at(-1)?.evaluation,
+    output: flags.output,
+  };
+  await run.finish({ ...summary });
+  const { writeReport } = await import("../../report/report-node.ts");
+  const report = await writeReport(run.dir);
+  progress.done();
+  if (json) printJson({ ...summary, run: run.dir });
+  note(`-> ${flags.output}, and how it came about -> ${report}`);
+}
+
+/** Shows events on the progress line. */
+function createShow(progress: Progress, batchSize: number): (event: TrainJobEvent) => void {
+  const steps = reportEpochs(progress, batchSize);
+  const measuring = reportProgress(progress);
+  return (event) => {
+    if (event.kind === "step") steps(event);
+    else if (event.kind === "phase") progress.update(event.phase);
+    else if (event.kind === "samples") measuring(event);
+    else if (event.kind === "epoch")
+      progress.done(
+        `${event.epoch === 0 ? "at the start" : `after epoch ${event.epoch}`}: ${accuracyOf(event.evaluation)}`,
+      );
+  };
 }
 
 /** A line while an epoch runs, and one that stays when it ends. */

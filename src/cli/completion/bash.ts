@@ -1,6 +1,7 @@
 /** Completion for bash, 3.2 of macOS too: no mapfile, no associative arrays. */
 
-import { everyCommand, quoted, type Completed, type CompletedCommand } from "./words.ts";
+import { quoted } from "../shell.ts";
+import { everyCommand, type Completed, type CompletedCommand } from "./words.ts";
 
 export function bashCompletion(name: string, program: CompletedCommand): string {
   const commands = everyCommand(program);

@@ -1,6 +1,7 @@
 /** Completion for fish: a line for each option and command. */
 
-import { briefly, quoted, type Completed, type CompletedCommand } from "./words.ts";
+import { quoted } from "../shell.ts";
+import { briefly, type Completed, type CompletedCommand } from "./words.ts";
 
 export function fishCompletion(name: string, program: CompletedCommand): string {
   return `# fish completion of ${name}: ${name} completion fish | source

@@ -67,9 +67,6 @@ export const everyCommand = (command: CompletedCommand): CompletedCommand[] => [
   ...command.commands.flatMap(everyCommand),
 ];
 
-/** Text that no shell reads anything into. */
-export const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
-
 /** One line, and no longer than a list of completions can show. */
 export function briefly(text: string): string {
   const [first] = text.split(/[;:] /);

@@ -1,6 +1,7 @@
 /** Completion for zsh, by its _arguments. */
 
-import { briefly, everyCommand, quoted, type Completed, type CompletedCommand, type CompletedOption } from "./words.ts";
+import { quoted } from "../shell.ts";
+import { briefly, everyCommand, type Completed, type CompletedCommand, type CompletedOption } from "./words.ts";
 
 export function zshCompletion(name: string, program: CompletedCommand): string {
   return `#compdef ${name}

@@ -1,0 +1,69 @@
+/** The line that tells how the work goes. */
+
+import { stderr } from "node:process";
+import type { ProgressEvent } from "../jobs/job.ts";
+import { freshLine, note } from "./output.ts";
+import { startPulse } from "./pulse.ts";
+
+/** A line of progress is written at most this often where there is no terminal, and where there is one. */
+const quietInterval = 1500;
+const terminalInterval = 100;
+
+export interface Progress extends Disposable {
+  /** Shows the state of the work: on a terminal in place, elsewhere as a line every few seconds. */
+  update(text: string): void;
+  /** Ends a stage of the work with a line that stays. */
+  done(text?: string): void;
+}
+
+/** @param doing what is done before the first update */
+export function createProgress(doing: string): Progress {
+  const terminal = stderr.isTTY === true;
+  const interval = terminal ? terminalInterval : quietInterval;
+  const pulse = startPulse(doing, terminal ? (stderr.columns ?? 80) : undefined);
+  let last = Number.NEGATIVE_INFINITY;
+  return {
+    update(text) {
+      const now = performance.now();
+      pulse.set(text);
+      if (now - last < interval) return;
+      last = now;
+      stderr.write(terminal ? `${freshLine}${text.slice(0, (stderr.columns ?? 80) - 1)}` : `${text}\n`);
+      pulse.beat();
+    },
+    done(text) {
+      if (terminal) stderr.write(freshLine);
+      if (text !== undefined) {
+        note(text);
+        pulse.beat();
+      }
+      pulse.set("working");
+      last = Number.NEGATIVE_INFINITY;
+    },
+    [Symbol.dispose]() {
+      if (terminal) stderr.write(freshLine);
+      pulse[Symbol.dispose]();
+    },
+  };
+}
+
+/** Shows how many samples are done, or rounds, of one piece of work after another. */
+export function reportProgress(progress: Progress): (event: ProgressEvent) => void {
+  let [started, before] = [performance.now(), 0];
+  return ({ kind, done, all }) => {
+    if (done < before) started = performance.now();
+    before = done;
+    progress.update(
+      kind === "rounds"
+        ? `round ${done} of ${all}`
+        : `${done} ${kind}${all === undefined ? "" : ` of ${all}, ${remaining(started, done, all)}`}`,
+    );
+  };
+}
+
+/** How long is left, from how much is done of how much since a moment. */
+export function remaining(started: number, done: number, all: number): string {
+  if (done === 0) return "";
+  const seconds = Math.round(((performance.now() - started) / 1000) * (all / done - 1));
+  return seconds < 90 ? `${seconds} s left` : `${Math.round(seconds / 60)} min left`;
+}

@@ -1,0 +1,29 @@
+/** Checkpoints of jobs: where they go, where they come from, and when they are due. */
+
+import type { Store } from "./search.ts";
+
+/** Where checkpoints go, and come from. */
+export interface Checkpoints {
+  /** The bytes of an earlier run's last checkpoint, to go on from. */
+  readonly from?: { readonly name: string; readonly bytes: Uint8Array } | undefined;
+  /** Seconds between two checkpoints while learning; default 30. Removals and epochs of a training end with one. */
+  readonly every?: number | undefined;
+  save(pieces: readonly Uint8Array[]): Promise<void>;
+  /** Keeps models on the way, which a search goes back to; default: in memory, so that a search starts again when it is resumed. */
+  readonly store?: Store | undefined;
+  /** Is given what was to be found again, before the work goes on. */
+  resumed?(note: Readonly<Record<string, unknown>>): void;
+  /** What is to be found in the checkpoint again. */
+  note?(): Readonly<Record<string, unknown>>;
+}
+
+/** Tells whether so many seconds have passed since it last said so. */
+export function createTimer(seconds: number): () => boolean {
+  let last = performance.now();
+  return () => {
+    const now = performance.now();
+    if (now - last < seconds * 1000) return false;
+    last = now;
+    return true;
+  };
+}

@@ -1,0 +1,159 @@
+/** The two ways through a run of pruning: down to the budget once, or to the smallest model that loses little enough. */
+
+import { criterionOf } from "../criteria/table.ts";
+import type { Dataset } from "../data/batches.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Target } from "../prune/select.ts";
+import type { Runtime } from "../runtime/port.ts";
+import type { Checkpoint, PruneEnd } from "../train/checkpoint.ts";
+import { finetune, type FinetunePoint } from "../train/finetune.ts";
+import type { LatencyGoal } from "../train/latency.ts";
+import { pruneLoop } from "../train/prune.ts";
+import { createTimer } from "./checkpoints.ts";
+import { stateOf, type Drop, type Measure } from "./measure.ts";
+import type { PruneJobEvent } from "./prune-events.ts";
+import type { PruneJobOptions, SettledOptions } from "./prune-options.ts";
+import { keepBest, keepRemoval, mostThatFit, readKept, type Kept, type Store } from "./search.ts";
+
+/** What the stretches of a run share. */
+export interface Course {
+  readonly runtime: Runtime;
+  /** The model at the start. */
+  readonly graph: Graph;
+  /** What is learned from. */
+  readonly data: Dataset;
+  readonly target: Target;
+  readonly options: SettledOptions;
+  readonly latency: LatencyGoal | undefined;
+  /** Where a search is on. */
+  readonly drop: Drop | undefined;
+  /** What the run goes on from. */
+  readonly resumed: Checkpoint | undefined;
+  readonly store: Store;
+  readonly measure: Measure;
+  readonly tell: (event: PruneJobEvent) => void;
+  /** Writes a checkpoint; `more` is found in its note again. */
+  readonly save: (checkpoint: Omit<Checkpoint, "note">, more?: Readonly<Record<string, unknown>>) => Promise<void>;
+}
+
+export interface Pruned extends PruneEnd {
+  readonly graph: Graph;
+}
+
+/** Fine-tuning sees the data in other orders than pruning did. */
+const finetuneEpoch = 1_000_000;
+
+/** Removes units until the budget is met, or finds in the checkpoint that this is done. */
+export async function pruneDown(course: Course): Promise<Pruned> {
+  const { runtime, graph, data, target, options, latency, drop, resumed, store, measure, tell, save } = course;
+  const { criterion = "taylor-fo", targets = "labels", evaluateEvery = 5 } = options;
+  const from = resumed?.point;
+  if (from?.phase === "finetune") return { graph: from.graph, ...resumed!.pruned! };
+  tell({ kind: "phase", phase: "pruning" });
+  const pruned = await pruneLoop(runtime, graph, data, {
+    ...learnOf(options),
+    criterion: criterionOf(criterion),
+    target,
+    latency,
+    targets: targets === "teacher" ? undefined : targets,
+    teacher: onlyTeacher(course),
+    momentum: options.scoreMomentum ?? 0.9,
+    learningRate: options.pruneLearningRate ?? 0.01,
+    onEvent: tell,
+    from,
+    enough: drop && ((point) => drop.isHopeless(point.graph)),
+    async onPoint(point) {
+      const { length } = point.removals;
+      if (length % evaluateEvery === 0 && !point.met)
+        await measure("removal", length, stateOf(point.graph).units, point.graph);
+      if (drop) await keepRemoval(store, point);
+      await save({ point });
+    },
+  });
+  const { end, removals } = pruned;
+  const { costs, units } = stateOf(pruned.graph);
+  tell({ kind: "pruned", end, removals: removals.length, units, costs });
+  await measure("pruned", removals.length, units, pruned.graph);
+  return { graph: pruned.graph, removals, end };
+}
+
+/** Fine-tunes what was pruned. */
+export async function tuneOnce(course: Course, { graph, removals, end }: Pruned): Promise<Kept> {
+  const save = (point: FinetunePoint) => course.save({ point, pruned: { removals, end } });
+  return { removals, graph: await tune(course, graph, tunedIn(course), save) };
+}
+
+/** Fine-tunes models on the way down until it is known which is the smallest that loses little enough. */
+export async function searchSmallest(course: Course, pruned: Pruned): Promise<Kept> {
+  const { graph, options, drop, resumed, store, tell } = course;
+  const known = resumed?.note["search"] as StoredSearch | undefined;
+  const count = known?.count ?? pruned.removals.length;
+  const tried = new Map(known?.tried);
+  const most = await mostThatFit(count, tried, async (removals) => {
+    const begin =
+      (await readKept(store, removals, graph)) ?? fail("io", `the model after ${removals} removals is gone`);
+    const going = known?.current === removals ? tunedIn(course) : undefined;
+    const search = (): StoredSearch => ({ count, tried: [...tried], current: removals });
+    const tuned = await tune(course, begin.graph, going, (point) =>
+      course.save({ point, pruned: { removals: begin.removals, end: pruned.end } }, { search: search() }),
+    );
+    const lost = await drop!.of(tuned);
+    const fits = lost <= options.maxDrop!;
+    const { costs, units } = stateOf(tuned);
+    tell({ kind: "search", removals, units, costs, drop: lost, metric: drop!.metric, fits });
+    if (fits) await keepBest(store, { graph: tuned, removals: begin.removals });
+    return fits;
+  });
+  return most === 0 ? { graph, removals: [] } : (await readKept(store, "best", graph))!;
+}
+
+/** Where a search stands. */
+interface StoredSearch {
+  /** Removals of the whole way. */
+  readonly count: number;
+  readonly tried: readonly (readonly [number, boolean])[];
+  /** The removals that the model in hand has behind it. */
+  readonly current: number;
+}
+
+/** Fine-tuning that was under way. */
+const tunedIn = ({ resumed }: Course): FinetunePoint | undefined =>
+  resumed?.point.phase === "finetune" ? resumed.point : undefined;
+
+async function tune(
+  course: Course,
+  begin: Graph,
+  from: FinetunePoint | undefined,
+  save: (point: FinetunePoint) => Promise<void>,
+): Promise<Graph> {
+  const { runtime, graph, data, options, tell } = course;
+  const { epochs = 5, learningRate = 0.02, warmUp = 0, distil = 0, temperature = 4, checkpoints } = options;
+  tell({ kind: "phase", phase: "fine-tuning" });
+  const due = createTimer(checkpoints?.every ?? 30);
+  return finetune(runtime, begin, data, {
+    ...learnOf(options),
+    epochs,
+    learningRate,
+    warmUp,
+    firstEpoch: finetuneEpoch,
+    teacher: onlyTeacher(course) ?? (distil > 0 ? { graph, weight: distil, temperature } : undefined),
+    onEvent: tell,
+    from,
+    async onPoint(take) {
+      if (checkpoints && due()) await save(await take());
+    },
+  });
+}
+
+/** How the model learns, by default. */
+export const learnOf = <O extends PruneJobOptions>(options: O) => ({
+  ...options,
+  loss: options.loss ?? "cross-entropy",
+  batchSize: options.batchSize ?? 128,
+  seed: options.seed ?? 0,
+});
+
+/** Without labels all that is learned comes from the original. */
+const onlyTeacher = ({ graph, options: { targets = "labels", temperature = 4 } }: Course) =>
+  targets === "labels" ? undefined : { graph, weight: 1, temperature };

@@ -1,0 +1,129 @@
+/** What stands on the page of a run of train or finetune. */
+
+import type { Evaluation } from "../train/evaluate.ts";
+import { lineChart, type Point } from "./charts.ts";
+import { listed, lossUnit, metricFigure, percent } from "./figures.ts";
+import { figuresTable, isNumber, type Figure } from "./figures-table.ts";
+import { html, type Markup } from "./html.ts";
+import type { Page } from "./page.ts";
+import type { LearnSummary, RunConfig, RunRecord } from "./record.ts";
+import { isOf, ownMetric, smooth, thin, type Of } from "./story.ts";
+
+/** @param summary what was reached; there when the run is finished */
+export function learnedPage(
+  model: string,
+  config: RunConfig,
+  records: readonly RunRecord[],
+  summary?: LearnSummary,
+): Page {
+  const steps = records.filter(isOf("step"));
+  const epochs = records.filter(isOf("epoch"));
+  const rows = figuresOf(summary?.before ?? epochs[0]?.evaluation, summary?.after ?? epochs.at(-1)?.evaluation);
+  const doing = config.command === "train" ? "Training" : "Fine-tuning";
+  return {
+    title: `${doing} of ${model}`,
+    lead: headline(`${doing} ${model}`, rows, steps),
+    stands: summary ? undefined : standOf(steps.at(-1)),
+    sections: [figuresTable(rows), curves(steps, epochs, config.options["loss"])],
+  };
+}
+
+type Step = Of<"step">;
+
+function figuresOf(before: Evaluation | undefined, after: Evaluation | undefined): Figure[] {
+  const metric = (after && ownMetric(after)?.name) ?? "";
+  const figure = (
+    name: string,
+    of: (evaluation: Evaluation) => number | undefined,
+    show: Figure["show"],
+    more: Pick<Figure, "subject" | "share"> = {},
+  ): Figure => ({ name, before: before && of(before), after: after && of(after), show, ...more });
+  return [
+    figure("top-1", ({ top1 }) => top1, percent, { subject: "top-1 accuracy", share: true }),
+    figure("top-5", ({ top5 }) => top5, percent, { share: true }),
+    figure(
+      metric,
+      (one) => ownMetric(one)?.value,
+      (value) => metricFigure({ name: metric, value }),
+      { subject: metric },
+    ),
+    figure(
+      "loss",
+      ({ loss }) => loss,
+      (loss) => loss.toFixed(4),
+      { subject: "loss on the test data" },
+    ),
+  ].filter((row) => isNumber(row.before) && isNumber(row.after));
+}
+
+function headline(doing: string, rows: readonly Figure[], steps: readonly Step[]): string {
+  const changes = rows
+    .filter(({ subject }) => subject !== undefined)
+    .map(({ subject, before, after, show }) => `${subject} from ${show(before!)} to ${show(after!)}`);
+  if (changes.length > 0) return `${doing} takes its ${listed(changes)}.`;
+  const smoothed = smooth(lossOf(steps)).map(([, loss]) => loss);
+  if (smoothed.length === 0) return `${doing} has not begun to learn.`;
+  return `${doing} takes the loss of its minibatches from ${smoothed[0]!.toFixed(4)} to ${smoothed.at(-1)!.toFixed(4)}.`;
+}
+
+function standOf(last: Step | undefined): string {
+  if (!last) return "nothing has been learned yet";
+  const of = last.steps === undefined ? "" : ` of ${last.steps}`;
+  return `it stands at step ${last.step}${of}, in epoch ${last.epoch} of ${last.epochs}`;
+}
+
+const lossOf = (steps: readonly Step[]): Point[] => steps.map(({ step, loss }) => [step, loss]);
+
+function curves(steps: readonly Step[], epochs: readonly Of<"epoch">[], loss: unknown): Markup | undefined {
+  const losses = lossOf(steps);
+  const metric = epochs.map(({ evaluation }) => ownMetric(evaluation)?.name).find((name) => name !== undefined);
+  const test = (of: (evaluation: Evaluation) => number | undefined) => ({
+    name: "test data",
+    points: epochs.map(({ step, evaluation }): Point => [step, of(evaluation) ?? Number.NaN]),
+  });
+  const x = "steps";
+  const charts = [
+    lineChart({
+      title: "Loss while learning",
+      note: "Of the minibatches, and of the test data after every epoch.",
+      x,
+      y: lossUnit(loss),
+      wide: true,
+      series: [
+        { name: "each minibatch", tone: "faint", points: thin(losses) },
+        { name: "smoothed", tone: "first", points: thin(smooth(losses)) },
+        { ...test((evaluation) => evaluation.loss), tone: "second", as: "dots" },
+      ],
+    }),
+    lineChart({
+      title: "Accuracy while learning",
+      x,
+      y: "top-1 accuracy (%)",
+      series: [{ ...test(({ top1 }) => (top1 === undefined ? undefined : top1 * 100)), tone: "first" }],
+    }),
+    lineChart({
+      title: `${metric} while learning`,
+      x,
+      y: metric ?? "",
+      series: [{ ...test((evaluation) => ownMetric(evaluation)?.value), tone: "first" }],
+    }),
+    lineChart({
+      title: "Learning rate",
+      x,
+      y: "learning rate",
+      series: [
+        {
+          name: "learning rate",
+          tone: "first",
+          points: thin(steps.map(({ step, learningRate }) => [step, learningRate])),
+        },
+      ],
+    }),
+  ].filter((chart) => chart !== undefined);
+  return charts.length === 0
+    ? undefined
+    : html`<section>
+        <h2>Learning</h2>
+        <div class="charts">${charts}</div>
+      </section>`;
+}

@@ -1,0 +1,166 @@
+/** What stands on the page of a run of prune. */
+
+import type { PruneOutcome } from "../jobs/prune-events.ts";
+import { lineChart, type Point } from "./charts.ts";
+import { listed, lossUnit, metricFigure, percent, scientific, short } from "./figures.ts";
+import { figuresTable, isNumber, type Figure } from "./figures-table.ts";
+import { html, type Markup } from "./html.ts";
+import { layers } from "./layers.ts";
+import type { Page } from "./page.ts";
+import type { PruneSummary, RunConfig, RunRecord } from "./record.ts";
+import { smooth, storyOf, thin, type Known, type Measured, type Story } from "./story.ts";
+
+/** @param summary what was reached; there when the run is finished */
+export function prunedPage(
+  model: string,
+  config: RunConfig,
+  records: readonly RunRecord[],
+  summary?: PruneSummary,
+): Page {
+  const story = storyOf(records, summary);
+  return {
+    title: `Pruning of ${model}`,
+    lead: headline(model, story),
+    stands: story.stands,
+    outcome: summary && endings[summary.end],
+    sections: [
+      figuresTable(
+        figuresOf(story, summary),
+        summary?.proof &&
+          html`<p>
+            The cut model and the masked one differ by ${scientific(summary.proof.difference)} of the largest value at
+            most.
+          </p>`,
+      ),
+      curves(story, config.options["loss"]),
+      layers(story, String(config.options["criterion"] ?? "the criterion")),
+    ],
+  };
+}
+
+const endings: Readonly<Record<PruneOutcome["end"], string>> = {
+  met: "The budget was met.",
+  exhausted: "The budget was not met: every group is down to its last unit.",
+  "max-loss": "Pruning stopped because the training loss passed its limit.",
+};
+
+const milliseconds = (value: number): string => `${value.toPrecision(3)} ms`;
+
+/** What is known of the model, before and after. */
+function figuresOf({ before, after, metric }: Story, summary: PruneSummary | undefined): Figure[] {
+  const figure = (
+    name: string,
+    of: (known: Known) => number | undefined,
+    show: Figure["show"],
+    more: Pick<Figure, "subject" | "share"> = {},
+  ): Figure => ({ name, before: before && of(before), after: after && of(after), show, ...more });
+  return [
+    figure("MACs", ({ costs }) => costs.macs, short, { subject: "multiply-accumulates" }),
+    figure("parameters", ({ costs }) => costs.params, short, { subject: "parameters" }),
+    figure("bytes", ({ costs }) => costs.bytes, short, { subject: "bytes" }),
+    figure("units", ({ units }) => units, String, { subject: "units" }),
+    figure("top-1", ({ evaluation }) => evaluation?.top1, percent, { subject: "top-1 accuracy", share: true }),
+    figure("top-5", ({ evaluation }) => evaluation?.top5, percent, { share: true }),
+    figure("agreement", ({ evaluation }) => evaluation?.agreement, percent, {
+      subject: "agreement with the original",
+      share: true,
+    }),
+    ...(metric === undefined
+      ? []
+      : [
+          figure(
+            metric,
+            ({ evaluation }) => evaluation?.metric?.value,
+            (value) => metricFigure({ name: metric, value }),
+            { subject: metric },
+          ),
+        ]),
+    figure(
+      "loss",
+      ({ evaluation }) => evaluation?.loss,
+      (loss) => loss.toFixed(4),
+    ),
+    {
+      name: "latency",
+      before: summary?.before.latency?.median,
+      after: summary?.after.latency?.median,
+      show: milliseconds,
+    },
+  ].filter((row) => isNumber(row.before) || isNumber(row.after));
+}
+
+function headline(model: string, story: Story): string {
+  const told = figuresOf(story, undefined).filter(({ subject }) => subject !== undefined);
+  const changes = told
+    .filter(({ before, after }) => isNumber(before) && isNumber(after))
+    .map(({ subject, before, after, show }) => `${subject} from ${show(before!)} to ${show(after!)}`);
+  if (changes.length > 0) return `Pruning ${model} takes its ${listed(changes)}.`;
+  const sizes = told.filter(({ before }) => isNumber(before));
+  if (sizes.length === 0) return `Of ${model} nothing is known yet.`;
+  return `${model} begins with ${listed(sizes.map(({ subject, before, show, share }) => (share ? `a ${subject} of ${show(before!)}` : `${show(before!)} ${subject}`)))}.`;
+}
+
+function curves({ pruningLoss, measured, finetuning, metric }: Story, loss: unknown): Markup | undefined {
+  const pruning = measured.filter(({ tuned }) => !tuned);
+  const tuned = measured.filter((one) => one.tuned);
+  const gone = "units removed";
+  const unit = lossUnit(loss);
+  const end = { name: "test data, at the end", tone: "second", as: "diamonds" } as const;
+  const labelled = !measured.some(({ agreement }) => agreement !== undefined);
+  const shareOf = ({ gone, top1 = Number.NaN, agreement = top1 }: Measured): Point => [gone, agreement * 100];
+  const metricOf = ({ gone, metric = Number.NaN }: Measured): Point => [gone, metric];
+  const charts = [
+    lineChart({
+      title: "Loss while pruning",
+      note: "The mean of the minibatches before each removal, and of the test data now and then.",
+      x: gone,
+      y: unit,
+      wide: true,
+      series: [
+        { name: "training data", tone: "first", points: thin(pruningLoss) },
+        { name: "test data", tone: "second", as: "dots", points: pruning.map(({ gone, loss }) => [gone, loss]) },
+        { ...end, points: tuned.map(({ gone, loss }) => [gone, loss]) },
+      ],
+    }),
+    lineChart({
+      title: "Accuracy while pruning",
+      note: "Of some minibatches of the test data; at the start and the end of all of it.",
+      x: gone,
+      y: labelled ? "top-1 accuracy (%)" : "agreement with the original (%)",
+      series: [
+        {
+          name: "test data",
+          tone: "first",
+          points: pruning.map(shareOf),
+        },
+        { ...end, points: tuned.map(shareOf) },
+      ],
+    }),
+    lineChart({
+      title: `${metric} while pruning`,
+      note: "Of the same test data.",
+      x: gone,
+      y: metric ?? "",
+      series: [
+        { name: "test data", tone: "first", points: pruning.map(metricOf) },
+        { ...end, points: tuned.map(metricOf) },
+      ],
+    }),
+    lineChart({
+      title: "Loss while fine-tuning",
+      x: "steps",
+      y: unit,
+      wide: true,
+      series: [
+        { name: "each minibatch", tone: "faint", points: thin(finetuning) },
+        { name: "smoothed", tone: "first", points: thin(smooth(finetuning)) },
+      ],
+    }),
+  ].filter((chart) => chart !== undefined);
+  return charts.length === 0
+    ? undefined
+    : html`<section>
+        <h2>Learning</h2>
+        <div class="charts">${charts}</div>
+      </section>`;
+}

@@ -1,0 +1,64 @@
+/** Checksums, and those that a zip file declares. */
+
+import { gzipSync } from "node:zlib";
+import { zipSync } from "fflate";
+import { describe, expect, it } from "vitest";
+import { crc32, crc32c } from "../../src/data/crc.ts";
+import { checksumsOf } from "../../src/data/zip.ts";
+
+const text = new TextEncoder().encode("123456789");
+
+describe("a checksum", () => {
+  it("of the digits is what the standards say", () => {
+    expect(crc32(text)).toBe(0xcbf43926);
+    expect(crc32c(text)).toBe(0xe3069283);
+    expect(crc32(new Uint8Array())).toBe(0);
+  });
+
+  it("is what gzip writes, eight bytes from the end", () => {
+    const bytes = Uint8Array.from({ length: 5000 }, (_, i) => (i * i) % 251);
+    const packed = gzipSync(bytes);
+    expect(crc32(bytes)).toBe(packed.readUInt32LE(packed.length - 8));
+  });
+});
+
+describe("the directory of a zip file", () => {
+  const members = { "a.npy": text, "b/ä.npy": new Uint8Array(1000), "c.npy": new Uint8Array() };
+  const whole = zipSync(members);
+  const expected = Object.values(members).map(crc32);
+
+  it("declares the checksum of each member, with a comment behind it too", () => {
+    expect(checksumsOf(whole)).toEqual(expected);
+    expect(checksumsOf(zipSync(members, { comment: "of a file" }))).toEqual(expected);
+    expect(checksumsOf(zipSync({}))).toEqual([]);
+  });
+
+  it("may have its end in the wide form", () => {
+    const [end, view] = [whole.length - 22, new DataView(whole.buffer, whole.byteOffset)];
+    const wide = new DataView(new ArrayBuffer(56 + 20));
+    wide.setUint32(0, 0x06064b50, true);
+    wide.setUint32(4, 44, true);
+    wide.setUint32(24, 3, true);
+    wide.setUint32(32, 3, true);
+    wide.setUint32(40, view.getUint32(end + 12, true), true);
+    wide.setUint32(48, view.getUint32(end + 16, true), true);
+    wide.setUint32(56, 0x07064b50, true);
+    wide.setUint32(64, end, true);
+    wide.setUint32(72, 1, true);
+    const narrow = whole.slice(end);
+    new DataView(narrow.buffer).setUint16(8, 0xffff, true);
+    new DataView(narrow.buffer).setUint32(16, 0xffffffff, true);
+    const bytes = Buffer.concat([whole.subarray(0, end), Buffer.from(wide.buffer), narrow]);
+    expect(checksumsOf(bytes)).toEqual(expected);
+  });
+
+  it.each([
+    ["is cut short", whole.subarray(0, whole.length - 30)],
+    ["is not there", new Uint8Array(100)],
+    ["is not within a comment's length of the end", Uint8Array.from([...whole, ...new Uint8Array(70_000)])],
+    ["points elsewhere", Uint8Array.from(whole, (byte, i) => (i === whole.length - 6 ? byte ^ 1 : byte))],
+    ["points out of the file", Uint8Array.from(whole, (byte, i) => (i === whole.length - 4 ? 255 : byte))],
+  ])("that %s is an error", (_, bytes) => {
+    expect(() => checksumsOf(bytes)).toThrow(RangeError);
+  });
+});
