@@ -203,7 +203,7 @@ describe("operators", () => {
   });
 
   /** Operators that count what they see or number positions: all their axes stay whole. */
-  const withoutChannels: readonly string[] = ["EyeLike", "NonZero", "Range", "Shape", "Size"];
+  const withoutChannels: readonly string[] = ["EyeLike", "MaxUnpool", "NonZero", "Range", "Shape", "Size"];
   it("say how their axes couple, or stay whole on purpose", () => {
     const lacking = [...ops.values()].filter((op) => !op.hasChannels).map((op) => op.name);
     expect(lacking).toEqual(withoutChannels);

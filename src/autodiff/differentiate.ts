@@ -53,13 +53,14 @@ function differentiateFrom(
   const holding = new Set(engine.insides ? forward.filter((node) => silences(builder, node)) : []);
   const needed = dependents(forward, [...wrt, ...[...holding].flatMap(({ outputs }) => outputs)]);
   refuseMissing(forward, needed, new Set(ys.map(({ value }) => value.name)));
+  const asked = new Set(wrt);
   const gradients = new Accumulator(g, builder);
   for (const { value, seed } of ys) gradients.add(value.name, seed);
   for (let at = forward.length - 1; at >= 0; at--) {
     const node = forward[at]!;
     if (!node.outputs.some((name) => gradients.has(name))) continue;
     if (!holding.has(node) && !node.inputs.some((name) => needed.has(name))) continue;
-    pullBack(engine, node, start + at, needed, gradients);
+    pullBack(engine, node, start + at, { needed, asked }, gradients);
   }
   return new Map(wrt.map((name) => [name, gradients.total(name)]));
 }
@@ -107,7 +108,13 @@ class Accumulator {
   }
 }
 
-function pullBack(engine: Engine, node: Node, at: number, needed: ReadonlySet<string>, gradients: Accumulator): void {
+interface Wanted {
+  /** Values that depend on those whose gradients are asked for. */
+  readonly needed: ReadonlySet<string>;
+  readonly asked: ReadonlySet<string>;
+}
+
+function pullBack(engine: Engine, node: Node, at: number, { needed, asked }: Wanted, gradients: Accumulator): void {
   const { builder, g } = engine;
   const op = findOp(node.op, node.domain)!;
   if (op.gradient === "stop") return;
@@ -117,6 +124,7 @@ function pullBack(engine: Engine, node: Node, at: number, needed: ReadonlySet<st
     outputs: node.outputs.map((name) => (name === "" ? undefined : valueIn(builder, name))),
     dys: node.outputs.map((name) => (name === "" ? undefined : gradients.total(name))),
     output: (index) => requestOutput(builder, at, index),
+    asked: ({ name }) => asked.has(name),
   };
   try {
     if (op.gradient === "decompose") return pullBackParts(engine, op, node, inputs, attributes, needed, gradients);

@@ -46,6 +46,24 @@ export const positive = numberIn(Number.MIN_VALUE, Number.MAX_VALUE);
 const threadCount = numberIn(1, 256, true);
 export const notNegative = numberIn(0, Number.MAX_VALUE);
 
+const unitsOfMemory = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 } as const;
+
+/** Bytes, or as 800MB and 2GB. */
+export const memorySize = withForm(
+  (text: string): number => {
+    const [, number, unit = ""] = /^(\d+(?:\.\d+)?)\s*(?:([KMG])i?B)?$/i.exec(text.trim()) ?? [];
+    const bytes = Number(number) * unitsOfMemory[unit.toUpperCase() as keyof typeof unitsOfMemory];
+    if (!(bytes >= 1)) throw new InvalidArgumentError("It must be bytes, or look like 800MB or 2GB.");
+    return Math.floor(bytes);
+  },
+  {
+    anyOf: [
+      { type: "integer", minimum: 1 },
+      { type: "string", pattern: "^[0-9.]+ *([KMGkmg]i?[Bb])?$" },
+    ],
+  },
+);
+
 function numberList(text: string): number[] {
   const values = text.split(",").map(Number);
   if (values.some((value) => !Number.isFinite(value)))

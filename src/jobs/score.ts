@@ -12,7 +12,12 @@ import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.t
 export interface ScoreJobOptions
   extends
     JobOptions<ProgressEvent>,
-    Partial<Pick<ScoreOptions, "batchSize" | "batches" | "gates" | "loss" | "probes" | "seed" | "targets">> {
+    Partial<
+      Pick<
+        ScoreOptions,
+        "batchSize" | "batches" | "gates" | "loss" | "memory" | "onSplit" | "probes" | "seed" | "targets"
+      >
+    > {
   /** Criteria that look at weights alone need none. */
   readonly data?: Dataset | undefined;
   /** The name of a criterion, or one of your own; default "taylor-fo". */

@@ -64,12 +64,17 @@ function fieldOf(proto: TensorProto, dtype: NumericDType): readonly (number | bi
   }
 }
 
-function view(dtype: NumericDType, bytes: Uint8Array): TypedArray {
-  const array = arrayType(dtype);
-  const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0;
-  // Not `slice`: on a Buffer that would be a view again.
-  const { buffer, byteOffset } = aligned ? bytes : new Uint8Array(bytes);
-  return new array(buffer as ArrayBuffer, byteOffset, bytes.byteLength / array.BYTES_PER_ELEMENT);
+/** The elements in a buffer of their own: a view of a file's bytes would keep all of them in memory, and one that is not aligned there is none. */
+function elements(dtype: NumericDType, bytes: Uint8Array, share: boolean): TypedArray {
+  const own = bytes.byteLength === bytes.buffer.byteLength;
+  const { buffer } = own ? bytes : copyOf(bytes, share ? SharedArrayBuffer : ArrayBuffer);
+  return new (arrayType(dtype))(buffer as ArrayBuffer);
+}
+
+function copyOf(bytes: Uint8Array, buffer: new (length: number) => ArrayBufferLike): Uint8Array {
+  const copy = new Uint8Array(new buffer(bytes.byteLength));
+  copy.set(bytes);
+  return copy;
 }
 
 /** Where the elements of a tensor lie outside the model. */
@@ -110,18 +115,22 @@ function readExternal(
     const bytes = read(location, offset, wanted, name);
     if (bytes.length !== wanted)
       fail("bad-model", `${what} needs ${wanted} bytes, but "${location}" gave ${bytes.length}; is it the right file?`);
-    return view(dtype, bytes);
+    return elements(dtype, bytes, false);
   };
   if (read.check === undefined || wanted < lazyAbove) return { dtype, shape, data: make() };
   read.check(location, offset, wanted, name);
   return lazyTensor(dtype, shape, make);
 }
 
-/**
- * The tensor of a file. `raw_data` that lies aligned is not copied: the array is then a view of the file's bytes.
- * The bytes are counted before anything of the declared size is made.
- */
-export function decodeTensor(proto: TensorProto, what: string, external?: ExternalReader): Tensor {
+export interface TensorOptions {
+  /** Where tensors come from that the model keeps in files beside it; without it such a model is refused. */
+  readonly external?: ExternalReader | undefined;
+  /** Whether the elements of tensors lie where other threads read them too, in a SharedArrayBuffer; default not. */
+  readonly share?: boolean | undefined;
+}
+
+/** The tensor of a file. The bytes are counted before anything of the declared size is made. */
+export function decodeTensor(proto: TensorProto, what: string, { external, share = false }: TensorOptions): Tensor {
   const dtype = dtypeOf(proto.dataType, what);
   const { shape, size } = shapeOf(proto, what);
   if (proto.segment) fail("unsupported", `${what} is stored in segments; export the model again`);
@@ -143,7 +152,7 @@ export function decodeTensor(proto: TensorProto, what: string, external?: Extern
   const field = fieldOf(proto, dtype);
   if (proto.rawData.length > 0 || field.length === 0) {
     if (proto.rawData.length !== wanted) wrong(`${proto.rawData.length} bytes`);
-    return { dtype, shape, data: view(dtype, proto.rawData) };
+    return { dtype, shape, data: elements(dtype, proto.rawData, share) };
   }
   if (field.length !== size) wrong(`${field.length} elements`);
   const values = dtype === "uint32" ? field.map(Number) : field;

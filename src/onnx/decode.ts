@@ -23,7 +23,7 @@ import {
   type ValueInfo,
 } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { decodeTensor, toText, type ExternalReader } from "./decode-tensor.ts";
+import { decodeTensor, toText, type TensorOptions } from "./decode-tensor.ts";
 import { checkRank, dtypeOf, maxNesting, toInt } from "./proto.ts";
 import { describeForeign } from "./sniff.ts";
 import { foldConstants, unshareIdentities } from "./unshare.ts";
@@ -33,13 +33,10 @@ import { weigh } from "./weigh.ts";
 export const oldestOpset = 7;
 export const newestOpset = 23;
 
-export interface DecodeOptions {
-  /** Where tensors come from that the model keeps in files beside it; without it such a model is refused. */
-  readonly external?: ExternalReader;
-}
+export type DecodeOptions = TensorOptions;
 
 interface Context {
-  readonly external: ExternalReader | undefined;
+  readonly options: TensorOptions;
   readonly depth: number;
 }
 
@@ -168,7 +165,7 @@ function readAttribute(proto: AttributeProto, owner: string, context: Context): 
       if (!proto.t) fail("bad-model", `${what} should hold a tensor and holds none; the file is damaged`);
       return {
         type: "tensor",
-        value: decodeTensor(proto.t, `the tensor in ${what}`, context.external),
+        value: decodeTensor(proto.t, `the tensor in ${what}`, context.options),
       };
     case Kind.GRAPH:
       if (!proto.g) fail("bad-model", `${what} should hold a graph and holds none; the file is damaged`);
@@ -223,7 +220,7 @@ function readInitializers(proto: GraphProto, context: Context): Map<string, Tens
     if (tensor.name === "") fail("bad-model", "an initializer has no name; the file is damaged");
     if (initializers.has(tensor.name))
       fail("bad-model", `there are two initializers named "${tensor.name}"; rename one`);
-    initializers.set(tensor.name, decodeTensor(tensor, `the initializer "${tensor.name}"`, context.external));
+    initializers.set(tensor.name, decodeTensor(tensor, `the initializer "${tensor.name}"`, context.options));
   }
   return initializers;
 }
@@ -282,7 +279,7 @@ export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Mod
     );
   if (proto.trainingInfo.length > 0)
     fail("unsupported", "the model holds training information (training_info); export it for inference");
-  const graph = readGraph(proto.graph, { external: options.external, depth: 0 });
+  const graph = readGraph(proto.graph, { options, depth: 0 });
   if (graph.outputs.length === 0) fail("bad-model", "the graph of the model has no outputs; export it again");
   if (graph.nodes.length === 0) fail("bad-model", "the graph of the model is empty; export it again");
   refuseReserved(graph);

@@ -194,15 +194,18 @@ export function encodeModel(model: Model): Uint8Array {
   return write(model, writeTensor);
 }
 
+/** Tensors of more bytes together are not put into a message: while it is written it would be in memory several times. */
+const mostInMessage = 2 ** 24;
+
 /**
- * A model as a runtime is to load it: one message, or, where that would be too large, every larger tensor as a file of its own. The
+ * A model as a runtime is to load it: one message, or, where that would be large, every larger tensor as a file of its own. The
  * pieces are views of the tensors, not copies.
  */
 export function encodeForRuntime(model: Model): {
   readonly bytes: Uint8Array;
   readonly external: readonly { readonly path: string; readonly data: Uint8Array }[];
 } {
-  if (tensorBytes(model.graph) <= messageLimit / 2) return { bytes: encodeModel(model), external: [] };
+  if (tensorBytes(model.graph) <= mostInMessage) return { bytes: encodeModel(model), external: [] };
   const external: { path: string; data: Uint8Array }[] = [];
   const bytes = write(model, (name, value) => {
     if (value.dtype === "string" || byteLength(value) < externalThreshold) return writeTensor(name, value);

@@ -159,7 +159,7 @@ export async function readModelFile(path: string): Promise<Model> {
   }
   const folder = openFolder(dirname(resolve(realpathSync(path))));
   try {
-    return loadModel(bytes, { external: folder.read });
+    return loadModel(bytes, { external: folder.read, share: true });
   } catch (error) {
     if (error instanceof SecateurError) fail(error.code, `${path}: ${error.message}`, error);
     throw error;

@@ -11,12 +11,15 @@ import type { Names } from "./noise.ts";
 const steep = 3e38;
 
 /**
- * https://onnx.ai/onnx/operators/onnx__Relu.html — dX = dY · [Y > 0]. Y is never negative, so a steep HardSigmoid is that bracket; it
- * runs two to five times as fast as Sign and many times as fast as Where.
+ * https://onnx.ai/onnx/operators/onnx__Relu.html — dX = dY · [Y > 0] = dY · [X > 0]. A steep HardSigmoid is that bracket; it
+ * runs two to five times as fast as Sign and many times as fast as Where. Only one of X and Y need be kept for it.
  */
-export const Relu = unary("Relu", 14, (g, dy, _x, y) => g.Mul(dy, g.HardSigmoid(y, { alpha: steep, beta: 0 })), {
-  zero: "any",
-});
+export const Relu = unary(
+  "Relu",
+  14,
+  (g, dy, x, y, { asked }) => g.Mul(dy, g.HardSigmoid(asked(x) ? x : y, { alpha: steep, beta: 0 })),
+  { zero: "any" },
+);
 
 /** https://onnx.ai/onnx/operators/onnx__Sigmoid.html — dX = dY · Y (1 - Y) */
 export const Sigmoid = unary("Sigmoid", 13, (g, dy, _x, y) => g.Mul(dy, g.Mul(y, g.Sub(g.scalar(1, y), y))));

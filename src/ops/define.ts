@@ -81,6 +81,8 @@ export interface Pullback {
   readonly dys: readonly (Value | undefined)[];
   /** An output of the node by index, added to the node where it is not computed yet. */
   output(index: number): Value;
+  /** Whether a value's own gradient is wanted: who asks for it mostly goes on to read the value beside it, so that it is kept in memory anyway. */
+  asked(value: Value): boolean;
 }
 
 /** One thunk for each input that a gradient flows to; a list for a list of inputs. Left out = none flows. */

@@ -4,7 +4,7 @@ import { fail } from "../graph/error.ts";
 import type { DType, Shape, Tensor } from "../graph/tensor.ts";
 import { isFloat, tensor, toNumbers, type NumericDType } from "../graph/tensor.ts";
 import type { Channels } from "./channels.ts";
-import { defineOp, type Op, type Sample, type Value, type Zero } from "./define.ts";
+import { defineOp, type Op, type Pullback, type Sample, type Value, type Zero } from "./define.ts";
 import type { Emit } from "./emit.ts";
 
 /** The shape that ONNX's multidirectional broadcasting gives. */
@@ -107,7 +107,7 @@ interface UnaryFacts {
 export function unary(
   name: string,
   since: number,
-  derivative: ((g: Emit, dy: Value, x: Value, y: Value) => Value) | "stop",
+  derivative: ((g: Emit, dy: Value, x: Value, y: Value, pullback: Pullback) => Value) | "stop",
   { range, zero, fold, of, dtype }: UnaryFacts = {},
 ): Op {
   return defineOp({
@@ -116,7 +116,10 @@ export function unary(
     inputs: ["X"],
     shape: ({ X }) => X.shape,
     ...(dtype && { dtype: () => dtype }),
-    gradient: derivative === "stop" ? "stop" : (g, dy, { X }, _attributes, y) => ({ X: () => derivative(g, dy, X, y) }),
+    gradient:
+      derivative === "stop"
+        ? "stop"
+        : (g, dy, { X }, _attributes, y, pullback) => ({ X: () => derivative(g, dy, X, y, pullback) }),
     channels: (c, { X }, [Y]) => coupleAll(c, X, Y!),
     ...(zero && { zero }),
     ...(fold && { fold: ({ X }: { X: Value }) => foldElements([X], dtype ?? X.dtype, fold) }),

@@ -36,6 +36,12 @@ export interface EmitHelpers {
   ints(values: readonly number[]): Value;
   /** A constant filled with one number. */
   filled(value: number, shape: Shape, dtype?: NumericDType): Value;
+  /**
+   * Zeros in a shape. Many of them a run makes itself: as a constant they would lie in the file, in the session, and in a copy of every run.
+   *
+   * @param beside any value of integers that is not known before the run: what follows from constants alone the runtime computes as it loads
+   */
+  zeros(shape: Shape, beside: Value): Value;
   /** The value in a shape; nothing is emitted where it has it already. */
   reshaped(value: Value, shape: Shape): Value;
   /** The value with its axes in another order; nothing is emitted for the identity. */

@@ -78,11 +78,18 @@ export function createEmitter(builder: GraphBuilder): Emit {
   return g;
 }
 
+/** Fewer elements are a constant. */
+const manyZeros = 4096;
+
 function createHelpers(builder: GraphBuilder, g: Record<OpName, EmitOne>): EmitHelpers {
   const constant: EmitHelpers["constant"] = (value) => valueIn(builder, builder.constant(value));
   const ints: EmitHelpers["ints"] = (values) => constant(int64s(values));
   const reshaped: EmitHelpers["reshaped"] = (value, shape) =>
     sameShape(value.shape, shape) ? value : g.Reshape(value, ints(shape));
+  const filled: EmitHelpers["filled"] = (value, shape, dtype = "float32") =>
+    constant(tensor(dtype, shape, new Float64Array(sizeOf(shape)).fill(encodeFor(value, dtype))));
+  const expanded: EmitHelpers["expanded"] = (value, shape) =>
+    sameShape(value.shape, shape) ? value : g.Expand(value, ints(shape));
   const summed: EmitHelpers["summed"] = (value, axes, keepdims = false) =>
     axes.length === 0 ? value : g.ReduceSum(value, ints(axes), { keepdims: keepdims ? 1 : 0 });
   return {
@@ -102,8 +109,12 @@ function createHelpers(builder: GraphBuilder, g: Record<OpName, EmitOne>): EmitH
     many: (op, inputs, attributes, outputs) => emitNode(builder, op, inputs, attributes, outputs),
     scalar: (value, like) =>
       constant(tensor((like?.dtype ?? "float32") as NumericDType, [], [encodeFor(value, like?.dtype)])),
-    filled: (value, shape, dtype = "float32") =>
-      constant(tensor(dtype, shape, new Float64Array(sizeOf(shape)).fill(encodeFor(value, dtype)))),
+    filled,
+    zeros(shape, beside) {
+      if (sizeOf(shape) < manyZeros) return filled(0, shape);
+      const first = g.Slice(reshaped(beside, [sizeOf(beside.shape)]), ints([0]), ints([1]));
+      return expanded(g.Cast(g.Sub(first, first), { to: 1 }), shape);
+    },
     transposed: (value, perm) => (perm.every((axis, i) => axis === i) ? value : g.Transpose(value, { perm })),
     unbroadcast(value, shape) {
       if (sameShape(value.shape, shape)) return value;
@@ -111,7 +122,7 @@ function createHelpers(builder: GraphBuilder, g: Record<OpName, EmitOne>): EmitH
       const axes = value.shape.flatMap((dim, i) => (i < lead || (shape[i - lead] === 1 && dim !== 1) ? [i] : []));
       return reshaped(summed(value, axes, true), shape);
     },
-    expanded: (value, shape) => (sameShape(value.shape, shape) ? value : g.Expand(value, ints(shape))),
+    expanded,
     padded(value, before, after) {
       const cropped = before.some((n) => n < 0) || after.some((n) => n < 0);
       let result = value;

@@ -42,7 +42,7 @@ export function scatterBack(g: Emit, dy: Value, indices: Value, shape: Shape, at
   const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
   // With the gathered axis in front, rows are added where they came from.
   const rows = g.transposed(dy, [...range(at, at + rank), ...range(0, at), ...range(at + rank, dy.shape.length)]);
-  const flat = g.filled(0, [shape[at]!, ...shape.toSpliced(at, 1)]);
+  const flat = g.zeros([shape[at]!, ...shape.toSpliced(at, 1)], indices);
   const added = g.ScatterND(flat, g.reshaped(indices, [...indices.shape, 1]), rows, { reduction: "add" });
   return g.transposed(added, [...range(1, at + 1), 0, ...range(at + 1, shape.length)]);
 }

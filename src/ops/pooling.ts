@@ -1,10 +1,11 @@
 /** Pools. */
 
-import { sizeOf } from "../graph/tensor.ts";
+import { sizeOf, tensor } from "../graph/tensor.ts";
 import { defineOp, int, ints, string, type Value } from "./define.ts";
 import type { Channels } from "./channels.ts";
-import { slide, windowOf, type WindowAttributes } from "./geometry.ts";
+import { extent, slide, windowOf, type Window, type WindowAttributes } from "./geometry.ts";
 import type { Emit } from "./emit.ts";
+import { integers } from "./indexing.ts";
 import { convInputGradient } from "./spatial.ts";
 
 const attributes = {
@@ -32,7 +33,18 @@ function coupleFirstTwo(c: Channels, x: Value, outputs: readonly Value[]): void 
   for (const y of outputs) for (const axis of [0, 1]) c.same(c.axis(x, axis), c.axis(y, axis));
 }
 
-/** https://onnx.ai/onnx/operators/onnx__MaxPool.html — dX: dY is added where the maxima stood, by the second output's flat indices */
+/** The input that as many windows have at least. */
+const unpooled = (out: readonly number[], { kernel, strides, before, after }: Window) =>
+  out.map((size, i) => (size - 1) * strides[i]! - before[i]! - after[i]! + kernel[i]!);
+
+/** Whether windows stand beside each other and fill the input to its end. */
+function tiles(spatial: readonly number[], out: readonly number[], window: Window): boolean {
+  const { kernel, dilations, strides } = window;
+  const filled = unpooled(out, window);
+  return spatial.every((size, i) => filled[i] === size && extent(kernel[i]!, dilations[i]!) <= strides[i]!);
+}
+
+/** https://onnx.ai/onnx/operators/onnx__MaxPool.html — dX: dY where the maxima stood, by the second output's flat indices; added where windows overlap */
 export const MaxPool = defineOp({
   name: "MaxPool",
   since: 22,
@@ -41,11 +53,16 @@ export const MaxPool = defineOp({
   attributes: { ...attributes, storage_order: int(0) },
   shape: ({ X }, attrs) => [poolShape(X, attrs), poolShape(X, attrs)],
   dtype: ({ X }) => [X.dtype, "int64"],
-  gradient: (g, dy, { X }, _attributes, _y, pullback) => ({
+  gradient: (g, dy, { X }, attrs, _y, pullback) => ({
     X: () => {
-      const flat = g.filled(0, [sizeOf(X.shape)]);
-      const indices = g.reshaped(pullback.output(1), [sizeOf(dy.shape)]);
-      const scattered = g.ScatterElements(flat, indices, g.reshaped(dy, [sizeOf(dy.shape)]), {
+      const window = poolWindow(X, attrs);
+      const indices = pullback.output(1);
+      if (tiles(X.shape.slice(2), dy.shape.slice(2), window)) {
+        const { kernel, strides, before, after } = window;
+        return g.MaxUnpool(dy, indices, { kernel_shape: kernel, strides, pads: [...before, ...after] });
+      }
+      const flat = g.reshaped(indices, [sizeOf(dy.shape)]);
+      const scattered = g.ScatterElements(g.zeros([sizeOf(X.shape)], flat), flat, g.reshaped(dy, [sizeOf(dy.shape)]), {
         axis: 0,
         reduction: "add",
       });
@@ -59,14 +76,49 @@ export const MaxPool = defineOp({
   zero: "any",
   samples: [
     { inputs: [[2, 3, 6, 6]], attributes: { kernel_shape: [2, 2], strides: [2, 2] } },
+    { inputs: [[2, 3, 7, 6]], attributes: { kernel_shape: [2, 2], strides: [3, 2], pads: [1, 0, 0, 0] } },
     {
       inputs: [[2, 3, 7, 6]],
       attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] },
     },
     { inputs: [[2, 3, 7, 8]], attributes: { kernel_shape: [2, 3], strides: [2, 2], ceil_mode: 1 } },
+    { inputs: [[2, 3, 7, 8]], attributes: { kernel_shape: [2, 2], strides: [3, 2], pads: [1, 0, 0, 1] } },
+    { inputs: [[2, 3, 9, 8]], attributes: { kernel_shape: [2, 2], strides: [2, 3], ceil_mode: 1 } },
+    // Enough for zeros that a run makes.
+    { inputs: [[2, 3, 30, 30]], attributes: { kernel_shape: [3, 3], strides: [2, 2] } },
     { inputs: [[2, 3, 5, 5]], attributes: { kernel_shape: [3, 3], auto_pad: "SAME_UPPER" } },
     { inputs: [[2, 3, 9]], attributes: { kernel_shape: [3], strides: [2] } },
     { inputs: [[2, 3, 6, 6]], attributes: { kernel_shape: [2, 2], strides: [2, 2] }, outputs: 2 },
+  ],
+});
+
+/** https://onnx.ai/onnx/operators/onnx__MaxUnpool.html — Y[I] = X, zero elsewhere; dX = dY[I]. No channels: indices count elements of the whole output */
+export const MaxUnpool = defineOp({
+  name: "MaxUnpool",
+  since: 22,
+  inputs: ["X", "I", "output_shape?"],
+  attributes: { kernel_shape: ints(), pads: ints(), strides: ints() },
+  shape({ X, output_shape }, attrs) {
+    if (output_shape) return integers(output_shape);
+    const spatial = X.shape.slice(2);
+    const window = windowOf(spatial, attrs.kernel_shape ?? [], { ...attrs, auto_pad: "NOTSET" });
+    return [...X.shape.slice(0, 2), ...unpooled(spatial, window)];
+  },
+  gradient: (g, dy, { X, I }) => ({
+    X: () => {
+      const flat = (value: Value) => g.reshaped(value, [sizeOf(value.shape)]);
+      return g.reshaped(g.GatherElements(flat(dy), flat(I), { axis: 0 }), X.shape);
+    },
+  }),
+  samples: [
+    {
+      inputs: [[1, 2, 2, 2], tensor("int64", [1, 2, 2, 2], [0, 3, 9, 10, 21, 18, 28, 27])],
+      attributes: { kernel_shape: [2, 2], strides: [2, 2] },
+    },
+    {
+      inputs: [[2, 1, 3], tensor("int64", [2, 1, 3], [1, 2, 5, 7, 10, 12]), tensor("int64", [3], [2, 1, 7])],
+      attributes: { kernel_shape: [2], strides: [2] },
+    },
   ],
 });
 

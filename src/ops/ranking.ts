@@ -54,7 +54,7 @@ export const TopK = defineOp({
   },
   dtype: ({ X }) => [X.dtype, "int64"],
   gradient: (g, dy, { X }, { axis }, _y, { output }) => ({
-    X: () => g.ScatterElements(g.filled(0, X.shape), output(1), dy, { axis }),
+    X: () => g.ScatterElements(g.zeros(X.shape, output(1)), output(1), dy, { axis }),
   }),
   channels(c, { X }, outputs, { axis }) {
     for (const y of outputs) coupleOthers(c, X, y, [positive(axis, X.shape.length)]);

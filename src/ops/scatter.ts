@@ -16,7 +16,7 @@ export const GatherElements = defineOp({
   attributes: { axis: int(0) },
   shape: ({ indices }) => indices.shape,
   gradient: (g, dy, { data, indices }, { axis }) => ({
-    data: () => g.ScatterElements(g.filled(0, data.shape), indices, dy, { axis, reduction: "add" }),
+    data: () => g.ScatterElements(g.zeros(data.shape, indices), indices, dy, { axis, reduction: "add" }),
   }),
   channels: (c, { data, indices }, [y], { axis }) => coupleBeside(c, axis, [data, indices, y!]),
   zero: "any",
@@ -54,7 +54,8 @@ export const ScatterElements = defineOp({
   gradient(g, dy, { indices, updates }, { axis, reduction }) {
     noOther(reduction);
     return {
-      data: () => (reduction === "add" ? dy : g.ScatterElements(dy, indices, g.filled(0, updates.shape), { axis })),
+      data: () =>
+        reduction === "add" ? dy : g.ScatterElements(dy, indices, g.zeros(updates.shape, indices), { axis }),
       updates: () => g.GatherElements(dy, indices, { axis }),
     };
   },
@@ -92,7 +93,8 @@ export const GatherND = defineOp({
     ...data.shape.slice(batch_dims + indices.shape.at(-1)!),
   ],
   gradient: (g, dy, { data, indices }, { batch_dims }) => ({
-    data: () => g.ScatterND(g.filled(0, data.shape), fullIndices(g, indices, batch_dims), dy, { reduction: "add" }),
+    data: () =>
+      g.ScatterND(g.zeros(data.shape, indices), fullIndices(g, indices, batch_dims), dy, { reduction: "add" }),
   }),
   channels(c, { data, indices }, [y], { batch_dims }) {
     for (let i = 0; i < batch_dims; i++) c.same(c.axis(data, i), c.axis(indices, i), c.axis(y!, i));
@@ -122,7 +124,7 @@ export const ScatterND = defineOp({
   gradient(g, dy, { indices, updates }, { reduction }) {
     noOther(reduction);
     return {
-      data: () => (reduction === "add" ? dy : g.ScatterND(dy, indices, g.filled(0, updates.shape))),
+      data: () => (reduction === "add" ? dy : g.ScatterND(dy, indices, g.zeros(updates.shape, indices))),
       updates: () => g.GatherND(dy, indices),
     };
   },

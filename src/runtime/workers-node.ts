@@ -100,16 +100,26 @@ const whole = <T extends TypedArray>(data: T): T =>
 /** What is handed over instead of copied. */
 const buffersOf = (tensors: Tensors): ArrayBuffer[] => [
   ...new Set(
-    Object.values(tensors).flatMap(({ data }) => (ArrayBuffer.isView(data) ? [data.buffer as ArrayBuffer] : [])),
+    Object.values(tensors).flatMap(({ data }) =>
+      ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer ? [data.buffer] : [],
+    ),
   ),
 ];
+
+/** The same bytes where both threads read them: what is cloned on its way is in memory three times. */
+function shared(data: Uint8Array): Uint8Array {
+  if (data.buffer instanceof SharedArrayBuffer) return data;
+  const copy = new Uint8Array(new SharedArrayBuffer(data.byteLength));
+  copy.set(data);
+  return copy;
+}
 
 const wholeModel = (model: Uint8Array | ModelFiles): Uint8Array | ModelFiles =>
   model instanceof Uint8Array
     ? whole(model)
     : {
         bytes: whole(model.bytes),
-        external: model.external.map(({ path, data }) => ({ path, data: whole(data) })),
+        external: model.external.map(({ path, data }) => ({ path, data: shared(data) })),
       };
 
 /** onnxruntime-node on all cores, in a thread of its own. */

@@ -4,7 +4,7 @@ import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, tensor, type Shape, type Tensor } from "../graph/tensor.ts";
 import { createEmitter } from "../ops/emitter.ts";
-import type { Device, Runtime } from "../runtime/port.ts";
+import type { Device, ModelFiles, Runtime } from "../runtime/port.ts";
 import { finishGraph } from "./gradients.ts";
 import { runnable } from "./runnable.ts";
 
@@ -23,7 +23,7 @@ const X = { name: "X", dtype: "float32", shape: [1, 32, 4, 4] } as const;
 const W = { name: "W", dtype: "float32", shape: [48, 32, 3, 3] } as const;
 
 /** A convolution whose kernel is an input, so that the runtime has no say in it. */
-function example(block: number | undefined): Uint8Array {
+function example(block: number | undefined): ModelFiles {
   const inputs = [X, W];
   const empty: Graph = { name: "", nodes: [], inputs, outputs: [], initializers: new Map(), info: new Map(), doc: "" };
   const builder = new GraphBuilder(empty, new Map(inputs.map((input) => [input.name, input])));

@@ -16,6 +16,8 @@ import { findGroups, type Groups } from "../prune/groups.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { finishGraph } from "./gradients.ts";
 import { appendLoss } from "./losses.ts";
+import { meanOf } from "./parts.ts";
+import { fitMemory, inPieces, wholeInputs } from "./pieces.ts";
 import type { Source, SourceOptions } from "./source.ts";
 import { runnable } from "./runnable.ts";
 
@@ -87,9 +89,16 @@ export function curvatureGraph(graph: Graph, options: SourceOptions): CurvatureG
 /** Opens what gives rows and diagonals of the Hessian over the gates, in inference mode. */
 export async function openCurvature(runtime: Runtime, graph: Graph, options: CurvatureOptions): Promise<Source> {
   const { needs, probes, seed } = options;
-  const { graph: finished, groups, gated, classes } = curvatureGraph(graph, options);
-  const session = await runtime.load(runnable(finished, options.device), options);
+  const { pieces, of } = fitMemory(graph, options.batchSize, options, (batchSize) =>
+    curvatureGraph(graph, { ...options, batchSize }),
+  );
+  const { graph: finished, groups, gated, classes } = of;
   const inputs = finished.inputs.filter(({ name }) => !gated.some((group) => directionOf(group.name) === name));
+  const loaded = await runtime.load(runnable(finished, options.device), options);
+  // The loss is a mean over samples, and so is its Hessian.
+  const session = inPieces(loaded, pieces, new Set(inputs.map(({ name }) => name)), (output, found) =>
+    meanOf(found.map((results) => results[output]!)),
+  );
   const total = gated.reduce((n, { units }) => n + units, 0);
   let minibatches = 0;
   /** H · v, v and the product over the units of all groups in order. */
@@ -130,7 +139,7 @@ export async function openCurvature(runtime: Runtime, graph: Graph, options: Cur
   };
   return {
     groups,
-    inputs,
+    inputs: wholeInputs(inputs, pieces),
     classes,
     async measure(feeds) {
       const { product: row, loss } = await multiply(feeds, new Float32Array(total).fill(1));

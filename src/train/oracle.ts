@@ -163,6 +163,8 @@ export async function openOracleSource(
   needs: readonly ("losses" | "subsets")[],
   options: SourceOptions,
 ): Promise<Source> {
+  if (options.memory !== undefined)
+    fail("bad-option", "--memory has no say in the oracle, which runs many masks at once: lower --batch-size instead");
   const small = ({ units }: Group): boolean => units.length <= mostCombined;
   const found = findGroups(trace(widen(graph), { batch: options.batchSize })).groups;
   const names = found.filter((group) => needs.includes("losses") || small(group)).map(({ name }) => name);

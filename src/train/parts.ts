@@ -29,7 +29,7 @@ const gradientOf = (name: string): string => `gradient/${name}`;
 const ofPart = (name: string, part: number): string => `${name}/part ${part}`;
 
 /** What a part cannot tell: the square of a sum over all samples is no sum over parts. */
-const whole = new Set<PassNeed>(["weights"]);
+export const whole = new Set<PassNeed>(["weights"]);
 
 interface PartGraph extends StepGraph {
   /** Weights that gradients come out for, and statistics, by name. */
@@ -160,7 +160,7 @@ const copies = (tensors: Tensors): Tensors =>
   Object.fromEntries(Object.entries(tensors).map(([name, value]) => [name, { ...value, data: value.data.slice() }]));
 
 /** Rows of samples stand one after the other; all else is a mean over samples, or linear in gradients that are. */
-function join({ need, output }: EvidenceOutput, found: readonly Tensors[]): Tensor {
+export function join({ need, output }: EvidenceOutput, found: readonly Tensors[]): Tensor {
   const values = found.map((results) => results[output]!);
   if (need !== "gates") return meanOf(values);
   const { dtype, shape } = values[0]!;
@@ -173,7 +173,7 @@ function join({ need, output }: EvidenceOutput, found: readonly Tensors[]): Tens
   return { dtype, shape: [shape[0]! * values.length, ...shape.slice(1)], data };
 }
 
-function meanOf(values: readonly Tensor[]): Tensor {
+export function meanOf(values: readonly Tensor[]): Tensor {
   const { dtype, shape } = values[0]!;
   const mean = zeros(dtype as NumericDType, shape);
   const data = mean.data as Float32Array;

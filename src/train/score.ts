@@ -135,10 +135,13 @@ function openers(
   const units = groups.reduce((n, group) => n + group.units.length, 0);
   const probes = options.probes ?? (units <= mostExact ? 0 : defaultProbes);
   const [pass, curvature, oracle] = [[...needs].filter(isPassNeed), of("row", "diagonal"), of("losses", "subsets")];
+  // What is loaded stays loaded until the end.
+  const some = [pass, curvature, oracle].filter((needed) => needed.length > 0).length;
+  const own = { ...options, ...(options.memory !== undefined && { memory: options.memory / some }) };
   return [
-    ...(pass.length > 0 ? [() => openPass(runtime, graph, pass, options)] : []),
-    ...(curvature.length > 0 ? [() => openCurvature(runtime, graph, { ...options, needs: curvature, probes })] : []),
-    ...(oracle.length > 0 ? [() => openOracleSource(runtime, graph, oracle, options)] : []),
+    ...(pass.length > 0 ? [() => openPass(runtime, graph, pass, own)] : []),
+    ...(curvature.length > 0 ? [() => openCurvature(runtime, graph, { ...own, needs: curvature, probes })] : []),
+    ...(oracle.length > 0 ? [() => openOracleSource(runtime, graph, oracle, own)] : []),
   ];
 }
 

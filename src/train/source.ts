@@ -9,9 +9,11 @@ import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { findingsOf, nameEvidence, type Findings, type PassNeed } from "./evidence.ts";
 import { appendBackward, finishGraph } from "./gradients.ts";
 import type { Loss, Targets } from "./losses.ts";
+import { join, meanOf, whole } from "./parts.ts";
+import { fitMemory, inPieces, wholeInputs, type MemoryOptions } from "./pieces.ts";
 import { runnable } from "./runnable.ts";
 
-export interface SourceOptions extends LoadOptions {
+export interface SourceOptions extends LoadOptions, MemoryOptions {
   readonly batchSize: number;
   readonly loss: Loss;
   readonly targets?: Targets | undefined;
@@ -36,22 +38,33 @@ export async function openPass(
   needs: readonly PassNeed[],
   options: SourceOptions,
 ): Promise<Source> {
-  const { batchSize: batch, loss, targets, gates } = options;
-  const backward = appendBackward(graph, { batch, loss, targets, gates, needs, parameters: false, train: false });
-  const outputs = nameEvidence(backward.builder, backward.evidence);
-  if (outputs.length === 0) refuseNeeds(needs);
-  const finished = finishGraph(backward.builder, ["loss", ...outputs.map(({ output }) => output)]);
-  const session = await runtime.load(runnable(finished, options.device), options);
+  const { batchSize, loss, targets, gates } = options;
+  const build = (batch: number) => {
+    const backward = appendBackward(graph, { batch, loss, targets, gates, needs, parameters: false, train: false });
+    const outputs = nameEvidence(backward.builder, backward.evidence);
+    if (outputs.length === 0) refuseNeeds(needs);
+    const finished = finishGraph(backward.builder, ["loss", ...outputs.map(({ output }) => output)]);
+    return { graph: finished, outputs, groups: backward.groups!, classes: backward.classes };
+  };
+  const bound = needs.some((need) => whole.has(need))
+    ? "a criterion takes the gradients of single weights over all of it"
+    : undefined;
+  const { pieces, of } = fitMemory(graph, batchSize, options, build, bound);
+  const { graph: finished, outputs, groups, classes } = of;
+  const loaded = await runtime.load(runnable(finished, options.device), options);
+  const evidence = new Map(outputs.map((one) => [one.output, one]));
+  const fed = new Set(finished.inputs.map(({ name }) => name));
+  const session = inPieces(loaded, pieces, fed, (name, found) => {
+    const own = evidence.get(name);
+    return own ? join(own, found) : meanOf(found.map((results) => results[name]!));
+  });
   return {
-    groups: backward.groups!,
-    inputs: finished.inputs,
-    classes: backward.classes,
+    groups,
+    inputs: wholeInputs(finished.inputs, pieces),
+    classes,
     async measure(feeds) {
       const results = await session.run(feeds);
-      return {
-        loss: Number(results["loss"]!.data[0]),
-        findings: findingsOf(outputs, backward.groups!, results),
-      };
+      return { loss: Number(results["loss"]!.data[0]), findings: findingsOf(outputs, groups, results) };
     },
     dispose: () => session.dispose(),
   };

@@ -13,6 +13,7 @@ import { withExample } from "../help.ts";
 import { openMetric, withMetric, type MetricFlags } from "../metric.ts";
 import {
   count,
+  memorySize,
   openData,
   shapesOf,
   withCriterion,
@@ -30,6 +31,7 @@ import { createProgress, remaining, reportProgress } from "../progress.ts";
 interface ScoreFlags extends ShapeFlags, DataFlags, RunFlags, CriterionFlags {
   readonly targets: Targets;
   readonly batches: number;
+  readonly memory?: number;
   /** A file, or true for stdout. */
   readonly json?: string | true;
 }
@@ -51,6 +53,11 @@ export function addScore(program: Command, signal: AbortSignal): void {
     )
     .option("--batches <n>", "minibatches to average over", count, 10)
     .option(
+      "--memory <size>",
+      "what the process should stay below, as 2GB: minibatches that would take more are run in pieces, which gives the same importances",
+      memorySize,
+    )
+    .option(
       "--json [file]",
       "write the importances as JSON, or print them where no file is named; otherwise a table is printed",
     )
@@ -66,6 +73,10 @@ export function addScore(program: Command, signal: AbortSignal): void {
         data,
         runtime: nodeRuntime,
         signal,
+        onSplit: (pieces, samples) =>
+          note(
+            `every minibatch of ${flags.batchSize} is run in ${pieces} pieces of ${samples}, to stay below --memory`,
+          ),
         onEvent: ({ done, all }) => progress.update(`minibatch ${done} of ${all}, ${remaining(started, done, all!)}`),
       });
       progress.done();
