@@ -2,9 +2,12 @@
 
 import type { Attribute } from "../graph/graph.ts";
 import type { DType, Shape, Tensor } from "../graph/tensor.ts";
+import { toAttribute, type Specs, type Values } from "./attributes.ts";
 import type { Channels } from "./channels.ts";
 import type { Emit } from "./emit.ts";
 import type { NoiseRule } from "./noise.ts";
+
+export { float, floats, int, ints, string, strings, tensorAttribute, toAttribute, type Values } from "./attributes.ts";
 
 /** A value whose type is fixed; `constant` holds its elements where they are known. */
 export interface Value {
@@ -13,55 +16,6 @@ export interface Value {
   readonly shape: Shape;
   readonly constant?: Tensor;
 }
-
-type AttributeKind = "int" | "float" | "string" | "ints" | "floats" | "strings" | "tensor" | "graph";
-
-/** How an attribute is stored, and its default. */
-export interface AttributeSpec<T> {
-  readonly kind: AttributeKind;
-  readonly default: T;
-}
-
-export const int = <T extends number | undefined = undefined>(
-  value?: T,
-): AttributeSpec<T extends number ? number : number | undefined> => ({
-  kind: "int",
-  default: value as never,
-});
-export const float = <T extends number | undefined = undefined>(
-  value?: T,
-): AttributeSpec<T extends number ? number : number | undefined> => ({
-  kind: "float",
-  default: value as never,
-});
-export const string = <T extends string | undefined = undefined>(
-  value?: T,
-): AttributeSpec<T extends string ? string : string | undefined> => ({
-  kind: "string",
-  default: value as never,
-});
-export const ints = (): AttributeSpec<readonly number[] | undefined> => ({
-  kind: "ints",
-  default: undefined,
-});
-export const floats = (): AttributeSpec<readonly number[] | undefined> => ({
-  kind: "floats",
-  default: undefined,
-});
-export const strings = (): AttributeSpec<readonly string[] | undefined> => ({
-  kind: "strings",
-  default: undefined,
-});
-export const tensorAttribute = (): AttributeSpec<Tensor | undefined> => ({
-  kind: "tensor",
-  default: undefined,
-});
-
-type Specs = Readonly<Record<string, AttributeSpec<unknown>>>;
-/** Attribute values by name, defaults filled in. */
-export type Values<A extends Specs> = {
-  readonly [K in keyof A]: A[K] extends AttributeSpec<infer T> ? T : never;
-};
 
 type Bare<S extends string> = S extends `${infer N}?` ? N : S extends `${infer N}...` ? N : S;
 /** Inputs by name: `"B?"` may be left out, `"inputs..."` is a list. */
@@ -268,11 +222,6 @@ function named(names: readonly string[], values: readonly (Value | undefined)[])
     result[bare(name)] = isList(name) ? values.slice(i).filter((v) => v !== undefined) : values[i];
   });
   return result;
-}
-
-/** Stores a plain value as the attribute its specification says. */
-export function toAttribute(kind: AttributeKind, value: unknown): Attribute {
-  return { type: kind, value } as Attribute;
 }
 
 /** Attribute values of a node as plain values, defaults filled in; those unknown to the operator are left out. */
