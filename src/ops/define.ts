@@ -124,6 +124,20 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
   /** The result differs from run to run, so that two equal nodes are not one. */
   readonly random?: boolean;
   readonly resize?: (kept: Kept, inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => Resized;
+  /**
+   * What is left of the node where groups that it reads go as a whole, so that inputs which `isZero` tells are zeros or no elements at all, while
+   * its output stays: `"rest"` the node over those of its lists of inputs and outputs that have elements; a value that broadcasts to the output;
+   * `"zero"`; `undefined` the node as it is, reading zeros. Absent: it cannot do without, and a unit has to stay.
+   */
+  readonly emptied?:
+    | "rest"
+    | ((
+        g: Emit,
+        inputs: Inputs<I>,
+        output: Value,
+        attributes: Values<A>,
+        isZero: (value: Value) => boolean,
+      ) => Value | "zero" | undefined);
   /** Multiply-accumulates of one application; default 0. */
   readonly macs?: (inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => number;
   /** The output where the needed inputs are constants; for shape arithmetic. `undefined` = not known. */
@@ -187,6 +201,15 @@ export interface Op {
     outputs: readonly Value[],
     attributes: Record<string, unknown>,
   ): { attributes: Record<string, Attribute>; inputs: ReadonlyMap<number, Tensor> };
+  readonly emptied?:
+    | "rest"
+    | ((
+        g: Emit,
+        inputs: readonly (Value | undefined)[],
+        output: Value,
+        attributes: Record<string, unknown>,
+        isZero: (value: Value) => boolean,
+      ) => Value | "zero" | undefined);
   macs(inputs: readonly (Value | undefined)[], outputs: readonly Value[], attributes: Record<string, unknown>): number;
   fold?(
     inputs: readonly (Value | undefined)[],
@@ -244,7 +267,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
   const attributes: Specs = spec.attributes ?? {};
   const ins = (values: readonly (Value | undefined)[]) => named(spec.inputs, values) as Inputs<I>;
   const outputs = spec.outputs ?? ["Y"];
-  const { gradient, resize, fold, decompose, blocked, webgpu } = spec;
+  const { gradient, resize, emptied, fold, decompose, blocked, webgpu } = spec;
   const op: Op = {
     name: spec.name,
     since: spec.since,
@@ -309,6 +332,12 @@ export function defineOp<const I extends readonly string[], const A extends Spec
         });
         return { attributes: changed, inputs };
       },
+    }),
+    ...(emptied && {
+      emptied:
+        typeof emptied === "string"
+          ? emptied
+          : (g, values, output, attrs, isZero) => emptied(g, ins(values), output, attrs as Values<A>, isZero),
     }),
     ...(fold && {
       fold: (values: readonly (Value | undefined)[], attrs: Record<string, unknown>, outs: readonly Value[]) =>
