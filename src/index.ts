@@ -50,7 +50,7 @@ export { cut as cutGraph, mask as maskGraph, type Cut } from "./prune/cut.ts";
 export { assertProved, prove, type Difference, type Mismatch, type Proof, type ProofOptions } from "./prune/prove.ts";
 export { costsOf, type Costs } from "./prune/costs.ts";
 export { changesOf, type Changes, type GroupChange } from "./prune/changes.ts";
-export { summarise, type GroupSummary, type Summary } from "./prune/summary.ts";
+export { summarise, type GroupSummary, type Summary, type SummaryOptions } from "./prune/summary.ts";
 export { formatPlan, parsePlan } from "./prune/plan.ts";
 export {
   selectShare,
