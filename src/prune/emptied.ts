@@ -77,7 +77,7 @@ class Emptying {
   readonly #graph: Graph;
   readonly #traced: Traced;
   /** The graph at two batches: what holds in both holds for all. */
-  readonly #batches: readonly Traced[];
+  readonly #batches: readonly [Traced, Traced];
   readonly #alive: ReadonlySet<string>;
   readonly #gone: ReadonlySet<string>;
   /** Values that are zero everywhere, those without elements among them. */
@@ -258,7 +258,9 @@ class Emptying {
   }
 
   /** Whether a node treats all indices alike along the axes along which what it reads is alike. */
-  #isAlike(applied: Application): boolean {
+  #isAlike({ node }: Application): boolean {
+    // At the larger batch: a batch of one is not told from other axes of size 1.
+    const applied = applicationOf(this.#batches[1], node)!;
     const union = new Union();
     const counted: string[] = [];
     listen(applied, {
@@ -266,7 +268,7 @@ class Emptying {
       inexact: (token) => counted.push(token.key),
     });
     const uneven = new Set(counted.map((key) => union.find(key)));
-    return applied.node.inputs.every(
+    return node.inputs.every(
       (value) =>
         !this.#isKnown(value) ||
         this.#uniformAxes(value).every((axis) => {
