@@ -61,6 +61,7 @@ export {
   type StepChoice,
 } from "./prune/select.ts";
 export { pers, scopes, type Per, type Scope } from "./prune/prices.ts";
+export { whyNotWhole } from "./prune/whole.ts";
 export { floorsOf, namesGroup, ratiosOf, type Limits } from "./prune/limits.ts";
 export { scheduleKinds, type RemovalSchedule, type ScheduleKind } from "./prune/schedule.ts";
 export { openLatency, type GoalOptions, type LatencyGoal, type LatencyRow } from "./train/latency.ts";

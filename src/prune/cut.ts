@@ -54,10 +54,15 @@ export function cut(graph: Graph, groups: Groups, removal: Removal): Cut {
   const gone = goneOf(traced, removed);
   if (gone.size === 0)
     return cutNodes({ nodes: graph.nodes, constants: new Map(), same: new Map() }, graph, traced, removed);
+  const small = cutNodes(emptyOf(graph, groups, removal, gone), graph, traced, removed);
+  const followed = followGroups(groups, removal, small.graph);
+  return { ...small, graph: followed.graph, followed };
+}
+
+/** What is left of the nodes, or an error that names the groups which cannot go as a whole. */
+function emptyOf(graph: Graph, groups: Groups, removal: Removal, gone: ReadonlySet<string>): Emptied {
   try {
-    const small = cutNodes(empty(graph, traced, gone), graph, traced, removed);
-    const followed = followGroups(groups, removal, small.graph);
-    return { ...small, graph: followed.graph, followed };
+    return empty(graph, groups.coupling.traced, gone);
   } catch (error) {
     if (!(error instanceof SecateurError) || error.code !== "unsupported") throw error;
     const names = wholesOf(groups, removal).map(({ name, units }) => `all ${units.length} units of group "${name}"`);
@@ -179,11 +184,13 @@ function resizeNode(traced: Traced, node: Node, kept: Kept, store: (name: string
 /**
  * Zeroes units without removing them: every activation that carries a removed unit is zero along it wherever it is read, and so is what
  * an operator needs zero to keep the unit from acting inside it (OpSpec.silence).
- * All shapes stay. It is what {@link cut} must equal.
+ * All shapes stay. It is what {@link cut} must equal, and refuses what that refuses.
  */
 export function mask(graph: Graph, groups: Groups, removal: Removal): Graph {
   const { traced } = groups.coupling;
   const removed = removedIndices(groups, removal);
+  const whole = goneOf(traced, removed);
+  if (whole.size > 0) emptyOf(graph, groups, removal, whole);
   const alive = activations(traced);
   const taken = namesOf(graph);
   const initializers = new Map(graph.initializers);
