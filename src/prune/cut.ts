@@ -76,9 +76,10 @@ function cutNodes({ nodes: left, constants, same }: Emptied, graph: Graph, trace
   const shrink = (name: string, whole: Tensor): Tensor => {
     let result = whole;
     const { shape } = traced.types.get(name)!;
+    // A constant may lack leading axes, and one index of it may stand for all.
+    const lead = shape.length - whole.shape.length;
     for (const axis of removed.get(name)?.keys() ?? [])
-      // One index of a constant may stand for all.
-      if (whole.shape[axis] === shape[axis]) result = take(result, axis, kept.byName(name, axis));
+      if (whole.shape[axis - lead] === shape[axis]) result = take(result, axis - lead, kept.byName(name, axis));
     return result;
   };
   for (const name of removed.keys()) {

@@ -287,7 +287,7 @@ class Emptying {
   #keep(applied: Application): void {
     const { node, op, attributes } = applied;
     const known = [...new Set(node.inputs)].filter((name) => this.#isKnown(name));
-    const shapeOf = (name: string): Shape => this.#flat.get(name)?.shape ?? [];
+    const shapeOf = (name: string): Shape => withoutLeading(this.#flat.get(name)?.shape ?? []);
     const fits = this.#batches.every((batch) => {
       const inputs = node.inputs.map((name) => {
         const value = valueOf(batch, name);
@@ -306,7 +306,10 @@ class Emptying {
       const flat = this.#flat.get(name);
       // A number without axes does not learn, as what it stands for did not.
       if (flat === undefined) this.#constants.set(name, zeros(dtype as NumericDType, []));
-      else this.#constants.set(name, dtype === "float16" ? narrowTensor(flat) : flat);
+      else {
+        const value = { ...flat, shape: shapeOf(name) };
+        this.#constants.set(name, dtype === "float16" ? narrowTensor(value) : value);
+      }
     }
     this.#nodes.push(node);
   }
@@ -338,6 +341,12 @@ class Emptying {
     const constant = tensor(dtype === "float16" ? "float32" : (dtype as NumericDType), one, [0]);
     return { name, dtype: constant.dtype, shape: one, constant };
   }
+}
+
+/** A shape without the axes of size 1 that it begins with: they would be taken for the batch. */
+function withoutLeading(shape: Shape): Shape {
+  const first = shape.findIndex((dim) => dim !== 1);
+  return shape.slice(first < 0 ? Math.max(0, shape.length - 1) : first);
 }
 
 /** Shapes, where the inputs can be read together. */

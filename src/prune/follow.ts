@@ -18,6 +18,9 @@ export function followGroups(before: Groups, removal: Removal, graph: Graph): Fo
   const oldIndex = indicesBefore(before, removal);
   const found = findGroups(trace({ ...graph, groupNames: new Map() }, { batch: batchOf(before) }));
   const old = before.groups.map((group) => ({ group, places: new Set(group.places.map(keyOf)) }));
+  const rankIn = ({ coupling }: Groups, { value }: Place) => coupling.traced.types.get(value)?.shape.length;
+  /** A constant that a group leaves behind has other axes than the activation that it was. */
+  const isComparable = (place: Place): boolean => rankIn(before, place) === rankIn(found, place);
   /** Whether the units of a group are those that are left of another, in the same order. */
   const isRestOf = (whole: Group, rest: Group): boolean => {
     const gone = new Set(removal.get(whole.name));
@@ -25,8 +28,9 @@ export function followGroups(before: Groups, removal: Removal, graph: Graph): Fo
     return (
       left.length === rest.units.length &&
       left.every(({ atoms }, unit) => {
-        const { value, axis, index } = found.coupling.locate(rest.units[unit]!.atoms[0]!);
-        return atoms.includes(before.coupling.first(value, axis) + oldIndex({ value, axis }, index));
+        const place = Array.from(rest.units[unit]!.atoms, (atom) => found.coupling.locate(atom)).find(isComparable);
+        if (place === undefined) return false;
+        return atoms.includes(before.coupling.first(place.value, place.axis) + oldIndex(place, place.index));
       })
     );
   };
@@ -35,7 +39,8 @@ export function followGroups(before: Groups, removal: Removal, graph: Graph): Fo
   const regrouped: string[] = [];
   const groups = found.groups.map((group): Group => {
     const same = old.find(
-      ({ group: whole, places }) => group.places.every((place) => places.has(keyOf(place))) && isRestOf(whole, group),
+      ({ group: whole, places }) =>
+        group.places.every((place) => places.has(keyOf(place)) || !isComparable(place)) && isRestOf(whole, group),
     );
     const name = same?.group.name ?? freshName(taken, group.name);
     if (same === undefined) regrouped.push(name);
