@@ -51,7 +51,7 @@ export { cut as cutGraph, mask as maskGraph, type Cut } from "./prune/cut.ts";
 export { assertProved, prove, type Difference, type Mismatch, type Proof, type ProofOptions } from "./prune/prove.ts";
 export { costsOf, type Costs } from "./prune/costs.ts";
 export { changesOf, type Changes, type GroupChange } from "./prune/changes.ts";
-export { summarise, type GroupSummary, type Summary } from "./prune/summary.ts";
+export { summarise, type GroupSummary, type Summary, type SummaryOptions } from "./prune/summary.ts";
 export { formatPlan, parsePlan } from "./prune/plan.ts";
 export {
   selectShare,
@@ -62,6 +62,7 @@ export {
   type StepChoice,
 } from "./prune/select.ts";
 export { pers, scopes, type Per, type Scope } from "./prune/prices.ts";
+export { whyNotWhole } from "./prune/whole.ts";
 export { floorsOf, namesGroup, ratiosOf, type Limits } from "./prune/limits.ts";
 export { scheduleKinds, type RemovalSchedule, type ScheduleKind } from "./prune/schedule.ts";
 export { openLatency, type GoalOptions, type LatencyGoal, type LatencyRow } from "./train/latency.ts";

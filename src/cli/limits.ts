@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Limits } from "../prune/limits.ts";
 import { withForm } from "./forms.ts";
-import { count, countOrAuto } from "./options.ts";
+import { countOrAuto, countOrNone } from "./options.ts";
 import { note } from "./output.ts";
 
 export interface LimitFlags {
@@ -20,7 +20,11 @@ const collect = (pattern: string, known: readonly string[] = []): string[] => [.
 export const withLimits = (command: Command): Command =>
   command
     .option("--keep <pattern>", "groups that stay whole, as 'layer4.*'; may be repeated", collect)
-    .option("--min-units <n>", "units of every group that stay at least", count)
+    .option(
+      "--min-units <n>",
+      "units of every group that stay at least (default: 1); with 0 groups go as a whole where they can, as the inside of a residual block",
+      countOrNone,
+    )
     .option(
       "--round-to <n>",
       "what remains of a group is a multiple of this; auto: of the channels that this machine's kernels take at a time",

@@ -36,6 +36,7 @@ export function numberIn(low: number, high: number, whole = false): (text: strin
 }
 
 export const count = numberIn(1, Number.MAX_SAFE_INTEGER, true);
+export const countOrNone = numberIn(0, Number.MAX_SAFE_INTEGER, true);
 /** A count, or what suits the machine. */
 export const countOrAuto = withForm((text: string): number | "auto" => (text === "auto" ? text : count(text)), {
   anyOf: [{ const: "auto" }, { type: "integer", minimum: 1 }],

@@ -54,6 +54,8 @@ export interface Graph {
   readonly initializers: ReadonlyMap<string, Tensor>;
   /** What the file declares of values that are neither input nor output. */
   readonly info: ReadonlyMap<string, ValueInfo>;
+  /** Names that groups of units had and keep, by those that they would have: the weight that they are named after has gone. No file has them. */
+  readonly groupNames?: ReadonlyMap<string, string>;
   readonly doc?: string;
 }
 

@@ -1,8 +1,7 @@
 /** A look at a model: what could be pruned of it. */
 
 import type { Model } from "../graph/graph.ts";
-import type { NormaliseOptions } from "../passes/normalise.ts";
-import { summarise, type Summary } from "../prune/summary.ts";
+import { summarise, type Summary, type SummaryOptions } from "../prune/summary.ts";
 
 /**
  * What a model costs, the groups of units that can only go together, and what is frozen or refused, with the reasons.
@@ -15,6 +14,6 @@ import { summarise, type Summary } from "../prune/summary.ts";
  * for (const { name, units } of groups) console.log(name, units);
  * for (const { name, reasons } of frozen) console.log(name, reasons);
  */
-export function inspect(model: Model, options: NormaliseOptions = {}): Summary {
+export function inspect(model: Model, options: SummaryOptions = {}): Summary {
   return summarise(model, options);
 }

@@ -134,11 +134,20 @@ async function openGoal(
   known: StoredGoal | undefined,
   tell: (event: LatencyEvent | PhaseEvent) => void,
 ): Promise<LatencyGoal | undefined> {
-  const { latency, roundTo, device, threads, signal } = options;
+  const { latency, roundTo, limits, device, threads, signal } = options;
   if (latency === undefined) return undefined;
   if (!known) tell({ kind: "phase", phase: "timing" });
   const onProgress = (done: number, all: number): void => tell({ kind: "latency", done, all });
-  const goal = await openLatency(runtime, graph, { latency, roundTo, device, threads, signal, onProgress, known });
+  const goal = await openLatency(runtime, graph, {
+    latency,
+    roundTo,
+    limits,
+    device,
+    threads,
+    signal,
+    onProgress,
+    known,
+  });
   if (!known)
     tell({ kind: "latency", done: goal.table.length, all: goal.table.length, start: goal.start, table: goal.table });
   return goal;

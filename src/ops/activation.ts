@@ -4,7 +4,7 @@ import type { Node } from "../graph/graph.ts";
 import type { DType, Shape } from "../graph/tensor.ts";
 import { defineOp, float, int, type Value } from "./define.ts";
 import type { Channels } from "./channels.ts";
-import { coupleAll, coupleBroadcast, unary } from "./elementwise.ts";
+import { coupleAll, coupleBroadcast, elementsOf, foldElements, unary } from "./elementwise.ts";
 import type { Names } from "./noise.ts";
 
 /** Steep enough to lift any positive float32 that is not subnormal to 1. */
@@ -18,17 +18,24 @@ export const Relu = unary(
   "Relu",
   14,
   (g, dy, x, y, { asked }) => g.Mul(dy, g.HardSigmoid(asked(x) ? x : y, { alpha: steep, beta: 0 })),
-  { zero: "any" },
+  { zero: "any", fold: (x) => Math.max(0, x) },
 );
 
 /** https://onnx.ai/onnx/operators/onnx__Sigmoid.html — dX = dY · Y (1 - Y) */
-export const Sigmoid = unary("Sigmoid", 13, (g, dy, _x, y) => g.Mul(dy, g.Mul(y, g.Sub(g.scalar(1, y), y))));
+export const Sigmoid = unary("Sigmoid", 13, (g, dy, _x, y) => g.Mul(dy, g.Mul(y, g.Sub(g.scalar(1, y), y))), {
+  fold: (x) => 1 / (1 + Math.exp(-x)),
+});
 
 /** https://onnx.ai/onnx/operators/onnx__Tanh.html — dX = dY · (1 - Y²) */
-export const Tanh = unary("Tanh", 13, (g, dy, _x, y) => g.Mul(dy, g.Sub(g.scalar(1, y), g.Mul(y, y))), { zero: "any" });
+export const Tanh = unary("Tanh", 13, (g, dy, _x, y) => g.Mul(dy, g.Sub(g.scalar(1, y), g.Mul(y, y))), {
+  zero: "any",
+  fold: Math.tanh,
+});
 
 /** https://onnx.ai/onnx/operators/onnx__Softplus.html — dX = dY · sigmoid(X) */
-export const Softplus = unary("Softplus", 22, (g, dy, x) => g.Mul(dy, g.Sigmoid(x)));
+export const Softplus = unary("Softplus", 22, (g, dy, x) => g.Mul(dy, g.Sigmoid(x)), {
+  fold: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
+});
 
 /** https://onnx.ai/onnx/operators/onnx__HardSigmoid.html — Y = clip(alpha X + beta, 0, 1) */
 export const HardSigmoid = defineOp({
@@ -45,6 +52,7 @@ export const HardSigmoid = defineOp({
     },
   }),
   channels: (c, { X }, [Y]) => coupleAll(c, X, Y!),
+  fold: ({ X }, { alpha, beta }) => foldElements([X], X.dtype, (x) => Math.min(1, Math.max(0, alpha * x! + beta))),
   samples: [
     { inputs: [[2, 3, 4]], range: [-4, 4.1] },
     { inputs: [[6]], attributes: { alpha: 0.5, beta: 0.3 } },
@@ -61,7 +69,7 @@ export const HardSwish = unary(
     const inside = g.Sign(g.Mul(gate, g.Sub(g.scalar(1, gate), gate)));
     return g.Mul(dy, g.Add(gate, g.Mul(x, g.Mul(inside, g.scalar(1 / 6, x)))));
   },
-  { range: [-4, 4], zero: "any" },
+  { range: [-4, 4], zero: "any", fold: (x) => x * Math.min(1, Math.max(0, x / 6 + 0.5)) },
 );
 
 /** https://onnx.ai/onnx/operators/onnx__Elu.html — dX = dY where X > 0, dY · (Y + alpha) elsewhere */
@@ -76,6 +84,7 @@ export const Elu = defineOp({
   }),
   channels: (c, { X }, [Y]) => coupleAll(c, X, Y!),
   zero: "any",
+  fold: ({ X }, { alpha }) => foldElements([X], X.dtype, (x) => (x! > 0 ? x! : alpha * Math.expm1(x!))),
   samples: [{ inputs: [[2, 3, 4]] }, { inputs: [[6]], attributes: { alpha: 0.5 } }],
 });
 
@@ -91,6 +100,7 @@ export const LeakyRelu = defineOp({
   }),
   channels: (c, { X }, [Y]) => coupleAll(c, X, Y!),
   zero: "any",
+  fold: ({ X }, { alpha }) => foldElements([X], X.dtype, (x) => (x! > 0 ? x! : alpha * x!)),
   samples: [{ inputs: [[2, 3, 4]] }, { inputs: [[5]], attributes: { alpha: 0.3 } }],
 });
 
@@ -141,6 +151,12 @@ export const Clip = defineOp({
     },
   }),
   channels: (c, { input }, [Y]) => coupleAll(c, input, Y!),
+  fold({ input, min, max }) {
+    const bounds = [min, max].map((bound, i) => (bound ? elementsOf(bound)?.[0] : (2 * i - 1) * Infinity));
+    if (bounds.includes(undefined)) return undefined;
+    const [low, high] = bounds as [number, number];
+    return foldElements([input], input.dtype, (x) => Math.min(Math.max(x!, low), high));
+  },
   zero({ min, max }) {
     const bound = (value: Value | undefined, open: number) =>
       value === undefined ? open : value.constant ? Number(value.constant.data[0]) : Number.NaN;
@@ -222,6 +238,7 @@ export const Dropout = defineOp({
     if (mask) coupleAll(c, data, mask);
   },
   zero: "any",
+  fold: ({ data, training_mode }) => (training_mode || data.constant === undefined ? undefined : [data.constant]),
   random: true,
   training: {
     inputs: { 2: { dtype: "bool", shape: [], data: Uint8Array.of(1) } },

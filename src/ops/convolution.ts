@@ -5,6 +5,7 @@ import { sizeOf } from "../graph/tensor.ts";
 import { blockedConv } from "./blocked.ts";
 import type { Channels } from "./channels.ts";
 import { defineOp, int, ints, string, type Value } from "./define.ts";
+import type { Emit } from "./emit.ts";
 import { extent, slide, windowOf, type Window, type WindowAttributes } from "./geometry.ts";
 import { convInputGradient, convWeightGradient } from "./spatial.ts";
 
@@ -39,6 +40,10 @@ function coupleSide(
   const width = whole.length / groups;
   c.same(inner, ...Array.from({ length: groups }, (_, k) => whole.slice(k * width, width)));
 }
+
+/** What is left of a convolution of nothing: the bias of each channel, whatever the size of the image. */
+const biasAlone = (g: Emit, B: Value | undefined, { shape }: Value): Value | "zero" =>
+  B ? g.reshaped(B, [1, ...B.shape, ...shape.slice(2).map(() => 1)]) : "zero";
 
 /** https://onnx.ai/onnx/operators/onnx__Conv.html — Y[n, m] = B[m] + Σ_c W[m, c] ⋆ X[n, c] */
 export const Conv = defineOp({
@@ -87,6 +92,7 @@ export const Conv = defineOp({
   }),
   // Depthwise and without a bias, a channel that is zero stays zero.
   zero: ({ X, W, B }, { group }) => (B === undefined && group === X.shape[1] && W.shape[1] === 1 ? "any" : undefined),
+  emptied: (g, { X, W, B }, Y, _attributes, isZero) => (isZero(X) || isZero(W) ? biasAlone(g, B, Y) : undefined),
   macs: ({ W }, [Y]) => sizeOf(Y!.shape) * sizeOf(W.shape.slice(1)),
   blocked: (g, { X, W, B }, attrs, block) => blockedConv(g, X, W, B, convWindow(X, W, attrs), attrs.group, block),
   samples: [
@@ -225,6 +231,7 @@ export const ConvTranspose = defineOp({
     attributes: group > 1 && X.shape[1] === group ? { group: kept.axis(X, 1).length } : {},
   }),
   zero: ({ X, B }, { group }) => (B === undefined && group === X.shape[1] ? "any" : undefined),
+  emptied: (g, { X, W, B }, Y, _attributes, isZero) => (isZero(X) || isZero(W) ? biasAlone(g, B, Y) : undefined),
   macs: ({ X, W }) => sizeOf(X.shape) * sizeOf(W.shape.slice(1)),
   samples: [
     {

@@ -2,9 +2,12 @@
 
 import type { Attribute } from "../graph/graph.ts";
 import type { DType, Shape, Tensor } from "../graph/tensor.ts";
+import { toAttribute, type Specs, type Values } from "./attributes.ts";
 import type { Channels } from "./channels.ts";
 import type { Emit } from "./emit.ts";
 import type { NoiseRule } from "./noise.ts";
+
+export { float, floats, int, ints, string, strings, tensorAttribute, toAttribute, type Values } from "./attributes.ts";
 
 /** A value whose type is fixed; `constant` holds its elements where they are known. */
 export interface Value {
@@ -13,55 +16,6 @@ export interface Value {
   readonly shape: Shape;
   readonly constant?: Tensor;
 }
-
-type AttributeKind = "int" | "float" | "string" | "ints" | "floats" | "strings" | "tensor" | "graph";
-
-/** How an attribute is stored, and its default. */
-export interface AttributeSpec<T> {
-  readonly kind: AttributeKind;
-  readonly default: T;
-}
-
-export const int = <T extends number | undefined = undefined>(
-  value?: T,
-): AttributeSpec<T extends number ? number : number | undefined> => ({
-  kind: "int",
-  default: value as never,
-});
-export const float = <T extends number | undefined = undefined>(
-  value?: T,
-): AttributeSpec<T extends number ? number : number | undefined> => ({
-  kind: "float",
-  default: value as never,
-});
-export const string = <T extends string | undefined = undefined>(
-  value?: T,
-): AttributeSpec<T extends string ? string : string | undefined> => ({
-  kind: "string",
-  default: value as never,
-});
-export const ints = (): AttributeSpec<readonly number[] | undefined> => ({
-  kind: "ints",
-  default: undefined,
-});
-export const floats = (): AttributeSpec<readonly number[] | undefined> => ({
-  kind: "floats",
-  default: undefined,
-});
-export const strings = (): AttributeSpec<readonly string[] | undefined> => ({
-  kind: "strings",
-  default: undefined,
-});
-export const tensorAttribute = (): AttributeSpec<Tensor | undefined> => ({
-  kind: "tensor",
-  default: undefined,
-});
-
-type Specs = Readonly<Record<string, AttributeSpec<unknown>>>;
-/** Attribute values by name, defaults filled in. */
-export type Values<A extends Specs> = {
-  readonly [K in keyof A]: A[K] extends AttributeSpec<infer T> ? T : never;
-};
 
 type Bare<S extends string> = S extends `${infer N}?` ? N : S extends `${infer N}...` ? N : S;
 /** Inputs by name: `"B?"` may be left out, `"inputs..."` is a list. */
@@ -172,6 +126,20 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
   /** The result differs from run to run, so that two equal nodes are not one. */
   readonly random?: boolean;
   readonly resize?: (kept: Kept, inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => Resized;
+  /**
+   * What is left of the node where groups that it reads go as a whole, so that inputs which `isZero` tells are zeros or no elements at all, while
+   * its output stays: `"rest"` the node over those of its lists of inputs and outputs that have elements; a value that broadcasts to the output;
+   * `"zero"`; `undefined` the node as it is, reading zeros. Absent: it cannot do without, and a unit has to stay.
+   */
+  readonly emptied?:
+    | "rest"
+    | ((
+        g: Emit,
+        inputs: Inputs<I>,
+        output: Value,
+        attributes: Values<A>,
+        isZero: (value: Value) => boolean,
+      ) => Value | "zero" | undefined);
   /** Multiply-accumulates of one application; default 0. */
   readonly macs?: (inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => number;
   /** The output where the needed inputs are constants; for shape arithmetic. `undefined` = not known. */
@@ -235,6 +203,15 @@ export interface Op {
     outputs: readonly Value[],
     attributes: Record<string, unknown>,
   ): { attributes: Record<string, Attribute>; inputs: ReadonlyMap<number, Tensor> };
+  readonly emptied?:
+    | "rest"
+    | ((
+        g: Emit,
+        inputs: readonly (Value | undefined)[],
+        output: Value,
+        attributes: Record<string, unknown>,
+        isZero: (value: Value) => boolean,
+      ) => Value | "zero" | undefined);
   macs(inputs: readonly (Value | undefined)[], outputs: readonly Value[], attributes: Record<string, unknown>): number;
   fold?(
     inputs: readonly (Value | undefined)[],
@@ -272,11 +249,6 @@ function named(names: readonly string[], values: readonly (Value | undefined)[])
   return result;
 }
 
-/** Stores a plain value as the attribute its specification says. */
-export function toAttribute(kind: AttributeKind, value: unknown): Attribute {
-  return { type: kind, value } as Attribute;
-}
-
 /** Attribute values of a node as plain values, defaults filled in; those unknown to the operator are left out. */
 export function plainAttributes(
   op: Pick<Op, "attributes">,
@@ -297,7 +269,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
   const attributes: Specs = spec.attributes ?? {};
   const ins = (values: readonly (Value | undefined)[]) => named(spec.inputs, values) as Inputs<I>;
   const outputs = spec.outputs ?? ["Y"];
-  const { gradient, resize, fold, decompose, blocked, webgpu } = spec;
+  const { gradient, resize, emptied, fold, decompose, blocked, webgpu } = spec;
   const op: Op = {
     name: spec.name,
     since: spec.since,
@@ -362,6 +334,12 @@ export function defineOp<const I extends readonly string[], const A extends Spec
         });
         return { attributes: changed, inputs };
       },
+    }),
+    ...(emptied && {
+      emptied:
+        typeof emptied === "string"
+          ? emptied
+          : (g, values, output, attrs, isZero) => emptied(g, ins(values), output, attrs as Values<A>, isZero),
     }),
     ...(fold && {
       fold: (values: readonly (Value | undefined)[], attrs: Record<string, unknown>, outs: readonly Value[]) =>

@@ -156,6 +156,8 @@ interface BinaryRules {
   readonly of?: "bool";
   readonly zero?: Zero | ((inputs: { readonly A: Value; readonly B: Value }) => Zero | undefined);
   readonly bias?: readonly ("A" | "B")[];
+  /** What is left where one of them is zero. */
+  readonly emptied?: (A: Value, B: Value, isZero: (value: Value) => boolean) => Value | "zero" | undefined;
   /** Samples besides those of broadcasting. */
   readonly samples?: readonly Sample[];
 }
@@ -177,6 +179,15 @@ export function binary(name: string, since: number, rules: BinaryRules): Op {
     }),
     ...(rules.zero && { zero: rules.zero }),
     ...(rules.bias && { bias: () => rules.bias! }),
+    ...(rules.emptied && {
+      emptied: (
+        _g: Emit,
+        { A, B }: { A: Value; B: Value },
+        _Y: Value,
+        _attributes: object,
+        isZero: (value: Value) => boolean,
+      ) => rules.emptied!(A, B, isZero),
+    }),
     samples: [
       ...broadcastShapes.map((inputs): Sample => (of ? { inputs, of } : { inputs, range: range ?? [-1, 1] })),
       ...(rules.samples ?? []),

@@ -34,6 +34,12 @@ export const Gemm = defineOp({
     if (C && C.shape.length >= 1 && C.shape.at(-1) === columns.length) c.same(columns, c.axis(C, -1));
     if (C && C.shape.length === 2 && C.shape[0] === rows.length) c.same(rows, c.axis(C, 0));
   },
+  emptied(g, { A, B, C }, _Y, { beta }, isZero) {
+    if (!isZero(A) && !isZero(B)) return undefined;
+    if (C === undefined) return "zero";
+    const scaled = beta === 1 ? C : g.Mul(C, g.scalar(beta, C));
+    return g.reshaped(scaled, [...[1, 1].slice(C.shape.length), ...C.shape]);
+  },
   macs: ({ A }, [Y]) => sizeOf(A.shape) * (sizeOf(Y!.shape) / Y!.shape[0]!),
   samples: [
     { inputs: [[2, 6], [4, 6], [4]], attributes: { transB: 1 } },
@@ -119,6 +125,7 @@ export const MatMul = defineOp({
       c.same(c.axis(Y!, i), ...both);
     }
   },
+  emptied: () => "zero",
   macs: ({ A }, [Y]) => sizeOf(Y!.shape) * A.shape.at(-1)!,
   samples: [
     {

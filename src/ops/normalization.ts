@@ -3,6 +3,7 @@
 import { fail } from "../graph/error.ts";
 import { sizeOf } from "../graph/tensor.ts";
 import { defineOp, float, int, type Value } from "./define.ts";
+import { computed, elementsOf } from "./elementwise.ts";
 import type { Emit } from "./emit.ts";
 import { standardise, standardiseGradient } from "./standardise.ts";
 
@@ -84,6 +85,24 @@ export const BatchNormalization = defineOp({
     );
     // A batch's statistics count what they average.
     if (!training_mode) X.shape.forEach((_, i) => i !== 1 && c.same(c.axis(X, i), c.axis(outputs[0]!, i)));
+  },
+  emptied(g, { X, scale, B, input_mean, input_var }, { shape }, { epsilon, training_mode }, isZero) {
+    if (!isZero(X)) return undefined;
+    const deviation = g.Sqrt(g.Add(input_var, g.scalar(epsilon, scale)));
+    const shift = training_mode ? B : g.Sub(B, g.Div(g.Mul(input_mean, scale), deviation));
+    return shape.length === 1 ? shift : g.reshaped(shift, [1, ...B.shape, ...shape.slice(2).map(() => 1)]);
+  },
+  fold({ X, scale, B, input_mean, input_var }, { epsilon, training_mode }, [Y]) {
+    const given = [X, scale, B, input_mean, input_var].map(elementsOf);
+    if (training_mode || given.includes(undefined)) return undefined;
+    const [x, factor, shift, mean, variance] = given as number[][];
+    const inner = sizeOf(X.shape.slice(2));
+    const values = x!.map((value, i) => {
+      const channel = Math.floor(i / inner) % factor!.length;
+      const unit = (value - mean![channel]!) / Math.sqrt(variance![channel]! + epsilon);
+      return factor![channel]! * unit + shift![channel]!;
+    });
+    return computed(Y!.dtype, Y!.shape, values);
   },
   decompose(g, { X, scale, B, input_mean, input_var }, { epsilon, momentum, training_mode }, outputs) {
     if (!training_mode) return undefined;

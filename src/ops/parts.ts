@@ -55,6 +55,7 @@ export const Concat = defineOp({
     }
   },
   zero: "any",
+  emptied: "rest",
   fold({ inputs }, { axis }, [y]) {
     const parts = inputs.map((x) => x.constant);
     if (axis !== 0 || parts.some((part) => part === undefined)) return undefined;
@@ -248,6 +249,7 @@ export const Split = defineOp({
     }
   },
   zero: "any",
+  emptied: "rest",
   resize: (kept, { input }, outputs, { axis }) => ({
     attributes: { num_outputs: undefined },
     inputs: {

@@ -1,5 +1,6 @@
 /** The physical removal of units, and its twin that only zeroes them. */
 
+import { fail, SecateurError } from "../graph/error.ts";
 import {
   freshName,
   namesOf,
@@ -26,29 +27,59 @@ import type { Kept, Value } from "../ops/define.ts";
 import { removeDead } from "../passes/dead.ts";
 import { applicationOf, type Traced } from "../passes/trace.ts";
 import { activations } from "./couple.ts";
-import { removedIndices, type Groups, type Removal } from "./groups.ts";
+import { empty, goneOf, withSame, type Emptied, type Removed } from "./emptied.ts";
+import { followGroups, type Followed } from "./follow.ts";
+import { removedIndices, wholesOf, type Groups, type Removal } from "./groups.ts";
 
 /** What stays along every axis. */
 export interface Cut {
   readonly graph: Graph;
+  /** The groups of that graph, where some went as a whole. */
+  readonly followed?: Followed;
   /** A tensor that has the shape of a value, such as an optimiser's state, cut as the value is. */
   shrink(name: string, whole: Tensor): Tensor;
 }
 
 /**
- * Removes units: smaller initializers, smaller sizes, fewer elements everywhere; inputs and outputs stay.
+ * Removes units: smaller initializers, smaller sizes, fewer elements everywhere; inputs and outputs stay. Where all units of a group go, what has
+ * no elements any more vanishes, and what was computed of it alone is a constant (emptied.ts).
  *
  * @param graph the graph as it is to be written; open sizes stay open
  * @param groups what {@link findGroups} found in a trace of `graph`
+ * @throws SecateurError `bad-plan` for units that there are not, and for groups that cannot go as a whole, with the reason
  */
 export function cut(graph: Graph, groups: Groups, removal: Removal): Cut {
   const { traced } = groups.coupling;
   const removed = removedIndices(groups, removal);
+  const gone = goneOf(traced, removed);
+  if (gone.size === 0)
+    return cutNodes({ nodes: graph.nodes, constants: new Map(), same: new Map() }, graph, traced, removed);
+  const small = cutNodes(emptyOf(graph, groups, removal, gone), graph, traced, removed);
+  const followed = followGroups(groups, removal, small.graph);
+  return { ...small, graph: followed.graph, followed };
+}
+
+/** What is left of the nodes, or an error that names the groups which cannot go as a whole. */
+function emptyOf(graph: Graph, groups: Groups, removal: Removal, gone: ReadonlySet<string>): Emptied {
+  try {
+    return empty(graph, groups.coupling.traced, gone);
+  } catch (error) {
+    if (!(error instanceof SecateurError) || error.code !== "unsupported") throw error;
+    const names = wholesOf(groups, removal).map(({ name, units }) => `all ${units.length} units of group "${name}"`);
+    fail("bad-plan", `the plan removes ${names.join(" and ")}; at least one must stay: ${error.message}`, error);
+  }
+}
+
+function cutNodes({ nodes: left, constants, same }: Emptied, graph: Graph, traced: Traced, removed: Removed): Cut {
   const kept = keptOf(traced, removed);
-  const initializers = new Map(graph.initializers);
+  const initializers = new Map([...graph.initializers, ...constants]);
   const shrink = (name: string, whole: Tensor): Tensor => {
     let result = whole;
-    for (const axis of removed.get(name)?.keys() ?? []) result = take(result, axis, kept.byName(name, axis));
+    const { shape } = traced.types.get(name)!;
+    // A constant may lack leading axes, and one index of it may stand for all.
+    const lead = shape.length - whole.shape.length;
+    for (const axis of removed.get(name)?.keys() ?? [])
+      if (whole.shape[axis - lead] === shape[axis]) result = take(result, axis - lead, kept.byName(name, axis));
     return result;
   };
   for (const name of removed.keys()) {
@@ -58,7 +89,7 @@ export function cut(graph: Graph, groups: Groups, removal: Removal): Cut {
   }
   const readers = readersOf(graph);
   const taken = namesOf(graph);
-  const nodes = graph.nodes.flatMap((node) => {
+  const nodes = left.flatMap((node) => {
     if (![...node.inputs, ...node.outputs].some((name) => removed.has(name))) return [node];
     const before: Node[] = [];
     const resized = resizeNode(traced, node, kept, (name, sizes) => {
@@ -84,8 +115,10 @@ export function cut(graph: Graph, groups: Groups, removal: Removal): Cut {
       shape: info.shape.map((dim, axis) => (axes.has(axis) ? kept.byName(info.name, axis).length : dim)),
     };
   };
-  const info = new Map([...graph.info].map(([name, value]) => [name, resizedInfo(value)]));
-  return { graph: removeDead({ ...graph, nodes, initializers, info }), shrink };
+  const info = new Map(
+    [...graph.info].flatMap(([name, value]) => (constants.has(name) ? [] : [[name, resizedInfo(value)]])),
+  );
+  return { graph: removeDead({ ...graph, nodes: withSame(nodes, same), initializers, info }), shrink };
 }
 
 /** A cut that is made when it is asked for, of a tensor that is. */
@@ -105,7 +138,7 @@ export interface KeptIndices extends Kept {
   byName(name: string, axis: number): readonly number[];
 }
 
-function keptOf(traced: Traced, removed: ReadonlyMap<string, ReadonlyMap<number, ReadonlySet<number>>>): KeptIndices {
+function keptOf(traced: Traced, removed: Removed): KeptIndices {
   const known = new Map<string, readonly number[]>();
   const byName = (name: string, axis: number): readonly number[] => {
     const key = `${name}\0${axis}`;
@@ -152,11 +185,13 @@ function resizeNode(traced: Traced, node: Node, kept: Kept, store: (name: string
 /**
  * Zeroes units without removing them: every activation that carries a removed unit is zero along it wherever it is read, and so is what
  * an operator needs zero to keep the unit from acting inside it (OpSpec.silence).
- * All shapes stay. It is what {@link cut} must equal.
+ * All shapes stay. It is what {@link cut} must equal, and refuses what that refuses.
  */
 export function mask(graph: Graph, groups: Groups, removal: Removal): Graph {
   const { traced } = groups.coupling;
   const removed = removedIndices(groups, removal);
+  const whole = goneOf(traced, removed);
+  if (whole.size > 0) emptyOf(graph, groups, removal, whole);
   const alive = activations(traced);
   const taken = namesOf(graph);
   const initializers = new Map(graph.initializers);

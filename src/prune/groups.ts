@@ -76,8 +76,9 @@ export function findGroups(traced: Traced): Groups {
     const count = (times.get(name) ?? 0) + 1;
     times.set(name, count);
     const places = axes.map((i): Place => ({ value: coupling.places[i]!.value, axis: coupling.places[i]!.axis }));
+    const natural = count === 1 ? name : `${name}#${count}`;
     return {
-      name: count === 1 ? name : `${name}#${count}`,
+      name: traced.graph.groupNames?.get(natural) ?? natural,
       node,
       units: units.map((atoms): Unit => ({ atoms })),
       places,
@@ -264,11 +265,13 @@ export function removedIndices(groups: Groups, removal: Removal): Map<string, Ma
         indices.add(index);
       }
     }
-    if (chosen.size === group.units.length)
-      fail("bad-plan", `the plan removes all ${group.units.length} units of group "${name}"; at least one must stay`);
   }
   return removed;
 }
+
+/** The groups of which all units go. */
+export const wholesOf = ({ groups }: Groups, removal: Removal): Group[] =>
+  groups.filter(({ name, units }) => new Set(removal.get(name)).size === units.length);
 
 function explainMissing(groups: Groups, name: string): string {
   const frozen = groups.frozen.find((group) => group.name === name);

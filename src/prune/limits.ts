@@ -2,11 +2,12 @@
 
 import { fail } from "../graph/error.ts";
 import type { Groups } from "./groups.ts";
+import { whyNotWhole } from "./whole.ts";
 
 export interface Limits {
   /** Patterns of groups that stay whole. */
   readonly keep?: readonly string[] | undefined;
-  /** How many units of every group stay at least; default 1. */
+  /** How many units of every group stay at least; default 1. With 0, groups go as a whole where they can (whole.ts). */
   readonly minUnits?: number | undefined;
   /** The share of units that may go, by patterns of groups; the last pattern that fits counts. */
   readonly ratios?: ReadonlyMap<string, number> | undefined;
@@ -19,14 +20,12 @@ export function namesGroup(pattern: string, name: string): boolean {
 }
 
 /**
- * How many units of each group have to stay, by the group's name; at least 1.
+ * How many units of each group have to stay, by the group's name; at least 1 of those that cannot go as a whole.
  *
  * @throws SecateurError `bad-option` for a pattern that names no group, and a share that is none
  */
-export function floorsOf(
-  { groups }: Groups,
-  { keep = [], minUnits = 1, ratios = new Map() }: Limits,
-): Map<string, number> {
+export function floorsOf(found: Groups, { keep = [], minUnits = 1, ratios = new Map() }: Limits): Map<string, number> {
+  const { groups } = found;
   for (const pattern of [...keep, ...ratios.keys()])
     if (!groups.some(({ name }) => namesGroup(pattern, name)))
       fail(
@@ -41,8 +40,9 @@ export function floorsOf(
     groups.map(({ name, units }) => {
       const whole = keep.some((pattern) => namesGroup(pattern, name));
       const share = shares.get(name);
-      const least = share === undefined ? 1 : units.length - Math.floor(share * units.length);
-      return [name, whole ? units.length : Math.min(units.length, Math.max(1, minUnits, least))];
+      const least = share === undefined ? 0 : units.length - Math.floor(share * units.length);
+      const wanted = whole ? units.length : Math.min(units.length, Math.max(minUnits, least));
+      return [name, wanted > 0 || whyNotWhole(found, [name]) === undefined ? wanted : 1];
     }),
   );
 }

@@ -64,6 +64,7 @@ export interface Listener {
   same?(a: Token, b: Token): void;
   either?(pairs: readonly (readonly [Token, Token])[]): void;
   freeze?(token: Token): void;
+  inexact?(token: Token): void;
 }
 
 /** Lets a listener hear what the rule of a node says. */
@@ -80,7 +81,7 @@ export function listen(applied: Application, listener: Listener): void {
     },
     either: (pairs) => listener.either?.(pairs as readonly (readonly [Token, Token])[]),
     freeze: (axis) => listener.freeze?.(axis as Token),
-    inexact() {},
+    inexact: (axis) => listener.inexact?.(axis as Token),
   };
   applied.op.channels(c, applied.inputs, applied.outputs, applied.attributes);
 }

@@ -1,9 +1,10 @@
 /** Which units to remove, given an importance for each. */
 
 import { fail } from "../graph/error.ts";
-import { createCostModel, type Costs } from "./costs.ts";
-import type { Groups } from "./groups.ts";
+import { createCostModel, type CostModel, type Costs } from "./costs.ts";
+import type { Groups, Unit } from "./groups.ts";
 import { perCost, withinScope, type Importances, type Per, type Scope } from "./prices.ts";
+import { whyNotWhole, groupsWithout } from "./whole.ts";
 
 export interface SelectOptions {
   /** The share of units to remove, 0 up to 1 exclusive. */
@@ -52,7 +53,7 @@ function checkRounding(roundTo: number): void {
     fail("bad-option", `units are rounded to a whole number of at least 1; it is ${roundTo}`);
 }
 
-/** Chooses a share of the units. No group is emptied. */
+/** Chooses a share of the units. A group goes as a whole only where its floor is 0, and it can beside the others that do. */
 export function selectShare(groups: Groups, importances: Importances, options: SelectOptions): Map<string, number[]> {
   const { ratio, scope, roundTo = 1, floors, ratios } = options;
   if (!(ratio >= 0 && ratio < 1)) fail("bad-option", `the ratio must be at least 0 and less than 1; it is ${ratio}`);
@@ -64,13 +65,18 @@ export function selectShare(groups: Groups, importances: Importances, options: S
   const quota = (group: string): number => {
     const [size, own] = [sizes.get(group)!, ratios?.get(group)];
     const share = own ?? (scope === "local" ? ratio : 1);
-    return Math.min(Math.floor(share * size), size - Math.max(1, floors?.get(group) ?? 1));
+    return Math.min(Math.floor(share * size), size - (floors?.get(group) ?? 1));
   };
+  const wholes: string[] = [];
   const chosen = new Map<string, number[]>();
   for (const { group, unit } of order) {
     const units = chosen.get(group) ?? [];
     if (left === 0) break;
     if (units.length >= quota(group)) continue;
+    if (units.length + 1 === sizes.get(group)) {
+      if (whyNotWhole(groups, [...wholes, group]) !== undefined) continue;
+      wholes.push(group);
+    }
     units.push(unit);
     chosen.set(group, units);
     left--;
@@ -128,7 +134,7 @@ interface Block {
   readonly price: number;
 }
 
-/** The blocks of all groups, cheapest first; those of a group in the order in which they can go. */
+/** The blocks of all groups, cheapest first; those of a group in the order in which they can go. 0 is a multiple of everything. */
 function blocksOf(groups: Groups, prices: Importances, { roundTo = 1, floors }: StepChoice): Block[] {
   const own = new Map<string, Candidate[]>();
   for (const candidate of ranked(groups, prices)) {
@@ -138,7 +144,8 @@ function blocksOf(groups: Groups, prices: Importances, { roundTo = 1, floors }: 
   }
   const blocks: Block[] = [];
   for (const [group, order] of own) {
-    const floor = Math.max(roundTo, floors?.get(group) ?? 1);
+    const least = floors?.get(group) ?? 1;
+    const floor = least === 0 ? 0 : Math.max(roundTo, least);
     for (let at = 0; at < order.length;) {
       const left = order.length - at;
       const taken = order.slice(at, at + (left % roundTo || roundTo));
@@ -152,8 +159,8 @@ function blocksOf(groups: Groups, prices: Importances, { roundTo = 1, floors }: 
 }
 
 /**
- * Chooses at most `count` of the least important units (or one block of them, where widths are rounded), and no more than the target needs. No
- * group is emptied.
+ * Chooses at most `count` of the least important units (or one block of them, where widths are rounded), and no more than the target needs. A
+ * group goes as a whole only where its floor is 0, and it can with all that was chosen before; what vanishes along with it is counted.
  */
 export function selectStep(
   groups: Groups,
@@ -164,23 +171,77 @@ export function selectStep(
 ): Selection {
   const { per = "unit", scope = "global", savings, roundTo = 1 } = choice;
   checkRounding(roundTo);
-  const model = createCostModel(groups);
-  const byName = new Map(groups.groups.map((group) => [group.name, group]));
-  const priced = savings ? perSaving(importances, savings) : perCost(groups, importances, model, per);
-  let units = groups.groups.reduce((n, group) => n + group.units.length, 0);
-  const chosen = new Map<string, number[]>();
+  const state = new Shrinking(groups);
+  const priced = savings ? perSaving(importances, savings) : perCost(groups, importances, createCostModel(groups), per);
   let removed = 0;
-  for (const { group, units: block } of blocksOf(groups, withinScope(groups, priced, scope), choice)) {
-    if (meets(target, model.costs(), units)) break;
-    if (removed > 0 && removed + block.length > count) break;
-    const own = chosen.get(group) ?? [];
-    own.push(...block);
-    chosen.set(group, own);
-    for (const unit of block) model.remove(byName.get(group)!.units[unit]!);
-    removed += block.length;
-    units -= block.length;
+  for (const { group, units } of blocksOf(groups, withinScope(groups, priced, scope), choice)) {
+    if (meets(target, state.costs(), state.units)) break;
+    if (removed > 0 && removed + units.length > count) break;
+    if (state.remove(group, units)) removed += units.length;
   }
-  return { removal: sorted(chosen), costs: model.costs(), units, met: meets(target, model.costs(), units) };
+  const [costs, units] = [state.costs(), state.units];
+  return { removal: sorted(state.chosen), costs, units, met: meets(target, costs, units) };
+}
+
+/** Groups that lose one block of units after another. */
+class Shrinking {
+  readonly chosen = new Map<string, number[]>();
+  /** Units that are left. */
+  units: number;
+  readonly #start: Groups;
+  readonly #sizes: ReadonlyMap<string, number>;
+  #model: CostModel;
+  /** What is left of each group, in the numbers of the start; of none that vanished with another. */
+  #left: Map<string, Map<number, Unit>>;
+
+  constructor(groups: Groups) {
+    this.#start = groups;
+    this.#model = createCostModel(groups);
+    this.#left = new Map(groups.groups.map(({ name, units }) => [name, new Map(units.entries())]));
+    this.#sizes = new Map(groups.groups.map(({ name, units }) => [name, units.length]));
+    this.units = this.#count();
+  }
+
+  costs(): Costs {
+    return this.#model.costs();
+  }
+
+  /** Whether the units can go; where they cannot, they stay. */
+  remove(group: string, units: readonly number[]): boolean {
+    const left = this.#left.get(group);
+    if (left === undefined) return false;
+    const chosen = [...(this.chosen.get(group) ?? []), ...units];
+    if (chosen.length === this.#sizes.get(group) && !this.#removeWhole(group, chosen)) return false;
+    this.chosen.set(group, chosen);
+    if (!this.#left.has(group)) return true;
+    for (const unit of units) {
+      this.#model.remove(left.get(unit)!);
+      left.delete(unit);
+    }
+    this.units -= units.length;
+    return true;
+  }
+
+  /** Goes on with the graph that is left without a group. */
+  #removeWhole(group: string, chosen: readonly number[]): boolean {
+    const all = new Map([...this.chosen, [group, chosen] as const]);
+    const after = groupsWithout(this.#start, all);
+    if (typeof after === "string") return false;
+    this.#model = createCostModel(after);
+    this.#left = new Map(
+      after.groups.map(({ name, units }) => {
+        const gone = new Set(all.get(name));
+        const numbers = Array.from({ length: this.#sizes.get(name)! }, (_, unit) => unit).filter((n) => !gone.has(n));
+        return [name, new Map(units.map((unit, i) => [numbers[i]!, unit]))];
+      }),
+    );
+    this.units = this.#count();
+    return true;
+  }
+
+  #count(): number {
+    return [...this.#left.values()].reduce((n, { size }) => n + size, 0);
+  }
 }
 
 const perSaving = (importances: Importances, savings: ReadonlyMap<string, number>): Importances =>

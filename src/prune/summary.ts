@@ -6,7 +6,8 @@ import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { costsOf, type Costs } from "./costs.ts";
 import { findGates } from "./gates.ts";
-import { findGroups } from "./groups.ts";
+import { findGroups, type Groups } from "./groups.ts";
+import { whyNotWhole } from "./whole.ts";
 
 export interface Summary extends Costs {
   /** Of the file; what is written is in the internal opset. */
@@ -49,10 +50,17 @@ export interface GroupSummary {
   readonly gates: readonly string[];
   /** Why removing these units is not what zeroing them is; empty where it is. */
   readonly inexact: readonly string[];
+  /** Whether all units can go, and why one has to stay where they cannot; absent where that was not asked. */
+  readonly whole?: { readonly possible: boolean; readonly reason?: string };
+}
+
+export interface SummaryOptions extends NormaliseOptions {
+  /** Whether to tell of each group if it can go as a whole, which is tried one by one; default false. */
+  readonly whole?: boolean | undefined;
 }
 
 /** Looks at a model: its size, its groups, and what is frozen or refused. */
-export function summarise(model: Model, options: NormaliseOptions = {}): Summary {
+export function summarise(model: Model, options: SummaryOptions = {}): Summary {
   const graph = normalise(model.graph, options);
   const traced = trace(graph);
   const found = findGroups(traced);
@@ -80,6 +88,7 @@ export function summarise(model: Model, options: NormaliseOptions = {}): Summary
           .map(describe),
         gates: gates.get(name)!.map((place) => place.value),
         inexact,
+        ...(options.whole && { whole: wholeOf(found, name) }),
       };
     }),
     frozen: found.frozen,
@@ -89,4 +98,9 @@ export function summarise(model: Model, options: NormaliseOptions = {}): Summary
     }),
     refused: traced.refusals.map(({ node, reason }) => ({ node: describe(node), reason })),
   };
+}
+
+function wholeOf(found: Groups, name: string): { possible: boolean; reason?: string } {
+  const reason = whyNotWhole(found, [name]);
+  return reason === undefined ? { possible: true } : { possible: false, reason };
 }

@@ -40,7 +40,7 @@ export function prunedPage(
 
 const endings: Readonly<Record<PruneOutcome["end"], string>> = {
   met: "The budget was met.",
-  exhausted: "The budget was not met: every group is down to its last unit.",
+  exhausted: "The budget was not met: every group is down to what has to stay of it.",
   "max-loss": "Pruning stopped because the training loss passed its limit.",
 };
 

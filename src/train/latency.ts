@@ -5,6 +5,7 @@ import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { cut } from "../prune/cut.ts";
 import { findGroups, type Group } from "../prune/groups.ts";
+import { floorsOf, type Limits } from "../prune/limits.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { timeInTurns, timingOf, type Timing, type TimingOptions } from "./timing.ts";
 
@@ -16,6 +17,8 @@ export interface LatencyRow {
   readonly without: number;
   /** Milliseconds that this saves. */
   readonly saved: Timing;
+  /** Milliseconds that all units save; absent where the group is not to go as a whole, or cannot. */
+  readonly whole?: Timing | undefined;
 }
 
 /** A latency to reach, and how units help. */
@@ -36,13 +39,15 @@ export interface GoalOptions extends Omit<TimingOptions, "onProgress"> {
   readonly latency: number;
   /** Widths are multiples of this: units are taken away by so many; default 1. */
   readonly roundTo?: number | undefined;
+  /** What has to stay of each group; those of which nothing has to are measured as a whole too. */
+  readonly limits?: Limits | undefined;
   /** What an earlier run has measured; it is not measured again. */
   readonly known?: Pick<LatencyGoal, "share" | "start" | "table"> | undefined;
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
 }
 
 /**
- * Measures a graph whole and with each group half as wide.
+ * Measures a graph whole, with each group half as wide, and without it where it may go as a whole.
  *
  * @param graph with an open batch
  */
@@ -55,7 +60,7 @@ export async function openLatency(runtime: Runtime, graph: Graph, options: GoalO
     share,
     start,
     table,
-    savings: new Map(table.map(({ group, without, saved }) => [group, without > 0 ? saved.median / without : 0])),
+    savings: new Map(table.map((row) => [row.group, savingOf(row)])),
     async measure(smaller) {
       const compare = async (rounds?: number): Promise<Timing> => {
         const [whole, less] = await timeInTurns(runtime, [graph, smaller], { ...timing, ...(rounds && { rounds }) });
@@ -74,21 +79,28 @@ async function measureGroups(
   options: GoalOptions,
   timing: TimingOptions,
 ): Promise<Pick<LatencyGoal, "start" | "table">> {
-  const { roundTo = 1, onProgress, signal } = options;
+  const { roundTo = 1, limits = {}, onProgress, signal } = options;
   const found = findGroups(trace(graph));
+  const floors = floorsOf(found, limits);
   const table: LatencyRow[] = [];
   const all: number[] = [];
   for (const group of found.groups) {
-    signal?.throwIfAborted();
-    const gone = halfOf(group, roundTo);
-    if (gone.length === 0) table.push({ group: group.name, units: group.units.length, without: 0, saved: none });
-    else {
+    const measure = async (gone: readonly number[]): Promise<Timing> => {
+      signal?.throwIfAborted();
       const narrow = cut(graph, found, new Map([[group.name, gone]])).graph;
       const [whole, less] = await timeInTurns(runtime, [graph, narrow], timing);
       all.push(...whole!);
-      const saved = timingOf(whole!.map((time, i) => time - less![i]!));
-      table.push({ group: group.name, units: group.units.length, without: gone.length, saved });
-    }
+      return timingOf(whole!.map((time, i) => time - less![i]!));
+    };
+    const { name, units } = group;
+    const gone = halfOf(group, roundTo);
+    table.push({
+      group: name,
+      units: units.length,
+      without: gone.length,
+      saved: gone.length > 0 ? await measure(gone) : none,
+      ...(floors.get(name) === 0 && { whole: await measure(units.map((_, unit) => unit)) }),
+    });
     onProgress?.(table.length, found.groups.length);
   }
   if (all.length === 0)
@@ -98,6 +110,10 @@ async function measureGroups(
     );
   return { start: timingOf(all), table };
 }
+
+/** What a unit saves: alike for each of the half that was measured, or of all, where only that the last goes saves anything. */
+const savingOf = ({ units, without, saved, whole }: LatencyRow): number =>
+  Math.max(without > 0 ? saved.median / without : 0, whole ? whole.median / units : 0);
 
 /** So near to the share a measurement is repeated, over more rounds. */
 const nearly = 1.1;

@@ -165,7 +165,12 @@ export async function pruneLoop(
       const { removal } = selection;
       if (removal.size === 0) return report("exhausted");
       const smaller = cut(round.graph, groups, removal);
-      const slots = new Map([...round.slots].map(([name, value]) => [name, smaller.shrink(ownerOf(name), value)]));
+      const { initializers } = smaller.graph;
+      const slots = new Map(
+        [...round.slots].flatMap(([name, value]) =>
+          initializers.has(ownerOf(name)) ? [[name, smaller.shrink(ownerOf(name), value)] as const] : [],
+        ),
+      );
       const took = latency && (await latency.measure(smaller.graph));
       const met = meets(target, selection.costs, selection.units) && (!took || took.median <= latency.share);
       state = { graph: smaller.graph, slots, importances: shrinkScores(importances, removal) };
@@ -284,9 +289,10 @@ function blend(
 /** Importances of the units that stay, renumbered as the cut does. */
 function shrinkScores(scores: ReadonlyMap<string, Float64Array>, removal: Removal): Map<string, Float64Array> {
   return new Map(
-    [...scores].map(([name, values]) => {
+    [...scores].flatMap(([name, values]) => {
       const gone = new Set(removal.get(name));
-      return [name, values.filter((_, i) => !gone.has(i))];
+      const left = values.filter((_, i) => !gone.has(i));
+      return left.length > 0 ? [[name, left]] : [];
     }),
   );
 }

@@ -141,7 +141,7 @@ const plans: readonly Case[] = [
   [
     "all units of a group",
     () => ["mask", ...plan("e.json", remove("conv1.weight", 0, 1, 2, 3, 4, 5))],
-    /all 6 units of group "conv1\.weight"; at least one must stay/,
+    /all 6 units of group "conv1\.weight"; at least one must stay: /,
   ],
   ["a plan that is not JSON", () => ["cut", ...plan("j.json", "{remove")], /not JSON/],
   ["a plan that is a list", () => ["cut", ...plan("l.json", "[]")], /"remove"/],

@@ -2,8 +2,10 @@
 
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
+import { verify } from "../../src/graph/verify.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { cut, mask } from "../../src/prune/cut.ts";
+import { whyNotWhole } from "../../src/prune/whole.ts";
 import { findGates } from "../../src/prune/gates.ts";
 import { findGroups, removedIndices, type Groups, type Removal, type Unit } from "../../src/prune/groups.ts";
 import { assertProved, prove } from "../../src/prune/prove.ts";
@@ -11,7 +13,7 @@ import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { modelOf, runGraph } from "../support/graphs.ts";
 import { onlyAtGates } from "../support/masks.ts";
 import { checkCuts, distance, exact, patience, property, runs, tolerance } from "./laws.ts";
-import { buildNet, countingNets, drawRemoval } from "./support.ts";
+import { addWholes, buildNet, countingNets, drawRemoval } from "./support.ts";
 
 const sizes = ({ groups }: Groups) => new Map(groups.map(({ name, units }) => [name, units.length]));
 
@@ -126,17 +128,39 @@ describe("generated networks", () => {
     expect(twice / total).toBeGreaterThan(0.3);
   });
 
-  it("keep a unit in every group, and refuse a removal that would not", async () => {
-    let refused = 0;
-    await property(async (net) => {
-      const { graph } = buildNet(net);
-      const groups = findGroups(trace(graph));
-      for (const { name, units } of groups.groups) {
-        const whole = new Map([[name, units.map((_, i) => i)]]);
-        expect(() => cut(graph, groups, whole)).toThrow(/at least one must stay/);
-        refused++;
-      }
-    });
-    expect(refused).toBeGreaterThan(runs);
-  });
+  it(
+    "compute the same without groups that go as a whole, and refuse those that cannot",
+    { timeout: patience },
+    async () => {
+      let [whole, refused] = [0, 0];
+      await property(async (net) => {
+        const { graph, feeds } = buildNet(net);
+        const groups = exact(findGroups(trace(graph)));
+        const removal = drawRemoval(groups, net.seed);
+        const wholes = addWholes(groups, removal, net.seed);
+        whole += wholes.length;
+        for (const { name, units } of groups.groups) {
+          if (wholes.includes(name)) continue;
+          const why = whyNotWhole(groups, [...wholes, name]);
+          // What could not go before others went may vanish with them now.
+          if (why === undefined || why.includes("would not go together")) continue;
+          const more = new Map([...wholes, name].map((one) => [one, removal.get(one) ?? []]));
+          more.set(
+            name,
+            units.map((_, i) => i),
+          );
+          expect(() => cut(graph, groups, more)).toThrow(`at least one must stay: ${why}`);
+          refused++;
+        }
+        const small = cut(graph, groups, removal).graph;
+        verify(small);
+        expect([small.inputs, small.outputs]).toEqual([graph.inputs, graph.outputs]);
+        expect([...trace(small).types.values()].filter(({ shape }) => shape.includes(0))).toEqual([]);
+        const [masked, pruned] = [await runGraph(mask(graph, groups, removal), feeds), await runGraph(small, feeds)];
+        expect(distance(graph, masked, pruned)).toBeLessThanOrEqual(tolerance);
+      });
+      expect(whole).toBeGreaterThan(runs / 2);
+      expect(refused).toBeGreaterThan(runs / 2);
+    },
+  );
 });

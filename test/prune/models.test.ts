@@ -13,10 +13,13 @@ import { cut, mask } from "../../src/prune/cut.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { random } from "../support/graphs.ts";
-import { drawRemoval } from "./support.ts";
+import { addWholes, drawRemoval } from "./support.ts";
 
 /** Plans for each model; fewer where one run is long. */
 const plansFor = (inputs: number): number => (inputs > 50_000 ? 4 : 20);
+
+/** How many of them take whole groups too. */
+const plansOfWholes = 2;
 
 const folderOf = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const fixtures = folderOf("../fixtures/nets");
@@ -87,6 +90,7 @@ async function check(path: string): Promise<void> {
   let removed = 0;
   for (let plan = 0; plan < plans; plan++) {
     const removal = drawRemoval(groups, plan);
+    if (plan < plansOfWholes) addWholes(groups, removal, plan);
     for (const units of removal.values()) removed += units.length;
     const small: Model = { ...model, graph: cut(model.graph, groups, removal).graph };
     const masked = await run({ ...model, graph: mask(model.graph, groups, removal) }, feeds);

@@ -6,6 +6,7 @@ import { int64s, sizeOf, type Shape, type Tensor } from "../../src/graph/tensor.
 import type { Value } from "../../src/ops/define.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import type { Groups } from "../../src/prune/groups.ts";
+import { whyNotWhole } from "../../src/prune/whole.ts";
 import { newBuilder, random, shuffled } from "../support/graphs.ts";
 import { applyWider, countingKinds, widerKinds, type CountingStep, type Tools, type WiderStep } from "./wider-steps.ts";
 
@@ -222,6 +223,21 @@ export function buildNet(net: Net): { graph: Graph; feeds: Record<string, Tensor
   const x = net.steps.reduce(apply, valueIn(builder, input));
   const graph = builder.finish([head(x).name]);
   return { graph, feeds: { [input]: floats([2, 3, net.size, net.size], -1.5, 1.5) } };
+}
+
+/** Adds whole groups to a removal, as many as can go beside each other, in an order drawn at random. Gives their names. */
+export function addWholes(groups: Groups, removal: Map<string, number[]>, seed: number): string[] {
+  const wholes: string[] = [];
+  for (const at of shuffled(groups.groups.length, random(seed + 5))) {
+    const { name, units } = groups.groups[at]!;
+    if (whyNotWhole(groups, [...wholes, name]) !== undefined) continue;
+    wholes.push(name);
+    removal.set(
+      name,
+      units.map((_, unit) => unit),
+    );
+  }
+  return wholes;
 }
 
 /** Of every group a random part of its units, never all. */

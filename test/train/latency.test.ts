@@ -13,6 +13,7 @@ import { pruneLoop } from "../../src/train/prune.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { randomDataset } from "../support/datasets.ts";
+import { readNetModel } from "../support/reference.ts";
 
 const graph = prepare(newModel("lenet5", { classes: 10, seed: 1 }));
 
@@ -74,6 +75,61 @@ describe("a goal", () => {
     const unable: Runtime = { ...steady, load: () => Promise.reject(new Error("measured")) };
     const again = await openLatency(unable, graph, { latency: 0.9, known: goal });
     expect([again.share, again.table]).toEqual([goal.share, goal.table]);
+  });
+});
+
+/** A runtime on which only convolutions take time, each as long as it would with channels in whole blocks of 16. */
+const inBlocks: Runtime = {
+  ...directRuntime,
+  async load(model, options) {
+    const session = await directRuntime.load(model, options);
+    const { graph: own } = loadModel(model instanceof Uint8Array ? model : model.bytes);
+    const { types } = trace(own, { batch: 1 });
+    const blocks = (n: number) => Math.ceil(n / 16);
+    const time = own.nodes
+      .filter(({ op }) => op === "Conv")
+      .map(({ inputs, outputs }) => [types.get(inputs[1]!)!.shape, types.get(outputs[0]!)!.shape] as const)
+      .reduce((sum, [[out, into], y]) => sum + blocks(out!) * blocks(into!) * y[2]! * y[3]!, 0);
+    return { ...session, time: async (_feeds, runs) => Array.from({ length: runs }, () => time) };
+  },
+};
+
+describe("groups that go as a whole", () => {
+  // Of width 16 and less, one block each: no narrower one is faster.
+  const narrow = prepare(loadModel(readNetModel("residual-conv")));
+  const goalOf = (limits: GoalOptions["limits"]) =>
+    openLatency(inBlocks, narrow, { latency: 0.5, threads: 1, rounds: 6, limits });
+
+  it("are measured so where they may, and their units count what the whole saves", async () => {
+    const [kept, whole] = [await goalOf({}), await goalOf({ minUnits: 0 })];
+    expect(kept.table.every((row) => row.whole === undefined)).toBe(true);
+    expect([...kept.savings.values()].every((saved) => saved === 0)).toBe(true);
+    for (const { group, units, whole: saved } of whole.table) {
+      const possible = group.includes("body.0");
+      expect([group, saved !== undefined]).toEqual([group, possible]);
+      expect(whole.savings.get(group)).toBe(possible ? saved!.median / units : 0);
+      if (possible) expect(saved!.median).toBeGreaterThan(0);
+    }
+  });
+
+  it("reach a latency that is out of reach with a unit of each", async () => {
+    const end = async (minUnits: number) => {
+      const result = await pruneLoop(inBlocks, narrow, randomDataset(narrow, { samples: 16, labels: 5 }), {
+        loss: "cross-entropy",
+        batchSize: 8,
+        seed: 0,
+        threads: 1,
+        criterion: findCriterion("magnitude"),
+        target: {},
+        latency: await goalOf({ minUnits }),
+        limits: { minUnits },
+        learningRate: 0.01,
+        every: 1,
+        unitsPerStep: 8,
+      });
+      return result.end;
+    };
+    expect([await end(1), await end(0)]).toEqual(["exhausted", "met"]);
   });
 });
 

@@ -14,10 +14,11 @@ export function addInspect(program: Command): void {
     .description(
       "print opset, parameters, MACs, bytes, the groups of units, and what is frozen or refused, with the reason",
     )
+    .option("--whole", "tell of each group whether it can go as a whole, and why not where it cannot")
     .option("--json", "print JSON")
-    .action(async (path: string, flags: ShapeFlags & { json?: boolean }) => {
+    .action(async (path: string, flags: ShapeFlags & { whole?: boolean; json?: boolean }) => {
       using progress = createProgress("inspecting");
-      const summary = inspect(await readModelFile(path), shapesOf(flags));
+      const summary = inspect(await readModelFile(path), { ...shapesOf(flags), whole: flags.whole });
       progress.done();
       if (flags.json) printJson(summary);
       else printStyled(format(summary));
@@ -29,13 +30,15 @@ const mostShown = 3;
 
 function format(summary: Summary): string {
   const value = ({ name, dtype, shape }: Summary["inputs"][number]) => `${name} ${dtype}[${shape.join(", ")}]`;
+  const asked = summary.groups.some(({ whole }) => whole);
   const groups = headed([
-    ["group", "units", "axes", "gates"],
-    ...summary.groups.map(({ name, units, axes, gates }) => [
+    ["group", "units", "axes", "gates", ...(asked ? ["whole"] : [])],
+    ...summary.groups.map(({ name, units, axes, gates, whole }) => [
       name,
       String(units),
       String(axes.length),
       String(gates.length),
+      ...(whole ? [whole.possible ? "can go" : "no"] : []),
     ]),
   ]);
   const lines = [
@@ -59,6 +62,8 @@ function format(summary: Summary): string {
       "removing is not zeroing:",
       ...inexact.map((group) => `  ${group.name}: ${group.inexact.slice(0, mostShown).join("; ")}`),
     );
+  const staying = summary.groups.flatMap(({ name, whole }) => (whole?.reason ? [`  ${name}: ${whole.reason}`] : []));
+  if (staying.length > 0) lines.push("", "a unit has to stay:", ...staying);
   if (summary.frozen.length > 0)
     lines.push(
       "",

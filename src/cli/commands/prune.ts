@@ -84,7 +84,7 @@ async function work(
   if (outcome.end === "exhausted")
     note(
       flags.maxDrop === undefined
-        ? "the budget was not met: every group is down to its last unit"
+        ? `the budget was not met: every group is down to what has to stay of it${(flags.minUnits ?? 1) > 0 ? "; with --min-units 0 groups can go as a whole" : ""}`
         : `no smaller model loses at most ${flags.maxDrop}${flags.metric === undefined ? " points" : ` of ${flags.metric}`}: what was written is the model as it was`,
     );
   if (outcome.end === "max-loss") note(`pruning stopped because the loss passed ${flags.maxLoss}`);
