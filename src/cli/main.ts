@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line: `secateur COMMAND ...`. */
 
+import { workersIdle } from "../runtime/workers-node.ts";
 import { interrupted, run } from "./program.ts";
 
 const abort = new AbortController();
@@ -10,5 +11,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort());
 process.exitCode = await run(process.argv.slice(2), abort.signal);
-// A step that nobody waits for any more may still be running in its thread.
-if (process.exitCode === interrupted) process.exit();
+if (process.exitCode === interrupted) {
+  // A step that nobody waits for any more may still be running in its thread.
+  await workersIdle();
+  process.exit();
+}

@@ -12,6 +12,17 @@ const here = import.meta.url;
 const built = here.endsWith(".ts") ? "../../dist/runtime/" : "./";
 const worker = new URL(`${built}session-worker-node.js`, here);
 
+/** What workers are asked for at the moment. */
+const running = new Set<Promise<unknown>>();
+
+/**
+ * Waits until no worker runs anything. A process that exits waits for what runs in native code in any case, and there is killed by onnxruntime, which finds
+ * no JavaScript to give its results to.
+ */
+export async function workersIdle(): Promise<void> {
+  while (running.size > 0) await Promise.allSettled(running);
+}
+
 /**
  * A runtime whose sessions live in one worker thread, which starts with the first of them and does not keep the process alive. Its lanes are such
  * runtimes too; the first is itself.
@@ -38,7 +49,9 @@ function createLane(name: string): Runtime {
       // A worker that waits for its next task blocked would not let go of memory.
       atomics: "disabled",
     });
-    const answer = (await pool.run(task, { name, transferList: buffersOf(handed) })) as Answer<T>;
+    const asked: Promise<unknown> = pool.run(task, { name, transferList: buffersOf(handed) });
+    running.add(asked);
+    const answer = (await asked.finally(() => running.delete(asked))) as Answer<T>;
     return "error" in answer ? fail(answer.error.code, answer.error.message) : answer.value;
   };
   return {
