@@ -30,7 +30,7 @@ const errorsOnly = 3;
 export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: number, writesInto: boolean): Runtime {
   return {
     name,
-    async load(model, { threads = defaultThreads, carried = [], device }: LoadOptions = {}) {
+    async load(model, { threads = defaultThreads, carried = [], device, optimise = true }: LoadOptions = {}) {
       const { bytes, external } = model instanceof Uint8Array ? { bytes: model, external: [] } : model;
       const open = (on: Device | undefined): Promise<InferenceSession> =>
         ort.InferenceSession.create(bytes, {
@@ -39,7 +39,7 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
           intraOpNumThreads: threads,
           interOpNumThreads: 1,
           logSeverityLevel: errorsOnly,
-          graphOptimizationLevel: "all",
+          graphOptimizationLevel: optimise ? "all" : "disabled",
           // A pattern would lay all activations out once more, beside what the first run took.
           enableMemPattern: false,
         });
@@ -55,7 +55,8 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
 }
 
 function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carried[], writesInto: boolean): Session {
-  const toOrt = ({ dtype, data, shape }: Tensor): OrtTensor => {
+  const toOrt = ({ dtype, data: given, shape }: Tensor): OrtTensor => {
+    const data = isShared(given) ? given.slice() : given;
     const tensor = new ort.Tensor(dtype as "float32", data as Float32Array, shape as number[]);
     // Where JavaScript has a Float16Array the package makes one of the bits, which its own native part does not read (onnxruntime 1.30).
     return dtype === "float16" ? Object.defineProperty(tensor, "data", { value: data }) : tensor;
@@ -116,6 +117,10 @@ const succeeds = (opened: Promise<InferenceSession>): Promise<boolean> =>
     (session) => session.release().then(() => true),
     () => false,
   );
+
+/** Whether elements lie in memory that several threads read, as the weights of a file do in Node: the package refuses to be fed with it. */
+const isShared = (data: Tensor["data"]): data is TypedArray =>
+  ArrayBuffer.isView(data) && typeof SharedArrayBuffer !== "undefined" && data.buffer instanceof SharedArrayBuffer;
 
 const copyOf = (value: Tensor): Tensor => ({ ...value, data: value.data.slice() });
 

@@ -54,6 +54,8 @@ export interface LoadOptions {
   readonly threads?: number | undefined;
   /** Ends the wait for a run, where the runtime can be left alone with it; what has been asked for by then is thrown away. */
   readonly signal?: AbortSignal | undefined;
+  /** Whether the runtime rewrites the graph for speed before the first run, which takes it most of the time of loading; default yes. */
+  readonly optimise?: boolean | undefined;
   /** What stays with the session from one run to the next instead of going in and out. */
   readonly carried?: readonly Carried[];
 }

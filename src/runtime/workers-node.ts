@@ -91,9 +91,10 @@ function unless<T>(signal: AbortSignal | undefined, asked: Promise<T>): Promise<
 }
 
 /** Only what is for the runtime: callers hand in their own options, with functions that cannot leave the thread. */
-const plain = ({ device, threads = availableParallelism(), carried = [] }: LoadOptions): LoadOptions => ({
+const plain = ({ device, threads = availableParallelism(), optimise, carried = [] }: LoadOptions): LoadOptions => ({
   device,
   threads,
+  optimise,
   carried: carried.map(({ input, output, start, told }) => ({ input, output, start: compact(start), told })),
 });
 

@@ -3,7 +3,7 @@
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
-import { runnable } from "./runnable.ts";
+import { gainsByOptimiser, runnable } from "./runnable.ts";
 import { nextOf, stepGraph, stepName, type StepGraph, type StepOptions } from "./step.ts";
 
 /** What runs a step: all at once, or in parts. */
@@ -39,7 +39,8 @@ export async function openWhole(
     output: nextOf(name),
     start: slots.get(name) ?? start,
   }));
-  const session = await runtime.load(runnable(step.graph, options.device), { ...options, carried });
+  const optimise = gainsByOptimiser(step.graph, options.device);
+  const session = await runtime.load(runnable(step.graph, options.device), { ...options, optimise, carried });
   const counted = session.inputs.includes(stepName);
   const engine: Engine = {
     parts: 1,

@@ -13,7 +13,7 @@ import { laneOf, type Runtime, type Session, type Tensors } from "../runtime/por
 import type { Engine, Opened } from "./engine.ts";
 import type { EvidenceOutput, PassNeed } from "./evidence.ts";
 import { finishGraph } from "./gradients.ts";
-import { runnable } from "./runnable.ts";
+import { gainsByOptimiser, runnable } from "./runnable.ts";
 import {
   appendUpdates,
   nextOf,
@@ -117,7 +117,8 @@ export async function openParts(
   const part = partGraph(graph, { ...options, batch: batch / parts });
   const update = updateGraph(part, parts, options);
   const bytes = runnable(part.graph, device);
-  const lanes = await Promise.all(Array.from({ length: parts }, (_, i) => laneOf(runtime, i).load(bytes, load)));
+  const optimised = { ...load, optimise: gainsByOptimiser(part.graph, device) };
+  const lanes = await Promise.all(Array.from({ length: parts }, (_, i) => laneOf(runtime, i).load(bytes, optimised)));
   const carried = [...update.carried].map(([name, start]) => ({
     input: name,
     output: nextOf(name),

@@ -49,6 +49,22 @@ describe("a worker", () => {
     expect(there.slots).toEqual(here.slots);
   });
 
+  it.each([
+    ["here", directRuntime],
+    ["there", worker],
+  ])("is fed from memory that threads share, as that of the weights of a file: %s", async (_, runtime) => {
+    const data = new Float32Array(new SharedArrayBuffer(4 * 64 * 784));
+    data.set(images.data as Float32Array);
+    const session = await runtime.load(encodeModel(model), { threads: 1 });
+    try {
+      const input = session.inputs[0]!;
+      const shared = await session.run({ [input]: { ...images, data } });
+      expect(shared).toEqual(await session.run({ [input]: images }));
+    } finally {
+      await session.dispose();
+    }
+  });
+
   it("leaves this thread free while it runs", async () => {
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);
