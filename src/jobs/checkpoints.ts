@@ -17,13 +17,9 @@ export interface Checkpoints {
   note?(): Readonly<Record<string, unknown>>;
 }
 
-/**
- * Tells whether so many seconds have passed since it last said so.
- *
- * @param atOnce whether it says so at first
- */
-export function createTimer(seconds: number, atOnce = false): () => boolean {
-  let last = atOnce ? Number.NEGATIVE_INFINITY : performance.now();
+/** Tells whether so many seconds have passed since it last said so. */
+export function createTimer(seconds: number): () => boolean {
+  let last = performance.now();
   return () => {
     const now = performance.now();
     if (now - last < seconds * 1000) return false;

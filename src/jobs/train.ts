@@ -109,7 +109,7 @@ async function learn(
     await tryBatch(data, graph, { batchSize, seed, augment });
     await measure(0, 0, graph);
   }
-  const due = createTimer(checkpoints?.every ?? 30, true);
+  const due = createTimer(checkpoints?.every ?? 30);
   const learned = await finetuneGraph(runtime, graph, data, {
     ...options,
     loss,
