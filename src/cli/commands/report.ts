@@ -2,6 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { epochRows, removalRows } from "../../report/story.ts";
+import { withExample } from "../help.ts";
 import { note, printJson } from "../output.ts";
 
 interface ReportFlags {
@@ -10,8 +11,7 @@ interface ReportFlags {
 }
 
 export function addReport(program: Command): void {
-  program
-    .command("report <run>")
+  withExample(program.command("report <run>"), "secateur report small.run -o small.html")
     .description(
       "write what a run of prune, train or finetune did, finished or not, as a page and as events for TensorBoard",
     )
