@@ -28,6 +28,7 @@ export const cases = [
     macs: 0.5,
     target: 1.2,
   },
+  { net: "resnet56", ...cifar, what: "ablation" },
   { net: "resnet152", ...imagenet, what: "analysis", target: 2 },
   { net: "swin_t", ...imagenet, what: "analysis", target: 5 },
   { net: "resnet56", ...cifar, what: "latency" },

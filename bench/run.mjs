@@ -2,7 +2,7 @@
  * Benchmarks, most of them against a peer side by side: all sides compute the same thing on the same batch, checked before anything is timed, and
  * take turns.
  *
- * Usage: npm run bench -- [--only NET[,NET]] [--what score,train,prune,analysis,latency,tfjs] [--rounds 7] [--threads 2] [--python python3]
+ * Usage: npm run bench -- [--only NET[,NET]] [--what score,train,prune,ablation,analysis,latency,tfjs] [--rounds 7] [--threads 2] [--python python3]
  *        [--tfjs DIR] [--cache DIR] [--quick]
  *
  * Results go to bench/results/NET-WHAT-tTHREADS.json, from which the tables of docs/performance.md are written; --quick takes 3 rounds, or 2 removals, and
@@ -13,6 +13,7 @@ import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus, homedir } from "node:os";
 import { parseArgs } from "node:util";
 import { cases } from "./cases.mjs";
+import { measureAblation } from "./lib/ablation.mjs";
 import { measureAnalysis } from "./lib/analysis.mjs";
 import { measureLatency } from "./lib/latency.mjs";
 import { needsTorch, writeNet } from "./lib/nets.mjs";
@@ -26,6 +27,7 @@ const measures = {
   score: measureSides,
   train: measureSides,
   prune: measurePruning,
+  ablation: measureAblation,
   analysis: measureAnalysis,
   latency: measureLatency,
   tfjs: measureTfjs,

@@ -52,6 +52,17 @@ const prune = {
   "of PyTorch's": (row) => times(row.memoryRatio),
 };
 
+const ablation = {
+  ...network,
+  ...threads,
+  change: (row) => row.trick,
+  with: (row) => `${row.ms.with.toFixed(0)} ms`,
+  without: (row) => `${row.ms.without.toFixed(0)} ms`,
+  faster: (row) => times(row.ms.without / row.ms.with),
+  memory: (row) => gigabytes(row.memory.with),
+  "memory without": (row) => gigabytes(row.memory.without),
+};
+
 const analysis = {
   ...network,
   nodes: (row) => row.nodes,
@@ -95,6 +106,7 @@ const forms = {
   score: (rows) => table(beside, rows),
   train: (rows) => table(training, rows),
   prune: (rows) => table(prune, rows),
+  ablation: (rows) => table(ablation, inner(rows)),
   analysis: (rows) => table(analysis, rows),
   latency: (rows) => table(latency, inner(rows)),
   tfjs: (rows) => table(tfjs, inner(rows)),

@@ -11,6 +11,7 @@ import { writeResults } from "../lib/arrays.mjs";
 const openers = {
   score: () => import("./score.mjs"),
   train: () => import("./train.mjs"),
+  ablation: () => import("./ablation.mjs"),
   prune: () => import("./prune.mjs"),
   infer: () => import("./infer.mjs"),
   analysis: () => import("./analysis.mjs"),
@@ -35,7 +36,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     const answer = await step();
     say({ ms: performance.now() - start, ...answer });
   } else if (todo === "results") {
-    say(writeResults(`${side.folder}/ours-${side.what}.bin`, await results()));
+    say(writeResults(`${side.folder}/ours-${[side.what, side.off ?? []].flat().join("-")}.bin`, await results()));
   } else if (todo === "memory") {
     say({ bytes: process.resourceUsage().maxRSS * 1024 });
   }

@@ -4,12 +4,14 @@ import { nodeRuntime } from "../../dist/node.js";
 import { Trainer } from "../../dist/train/trainer.js";
 import { readSamples, readNet } from "./net.mjs";
 
-export async function open(side) {
+export const open = (side) => openTraining(side);
+
+export async function openTraining({ runtime = nodeRuntime, ...side }) {
   const { batch, threads, workers, weightDecay = 1e-4 } = side;
   const { x, y } = readSamples(side);
   const graph = await readNet(side);
   const optimiser = { kind: "sgd", momentum: 0.9, weightDecay, nesterov: true };
-  const trainer = await Trainer.create(nodeRuntime, graph, {
+  const trainer = await Trainer.create(runtime, graph, {
     batch,
     loss: "cross-entropy",
     optimiser,

@@ -82,8 +82,8 @@ async function* epoch<Sample>(
 ): AsyncGenerator<Batch> {
   const waiting: Sample[] = [];
   let given = 0;
-  for await (const samples of readAhead(reader, order, batchSize, limit)) {
-    for (const sample of samples) waiting.push(sample);
+  for (let at = 0; at < order.length; at += batchSize) {
+    for (const sample of await reader.read(order.subarray(at, at + batchSize))) waiting.push(sample);
     if (waiting.length < batchSize) continue;
     yield reader.toBatch(waiting.splice(0, batchSize));
     if (++given === limit) return;
@@ -91,29 +91,4 @@ async function* epoch<Sample>(
   if (given === 0 && waiting.length === 0)
     fail("bad-data", `data set ${name}: none of its ${order.length} samples can be read`);
   if (waiting.length > 0 && !dropLast) yield reader.toBatch(waiting);
-}
-
-/**
- * The samples chunk by chunk; the next chunk is being read while the one before is in use. Where nothing is unreadable the first `limit` chunks
- * are enough, and no more is read before it is wanted.
- */
-async function* readAhead<Sample>(
-  reader: SampleReader<Sample>,
-  order: Int32Array,
-  chunk: number,
-  limit: number,
-): AsyncGenerator<readonly Sample[]> {
-  const read = (at: number): Promise<readonly Sample[]> => {
-    const reading = Promise.resolve(reader.read(order.subarray(at, at + chunk)));
-    // It may fail while nobody waits for it yet, or after nobody will.
-    reading.catch(() => {});
-    return reading;
-  };
-  let ahead: Promise<readonly Sample[]> | undefined;
-  for (let at = 0; at < order.length; at += chunk) {
-    const samples = await (ahead ?? read(at));
-    const next = at + chunk;
-    ahead = next < Math.min(order.length, limit * chunk) ? read(next) : undefined;
-    yield samples;
-  }
 }

@@ -1,0 +1,40 @@
+/** Training steps with one thing left out that makes them faster or smaller. */
+
+import * as ort from "onnxruntime-node";
+import { nodeRuntime } from "../../dist/node.js";
+import { blockedDomain } from "../../dist/ops/blocked.js";
+import { createRuntime } from "../../dist/runtime/onnxruntime.js";
+import { openTraining } from "./train.mjs";
+
+/** onnxruntime with other options for its sessions. */
+const withSession = (change) => (side) => ({
+  ...side,
+  runtime: createRuntime(
+    "onnxruntime-node",
+    {
+      ...ort,
+      InferenceSession: { create: (model, options) => ort.InferenceSession.create(model, { ...options, ...change }) },
+    },
+    side.threads,
+    true,
+  ),
+});
+
+/** A runtime that has no kernels for channels in blocks, as on processors without AVX. */
+const withoutBlocks = {
+  ...nodeRuntime,
+  lane: undefined,
+  async load(model, options) {
+    if (Buffer.from(model.bytes ?? model).includes(blockedDomain)) throw new Error(`no ${blockedDomain}`);
+    return nodeRuntime.load(model, options);
+  },
+};
+
+const without = {
+  blocks: (side) => ({ ...side, runtime: withoutBlocks }),
+  pattern: withSession({ enableMemPattern: true }),
+  optimiser: withSession({ graphOptimizationLevel: "all" }),
+  workers: (side) => ({ ...side, workers: 1 }),
+};
+
+export const open = (side) => openTraining(side.off ? without[side.off](side) : side);
