@@ -118,15 +118,29 @@ export async function openParts(
   const update = updateGraph(part, parts, options);
   const bytes = runnable(part.graph, device);
   const optimised = { ...load, optimise: gainsByOptimiser(part.graph, device) };
-  const lanes = await Promise.all(Array.from({ length: parts }, (_, i) => laneOf(runtime, i).load(bytes, optimised)));
   const carried = [...update.carried].map(([name, start]) => ({
     input: name,
     output: nextOf(name),
     start: slots.get(name) ?? start,
     told: part.carried.has(name),
   }));
-  const updater = await laneOf(runtime, 0).load(runnable(update.graph, device), { ...load, threads, carried });
+  const [updater, ...lanes] = await allOrNone([
+    laneOf(runtime, 0).load(runnable(update.graph, device), { ...load, threads, carried }),
+    ...Array.from({ length: parts }, (_, i) => laneOf(runtime, i).load(bytes, optimised)),
+  ]);
   return { step: { ...part, carried: update.carried }, engine: createEngine(part, lanes, updater) };
+}
+
+/** Sessions that are being opened, once all are; where one cannot be, the others are let go. */
+async function allOrNone(
+  opening: readonly [Promise<Session>, ...Promise<Session>[]],
+): Promise<[Session, ...Session[]]> {
+  const opened = await Promise.allSettled(opening);
+  const failed = opened.find((one) => one.status === "rejected");
+  const sessions = opened.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  if (failed === undefined) return sessions as [Session, ...Session[]];
+  for (const session of sessions) await session.dispose();
+  throw failed.reason as Error;
 }
 
 function createEngine(part: PartGraph, lanes: readonly Session[], updater: Session): Engine {

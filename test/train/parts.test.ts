@@ -143,4 +143,21 @@ describe("what cannot be split", () => {
       "leave out --workers",
     );
   });
+
+  it("lets go of the sessions that were opened where one cannot be", async () => {
+    let [loads, open] = [0, 0];
+    const runtime: Runtime = {
+      name: "test",
+      async load(model, options) {
+        // The first two try the runtime's blocks of channels.
+        if (++loads === 4) throw new Error("no room");
+        const session = await directRuntime.load(model, options);
+        open++;
+        return { ...session, dispose: () => session.dispose().then(() => void open--) };
+      },
+    };
+    const options = { batch: 8, loss: "cross-entropy", threads: 1, workers: 2 } as const;
+    await expect(Trainer.create(runtime, lenet, options)).rejects.toThrow("no room");
+    expect([loads, open]).toEqual([5, 0]);
+  });
 });
