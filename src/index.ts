@@ -20,6 +20,7 @@ export type {
   PruneJobEvent,
   PruneOutcome,
   PrunedEvent,
+  ResumeEvent,
   SearchEvent,
   StartEvent,
   State,

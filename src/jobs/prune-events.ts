@@ -22,6 +22,13 @@ export interface StartEvent {
   readonly roundTo?: number | undefined;
 }
 
+/** A run goes on that was stopped; what there was before it began. */
+export interface ResumeEvent {
+  readonly kind: "resume";
+  readonly costs: Costs;
+  readonly units: number;
+}
+
 export interface GroupSize {
   readonly name: string;
   readonly units: number;
@@ -81,6 +88,7 @@ export type PruneJobEvent =
   | LearnEvent
   | ProgressEvent
   | StartEvent
+  | ResumeEvent
   | PhaseEvent
   | SearchEvent
   | LatencyEvent

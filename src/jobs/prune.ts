@@ -59,8 +59,10 @@ async function run(model: Model, given: PruneJobOptions, tell: (event: PruneJobE
   const target = goalOf(graph, options);
   const measure = createMeasure(runtime, graph, options, tell);
   const start = stateOf(graph);
-  if (resumed) checkpoints.resumed?.(resumed.note);
-  else {
+  if (resumed) {
+    checkpoints.resumed?.(resumed.note);
+    tell({ kind: "resume", costs: start.costs, units: start.units });
+  } else {
     await tryBatch(data, graph, learnOf(options));
     tell({ kind: "start", ...start, target, ...(wanted === "auto" && { roundTo }) });
   }

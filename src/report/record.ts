@@ -8,6 +8,7 @@ import type {
   PrunedEvent,
   PruneOutcome,
   SearchEvent,
+  ResumeEvent,
   StartEvent,
 } from "../jobs/prune-events.ts";
 import type { ProgressEvent } from "../jobs/job.ts";
@@ -80,6 +81,7 @@ export interface RemovalRecord extends Omit<RemovalEvent, "removed" | "importanc
 export type RunRecord = { readonly time: string } & (
   | StepEvent
   | StartEvent
+  | ResumeEvent
   | LatencyEvent
   | PhaseEvent
   | SearchEvent

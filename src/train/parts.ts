@@ -9,7 +9,7 @@ import type { Graph, Type } from "../graph/graph.ts";
 import { zeros, type NumericDType, type Tensor, type TypedArray } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
-import { laneOf, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
+import { laneOf, type LoadOptions, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
 import type { Engine, Opened } from "./engine.ts";
 import type { EvidenceOutput, PassNeed } from "./evidence.ts";
 import { finishGraph } from "./gradients.ts";
@@ -115,19 +115,21 @@ export async function openParts(
     );
   const load = { device, signal, threads: threads === undefined ? 1 : Math.max(1, Math.floor(threads / parts)) };
   const part = partGraph(graph, { ...options, batch: batch / parts });
+  const opener = (what: Graph, more: LoadOptions = {}): ((lane: number) => Promise<Session>) => {
+    const [model, optimise] = [runnable(what, device), gainsByOptimiser(what, device)];
+    return (lane) => laneOf(runtime, lane).load(model, { ...load, optimise, ...more });
+  };
+  const open = opener(part.graph);
+  // They load in their threads while the update is written in this one.
+  const opening = Array.from({ length: parts }, (_, i) => open(i));
   const update = updateGraph(part, parts, options);
-  const bytes = runnable(part.graph, device);
-  const optimised = { ...load, optimise: gainsByOptimiser(part.graph, device) };
   const carried = [...update.carried].map(([name, start]) => ({
     input: name,
     output: nextOf(name),
     start: slots.get(name) ?? start,
     told: part.carried.has(name),
   }));
-  const [updater, ...lanes] = await allOrNone([
-    laneOf(runtime, 0).load(runnable(update.graph, device), { ...load, threads, carried }),
-    ...Array.from({ length: parts }, (_, i) => laneOf(runtime, i).load(bytes, optimised)),
-  ]);
+  const [updater, ...lanes] = await allOrNone([opener(update.graph, { threads, carried })(0), ...opening]);
   return { step: { ...part, carried: update.carried }, engine: createEngine(part, lanes, updater) };
 }
 

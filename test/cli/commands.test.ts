@@ -417,7 +417,10 @@ describe("an interrupt", () => {
       expect([ran.code, ran.out]).toEqual([130, ""]);
       expect(ran.err).toContain(`interrupted; secateur prune --resume ${at(run)}.run goes on\n`);
       expect(readdirSync(folder)).not.toContain(`${run}.onnx`);
-      await succeed(`prune --resume ${at(run)}.run`);
+      const { err } = await succeed(`prune --resume ${at(run)}.run`);
+      const shares = [...err.matchAll(/MACs \(([\d.]+) %\)/g)].map(([, share]) => Number(share));
+      expect(shares.every((share) => share < 100)).toBe(true);
+      expect(shares.length > 0).toBe(run === "soon");
       expect(bytesOf(`${run}.onnx`).equals(bytesOf("whole.onnx"))).toBe(true);
     }
   });

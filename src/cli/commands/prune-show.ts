@@ -39,7 +39,7 @@ export function comparison({ before, after }: PruneOutcome): string[][] {
 /** Shows events on the progress line. */
 export function createShow(progress: Progress, batchSize: number): (event: PruneJobEvent) => void {
   const measuring = reportProgress(progress);
-  let [all, reached] = [1, ""];
+  let [all, reached] = [Number.NaN, ""];
   let epochs: ReturnType<typeof reportEpochs> | undefined;
   return (event) => {
     switch (event.kind) {
@@ -52,6 +52,9 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
       case "start":
         all = event.costs.macs;
         if (event.roundTo !== undefined) noteRounding(event.roundTo);
+        break;
+      case "resume":
+        all = event.costs.macs;
         break;
       case "evaluation": {
         const accuracy = accuracyOf(event.evaluation);
