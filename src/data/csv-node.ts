@@ -32,7 +32,9 @@ export async function csv(file: string, split: SplitName, options: EncodedOption
   const chosen = rows[0]!.split === undefined ? holdOut(file, ids, split) : rowsOf(file, rows, split);
   const files = chosen.map((i) => ({ path: resolve(dirname(file), rows[i]!.path), classId: ids[i]!, row: rows[i]! }));
   await refuseMissing(file, files);
-  return fileImages(`${file} ${split}`, files, classes, options);
+  const shown = { ...classes, classIds: Int32Array.from(files, ({ classId }) => classId) };
+  const paths = files.map(({ path }) => path);
+  return fileImages(`${file} ${split}`, paths, shown, options);
 }
 
 async function readRows(file: string): Promise<Row[]> {

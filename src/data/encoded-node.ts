@@ -8,14 +8,21 @@ import { classIds, pixelDataset, type Pixels } from "./images.ts";
 import type { ImageShape } from "./pixels.ts";
 import type { SampleDataset } from "./samples.ts";
 
-export interface EncodedSource extends Pick<Dataset, "name" | "labels"> {
-  readonly classes: number;
-  readonly classIds: Int32Array;
+export interface EncodedSource extends Pick<Dataset, "name"> {
+  readonly size: number;
+  /** What the images show, where that is known. */
+  readonly shown?: Shown | undefined;
   /** What an image is called in messages. */
   describe(index: number): string;
   read(index: number): Promise<Uint8Array>;
   /** Images whose headers are looked at first where no size is given. */
   readonly probes: readonly number[];
+}
+
+/** The class of each image. */
+export interface Shown extends Pick<Dataset, "labels"> {
+  readonly classes: number;
+  readonly classIds: Int32Array;
 }
 
 export interface EncodedOptions extends ImageForm {
@@ -29,14 +36,15 @@ export interface EncodedOptions extends ImageForm {
 const atOnce = 16;
 
 /**
- * Images and class ids. Where no size is given all images must have that of the first that can be read. Fails with `bad-option` on a form that
+ * Images, and class ids where there are any. Where no size is given all images must have that of the first that can be read. Fails with `bad-option` on a form that
  * cannot be, and with `bad-data` on fewer than two classes or sizes that differ.
  */
 export async function encodedDataset(source: EncodedSource, options: EncodedOptions): Promise<SampleDataset> {
-  const { name, labels, classes } = source;
+  const { name, shown } = source;
   checkForm(options);
-  if (source.classIds.length === 0) fail("bad-data", `${name}: no images`);
-  if (classes < 2) fail("bad-data", `${name}: all images are of one class${labels ? `, ${labels[0]}` : ""}`);
+  if (source.size === 0) fail("bad-data", `${name}: no images`);
+  if (shown && shown.classes < 2)
+    fail("bad-data", `${name}: all images are of one class${shown.labels ? `, ${shown.labels[0]}` : ""}`);
   const unreadable = new Unreadable(source, options);
   const size = options.size ?? (await commonSize(source, unreadable));
   const shape: ImageShape = [options.channels === "gray" ? 1 : 3, ...size];
@@ -50,11 +58,13 @@ export async function encodedDataset(source: EncodedSource, options: EncodedOpti
   return pixelDataset(
     {
       name,
-      size: source.classIds.length,
+      size: source.size,
       shape,
-      classes,
-      ...(labels && { labels }),
-      target: classIds(source.classIds),
+      ...(shown && {
+        classes: shown.classes,
+        ...(shown.labels && { labels: shown.labels }),
+        target: classIds(shown.classIds),
+      }),
       read: (indices) => decodeAll(indices, decode),
     },
     options,
@@ -131,13 +141,13 @@ class Unreadable {
   #leaveOut(index: number, { message }: Error): void {
     // Where it was tried twice at once.
     if (this.#known.has(index)) return;
-    const { describe, classIds: all } = this.#source;
+    const { describe, size } = this.#source;
     const [reason] = message.split("\n");
     if (this.#options.strict)
       fail("bad-data", `${describe(index)} cannot be read (${reason}); without --strict it would be left out`);
     this.#known.add(index);
     this.#options.warn?.(
-      `${describe(index)} cannot be read (${reason}) and is left out; so far ${this.#known.size} of ${all.length}`,
+      `${describe(index)} cannot be read (${reason}) and is left out; so far ${this.#known.size} of ${size}`,
     );
   }
 }
@@ -148,19 +158,19 @@ const probed = 64;
 /** Images in files of their own. */
 export function fileImages(
   name: string,
-  files: readonly { readonly path: string; readonly classId: number }[],
-  classes: Pick<EncodedSource, "classes" | "labels">,
+  paths: readonly string[],
+  shown: Shown | undefined,
   options: EncodedOptions,
 ): Promise<SampleDataset> {
-  const count = Math.min(probed, files.length);
+  const count = Math.min(probed, paths.length);
   return encodedDataset(
     {
       name,
-      ...classes,
-      classIds: Int32Array.from(files, ({ classId }) => classId),
-      describe: (index) => files[index]!.path,
-      read: (index) => readFile(files[index]!.path),
-      probes: Array.from({ length: count }, (_, i) => Math.floor((i * files.length) / count)),
+      size: paths.length,
+      shown,
+      describe: (index) => paths[index]!,
+      read: (index) => readFile(paths[index]!),
+      probes: Array.from({ length: count }, (_, i) => Math.floor((i * paths.length) / count)),
     },
     options,
   );

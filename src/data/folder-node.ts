@@ -1,4 +1,4 @@
-/** Images in folders that are called like their classes. */
+/** Images in folders that are called like their classes, or in one folder without labels. */
 
 import { readdir, stat } from "node:fs/promises";
 import { extname, join, relative } from "node:path";
@@ -17,43 +17,75 @@ export const partNames: Readonly<Record<SplitName, readonly [string, ...string[]
 
 /**
  * DIR/train/CLASS/IMAGE with DIR/test, DIR/validation or DIR/val, or DIR/CLASS/IMAGE, of which a part is held out. Class ids follow the names of
- * the folders in order, those of train where it is there. Fails with `io` on a missing folder and with `bad-data` on one without classes or images.
+ * the folders in order, those of train where it is there. Without folders of classes, DIR/train/IMAGE or DIR/IMAGE, there are no labels. Fails with
+ * `io` on a missing folder and with `bad-data` on one without images.
  */
 export async function folder(dir: string, split: SplitName, options: EncodedOptions): Promise<SampleDataset> {
+  const name = `${dir} ${split}`;
   const within = await foldersOf(dir);
   const parts = Object.values(partNames)
     .flat()
-    .filter((name) => within.includes(name));
+    .filter((part) => within.includes(part));
   if (parts.length === 0) {
+    if (within.length === 0) {
+      const files = await looseImages(dir);
+      const chosen = holdOut(dir, new Uint8Array(files.length), split);
+      return fileImages(
+        name,
+        chosen.map((i) => files[i]!),
+        undefined,
+        options,
+      );
+    }
     const files = await imagesOf(dir, within);
     const chosen = holdOut(
       dir,
       files.map(({ classId }) => classId),
       split,
     );
-    return fileImages(
-      `${dir} ${split}`,
+    return labelled(
+      name,
       chosen.map((i) => files[i]!),
-      { classes: within.length, labels: within },
+      within,
       options,
     );
   }
-  const part = partNames[split].find((name) => within.includes(name));
+  const part = partNames[split].find((one) => within.includes(one));
   if (part === undefined)
     fail("bad-data", `${dir} has no folder ${partNames[split].join(" or ")}; it has ${parts.join(", ")}`);
   const own = await foldersOf(join(dir, part));
   const classNames = within.includes("train") ? await foldersOf(join(dir, "train")) : own;
-  const strange = own.filter((name) => !classNames.includes(name));
+  if (own.length === 0 && classNames.length === 0)
+    return fileImages(name, await looseImages(join(dir, part)), undefined, options);
+  const strange = own.filter((one) => !classNames.includes(one));
   if (strange.length > 0)
     fail("bad-data", `${join(dir, part)} has the class ${strange[0]}, which ${join(dir, "train")} has not`);
+  if (own.length === 0)
+    fail("bad-data", `${join(dir, part)} has no folders of classes, which ${join(dir, "train")} has`);
   const files = await imagesOf(join(dir, part), own);
-  const idOf = own.map((name) => classNames.indexOf(name));
-  return fileImages(
-    `${dir} ${split}`,
+  const idOf = own.map((one) => classNames.indexOf(one));
+  return labelled(
+    name,
     files.map(({ path, classId }) => ({ path, classId: idOf[classId]! })),
-    { classes: classNames.length, labels: classNames },
+    classNames,
     options,
   );
+}
+
+interface LabelledFile {
+  readonly path: string;
+  readonly classId: number;
+}
+
+function labelled(
+  name: string,
+  files: readonly LabelledFile[],
+  labels: readonly string[],
+  options: EncodedOptions,
+): Promise<SampleDataset> {
+  const shown = { classes: labels.length, labels, classIds: Int32Array.from(files, ({ classId }) => classId) };
+  const paths = files.map(({ path }) => path);
+  return fileImages(name, paths, shown, options);
 }
 
 /** The folders in a folder by name; hidden ones are nobody's classes. */
@@ -68,13 +100,19 @@ async function foldersOf(dir: string): Promise<string[]> {
   return folders.sort();
 }
 
-/** The images of each class, by name, however deep they lie. */
-async function imagesOf(dir: string, classNames: readonly string[]): Promise<{ path: string; classId: number }[]> {
-  if (classNames.length === 0)
+/** Images that lie in a folder itself: nothing says what they show. */
+async function looseImages(dir: string): Promise<string[]> {
+  const names = (await list(() => readdir(dir), dir)).filter((name) => !name.startsWith(".") && isImage(name)).sort();
+  if (names.length === 0)
     fail(
       "bad-data",
-      `${dir} has no folders; images lie in a folder for each class, ${join(dir, "CLASS", "IMAGE.jpg")}`,
+      `${dir} has no images: they lie in a folder for each class, ${join(dir, "CLASS", "IMAGE.jpg")}, or without labels in ${dir} itself`,
     );
+  return names.map((name) => join(dir, name));
+}
+
+/** The images of each class, by name, however deep they lie. */
+async function imagesOf(dir: string, classNames: readonly string[]): Promise<LabelledFile[]> {
   const perClass = await Promise.all(
     classNames.map(async (name, classId) => {
       const own = join(dir, name);
@@ -82,7 +120,7 @@ async function imagesOf(dir: string, classNames: readonly string[]): Promise<{ p
       const paths = entries
         .filter((entry) => !entry.isDirectory() && !entry.name.startsWith("."))
         .map((entry) => relative(own, join(entry.parentPath, entry.name)))
-        .filter((path) => extensions.has(extname(path).toLowerCase()))
+        .filter(isImage)
         .sort();
       if (paths.length === 0)
         fail("bad-data", `${own} has no images (${[...extensions].map((extension) => extension.slice(1)).join(", ")})`);
@@ -91,6 +129,8 @@ async function imagesOf(dir: string, classNames: readonly string[]): Promise<{ p
   );
   return perClass.flat();
 }
+
+const isImage = (path: string): boolean => extensions.has(extname(path).toLowerCase());
 
 async function list<T>(read: () => Promise<T>, dir: string): Promise<T> {
   try {

@@ -48,9 +48,12 @@ export async function parquet(path: string, split: SplitName, options: EncodedOp
   return encodedDataset(
     {
       name: `${path} ${split}`,
-      classes: labels?.length ?? ids.reduce((most, id) => Math.max(most, id + 1), 0),
-      ...(labels && { labels }),
-      classIds: Int32Array.from(chosen, (i) => ids[i]!),
+      size: chosen.length,
+      shown: {
+        classes: labels?.length ?? ids.reduce((most, id) => Math.max(most, id + 1), 0),
+        ...(labels && { labels }),
+        classIds: Int32Array.from(chosen, (i) => ids[i]!),
+      },
       describe: (index) => describe(chosen[index]!),
       async read(index) {
         const bytes = await row(chosen[index]!);

@@ -86,7 +86,9 @@ describe("folder", () => {
 
   it("refuses what is no set of classes", async () => {
     await expect(open(`folder:${at("absent")}`)).rejects.toThrow(/cannot read the folder .*absent: ENOENT/);
-    await expect(open(`folder:${dir}`)).rejects.toThrow(/has no folders; images lie in a folder for each class/);
+    await expect(open(`folder:${dir}`)).rejects.toThrow(
+      /has no images: they lie in a folder for each class, .*, or without labels in/,
+    );
     mkdirSync(at("train", "cat"), { recursive: true });
     await expect(open(`folder:${dir}`)).rejects.toThrow(/cat has no images \(jpg, jpeg, png/);
     await writeImage(at("train", "cat", "a.png"), plain([1, 2, 3], [4, 6]), [4, 6]);
@@ -97,6 +99,28 @@ describe("folder", () => {
     );
     await writeImage(at("test", "emu", "a.png"), plain([1, 2, 3], [4, 6]), [4, 6]);
     await expect(open(`folder:${dir}`, { split: "test" })).rejects.toThrow(/has the class emu, which .*train has not/);
+    rmSync(at("test", "emu"), { recursive: true });
+    await expect(open(`folder:${dir}`, { split: "test" })).rejects.toThrow(/test has no folders of classes, which/);
+  });
+
+  it("takes images without folders as data without labels, with parts or held out", async () => {
+    const write = async (parts: readonly string[], green: number): Promise<void> =>
+      writeImage(at(...parts, `${String(green).padStart(2, "0")}.png`), plain([0, green, 0], [4, 6]), [4, 6]);
+    for (let i = 0; i < 11; i++) await write([], i);
+    writeFileSync(at("notes.txt"), "no image");
+    const green = async (split: "train" | "test") => (await colours(`folder:${dir}`, { split })).map(([, g]) => g);
+    expect(await green("test")).toEqual([4, 9]);
+    expect(await green("train")).toEqual([0, 1, 2, 3, 5, 6, 7, 8, 10]);
+    const all = await open(`folder:${dir}`);
+    expect([all.size, all.classes, all.labels]).toEqual([9, undefined, undefined]);
+    expect((await collect(all, { batchSize: 4 })).map(({ target }) => target)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    await write(["train"], 20);
+    await write(["test"], 21);
+    expect([await green("train"), await green("test")]).toEqual([[20], [21]]);
   });
 
   it("refuses to hold out of classes that are too small", async () => {
