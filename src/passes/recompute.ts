@@ -138,7 +138,8 @@ function createPlanner({ types, origins, timeline }: State, taken: Set<string>):
     const repeat = (node: Node, name: string): string => {
       const inputs = node.inputs.map((input) => (input === "" ? "" : again(input)));
       const outputs = node.outputs.map((output) => (output === "" ? "" : freshName(taken, `${output}/again`)));
-      copies.set(node, { ...node, name: node.name && `${node.name}/again`, inputs, outputs });
+      // Of the names of nodes the runtime wants none twice.
+      copies.set(node, { ...node, name: "", inputs, outputs });
       node.outputs.forEach((output, i) => renamed.set(output, outputs[i]!));
       for (const value of [...node.inputs, ...node.outputs]) cost += bytesOf(types.get(value));
       return renamed.get(name)!;

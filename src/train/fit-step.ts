@@ -5,7 +5,9 @@ import { byteLength, type Tensor } from "../graph/tensor.ts";
 import { footprintOf } from "../passes/footprint.ts";
 import { arrange } from "../passes/arrange.ts";
 import { recompute, type Recomputed } from "../passes/recompute.ts";
+import type { LoadOptions } from "../runtime/port.ts";
 import { expectedStep, gigabytes } from "./memory.ts";
+import { fuseTransposed } from "./runnable.ts";
 import type { StepGraph } from "./step.ts";
 
 export interface FitOptions {
@@ -63,7 +65,7 @@ const total = (values: ReadonlyMap<string, Tensor>): number =>
 export function fitStep<S extends Sized>(
   step: S,
   sharing: Sharing,
-  { memory, beside = 0, onRecompute }: FitOptions,
+  { memory, beside = 0, onRecompute, device = "cpu" }: FitOptions & Pick<LoadOptions, "device">,
 ): Fitted<S> {
   if (memory === undefined) return { step, repeated: false };
   const { fixed: own, moving, activations: all } = sizesOf(step, sharing);
@@ -71,23 +73,22 @@ export function fitStep<S extends Sized>(
   const kept = fixed + moving;
   if (kept <= memory) return { step, repeated: false };
   const limit = (all * Math.max(0, memory - fixed)) / moving;
-  const { graph, repeated, activations } = leastRepeated(step, limit, sharing);
+  const { graph, repeated, activations } = repeatFor(step, limit, sharing);
   const expected = fixed + (moving * activations) / all;
   if (activations > limit)
     fail(
       "bad-option",
       `a step of training takes about ${gigabytes(expected)} with all computed twice that costs little, more than --memory allows: raise --memory, or lower --batch-size`,
     );
-  if (repeated > 0) onRecompute?.({ nodes: repeated, kept, expected });
-  return { step: { ...step, graph }, repeated: repeated > 0 };
+  if (repeated === 0) return { step: { ...step, graph }, repeated: false };
+  onRecompute?.({ nodes: repeated, kept, expected });
+  return { step: { ...step, graph: device === "cpu" ? fuseTransposed(graph) : graph }, repeated: true };
 }
 
-/** The graph below a limit, in the order of nodes in which the fewest are computed twice; where there is none, that which takes least. */
-function leastRepeated({ graph, types }: Sized, limit: number, { elsewhere }: Sharing): Recomputed {
-  const first = recompute(arrange(graph), types, limit, elsewhere);
-  if (first.activations <= limit && first.repeated === 0) return first;
-  const other = recompute(graph, types, limit, elsewhere);
-  if (first.activations > limit || other.activations > limit)
-    return first.activations <= other.activations ? first : other;
-  return first.repeated <= other.repeated ? first : other;
+/** The graph below a limit: its nodes in an order that mostly keeps less, or as they are where only that suffices. */
+function repeatFor({ graph, types }: Sized, limit: number, { elsewhere }: Sharing): Recomputed {
+  const arranged = recompute(arrange(graph), types, limit, elsewhere);
+  if (arranged.activations <= limit) return arranged;
+  const asItIs = recompute(graph, types, limit, elsewhere);
+  return asItIs.activations < arranged.activations ? asItIs : arranged;
 }

@@ -12,8 +12,10 @@ const perLane = 64 * 2 ** 20;
 const perConstant = 3;
 /** What the runtime's pool takes for each byte that is alive: 1.0 to 2.4 on the networks of the benchmark. */
 const perActivation = 2.5;
-/** Of what learns, and what is kept beside it: a set to read and one to write, and where it started or what is saved of it. */
-const perCarried = 3;
+/** The same in a step of training: 1.1 to 1.2 where all is kept, 1.8 where much is computed twice. */
+const perLearning = 2;
+/** Of what learns, and what is kept beside it: a set to read and one to write, where it started, and three on the way to a checkpoint. */
+const perCarried = 6;
 /** What crosses threads with every step: weights on their way to a part, and gradients on their way back. */
 const perPart = 3;
 
@@ -42,8 +44,8 @@ export function expectedStep({ footprint, parts, learned, carried }: StepSizes):
   const { constants, inputs, activations } = footprint;
   const apart = parts > 1 ? parts * (perLane + perPart * learned) : 0;
   return {
-    fixed: base + perCarried * carried + apart + parts * (perConstant * constants + perActivation * inputs),
-    moving: parts * perActivation * activations,
+    fixed: base + perCarried * carried + apart + parts * (perConstant * constants + perLearning * inputs),
+    moving: parts * perLearning * activations,
   };
 }
 
