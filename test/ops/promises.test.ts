@@ -196,7 +196,8 @@ for (const op of ops.values()) {
     });
 
     op.samples.forEach((sample, n) => {
-      it.runIf(op.view)(`view: the elements are those of the first input in their order (sample ${n})`, async () => {
+      if (!op.view) return;
+      it(`view: the elements are those of the first input in their order (sample ${n})`, async () => {
         const one = single(op, sample, drawn(sample, random(n + 61)));
         const found = (await runGraph(finish(one), one.feeds))[one.outputs[0]!.name]!;
         expect(found.data).toEqual(one.feeds[one.inputs[0]!.name]!.data);
