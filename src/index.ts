@@ -112,6 +112,7 @@ export {
   type Quality,
 } from "./train/compare.ts";
 export type { LearnEvent, RemovalEvent, StepEvent } from "./train/events.ts";
+export type { RecomputedStep } from "./train/fit-step.ts";
 export {
   finetune as finetuneGraph,
   type FinetuneOptions,

@@ -13,7 +13,9 @@ import { criteria } from "../criteria/table.ts";
 import { gatePlaces, type GatePlace } from "../prune/gate-places.ts";
 import { withForm } from "./forms.ts";
 import { devices, type Device } from "../runtime/port.ts";
+import type { RecomputedStep } from "../train/fit-step.ts";
 import { losses, type Loss } from "../train/losses.ts";
+import { gigabytes } from "../train/memory.ts";
 import { optimisers, type OptimiserOptions } from "../train/optimisers.ts";
 import { rateSchedules, type RateScheduleName } from "../train/schedules.ts";
 import { note } from "./output.ts";
@@ -246,6 +248,7 @@ export interface LearnFlags extends RunFlags, AugmentFlags {
   readonly labelSmoothing: number;
   readonly mixup?: number;
   readonly workers: number;
+  readonly memory?: number;
   readonly ema?: number;
 }
 
@@ -278,6 +281,11 @@ export const withLearning = (command: Command, rate: number): Command =>
       count,
       1,
     )
+    .option(
+      "--memory <size>",
+      "what the process should stay below while it learns, as 2GB: activations that would take more are computed twice instead of kept, with the same results",
+      memorySize,
+    )
     .option("--clip <norm>", "scale the gradients of a step down to this norm of them all", positive)
     .option("--label-smoothing <share>", "share of a label that is spread over all classes", numberIn(0, 1), 0)
     .option("--mixup <alpha>", "learn from mixtures of two samples by shares from Beta(alpha, alpha)", positive)
@@ -306,6 +314,20 @@ export const learnOptions = (flags: LearnFlags, signal: AbortSignal) => ({
   labelSmoothing: flags.labelSmoothing,
   mixup: flags.mixup,
   workers: flags.workers,
+  memory: flags.memory,
+  onRecompute: noteRecompute(),
   ema: flags.ema,
   signal,
 });
+
+/** Says once what learning below a size takes: pruning opens a step after every removal. */
+function noteRecompute(): (recomputed: RecomputedStep) => void {
+  let isSaid = false;
+  return ({ nodes, kept, expected }) => {
+    if (isSaid) return;
+    isSaid = true;
+    note(
+      `a step of training would take about ${gigabytes(kept)}: ${nodes} nodes of its graph are run twice, so that about ${gigabytes(expected)} will do`,
+    );
+  };
+}

@@ -15,7 +15,7 @@ import type { PruneJobEvent } from "./prune-events.ts";
 export interface PruneJobOptions
   extends
     NormaliseOptions,
-    Partial<LearnOptions>,
+    Partial<Omit<LearnOptions, "beside">>,
     Partial<Pick<FinetuneOptions, "ema" | "rateSchedule" | "minRate" | "milestones" | "gamma" | "warmUp">>,
     Partial<
       Pick<

@@ -3,11 +3,13 @@
 import type { Dataset } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
+import { widen } from "../passes/widen.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
 import { evaluate, type Evaluation } from "../train/evaluate.ts";
 import type { StepEvent } from "../train/events.ts";
 import { finetune as finetuneGraph, type FinetuneOptions, type FinetunePoint } from "../train/finetune.ts";
+import { besides } from "../train/memory.ts";
 import type { Metric, MetricName } from "../train/metrics.ts";
 import { prepare, withGraph } from "../train/prepare.ts";
 import { averagedGraph } from "../train/step.ts";
@@ -19,7 +21,7 @@ import type { PhaseEvent } from "./prune-events.ts";
 export interface TrainJobOptions
   extends
     JobOptions<TrainJobEvent>,
-    Partial<Omit<FinetuneOptions, "carried" | "from" | "onEvent" | "onPoint" | "teacher">> {
+    Partial<Omit<FinetuneOptions, "beside" | "carried" | "from" | "onEvent" | "onPoint" | "teacher">> {
   /** What to learn from. */
   readonly data: Dataset;
   /** What to measure by at the start and after every epoch; nothing is chosen by it. */
@@ -117,6 +119,8 @@ async function learn(
     seed,
     epochs: options.epochs ?? pace.epochs,
     learningRate: options.learningRate ?? pace.learningRate,
+    // Between epochs the model is measured while the step is still loaded.
+    beside: options.memory !== undefined && validation ? besides(widen(graph), batchSize) : 0,
     onEvent: tell,
     from,
     async onPoint(take, { epoch, batch }) {

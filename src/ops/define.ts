@@ -125,6 +125,8 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
   readonly bias?: (attributes: Values<A>) => readonly string[];
   /** The result differs from run to run, so that two equal nodes are not one. */
   readonly random?: boolean;
+  /** The output is the first input's elements in their order, for which the runtime makes no copy; default not. */
+  readonly view?: boolean;
   readonly resize?: (kept: Kept, inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => Resized;
   /**
    * What is left of the node where groups that it reads go as a whole, so that inputs which `isZero` tells are zeros or no elements at all, while
@@ -177,6 +179,7 @@ export interface Op {
   readonly gradient?: "stop" | "rule" | "decompose";
   readonly hasChannels: boolean;
   readonly random: boolean;
+  readonly view: boolean;
   readonly training?: Training;
   shape(inputs: readonly (Value | undefined)[], attributes: Record<string, unknown>, outputs: number): readonly Shape[];
   dtype(inputs: readonly (Value | undefined)[], attributes: Record<string, unknown>, outputs: number): readonly DType[];
@@ -280,6 +283,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
     ...(gradient === undefined ? {} : { gradient: typeof gradient === "string" ? gradient : ("rule" as const) }),
     hasChannels: spec.channels !== undefined,
     random: spec.random ?? false,
+    view: spec.view ?? false,
     ...(spec.training && { training: spec.training }),
     shape(values, attrs, count) {
       const shapes = spec.shape(ins(values), attrs as Values<A>, count);

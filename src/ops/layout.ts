@@ -126,6 +126,7 @@ export const Reshape = defineOp({
   gradient: (g, dy, { data }) => ({ data: () => g.reshaped(dy, data.shape) }),
   channels: (c, { data }, [y]) => coupleReshape(c, data, y!),
   zero: "any",
+  view: true,
   resize: (kept, { shape }, [y]) => ({
     inputs: {
       shape: int64(toNumbers(shape.constant!).map((n, i) => (n > 0 ? kept.axis(y!, i).length : n))),
@@ -156,6 +157,7 @@ export const Flatten = defineOp({
   gradient: (g, dy, { input }) => ({ input: () => g.reshaped(dy, input.shape) }),
   channels: (c, { input }, [y]) => coupleReshape(c, input, y!),
   zero: "any",
+  view: true,
   fold: ({ input }, _attributes, [y]) => sameData(input, y!.shape),
   samples: [
     { inputs: [[2, 3, 4, 2]] },
@@ -225,6 +227,7 @@ export const Squeeze = defineOp({
   gradient: (g, dy, { data }) => ({ data: () => g.reshaped(dy, data.shape) }),
   channels: (c, { data }, [y]) => coupleReshape(c, data, y!),
   zero: "any",
+  view: true,
   // Without axes, one that is cut to a single element would vanish too.
   resize: (_kept, { data, axes }) =>
     axes ? {} : { inputs: { axes: int64(data.shape.flatMap((dim, i) => (dim === 1 ? [i] : []))) } },
@@ -251,6 +254,7 @@ export const Unsqueeze = defineOp({
   gradient: (g, dy, { data }) => ({ data: () => g.reshaped(dy, data.shape) }),
   channels: (c, { data }, [y]) => coupleReshape(c, data, y!),
   zero: "any",
+  view: true,
   fold: ({ data }, _attributes, [y]) => sameData(data, y!.shape),
   samples: [{ inputs: [[2, 3], int64([1])] }, { inputs: [[2, 3], int64([0, -1])] }],
 });
@@ -264,6 +268,7 @@ export const Identity = defineOp({
   gradient: (_g, dy) => ({ input: () => dy }),
   channels: (c, { input }, [y]) => coupleAll(c, input, y!),
   zero: "any",
+  view: true,
   fold: ({ input }) => sameData(input, input.shape),
   decompose: (_g, { input }) => [input],
   samples: [{ inputs: [[2, 3]] }],

@@ -3,6 +3,7 @@
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
+import { fitStep, type Sharing } from "./fit-step.ts";
 import { gainsByOptimiser, runnable } from "./runnable.ts";
 import { nextOf, stepGraph, stepName, type StepGraph, type StepOptions } from "./step.ts";
 
@@ -26,6 +27,13 @@ export interface Opened {
   readonly engine: Engine;
 }
 
+/** What runs beside a step that is one graph: nothing. */
+export const sharingOf = ({ carried }: StepGraph): Sharing => ({
+  parts: 1,
+  carried,
+  elsewhere: new Set([...carried.keys()].map(nextOf)),
+});
+
 /** Opens a step that is one graph. */
 export async function openWhole(
   runtime: Runtime,
@@ -33,13 +41,15 @@ export async function openWhole(
   options: StepOptions,
   slots: ReadonlyMap<string, Tensor>,
 ): Promise<Opened> {
-  const step = stepGraph(graph, options);
+  const kept = stepGraph(graph, options);
+  const { step, repeated } = fitStep(kept, sharingOf(kept), options);
   const carried = [...step.carried].map(([name, start]) => ({
     input: name,
     output: nextOf(name),
     start: slots.get(name) ?? start,
   }));
-  const optimise = gainsByOptimiser(step.graph, options.device);
+  // The optimiser would make one of what is computed twice.
+  const optimise = !repeated && gainsByOptimiser(step.graph, options.device);
   const session = await runtime.load(runnable(step.graph, options.device), { ...options, optimise, carried });
   const counted = session.inputs.includes(stepName);
   const engine: Engine = {

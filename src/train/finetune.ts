@@ -6,6 +6,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import type { StepEvent } from "./events.ts";
 import type { Loss } from "./losses.ts";
+import { besides } from "./memory.ts";
 import { checkSchedule, rateAt, type RateSchedule } from "./schedules.ts";
 import { averagedGraph, type StepOptions, type TrainerState } from "./step.ts";
 import { openStream, type Position } from "./stream.ts";
@@ -14,7 +15,12 @@ import { Trainer } from "./trainer.ts";
 
 /** How a model learns, whether from scratch, while it is pruned or after. */
 export interface LearnOptions
-  extends LoadOptions, Pick<StepOptions, "optimiser" | "clip" | "labelSmoothing" | "mixup" | "workers"> {
+  extends
+    LoadOptions,
+    Pick<
+      StepOptions,
+      "optimiser" | "clip" | "labelSmoothing" | "mixup" | "workers" | "memory" | "beside" | "onRecompute"
+    > {
   readonly loss: Loss;
   readonly batchSize: number;
   readonly seed: number;
@@ -123,8 +129,16 @@ export const stepOptions = (options: LearnOptions & TaughtOptions): StepOptions 
   labelSmoothing: options.labelSmoothing,
   mixup: options.mixup,
   workers: options.workers,
+  memory: options.memory,
+  beside: besideOf(options),
+  onRecompute: options.onRecompute,
   seed: options.seed,
   device: options.device,
   threads: options.threads,
   signal: options.signal,
 });
+
+/** What runs beside a step, where that counts. */
+function besideOf({ memory, beside = 0, teacher, batchSize }: LearnOptions & TaughtOptions): number | undefined {
+  return memory === undefined ? undefined : beside + (teacher ? besides(teacher.graph, batchSize) : 0);
+}

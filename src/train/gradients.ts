@@ -3,7 +3,7 @@
 import { differentiate, type Inside } from "../autodiff/differentiate.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
-import { describe, type Graph, type ValueInfo } from "../graph/graph.ts";
+import { describe, type Graph, type Type, type ValueInfo } from "../graph/graph.ts";
 import { isFloat } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
@@ -118,16 +118,26 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   return { builder, g, loss: mean, parameters, evidence, states, noises, groups, classes };
 }
 
+/** A finished graph, and the types of its values. */
+export interface Finished {
+  readonly graph: Graph;
+  readonly types: ReadonlyMap<string, Type>;
+}
+
 /**
  * The finished graph: what is lowered is lowered, what is equal is one, what is dead is gone.
  *
  * @param block of channels, for a graph that only the runtime at hand will run
  */
-export function finishGraph(builder: GraphBuilder, outputs: readonly string[], block?: number): Graph {
+export function finishTyped(builder: GraphBuilder, outputs: readonly string[], block?: number): Finished {
   const whole = builder.finish(outputs);
-  const lowered = lower({ ...whole, info: new Map() }, builder.types, builder.known, block).graph;
-  return removeDead(mergeEqual(removeDead(lowered)));
+  const { graph, types } = lower({ ...whole, info: new Map() }, builder.types, builder.known, block);
+  return { graph: removeDead(mergeEqual(removeDead(graph))), types };
 }
+
+/** The graph of {@link finishTyped}. */
+export const finishGraph = (builder: GraphBuilder, outputs: readonly string[], block?: number): Graph =>
+  finishTyped(builder, outputs, block).graph;
 
 /**
  * The graph that `secateur grad` writes: inputs of the model and `target`; outputs `loss` and `grad/NAME` for each parameter, or

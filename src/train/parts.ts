@@ -12,7 +12,8 @@ import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { laneOf, type LoadOptions, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
 import type { Engine, Opened } from "./engine.ts";
 import type { EvidenceOutput, PassNeed } from "./evidence.ts";
-import { finishGraph } from "./gradients.ts";
+import { fitStep } from "./fit-step.ts";
+import { finishTyped } from "./gradients.ts";
 import { gainsByOptimiser, runnable } from "./runnable.ts";
 import {
   appendUpdates,
@@ -59,7 +60,7 @@ function partGraph(graph: Graph, options: StepOptions): PartGraph {
   outputs.push(...evidence.map(({ output }) => output));
   return {
     ...backward,
-    graph: finishGraph(builder, outputs, options.block),
+    ...finishTyped(builder, outputs, options.block),
     carried,
     evidence,
     parameters: [...parameters.keys()],
@@ -68,7 +69,11 @@ function partGraph(graph: Graph, options: StepOptions): PartGraph {
 }
 
 /** The update: gradients and statistics of all parts come in, and weights, statistics and slots are carried on. */
-function updateGraph(part: PartGraph, parts: number, options: StepOptions): Pick<StepGraph, "graph" | "carried"> {
+function updateGraph(
+  part: PartGraph,
+  parts: number,
+  options: StepOptions,
+): Pick<StepGraph, "graph" | "types" | "carried"> {
   const empty: Graph = {
     name: "update",
     nodes: [],
@@ -95,7 +100,15 @@ function updateGraph(part: PartGraph, parts: number, options: StepOptions): Pick
     return part.carried.get(name)!;
   };
   const { carried, outputs } = appendUpdates({ builder, g, gradients, states, takeIn }, options, openClock(builder));
-  return { graph: finishGraph(builder, outputs), carried };
+  return { ...finishTyped(builder, outputs), carried };
+}
+
+/** The graphs of a step that is split: of each part, and of the update. */
+export function partGraphs(graph: Graph, options: StepOptions) {
+  const { batch, workers: parts = 1 } = options;
+  const part = partGraph(graph, { ...options, batch: batch / parts });
+  const update = updateGraph(part, parts, options);
+  return { part, update, sharing: { parts, carried: update.carried, elsewhere: new Set<string>() } };
 }
 
 /** Opens a step that is split over workers. */
@@ -114,15 +127,15 @@ export async function openParts(
       "a criterion that takes gradients of single weights needs the whole minibatch at once: leave out --workers",
     );
   const load = { device, signal, threads: threads === undefined ? 1 : Math.max(1, Math.floor(threads / parts)) };
-  const part = partGraph(graph, { ...options, batch: batch / parts });
+  const { part: kept, update, sharing } = partGraphs(graph, options);
+  const { step: part, repeated } = fitStep(kept, sharing, options);
   const opener = (what: Graph, more: LoadOptions = {}): ((lane: number) => Promise<Session>) => {
-    const [model, optimise] = [runnable(what, device), gainsByOptimiser(what, device)];
-    return (lane) => laneOf(runtime, lane).load(model, { ...load, optimise, ...more });
+    const [model, gains] = [runnable(what, device), gainsByOptimiser(what, device)];
+    return (lane) => laneOf(runtime, lane).load(model, { ...load, optimise: gains && !repeated, ...more });
   };
   const open = opener(part.graph);
   // They load in their threads while the update is written in this one.
   const opening = Array.from({ length: parts }, (_, i) => open(i));
-  const update = updateGraph(part, parts, options);
   const carried = [...update.carried].map(([name, start]) => ({
     input: name,
     output: nextOf(name),

@@ -3,8 +3,8 @@
 import { fail } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { footprintOf } from "../passes/footprint.ts";
 import type { Session, Tensors } from "../runtime/port.ts";
+import { expectedMemory, gigabytes } from "./memory.ts";
 import { partOf } from "./parts.ts";
 
 export interface MemoryOptions {
@@ -12,19 +12,6 @@ export interface MemoryOptions {
   readonly memory?: number | undefined;
   /** Told where minibatches are run in pieces, how many samples each piece has. */
   readonly onSplit?: ((pieces: number, samples: number) => void) | undefined;
-}
-
-/** What the process takes besides: Node, onnxruntime, and what writing the graph leaves behind. */
-const base = 352 * 2 ** 20;
-/** A model's own weights, and beside them the runtime's: as they are, and packed for a product or in another order of channels. */
-const perConstant = 3;
-/** What the runtime's pool takes for each byte that is alive: 1.0 to 2.4 on the networks of the benchmark. */
-const perActivation = 2.5;
-
-/** The bytes that the process is expected to take while a graph runs. */
-export function expectedMemory(graph: Graph): { readonly fixed: number; readonly moving: number } {
-  const { constants, activations } = footprintOf(graph);
-  return { fixed: base + perConstant * constants, moving: perActivation * activations };
 }
 
 /** A graph for the pieces of a batch. */
@@ -68,8 +55,6 @@ export function fitMemory<G extends { readonly graph: Graph }>(
   onSplit?.(pieces, batch / pieces);
   return { pieces, of: build(batch / pieces) };
 }
-
-const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GB`;
 
 function otherAxis({ inputs }: Graph): string | undefined {
   const other = inputs.find(({ shape }) => typeof (shape?.[0] ?? 0) === "number");

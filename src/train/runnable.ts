@@ -1,15 +1,48 @@
 /** Model files around a graph that only ever runs. */
 
-import type { Graph } from "../graph/graph.ts";
+import { producersOf, type Attribute, type Graph, type Node } from "../graph/graph.ts";
 import { encodeForRuntime } from "../onnx/encode.ts";
 import { wrapGraph } from "../onnx/wrap.ts";
 import { blockedDomain } from "../ops/blocked.ts";
+import { removeDead } from "../passes/dead.ts";
 import { forDevice } from "../passes/for-device.ts";
 import type { Device, ModelFiles } from "../runtime/port.ts";
 
 export function runnable(graph: Graph, device?: Device): ModelFiles {
-  const blocked = graph.nodes.some(({ domain }) => domain === blockedDomain);
-  return encodeForRuntime(wrapGraph(forDevice(graph, device), blocked ? { [blockedDomain]: 1 } : {}));
+  const domains = new Set(graph.nodes.map(({ domain }) => domain));
+  const own = [blockedDomain, contribDomain].filter((domain) => domains.has(domain));
+  return encodeForRuntime(wrapGraph(forDevice(graph, device), Object.fromEntries(own.map((domain) => [domain, 1]))));
+}
+
+/** Operators of onnxruntime's own. */
+const contribDomain = "com.microsoft";
+
+/** Products of transposed values as one node each, as the optimiser would write them, for a graph that it must not touch. */
+export function fuseTransposed(graph: Graph): Graph {
+  const producers = producersOf(graph);
+  /** What is transposed along its last two axes to give a value. */
+  const straight = (name: string): string | undefined => {
+    const made = producers.get(name);
+    const perm =
+      made?.op === "Transpose" ? (made.attributes["perm"]?.value as readonly number[] | undefined) : undefined;
+    const rank = perm?.length ?? 0;
+    const swapped = perm?.every((from, to) => from === (to < rank - 2 ? to : 2 * rank - 3 - to));
+    return rank > 1 && swapped ? made!.inputs[0] : undefined;
+  };
+  const nodes = graph.nodes.map((node): Node => {
+    if (node.op !== "MatMul") return node;
+    const [a, b] = node.inputs.map(straight);
+    if (a === undefined && b === undefined) return node;
+    const flag = (on: boolean): Attribute => ({ type: "int", value: on ? 1 : 0 });
+    return {
+      ...node,
+      op: "FusedMatMul",
+      domain: contribDomain,
+      inputs: [a ?? node.inputs[0]!, b ?? node.inputs[1]!],
+      attributes: { transA: flag(a !== undefined), transB: flag(b !== undefined) },
+    };
+  });
+  return removeDead({ ...graph, nodes });
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import type { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
-import type { Graph, ValueInfo } from "../graph/graph.ts";
+import type { Graph, Type, ValueInfo } from "../graph/graph.ts";
 import { zeros, type NumericDType, type Tensor } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
@@ -11,11 +11,12 @@ import type { GatePlace } from "../prune/gate-places.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { LoadOptions } from "../runtime/port.ts";
 import { nameEvidence, type EvidenceOutput, type PassNeed } from "./evidence.ts";
-import { appendBackward, finishGraph } from "./gradients.ts";
+import type { FitOptions } from "./fit-step.ts";
+import { appendBackward, finishTyped } from "./gradients.ts";
 import type { Distillation, Loss } from "./losses.ts";
 import { clipGradients, createOptimiser, moveAverage, type Clock, type OptimiserOptions } from "./optimisers.ts";
 
-export interface StepOptions extends LoadOptions {
+export interface StepOptions extends LoadOptions, FitOptions {
   readonly batch: number;
   readonly loss: Loss;
   readonly distillation?: Distillation | undefined;
@@ -44,6 +45,8 @@ export interface StepOptions extends LoadOptions {
 /** What one step reads and writes besides the batch. */
 export interface StepGraph {
   readonly graph: Graph;
+  /** Of its values. */
+  readonly types: ReadonlyMap<string, Type>;
   /** Where learned weights, kept statistics and their slots start: an input NAME and an output `next/NAME` each. */
   readonly carried: ReadonlyMap<string, Tensor>;
   /** The outputs that are evidence. */
@@ -75,7 +78,7 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
   const outputs = ["loss", ...updates.outputs, ...evidence.map(({ output }) => output)];
   return {
     ...backward,
-    graph: finishGraph(builder, outputs, options.block),
+    ...finishTyped(builder, outputs, options.block),
     carried: updates.carried,
     evidence,
   };

@@ -46,7 +46,13 @@ describe("the flags of learning", () => {
       ema: 0.999,
     }));
 
+  it("say what the process should stay below", () => {
+    expect(parse().memory).toBeUndefined();
+    expect(parse("--memory", "1.5GB").memory).toBe(1.5 * 2 ** 30);
+  });
+
   it.each([
+    ["--memory", "much"],
     ["--optimiser", "lion"],
     ["--rate-schedule", "exponential"],
     ["--clip", "0"],

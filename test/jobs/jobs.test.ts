@@ -157,6 +157,20 @@ describe("prune", () => {
   });
 });
 
+describe("jobs that learn", () => {
+  it.each([
+    ["train", (memory: number) => train(model, { ...quick, memory, epochs: 1 }).result],
+    ["finetune", (memory: number) => finetune(model, { ...quick, memory, epochs: 1 }).result],
+    [
+      "prune",
+      (memory: number) => prune(model, { ...quick, memory, budget: { units: 0.9 }, every: 1, epochs: 1 }).result,
+    ],
+  ])("stay below a size, or say that they cannot: %s", async (_name, learn) => {
+    await expect(learn(100e6)).rejects.toThrow(/more than --memory allows: raise --memory, or lower --batch-size$/);
+    await expect(learn(1e9)).resolves.toBeDefined();
+  });
+});
+
 describe("train and finetune", () => {
   it("differ in how long and how fast they learn", async () => {
     const rates: number[] = [];

@@ -196,6 +196,15 @@ for (const op of ops.values()) {
     });
 
     op.samples.forEach((sample, n) => {
+      if (!op.view) return;
+      it(`view: the elements are those of the first input in their order (sample ${n})`, async () => {
+        const one = single(op, sample, drawn(sample, random(n + 61)));
+        const found = (await runGraph(finish(one), one.feeds))[one.outputs[0]!.name]!;
+        expect(found.data).toEqual(one.feeds[one.inputs[0]!.name]!.data);
+      });
+    });
+
+    op.samples.forEach((sample, n) => {
       if (op.decompose === undefined) return;
       it(`decompose: other operators compute the same (sample ${n})`, async () => {
         const one = single(op, sample, drawn(sample, random(n + 41)));

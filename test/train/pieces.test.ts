@@ -13,7 +13,7 @@ import type { Runtime } from "../../src/runtime/port.ts";
 import { curvatureGraph } from "../../src/train/curvature.ts";
 import { nameEvidence } from "../../src/train/evidence.ts";
 import { appendBackward, finishGraph } from "../../src/train/gradients.ts";
-import { expectedMemory } from "../../src/train/pieces.ts";
+import { expectedMemory } from "../../src/train/memory.ts";
 import { prepare } from "../../src/train/prepare.ts";
 import { score, type ScoreOptions } from "../../src/train/score.ts";
 import { newModel } from "../../src/zoo/zoo.ts";

@@ -1,15 +1,19 @@
 /** What the runtime's optimiser is asked for. */
 
 import { describe, expect, it } from "vitest";
+import type { Graph } from "../../src/graph/graph.ts";
+import { sizeOf, tensor, type Tensor } from "../../src/graph/tensor.ts";
+import type { Value } from "../../src/ops/define.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { LoadOptions, Runtime } from "../../src/runtime/port.ts";
 import { nodeRuntime } from "../../src/runtime/workers-node.ts";
 import { prepare } from "../../src/train/prepare.ts";
-import { gainsByOptimiser } from "../../src/train/runnable.ts";
+import { fuseTransposed, gainsByOptimiser, runnable } from "../../src/train/runnable.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { newBuilder, random } from "../support/graphs.ts";
+import { relativeError } from "../support/reference.ts";
 
 function product(transposed: boolean) {
   const builder = newBuilder();
@@ -68,4 +72,38 @@ describe("the runtime's optimiser", () => {
       plain.forEach((loss, i) => expect(Math.abs(loss - optimised[i]!)).toBeLessThan(1e-5));
     },
   );
+});
+
+describe("products of transposed values", () => {
+  const perm = [0, 1, 3, 2];
+  it.each<[string, number[] | undefined, number[] | undefined, number]>([
+    ["A", perm, undefined, 1],
+    ["B", undefined, perm, 1],
+    ["both", perm, perm, 1],
+    ["neither", undefined, undefined, 1],
+    ["A by other axes", [2, 1, 0, 3], undefined, 2],
+  ])("are one node: %s", async (_name, permA, permB, count) => {
+    const builder = newBuilder();
+    const g = createEmitter(builder);
+    const next = random(3);
+    const feeds: Record<string, Tensor> = {};
+    const input = (name: string, shape: number[], order: number[] | undefined): Value => {
+      const given = order ? order.map((_, axis) => shape[order.indexOf(axis)]!) : shape;
+      feeds[name] = tensor("float32", given, Array.from({ length: sizeOf(given) }, next));
+      const value = valueIn(builder, builder.input(name, { dtype: "float32", shape: given }));
+      return order ? g.Transpose(value, { perm: order }) : value;
+    };
+    const graph = builder.finish([g.MatMul(input("a", [2, 3, 4, 5], permA), input("b", [2, 3, 5, 6], permB)).name]);
+    const fused = fuseTransposed(graph);
+    expect(fused.nodes).toHaveLength(count);
+    const run = async (one: Graph): Promise<Tensor> => {
+      const session = await directRuntime.load(runnable(one), { threads: 1, optimise: false });
+      const [result] = Object.values(await session.run(feeds));
+      await session.dispose();
+      return result!;
+    };
+    const [found, expected] = [await run(fused), await run(graph)];
+    expect(found.shape).toEqual([2, 3, 4, 6]);
+    expect(relativeError(found.data as Float32Array, expected.data as Float32Array)).toBeLessThan(1e-6);
+  });
 });

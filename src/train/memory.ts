@@ -1,0 +1,58 @@
+/** The memory that the process is expected to take, by what is alive at once in the graphs that run in it. */
+
+import type { Graph } from "../graph/graph.ts";
+import { footprintOf, type Footprint } from "../passes/footprint.ts";
+import { trace } from "../passes/trace.ts";
+
+/** What the process takes besides: Node, onnxruntime, and what writing the graph leaves behind. */
+const base = 352 * 2 ** 20;
+/** A thread of its own. */
+const perLane = 64 * 2 ** 20;
+/** A model's own weights, and beside them the runtime's: as they are, and packed for a product or in another order of channels. */
+const perConstant = 3;
+/** What the runtime's pool takes for each byte that is alive: 1.0 to 2.4 on the networks of the benchmark. */
+const perActivation = 2.5;
+/** The same in a step of training: 1.1 to 1.2 where all is kept, 1.8 where much is computed twice. */
+const perLearning = 2;
+/** Of what learns, and what is kept beside it: a set to read and one to write, where it started, and three on the way to a checkpoint. */
+const perCarried = 6;
+/** What crosses threads with every step: weights on their way to a part, and gradients on their way back. */
+const perPart = 3;
+
+/** The bytes that the process is expected to take while a graph runs; those that move go with the batch. */
+export function expectedMemory(graph: Graph): { readonly fixed: number; readonly moving: number } {
+  const { constants, inputs, activations } = footprintOf(graph);
+  return { fixed: base + perConstant * constants, moving: perActivation * (inputs + activations) };
+}
+
+/** A training step in bytes. */
+export interface StepSizes {
+  /** What runs all at once, or as a part of it; inputs are those of the minibatch. */
+  readonly footprint: Footprint;
+  readonly parts: number;
+  /** Weights and statistics. */
+  readonly learned: number;
+  /** The same, and what is kept beside them. */
+  readonly carried: number;
+}
+
+/** The bytes that the process is expected to take while it learns; those that move go with the activations. */
+export function expectedStep({ footprint, parts, learned, carried }: StepSizes): {
+  readonly fixed: number;
+  readonly moving: number;
+} {
+  const { constants, inputs, activations } = footprint;
+  const apart = parts > 1 ? parts * (perLane + perPart * learned) : 0;
+  return {
+    fixed: base + perCarried * carried + apart + parts * (perConstant * constants + perLearning * inputs),
+    moving: parts * perLearning * activations,
+  };
+}
+
+/** The bytes that a model is expected to take which runs while another learns. */
+export function besides(graph: Graph, batch: number): number {
+  const { constants, inputs, activations } = footprintOf(graph, trace(graph, { batch }).types);
+  return perConstant * constants + perActivation * (inputs + activations);
+}
+
+export const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GB`;
