@@ -18,6 +18,7 @@ import { meets, selectStep, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed, type PassNeed } from "./evidence.ts";
 import type { LearnEvent } from "./events.ts";
+import { fewest } from "./fewest.ts";
 import { stepOptions, type LearnOptions } from "./finetune.ts";
 import type { LatencyGoal } from "./latency.ts";
 import type { Targets } from "./losses.ts";
@@ -161,18 +162,30 @@ export async function pruneLoop(
         seed: options.seed + removals.length,
       });
       const now = nextOf({ ...costs, units });
-      const selection = selectStep(groups, importances, perStep, now, choice);
-      const { removal } = selection;
-      if (removal.size === 0) return report("exhausted");
-      const smaller = cut(round.graph, groups, removal);
+      const removeUpTo = async (count: number) => {
+        const selection = selectStep(groups, importances, count, now, choice);
+        const smaller = cut(round.graph, groups, selection.removal);
+        const took = selection.removal.size > 0 ? await latency?.measure(smaller.graph) : undefined;
+        const met = meets(target, selection.costs, selection.units) && (!took || took.median <= latency!.share);
+        return { ...selection, smaller, took, met };
+      };
+      let step = await removeUpTo(perStep);
+      if (step.removal.size === 0) return report("exhausted");
+      if (step.met && step.took) {
+        const shareOf = ({ took }: typeof step): number => took!.median / latency!.share;
+        const went = [...step.removal.values()].reduce((sum, { length }) => sum + length, 0);
+        step = await fewest(went, { result: step, share: shareOf(step) }, async (count) => {
+          const tried = await removeUpTo(count);
+          return tried.met && tried.took ? { result: tried, share: shareOf(tried) } : undefined;
+        });
+      }
+      const { removal, smaller, took, met } = step;
       const { initializers } = smaller.graph;
       const slots = new Map(
         [...round.slots].flatMap(([name, value]) =>
           initializers.has(ownerOf(name)) ? [[name, smaller.shrink(ownerOf(name), value)] as const] : [],
         ),
       );
-      const took = latency && (await latency.measure(smaller.graph));
-      const met = meets(target, selection.costs, selection.units) && (!took || took.median <= latency.share);
       state = { graph: smaller.graph, slots, importances: shrinkScores(importances, removal) };
       removals.push(removal);
       options.onEvent?.({
@@ -180,15 +193,15 @@ export async function pruneLoop(
         step: removals.length,
         loss: round.loss,
         removed: removal,
-        units: selection.units,
-        costs: selection.costs,
+        units: step.units,
+        costs: step.costs,
         importances,
         latency: took?.median,
       });
       const point = { ...state, phase: "prune", removals: [...removals], position: stream.position, met } as const;
       await options.onPoint?.(point);
       if (met || (await options.enough?.(point)))
-        return { graph: smaller.graph, costs: selection.costs, units: selection.units, removals, end: "met" };
+        return { graph: smaller.graph, costs: step.costs, units: step.units, removals, end: "met" };
     }
   } finally {
     await teacher?.dispose();
