@@ -13,8 +13,17 @@ import { checkWritable, describeIo } from "../onnx/atomic-node.ts";
 import { readModelFile } from "../onnx/files-node.ts";
 import type { RunConfig } from "../report/record.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
+import { nodeRuntime } from "../runtime/workers-node.ts";
 import { openMetric, type MetricFlags } from "./metric.ts";
-import { notNegative, openData, type DataFlags } from "./options.ts";
+import {
+  learnOptions,
+  notNegative,
+  openData,
+  shapesOf,
+  type DataFlags,
+  type LearnFlags,
+  type ShapeFlags,
+} from "./options.ts";
 import { Interruption, note } from "./output.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import { word } from "./shell.ts";
@@ -121,6 +130,13 @@ const openWork = async (path: string, flags: RecordFlags) => ({
   validation: await openValidation(flags),
   metric: await openMetric(flags),
 });
+
+/** What the job of every run takes. */
+export const runOptions = (
+  flags: LearnFlags & ShapeFlags,
+  { data, validation, metric }: Opened,
+  signal: AbortSignal,
+) => ({ ...learnOptions(flags, signal), ...shapesOf(flags), data, validation, metric, runtime: nodeRuntime });
 
 /** The test part of the data, where there is one. */
 async function openValidation(flags: RecordFlags): Promise<Dataset | undefined> {

@@ -15,6 +15,22 @@ export interface Figure {
   readonly share?: boolean;
 }
 
+/** Lines of a table by what is known before and after. */
+export const figuresBetween =
+  <Known>(before: Known | undefined, after: Known | undefined) =>
+  (
+    name: string,
+    of: (known: Known) => number | undefined,
+    show: Figure["show"],
+    more: Pick<Figure, "subject" | "share"> = {},
+  ): Figure => ({ name, before: before && of(before), after: after && of(after), show, ...more });
+
+/** The changes in a row of lines, as parts of a sentence; those without a subject are not told. */
+export const changesIn = (figures: readonly Figure[]): string[] =>
+  figures
+    .filter(({ subject, before, after }) => subject !== undefined && isNumber(before) && isNumber(after))
+    .map(({ subject, before, after, show }) => `${subject} from ${show(before!)} to ${show(after!)}`);
+
 /** What is not finite is null in the record. */
 export const isNumber = (value: number | null | undefined): value is number => typeof value === "number";
 

@@ -3,7 +3,7 @@
 import type { Evaluation } from "../train/evaluate.ts";
 import { lineChart, type Point } from "./charts.ts";
 import { listed, lossUnit, metricFigure, percent } from "./figures.ts";
-import { figuresTable, isNumber, type Figure } from "./figures-table.ts";
+import { changesIn, figuresBetween, figuresTable, isNumber, type Figure } from "./figures-table.ts";
 import { html, type Markup } from "./html.ts";
 import type { Page } from "./page.ts";
 import type { LearnSummary, RunConfig, RunRecord } from "./record.ts";
@@ -32,12 +32,7 @@ type Step = Of<"step">;
 
 function figuresOf(before: Evaluation | undefined, after: Evaluation | undefined): Figure[] {
   const metric = (after && ownMetric(after)?.name) ?? "";
-  const figure = (
-    name: string,
-    of: (evaluation: Evaluation) => number | undefined,
-    show: Figure["show"],
-    more: Pick<Figure, "subject" | "share"> = {},
-  ): Figure => ({ name, before: before && of(before), after: after && of(after), show, ...more });
+  const figure = figuresBetween(before, after);
   return [
     figure("top-1", ({ top1 }) => top1, percent, { subject: "top-1 accuracy", share: true }),
     figure("top-5", ({ top5 }) => top5, percent, { share: true }),
@@ -57,9 +52,7 @@ function figuresOf(before: Evaluation | undefined, after: Evaluation | undefined
 }
 
 function headline(doing: string, rows: readonly Figure[], steps: readonly Step[]): string {
-  const changes = rows
-    .filter(({ subject }) => subject !== undefined)
-    .map(({ subject, before, after, show }) => `${subject} from ${show(before!)} to ${show(after!)}`);
+  const changes = changesIn(rows);
   if (changes.length > 0) return `${doing} takes its ${listed(changes)}.`;
   const smoothed = smooth(lossOf(steps)).map(([, loss]) => loss);
   if (smoothed.length === 0) return `${doing} has not begun to learn.`;

@@ -3,12 +3,12 @@
 import type { PruneOutcome } from "../jobs/prune-events.ts";
 import { lineChart, type Point } from "./charts.ts";
 import { listed, lossUnit, metricFigure, percent, scientific, short } from "./figures.ts";
-import { figuresTable, isNumber, type Figure } from "./figures-table.ts";
+import { changesIn, figuresBetween, figuresTable, isNumber, type Figure } from "./figures-table.ts";
 import { html, type Markup } from "./html.ts";
 import { layers } from "./layers.ts";
 import type { Page } from "./page.ts";
 import type { PruneSummary, RunConfig, RunRecord } from "./record.ts";
-import { smooth, storyOf, thin, type Known, type Measured, type Story } from "./story.ts";
+import { smooth, storyOf, thin, type Measured, type Story } from "./story.ts";
 
 /** @param summary what was reached; there when the run is finished */
 export function prunedPage(
@@ -48,12 +48,7 @@ const milliseconds = (value: number): string => `${value.toPrecision(3)} ms`;
 
 /** What is known of the model, before and after. */
 function figuresOf({ before, after, metric }: Story, summary: PruneSummary | undefined): Figure[] {
-  const figure = (
-    name: string,
-    of: (known: Known) => number | undefined,
-    show: Figure["show"],
-    more: Pick<Figure, "subject" | "share"> = {},
-  ): Figure => ({ name, before: before && of(before), after: after && of(after), show, ...more });
+  const figure = figuresBetween(before, after);
   return [
     figure("MACs", ({ costs }) => costs.macs, short, { subject: "multiply-accumulates" }),
     figure("parameters", ({ costs }) => costs.params, short, { subject: "parameters" }),
@@ -91,9 +86,7 @@ function figuresOf({ before, after, metric }: Story, summary: PruneSummary | und
 
 function headline(model: string, story: Story): string {
   const told = figuresOf(story, undefined).filter(({ subject }) => subject !== undefined);
-  const changes = told
-    .filter(({ before, after }) => isNumber(before) && isNumber(after))
-    .map(({ subject, before, after, show }) => `${subject} from ${show(before!)} to ${show(after!)}`);
+  const changes = changesIn(told);
   if (changes.length > 0) return `Pruning ${model} takes its ${listed(changes)}.`;
   const sizes = told.filter(({ before }) => isNumber(before));
   if (sizes.length === 0) return `Of ${model} nothing is known yet.`;

@@ -3,7 +3,7 @@
 /** What a number of units gave. */
 export interface Attempt<T> {
   readonly result: T;
-  /** What was measured, as a share of the goal: 1 is the goal itself, more is too much. */
+  /** What was measured, as a share of the goal, which is reached: at most 1. */
   readonly share: number;
 }
 
@@ -16,7 +16,7 @@ const mostTries = 6;
  * Halves between no units and as many as go past the goal until it is reached nearly, and not missed.
  *
  * @param count the units that went in `past`
- * @param attempt what fewer units give; `undefined` where so few cannot go
+ * @param attempt what fewer units give; `undefined` where they miss the goal
  */
 export async function fewest<T>(
   count: number,
@@ -27,7 +27,7 @@ export async function fewest<T>(
   for (let tries = 0; tries < mostTries && best.share < near && high - low > 1; tries++) {
     const half = Math.floor((low + high) / 2);
     const tried = await attempt(half);
-    if (tried === undefined || tried.share > 1) low = half;
+    if (tried === undefined) low = half;
     else [high, best] = [half, tried];
   }
   return best.result;

@@ -9,7 +9,7 @@ import type { Graph, Type } from "../graph/graph.ts";
 import { zeros, type NumericDType, type Tensor, type TypedArray } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
-import { laneOf, type LoadOptions, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
+import { laneOf, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
 import type { Engine, Opened } from "./engine.ts";
 import type { EvidenceOutput, PassNeed } from "./evidence.ts";
 import { fitStep } from "./fit-step.ts";
@@ -129,20 +129,19 @@ export async function openParts(
   const load = { device, signal, threads: threads === undefined ? 1 : Math.max(1, Math.floor(threads / parts)) };
   const { part: kept, update, sharing } = partGraphs(graph, options);
   const { step: part, repeated } = fitStep(kept, sharing, options);
-  const opener = (what: Graph, more: LoadOptions = {}): ((lane: number) => Promise<Session>) => {
-    const [model, gains] = [runnable(what, device), gainsByOptimiser(what, device)];
-    return (lane) => laneOf(runtime, lane).load(model, { ...load, optimise: gains && !repeated, ...more });
-  };
-  const open = opener(part.graph);
-  // They load in their threads while the update is written in this one.
-  const opening = Array.from({ length: parts }, (_, i) => open(i));
+  const optimise = !repeated && gainsByOptimiser(part.graph, device);
+  const model = runnable(part.graph, device);
+  // They load in their threads while the update is made ready in this one.
+  const opening = Array.from({ length: parts }, (_, i) => laneOf(runtime, i).load(model, { ...load, optimise }));
   const carried = [...update.carried].map(([name, start]) => ({
     input: name,
     output: nextOf(name),
     start: slots.get(name) ?? start,
     told: part.carried.has(name),
   }));
-  const [updater, ...lanes] = await allOrNone([opener(update.graph, { threads, carried })(0), ...opening]);
+  const ofUpdate = { ...load, threads, carried, optimise: gainsByOptimiser(update.graph, device) };
+  const updating = laneOf(runtime, 0).load(runnable(update.graph, device), ofUpdate);
+  const [updater, ...lanes] = await allOrNone([updating, ...opening]);
   return { step: { ...part, carried: update.carried }, engine: createEngine(part, lanes, updater) };
 }
 

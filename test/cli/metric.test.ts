@@ -3,11 +3,11 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { blocksOf, fileOf, root } from "../docs/support.ts";
-import { openWorkshop, secateur, writeDigits } from "./support.ts";
+import { digitsIn, openWorkshop, secateur, trainDigits } from "./support.ts";
 
 const workshop = openWorkshop();
 const { folder, at, write } = workshop;
-const digits = ["--data", `mnist:${folder}`, "--threads", "1", "--batch-size", "32"];
+const digits = digitsIn(folder);
 
 beforeAll(async () => {
   const guide = blocksOf(readFileSync(`${root}/docs/guide/metric.md`, "utf8"));
@@ -15,11 +15,7 @@ beforeAll(async () => {
   write("throws.mjs", 'export default { name: "bad", better: "lower", start() { throw new Error("not today"); } };');
   write("none.mjs", "export const metric = 1;");
   write("wrong.mjs", "export default 1;");
-  writeDigits(workshop);
-  await secateur(["new", "lenet5", "--seed", "1", "-o", at("new.onnx")]);
-  const training = "--seed 3 --epochs 6 --learning-rate 0.05".split(" ");
-  const { code } = await secateur(["train", at("new.onnx"), ...digits, ...training, "-o", at("net.onnx")]);
-  expect(code).toBe(0);
+  await trainDigits(workshop, "new.onnx", "net.onnx");
 });
 afterAll(() => workshop.remove());
 

@@ -3,18 +3,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mostThatFit } from "../../src/jobs/search.ts";
-import { openWorkshop, secateur, writeDigits } from "./support.ts";
+import { openWorkshop, secateur, digitsIn, trainDigits } from "./support.ts";
 
 const workshop = openWorkshop();
 const { folder, at } = workshop;
-const digits = ["--data", `mnist:${folder}`, "--threads", "1", "--batch-size", "32"];
+const digits = digitsIn(folder);
 
 beforeAll(async () => {
-  writeDigits(workshop);
-  await secateur(["new", "lenet5", "--seed", "1", "-o", at("net.onnx")]);
-  const training = "--seed 3 --epochs 6 --learning-rate 0.05".split(" ");
-  const { code } = await secateur(["train", at("net.onnx"), ...digits, ...training, "-o", at("trained.onnx")]);
-  expect(code).toBe(0);
+  await trainDigits(workshop, "net.onnx", "trained.onnx");
 });
 afterAll(() => workshop.remove());
 

@@ -66,6 +66,26 @@ export function openWorkshop(): Workshop {
   };
 }
 
+/** How digits are given to a command. */
+export const digitsIn = (folder: string): string[] => [
+  "--data",
+  `mnist:${folder}`,
+  "--threads",
+  "1",
+  "--batch-size",
+  "32",
+];
+
+/** Writes digits, and the files `before` and `after` of a net that has learned them. */
+export async function trainDigits(workshop: Workshop, before: string, after: string): Promise<void> {
+  const { folder, at } = workshop;
+  writeDigits(workshop);
+  await secateur(["new", "lenet5", "--seed", "1", "-o", at(before)]);
+  const training = "--seed 3 --epochs 6 --learning-rate 0.05".split(" ");
+  const { code, err } = await secateur(["train", at(before), ...digitsIn(folder), ...training, "-o", at(after)]);
+  if (code !== 0) throw new Error(err);
+}
+
 /** Digits that a net can learn: a bright row whose height is the class. */
 export function writeDigits({ write }: Workshop): void {
   const next = random(5);

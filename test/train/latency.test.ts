@@ -29,17 +29,20 @@ const steady: Runtime = {
 };
 const open = (more: Partial<GoalOptions> = {}) =>
   openLatency(steady, graph, { latency: 0.5, threads: 1, rounds: 6, ...more });
+const settings = {
+  loss: "cross-entropy",
+  batchSize: 8,
+  seed: 0,
+  threads: 1,
+  criterion: findCriterion("magnitude"),
+  target: {},
+  learningRate: 0.01,
+  every: 1,
+} as const;
 const prune = async (given: Graph, latency: number, more = {}) =>
   pruneLoop(steady, given, randomDataset(given, { samples: 16, labels: 10 }), {
-    loss: "cross-entropy",
-    batchSize: 8,
-    seed: 0,
-    threads: 1,
-    criterion: findCriterion("magnitude"),
-    target: {},
+    ...settings,
     latency: await open({ latency }),
-    learningRate: 0.01,
-    every: 1,
     unitsPerStep: 4,
     ...more,
   });
@@ -115,16 +118,9 @@ describe("groups that go as a whole", () => {
   it("reach a latency that is out of reach with a unit of each", async () => {
     const end = async (minUnits: number) => {
       const result = await pruneLoop(inBlocks, narrow, randomDataset(narrow, { samples: 16, labels: 5 }), {
-        loss: "cross-entropy",
-        batchSize: 8,
-        seed: 0,
-        threads: 1,
-        criterion: findCriterion("magnitude"),
-        target: {},
+        ...settings,
         latency: await goalOf({ minUnits }),
         limits: { minUnits },
-        learningRate: 0.01,
-        every: 1,
         unitsPerStep: 8,
       });
       return result.end;
@@ -140,6 +136,14 @@ describe("pruning to a latency", () => {
     expect(result.end).toBe("met");
     expect(result.costs.macs / macs).toBeLessThanOrEqual(0.5);
     expect(result.costs.macs / macs).toBeGreaterThan(0.4);
+  });
+
+  it("takes no more units at the last removal than that needs", async () => {
+    const { macs } = costsOf(trace(graph));
+    const { end, costs, removals } = await prune(graph, 0.5, { unitsPerStep: 150 });
+    expect([end, removals.length]).toEqual(["met", 1]);
+    expect(costs.macs / macs).toBeLessThanOrEqual(0.5);
+    expect(costs.macs / macs).toBeGreaterThan(0.4);
   });
 
   it("reaches another target besides", async () => {

@@ -4,12 +4,10 @@ import type { Command } from "commander";
 import { prune } from "../../jobs/prune.ts";
 import { writeModelFile } from "../../onnx/files-node.ts";
 import type { Run } from "../../report/run-node.ts";
-import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { limitsOf } from "../limits.ts";
-import { learnOptions, shapesOf } from "../options.ts";
 import { note, noteTable, printJson } from "../output.ts";
 import type { Progress } from "../progress.ts";
-import { actAsRun, checkpointsOf, resultOf, type Opened } from "../run.ts";
+import { actAsRun, checkpointsOf, resultOf, runOptions, type Opened } from "../run.ts";
 import { withPruning, type PruneFlags } from "./prune-options.ts";
 import { comparison, createShow, numbersOf } from "./prune-show.ts";
 
@@ -35,12 +33,7 @@ async function work(
   );
   const show = createShow(progress, flags.batchSize);
   const job = prune(opened.model, {
-    ...learnOptions(flags, signal),
-    ...shapesOf(flags),
-    data: opened.data,
-    validation: opened.validation,
-    metric: opened.metric,
-    runtime: nodeRuntime,
+    ...runOptions(flags, opened, signal),
     criterion: flags.criterion,
     budget,
     latency: flags.latency,

@@ -6,24 +6,13 @@ import { writeModelFile } from "../../onnx/files-node.ts";
 import type { LearnSummary } from "../../report/record.ts";
 import { readRecords, type Run } from "../../report/run-node.ts";
 import { isOf } from "../../report/story.ts";
-import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { StepEvent } from "../../train/events.ts";
 import { withExample } from "../help.ts";
 import { withMetric } from "../metric.ts";
-import {
-  learnOptions,
-  numberIn,
-  seed,
-  shapesOf,
-  withData,
-  withLearning,
-  withShape,
-  type LearnFlags,
-  type ShapeFlags,
-} from "../options.ts";
+import { numberIn, seed, withData, withLearning, withShape, type LearnFlags, type ShapeFlags } from "../options.ts";
 import { accuracyOf, note, printJson } from "../output.ts";
 import { remaining, reportProgress, type Progress } from "../progress.ts";
-import { actAsRun, checkpointsOf, resultOf, withRecord, type Opened, type RecordFlags } from "../run.ts";
+import { actAsRun, checkpointsOf, resultOf, runOptions, withRecord, type Opened, type RecordFlags } from "../run.ts";
 
 export interface TrainFlags extends ShapeFlags, LearnFlags, RecordFlags {
   readonly epochs: number;
@@ -69,12 +58,7 @@ async function work(
   const measured: EpochEvent[] = [];
   const checkpoints = checkpointsOf(run, flags);
   const job = learn(opened.model, {
-    ...learnOptions(flags, signal),
-    ...shapesOf(flags),
-    data: opened.data,
-    validation: opened.validation,
-    metric: opened.metric,
-    runtime: nodeRuntime,
+    ...runOptions(flags, opened, signal),
     epochs: flags.epochs,
     learningRate: flags.learningRate,
     warmUp: flags.warmUp,
