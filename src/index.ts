@@ -16,6 +16,7 @@ export type {
   EvaluationEvent,
   GroupSize,
   LatencyEvent,
+  TimedEvent,
   PhaseEvent,
   PruneJobEvent,
   PruneOutcome,

@@ -51,6 +51,13 @@ export interface LatencyEvent {
   readonly table?: readonly LatencyRow[] | undefined;
 }
 
+/** How long a smaller model takes was measured, to see whether it is fast enough. */
+export interface TimedEvent {
+  readonly kind: "timed";
+  /** As a share of the latency at the start. */
+  readonly latency: Timing;
+}
+
 /** How good the model is now. */
 export interface EvaluationEvent {
   readonly kind: "evaluation";
@@ -92,6 +99,7 @@ export type PruneJobEvent =
   | PhaseEvent
   | SearchEvent
   | LatencyEvent
+  | TimedEvent
   | EvaluationEvent
   | PrunedEvent;
 

@@ -1,5 +1,6 @@
 /** The whole job: measure, prune while learning, fine-tune, and measure again. */
 
+import { criterionOf } from "../criteria/table.ts";
 import { split } from "../data/parts.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
@@ -13,6 +14,7 @@ import type { Runtime } from "../runtime/port.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import { openLatency, type LatencyGoal } from "../train/latency.ts";
+import { refuseMemory } from "../train/oracle.ts";
 import { timeInTurns, timingOf } from "../train/timing.ts";
 import { prepare, withGraph } from "../train/prepare.ts";
 import { targetOf } from "../train/prune.ts";
@@ -20,7 +22,7 @@ import { tryBatch } from "../train/stream.ts";
 import { startJob, type Job } from "./job.ts";
 import { createDrop, createMeasure, stateOf } from "./measure.ts";
 import { learnOf, pruneDown, searchSmallest, tuneOnce, type Course } from "./prune-course.ts";
-import type { LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome } from "./prune-events.ts";
+import type { LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, TimedEvent } from "./prune-events.ts";
 import type { PruneJobOptions, SettledOptions } from "./prune-options.ts";
 import { roundingOf } from "./rounding.ts";
 import { memoryStore } from "./search.ts";
@@ -134,7 +136,7 @@ async function openGoal(
   graph: Graph,
   options: SettledOptions,
   known: StoredGoal | undefined,
-  tell: (event: LatencyEvent | PhaseEvent) => void,
+  tell: (event: LatencyEvent | TimedEvent | PhaseEvent) => void,
 ): Promise<LatencyGoal | undefined> {
   const { latency, roundTo, limits, device, threads, signal } = options;
   if (latency === undefined) return undefined;
@@ -152,7 +154,15 @@ async function openGoal(
   });
   if (!known)
     tell({ kind: "latency", done: goal.table.length, all: goal.table.length, start: goal.start, table: goal.table });
-  return goal;
+  return {
+    ...goal,
+    async measure(smaller) {
+      tell({ kind: "phase", phase: "timing" });
+      const latency = await goal.measure(smaller);
+      tell({ kind: "timed", latency });
+      return latency;
+    },
+  };
 }
 
 function refuseContradictions({
@@ -163,7 +173,11 @@ function refuseContradictions({
   targets = "labels",
   loss,
   distil = 0,
+  criterion = "taylor-fo",
+  memory,
 }: PruneJobOptions): void {
+  const measured = criterionOf(criterion);
+  if (measured.kind === "data") refuseMemory(measured.needs, memory);
   if (Object.keys(budget).length === 0 && maxLoss === undefined && latency === undefined && maxDrop === undefined)
     fail("bad-option", "say how far to prune: --macs, --params, --bytes, --units, --latency, --max-drop or --max-loss");
   if (loss !== undefined && loss !== "cross-entropy" && targets !== "labels")

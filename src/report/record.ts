@@ -3,6 +3,7 @@
 import type {
   EvaluationEvent,
   LatencyEvent,
+  TimedEvent,
   PhaseEvent,
   PruneJobEvent,
   PrunedEvent,
@@ -83,6 +84,7 @@ export type RunRecord = { readonly time: string } & (
   | StartEvent
   | ResumeEvent
   | LatencyEvent
+  | TimedEvent
   | PhaseEvent
   | SearchEvent
   | EvaluationEvent

@@ -1,6 +1,6 @@
 /** The oracle: the loss with units really masked, many masks at once behind what all of them share. */
 
-import type { Evidence } from "../criteria/criterion.ts";
+import type { Evidence, Need } from "../criteria/criterion.ts";
 import { mostCombined } from "../criteria/oracle-combinatorial.ts";
 import type { Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
@@ -156,6 +156,12 @@ function repeated(value: Tensor, times: number): Tensor {
   return whole;
 }
 
+/** Refuses a limit for what is needed of the oracle. */
+export function refuseMemory(needs: readonly Need[], memory: number | undefined): void {
+  if (memory !== undefined && (needs.includes("losses") || needs.includes("subsets")))
+    fail("bad-option", "--memory has no say in the oracle, which runs many masks at once: lower --batch-size instead");
+}
+
 /** Opens the oracle as a source of evidence: each unit by itself, or every subset of the units of a group. */
 export async function openOracleSource(
   runtime: Runtime,
@@ -163,8 +169,7 @@ export async function openOracleSource(
   needs: readonly ("losses" | "subsets")[],
   options: SourceOptions,
 ): Promise<Source> {
-  if (options.memory !== undefined)
-    fail("bad-option", "--memory has no say in the oracle, which runs many masks at once: lower --batch-size instead");
+  refuseMemory(needs, options.memory);
   const small = ({ units }: Group): boolean => units.length <= mostCombined;
   const found = findGroups(trace(widen(graph), { batch: options.batchSize })).groups;
   const names = found.filter((group) => needs.includes("losses") || small(group)).map(({ name }) => name);

@@ -8,20 +8,19 @@ import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { costsOf, type Costs } from "../prune/costs.ts";
-import { cut } from "../prune/cut.ts";
 import type { GatePlace } from "../prune/gate-places.ts";
 import { findGroups, refuseWithout, type Groups, type Removal } from "../prune/groups.ts";
 import { floorsOf, type Limits } from "../prune/limits.ts";
 import type { Per, Scope } from "../prune/prices.ts";
 import { nextTarget, type RemovalSchedule } from "../prune/schedule.ts";
-import { meets, selectStep, type Target } from "../prune/select.ts";
+import { meets, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed, type PassNeed } from "./evidence.ts";
 import type { LearnEvent } from "./events.ts";
-import { fewest } from "./fewest.ts";
 import { stepOptions, type LearnOptions } from "./finetune.ts";
 import type { LatencyGoal } from "./latency.ts";
 import type { Targets } from "./losses.ts";
+import { nextRemoval } from "./removal.ts";
 import { finish, sampleAll, score } from "./score.ts";
 import { ownerOf, type TrainerState } from "./step.ts";
 import { openStream, type BatchStream, type Position } from "./stream.ts";
@@ -162,23 +161,14 @@ export async function pruneLoop(
         seed: options.seed + removals.length,
       });
       const now = nextOf({ ...costs, units });
-      const removeUpTo = async (count: number) => {
-        const selection = selectStep(groups, importances, count, now, choice);
-        const smaller = cut(round.graph, groups, selection.removal);
-        const took = selection.removal.size > 0 ? await latency?.measure(smaller.graph) : undefined;
-        const met = meets(target, selection.costs, selection.units) && (!took || took.median <= latency!.share);
-        return { ...selection, smaller, took, met };
-      };
-      let step = await removeUpTo(perStep);
+      const step = await nextRemoval(round.graph, groups, importances, {
+        choice,
+        count: perStep,
+        now,
+        target,
+        latency,
+      });
       if (step.removal.size === 0) return report("exhausted");
-      if (step.met && step.took) {
-        const shareOf = ({ took }: typeof step): number => took!.median / latency!.share;
-        const went = [...step.removal.values()].reduce((sum, { length }) => sum + length, 0);
-        step = await fewest(went, { result: step, share: shareOf(step) }, async (count) => {
-          const tried = await removeUpTo(count);
-          return tried.met && tried.took ? { result: tried, share: shareOf(tried) } : undefined;
-        });
-      }
       const { removal, smaller, took, met } = step;
       const { initializers } = smaller.graph;
       const slots = new Map(

@@ -146,6 +146,23 @@ describe("pruning to a latency", () => {
     expect(costs.macs / macs).toBeGreaterThan(0.4);
   });
 
+  it("measures what goes in blocks once, however many counts of units choose it", async () => {
+    const goal = await open({ latency: 0.8, roundTo: 8 });
+    const measured: number[] = [];
+    const latency = {
+      ...goal,
+      measure: async (smaller: Graph) => {
+        const took = await goal.measure(smaller);
+        measured.push(took.median);
+        return took;
+      },
+    };
+    const { end } = await prune(graph, 0.8, { latency, unitsPerStep: 150, roundTo: 8 });
+    expect(end).toBe("met");
+    expect(measured.length).toBeGreaterThan(1);
+    expect(new Set(measured).size).toBe(measured.length);
+  });
+
   it("reaches another target besides", async () => {
     const { macs } = costsOf(trace(graph));
     const result = await prune(graph, 0.9, { target: { macs: macs * 0.4 } });

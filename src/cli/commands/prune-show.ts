@@ -80,6 +80,9 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         if (event.start) progress.done(`one sample takes ${event.start.median.toFixed(2)} ms`);
         else progress.update(`time that groups save: ${event.done} of ${event.all}`);
         break;
+      case "timed":
+        progress.update(`${reached}timing: ${percent(event.latency.median)} of the latency`);
+        break;
       case "pruned":
         reached = "";
         progress.done(`pruned in ${event.removals} removals to ${event.units} units, ${short(event.costs.macs)} MACs`);
