@@ -29,6 +29,8 @@ export const cases = [
     target: 1.2,
   },
   { net: "resnet56", ...cifar, what: "ablation" },
+  { net: "resnet56", ...cifar, what: "profile", runs: [{ of: "train" }, { of: "train", half: true }] },
+  { net: "resnet18", ...imagenet, what: "profile", runs: [{ of: "score" }, { of: "train" }] },
   { net: "resnet152", ...imagenet, what: "analysis", target: 2 },
   { net: "swin_t", ...imagenet, what: "analysis", target: 5 },
   { net: "resnet56", ...cifar, what: "latency" },

@@ -2,7 +2,7 @@
  * Benchmarks, most of them against a peer side by side: all sides compute the same thing on the same batch, checked before anything is timed, and
  * take turns.
  *
- * Usage: npm run bench -- [--only NET[,NET]] [--what score,train,prune,ablation,analysis,latency,tfjs] [--rounds 7] [--threads 2] [--python python3]
+ * Usage: npm run bench -- [--only NET[,NET]] [--what score,train,prune,ablation,profile,analysis,latency,tfjs] [--rounds 7] [--threads 2] [--python python3]
  *        [--tfjs DIR] [--cache DIR] [--quick]
  *
  * Results go to bench/results/NET-WHAT-tTHREADS.json, from which the tables of docs/performance.md are written; --quick takes 3 rounds, or 2 removals, and
@@ -18,6 +18,7 @@ import { measureAnalysis } from "./lib/analysis.mjs";
 import { measureLatency } from "./lib/latency.mjs";
 import { needsTorch, writeNet } from "./lib/nets.mjs";
 import { requireTfjs, requireTorch } from "./lib/peers.mjs";
+import { measureProfile } from "./lib/profile.mjs";
 import { measurePruning } from "./lib/pruning.mjs";
 import { measureSides } from "./lib/sides.mjs";
 import { writeTables } from "./lib/tables.mjs";
@@ -28,6 +29,7 @@ const measures = {
   train: measureSides,
   prune: measurePruning,
   ablation: measureAblation,
+  profile: measureProfile,
   analysis: measureAnalysis,
   latency: measureLatency,
   tfjs: measureTfjs,

@@ -29,6 +29,7 @@ export type {
 export type { Checkpoints } from "./jobs/checkpoints.ts";
 export type { PruneJobOptions } from "./jobs/prune-options.ts";
 export { finetune, train, type EpochEvent, type TrainJobEvent, type TrainJobOptions } from "./jobs/train.ts";
+export type { WorkersEvent } from "./jobs/workers.ts";
 export { evaluate, type EvaluateJobOptions } from "./jobs/evaluate.ts";
 export { compare, type CompareJobOptions, type CompareOutcome, type DataComparison } from "./jobs/compare.ts";
 export { startJob, type Job, type JobOptions, type ProgressEvent, type RunOptions } from "./jobs/job.ts";

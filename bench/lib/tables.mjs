@@ -1,6 +1,7 @@
 /** The tables of docs/performance.md, from all results there are. */
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { nameOf } from "./profile.mjs";
 import { gigabytes, percent, rate, seconds, times } from "./numbers.mjs";
 
 const results = new URL("../results/", import.meta.url);
@@ -63,6 +64,36 @@ const ablation = {
   "memory without": (row) => gigabytes(row.memory.without),
 };
 
+/** Operators that do much alike stand in one column; what is in none is the rest. */
+const kinds = {
+  Conv: ["Conv"],
+  "Gemm, MatMul": ["Gemm", "MatMul", "FusedGemm", "FusedMatMul"],
+  "shifts (Slice)": ["Slice"],
+  "other copies": [
+    "Pad",
+    "Transpose",
+    "Concat",
+    "Split",
+    "Gather",
+    "ReorderInput",
+    "ReorderOutput",
+    "Reshape",
+    "Expand",
+  ],
+};
+const spent = ({ operators }, names) => names.reduce((sum, name) => sum + (operators[name] ?? 0), 0);
+const all = (row) => spent(row, Object.keys(row.operators));
+
+const profile = {
+  ...network,
+  what: nameOf,
+  ...threads,
+  ...Object.fromEntries(Object.entries(kinds).map(([kind, names]) => [kind, (row) => spent(row, names).toFixed(0)])),
+  rest: (row) => (all(row) - spent(row, Object.values(kinds).flat())).toFixed(0),
+  all: (row) => all(row).toFixed(0),
+  "arithmetic alone": (row) => `${(row.flop / row.rate).toFixed(0)} (${percent(row.flop / row.rate / all(row))})`,
+};
+
 const analysis = {
   ...network,
   nodes: (row) => row.nodes,
@@ -107,6 +138,7 @@ const forms = {
   train: (rows) => table(training, rows),
   prune: (rows) => table(prune, rows),
   ablation: (rows) => table(ablation, inner(rows)),
+  profile: (rows) => table(profile, inner(rows)),
   analysis: (rows) => table(analysis, rows),
   latency: (rows) => table(latency, inner(rows)),
   tfjs: (rows) => table(tfjs, inner(rows)),

@@ -1,24 +1,11 @@
 /** Training steps with one thing left out that makes them faster or smaller. */
 
-import * as ort from "onnxruntime-node";
 import { nodeRuntime } from "../../dist/node.js";
 import { blockedDomain } from "../../dist/ops/blocked.js";
-import { createRuntime } from "../../dist/runtime/onnxruntime.js";
+import { runtimeWith } from "./runtime.mjs";
 import { openTraining } from "./train.mjs";
 
-/** onnxruntime with other options for its sessions. */
-const withSession = (change) => (side) => ({
-  ...side,
-  runtime: createRuntime(
-    "onnxruntime-node",
-    {
-      ...ort,
-      InferenceSession: { create: (model, options) => ort.InferenceSession.create(model, { ...options, ...change }) },
-    },
-    side.threads,
-    true,
-  ),
-});
+const withSession = (change) => (side) => ({ ...side, runtime: runtimeWith(change, side.threads) });
 
 /** A runtime that has no kernels for channels in blocks, as on processors without AVX. */
 const withoutBlocks = {

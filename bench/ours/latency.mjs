@@ -1,38 +1,10 @@
 /** A network and cuts of it to half its multiply-accumulates, in turns, one image at a time. */
 
-import {
-  costsOf,
-  cutGraph,
-  encodeModel,
-  findCriterion,
-  findGroups,
-  directRuntime,
-  prepare,
-  readModelFile,
-  selectShare,
-  trace,
-  withGraph,
-} from "../../dist/node.js";
+import { directRuntime, encodeModel, prepare, readModelFile, withGraph } from "../../dist/node.js";
+import { halve } from "./halve.mjs";
 
-const aim = 0.5;
 /** Runs that stand for one time: single ones are too short to be told from noise. */
 const runsEach = 5;
-
-/** The cut, the same share of every group, whose multiply-accumulates come nearest to the aim. */
-function halve(graph, roundTo) {
-  const groups = findGroups(trace(graph));
-  const scores = findCriterion("magnitude").score(groups, graph.initializers, 0);
-  const whole = costsOf(trace(graph)).macs;
-  let best;
-  for (let ratio = 0.02; ratio < 0.7; ratio += 0.01) {
-    const removal = selectShare(groups, scores, { ratio, scope: "local", roundTo });
-    if (removal.size === 0) continue;
-    const smaller = cutGraph(graph, groups, removal).graph;
-    const macs = costsOf(trace(smaller)).macs / whole;
-    if (best === undefined || Math.abs(macs - aim) < Math.abs(best.macs - aim)) best = { macs, graph: smaller };
-  }
-  return best;
-}
 
 export async function open({ net, folder, size, threads, roundings }) {
   const model = await readModelFile(`${folder}/${net}.onnx`);

@@ -11,6 +11,7 @@ import { writeResults } from "../lib/arrays.mjs";
 const openers = {
   score: () => import("./score.mjs"),
   train: () => import("./train.mjs"),
+  profile: () => import("./profile.mjs"),
   ablation: () => import("./ablation.mjs"),
   prune: () => import("./prune.mjs"),
   infer: () => import("./infer.mjs"),

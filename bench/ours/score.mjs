@@ -6,11 +6,13 @@ import { findGates } from "../../dist/prune/gates.js";
 import { openPass } from "../../dist/train/source.js";
 import { readSamples, readNet } from "./net.mjs";
 
-export async function open(side) {
+export const open = (side) => openScoring(side);
+
+export async function openScoring({ runtime = nodeRuntime, graph, ...side }) {
   const { batch, threads } = side;
   const { x, y } = readSamples(side);
   const options = { batchSize: batch, loss: "cross-entropy", threads };
-  const pass = await openPass(nodeRuntime, await readNet(side), ["gates"], options);
+  const pass = await openPass(runtime, graph ?? (await readNet(side)), ["gates"], options);
   let found;
   return {
     async step() {
@@ -18,6 +20,7 @@ export async function open(side) {
       found = findings;
       return { loss };
     },
+    close: () => pass.dispose(),
     /** The gates of groups that have one place, behind a BatchNormalization: by the name of the weight of the convolution before it. */
     results() {
       const gates = findGates(pass.groups);

@@ -6,10 +6,10 @@ import { readSamples, readNet } from "./net.mjs";
 
 export const open = (side) => openTraining(side);
 
-export async function openTraining({ runtime = nodeRuntime, ...side }) {
+export async function openTraining({ runtime = nodeRuntime, graph, ...side }) {
   const { batch, threads, workers, weightDecay = 1e-4 } = side;
   const { x, y } = readSamples(side);
-  const graph = await readNet(side);
+  graph ??= await readNet(side);
   const optimiser = { kind: "sgd", momentum: 0.9, weightDecay, nesterov: true };
   const trainer = await Trainer.create(runtime, graph, {
     batch,
@@ -23,6 +23,7 @@ export async function openTraining({ runtime = nodeRuntime, ...side }) {
       const { loss } = await trainer.step({ inputs: { "": x }, target: y, size: batch, indices: [] }, 0.01);
       return { loss };
     },
+    close: () => trainer.dispose(),
     /** What the steps so far changed of each weight. */
     async results() {
       const { initializers } = (await trainer.state()).graph;

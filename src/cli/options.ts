@@ -247,7 +247,7 @@ export interface LearnFlags extends RunFlags, AugmentFlags {
   readonly milestones?: number[];
   readonly labelSmoothing: number;
   readonly mixup?: number;
-  readonly workers: number;
+  readonly workers: number | "auto";
   readonly memory?: number;
   readonly ema?: number;
 }
@@ -277,9 +277,9 @@ export const withLearning = (command: Command, rate: number): Command =>
     )
     .option(
       "--workers <n>",
-      "threads that each learn from a part of every minibatch; BatchNormalization then takes the statistics of a part",
-      count,
-      1,
+      "threads that each learn from a part of every minibatch; BatchNormalization then takes the statistics of a part. auto: one for each of --threads, of 32 samples or more, where that pays",
+      countOrAuto,
+      "auto",
     )
     .option(
       "--memory <size>",

@@ -41,13 +41,15 @@ export interface Pruned extends PruneEnd {
   readonly graph: Graph;
 }
 
+export const defaultCriterion = "taylor-fo";
+
 /** Fine-tuning sees the data in other orders than pruning did. */
 const finetuneEpoch = 1_000_000;
 
 /** Removes units until the budget is met, or finds in the checkpoint that this is done. */
 export async function pruneDown(course: Course): Promise<Pruned> {
   const { runtime, graph, data, target, options, latency, drop, resumed, store, measure, tell, save } = course;
-  const { criterion = "taylor-fo", targets = "labels", evaluateEvery = 5 } = options;
+  const { criterion = defaultCriterion, targets = "labels", evaluateEvery = 5 } = options;
   const from = resumed?.point;
   if (from?.phase === "finetune") return { graph: from.graph, ...resumed!.pruned! };
   tell({ kind: "phase", phase: "pruning" });

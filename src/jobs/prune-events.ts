@@ -10,6 +10,7 @@ import type { LearnEvent } from "../train/events.ts";
 import type { LatencyRow } from "../train/latency.ts";
 import type { PruneResult } from "../train/prune.ts";
 import type { Timing } from "../train/timing.ts";
+import type { WorkersEvent } from "./workers.ts";
 
 /** What there is before the work begins. */
 export interface StartEvent {
@@ -100,6 +101,7 @@ export type PruneJobEvent =
   | SearchEvent
   | LatencyEvent
   | TimedEvent
+  | WorkersEvent
   | EvaluationEvent
   | PrunedEvent;
 

@@ -11,11 +11,13 @@ import type { Metric, MetricName } from "../train/metrics.ts";
 import type { PruneOptions } from "../train/prune.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
+import type { WorkersOptions } from "./workers.ts";
 
 export interface PruneJobOptions
   extends
     NormaliseOptions,
-    Partial<Omit<LearnOptions, "beside">>,
+    WorkersOptions,
+    Partial<Omit<LearnOptions, "beside" | "workers">>,
     Partial<Pick<FinetuneOptions, "ema" | "rateSchedule" | "minRate" | "milestones" | "gamma" | "warmUp">>,
     Partial<
       Pick<
@@ -71,5 +73,5 @@ export interface PruneJobOptions
   readonly onEvent?: ((event: PruneJobEvent) => void) | undefined;
 }
 
-/** The options of a run that knows what it rounds to. */
-export type SettledOptions = PruneJobOptions & { readonly roundTo: number };
+/** The options of a run that knows what it rounds to, and how many workers learn. */
+export type SettledOptions = PruneJobOptions & { readonly roundTo: number; readonly workers: number };

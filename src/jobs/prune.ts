@@ -21,11 +21,12 @@ import { targetOf } from "../train/prune.ts";
 import { tryBatch } from "../train/stream.ts";
 import { startJob, type Job } from "./job.ts";
 import { createDrop, createMeasure, stateOf } from "./measure.ts";
-import { learnOf, pruneDown, searchSmallest, tuneOnce, type Course } from "./prune-course.ts";
+import { defaultCriterion, learnOf, pruneDown, searchSmallest, tuneOnce, type Course } from "./prune-course.ts";
 import type { LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, TimedEvent } from "./prune-events.ts";
 import type { PruneJobOptions, SettledOptions } from "./prune-options.ts";
 import { roundingOf } from "./rounding.ts";
 import { memoryStore } from "./search.ts";
+import { workersOf } from "./workers.ts";
 
 /**
  * Prunes a model to a budget and fine-tunes it.
@@ -57,7 +58,10 @@ async function run(model: Model, given: PruneJobOptions, tell: (event: PruneJobE
   // Another machine would round to what suits it.
   const roundTo =
     (resumed?.note["roundTo"] as number | undefined) ?? (await roundingOf({ roundTo: wanted, runtime, device }));
-  const options = { ...given, roundTo };
+  const workers =
+    (resumed?.note["workers"] as number | undefined) ??
+    workersOf(runtime, graph, { ...given, criterion: criterionOf(given.criterion ?? defaultCriterion) }, tell);
+  const options = { ...given, roundTo, workers };
   const target = goalOf(graph, options);
   const measure = createMeasure(runtime, graph, options, tell);
   const start = stateOf(graph);
@@ -89,7 +93,7 @@ async function run(model: Model, given: PruneJobOptions, tell: (event: PruneJobE
     async save(checkpoint, more = {}) {
       if (!checkpoints) return;
       const goal = latency && storedGoal(latency);
-      const note = { ...checkpoints.note?.(), ...more, start: first, roundTo, latency: goal };
+      const note = { ...checkpoints.note?.(), ...more, start: first, roundTo, workers, latency: goal };
       await checkpoints.save(encodeCheckpoint({ ...checkpoint, note }));
     },
   };
@@ -173,7 +177,7 @@ function refuseContradictions({
   targets = "labels",
   loss,
   distil = 0,
-  criterion = "taylor-fo",
+  criterion = defaultCriterion,
   memory,
 }: PruneJobOptions): void {
   const measured = criterionOf(criterion);

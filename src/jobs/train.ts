@@ -5,7 +5,7 @@ import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import { widen } from "../passes/widen.ts";
 import { defaultRuntime } from "../runtime/default.ts";
-import { decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
+import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../train/checkpoint.ts";
 import { evaluate, type Evaluation } from "../train/evaluate.ts";
 import type { StepEvent } from "../train/events.ts";
 import { finetune as finetuneGraph, type FinetuneOptions, type FinetunePoint } from "../train/finetune.ts";
@@ -17,11 +17,13 @@ import { tryBatch } from "../train/stream.ts";
 import { createTimer, type Checkpoints } from "./checkpoints.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 import type { PhaseEvent } from "./prune-events.ts";
+import { workersOf, type WorkersEvent, type WorkersOptions } from "./workers.ts";
 
 export interface TrainJobOptions
   extends
     JobOptions<TrainJobEvent>,
-    Partial<Omit<FinetuneOptions, "beside" | "carried" | "from" | "onEvent" | "onPoint" | "teacher">> {
+    WorkersOptions,
+    Partial<Omit<FinetuneOptions, "beside" | "workers" | "carried" | "from" | "onEvent" | "onPoint" | "teacher">> {
   /** What to learn from. */
   readonly data: Dataset;
   /** What to measure by at the start and after every epoch; nothing is chosen by it. */
@@ -41,7 +43,7 @@ export interface EpochEvent {
   readonly evaluation: Evaluation;
 }
 
-export type TrainJobEvent = StepEvent | PhaseEvent | EpochEvent | ProgressEvent;
+export type TrainJobEvent = StepEvent | PhaseEvent | EpochEvent | ProgressEvent | WorkersEvent;
 
 /**
  * Trains a model, such as one of {@link newModel}: by default for 20 epochs at a learning rate of up to 0.1.
@@ -91,7 +93,9 @@ async function learn(
   const { runtime = defaultRuntime(), data, validation, metric, checkpoints, device, threads, signal } = options;
   const { loss = "cross-entropy", batchSize = 128, seed = 0, firstEpoch = 0, augment } = options;
   const graph = prepare(model, options);
-  const from = resume(graph, checkpoints);
+  const resumed = resume(graph, checkpoints);
+  const from = resumed?.point;
+  const workers = (resumed?.note["workers"] as number | undefined) ?? workersOf(runtime, graph, options, tell);
   const measure = async (epoch: number, step: number, now: Graph): Promise<void> => {
     if (!validation) return;
     tell({ kind: "phase", phase: "measuring" });
@@ -117,6 +121,7 @@ async function learn(
     loss,
     batchSize,
     seed,
+    workers,
     epochs: options.epochs ?? pace.epochs,
     learningRate: options.learningRate ?? pace.learningRate,
     // Between epochs the model is measured while the step is still loaded.
@@ -128,7 +133,7 @@ async function learn(
       if (!(ended && validation) && !(checkpoints && (ended || due()))) return;
       const point = await take();
       if (ended) await measure(epoch - firstEpoch, point.step, averagedGraph(point));
-      await checkpoints?.save(encodeCheckpoint({ point, note: checkpoints.note?.() ?? {} }));
+      await checkpoints?.save(encodeCheckpoint({ point, note: { ...checkpoints.note?.(), workers } }));
     },
   });
   signal?.throwIfAborted();
@@ -136,11 +141,14 @@ async function learn(
 }
 
 /** Where an earlier run stood. */
-function resume(graph: Graph, checkpoints: Checkpoints | undefined): FinetunePoint | undefined {
+function resume(
+  graph: Graph,
+  checkpoints: Checkpoints | undefined,
+): { readonly point: FinetunePoint; readonly note: Checkpoint["note"] } | undefined {
   if (!checkpoints?.from) return undefined;
   const { name, bytes } = checkpoints.from;
   const { point, note } = decodeCheckpoint(bytes, graph, name);
   if (point.phase === "prune") fail("bad-data", `${name} is a checkpoint of pruning, not of learning alone`);
   checkpoints.resumed?.(note);
-  return point;
+  return { point, note };
 }

@@ -14,6 +14,7 @@ import type {
 } from "../jobs/prune-events.ts";
 import type { ProgressEvent } from "../jobs/job.ts";
 import type { EpochEvent, TrainJobEvent } from "../jobs/train.ts";
+import type { WorkersEvent } from "../jobs/workers.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import type { RemovalEvent, StepEvent } from "../train/events.ts";
 
@@ -85,6 +86,7 @@ export type RunRecord = { readonly time: string } & (
   | ResumeEvent
   | LatencyEvent
   | TimedEvent
+  | WorkersEvent
   | PhaseEvent
   | SearchEvent
   | EvaluationEvent

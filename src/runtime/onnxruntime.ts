@@ -30,6 +30,7 @@ const errorsOnly = 3;
 export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: number, writesInto: boolean): Runtime {
   return {
     name,
+    threads: defaultThreads,
     async load(model, { threads = defaultThreads, carried = [], device, optimise = true }: LoadOptions = {}) {
       const { bytes, external } = model instanceof Uint8Array ? { bytes: model, external: [] } : model;
       const open = (on: Device | undefined): Promise<InferenceSession> =>

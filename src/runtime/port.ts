@@ -62,6 +62,8 @@ export interface LoadOptions {
 
 export interface Runtime {
   readonly name: string;
+  /** Threads within an operator where none are asked for. */
+  readonly threads: number;
   /** The same kind of runtime in another thread, by number, where there are threads of their own to be had; its work goes on beside this one's. */
   lane?(number: number): Runtime;
   /**

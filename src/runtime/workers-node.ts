@@ -56,6 +56,7 @@ function createLane(name: string): Runtime {
   };
   return {
     name,
+    threads: availableParallelism(),
     async load(model: Uint8Array | ModelFiles, options: LoadOptions = {}): Promise<Session> {
       const { signal } = options;
       const task = { model: wholeModel(model), options: plain(options) };

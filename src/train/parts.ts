@@ -111,6 +111,10 @@ export function partGraphs(graph: Graph, options: StepOptions) {
   return { part, update, sharing: { parts, carried: update.carried, elsewhere: new Set<string>() } };
 }
 
+/** Threads within an operator that are left for each of some parts, which run side by side. */
+export const threadsOfPart = (runtime: Runtime, threads = runtime.threads, parts = 1): number =>
+  Math.max(1, Math.floor(threads / parts));
+
 /** Opens a step that is split over workers. */
 export async function openParts(
   runtime: Runtime,
@@ -126,7 +130,7 @@ export async function openParts(
       "unsupported",
       "a criterion that takes gradients of single weights needs the whole minibatch at once: leave out --workers",
     );
-  const load = { device, signal, threads: threads === undefined ? 1 : Math.max(1, Math.floor(threads / parts)) };
+  const load = { device, signal, threads: threadsOfPart(runtime, threads, parts) };
   const { part: kept, update, sharing } = partGraphs(graph, options);
   const { step: part, repeated } = fitStep(kept, sharing, options);
   const optimise = !repeated && gainsByOptimiser(part.graph, device);

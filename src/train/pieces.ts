@@ -56,7 +56,8 @@ export function fitMemory<G extends { readonly graph: Graph }>(
   return { pieces, of: build(batch / pieces) };
 }
 
-function otherAxis({ inputs }: Graph): string | undefined {
+/** Why samples cannot be told apart by the first axis of all inputs, if they cannot. */
+export function otherAxis({ inputs }: Graph): string | undefined {
   const other = inputs.find(({ shape }) => typeof (shape?.[0] ?? 0) === "number");
   return other && `its samples do not lie along the first axis of "${other.name}"`;
 }

@@ -6,6 +6,7 @@ import { laneOf, type Runtime, type Tensors } from "../runtime/port.ts";
 import type { LearnOptions } from "./finetune.ts";
 import type { Distillation } from "./losses.ts";
 import { mixInputs } from "./mixup.ts";
+import { threadsOfPart } from "./parts.ts";
 import { runnable } from "./runnable.ts";
 import { scoredGraph } from "./scored.ts";
 
@@ -30,7 +31,7 @@ export async function openTeacher(
   const scored = scoredGraph(teacher.graph, "cross-entropy");
   const { graph } = scored;
   const shown = runnable(mixup === undefined ? graph : mixInputs(graph, batchSize / workers), device);
-  const load = { device, signal, threads: workers === 1 ? threads : 1 };
+  const load = { device, signal, threads: threadsOfPart(runtime, threads, workers) };
   const sessions = await Promise.all(
     Array.from({ length: workers }, (_, part) => laneOf(runtime, part).load(shown, load)),
   );

@@ -44,6 +44,7 @@ function counting(): { runtime: Runtime; counts: { sessions: number; runs: numbe
   const counts = { sessions: 0, runs: 0 };
   const runtime: Runtime = {
     name: "counting",
+    threads: 1,
     async load(model, load) {
       counts.sessions++;
       const session = await directRuntime.load(model, load);

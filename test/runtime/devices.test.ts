@@ -110,7 +110,7 @@ describe("a device that is not to be had", () => {
 
 it("blocks of channels are the CPU's", async () => {
   const load = () => Promise.reject(new Error("asked"));
-  expect(await blockOf({ name: "none", load }, "cuda")).toBeUndefined();
+  expect(await blockOf({ name: "none", threads: 1, load }, "cuda")).toBeUndefined();
 });
 
 describe("--device", () => {

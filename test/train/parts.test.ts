@@ -148,6 +148,7 @@ describe("what cannot be split", () => {
     let [loads, open] = [0, 0];
     const runtime: Runtime = {
       name: "test",
+      threads: 1,
       async load(model, options) {
         // The first two try the runtime's blocks of channels.
         if (++loads === 4) throw new Error("no room");

@@ -37,6 +37,7 @@ describe("the runtime's optimiser", () => {
       const asked: LoadOptions[] = [];
       const spied = (base: Runtime, always: boolean): Runtime => ({
         name: base.name,
+        threads: base.threads,
         lane: (number) => spied(base.lane?.(number) ?? base, always),
         load(model, options = {}) {
           asked.push(options);

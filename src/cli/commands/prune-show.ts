@@ -4,7 +4,7 @@ import type { PruneJobEvent, PruneOutcome } from "../../jobs/prune-events.ts";
 import { noteRounding } from "../limits.ts";
 import { accuracyOf, lostFigure, metricFigure, percent, short } from "../output.ts";
 import { reportProgress, type Progress } from "../progress.ts";
-import { reportEpochs } from "./train.ts";
+import { noteWorkers, reportEpochs } from "./train.ts";
 
 /** What the command prints as JSON. */
 export const numbersOf = ({ end, removals, before, after }: PruneOutcome) => ({
@@ -79,6 +79,9 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
       case "latency":
         if (event.start) progress.done(`one sample takes ${event.start.median.toFixed(2)} ms`);
         else progress.update(`time that groups save: ${event.done} of ${event.all}`);
+        break;
+      case "workers":
+        noteWorkers(event);
         break;
       case "timed":
         progress.update(`${reached}timing: ${percent(event.latency.median)} of the latency`);

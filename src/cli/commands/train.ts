@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import { finetune, train, type EpochEvent, type TrainJobEvent } from "../../jobs/train.ts";
+import type { WorkersEvent } from "../../jobs/workers.ts";
 import { writeModelFile } from "../../onnx/files-node.ts";
 import type { LearnSummary } from "../../report/record.ts";
 import { readRecords, type Run } from "../../report/run-node.ts";
@@ -98,12 +99,17 @@ function createShow(progress: Progress, batchSize: number): (event: TrainJobEven
     if (event.kind === "step") steps(event);
     else if (event.kind === "phase") progress.update(event.phase);
     else if (event.kind === "samples") measuring(event);
+    else if (event.kind === "workers") noteWorkers(event);
     else if (event.kind === "epoch")
       progress.done(
         `${event.epoch === 0 ? "at the start" : `after epoch ${event.epoch}`}: ${accuracyOf(event.evaluation)}`,
       );
   };
 }
+
+/** Says what `--workers auto` came to. */
+export const noteWorkers = ({ workers, samples }: WorkersEvent): void =>
+  note(`${workers} workers learn, from ${samples} samples of each minibatch`);
 
 /** A line while an epoch runs, and one that stays when it ends. */
 export function reportEpochs(progress: Progress, batchSize: number): (event: StepEvent) => void {

@@ -1,0 +1,59 @@
+/** How many workers learn. */
+
+import type { Criterion } from "../criteria/criterion.ts";
+import type { Graph } from "../graph/graph.ts";
+import { trace } from "../passes/trace.ts";
+import { costsOf } from "../prune/costs.ts";
+import type { Runtime } from "../runtime/port.ts";
+import { isPassNeed } from "../train/evidence.ts";
+import type { LearnOptions } from "../train/finetune.ts";
+import { whole } from "../train/parts.ts";
+import { otherAxis } from "../train/pieces.ts";
+
+export interface WorkersOptions {
+  /**
+   * Parts that a minibatch is split into, each learned from in a thread of its own; BatchNormalization takes the statistics of a part. Default "auto": as
+   * many as there are threads, of at least 32 samples each, where that pays.
+   */
+  readonly workers?: number | "auto" | undefined;
+}
+
+/** Each minibatch is split, as nobody has said that it should not be. */
+export interface WorkersEvent {
+  readonly kind: "workers";
+  readonly workers: number;
+  /** That each of them learns from at a time. */
+  readonly samples: number;
+}
+
+/** Statistics over fewer samples are those of another network. */
+const leastSamples = 32;
+/** Multiply-accumulates of a part, forward, for each weight: with fewer the time goes into handing weights and gradients over. */
+const leastMacs = 1000;
+
+/** The number of workers, in words "auto", of a graph with an open batch. */
+export function workersOf(
+  runtime: Runtime,
+  graph: Graph,
+  { workers = "auto", criterion, ...options }: Settings,
+  tell: (event: WorkersEvent) => void,
+): number {
+  if (workers !== "auto") return workers;
+  const { batchSize = 128, threads = runtime.threads, device = "cpu", memory } = options;
+  // Each worker keeps gradients of its own.
+  if (!runtime.lane || device !== "cpu" || memory !== undefined) return 1;
+  if (otherAxis(graph) !== undefined || needsWhole(criterion)) return 1;
+  const { macs, params } = costsOf(trace(graph));
+  const suits = (parts: number): boolean =>
+    batchSize % parts === 0 && batchSize / parts >= leastSamples && (macs * batchSize) / parts >= leastMacs * params;
+  const most = Array.from({ length: threads }, (_, i) => threads - i).find(suits) ?? 1;
+  if (most > 1) tell({ kind: "workers", workers: most, samples: batchSize / most });
+  return most;
+}
+
+interface Settings extends WorkersOptions, Partial<Pick<LearnOptions, "batchSize" | "threads" | "device" | "memory">> {
+  readonly criterion?: Criterion | undefined;
+}
+
+const needsWhole = (criterion: Criterion | undefined): boolean =>
+  criterion?.kind === "data" && criterion.needs.some((need) => isPassNeed(need) && whole.has(need));
