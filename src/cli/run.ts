@@ -7,10 +7,11 @@ import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
 import type { Dataset } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
+import type { Model } from "../graph/graph.ts";
 import type { Checkpoints } from "../jobs/checkpoints.ts";
 import type { Job } from "../jobs/job.ts";
 import { checkWritable, describeIo } from "../onnx/atomic-node.ts";
-import { readModelFile } from "../onnx/files-node.ts";
+import { readModelFile, writeModelFile } from "../onnx/files-node.ts";
 import type { RunConfig } from "../report/record.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
 import { nodeRuntime } from "../runtime/workers-node.ts";
@@ -179,4 +180,21 @@ async function checksum(path: string): Promise<string> {
     fail("io", `${path}: ${describeIo(error)}`, error);
   }
   return hash.digest("hex");
+}
+
+/** Ends a run: writes the model, what came of it and the report, shows what was reached, and says where all that is. */
+export async function closeRun<S extends { readonly output: string }>(
+  run: Run,
+  progress: Progress,
+  model: Model,
+  summary: S,
+  show: () => void,
+): Promise<void> {
+  await writeModelFile(summary.output, model);
+  await run.finish({ ...summary });
+  const { writeReport } = await import("../report/report-node.ts");
+  const report = await writeReport(run.dir);
+  progress.done();
+  show();
+  note(`-> ${summary.output}, and how it came about -> ${report}`);
 }

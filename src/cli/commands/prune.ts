@@ -2,12 +2,11 @@
 
 import type { Command } from "commander";
 import { prune } from "../../jobs/prune.ts";
-import { writeModelFile } from "../../onnx/files-node.ts";
 import type { Run } from "../../report/run-node.ts";
 import { limitsOf } from "../limits.ts";
 import { note, noteTable, printJson } from "../output.ts";
 import type { Progress } from "../progress.ts";
-import { actAsRun, checkpointsOf, resultOf, runOptions, type Opened } from "../run.ts";
+import { actAsRun, checkpointsOf, closeRun, resultOf, runOptions, type Opened } from "../run.ts";
 import { withPruning, type PruneFlags } from "./prune-options.ts";
 import { comparison, createShow, numbersOf } from "./prune-show.ts";
 
@@ -65,15 +64,11 @@ async function work(
     },
   });
   const outcome = await resultOf(job, run, progress, signal);
-  await writeModelFile(flags.output, outcome.model);
-  const { model: _model, ...summary } = outcome;
-  await run.finish({ ...summary, output: flags.output });
-  const { writeReport } = await import("../../report/report-node.ts");
-  const report = await writeReport(run.dir);
-  progress.done();
-  if (json) printJson({ ...numbersOf(outcome), output: flags.output, run: run.dir });
-  else noteTable(comparison(outcome));
-  note(`-> ${flags.output}, and how it came about -> ${report}`);
+  const { model, ...summary } = outcome;
+  await closeRun(run, progress, model, { ...summary, output: flags.output }, () => {
+    if (json) printJson({ ...numbersOf(outcome), output: flags.output, run: run.dir });
+    else noteTable(comparison(outcome));
+  });
   if (outcome.end === "exhausted")
     note(
       flags.maxDrop === undefined

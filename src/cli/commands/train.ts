@@ -3,7 +3,6 @@
 import type { Command } from "commander";
 import { finetune, train, type EpochEvent, type TrainJobEvent } from "../../jobs/train.ts";
 import type { WorkersEvent } from "../../jobs/workers.ts";
-import { writeModelFile } from "../../onnx/files-node.ts";
 import type { LearnSummary } from "../../report/record.ts";
 import { readRecords, type Run } from "../../report/run-node.ts";
 import { isOf } from "../../report/story.ts";
@@ -13,7 +12,16 @@ import { withMetric } from "../metric.ts";
 import { numberIn, seed, withData, withLearning, withShape, type LearnFlags, type ShapeFlags } from "../options.ts";
 import { accuracyOf, note, printJson } from "../output.ts";
 import { remaining, reportProgress, type Progress } from "../progress.ts";
-import { actAsRun, checkpointsOf, resultOf, runOptions, withRecord, type Opened, type RecordFlags } from "../run.ts";
+import {
+  actAsRun,
+  checkpointsOf,
+  closeRun,
+  resultOf,
+  runOptions,
+  withRecord,
+  type Opened,
+  type RecordFlags,
+} from "../run.ts";
 
 export interface TrainFlags extends ShapeFlags, LearnFlags, RecordFlags {
   readonly epochs: number;
@@ -76,19 +84,16 @@ async function work(
       show(event);
     },
   });
-  await writeModelFile(flags.output, await resultOf(job, run, progress, signal));
+  const model = await resultOf(job, run, progress, signal);
   const summary: LearnSummary = {
     epochs: flags.epochs,
     before: measured[0]?.evaluation,
     after: measured.at(-1)?.evaluation,
     output: flags.output,
   };
-  await run.finish({ ...summary });
-  const { writeReport } = await import("../../report/report-node.ts");
-  const report = await writeReport(run.dir);
-  progress.done();
-  if (json) printJson({ ...summary, run: run.dir });
-  note(`-> ${flags.output}, and how it came about -> ${report}`);
+  await closeRun(run, progress, model, summary, () => {
+    if (json) printJson({ ...summary, run: run.dir });
+  });
 }
 
 /** Shows events on the progress line. */
