@@ -18,7 +18,7 @@ export const Relu = unary(
   "Relu",
   14,
   (g, dy, x, y, { asked }) => g.Mul(dy, g.HardSigmoid(asked(x) ? x : y, { alpha: steep, beta: 0 })),
-  { zero: "any", fold: (x) => Math.max(0, x) },
+  { zero: "any", homogeneous: true, fold: (x) => Math.max(0, x) },
 );
 
 /** https://onnx.ai/onnx/operators/onnx__Sigmoid.html — dX = dY · Y (1 - Y) */
@@ -100,6 +100,7 @@ export const LeakyRelu = defineOp({
   }),
   channels: (c, { X }, [Y]) => coupleAll(c, X, Y!),
   zero: "any",
+  homogeneous: true,
   fold: ({ X }, { alpha }) => foldElements([X], X.dtype, (x) => (x! > 0 ? x! : alpha * x!)),
   samples: [{ inputs: [[2, 3, 4]] }, { inputs: [[5]], attributes: { alpha: 0.3 } }],
 });
@@ -119,6 +120,7 @@ export const PRelu = defineOp({
   },
   channels: (c, { X, slope }, [Y]) => coupleBroadcast(c, [X, slope], Y!),
   zero: "any",
+  homogeneous: true,
   samples: [
     {
       inputs: [

@@ -125,6 +125,11 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
   readonly bias?: (attributes: Values<A>) => readonly string[];
   /** The result differs from run to run, so that two equal nodes are not one. */
   readonly random?: boolean;
+  /**
+   * Positive factors along an axis of the first input that the output has too are the same factors along it in the output, so that by Euler's theorem
+   * Σ x ∂E/∂x = Σ y ∂E/∂y for each index of that axis; default not.
+   */
+  readonly homogeneous?: boolean;
   /** The output is the first input's elements in their order, for which the runtime makes no copy; default not. */
   readonly view?: boolean;
   readonly resize?: (kept: Kept, inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => Resized;
@@ -179,6 +184,7 @@ export interface Op {
   readonly gradient?: "stop" | "rule" | "decompose";
   readonly hasChannels: boolean;
   readonly random: boolean;
+  readonly homogeneous: boolean;
   readonly view: boolean;
   readonly training?: Training;
   shape(inputs: readonly (Value | undefined)[], attributes: Record<string, unknown>, outputs: number): readonly Shape[];
@@ -283,6 +289,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
     ...(gradient === undefined ? {} : { gradient: typeof gradient === "string" ? gradient : ("rule" as const) }),
     hasChannels: spec.channels !== undefined,
     random: spec.random ?? false,
+    homogeneous: spec.homogeneous ?? false,
     view: spec.view ?? false,
     ...(spec.training && { training: spec.training }),
     shape(values, attrs, count) {

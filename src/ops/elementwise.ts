@@ -96,6 +96,7 @@ export function eachIndex<T>(shape: Shape, shapes: readonly Shape[], visit: (pos
 interface UnaryFacts {
   readonly range?: readonly [number, number];
   readonly zero?: Zero;
+  readonly homogeneous?: boolean;
   readonly fold?: (x: number) => number;
   /** What the inputs of the samples are where they are not floats. */
   readonly of?: "bool";
@@ -108,7 +109,7 @@ export function unary(
   name: string,
   since: number,
   derivative: ((g: Emit, dy: Value, x: Value, y: Value, pullback: Pullback) => Value) | "stop",
-  { range, zero, fold, of, dtype }: UnaryFacts = {},
+  { range, zero, homogeneous, fold, of, dtype }: UnaryFacts = {},
 ): Op {
   return defineOp({
     name,
@@ -122,6 +123,7 @@ export function unary(
         : (g, dy, { X }, _attributes, y, pullback) => ({ X: () => derivative(g, dy, X, y, pullback) }),
     channels: (c, { X }, [Y]) => coupleAll(c, X, Y!),
     ...(zero && { zero }),
+    ...(homogeneous && { homogeneous }),
     ...(fold && { fold: ({ X }: { X: Value }) => foldElements([X], dtype ?? X.dtype, fold) }),
     samples: [{ inputs: [[2, 3, 4]], ...(range && { range }), ...(of && { of }) }],
   });

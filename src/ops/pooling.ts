@@ -74,6 +74,7 @@ export const MaxPool = defineOp({
     if (Indices === undefined) coupleFirstTwo(c, X, [Y!]);
   },
   zero: "any",
+  homogeneous: true,
   samples: [
     { inputs: [[2, 3, 6, 6]], attributes: { kernel_shape: [2, 2], strides: [2, 2] } },
     { inputs: [[2, 3, 7, 6]], attributes: { kernel_shape: [2, 2], strides: [3, 2], pads: [1, 0, 0, 0] } },
@@ -157,6 +158,7 @@ export const AveragePool = defineOp({
   }),
   channels: (c, { X }, [Y]) => coupleFirstTwo(c, X, [Y!]),
   zero: "any",
+  homogeneous: true,
   samples: [
     { inputs: [[2, 3, 6, 6]], attributes: { kernel_shape: [2, 2], strides: [2, 2] } },
     { inputs: [[2, 3, 6, 5]], attributes: { kernel_shape: [3, 3], pads: [1, 1, 1, 1] } },
@@ -198,6 +200,7 @@ export const GlobalAveragePool = defineOp({
   }),
   channels: (c, { X }, [Y]) => coupleFirstTwo(c, X, [Y!]),
   zero: "any",
+  homogeneous: true,
   samples: [{ inputs: [[2, 3, 4, 5]] }, { inputs: [[2, 3, 4]] }],
 });
 
@@ -216,5 +219,6 @@ export const GlobalMaxPool = defineOp({
   }),
   channels: (c, { X }, [Y]) => coupleFirstTwo(c, X, [Y!]),
   zero: "any",
+  homogeneous: true,
   samples: [{ inputs: [[2, 3, 4, 5]] }, { inputs: [[2, 3, 4]] }],
 });

@@ -8,7 +8,7 @@ import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
 import { alias, valueIn } from "../ops/emitter.ts";
 import { gateGradient, toUnits } from "../prune/gate-gradients.ts";
-import type { GatePlace } from "../prune/gate-places.ts";
+import { passGates, type GatePlace } from "../prune/gate-places.ts";
 import { findGates } from "../prune/gates.ts";
 import type { Group, Groups } from "../prune/groups.ts";
 import type { Place } from "../prune/places.ts";
@@ -44,7 +44,7 @@ export function watch(groups: Groups, needs: readonly PassNeed[], at: GatePlace)
     groups,
     needs: wanted,
     at,
-    gates: wanted.has("gates") ? findGates(groups, at) : new Map(),
+    gates: wanted.has("gates") ? passGates(groups, findGates(groups, at)) : new Map(),
     weights: (group) => producers(group).filter(({ value }) => isFloat(initializers.get(value)?.dtype ?? "string")),
     // A normalisation that the unit passes on its way to a later one is counted there.
     scales: (group) =>

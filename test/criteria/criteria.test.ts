@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import type { DataCriterion, Scores } from "../../src/criteria/criterion.ts";
 import { criteria, findCriterion } from "../../src/criteria/table.ts";
-import type { Graph } from "../../src/graph/graph.ts";
+import type { Graph, Node } from "../../src/graph/graph.ts";
 import { tensor } from "../../src/graph/tensor.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
@@ -12,12 +12,12 @@ import { widen } from "../../src/passes/widen.ts";
 import { createCostModel } from "../../src/prune/costs.ts";
 import { mask } from "../../src/prune/cut.ts";
 import { insertGates } from "../../src/prune/gated.ts";
-import { gatePlaces } from "../../src/prune/gate-places.ts";
+import { gatePlaces, passGates } from "../../src/prune/gate-places.ts";
 import { findGates } from "../../src/prune/gates.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
-import { appendBackward, finishGraph } from "../../src/train/gradients.ts";
+import { appendBackward, finishGraph, gradientGraph } from "../../src/train/gradients.ts";
 import { prepare } from "../../src/train/prepare.ts";
 import { pruneLoop } from "../../src/train/prune.ts";
 import { score, scoreAll } from "../../src/train/score.ts";
@@ -156,6 +156,21 @@ describe("equalities", () => {
     };
     const [before, after] = [await largest("before-bn"), await largest("after-bn")];
     expect(before).toBeLessThan(1e-3 * after);
+  });
+
+  it("behind activation and pooling through the origin the gate has the same gradient, and those of the first layer are not differentiated", () => {
+    const graph = net("vgg");
+    const groups = findGroups(trace(graph, { batch: 8 }));
+    const usual = findGates(groups);
+    const passed = passGates(groups, usual);
+    const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node.op] as const)));
+    const opsOf = (gates: typeof passed) => [...gates.values()].flat().map(({ value }) => producers.get(value));
+    expect(opsOf(usual)).not.toContain("MaxPool");
+    expect(new Set(opsOf(passed))).toEqual(new Set(["MaxPool", "Relu"]));
+    const count = (nodes: readonly Node[], ...names: string[]) => nodes.filter(({ op }) => names.includes(op)).length;
+    const { nodes } = gradientGraph(graph, { batch: 8, loss: "cross-entropy", train: false, wrt: "gates" });
+    expect(count(nodes, "MaxPool")).toBe(count(graph.nodes, "MaxPool"));
+    expect(count(nodes, "HardSigmoid")).toBe(count(graph.nodes, "Relu") - 1);
   });
 
   it("behind a Relu the gate has the same gradient", async () => {

@@ -196,6 +196,30 @@ for (const op of ops.values()) {
     });
 
     op.samples.forEach((sample, n) => {
+      if (!op.homogeneous) return;
+      it(`homogeneous: factors along an axis of the first input are factors of the output (sample ${n})`, async () => {
+        const one = single(op, sample, drawn(sample, random(n + 71)));
+        const [x, y] = [one.inputs[0]!, one.outputs[0]!];
+        const axis = x.shape.length > 1 ? 1 : 0;
+        expect(y.shape[axis]).toBe(x.shape[axis]);
+        // Powers of two: nothing is rounded.
+        const scaled = ({ dtype, shape, data }: Tensor): Tensor => {
+          const each = sizeOf(shape.slice(axis + 1));
+          const factor = (i: number): number => 2 ** ((Math.floor(i / each) % shape[axis]!) - 1);
+          return tensor(
+            dtype as "float32",
+            shape,
+            toNumbers({ dtype, shape, data }).map((value, i) => value * factor(i)),
+          );
+        };
+        const before = (await runGraph(finish(one), one.feeds))[y.name]!;
+        const feeds = { ...one.feeds, [x.name]: scaled(one.feeds[x.name]!) };
+        const after = (await runGraph(finish(one), feeds))[y.name]!;
+        expect(toNumbers(after)).toEqual(toNumbers(scaled(before)));
+      });
+    });
+
+    op.samples.forEach((sample, n) => {
       if (!op.view) return;
       it(`view: the elements are those of the first input in their order (sample ${n})`, async () => {
         const one = single(op, sample, drawn(sample, random(n + 61)));
