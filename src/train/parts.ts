@@ -6,7 +6,7 @@
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, Type } from "../graph/graph.ts";
-import { zeros, type NumericDType, type Tensor, type TypedArray } from "../graph/tensor.ts";
+import { byteLength, zeros, type NumericDType, type Tensor, type TypedArray } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { laneOf, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
@@ -15,16 +15,7 @@ import type { EvidenceOutput, PassNeed } from "./evidence.ts";
 import { fitStep } from "./fit-step.ts";
 import { finishTyped } from "./gradients.ts";
 import { gainsByOptimiser, runnable } from "./runnable.ts";
-import {
-  appendUpdates,
-  nextOf,
-  openClock,
-  openStep,
-  rateName,
-  stepName,
-  type StepGraph,
-  type StepOptions,
-} from "./step.ts";
+import { appendUpdates, nextOf, openClock, openStep, type StepGraph, type StepOptions } from "./step.ts";
 
 const gradientOf = (name: string): string => `gradient/${name}`;
 const ofPart = (name: string, part: number): string => `${name}/part ${part}`;
@@ -68,12 +59,13 @@ function partGraph(graph: Graph, options: StepOptions): PartGraph {
   };
 }
 
-/** The update: gradients and statistics of all parts come in, and weights, statistics and slots are carried on. */
-function updateGraph(
-  part: PartGraph,
-  parts: number,
-  options: StepOptions,
-): Pick<StepGraph, "graph" | "types" | "carried"> {
+/** What an update is of, by name. */
+type Share = Pick<PartGraph, "parameters" | "states">;
+
+/** An update: gradients and statistics of all parts come in, and weights, statistics and slots are carried on. */
+interface UpdateGraph extends Pick<StepGraph, "graph" | "types" | "carried">, Share {}
+
+function updateGraph(part: PartGraph, share: Share, parts: number, options: StepOptions): UpdateGraph {
   const empty: Graph = {
     name: "update",
     nodes: [],
@@ -93,22 +85,40 @@ function updateGraph(
     const { dtype, shape } = part.carried.get(name)!;
     return { dtype, shape };
   };
-  const gradients = new Map(part.parameters.map((name) => [name, mean(gradientOf(name), typeOf(name))]));
-  const states = part.states.map((name) => [name, mean(nextOf(name), typeOf(name))] as const);
+  const gradients = new Map(share.parameters.map((name) => [name, mean(gradientOf(name), typeOf(name))]));
+  const states = share.states.map((name) => [name, mean(nextOf(name), typeOf(name))] as const);
   const takeIn = (name: string): Tensor => {
     input(name, typeOf(name));
     return part.carried.get(name)!;
   };
   const { carried, outputs } = appendUpdates({ builder, g, gradients, states, takeIn }, options, openClock(builder));
-  return { ...finishTyped(builder, outputs), carried };
+  return { ...finishTyped(builder, outputs), carried, ...share };
 }
 
-/** The graphs of a step that is split: of each part, and of the update. */
+/** Weights in as many shares as there are parts, of about the same size; one share where the norm of all gradients is asked for. */
+function sharesOf({ parameters, states, carried }: PartGraph, parts: number, { clip }: StepOptions): Share[] {
+  if (clip !== undefined) return [{ parameters, states }];
+  const shares = Array.from({ length: parts }, () => ({
+    parameters: [] as string[],
+    states: [] as string[],
+    bytes: 0,
+  }));
+  for (const name of parameters) {
+    const least = shares.reduce((a, b) => (b.bytes < a.bytes ? b : a));
+    least.parameters.push(name);
+    least.bytes += byteLength(carried.get(name)!);
+  }
+  shares[0]!.states.push(...states);
+  return shares.filter((share) => share.parameters.length + share.states.length > 0);
+}
+
+/** The graphs of a step that is split: of each part, and of the updates, which run side by side too. */
 export function partGraphs(graph: Graph, options: StepOptions) {
   const { batch, workers: parts = 1 } = options;
   const part = partGraph(graph, { ...options, batch: batch / parts });
-  const update = updateGraph(part, parts, options);
-  return { part, update, sharing: { parts, carried: update.carried, elsewhere: new Set<string>() } };
+  const updates = sharesOf(part, parts, options).map((share) => updateGraph(part, share, parts, options));
+  const carried = new Map(updates.flatMap((update) => [...update.carried]));
+  return { part, updates, sharing: { parts, carried, elsewhere: new Set<string>() } };
 }
 
 /** Threads within an operator that are left for each of some parts, which run side by side. */
@@ -131,63 +141,78 @@ export async function openParts(
       "a criterion that takes gradients of single weights needs the whole minibatch at once: leave out --workers",
     );
   const load = { device, signal, threads: threadsOfPart(runtime, threads, parts) };
-  const { part: kept, update, sharing } = partGraphs(graph, options);
+  const { part: kept, updates, sharing } = partGraphs(graph, options);
   const { step: part, repeated } = fitStep(kept, sharing, options);
   const optimise = !repeated && gainsByOptimiser(part.graph, device);
   const model = runnable(part.graph, device);
-  // They load in their threads while the update is made ready in this one.
+  // They load in their threads while the updates are made ready in this one.
   const opening = Array.from({ length: parts }, (_, i) => laneOf(runtime, i).load(model, { ...load, optimise }));
-  const carried = [...update.carried].map(([name, start]) => ({
-    input: name,
-    output: nextOf(name),
-    start: slots.get(name) ?? start,
-    told: part.carried.has(name),
-  }));
-  const ofUpdate = { ...load, threads, carried, optimise: gainsByOptimiser(update.graph, device) };
-  const updating = laneOf(runtime, 0).load(runnable(update.graph, device), ofUpdate);
-  const [updater, ...lanes] = await allOrNone([updating, ...opening]);
-  return { step: { ...part, carried: update.carried }, engine: createEngine(part, lanes, updater) };
+  const updating = updates.map((update, i) => {
+    const carried = [...update.carried].map(([name, start]) => ({
+      input: name,
+      output: nextOf(name),
+      start: slots.get(name) ?? start,
+      told: part.carried.has(name),
+    }));
+    const side = { ...load, threads: threadsOfPart(runtime, threads, updates.length) };
+    const optimise = gainsByOptimiser(update.graph, device);
+    return laneOf(runtime, i).load(runnable(update.graph, device), { ...side, carried, optimise });
+  });
+  const sessions = await allOrNone([...opening, ...updating]);
+  const updaters = updates.map((share, i) => ({ share, session: sessions[parts + i]! }));
+  return {
+    step: { ...part, carried: sharing.carried },
+    engine: createEngine(part, sessions.slice(0, parts), updaters),
+  };
 }
 
 /** Sessions that are being opened, once all are; where one cannot be, the others are let go. */
-async function allOrNone(
-  opening: readonly [Promise<Session>, ...Promise<Session>[]],
-): Promise<[Session, ...Session[]]> {
+async function allOrNone(opening: readonly Promise<Session>[]): Promise<Session[]> {
   const opened = await Promise.allSettled(opening);
   const failed = opened.find((one) => one.status === "rejected");
   const sessions = opened.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
-  if (failed === undefined) return sessions as [Session, ...Session[]];
+  if (failed === undefined) return sessions;
   for (const session of sessions) await session.dispose();
   throw failed.reason as Error;
 }
 
-function createEngine(part: PartGraph, lanes: readonly Session[], updater: Session): Engine {
+/** What keeps a share of the weights. */
+interface Updater {
+  readonly share: Share;
+  readonly session: Session;
+}
+
+/** Runs an update on what the parts found. */
+function runUpdate({ share: { parameters, states }, session }: Updater, found: readonly Tensors[], clock: Tensors) {
+  const names = [...parameters.map(gradientOf), ...states.map(nextOf)];
+  const handed = found.flatMap((results, i) => names.map((name) => [ofPart(name, i), results[name]!] as const));
+  const told = Object.entries(clock).filter(([name]) => session.inputs.includes(name));
+  return session.run(Object.fromEntries(told), Object.fromEntries(handed));
+}
+
+function createEngine(part: PartGraph, lanes: readonly Session[], updaters: readonly Updater[]): Engine {
   let weights: Tensors = copies(Object.fromEntries(part.carried));
-  const counted = updater.inputs.includes(stepName);
   return {
     parts: lanes.length,
-    async run(feeds, { [stepName]: step, [rateName]: rate }) {
+    async run(feeds, clock) {
       const last = lanes.length - 1;
       const found = await Promise.all(
         lanes.map((lane, i) => lane.run(feeds[i]!, i < last ? copies(weights) : weights)),
       );
-      const clock: Tensors = { [rateName]: rate!, ...(counted && { [stepName]: step! }) };
-      const handed: Record<string, Tensor> = {};
-      for (const [i, results] of found.entries()) {
-        for (const name of part.parameters) handed[ofPart(gradientOf(name), i)] = results[gradientOf(name)]!;
-        for (const name of part.states) handed[ofPart(nextOf(name), i)] = results[nextOf(name)]!;
-      }
-      const next = await updater.run(clock, handed);
+      const next = merged(await Promise.all(updaters.map((updater) => runUpdate(updater, found, clock))));
       weights = Object.fromEntries([...part.carried.keys()].map((name) => [name, next[nextOf(name)]!]));
       const told = part.evidence.map((one) => [one.output, join(one, found)] as const);
       return { loss: meanOf(found.map((results) => results["loss"]!)), ...Object.fromEntries(told) };
     },
-    carried: () => updater.carried(),
+    carried: async () => merged(await Promise.all(updaters.map(({ session }) => session.carried()))),
     async dispose() {
-      for (const session of [...lanes, updater]) await session.dispose();
+      for (const session of [...lanes, ...updaters.map((updater) => updater.session)]) await session.dispose();
     },
   };
 }
+
+const merged = (all: readonly Tensors[]): Tensors =>
+  Object.fromEntries(all.flatMap((tensors) => Object.entries(tensors)));
 
 const copies = (tensors: Tensors): Tensors =>
   Object.fromEntries(Object.entries(tensors).map(([name, value]) => [name, { ...value, data: value.data.slice() }]));

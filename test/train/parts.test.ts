@@ -159,6 +159,6 @@ describe("what cannot be split", () => {
     };
     const options = { batch: 8, loss: "cross-entropy", threads: 1, workers: 2 } as const;
     await expect(Trainer.create(runtime, lenet, options)).rejects.toThrow("no room");
-    expect([loads, open]).toEqual([5, 0]);
+    expect([loads, open]).toEqual([6, 0]);
   });
 });
