@@ -171,6 +171,7 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
     reason: "matches the nodes that state a batch size",
   },
   "passes/open-batch.ts": { names: ["Reshape", "Resize"], reason: "matches the nodes that state a batch size" },
+  "passes/own-names.ts": { names: ["Identity"], reason: "matches what gives an output its name" },
   "passes/pick-parts.ts": { names: ["Concat", "Gather"], reason: "matches a part that is joined and picked out again" },
   "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
   "prune/cut.ts": {

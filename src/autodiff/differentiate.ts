@@ -6,7 +6,7 @@ import { describe, type Node } from "../graph/graph.ts";
 import { sizeOf } from "../graph/tensor.ts";
 import { plainAttributes, type Op, type Pullback, type Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
-import { createEmitter, sameShape, valueIn } from "../ops/emitter.ts";
+import { createEmitter, inputsOf, sameShape, valueIn } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
 
 /** An activation [N, units] inside a node that meets a silenced axis of an input, and its gradient along that way alone. */
@@ -64,9 +64,6 @@ function differentiateFrom(
   }
   return new Map(wrt.map((name) => [name, gradients.total(name)]));
 }
-
-const inputsOf = (builder: GraphBuilder, node: Node): (Value | undefined)[] =>
-  node.inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
 
 const silences = (builder: GraphBuilder, node: Node): boolean =>
   (findOp(node.op, node.domain)?.silence(inputsOf(builder, node)).length ?? 0) > 0;

@@ -130,6 +130,11 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
    * Σ x ∂E/∂x = Σ y ∂E/∂y for each index of that axis; default not.
    */
   readonly homogeneous?: boolean;
+  /**
+   * The gradient of a gate on each channel of the first output, by sample: Σ y ∂E/∂y over all axes but the first two, [N, C]. For an operator whose parameters'
+   * gradients hold the sums that it follows from, so that it costs next to nothing beside them. Default: the product of the output and its gradient, summed.
+   */
+  readonly gate?: (g: Emit, dy: Value, inputs: Inputs<I>, attributes: Values<A>) => Value;
   /** The output is the first input's elements in their order, for which the runtime makes no copy; default not. */
   readonly view?: boolean;
   readonly resize?: (kept: Kept, inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => Resized;
@@ -196,6 +201,7 @@ export interface Op {
     attributes: Record<string, unknown>,
     pullback: Pullback,
   ): readonly ((() => Value) | undefined)[];
+  gate?(g: Emit, dy: Value, inputs: readonly (Value | undefined)[], attributes: Record<string, unknown>): Value;
   channels(
     c: Channels,
     inputs: readonly (Value | undefined)[],
@@ -278,7 +284,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
   const attributes: Specs = spec.attributes ?? {};
   const ins = (values: readonly (Value | undefined)[]) => named(spec.inputs, values) as Inputs<I>;
   const outputs = spec.outputs ?? ["Y"];
-  const { gradient, resize, emptied, fold, decompose, blocked, webgpu } = spec;
+  const { gradient, gate, resize, emptied, fold, decompose, blocked, webgpu } = spec;
   const op: Op = {
     name: spec.name,
     since: spec.since,
@@ -327,6 +333,10 @@ export function defineOp<const I extends readonly string[], const A extends Spec
   };
   return {
     ...op,
+    ...(gate && {
+      gate: (g: Emit, dy: Value, values: readonly (Value | undefined)[], attrs: Record<string, unknown>) =>
+        gate(g, dy, ins(values), attrs as Values<A>),
+    }),
     ...(resize && {
       resize(
         kept: Kept,

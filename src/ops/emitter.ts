@@ -2,7 +2,7 @@
 
 import type { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
-import type { Attribute } from "../graph/graph.ts";
+import type { Attribute, Node } from "../graph/graph.ts";
 import { int64s, sizeOf, tensor, type NumericDType, type Shape } from "../graph/tensor.ts";
 import { plainAttributes, toAttribute, type Value } from "./define.ts";
 import type { Emit, EmitHelpers, EmitOne } from "./emit.ts";
@@ -17,6 +17,10 @@ export function valueIn(builder: GraphBuilder, name: string): Value {
   const constant = builder.initializers.get(name) ?? builder.known.get(name);
   return { name, dtype: type.dtype, shape: type.shape, ...(constant && { constant }) };
 }
+
+/** What a node reads; `undefined` for an input that is left out. */
+export const inputsOf = (builder: GraphBuilder, { inputs }: Node): (Value | undefined)[] =>
+  inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
 
 /** Appends one node; the types of its outputs follow from the operator table. With `label`, node and first output bear that name. */
 export function emitNode(

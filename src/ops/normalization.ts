@@ -13,6 +13,17 @@ const perChannel = (g: Emit, v: Value, rank: number): Value =>
 
 const allButChannel = (x: Value): number[] => x.shape.flatMap((_, i) => (i === 1 ? [] : [i]));
 
+/** The sum for each sample and channel, [N, C]. */
+const overSpace = (g: Emit, x: Value): Value =>
+  g.summed(
+    x,
+    x.shape.slice(2).map((_, i) => i + 2),
+  );
+
+/** 1 / √(variance + epsilon) */
+const inverseOf = (g: Emit, variance: Value, epsilon: number): Value =>
+  g.Reciprocal(g.Sqrt(g.Add(variance, g.scalar(epsilon, variance))));
+
 /**
  * Mean and variance of a batch for each channel, [C] each. Over images as E[x] and E[x²] - E[x]², two passes over X; over vectors, whose
  * few samples may lie close together far from 0, as E[(x - E[x])²], which does not cancel.
@@ -49,10 +60,10 @@ export const BatchNormalization = defineOp({
   gradient(g, dy, { X, scale, input_mean, input_var }, { epsilon, training_mode }) {
     const rank = X.shape.length;
     const { mean, variance } = training_mode ? statistics(g, X) : { mean: input_mean, variance: input_var };
-    const inverse = g.Reciprocal(g.Sqrt(g.Add(variance, g.scalar(epsilon, X))));
-    const sum = () => g.summed(dy, allButChannel(X));
+    const inverse = inverseOf(g, variance, epsilon);
+    const sum = () => g.summed(overSpace(g, dy), [0]);
     // Σ dY (X - mean), from sums that are needed anyway
-    const centred = () => g.Sub(g.summed(g.Mul(dy, X), allButChannel(X)), g.Mul(mean, sum()));
+    const centred = () => g.Sub(g.summed(overSpace(g, g.Mul(dy, X)), [0]), g.Mul(mean, sum()));
     const factor = g.Mul(scale, inverse);
     const result = {
       scale: () => g.Mul(centred(), inverse),
@@ -76,6 +87,13 @@ export const BatchNormalization = defineOp({
         return g.Add(g.Mul(dy, perChannel(g, factor, rank)), affine(g, X, b, c));
       },
     };
+  },
+  // Σ Y dY = scale/σ (Σ dY X - mean Σ dY) + B Σ dY
+  gate(g, dy, { X, scale, B, input_mean, input_var }, { epsilon, training_mode }) {
+    const { mean, variance } = training_mode ? statistics(g, X) : { mean: input_mean, variance: input_var };
+    const sum = overSpace(g, dy);
+    const centred = g.Sub(overSpace(g, g.Mul(dy, X)), g.Mul(mean, sum));
+    return g.Add(g.Mul(centred, g.Mul(scale, inverseOf(g, variance, epsilon))), g.Mul(B, sum));
   },
   channels(c, { X, scale, B, input_mean, input_var }, outputs, { training_mode }) {
     c.same(

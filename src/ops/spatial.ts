@@ -140,11 +140,11 @@ export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window,
   const product = (some: readonly Shape[]): Value => {
     if (groups > 1) {
       const parts = g.reshaped(shift(some[0]!), [groups, c / groups, columns]);
-      return g.reshaped(g.MatMul(rows, g.transposed(parts, [0, 2, 1])), [m, 1, c / groups]);
+      return g.reshaped(g.MatMul(rows, g.transposed(parts, [0, 2, 1])), [m, c / groups]);
     }
     const parts = some.map((tap) => g.reshaped(shift(tap), [c, columns]));
     const stack = parts.length === 1 ? parts[0]! : g.Concat(...parts, { axis: 0 });
-    return g.reshaped(g.Gemm(rows, stack, { transB: 1 }), [m, some.length, c]);
+    return g.Gemm(rows, stack, { transB: 1 });
   };
   if (groups === 1 && kernel.length > 1 && c <= fewInLines && isSymmetric(window))
     return g.reshaped(productsByLine(g, x, rows, dy.shape.slice(2), window), [m, c, ...kernel]);
@@ -153,7 +153,8 @@ export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window,
     product(taps.slice(i * together, (i + 1) * together)),
   );
   const all = products.length === 1 ? products[0]! : g.Concat(...products, { axis: 1 });
-  return g.reshaped(g.transposed(all, [0, 2, 1]), [m, c / groups, ...kernel]);
+  const byTap = g.reshaped(all, [m, taps.length, c / groups]);
+  return g.reshaped(g.transposed(byTap, [0, 2, 1]), [m, c / groups, ...kernel]);
 }
 
 /** Whether a convolution is a matrix product at every pixel. */
@@ -200,9 +201,9 @@ function productsByLine(
       starts,
       ends,
     );
-    return g.reshaped(g.Gemm(rows, g.reshaped(seen, [width * c, columns]), { transB: 1 }), [m, width, c]);
+    return g.Gemm(rows, g.reshaped(seen, [width * c, columns]), { transB: 1 });
   });
-  return g.transposed(g.Concat(...products, { axis: 1 }), [0, 2, 1]);
+  return g.transposed(g.reshaped(g.Concat(...products, { axis: 1 }), [m, width * products.length, c]), [0, 2, 1]);
 }
 
 /** dW of a 1x1 kernel as one product for each sample, summed: where these are smaller than the transposed X and dY that one product would need. */

@@ -6,13 +6,13 @@ import type { Graph, Node, Type } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { plainAttributes, type Op, type Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
-import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
+import { alias, createEmitter, inputsOf } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
 
 /** The node by others; `undefined` where it has to stay. */
 function lowered(builder: GraphBuilder, g: Emit, op: Op, node: Node, block?: number): readonly Value[] | undefined {
   if (!op.decompose && !(op.blocked && block)) return undefined;
-  const inputs = node.inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
+  const inputs = inputsOf(builder, node);
   const attributes = plainAttributes(op, node.attributes);
   try {
     const blocked = block ? op.blocked?.(g, inputs, attributes, block) : undefined;

@@ -8,13 +8,20 @@ import type { Coupling } from "./couple.ts";
 import type { Place } from "./places.ts";
 import type { Group, Groups } from "./groups.ts";
 
+/** An activation that a gate stands on. */
+interface Gated {
+  readonly value: Value;
+  readonly gradient: Value;
+  readonly gate?: (() => Value) | undefined;
+}
+
 /**
  * G[n, m] = ∂E_n/∂z_m = Σ a · ∂E_n/∂a over all elements of sample n that carry unit m, for the activations a at the gates of m.
  *
  * Where an operator has to silence a unit inside (OpSpec.silence), the factor is on the activations there too.
  *
  * @param places the gates of the group
- * @param at an activation and its gradient by name
+ * @param at an activation and its gradient by name, and what its operator tells of a gate on axis 1 (OpSpec.gate)
  * @param insides what those operators hold inside, of all groups
  * @param batch the number of samples N
  * @returns [N, units]
@@ -24,13 +31,15 @@ export function gateGradient(
   groups: Groups,
   group: Group,
   places: readonly Place[],
-  at: (name: string) => { readonly value: Value; readonly gradient: Value },
+  at: (name: string) => Gated,
   insides: readonly Inside[],
   batch: number,
 ): Value {
   const parts = places.map((place) => {
-    const { value, gradient } = at(place.value);
-    return toUnits(g, groups, group, place, perChannel(g, groups.coupling, g.Mul(value, gradient), place, batch));
+    const { value, gradient, gate } = at(place.value);
+    const told = place.axis === 1 && value.shape[0] === batch && gate?.();
+    const channels = told || perChannel(g, groups.coupling, g.Mul(value, gradient), place, batch);
+    return toUnits(g, groups, group, place, channels);
   });
   for (const { input, axis, value, gradient } of insides) {
     const place = group.places.find((one) => one.value === input.name && one.axis === axis);

@@ -86,14 +86,17 @@ function before(net: Net, place: Place, all: readonly Place[]): readonly Place[]
 /**
  * Gates as far on as a factor on the unit stays the same factor: what a gate's gradient is does not change, nor that gate's own second derivative, but less has to
  * be read for it, and nothing be differentiated that lies before.
+ *
+ * @param everything whether all parameters are differentiated too: gates then stay behind an operator whose own sums tell their gradient
  */
-export function passGates(groups: Groups, gates: Gates): Map<string, readonly Place[]> {
+export function passGates(groups: Groups, gates: Gates, everything = false): Map<string, readonly Place[]> {
   const net = createNet(groups);
+  const stays = ({ value, axis }: Place): boolean =>
+    everything && axis === 1 && net.link(net.producer(value)!)?.applied.op.gate !== undefined;
+  const pass = (place: Place, all: readonly Place[]): Place =>
+    stays(place) ? place : forward(net, place, all, ({ applied }) => applied.op.homogeneous);
   return new Map(
-    groups.groups.map(({ name, places }) => [
-      name,
-      unique(gates.get(name)!.map((place) => forward(net, place, places, ({ applied }) => applied.op.homogeneous))),
-    ]),
+    groups.groups.map(({ name, places }) => [name, unique(gates.get(name)!.map((place) => pass(place, places)))]),
   );
 }
 

@@ -6,7 +6,7 @@ import { describe, type Node } from "../graph/graph.ts";
 import { tensor } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
-import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
+import { alias, createEmitter, inputsOf, valueIn } from "../ops/emitter.ts";
 import { applicationOf, type Application } from "../passes/trace.ts";
 import type { Group, Groups } from "./groups.ts";
 import type { Place } from "./places.ts";
@@ -93,7 +93,7 @@ function pushParts(
   { op, attributes }: Application,
   inside: readonly Value[],
 ): void {
-  const inputs = node.inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
+  const inputs = inputsOf(builder, node);
   const results = op.decompose?.(g, inputs, attributes, node.outputs.length, (activation) => {
     let value = activation;
     for (const factor of inside) value = g.Mul(value, factor);

@@ -4,9 +4,10 @@ import type { Evidence, Need } from "../criteria/criterion.ts";
 import type { Inside } from "../autodiff/differentiate.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import { isFloat, sizeOf } from "../graph/tensor.ts";
-import type { Value } from "../ops/define.ts";
+import { plainAttributes, type Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
-import { alias, valueIn } from "../ops/emitter.ts";
+import { alias, inputsOf, valueIn } from "../ops/emitter.ts";
+import { findOp } from "../ops/table.ts";
 import { gateGradient, toUnits } from "../prune/gate-gradients.ts";
 import { passGates, type GatePlace } from "../prune/gate-places.ts";
 import { findGates } from "../prune/gates.ts";
@@ -29,12 +30,14 @@ export interface Watched {
   readonly needs: ReadonlySet<PassNeed>;
   readonly at: GatePlace;
   readonly gates: ReadonlyMap<string, readonly Place[]>;
+  readonly parameters: boolean;
   weights(group: Group): readonly Place[];
   scales(group: Group): readonly Scale[];
   readings(group: Group): readonly Reading[];
 }
 
-export function watch(groups: Groups, needs: readonly PassNeed[], at: GatePlace): Watched {
+/** @param parameters whether the gradients of all parameters are taken too */
+export function watch(groups: Groups, needs: readonly PassNeed[], at: GatePlace, parameters: boolean): Watched {
   const wanted = new Set(needs);
   const { initializers } = groups.coupling.traced.graph;
   const producers = producingWeights(groups);
@@ -44,7 +47,8 @@ export function watch(groups: Groups, needs: readonly PassNeed[], at: GatePlace)
     groups,
     needs: wanted,
     at,
-    gates: wanted.has("gates") ? passGates(groups, findGates(groups, at)) : new Map(),
+    parameters,
+    gates: wanted.has("gates") ? passGates(groups, findGates(groups, at), parameters) : new Map(),
     weights: (group) => producers(group).filter(({ value }) => isFloat(initializers.get(value)?.dtype ?? "string")),
     // A normalisation that the unit passes on its way to a later one is counted there.
     scales: (group) =>
@@ -98,10 +102,20 @@ export function appendEvidence(pass: Pass, watched: Watched): EvidenceValues {
 function gateEvidence({ builder, g, batch, gradients, insides }: Pass, watched: Watched, group: Group) {
   const places = watched.gates.get(group.name)!.filter(({ value }) => gradients.get(value));
   if (places.length === 0) return undefined;
-  const at = (name: string) => ({ value: valueIn(builder, name), gradient: gradients.get(name)! });
+  const at = (name: string) => {
+    const [value, gradient] = [valueIn(builder, name), gradients.get(name)!];
+    return { value, gradient, gate: watched.parameters ? gateByOperator(builder, g, name, gradient) : undefined };
+  };
   const sum = gateGradient(g, watched.groups, group, places, at, insides, batch);
   // The loss is a mean over the batch: N times its gradient is a sample's own.
   return g.Mul(sum, g.scalar(watched.at === "residual" ? batch / places.length : batch));
+}
+
+/** What the operator that a value comes from tells of a gate on it. */
+function gateByOperator(builder: GraphBuilder, g: Emit, name: string, gradient: Value): (() => Value) | undefined {
+  const node = builder.nodes.find(({ outputs }) => outputs[0] === name);
+  const op = node && findOp(node.op, node.domain);
+  return op?.gate && (() => op.gate!(g, gradient, inputsOf(builder, node!), plainAttributes(op, node!.attributes)));
 }
 
 /** Sums over all axes but one, for the units on it: [1, units]. */

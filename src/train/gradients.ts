@@ -11,6 +11,7 @@ import { alias, createEmitter } from "../ops/emitter.ts";
 import { removeDead } from "../passes/dead.ts";
 import { lower } from "../passes/lower.ts";
 import { mergeEqual } from "../passes/merge.ts";
+import { ownNames } from "../passes/own-names.ts";
 import { trace, type Traced } from "../passes/trace.ts";
 import { enterTraining, statesOf } from "../passes/training.ts";
 import { widen } from "../passes/widen.ts";
@@ -95,7 +96,7 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   const { needs = [], gates: at = "after-bn" } = options;
   const groups = needs.length > 0 ? findGroups(options.train ? trace(plain, { batch }) : traced) : undefined;
   if (!traced.types.has(output)) fail("unsupported", explainRefusals(traced));
-  const watched = groups && watch(groups, needs, at);
+  const watched = groups && watch(groups, needs, at, options.parameters);
   const computed = new Map([...traced.constants].filter(([name]) => !forward.initializers.has(name)));
   const builder = new GraphBuilder(forward, traced.types, computed);
   const g = createEmitter(builder);
@@ -132,7 +133,7 @@ export interface Finished {
 export function finishTyped(builder: GraphBuilder, outputs: readonly string[], block?: number): Finished {
   const whole = builder.finish(outputs);
   const { graph, types } = lower({ ...whole, info: new Map() }, builder.types, builder.known, block);
-  return { graph: removeDead(mergeEqual(removeDead(graph))), types };
+  return { graph: ownNames(removeDead(mergeEqual(removeDead(graph)))), types };
 }
 
 /** The graph of {@link finishTyped}. */

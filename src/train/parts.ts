@@ -206,7 +206,7 @@ function createEngine(part: PartGraph, lanes: readonly Session[], updaters: read
     },
     carried: async () => merged(await Promise.all(updaters.map(({ session }) => session.carried()))),
     async dispose() {
-      for (const session of [...lanes, ...updaters.map((updater) => updater.session)]) await session.dispose();
+      await Promise.all([...lanes, ...updaters.map(({ session }) => session)].map((session) => session.dispose()));
     },
   };
 }

@@ -39,6 +39,21 @@ function expectClose(a: readonly number[], b: readonly number[], tolerance = 1e-
   a.forEach((value, i) => expect(Math.abs(value - b[i]!)).toBeLessThanOrEqual(tolerance * scale));
 }
 
+/** Products of two activations: of the shape of an image each. */
+const productsOf = (graph: Graph): number => {
+  const { types } = trace(graph);
+  return graph.nodes.filter(
+    ({ op, inputs }) =>
+      op === "Mul" &&
+      inputs.every((input) =>
+        types
+          .get(input)!
+          .shape.slice(2)
+          .some((size) => size > 1),
+      ),
+  ).length;
+};
+
 /** A runtime that counts. */
 function counting(): { runtime: Runtime; counts: { sessions: number; runs: number } } {
   const counts = { sessions: 0, runs: 0 };
@@ -172,6 +187,31 @@ describe("equalities", () => {
     expect(count(nodes, "MaxPool")).toBe(count(graph.nodes, "MaxPool"));
     expect(count(nodes, "HardSigmoid")).toBe(count(graph.nodes, "Relu") - 1);
   });
+
+  for (const name of ["residual-conv", "depthwise", "vgg"])
+    it(`${name}: beside the gradients of all parameters gates are what they are alone, and take no products of their own`, async () => {
+      const graph = net(name);
+      const one = { batch: 8, loss: "cross-entropy", needs: ["gates"], train: true } as const;
+      const [alone, beside] = [false, true].map((parameters) => {
+        const backward = appendBackward(graph, { ...one, parameters });
+        const evidence = [...backward.evidence.values()].map((found) => found.get("gates")!.name);
+        const gradients = [...backward.parameters.values()].map((gradient) => gradient.name);
+        const finished = finishGraph(backward.builder, [...evidence, ...gradients]);
+        const sums = finishGraph(backward.builder, gradients);
+        return { evidence, finished, more: productsOf(finished) - productsOf(sums) };
+      });
+      expect(alone!.more).toBeGreaterThan(0);
+      expect(beside!.more).toBe(0);
+      for await (const { inputs, target } of dataFor(graph, 8).batches({ batchSize: 8 })) {
+        const [a, b] = await Promise.all(
+          [alone!, beside!].map(async ({ evidence, finished }) => {
+            const results = await runGraph(finished, { ...inputs, target: target! });
+            return evidence.flatMap((output) => [...(results[output]!.data as Float32Array)]);
+          }),
+        );
+        expectClose(b!, a!);
+      }
+    });
 
   it("a residual stream has one shared gate behind its sums", () => {
     const graph = net("residual-conv");

@@ -220,6 +220,26 @@ for (const op of ops.values()) {
     });
 
     op.samples.forEach((sample, n) => {
+      if (!op.gate) return;
+      it(`gate: it is the sum of the first output times its gradient, by sample and channel (sample ${n})`, async () => {
+        const next = random(n + 81);
+        const one = single(op, sample, drawn(sample, next));
+        const { builder } = one;
+        const y = one.outputs[0]!;
+        const g = createEmitter(builder);
+        const dy = valueIn(builder, builder.constant(drawn({ inputs: [] }, next)(y.shape)));
+        const told = op.gate!(g, dy, one.inputs, valuesOf(op, sample));
+        const space = y.shape.slice(2).map((_, i) => i + 2);
+        const summed = g.summed(g.Mul(y, dy), space);
+        const results = await runGraph(builder.finish([told.name, summed.name]), one.feeds);
+        expect(results[told.name]!.shape).toEqual(y.shape.slice(0, 2));
+        const { largest, range } = difference(results[told.name]!, results[summed.name]!);
+        expect(range).toBeGreaterThan(0.1);
+        expect(largest).toBeLessThan(1e-5 * range);
+      });
+    });
+
+    op.samples.forEach((sample, n) => {
       if (!op.view) return;
       it(`view: the elements are those of the first input in their order (sample ${n})`, async () => {
         const one = single(op, sample, drawn(sample, random(n + 61)));

@@ -43,12 +43,12 @@ function dropping(graph: Graph, behind: ReadonlySet<string>): Graph {
   return { ...graph, nodes, initializers: new Map([...graph.initializers, [ratio, tensor("float32", [], [0.25])]]) };
 }
 
-/** With the share of the activations that is kept. */
-const nets: readonly (readonly [string, Graph, number])[] = [
-  ["resnet20", prepare(newModel("resnet20", { classes: 5, input: [3, 16, 16], seed: 1 })), 0.8],
-  ["a net of depthwise convolutions", netOf("mobilenet-v3"), 0.85],
-  ["a transformer with Dropout", dropping(netOf("transformer"), new Set(["Softmax", "Erf"])), 0.85],
-  ["lstm", netOf("lstm"), 0.68],
+/** With the share of the activations that is kept, with one worker and with two: gradients that leave a part cannot be let go. */
+const nets: readonly (readonly [string, Graph, number, number])[] = [
+  ["resnet20", prepare(newModel("resnet20", { classes: 5, input: [3, 16, 16], seed: 1 })), 0.8, 0.8],
+  ["a net of depthwise convolutions", netOf("mobilenet-v3"), 0.85, 0.85],
+  ["a transformer with Dropout", dropping(netOf("transformer"), new Set(["Softmax", "Erf"])), 0.85, 0.85],
+  ["lstm", netOf("lstm"), 0.68, 0.945],
 ];
 
 const options = {
@@ -143,7 +143,7 @@ async function learn(net: Graph, more: Partial<StepOptions>) {
 const whole = (part: StepGraph) => ({ part, sharing: sharingOf(part) });
 
 describe("a trainer", () => {
-  it.each(nets.flatMap(([name, net, share]) => [1, 2].map((workers) => [name, workers, net, share] as const)))(
+  it.each(nets.flatMap(([name, net, ...shares]) => shares.map((share, i) => [name, i + 1, net, share] as const)))(
     "below a size learns the same, byte for byte: %s, %i workers",
     async (_name, workers, net, share) => {
       const block = await blockOf(directRuntime);
