@@ -1,6 +1,6 @@
 /** Pieces that the gradients of windowed operators share, written in standard operators. */
 
-import type { Shape } from "../graph/tensor.ts";
+import { sizeOf, type Shape } from "../graph/tensor.ts";
 import type { Value } from "./define.ts";
 import type { Emit } from "./emit.ts";
 import { cartesian, extent, type Window } from "./geometry.ts";
@@ -128,15 +128,17 @@ export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window,
   const { kernel } = window;
   const c = x.shape[1]!;
   const m = dy.shape[1]!;
-  const columns = dy.shape[0]! * dy.shape.slice(2).reduce((a, b) => a * b, 1);
-  if (groups === 1 && isProduct(window) && 2 * m * c <= (columns / dy.shape[0]!) * (m + c))
+  if (groups === 1 && isProduct(window) && 2 * m * c <= sizeOf(dy.shape.slice(2)) * (m + c))
     return g.reshaped(productsBySample(g, x, dy), [m, c, ...kernel]);
   if (groups === 1 && m < c && !isProduct(window) && isSymmetric(window))
     return flipKernel(g, convWeightGradient(g, dy, x, mirrored(window), 1), 1);
   const swap = [1, 0, ...kernel.map((_, i) => i + 2)];
-  const rows = g.reshaped(g.transposed(dy, swap), groups === 1 ? [m, columns] : [groups, m / groups, columns]);
-  const shift = shifts(g, g.transposed(x, swap), dy.shape.slice(2), window);
   const taps = cartesian(kernel);
+  const own = [dy.shape[0]!, ...dy.shape.slice(2)];
+  const sizes = groups === 1 && taps.length > 1 ? apart(own) : own;
+  const columns = sizeOf(sizes);
+  const turned = g.padded(g.transposed(dy, swap), [0, ...own.map(() => 0)], [0, ...sizes.map((n, i) => n - own[i]!)]);
+  const rows = g.reshaped(turned, groups === 1 ? [m, columns] : [groups, m / groups, columns]);
   const product = (some: readonly Shape[]): Value => {
     if (groups > 1) {
       const parts = g.reshaped(shift(some[0]!), [groups, c / groups, columns]);
@@ -147,7 +149,8 @@ export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window,
     return g.Gemm(rows, stack, { transB: 1 });
   };
   if (groups === 1 && kernel.length > 1 && c <= fewInLines && isSymmetric(window))
-    return g.reshaped(productsByLine(g, x, rows, dy.shape.slice(2), window), [m, c, ...kernel]);
+    return g.reshaped(productsByLine(g, g.transposed(x, swap), rows, sizes, window), [m, c, ...kernel]);
+  const shift = shifts(g, g.transposed(x, swap), sizes, window);
   const together = groups === 1 && c < fewChannels ? Math.floor(mostRows / c) : 1;
   const products = Array.from({ length: Math.ceil(taps.length / together) }, (_, i) =>
     product(taps.slice(i * together, (i + 1) * together)),
@@ -155,6 +158,23 @@ export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window,
   const all = products.length === 1 ? products[0]! : g.Concat(...products, { axis: 1 });
   const byTap = g.reshaped(all, [m, taps.length, c / groups]);
   return g.reshaped(g.transposed(byTap, [0, 2, 1]), [m, c / groups, ...kernel]);
+}
+
+/** Two rows of a matrix this many float32 apart start in the same set of a processor's first cache (4 KiB), or in one of two. */
+const sameSet = 512;
+const mostMore = 1.07;
+
+/**
+ * Sizes for [N, o...] whose product is no multiple of {@link sameSet}, one larger where that costs little: the rows of a matrix product that all begin in the same
+ * sets of the cache drive each other out of it.
+ */
+function apart(sizes: Shape): Shape {
+  if (sizeOf(sizes) % sameSet !== 0) return sizes;
+  const larger = cartesian(sizes.map(() => 2))
+    .map((more) => sizes.map((n, i) => n + more[i]!))
+    .filter((some) => sizeOf(some) % sameSet !== 0);
+  const least = larger.reduce((a, b) => (sizeOf(b) <= sizeOf(a) ? b : a));
+  return sizeOf(least) <= mostMore * sizeOf(sizes) ? least : sizes;
 }
 
 /** Whether a convolution is a matrix product at every pixel. */
@@ -175,19 +195,17 @@ function mirrored(window: Window): Window {
   return { ...window, before: rest(window.before), after: rest(window.after) };
 }
 
-/** dW with the taps along the last axis side by side, in one product for each tap of the others. `rows` is dY as [M, N o...]; gives [M, C, taps]. */
-function productsByLine(
-  g: Emit,
-  x: Value,
-  rows: Value,
-  out: Shape,
-  { kernel, dilations, before, after }: Window,
-): Value {
+/**
+ * dW with the taps along the last axis side by side, in one product for each tap of the others. X is given as [C, N, s...], `rows` is dY as
+ * [M, N o...] with zeros up to the sizes [N, o...]; gives [M, C, taps].
+ */
+function productsByLine(g: Emit, x: Value, rows: Value, sizes: Shape, window: Window): Value {
+  const { kernel, dilations } = window;
   const [m, columns] = rows.shape as [number, number];
-  const c = x.shape[1]!;
+  const c = x.shape[0]!;
+  const out = sizes.slice(1);
   const [width, step, size] = [kernel.at(-1)!, dilations.at(-1)!, out.at(-1)!];
-  const swap = [1, 0, ...kernel.map((_, i) => i + 2)];
-  const padded = g.padded(g.transposed(x, swap), [0, 0, ...before], [0, 0, ...after]);
+  const padded = paddedFor(g, x, sizes, window);
   const along = Array.from({ length: width }, (_, t) =>
     g.sliced(padded, [kernel.length + 1], [t * step], [t * step + size]),
   );
@@ -215,17 +233,21 @@ function productsBySample(g: Emit, x: Value, dy: Value): Value {
   return g.summed(g.MatMul(flat(dy), g.transposed(flat(x), [0, 2, 1])), [0]);
 }
 
-/**
- * What each kernel tap reads of X, given as [C, N, s...]: [C, N, o...]. With strides X is first split into the phases that they tell apart,
- * so that the slices of taps read whole rows.
- */
-function shifts(g: Emit, x: Value, out: Shape, window: Window): (tap: Shape) => Value {
-  const { kernel, strides, dilations, before, after } = window;
-  const spatial = x.shape.slice(2);
-  // The last tap reads up to here; what a stride leaves over is cropped away.
+/** X [C, N, s...] with zeros up to where the last tap reads for outputs of the sizes [N, o...]; what a stride leaves over is cropped away. */
+function paddedFor(g: Emit, x: Value, [samples, ...out]: Shape, { kernel, strides, dilations, before }: Window): Value {
   const needed = out.map((size, i) => (size - 1) * strides[i]! + extent(kernel[i]!, dilations[i]!));
-  const end = needed.map((size, i) => Math.min(after[i]!, size - spatial[i]! - before[i]!));
-  const padded = g.padded(x, [0, 0, ...before], [0, 0, ...end]);
+  const end = needed.map((size, i) => size - x.shape[i + 2]! - before[i]!);
+  return g.padded(x, [0, 0, ...before], [0, samples! - x.shape[1]!, ...end]);
+}
+
+/**
+ * What each kernel tap reads of X, given as [C, N, s...], for outputs of the sizes [N, o...]: [C, N, o...]. With strides X is first split into the
+ * phases that they tell apart, so that the slices of taps read whole rows.
+ */
+function shifts(g: Emit, x: Value, sizes: Shape, window: Window): (tap: Shape) => Value {
+  const { kernel, strides, dilations } = window;
+  const out = sizes.slice(1);
+  const padded = paddedFor(g, x, sizes, window);
   const axes = kernel.map((_, i) => i + 2);
   const part = (from: Value, starts: Shape, ends: Shape, steps?: Shape): Value =>
     starts.every((s, i) => s === 0 && (steps?.[i] ?? 1) === 1 && ends[i] === from.shape[i + 2])
