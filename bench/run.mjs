@@ -11,8 +11,8 @@
 
 import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus, homedir } from "node:os";
-import { parseArgs } from "node:util";
 import { cases } from "./cases.mjs";
+import { readFlags } from "../scripts/lib/flags.mjs";
 import { measureAblation } from "./lib/ablation.mjs";
 import { measureAnalysis } from "./lib/analysis.mjs";
 import { measureLatency } from "./lib/latency.mjs";
@@ -36,7 +36,7 @@ const measures = {
 };
 const besideTorch = new Set(["score", "train", "prune"]);
 
-const { values: flags } = parseArgs({
+const { values: flags } = readFlags(import.meta.url, {
   options: {
     only: { type: "string" },
     what: { type: "string", default: Object.keys(measures).join(",") },

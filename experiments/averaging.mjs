@@ -15,7 +15,7 @@ import { options } from "./lib/options.mjs";
 import { openRecord } from "./lib/record.mjs";
 import { spearman } from "./lib/statistics.mjs";
 
-const flags = options({ data: { type: "string" } });
+const flags = options(import.meta.url, { data: { type: "string" } });
 const [seed, threads] = [Number(flags.seed), Number(flags.threads)];
 const total = flags.quick ? 256 : 1024;
 const record = openRecord("averaging", flags, { total });

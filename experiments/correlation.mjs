@@ -13,7 +13,7 @@ import { options } from "./lib/options.mjs";
 import { openRecord } from "./lib/record.mjs";
 import { kendall, mean, pearson, spearman } from "./lib/statistics.mjs";
 
-const flags = options({
+const flags = options(import.meta.url, {
   model: { type: "string" },
   data: { type: "string" },
   name: { type: "string", default: "resnet20" },

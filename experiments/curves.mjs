@@ -15,7 +15,7 @@ import { options } from "./lib/options.mjs";
 import { openRecord } from "./lib/record.mjs";
 import { deviation, mean } from "./lib/statistics.mjs";
 
-const flags = options({
+const flags = options(import.meta.url, {
   model: { type: "string" },
   data: { type: "string" },
   net: { type: "string", default: "resnet20" },

@@ -13,7 +13,7 @@ import { accuracy, cifar10, recipe, trainedLenet3 } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";
 import { openRecord } from "./lib/record.mjs";
 
-const flags = options({ data: { type: "string" }, samples: { type: "string", default: "256" } });
+const flags = options(import.meta.url, { data: { type: "string" }, samples: { type: "string", default: "256" } });
 const [seed, threads] = [Number(flags.seed), Number(flags.threads)];
 const samples = flags.quick ? 32 : Number(flags.samples);
 const group = "conv1.weight";

@@ -22,7 +22,7 @@ import { cifar10, trainedLenet3 } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";
 import { openRecord } from "./lib/record.mjs";
 
-const flags = options({
+const flags = options(import.meta.url, {
   data: { type: "string" },
   samples: { type: "string", default: "256" },
   criteria: { type: "string", optional: true },

@@ -10,9 +10,9 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
-import { parseArgs } from "node:util";
+import { readFlags } from "../scripts/lib/flags.mjs";
 
-const { values } = parseArgs({
+const { values } = readFlags(import.meta.url, {
   options: {
     model: { type: "string" },
     data: { type: "string" },

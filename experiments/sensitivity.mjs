@@ -12,7 +12,7 @@ import { cifar10 } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";
 import { openRecord } from "./lib/record.mjs";
 
-const flags = options({
+const flags = options(import.meta.url, {
   data: { type: "string" },
   before: { type: "string" },
   after: { type: "string" },

@@ -13,7 +13,7 @@ import { fork } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { readFlags } from "./lib/flags.mjs";
 import { attempt } from "./fuzz/attempt.mjs";
 import { baseModels } from "./fuzz/models.mjs";
 import { mutantOf } from "./fuzz/mutate.mjs";
@@ -23,7 +23,7 @@ const [mostSeconds, mostHeap, mostMemory] = [20, 1024, 2048];
 /** Failures that are printed. */
 const shown = 12;
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readFlags(import.meta.url, {
   allowPositionals: true,
   options: {
     seed: { type: "string", default: "1" },

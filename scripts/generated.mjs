@@ -11,7 +11,7 @@ import { spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { readFlags } from "./lib/flags.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const file = "test/prune/generated.test.ts";
@@ -19,7 +19,7 @@ const law = "compute the same cut and masked";
 /** Networks that one process checks: enough for its start not to count. */
 const portion = 500;
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readFlags(import.meta.url, {
   options: { seed: { type: "string", default: "1" }, all: { type: "boolean", default: false } },
   allowPositionals: true,
 });

@@ -12,10 +12,10 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readFlags } from "./lib/flags.mjs";
 import { fetchMnist } from "../dist/node.js";
 
-const { values: flags, positionals } = parseArgs({
+const { values: flags, positionals } = readFlags(import.meta.url, {
   allowPositionals: true,
   options: { seed: { type: "string", default: "1" }, record: { type: "boolean", default: false } },
 });

@@ -1,13 +1,14 @@
 /** Flags that all experiments share: --quick, --seed, --threads, --fresh. */
 
-import { parseArgs } from "node:util";
+import { readFlags } from "../../scripts/lib/flags.mjs";
 
 /**
  * The flags of an experiment, with its own beside the shared ones. A flag without a default must be given.
  *
+ * @param {string} url of the experiment
  * @param {Record<string, { type: "string" | "boolean", default?: string | boolean, optional?: boolean }>} own
  */
-export function options(own) {
+export function options(url, own) {
   const all = {
     ...own,
     quick: { type: "boolean", default: false },
@@ -15,7 +16,7 @@ export function options(own) {
     seed: { type: "string", default: "0" },
     threads: { type: "string", default: "1" },
   };
-  const { values } = parseArgs({
+  const { values } = readFlags(url, {
     options: Object.fromEntries(
       Object.entries(all).map(([name, { type, default: value }]) => [
         name,
@@ -26,7 +27,7 @@ export function options(own) {
   const missing = Object.keys(all).filter((name) => values[name] === undefined && !all[name].optional);
   if (missing.length > 0) {
     console.error(
-      `give ${missing.map((name) => `--${name}`).join(" and ")} (secateur data cifar10 DIR fetches the images; see the head of the script)`,
+      `give ${missing.map((name) => `--${name}`).join(" and ")} (secateur data cifar10 DIR fetches the images; --help says what there is)`,
     );
     process.exit(2);
   }

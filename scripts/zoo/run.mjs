@@ -10,11 +10,11 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { readFlags } from "../lib/flags.mjs";
 import { readHeader } from "./reference.mjs";
 import { document } from "./table.mjs";
 
-const { values: options, positionals } = parseArgs({
+const { values: options, positionals } = readFlags(import.meta.url, {
   allowPositionals: true,
   options: {
     only: { type: "string" },
