@@ -277,7 +277,7 @@ export const withLearning = (command: Command, rate: number): Command =>
     )
     .option(
       "--workers <n>",
-      "threads that each learn from a part of every minibatch; BatchNormalization then takes the statistics of a part. auto: one for each of --threads, of 32 samples or more, where that pays",
+      "threads that each learn from a part of every minibatch; BatchNormalization then takes the statistics of a part. auto: one for each of --threads, where it pays, of 16 samples or more if there are such statistics",
       countOrAuto,
       "auto",
     )

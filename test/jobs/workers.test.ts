@@ -6,7 +6,9 @@ import { workersOf, type WorkersEvent } from "../../src/jobs/workers.ts";
 import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
 import { finetune, newModel, nodeRuntime, prepare, prune, type Model } from "../../src/node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
+import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { randomDataset } from "../support/datasets.ts";
+import { modelOf, newBuilder } from "../support/graphs.ts";
 
 const lenet: Model = newModel("lenet5", { classes: 10, seed: 1 });
 const graph = prepare(lenet);
@@ -41,9 +43,19 @@ describe("workers", () => {
   });
 
   it("have enough for statistics", () => {
-    expect(choose(four, { batchSize: 128 }, deep).workers).toBe(4);
-    expect(choose(four, { batchSize: 64 }, deep).workers).toBe(2);
-    expect(choose(four, { batchSize: 48 }, deep).workers).toBe(1);
+    expect(choose(four, { batchSize: 64 }, deep).workers).toBe(4);
+    expect(choose(four, { batchSize: 48 }, deep).workers).toBe(3);
+    expect(choose(four, { batchSize: 32 }, deep).workers).toBe(2);
+    expect(choose(four, { batchSize: 24 }, deep).workers).toBe(1);
+  });
+
+  it("are not held back for statistics that there are none of", () => {
+    const builder = newBuilder();
+    const g = createEmitter(builder);
+    const x = valueIn(builder, builder.input("x", { dtype: "float32", shape: [1, 3, 64, 64] }));
+    const net = prepare(modelOf(builder.finish([g.Conv(x, g.filled(0.1, [8, 3, 3, 3]), { pads: [1, 1, 1, 1] }).name])));
+    expect(choose(four, { batchSize: 8 }, net).workers).toBe(4);
+    expect(choose(four, { batchSize: 2 }, net).workers).toBe(2);
   });
 
   it("are one where a minibatch has to stay whole, memory is short, or there are no threads to be had", () => {
