@@ -4,7 +4,8 @@
  * Usage: npm run experiment:curves -- --model resnet20-cifar10.onnx --data data/cifar10 [--net resnet20] [--criteria a,b] [--budgets 0.8,0.65,0.5]
  *        [--seeds 0,1,2] [--epochs 3] [--quick] [--threads 1]
  *
- * Only training data is used until the end; the test set is looked at once for each model. A stopped run goes on where it was.
+ * Only training data is used until the end; the test set is looked at once for each model. A stopped run goes on where it was, and runs of other criteria,
+ * budgets or seeds add their rows to the same record, also side by side.
  */
 
 import { spawnSync } from "node:child_process";
@@ -32,7 +33,7 @@ const schedule = [
   `--per ${flags.per} --every ${flags.quick ? 5 : 20} --prune-learning-rate 0.01 --epochs ${epochs} --learning-rate 0.03`,
   `--weight-decay 0.0005 --distil 0.9 --temperature 4 --crop 4 --flip --threads ${flags.threads}`,
 ].join(" ");
-const record = openRecord(`curves-${flags.net}`, flags, { schedule });
+const record = openRecord(`curves-${flags.net}`, flags, { schedule }, ["criteria", "budgets", "seeds"]);
 const main = new URL("../dist/cli/main.js", import.meta.url).pathname;
 const folder = `${cache}curves/`;
 mkdirSync(folder, { recursive: true });
@@ -68,6 +69,7 @@ for (const budget of budgets)
         params: after.params / before.params,
         removals,
         minutes: (performance.now() - started) / 60_000,
+        version: record.version,
       });
     }
 
@@ -76,6 +78,7 @@ for (const row of record.rows.filter(({ seed }) => seed !== undefined)) {
   const key = `${row.criterion} ${row.budget}`;
   groups.set(key, [...(groups.get(key) ?? []), row]);
 }
+const most = Math.max(...Array.from(groups.values(), (rows) => rows.length));
 const unpruned = record.find({ criterion: "unpruned" }).top1;
 const points = [...groups.values()].map((rows) => ({
   series: rows[0].criterion,
@@ -86,7 +89,7 @@ const points = [...groups.values()].map((rows) => ({
 const series = [...new Set(points.map((point) => point.series))];
 await lineChart(record.path("svg"), {
   title: `${flags.net}: accuracy after pruning and fine-tuning`,
-  subtitle: `${epochs} epochs, ${seeds.length} seed${seeds.length > 1 ? "s, bars one standard deviation" : ""}`,
+  subtitle: `${epochs} epochs, ${most} seed${most > 1 ? "s, bars one standard deviation" : ""}`,
   rows: [...points, ...series.map((name) => ({ series: name, x: 1, y: unpruned * 100, e: 0 }))],
   x: "multiply-accumulates, share of the original",
   y: "top-1 on the test set, %",

@@ -21,35 +21,54 @@ function replace(path, text) {
   renameSync(`${path}.part`, path);
 }
 
+/** Flags may stand in any order. */
+const keyOf = ({ command, settings }) => JSON.stringify([command.split(" --").sort(), settings]);
+
 /**
- * Opens a record under docs/results. Rows of an earlier run with the same settings are kept, unless --fresh.
+ * Opens a record under docs/results. Rows of an earlier run with the same settings are kept, unless --fresh; so are those that another process adds
+ * meanwhile.
  *
  * @param {string} name of the experiment
  * @param {Record<string, unknown>} flags as given
  * @param {Record<string, unknown>} settings what the flags came to; rows belong to them
- * @param {URL} [folder]
+ * @param {readonly string[]} [choosing] flags that say which rows to add, and are no setting
  */
-export function openRecord(name, flags, settings, folder = new URL("../../docs/results/", import.meta.url)) {
+export function openRecord(name, flags, settings, choosing = []) {
+  const folder = new URL("../../docs/results/", import.meta.url);
   mkdirSync(folder, { recursive: true });
   const full = flags.quick ? `${name}-quick` : name;
   const path = (extension) => new URL(`${full}.${extension}`, folder).pathname;
   // Where files lie is no part of what was done.
-  const shown = Object.entries(flags).filter(([key]) => !["fresh", "data", "model", "models"].includes(key));
+  const apart = new Set(["fresh", "data", "model", "models", ...choosing]);
+  const shown = Object.entries(flags).filter(([key]) => !apart.has(key));
   const command = [
     `node experiments/${name.split("-")[0]}.mjs`,
     ...shown.flatMap(([key, value]) => (value === true ? [`--${key}`] : value === false ? [] : [`--${key} ${value}`])),
   ].join(" ");
-  const key = JSON.stringify({ command, settings });
-  const old = existsSync(path("json")) && !flags.fresh ? JSON.parse(readFileSync(path("json"), "utf8")) : undefined;
-  const goesOn = old !== undefined && JSON.stringify({ command: old.command, settings: old.settings }) === key;
-  const rows = goesOn ? old.rows : [];
+  /** The rows on disk, where they belong to these settings. */
+  const kept = () => {
+    const old = existsSync(path("json")) ? JSON.parse(readFileSync(path("json"), "utf8")) : undefined;
+    const goesOn = old !== undefined && keyOf(old) === keyOf({ command, settings });
+    return goesOn ? old.rows : [];
+  };
+  const rows = flags.fresh ? [] : kept();
+  /** Takes what another process has added. */
+  const refresh = () => {
+    const known = new Set(rows.map((row) => JSON.stringify(row)));
+    rows.push(...(flags.fresh ? [] : kept()).filter((row) => !known.has(JSON.stringify(row))));
+  };
   const head = { command, settings, seed: Number(flags.seed), version, node: process.version, cpu: cpus()[0].model };
   return {
     rows,
     path,
+    version,
     /** The row of an earlier run in which all the given fields are the same. */
-    find: (fields) => rows.find((row) => Object.entries(fields).every(([column, value]) => row[column] === value)),
+    find(fields) {
+      refresh();
+      return rows.find((row) => Object.entries(fields).every(([column, value]) => row[column] === value));
+    },
     add(row) {
+      refresh();
       rows.push(row);
       const date = new Date().toISOString().slice(0, 10);
       replace(path("json"), `${JSON.stringify({ date, ...head, rows }, undefined, 1)}\n`);
