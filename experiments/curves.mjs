@@ -78,7 +78,8 @@ for (const row of record.rows.filter(({ seed }) => seed !== undefined)) {
   const key = `${row.criterion} ${row.budget}`;
   groups.set(key, [...(groups.get(key) ?? []), row]);
 }
-const most = Math.max(...Array.from(groups.values(), (rows) => rows.length));
+const counts = Array.from(groups.values(), (rows) => rows.length);
+const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
 const unpruned = record.find({ criterion: "unpruned" }).top1;
 const points = [...groups.values()].map((rows) => ({
   series: rows[0].criterion,
@@ -89,7 +90,7 @@ const points = [...groups.values()].map((rows) => ({
 const series = [...new Set(points.map((point) => point.series))];
 await lineChart(record.path("svg"), {
   title: `${flags.net}: accuracy after pruning and fine-tuning`,
-  subtitle: `${epochs} epochs, ${most} seed${most > 1 ? "s, bars one standard deviation" : ""}`,
+  subtitle: `${epochs} epochs, ${fewest < most ? "up to " : ""}${most} seed${most > 1 ? "s, bars one standard deviation" : ""}`,
   rows: [...points, ...series.map((name) => ({ series: name, x: 1, y: unpruned * 100, e: 0 }))],
   x: "multiply-accumulates, share of the original",
   y: "top-1 on the test set, %",
