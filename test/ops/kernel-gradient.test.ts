@@ -2,9 +2,9 @@
 
 import { expect, it } from "vitest";
 import { differentiate } from "../../src/autodiff/differentiate.ts";
-import { float32, sizeOf, type Shape, type Tensor } from "../../src/graph/tensor.ts";
+import { sizeOf, type Tensor } from "../../src/graph/tensor.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
-import { newBuilder, random, runGraph } from "../support/graphs.ts";
+import { newBuilder, noise, runGraph } from "../support/graphs.ts";
 
 interface Case {
   readonly what: string;
@@ -33,14 +33,6 @@ const cases: readonly Case[] = [
   },
   { what: "too much more", x: [8, 12, 8, 8], outs: 12, kernel: 3, stride: 1, pad: 1, padded: false },
 ];
-
-function noise(shape: Shape, seed: number): Tensor {
-  const next = random(seed);
-  return float32(
-    shape,
-    Array.from({ length: sizeOf(shape) }, () => next() - 0.5),
-  );
-}
 
 /** ∂/∂W by its definition, in double precision. */
 function expected({ x: [samples, channels, height, width], outs, kernel, stride, pad }: Case, x: Tensor, dy: Tensor) {

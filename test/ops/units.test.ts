@@ -3,21 +3,13 @@
 import { describe, expect, it } from "vitest";
 import { differentiate } from "../../src/autodiff/differentiate.ts";
 import type { Graph } from "../../src/graph/graph.ts";
-import { float32, int64s, sizeOf, toNumbers, type Shape, type Tensor } from "../../src/graph/tensor.ts";
+import { float32, int64s, toNumbers, type Tensor } from "../../src/graph/tensor.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut.ts";
 import { findGroups, type Group } from "../../src/prune/groups.ts";
-import { newBuilder, random, runGraph } from "../support/graphs.ts";
+import { newBuilder, noise, runGraph } from "../support/graphs.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
-
-function noise(shape: Shape, seed: number): Tensor {
-  const next = random(seed);
-  return float32(
-    shape,
-    Array.from({ length: sizeOf(shape) }, () => next() - 0.5),
-  );
-}
 
 const input = [2, 3, 2, 4];
 

@@ -2,7 +2,7 @@
 
 import { GraphBuilder } from "../../src/graph/builder.ts";
 import type { Graph, Model } from "../../src/graph/graph.ts";
-import { sizeOf, type Shape, type Tensor } from "../../src/graph/tensor.ts";
+import { float32, sizeOf, type Shape, type Tensor } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import type { Sample, Value } from "../../src/ops/define.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
@@ -103,4 +103,13 @@ export function tinyNet(shape: Shape, seed = 3) {
   const x = valueIn(builder, builder.input("x", { dtype: "float32", shape }));
   const finish = (...outputs: Value[]): Graph => builder.finish(outputs.map(({ name }) => name));
   return { builder, g, weight, x, finish, feeds: { x: draw(shape) } };
+}
+
+/** A tensor of numbers from -0.5 to 0.5; a seed repeats them. */
+export function noise(shape: Shape, seed: number): Tensor {
+  const next = random(seed);
+  return float32(
+    shape,
+    Array.from({ length: sizeOf(shape) }, () => next() - 0.5),
+  );
 }
