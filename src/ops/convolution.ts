@@ -7,7 +7,8 @@ import type { Channels } from "./channels.ts";
 import { defineOp, int, ints, string, type Value } from "./define.ts";
 import type { Emit } from "./emit.ts";
 import { extent, slide, windowOf, type Window, type WindowAttributes } from "./geometry.ts";
-import { convInputGradient, convWeightGradient } from "./spatial.ts";
+import { convWeightGradient } from "./kernel-gradient.ts";
+import { convInputGradient } from "./spatial.ts";
 
 const attributes = {
   auto_pad: string("NOTSET"),

@@ -1,82 +1,122 @@
-/** Gradients of kernels at sizes whose rows would all begin in the same sets of the cache: padded, and the same. */
+/** Gradients of kernels at the sizes that decide how they are written: the same, whichever way. */
 
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { differentiate } from "../../src/autodiff/differentiate.ts";
-import { sizeOf, type Tensor } from "../../src/graph/tensor.ts";
+import { sizeOf, type Shape, type Tensor } from "../../src/graph/tensor.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
+import type { Value } from "../../src/ops/define.ts";
 import { newBuilder, noise, runGraph } from "../support/graphs.ts";
 
 interface Case {
   readonly what: string;
+  /** [N, C, height, width] */
   readonly x: readonly [number, number, number, number];
   readonly outs: number;
-  readonly kernel: number;
-  readonly stride: number;
-  readonly pad: number;
-  /** Whether there is more to compute. */
-  readonly padded: boolean;
+  readonly kernel: readonly [number, number];
+  readonly strides?: readonly [number, number];
+  readonly dilations?: readonly [number, number];
+  /** Above, left, below, right. */
+  readonly pads?: readonly [number, number, number, number];
 }
 
-const cases: readonly Case[] = [
-  { what: "a product for each tap", x: [16, 12, 16, 16], outs: 12, kernel: 3, stride: 1, pad: 1, padded: true },
-  { what: "taps along a line", x: [16, 9, 16, 16], outs: 10, kernel: 3, stride: 1, pad: 1, padded: true },
-  { what: "dY is what is shifted", x: [16, 13, 16, 16], outs: 11, kernel: 3, stride: 1, pad: 1, padded: true },
-  { what: "few channels by phases", x: [16, 3, 32, 32], outs: 4, kernel: 3, stride: 2, pad: 1, padded: true },
-  {
-    what: "phases, of which a stride leaves some over",
-    x: [16, 11, 33, 33],
-    outs: 4,
-    kernel: 2,
-    stride: 2,
-    pad: 0,
-    padded: true,
-  },
-  { what: "too much more", x: [8, 12, 8, 8], outs: 12, kernel: 3, stride: 1, pad: 1, padded: false },
-];
-
-/** ∂/∂W by its definition, in double precision. */
-function expected({ x: [samples, channels, height, width], outs, kernel, stride, pad }: Case, x: Tensor, dy: Tensor) {
-  const [rows, columns] = dy.shape.slice(2) as [number, number];
-  const [from, to] = [x.data as Float32Array, dy.data as Float32Array];
-  const result = new Float64Array(outs * channels * kernel * kernel);
-  for (let i = 0; i < result.length; i++) {
-    const [across, down] = [i % kernel, Math.floor(i / kernel) % kernel];
-    const [c, m] = [Math.floor(i / kernel ** 2) % channels, Math.floor(i / kernel ** 2 / channels)];
-    for (let n = 0; n < samples; n++)
-      for (let row = 0; row < rows; row++) {
-        const h = row * stride + down - pad;
-        if (h < 0 || h >= height) continue;
-        for (let column = 0; column < columns; column++) {
-          const w = column * stride + across - pad;
-          if (w < 0 || w >= width) continue;
-          const value = from[((n * channels + c) * height + h) * width + w]!;
-          result[i]! += value * to[((n * outs + m) * rows + row) * columns + column]!;
-        }
-      }
-  }
-  return result;
-}
-
-it.each(cases)("$what", async (one) => {
-  const { x, outs, kernel, stride, pad } = one;
+/** The gradient as the engine writes it, and what it gives. */
+async function write({ x, outs, kernel, strides = [1, 1], dilations = [1, 1], pads = [0, 0, 0, 0] }: Case) {
   const builder = newBuilder();
   const g = createEmitter(builder);
-  const [X, W] = [
-    valueIn(builder, builder.input("X", { dtype: "float32", shape: x })),
-    valueIn(builder, builder.input("W", { dtype: "float32", shape: [outs, x[1], kernel, kernel] })),
-  ];
-  const Y = g.Conv(X, W, { strides: [stride, stride], pads: [pad, pad, pad, pad] });
-  expect((x[0] * sizeOf(Y.shape.slice(2))) % 512).toBe(0);
-  const seed = valueIn(builder, builder.input("dY", { dtype: "float32", shape: Y.shape }));
-  const dW = differentiate(builder, [{ value: Y, seed }], ["W"]).get("W")!;
-  const rows = builder.nodes
-    .filter(({ op }) => op === "Gemm")
-    .map(({ inputs }) => builder.types.get(inputs[0]!)!.shape);
-  expect(rows.length).toBeGreaterThan(0);
-  for (const [, columns] of rows) expect(columns! % 512 !== 0).toBe(one.padded);
+  const input = (name: string, shape: Shape): Value =>
+    valueIn(builder, builder.input(name, { dtype: "float32", shape }));
+  const [X, W] = [input("X", x), input("W", [outs, x[1], ...kernel])];
+  const Y = g.Conv(X, W, { strides, dilations, pads });
+  const dW = differentiate(builder, [{ value: Y, seed: input("dY", Y.shape) }], ["W"]).get("W")!;
   const feeds = { X: noise(x, 1), W: noise(W.shape, 2), dY: noise(Y.shape, 3) };
   const found = (await runGraph(builder.finish([dW.name]), feeds))[dW.name]!.data as Float32Array;
-  const reference = expected(one, feeds.X, feeds.dY);
-  const largest = Math.max(...reference.map(Math.abs));
-  expect(Math.max(...reference.map((value, i) => Math.abs(value - found[i]!)))).toBeLessThan(1e-5 * largest);
+  const rows = builder.nodes
+    .filter(({ op }) => op === "Gemm")
+    .map(({ inputs }) => builder.types.get(inputs[0]!)!.shape[1]!);
+  return { pixels: x[0] * sizeOf(Y.shape.slice(2)), rows, found, expected: expected(feeds.X, feeds.dY) };
+
+  /** ∂/∂W by its definition, in double precision. */
+  function expected({ data: from }: Tensor, { data: to, shape }: Tensor): Float64Array {
+    const [samples, channels, height, width] = x;
+    const [, , lines, columns] = shape as [number, number, number, number];
+    const result = new Float64Array(outs * channels * kernel[0] * kernel[1]);
+    for (let i = 0; i < result.length; i++) {
+      const [across, down] = [i % kernel[1], Math.floor(i / kernel[1]) % kernel[0]];
+      const [c, m] = [
+        Math.floor(i / kernel[0] / kernel[1]) % channels,
+        Math.floor(i / kernel[0] / kernel[1] / channels),
+      ];
+      for (let n = 0; n < samples; n++)
+        for (let line = 0; line < lines; line++) {
+          const h = line * strides[0] + down * dilations[0] - pads[0];
+          if (h < 0 || h >= height) continue;
+          for (let column = 0; column < columns; column++) {
+            const w = column * strides[1] + across * dilations[1] - pads[1];
+            if (w < 0 || w >= width) continue;
+            const value = (from as Float32Array)[((n * channels + c) * height + h) * width + w]!;
+            result[i]! += value * (to as Float32Array)[((n * outs + m) * lines + line) * columns + column]!;
+          }
+        }
+    }
+    return result;
+  }
+}
+
+function expectSame(found: Float32Array, expected: Float64Array): void {
+  const largest = Math.max(...expected.map(Math.abs));
+  expect(Math.max(...expected.map((value, i) => Math.abs(value - found[i]!)))).toBeLessThan(1e-5 * largest);
+}
+
+describe("rows that would all begin in the same sets of the cache", () => {
+  const same = { kernel: [3, 3], pads: [1, 1, 1, 1] } as const;
+  it.each<Case>([
+    { what: "a product for each tap", x: [16, 12, 16, 16], outs: 72, ...same },
+    { what: "taps along a line", x: [16, 8, 16, 16], outs: 10, ...same },
+    { what: "dY is what is shifted", x: [16, 13, 16, 16], outs: 11, ...same },
+    { what: "few channels by phases", x: [16, 3, 32, 32], outs: 4, ...same, strides: [2, 2] },
+    {
+      what: "phases, of which a stride leaves some over",
+      x: [16, 11, 33, 33],
+      outs: 4,
+      kernel: [2, 2],
+      strides: [2, 2],
+    },
+  ])("$what: padded, and the same", async (one) => {
+    const { pixels, rows, found, expected } = await write(one);
+    expect(pixels % 512).toBe(0);
+    expect(rows.length).toBeGreaterThan(0);
+    for (const columns of rows) expect(columns % 512).not.toBe(0);
+    expectSame(found, expected);
+  });
+
+  it("stay where that would be too much more", async () => {
+    const { pixels, rows, found, expected } = await write({ what: "", x: [8, 72, 8, 8], outs: 72, ...same });
+    expect(new Set(rows)).toEqual(new Set([pixels]));
+    expectSame(found, expected);
+  });
+});
+
+describe("shifts in one piece, past the ends of axes", () => {
+  it.each<Case>([
+    { what: "zeros between rows", x: [2, 9, 6, 5], outs: 10, kernel: [3, 3], pads: [1, 1, 1, 1] },
+    { what: "no zeros at all", x: [2, 9, 6, 5], outs: 9, kernel: [3, 2] },
+    { what: "zeros on one side", x: [3, 9, 5, 4], outs: 12, kernel: [3, 3], pads: [2, 0, 0, 2] },
+    { what: "zeros on the other", x: [3, 9, 5, 4], outs: 12, kernel: [3, 3], pads: [0, 2, 2, 0] },
+    {
+      what: "steps between taps",
+      x: [2, 9, 7, 6],
+      outs: 11,
+      kernel: [2, 3],
+      dilations: [3, 2],
+      pads: [2, 1, 1, 3],
+    },
+    { what: "a kernel as large as the image", x: [2, 9, 4, 3], outs: 9, kernel: [5, 5], pads: [2, 2, 2, 2] },
+    { what: "dY is what is shifted", x: [2, 12, 5, 6], outs: 9, kernel: [3, 3], pads: [2, 0, 1, 1] },
+    { what: "one sample", x: [1, 9, 3, 2], outs: 9, kernel: [3, 3], pads: [1, 1, 1, 1] },
+  ])("$what", async (one) => {
+    const { pixels, rows, found, expected } = await write(one);
+    expect(rows.length).toBe(one.kernel[0] * one.kernel[1]);
+    expect(Math.min(...rows)).toBeGreaterThan(pixels);
+    expectSame(found, expected);
+  });
 });
