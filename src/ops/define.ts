@@ -173,10 +173,24 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
   ) => readonly Value[] | undefined;
   /** The output by a runtime's kernels for channels in blocks of a size (see blocked.ts); `undefined` where they do not fit or do not pay. */
   readonly blocked?: (g: Emit, inputs: Inputs<I>, attributes: Values<A>, block: number) => Value | undefined;
+  /**
+   * The outputs by a runtime's kernels that compute on one thread however many there are: less work, for a session that has no more; `undefined` where
+   * they do not fit.
+   */
+  readonly serial?: (
+    g: Emit,
+    inputs: Inputs<I>,
+    attributes: Values<A>,
+    outputs: number,
+  ) => readonly Value[] | undefined;
   /** The outputs by others where onnxruntime's kernel for WebGPU is wrong; `undefined` where it is right. */
   readonly webgpu?: (g: Emit, inputs: Inputs<I>, attributes: Values<A>) => readonly Value[] | undefined;
   readonly samples: readonly Sample[];
 }
+
+/** Inputs by position, attributes by name. */
+type Given = readonly (Value | undefined)[];
+type Plain = Record<string, unknown>;
 
 /** An operator as engines see it: its rules over inputs by position. */
 export interface Op {
@@ -192,72 +206,50 @@ export interface Op {
   readonly homogeneous: boolean;
   readonly view: boolean;
   readonly training?: Training;
-  shape(inputs: readonly (Value | undefined)[], attributes: Record<string, unknown>, outputs: number): readonly Shape[];
-  dtype(inputs: readonly (Value | undefined)[], attributes: Record<string, unknown>, outputs: number): readonly DType[];
+  shape(inputs: Given, attributes: Plain, outputs: number): readonly Shape[];
+  dtype(inputs: Given, attributes: Plain, outputs: number): readonly DType[];
   /** Thunks by input position; empty entries where none flows. */
-  pullback(
-    g: Emit,
-    inputs: readonly (Value | undefined)[],
-    attributes: Record<string, unknown>,
-    pullback: Pullback,
-  ): readonly ((() => Value) | undefined)[];
-  gate?(g: Emit, dy: Value, inputs: readonly (Value | undefined)[], attributes: Record<string, unknown>): Value;
-  channels(
-    c: Channels,
-    inputs: readonly (Value | undefined)[],
-    outputs: readonly Value[],
-    attributes: Record<string, unknown>,
-  ): void;
-  zero(inputs: readonly (Value | undefined)[], attributes: Record<string, unknown>): Zero | undefined;
-  silence(inputs: readonly (Value | undefined)[]): readonly (readonly [value: Value, axis: number])[];
+  pullback(g: Emit, inputs: Given, attributes: Plain, pullback: Pullback): readonly ((() => Value) | undefined)[];
+  gate?(g: Emit, dy: Value, inputs: Given, attributes: Plain): Value;
+  channels(c: Channels, inputs: Given, outputs: readonly Value[], attributes: Plain): void;
+  zero(inputs: Given, attributes: Plain): Zero | undefined;
+  silence(inputs: Given): readonly (readonly [value: Value, axis: number])[];
   /** By position. */
-  bias(attributes: Record<string, unknown>): readonly number[];
+  bias(attributes: Plain): readonly number[];
   resize?(
     kept: Kept,
-    inputs: readonly (Value | undefined)[],
+    inputs: Given,
     outputs: readonly Value[],
-    attributes: Record<string, unknown>,
+    attributes: Plain,
   ): { attributes: Record<string, Attribute>; inputs: ReadonlyMap<number, Tensor> };
   readonly emptied?:
     | "rest"
     | ((
         g: Emit,
-        inputs: readonly (Value | undefined)[],
+        inputs: Given,
         output: Value,
-        attributes: Record<string, unknown>,
+        attributes: Plain,
         isZero: (value: Value) => boolean,
       ) => Value | "zero" | undefined);
-  macs(inputs: readonly (Value | undefined)[], outputs: readonly Value[], attributes: Record<string, unknown>): number;
-  fold?(
-    inputs: readonly (Value | undefined)[],
-    attributes: Record<string, unknown>,
-    outputs: readonly Value[],
-  ): readonly (Tensor | undefined)[] | undefined;
+  macs(inputs: Given, outputs: readonly Value[], attributes: Plain): number;
+  fold?(inputs: Given, attributes: Plain, outputs: readonly Value[]): readonly (Tensor | undefined)[] | undefined;
   decompose?(
     g: Emit,
-    inputs: readonly (Value | undefined)[],
-    attributes: Record<string, unknown>,
+    inputs: Given,
+    attributes: Plain,
     outputs: number,
     inside?: (activation: Value) => Value,
   ): readonly Value[] | undefined;
-  blocked?(
-    g: Emit,
-    inputs: readonly (Value | undefined)[],
-    attributes: Record<string, unknown>,
-    block: number,
-  ): Value | undefined;
-  webgpu?(
-    g: Emit,
-    inputs: readonly (Value | undefined)[],
-    attributes: Record<string, unknown>,
-  ): readonly Value[] | undefined;
+  blocked?(g: Emit, inputs: Given, attributes: Plain, block: number): Value | undefined;
+  serial?(g: Emit, inputs: Given, attributes: Plain, outputs: number): readonly Value[] | undefined;
+  webgpu?(g: Emit, inputs: Given, attributes: Plain): readonly Value[] | undefined;
 }
 
 const bare = (name: string): string => name.replace(/\?$|\.\.\.$/, "");
 const isList = (name: string): boolean => name.endsWith("...");
 
-function named(names: readonly string[], values: readonly (Value | undefined)[]): Record<string, unknown> {
-  const result: Record<string, unknown> = {};
+function named(names: readonly string[], values: Given): Plain {
+  const result: Plain = {};
   names.forEach((name, i) => {
     result[bare(name)] = isList(name) ? values.slice(i).filter((v) => v !== undefined) : values[i];
   });
@@ -265,11 +257,8 @@ function named(names: readonly string[], values: readonly (Value | undefined)[])
 }
 
 /** Attribute values of a node as plain values, defaults filled in; those unknown to the operator are left out. */
-export function plainAttributes(
-  op: Pick<Op, "attributes">,
-  attributes: Readonly<Record<string, Attribute>>,
-): Record<string, unknown> {
-  const result: Record<string, unknown> = {};
+export function plainAttributes(op: Pick<Op, "attributes">, attributes: Readonly<Record<string, Attribute>>): Plain {
+  const result: Plain = {};
   for (const [name, spec] of Object.entries(op.attributes)) result[name] = attributes[name]?.value ?? spec.default;
   return result;
 }
@@ -282,9 +271,9 @@ export function defineOp<const I extends readonly string[], const A extends Spec
   spec: OpSpec<I, A>,
 ): Op {
   const attributes: Specs = spec.attributes ?? {};
-  const ins = (values: readonly (Value | undefined)[]) => named(spec.inputs, values) as Inputs<I>;
+  const ins = (values: Given) => named(spec.inputs, values) as Inputs<I>;
   const outputs = spec.outputs ?? ["Y"];
-  const { gradient, gate, resize, emptied, fold, decompose, blocked, webgpu } = spec;
+  const { gradient, gate, resize, emptied, fold, decompose, blocked, serial, webgpu } = spec;
   const op: Op = {
     name: spec.name,
     since: spec.since,
@@ -334,16 +323,10 @@ export function defineOp<const I extends readonly string[], const A extends Spec
   return {
     ...op,
     ...(gate && {
-      gate: (g: Emit, dy: Value, values: readonly (Value | undefined)[], attrs: Record<string, unknown>) =>
-        gate(g, dy, ins(values), attrs as Values<A>),
+      gate: (g: Emit, dy: Value, values: Given, attrs: Plain) => gate(g, dy, ins(values), attrs as Values<A>),
     }),
     ...(resize && {
-      resize(
-        kept: Kept,
-        values: readonly (Value | undefined)[],
-        outs: readonly Value[],
-        attrs: Record<string, unknown>,
-      ) {
+      resize(kept: Kept, values: Given, outs: readonly Value[], attrs: Plain) {
         const change = resize(kept, ins(values), outs, attrs as Values<A>);
         const changed: Record<string, Attribute> = {};
         for (const [name, value] of Object.entries(change.attributes ?? {}))
@@ -363,25 +346,27 @@ export function defineOp<const I extends readonly string[], const A extends Spec
           : (g, values, output, attrs, isZero) => emptied(g, ins(values), output, attrs as Values<A>, isZero),
     }),
     ...(fold && {
-      fold: (values: readonly (Value | undefined)[], attrs: Record<string, unknown>, outs: readonly Value[]) =>
-        fold(ins(values), attrs as Values<A>, outs),
+      fold: (values: Given, attrs: Plain, outs: readonly Value[]) => fold(ins(values), attrs as Values<A>, outs),
     }),
     ...(decompose && {
       decompose: (
         g: Emit,
-        values: readonly (Value | undefined)[],
-        attrs: Record<string, unknown>,
+        values: Given,
+        attrs: Plain,
         count: number,
         inside: (activation: Value) => Value = (activation) => activation,
       ) => decompose(g, ins(values), attrs as Values<A>, count, inside),
     }),
     ...(blocked && {
-      blocked: (g: Emit, values: readonly (Value | undefined)[], attrs: Record<string, unknown>, block: number) =>
+      blocked: (g: Emit, values: Given, attrs: Plain, block: number) =>
         blocked(g, ins(values), attrs as Values<A>, block),
     }),
+    ...(serial && {
+      serial: (g: Emit, values: Given, attrs: Plain, count: number) =>
+        serial(g, ins(values), attrs as Values<A>, count),
+    }),
     ...(webgpu && {
-      webgpu: (g: Emit, values: readonly (Value | undefined)[], attrs: Record<string, unknown>) =>
-        webgpu(g, ins(values), attrs as Values<A>),
+      webgpu: (g: Emit, values: Given, attrs: Plain) => webgpu(g, ins(values), attrs as Values<A>),
     }),
   };
 }

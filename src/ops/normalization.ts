@@ -25,10 +25,10 @@ const inverseOf = (g: Emit, variance: Value, epsilon: number): Value =>
   g.Reciprocal(g.Sqrt(g.Add(variance, g.scalar(epsilon, variance))));
 
 /**
- * Mean and variance of a batch for each channel, [C] each. Over images as E[x] and E[x²] - E[x]², two passes over X; over vectors, whose
+ * Mean and variance of a batch for each channel, [C] each, by other operators. Over images as E[x] and E[x²] - E[x]², two passes over X; over vectors, whose
  * few samples may lie close together far from 0, as E[(x - E[x])²], which does not cancel.
  */
-function statistics(g: Emit, X: Value): { mean: Value; variance: Value } {
+function momentsOf(g: Emit, X: Value): { mean: Value; variance: Value } {
   const axes = g.ints(allButChannel(X));
   const mean = g.ReduceMean(X, axes, { keepdims: 0 });
   if (X.shape.length === 2) {
@@ -39,6 +39,35 @@ function statistics(g: Emit, X: Value): { mean: Value; variance: Value } {
   // Rounding may leave a constant channel a variance just below 0.
   return { mean, variance: g.Relu(g.Sub(square, g.Mul(mean, mean))) };
 }
+
+type NormalisationInputs = Readonly<Record<"X" | "scale" | "B" | "input_mean" | "input_var", Value>>;
+
+/**
+ * Y, mean and variance of a batch, from a node that keeps none of the past. onnxruntime writes statistics over those that it was given, whoever else reads
+ * them: here it is given numbers of X, so that two nodes which share them would write the same.
+ */
+function ofBatch(g: Emit, X: Value, scale: Value, B: Value, epsilon: number): [Value, Value, Value] {
+  const axes = allButChannel(X);
+  const [first, one] = [axes.map(() => 0), axes.map(() => 1)];
+  const mean = g.reshaped(g.sliced(X, axes, first, one), scale.shape);
+  const attributes = { epsilon, training_mode: 1, momentum: 0 };
+  return g.many("BatchNormalization", [X, scale, B, mean, g.Neg(mean)], attributes, 3) as [Value, Value, Value];
+}
+
+/** What a normalisation standardises by: the batch's statistics while training, else the running ones. */
+function statistics(
+  g: Emit,
+  inputs: NormalisationInputs,
+  { epsilon, training_mode }: { readonly epsilon: number; readonly training_mode: number },
+): { mean: Value; variance: Value } {
+  if (!training_mode) return { mean: inputs.input_mean, variance: inputs.input_var };
+  const [, mean, variance] = ofBatch(g, inputs.X, inputs.scale, inputs.B, epsilon);
+  return { mean, variance };
+}
+
+/** Running statistics after those of a batch. */
+const running = (g: Emit, old: Value, now: Value, momentum: number): Value =>
+  momentum === 0 ? now : g.Add(g.Mul(old, g.scalar(momentum, old)), g.Mul(now, g.scalar(1 - momentum, old)));
 
 /**
  * https://onnx.ai/onnx/operators/onnx__BatchNormalization.html — Y = scale · (X - mean) / √(var + epsilon) + B.
@@ -57,15 +86,17 @@ export const BatchNormalization = defineOp({
       fail("bad-model", `scale [${scale.shape.join(", ")}] does not fit ${channels} channels`);
     return [X.shape, scale.shape, scale.shape];
   },
-  gradient(g, dy, { X, scale, input_mean, input_var }, { epsilon, training_mode }) {
+  gradient(g, dy, inputs, attributes, _y, { dys: [dY, dMean, dVariance] }) {
+    const { X, scale } = inputs;
+    const { epsilon, momentum, training_mode } = attributes;
     const rank = X.shape.length;
-    const { mean, variance } = training_mode ? statistics(g, X) : { mean: input_mean, variance: input_var };
+    const { mean, variance } = statistics(g, inputs, attributes);
     const inverse = inverseOf(g, variance, epsilon);
     const sum = () => g.summed(overSpace(g, dy), [0]);
     // Σ dY (X - mean), from sums that are needed anyway
     const centred = () => g.Sub(g.summed(overSpace(g, g.Mul(dy, X)), [0]), g.Mul(mean, sum()));
     const factor = g.Mul(scale, inverse);
-    const result = {
+    const result = dY && {
       scale: () => g.Mul(centred(), inverse),
       B: sum,
     };
@@ -77,23 +108,32 @@ export const BatchNormalization = defineOp({
         // ∂/∂var = -½ scale (var + ε)^-3/2 Σ dY (X - mean)
         input_var: () => g.Mul(g.Mul(centred(), g.Mul(factor, g.Mul(inverse, inverse))), g.scalar(-0.5, X)),
       };
+    const count = sizeOf(X.shape) / X.shape[1]!;
+    const times = (value: Value | undefined, by: number): Value | undefined =>
+      value && by !== 0 ? g.Mul(value, g.scalar(by, value)) : undefined;
+    const added = (a: Value | undefined, b: Value | undefined): Value =>
+      a && b ? g.Add(a, b) : (a ?? b ?? g.filled(0, scale.shape));
     return {
       ...result,
-      // dX = a dY + b X + c with a = scale/σ, b = -a/(σ² n) Σ dY (X - mean), c = -a/n Σ dY - b mean
+      // dX = a dY + b X + c with a = scale/σ, b = -a/(σ² n) Σ dY (X - mean) + 2/n dVar, c = -a/n Σ dY + 1/n dMean - b mean
       X: () => {
-        const perElement = g.scalar(X.shape[1]! / sizeOf(X.shape), X);
-        const b = g.Neg(g.Mul(g.Mul(factor, g.Mul(inverse, inverse)), g.Mul(centred(), perElement)));
-        const c = g.Neg(g.Add(g.Mul(factor, g.Mul(sum(), perElement)), g.Mul(b, mean)));
-        return g.Add(g.Mul(dy, perChannel(g, factor, rank)), affine(g, X, b, c));
+        const along = dY && g.Mul(factor, g.Mul(inverse, g.Mul(centred(), inverse)));
+        const b = added(times(along, -1 / count), times(dVariance, (2 - 2 * momentum) / count));
+        const level = added(dY && times(g.Mul(factor, sum()), -1 / count), times(dMean, (1 - momentum) / count));
+        const rest = affine(g, X, b, g.Sub(level, g.Mul(b, mean)));
+        return dY ? g.Add(g.Mul(dY, perChannel(g, factor, rank)), rest) : rest;
       },
+      input_mean: dMean && (() => g.Mul(dMean, g.scalar(momentum, dMean))),
+      input_var: dVariance && (() => g.Mul(dVariance, g.scalar(momentum, dVariance))),
     };
   },
   // Σ Y dY = scale/σ (Σ dY X - mean Σ dY) + B Σ dY
-  gate(g, dy, { X, scale, B, input_mean, input_var }, { epsilon, training_mode }) {
-    const { mean, variance } = training_mode ? statistics(g, X) : { mean: input_mean, variance: input_var };
+  gate(g, dy, inputs, attributes) {
+    const { X, scale, B } = inputs;
+    const { mean, variance } = statistics(g, inputs, attributes);
     const sum = overSpace(g, dy);
     const centred = g.Sub(overSpace(g, g.Mul(dy, X)), g.Mul(mean, sum));
-    return g.Add(g.Mul(centred, g.Mul(scale, inverseOf(g, variance, epsilon))), g.Mul(B, sum));
+    return g.Add(g.Mul(centred, g.Mul(scale, inverseOf(g, variance, attributes.epsilon))), g.Mul(B, sum));
   },
   channels(c, { X, scale, B, input_mean, input_var }, outputs, { training_mode }) {
     c.same(
@@ -124,11 +164,14 @@ export const BatchNormalization = defineOp({
   },
   decompose(g, { X, scale, B, input_mean, input_var }, { epsilon, momentum, training_mode }, outputs) {
     if (!training_mode) return undefined;
-    const { mean, variance } = statistics(g, X);
+    const { mean, variance } = momentsOf(g, X);
     const Y = g.BatchNormalization(X, scale, B, mean, variance, { epsilon });
-    const running = (old: Value, now: Value) =>
-      g.Add(g.Mul(old, g.scalar(momentum, old)), g.Mul(now, g.scalar(1 - momentum, old)));
-    return [Y, running(input_mean, mean), running(input_var, variance)].slice(0, outputs);
+    return [Y, running(g, input_mean, mean, momentum), running(g, input_var, variance, momentum)].slice(0, outputs);
+  },
+  serial(g, { X, scale, B, input_mean, input_var }, { epsilon, momentum, training_mode }, outputs) {
+    if (!training_mode) return undefined;
+    const [Y, mean, variance] = ofBatch(g, X, scale, B, epsilon);
+    return [Y, running(g, input_mean, mean, momentum), running(g, input_var, variance, momentum)].slice(0, outputs);
   },
   // Of [N, C] the kernel for channels first takes the channels for pixels (onnxruntime 1.30).
   webgpu(g, { X, scale, B, input_mean, input_var }, { epsilon, training_mode }) {

@@ -28,7 +28,7 @@ function example(block: number | undefined): ModelFiles {
   const empty: Graph = { name: "", nodes: [], inputs, outputs: [], initializers: new Map(), info: new Map(), doc: "" };
   const builder = new GraphBuilder(empty, new Map(inputs.map((input) => [input.name, input])));
   const Y = createEmitter(builder).Conv(X, W, { pads: [1, 1, 1, 1] });
-  return runnable(finishGraph(builder, [Y.name], block));
+  return runnable(finishGraph(builder, [Y.name], { block }));
 }
 
 const ramp = (shape: Shape, step: number): Tensor =>

@@ -15,6 +15,7 @@ import { findGates } from "../prune/gates.ts";
 import { findGroups, type Groups } from "../prune/groups.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { finishGraph } from "./gradients.ts";
+import { keptFor } from "./kept.ts";
 import { appendLoss } from "./losses.ts";
 import { meanOf } from "./parts.ts";
 import { fitMemory, inPieces, wholeInputs } from "./pieces.ts";
@@ -89,8 +90,11 @@ export function curvatureGraph(graph: Graph, options: SourceOptions): CurvatureG
 /** Opens what gives rows and diagonals of the Hessian over the gates, in inference mode. */
 export async function openCurvature(runtime: Runtime, graph: Graph, options: CurvatureOptions): Promise<Source> {
   const { needs, probes, seed } = options;
+  const { loss, targets, gates } = options;
   const { pieces, of } = fitMemory(graph, options.batchSize, options, (batchSize) =>
-    curvatureGraph(graph, { ...options, batchSize }),
+    keptFor(graph, { what: "curvature", batchSize, loss, targets, gates }, () =>
+      curvatureGraph(graph, { ...options, batchSize }),
+    ),
   );
   const { graph: finished, groups, gated, classes } = of;
   const inputs = finished.inputs.filter(({ name }) => !gated.some((group) => directionOf(group.name) === name));

@@ -9,7 +9,7 @@ import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
 import { alias, createEmitter } from "../ops/emitter.ts";
 import { removeDead } from "../passes/dead.ts";
-import { lower } from "../passes/lower.ts";
+import { lower, type Kernels } from "../passes/lower.ts";
 import { mergeEqual } from "../passes/merge.ts";
 import { ownNames } from "../passes/own-names.ts";
 import { trace, type Traced } from "../passes/trace.ts";
@@ -128,17 +128,17 @@ export interface Finished {
 /**
  * The finished graph: what is lowered is lowered, what is equal is one, what is dead is gone.
  *
- * @param block of channels, for a graph that only the runtime at hand will run
+ * @param kernels of the runtime at hand, for a graph that only it will run
  */
-export function finishTyped(builder: GraphBuilder, outputs: readonly string[], block?: number): Finished {
+export function finishTyped(builder: GraphBuilder, outputs: readonly string[], kernels?: Kernels): Finished {
   const whole = builder.finish(outputs);
-  const { graph, types } = lower({ ...whole, info: new Map() }, builder.types, builder.known, block);
+  const { graph, types } = lower({ ...whole, info: new Map() }, builder.types, builder.known, kernels);
   return { graph: ownNames(removeDead(mergeEqual(removeDead(graph)))), types };
 }
 
 /** The graph of {@link finishTyped}. */
-export const finishGraph = (builder: GraphBuilder, outputs: readonly string[], block?: number): Graph =>
-  finishTyped(builder, outputs, block).graph;
+export const finishGraph = (builder: GraphBuilder, outputs: readonly string[], kernels?: Kernels): Graph =>
+  finishTyped(builder, outputs, kernels).graph;
 
 /**
  * The graph that `secateur grad` writes: inputs of the model and `target`; outputs `loss` and `grad/NAME` for each parameter, or

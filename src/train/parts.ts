@@ -51,7 +51,7 @@ function partGraph(graph: Graph, options: StepOptions): PartGraph {
   outputs.push(...evidence.map(({ output }) => output));
   return {
     ...backward,
-    ...finishTyped(builder, outputs, options.block),
+    ...finishTyped(builder, outputs, options.kernels),
     carried,
     evidence,
     parameters: [...parameters.keys()],

@@ -144,10 +144,14 @@ export async function pruneLoop(
   const teacher = await openTeacher(runtime, options);
   let state: State = from ?? { graph: wide, slots: new Map(), importances: new Map() };
   const removals = [...(from?.removals ?? [])];
+  /** The sessions of the last round are let go of in their threads while this one looks for what to remove. */
+  let released = Promise.resolve();
   try {
     for (;;) {
+      await released;
       const done = removals.length * every;
       const round = await learn(runtime, state, dataset, stream, options, { count: every, done, needs }, teacher);
+      ({ released } = round);
       const groups = round.groups ?? findGroups(trace(round.graph, { batch: options.batchSize }));
       const units = countUnits(groups);
       const costs = costsOf(groups.coupling.traced);
@@ -194,6 +198,7 @@ export async function pruneLoop(
         return { graph: smaller.graph, costs: step.costs, units: step.units, removals, end: "met" };
     }
   } finally {
+    await released;
     await teacher?.dispose();
   }
 }
@@ -250,6 +255,7 @@ async function learn(
   const average = new Average();
   const { learningRate } = options;
   let total = 0;
+  let released: Promise<void> | undefined;
   try {
     checkClasses(dataset, trainer.classes);
     for (let i = 1; i <= count; i++) {
@@ -264,14 +270,13 @@ async function learn(
       const place = { step: done + i, steps: undefined, epoch, epochs: undefined };
       options.onEvent?.({ kind: "step", phase: "prune", ...place, loss, learningRate });
     }
-    return {
-      ...(await trainer.state()),
-      groups: trainer.groups,
-      samples: needs && average.mean(),
-      loss: total / count,
-    };
+    const learned = await trainer.state();
+    released = trainer.dispose();
+    // Whoever waits for it is told; until then nobody does.
+    released.catch(() => {});
+    return { ...learned, groups: trainer.groups, samples: needs && average.mean(), loss: total / count, released };
   } finally {
-    await trainer.dispose();
+    if (released === undefined) await trainer.dispose();
   }
 }
 

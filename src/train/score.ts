@@ -15,6 +15,7 @@ import type { Runtime, Tensors } from "../runtime/port.ts";
 import { openCurvature } from "./curvature.ts";
 import { isPassNeed, type Findings } from "./evidence.ts";
 import { feedsOf, refuseBatches, targetOf } from "./feeds.ts";
+import { keptFor } from "./kept.ts";
 import { gumbelNoise } from "./noise.ts";
 import { openOracleSource } from "./oracle.ts";
 import { openPass, refuseNeeds, type Source, type SourceOptions } from "./source.ts";
@@ -91,7 +92,7 @@ async function measure(
 ): Promise<{ readonly groups: Groups; readonly scores: Map<string, Scores> }> {
   const data = dataset ?? fail("bad-option", `${criteria[0]!.name} needs data: give it by --data`);
   const { batchSize, batches, seed } = options;
-  const all = findGroups(trace(graph, { batch: batchSize }));
+  const all = keptFor(graph, { what: "groups", batchSize }, () => findGroups(trace(graph, { batch: batchSize })));
   refuseWithout(all);
   const needs = new Set(criteria.flatMap((criterion) => criterion.needs));
   const sources: Source[] = [];

@@ -8,6 +8,7 @@ import type { Groups } from "../prune/groups.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { findingsOf, nameEvidence, type Findings, type PassNeed } from "./evidence.ts";
 import { appendBackward, finishGraph } from "./gradients.ts";
+import { keptFor } from "./kept.ts";
 import type { Loss, Targets } from "./losses.ts";
 import { join, meanOf, whole } from "./parts.ts";
 import { fitMemory, inPieces, wholeInputs, type MemoryOptions } from "./pieces.ts";
@@ -39,13 +40,15 @@ export async function openPass(
   options: SourceOptions,
 ): Promise<Source> {
   const { batchSize, loss, targets, gates } = options;
-  const build = (batch: number) => {
+  const write = (batch: number) => {
     const backward = appendBackward(graph, { batch, loss, targets, gates, needs, parameters: false, train: false });
     const outputs = nameEvidence(backward.builder, backward.evidence);
     if (outputs.length === 0) refuseNeeds(needs);
     const finished = finishGraph(backward.builder, ["loss", ...outputs.map(({ output }) => output)]);
     return { graph: finished, outputs, groups: backward.groups!, classes: backward.classes };
   };
+  const build = (batch: number) =>
+    keptFor(graph, { what: "pass", batch, loss, targets, gates, needs }, () => write(batch));
   const bound = needs.some((need) => whole.has(need))
     ? "a criterion takes the gradients of single weights over all of it"
     : undefined;

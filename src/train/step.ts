@@ -7,6 +7,7 @@ import { zeros, type NumericDType, type Tensor } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
 import { alias, valueIn } from "../ops/emitter.ts";
+import type { Kernels } from "../passes/lower.ts";
 import type { GatePlace } from "../prune/gate-places.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { LoadOptions } from "../runtime/port.ts";
@@ -38,8 +39,8 @@ export interface StepOptions extends LoadOptions, FitOptions {
   readonly seed?: number | undefined;
   /** Parts that a minibatch is split into, each in a thread of its own; see parts.ts. Default 1. */
   readonly workers?: number | undefined;
-  /** The block of channels of the runtime's kernels; see {@link blockOf}. */
-  readonly block?: number | undefined;
+  /** What the graph is written for; see kernels.ts. */
+  readonly kernels?: Kernels | undefined;
 }
 
 /** What one step reads and writes besides the batch. */
@@ -78,7 +79,7 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
   const outputs = ["loss", ...updates.outputs, ...evidence.map(({ output }) => output)];
   return {
     ...backward,
-    ...finishTyped(builder, outputs, options.block),
+    ...finishTyped(builder, outputs, options.kernels),
     carried: updates.carried,
     evidence,
   };

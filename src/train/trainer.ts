@@ -6,13 +6,13 @@ import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { blockOf } from "./blocks.ts";
 import { openWhole, type Engine } from "./engine.ts";
 import { findingsOf, type Findings } from "./evidence.ts";
 import { feedsOf, targetOf } from "./feeds.ts";
+import { kernelsOf } from "./kernels.ts";
 import { drawMixture } from "./mixup.ts";
 import { uniformNoise } from "./noise.ts";
-import { openParts, partOf } from "./parts.ts";
+import { openParts, partOf, threadsOfPart } from "./parts.ts";
 import { rateName, stepName, type StepGraph, type StepOptions, type TrainerState } from "./step.ts";
 import type { Teacher } from "./teacher.ts";
 
@@ -57,7 +57,9 @@ export class Trainer {
     options: StepOptions,
     slots: ReadonlyMap<string, Tensor> = new Map(),
   ): Promise<Trainer> {
-    const local = { ...options, block: await blockOf(runtime, options.device) };
+    const { device, workers } = options;
+    const threads = threadsOfPart(runtime, options.threads, workers);
+    const local = { ...options, kernels: await kernelsOf(runtime, threads, device) };
     const open = (options.workers ?? 1) > 1 ? openParts : openWhole;
     const { step, engine } = await open(runtime, graph, local, slots);
     return new Trainer(engine, step, graph, options);

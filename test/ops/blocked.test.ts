@@ -52,7 +52,7 @@ function write({ X, W, B, attributes = {} }: Case, size: number | undefined): Gr
   const empty: Graph = { name: "", nodes: [], inputs, outputs: [], initializers: new Map(), info: new Map(), doc: "" };
   const builder = new GraphBuilder(empty, new Map(inputs.map(({ name, ...type }) => [name, type])));
   const Y = createEmitter(builder).Conv(...inputs, attributes);
-  return finishGraph(builder, [Y.name], size);
+  return finishGraph(builder, [Y.name], { block: size });
 }
 
 async function run(graph: Graph): Promise<Float32Array> {

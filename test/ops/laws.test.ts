@@ -71,7 +71,7 @@ for (const op of ops.values()) {
         const floats = outputs.filter((y) => isFloat(y.dtype) && y.dtype === "float32");
         const names = Object.keys(feeds);
         const forward = builder.finish(outputs.map((y) => y.name));
-        const seeds = (op.name === "BatchNormalization" ? floats.slice(0, 1) : floats).map((value) => ({
+        const seeds = floats.map((value) => ({
           value,
           tensor: spread(value.shape, [-0.5, 1], next),
         }));

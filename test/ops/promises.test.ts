@@ -248,12 +248,17 @@ for (const op of ops.values()) {
       });
     });
 
-    op.samples.forEach((sample, n) => {
-      if (op.decompose === undefined) return;
-      it(`decompose: other operators compute the same (sample ${n})`, async () => {
+    const forms = [
+      { rule: "decompose", what: "other operators compute", write: op.decompose },
+      { rule: "serial", what: "kernels of one thread compute", write: op.serial },
+    ] as const;
+    const written = forms.flatMap((form) => op.samples.map((sample, n) => ({ ...form, sample, n })));
+    written.forEach(({ rule, what, write, sample, n }) => {
+      if (write === undefined) return;
+      it(`${rule}: ${what} the same (sample ${n})`, async () => {
         const one = single(op, sample, drawn(sample, random(n + 41)));
         const g = createEmitter(one.builder);
-        const results = op.decompose!(g, one.inputs, valuesOf(op, sample), one.outputs.length);
+        const results = write(g, one.inputs, valuesOf(op, sample), one.outputs.length);
         if (results === undefined) return;
         expect(results.map(({ dtype, shape }) => ({ dtype, shape }))).toEqual(
           one.outputs.map(({ dtype, shape }) => ({ dtype, shape })),

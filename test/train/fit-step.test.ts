@@ -6,10 +6,10 @@ import { sizeOf, tensor, type Tensor } from "../../src/graph/tensor.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { recompute } from "../../src/passes/recompute.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import { blockOf } from "../../src/train/blocks.ts";
 import { sharingOf } from "../../src/train/engine.ts";
 import { sizesOf, type RecomputedStep } from "../../src/train/fit-step.ts";
-import { partGraphs } from "../../src/train/parts.ts";
+import { kernelsOf } from "../../src/train/kernels.ts";
+import { partGraphs, threadsOfPart } from "../../src/train/parts.ts";
 import { prepare } from "../../src/train/prepare.ts";
 import { runnable } from "../../src/train/runnable.ts";
 import { stepGraph, type StepGraph, type StepOptions } from "../../src/train/step.ts";
@@ -96,8 +96,7 @@ async function run(
 
 describe.each(nets)("%s", (_name, net) => {
   it("learns the same with less alive", async () => {
-    const block = await blockOf(directRuntime);
-    const step = stepGraph(net, { ...options, block });
+    const step = stepGraph(net, { ...options, kernels: await kernelsOf(directRuntime, 1) });
     const sharing = sharingOf(step);
     const { activations: kept } = sizesOf(step, sharing);
     const results = await run(step, feedsOf(step));
@@ -146,8 +145,8 @@ describe("a trainer", () => {
   it.each(nets.flatMap(([name, net, ...shares]) => shares.map((share, i) => [name, i + 1, net, share] as const)))(
     "below a size learns the same, byte for byte: %s, %i workers",
     async (_name, workers, net, share) => {
-      const block = await blockOf(directRuntime);
-      const all = { ...learning, workers, block };
+      const kernels = await kernelsOf(directRuntime, threadsOfPart(directRuntime, learning.threads, workers));
+      const all = { ...learning, workers, kernels };
       const { part, sharing } = workers > 1 ? partGraphs(net, all) : whole(stepGraph(net, all));
       const { fixed, moving } = sizesOf(part, sharing);
       const kept = await learn(net, { workers });
