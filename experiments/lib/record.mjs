@@ -5,6 +5,8 @@ import { cpus } from "node:os";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
 
+const results = new URL("../../docs/results/", import.meta.url);
+
 /** A field of a CSV file (RFC 4180). */
 function field(value) {
   const text = value === undefined || value === null ? "" : Array.isArray(value) ? value.join(" ") : String(value);
@@ -25,16 +27,16 @@ function replace(path, text) {
 const keyOf = ({ command, settings }) => JSON.stringify([command.split(" --").sort(), settings]);
 
 /**
- * Opens a record under docs/results. Rows of an earlier run with the same settings are kept, unless --fresh; so are those that another process adds
+ * Opens a record. Rows of an earlier run with the same settings are kept, unless --fresh; so are those that another process adds
  * meanwhile.
  *
  * @param {string} name of the experiment
  * @param {Record<string, unknown>} flags as given
  * @param {Record<string, unknown>} settings what the flags came to; rows belong to them
  * @param {readonly string[]} [choosing] flags that say which rows to add, and are no setting
+ * @param {URL} [folder] default docs/results
  */
-export function openRecord(name, flags, settings, choosing = []) {
-  const folder = new URL("../../docs/results/", import.meta.url);
+export function openRecord(name, flags, settings, choosing = [], folder = results) {
   mkdirSync(folder, { recursive: true });
   const full = flags.quick ? `${name}-quick` : name;
   const path = (extension) => new URL(`${full}.${extension}`, folder).pathname;

@@ -81,8 +81,9 @@ export type EvidenceValues = ReadonlyMap<string, ReadonlyMap<PassNeed, Value>>;
 
 /** Appends what turns gradients and activations into evidence. */
 export function appendEvidence(pass: Pass, watched: Watched): EvidenceValues {
+  const gateOf = gatesByOperators(pass, watched);
   const emitters: Readonly<Record<PassNeed, (group: Group) => Value | undefined>> = {
-    gates: (group) => gateEvidence(pass, watched, group),
+    gates: (group) => gateEvidence(pass, watched, group, gateOf),
     weights: (group) => weightEvidence(pass, watched, group),
     scales: (group) => scaleEvidence(pass, watched, group),
     activations: (group) => activationEvidence(pass, watched, group),
@@ -99,23 +100,31 @@ export function appendEvidence(pass: Pass, watched: Watched): EvidenceValues {
 }
 
 /** G [N, units]. A shared gate on a residual stream counts the mean of its places. */
-function gateEvidence({ builder, g, batch, gradients, insides }: Pass, watched: Watched, group: Group) {
+function gateEvidence(
+  { builder, g, batch, gradients, insides }: Pass,
+  watched: Watched,
+  group: Group,
+  gateOf: (name: string) => (() => Value) | undefined,
+): Value | undefined {
   const places = watched.gates.get(group.name)!.filter(({ value }) => gradients.get(value));
   if (places.length === 0) return undefined;
   const at = (name: string) => {
-    const [value, gradient] = [valueIn(builder, name), gradients.get(name)!];
-    return { value, gradient, gate: watched.parameters ? gateByOperator(builder, g, name, gradient) : undefined };
+    return { value: valueIn(builder, name), gradient: gradients.get(name)!, gate: gateOf(name) };
   };
   const sum = gateGradient(g, watched.groups, group, places, at, insides, batch);
   // The loss is a mean over the batch: N times its gradient is a sample's own.
   return g.Mul(sum, g.scalar(watched.at === "residual" ? batch / places.length : batch));
 }
 
-/** What the operator that a value comes from tells of a gate on it. */
-function gateByOperator(builder: GraphBuilder, g: Emit, name: string, gradient: Value): (() => Value) | undefined {
-  const node = builder.nodes.find(({ outputs }) => outputs[0] === name);
-  const op = node && findOp(node.op, node.domain);
-  return op?.gate && (() => op.gate!(g, gradient, inputsOf(builder, node!), plainAttributes(op, node!.attributes)));
+/** What operators tell of gates on values that come from them: where the gradients of all parameters are taken too. */
+function gatesByOperators({ builder, g, gradients }: Pass, { parameters }: Watched) {
+  const makers = new Map(parameters ? builder.nodes.map((node) => [node.outputs[0], node]) : []);
+  return (name: string): (() => Value) | undefined => {
+    const node = makers.get(name);
+    const op = node && findOp(node.op, node.domain);
+    if (op?.gate === undefined) return undefined;
+    return () => op.gate!(g, gradients.get(name)!, inputsOf(builder, node!), plainAttributes(op, node!.attributes));
+  };
 }
 
 /** Sums over all axes but one, for the units on it: [1, units]. */
