@@ -69,9 +69,10 @@ export function openRecord(name, flags, settings, choosing = [], folder = result
       refresh();
       return rows.find((row) => Object.entries(fields).every(([column, value]) => row[column] === value));
     },
+    /** Adds a row, unless another process has come to the same one. */
     add(row) {
       refresh();
-      rows.push(row);
+      if (!rows.some((known) => JSON.stringify(known) === JSON.stringify(row))) rows.push(row);
       const date = new Date().toISOString().slice(0, 10);
       replace(path("json"), `${JSON.stringify({ date, ...head, rows }, undefined, 1)}\n`);
       replace(path("csv"), csv(rows));

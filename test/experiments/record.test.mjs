@@ -47,6 +47,13 @@ it("keeps what others add meanwhile", () => {
   expect(other.find({ seed: 2 })).toEqual({ seed: 2 });
 });
 
+it("has a row once that two come to", () => {
+  const [one, other] = [open(), open()];
+  one.add({ criterion: "unpruned", top1: 0.9 });
+  other.add({ criterion: "unpruned", top1: 0.9 });
+  expect(onDisk().rows).toEqual([{ criterion: "unpruned", top1: 0.9 }]);
+});
+
 it.each([
   ["other settings", {}, { schedule: "--epochs 3" }],
   ["another flag", { epochs: 3 }, settings],
