@@ -5,8 +5,8 @@ import { bytesOf, sizeOf, type Tensor } from "../graph/tensor.ts";
 
 /** What was made, by the weight that it goes with: what holds on to no model any more holds on to nothing that was made of it. */
 const all = new WeakMap<Tensor, Map<string, unknown>>();
-/** Kept for each model; what was made first is forgotten first. */
-const most = 8;
+/** Kept for each model, as each holds the coupling and float32 copies of narrower weights; what was asked for longest ago is forgotten first. */
+const most = 4;
 
 /**
  * What `make` gives, or gave before for a graph of the same content: the same nodes over the same weights. Weights are the same that are the same objects; other
