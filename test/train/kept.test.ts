@@ -21,6 +21,7 @@ const base: Graph = {
   inputs: [{ name: "x", dtype: "float32", shape: ["batch", 10] }],
   initializers: new Map<string, Tensor>([
     ["W", W],
+    ["V", noise([13, 10], 3)],
     ["axes", int64s([0, 2])],
   ]),
 };
@@ -51,6 +52,7 @@ describe("what is kept of a graph", () => {
 
   it.each<[string, Graph]>([
     ["other weights of the same shape", withTensor("W", noise([20, 10], 1))],
+    ["other weights beside the largest", withTensor("V", noise([13, 10], 3))],
     ["other integers", withTensor("axes", int64s([0, 1]))],
     ["integers of another type", withTensor("axes", tensor("int32", [2], [0, 2]))],
     ["a further weight", withTensor("b", noise([3], 2))],
