@@ -1,4 +1,4 @@
-/** What is measured; `split` cases share a minibatch out to as many workers as there are threads. Targets of scoring and training are ratios of images per second to PyTorch's, of analysis seconds. */
+/** What is measured; `split` cases share a minibatch out to as many workers as there are threads. Targets of scoring and training are ratios of images per second to PyTorch's, of analysis seconds, of removals shares of an interval of ten minibatches. */
 
 const cifar = { channels: 3, size: 32, classes: 10, batch: 128 };
 const imagenet = { channels: 3, size: 224, classes: 1000, batch: 16 };
@@ -28,6 +28,12 @@ export const cases = [
     macs: 0.5,
     target: 1.2,
   },
+  ...[
+    { net: "resnet56", ...cifar, split: true },
+    { net: "resnet18", ...imagenet },
+    { net: "resnet50", ...imagenet, split: true },
+    { net: "mobilenet_v2", ...imagenet, split: true },
+  ].map((one) => Object.assign(one, { what: "removal", every: 3, learningRate: 1e-3, target: 0.05 })),
   { net: "resnet56", ...cifar, what: "ablation" },
   { net: "resnet56", ...cifar, what: "profile", runs: [{ of: "train" }, { of: "train", half: true }] },
   { net: "resnet18", ...imagenet, what: "profile", runs: [{ of: "score" }, { of: "train" }] },

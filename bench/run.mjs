@@ -2,7 +2,7 @@
  * Benchmarks, most of them against a peer side by side: all sides compute the same thing on the same batch, checked before anything is timed, and
  * take turns.
  *
- * Usage: npm run bench -- [--only NET[,NET]] [--what score,train,prune,ablation,profile,analysis,latency,tfjs] [--rounds 7] [--threads 2] [--python python3]
+ * Usage: npm run bench -- [--only NET[,NET]] [--what score,train,prune,removal,ablation,profile,analysis,latency,tfjs] [--rounds 7] [--threads 2] [--python python3]
  *        [--tfjs DIR] [--cache DIR] [--quick]
  *
  * Results go to bench/results/NET-WHAT-tTHREADS.json, from which the tables of docs/performance.md are written; --quick takes 3 rounds, or 2 removals, and
@@ -20,6 +20,7 @@ import { needsTorch, writeNet } from "./lib/nets.mjs";
 import { requireTfjs, requireTorch } from "./lib/peers.mjs";
 import { measureProfile } from "./lib/profile.mjs";
 import { measurePruning } from "./lib/pruning.mjs";
+import { measureRemoval } from "./lib/removal.mjs";
 import { measureSides } from "./lib/sides.mjs";
 import { writeTables } from "./lib/tables.mjs";
 import { measureTfjs } from "./lib/tfjs.mjs";
@@ -28,6 +29,7 @@ const measures = {
   score: measureSides,
   train: measureSides,
   prune: measurePruning,
+  removal: measureRemoval,
   ablation: measureAblation,
   profile: measureProfile,
   analysis: measureAnalysis,
@@ -61,7 +63,7 @@ const wanted = cases
   .filter(
     ({ net, what }) => (!flags.only || flags.only.split(",").includes(net)) && flags.what.split(",").includes(what),
   )
-  .filter(({ split, what }) => !split || what === "prune" || shared.threads > 1)
+  .filter(({ split, what }) => !split || what !== "train" || shared.threads > 1)
   .map(({ split, ...one }) => (split ? Object.assign(one, { workers: shared.threads }) : one));
 if (wanted.length === 0) {
   console.error(`nothing to measure: --only takes ${[...new Set(cases.map(({ net }) => net))].join(", ")}`);

@@ -53,6 +53,19 @@ const prune = {
   "of PyTorch's": (row) => times(row.memoryRatio),
 };
 
+const removal = {
+  ...split,
+  step: (row) => seconds(row.ms.step),
+  "choosing, cutting": (row) => seconds(row.ms.choose),
+  "writing graphs": (row) => seconds(row.ms.write),
+  loading: (row) => seconds(row.ms.load),
+  "first step longer by": (row) => seconds(row.ms.start),
+  all: (row) => seconds(row.ms.whole),
+  "of 10 minibatches": (row) => percent(row.shares[10]),
+  aim: (row) => percent(row.target),
+  "of 30": (row) => percent(row.shares[30]),
+};
+
 const ablation = {
   ...network,
   ...threads,
@@ -137,6 +150,7 @@ const forms = {
   score: (rows) => table(beside, rows),
   train: (rows) => table(training, rows),
   prune: (rows) => table(prune, rows),
+  removal: (rows) => table(removal, rows),
   ablation: (rows) => table(ablation, inner(rows)),
   profile: (rows) => table(profile, inner(rows)),
   analysis: (rows) => table(analysis, rows),

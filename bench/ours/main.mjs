@@ -13,6 +13,7 @@ const openers = {
   train: () => import("./train.mjs"),
   profile: () => import("./profile.mjs"),
   ablation: () => import("./ablation.mjs"),
+  removal: () => import("./removal.mjs"),
   prune: () => import("./prune.mjs"),
   infer: () => import("./infer.mjs"),
   analysis: () => import("./analysis.mjs"),

@@ -9,3 +9,16 @@ export const readSamples = ({ samples, channels, size, files }) => ({
   x: readTensor(files.x, "float32", [samples, channels, size, size]),
   y: readTensor(files.y, "int64", [samples]),
 });
+
+/** Minibatches in the order of the samples, the same on all sides, again and again. */
+export async function* minibatches({ x, y }, { batch, samples }) {
+  const each = x.data.length / samples;
+  for (let from = 0; ; from = (from + batch) % samples)
+    yield {
+      inputs: {
+        "": { ...x, shape: [batch, ...x.shape.slice(1)], data: x.data.subarray(from * each, (from + batch) * each) },
+      },
+      target: { ...y, shape: [batch], data: y.data.subarray(from, from + batch) },
+      size: batch,
+    };
+}

@@ -4,7 +4,7 @@ import { EventEmitter, once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { findCriterion, findGates, findGroups, nodeRuntime, pruneLoop, targetOf, trace } from "../../dist/node.js";
 import { producersOf } from "../../dist/graph/graph.js";
-import { readNet, readSamples } from "./net.mjs";
+import { minibatches, readNet, readSamples } from "./net.mjs";
 
 export async function open(side) {
   const { batch, every, learningRate, threads, workers, macs } = side;
@@ -64,26 +64,14 @@ export async function open(side) {
   };
 }
 
-/** Minibatches in the order of the samples, the same on both sides, again and again; the first waits for its turn. */
-const held = ({ x, y }, { batch, samples }, turns) => ({
+/** Minibatches of which the first waits for its turn. */
+const held = (samples, side, turns) => ({
   name: "samples of the benchmark",
   async *batches() {
-    const each = x.data.length / samples;
-    for (let i = 0; ; i++) {
-      if (i === 0) {
-        const go = once(turns, "go");
-        turns.emit("ready");
-        await go;
-      }
-      const from = (i * batch) % samples;
-      yield {
-        inputs: {
-          "": { ...x, shape: [batch, ...x.shape.slice(1)], data: x.data.subarray(from * each, (from + batch) * each) },
-        },
-        target: { ...y, shape: [batch], data: y.data.subarray(from, from + batch) },
-        size: batch,
-      };
-    }
+    const go = once(turns, "go");
+    turns.emit("ready");
+    await go;
+    yield* minibatches(samples, side);
   },
 });
 

@@ -108,19 +108,22 @@ export const BatchNormalization = defineOp({
         // ∂/∂var = -½ scale (var + ε)^-3/2 Σ dY (X - mean)
         input_var: () => g.Mul(g.Mul(centred(), g.Mul(factor, g.Mul(inverse, inverse))), g.scalar(-0.5, X)),
       };
-    const count = sizeOf(X.shape) / X.shape[1]!;
-    const times = (value: Value | undefined, by: number): Value | undefined =>
-      value && by !== 0 ? g.Mul(value, g.scalar(by, value)) : undefined;
+    const share = 1 / (sizeOf(X.shape) / X.shape[1]!);
     const added = (a: Value | undefined, b: Value | undefined): Value =>
       a && b ? g.Add(a, b) : (a ?? b ?? g.filled(0, scale.shape));
+    const times = (value: Value, by: number): Value => g.Mul(value, g.scalar(by, value));
+    // Running statistics take the rest of their momentum from the batch's.
+    const now = (value: Value | undefined, by: number): Value | undefined =>
+      value && momentum !== 1 ? times(value, by * (1 - momentum) * share) : undefined;
     return {
       ...result,
-      // dX = a dY + b X + c with a = scale/σ, b = -a/(σ² n) Σ dY (X - mean) + 2/n dVar, c = -a/n Σ dY + 1/n dMean - b mean
+      // dX = a dY + b X̂ + c with a = scale/σ, b = -a/(σ n) Σ dY (X - mean) + 2σ/n dVar, c = -a/n Σ dY + 1/n dMean
       X: () => {
-        const along = dY && g.Mul(factor, g.Mul(inverse, g.Mul(centred(), inverse)));
-        const b = added(times(along, -1 / count), times(dVariance, (2 - 2 * momentum) / count));
-        const level = added(dY && times(g.Mul(factor, sum()), -1 / count), times(dMean, (1 - momentum) / count));
-        const rest = affine(g, X, b, g.Sub(level, g.Mul(b, mean)));
+        const less = dY && times(factor, -share);
+        const spread = now(dVariance, 2);
+        const b = added(less && g.Mul(less, g.Mul(centred(), inverse)), spread && g.Div(spread, inverse));
+        const c = added(less && g.Mul(less, sum()), now(dMean, 1));
+        const rest = g.BatchNormalization(X, b, c, mean, variance, { epsilon });
         return dY ? g.Add(g.Mul(dY, perChannel(g, factor, rank)), rest) : rest;
       },
       input_mean: dMean && (() => g.Mul(dMean, g.scalar(momentum, dMean))),
@@ -205,13 +208,6 @@ export const BatchNormalization = defineOp({
     },
   ],
 });
-
-/** X · b + c for each channel, in one pass by the kernel that is made for it. */
-function affine(g: Emit, X: Value, b: Value, c: Value): Value {
-  const zero = g.filled(0, b.shape);
-  const one = g.filled(1, b.shape);
-  return g.BatchNormalization(X, b, c, zero, one, { epsilon: 0 });
-}
 
 /** Refuses a scale or a bias that is not one number for each channel. */
 function checkChannels(X: Value, ...vectors: readonly Value[]): void {
