@@ -10,7 +10,7 @@ import { closeAll, inTurns } from "./turns.mjs";
 export const tricks = {
   blocks: "convolutions with computed kernels in blocks of channels",
   pattern: "no memory pattern in the runtime's sessions",
-  optimiser: "no optimiser of the runtime where it gains nothing",
+  optimiser: "no optimiser of the runtime",
   workers: "the minibatch split over workers, one thread each",
 };
 

@@ -4,7 +4,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { fitStep, type Sharing } from "./fit-step.ts";
-import { gainsByOptimiser, runnable } from "./runnable.ts";
+import { loadable } from "./runnable.ts";
 import { nextOf, stepGraph, stepName, type StepGraph, type StepOptions } from "./step.ts";
 
 /** What runs a step: all at once, or in parts. */
@@ -48,9 +48,9 @@ export async function openWhole(
     output: nextOf(name),
     start: slots.get(name) ?? start,
   }));
+  const { model, optimise } = loadable(step, options.device);
   // The optimiser would make one of what is computed twice.
-  const optimise = !repeated && gainsByOptimiser(step.graph, options.device);
-  const session = await runtime.load(runnable(step.graph, options.device), { ...options, optimise, carried });
+  const session = await runtime.load(model, { ...options, optimise: optimise && !repeated, carried });
   const counted = session.inputs.includes(stepName);
   const engine: Engine = {
     parts: 1,

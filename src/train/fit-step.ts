@@ -5,9 +5,7 @@ import { byteLength, type Tensor } from "../graph/tensor.ts";
 import { footprintOf } from "../passes/footprint.ts";
 import { arrange } from "../passes/arrange.ts";
 import { recompute, type Recomputed } from "../passes/recompute.ts";
-import type { LoadOptions } from "../runtime/port.ts";
 import { expectedStep, gigabytes } from "./memory.ts";
-import { fuseTransposed } from "./runnable.ts";
 import type { StepGraph } from "./step.ts";
 
 export interface FitOptions {
@@ -65,7 +63,7 @@ const total = (values: ReadonlyMap<string, Tensor>): number =>
 export function fitStep<S extends Sized>(
   step: S,
   sharing: Sharing,
-  { memory, beside = 0, onRecompute, device = "cpu" }: FitOptions & Pick<LoadOptions, "device">,
+  { memory, beside = 0, onRecompute }: FitOptions,
 ): Fitted<S> {
   if (memory === undefined) return { step, repeated: false };
   const { fixed: own, moving, activations: all } = sizesOf(step, sharing);
@@ -82,7 +80,7 @@ export function fitStep<S extends Sized>(
     );
   if (repeated === 0) return { step: { ...step, graph }, repeated: false };
   onRecompute?.({ nodes: repeated, kept, expected });
-  return { step: { ...step, graph: device === "cpu" ? fuseTransposed(graph) : graph }, repeated: true };
+  return { step: { ...step, graph }, repeated: true };
 }
 
 /** The graph below a limit: its nodes in an order that mostly keeps less, or as they are where only that suffices. */

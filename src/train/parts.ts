@@ -14,7 +14,7 @@ import type { Engine, Opened } from "./engine.ts";
 import type { EvidenceOutput, PassNeed } from "./evidence.ts";
 import { fitStep } from "./fit-step.ts";
 import { finishTyped } from "./gradients.ts";
-import { gainsByOptimiser, runnable } from "./runnable.ts";
+import { loadable } from "./runnable.ts";
 import { appendUpdates, nextOf, openClock, openStep, type StepGraph, type StepOptions } from "./step.ts";
 
 const gradientOf = (name: string): string => `gradient/${name}`;
@@ -143,8 +143,9 @@ export async function openParts(
   const load = { device, signal, threads: threadsOfPart(runtime, threads, parts) };
   const { part: kept, updates, sharing } = partGraphs(graph, options);
   const { step: part, repeated } = fitStep(kept, sharing, options);
-  const optimise = !repeated && gainsByOptimiser(part.graph, device);
-  const model = runnable(part.graph, device);
+  const { model, optimise: gains } = loadable(part, device);
+  // The optimiser would make one of what is computed twice.
+  const optimise = gains && !repeated;
   // They load in their threads while the updates are made ready in this one.
   const opening = Array.from({ length: parts }, (_, i) => laneOf(runtime, i).load(model, { ...load, optimise }));
   const updating = updates.map((update, i) => {
@@ -155,8 +156,8 @@ export async function openParts(
       told: part.carried.has(name),
     }));
     const side = { ...load, threads: threadsOfPart(runtime, threads, updates.length) };
-    const optimise = gainsByOptimiser(update.graph, device);
-    return laneOf(runtime, i).load(runnable(update.graph, device), { ...side, carried, optimise });
+    const { model, optimise } = loadable(update, device);
+    return laneOf(runtime, i).load(model, { ...side, carried, optimise });
   });
   const sessions = await allOrNone([...opening, ...updating]);
   const updaters = updates.map((share, i) => ({ share, session: sessions[parts + i]! }));

@@ -1,6 +1,6 @@
 /** Model files around a graph that only ever runs. */
 
-import { producersOf, type Attribute, type Graph, type Node } from "../graph/graph.ts";
+import { producersOf, type Attribute, type Graph, type Node, type Type } from "../graph/graph.ts";
 import { encodeForRuntime } from "../onnx/encode.ts";
 import { wrapGraph } from "../onnx/wrap.ts";
 import { blockedDomain } from "../ops/blocked.ts";
@@ -17,8 +17,8 @@ export function runnable(graph: Graph, device?: Device): ModelFiles {
 /** Operators of onnxruntime's own. */
 const contribDomain = "com.microsoft";
 
-/** Products of transposed values as one node each, as the optimiser would write them, for a graph that it must not touch. */
-export function fuseTransposed(graph: Graph): Graph {
+/** Products of transposed values as one node each, as the optimiser would write them. */
+export function fuseTransposed(graph: Graph, types: ReadonlyMap<string, Type>): Graph {
   const producers = producersOf(graph);
   /** What is transposed along its last two axes to give a value. */
   const straight = (name: string): string | undefined => {
@@ -30,7 +30,8 @@ export function fuseTransposed(graph: Graph): Graph {
     return rank > 1 && swapped ? made!.inputs[0] : undefined;
   };
   const nodes = graph.nodes.map((node): Node => {
-    if (node.op !== "MatMul") return node;
+    // The fused kernel is there for this type alone.
+    if (node.op !== "MatMul" || types.get(node.outputs[0]!)?.dtype !== "float32") return node;
     const [a, b] = node.inputs.map(straight);
     if (a === undefined && b === undefined) return node;
     const flag = (on: boolean): Attribute => ({ type: "int", value: on ? 1 : 0 });
@@ -46,11 +47,14 @@ export function fuseTransposed(graph: Graph): Graph {
 }
 
 /**
- * Whether onnxruntime's optimiser is worth its time in a graph that is loaded anew after every cut. On the CPU, where kernels are inputs,
- * as weights that learn are, it finds one thing to gain: a product of a transposed value becomes one node, and the transposed value is never made.
+ * A graph that is loaded anew after every cut, and whether the runtime's optimiser is to rewrite it, which takes most of the time of loading. On the CPU,
+ * where kernels are inputs, as weights that learn are, it finds one thing to gain, and that is written here: products of transposed values.
  */
-export function gainsByOptimiser({ nodes }: Graph, device: Device = "cpu"): boolean {
-  if (device !== "cpu") return true;
-  const transposed = new Set(nodes.filter(({ op }) => op === "Transpose").flatMap(({ outputs }) => outputs));
-  return nodes.some(({ op, inputs }) => op === "MatMul" && inputs.some((name) => transposed.has(name)));
+export function loadable(
+  { graph, types }: { readonly graph: Graph; readonly types: ReadonlyMap<string, Type> },
+  device: Device = "cpu",
+): { readonly model: ModelFiles; readonly optimise: boolean } {
+  return device === "cpu"
+    ? { model: runnable(fuseTransposed(graph, types)), optimise: false }
+    : { model: runnable(graph, device), optimise: true };
 }

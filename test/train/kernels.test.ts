@@ -2,13 +2,14 @@
 
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
-import { sizeOf, tensor, type Tensor } from "../../src/graph/tensor.ts";
+import type { Tensor } from "../../src/graph/tensor.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { ModelFiles, Runtime } from "../../src/runtime/port.ts";
 import { kernelsOf } from "../../src/train/kernels.ts";
 import { runnable } from "../../src/train/runnable.ts";
 import { stepGraph, type StepGraph } from "../../src/train/step.ts";
-import { difference, noise, tinyNet } from "../support/graphs.ts";
+import { difference, tinyNet } from "../support/graphs.ts";
+import { feedsOf } from "../support/steps.ts";
 
 const batch = 6;
 
@@ -25,25 +26,6 @@ function net(shared: boolean): Graph {
   const flat = g.Flatten(g.GlobalAveragePool(y));
   return builder.finish([g.Gemm(flat, weight("V", [4, 3])).name]);
 }
-
-const feedsOf = ({ graph, carried }: StepGraph): Record<string, Tensor> =>
-  Object.fromEntries(
-    graph.inputs.map(({ name, dtype, shape }, i) => {
-      const size = shape as number[];
-      const given = carried.get(name);
-      if (given) return [name, { ...given, data: given.data.slice() } as Tensor];
-      if (dtype !== "float32")
-        return [
-          name,
-          tensor(
-            dtype as "int64",
-            size,
-            Array.from({ length: sizeOf(size) }, (_, k) => k % 3),
-          ),
-        ];
-      return [name, noise(size, i)];
-    }),
-  );
 
 async function run(step: StepGraph) {
   const session = await directRuntime.load(runnable(step.graph), { threads: 1, optimise: false });

@@ -9,70 +9,55 @@ import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { LoadOptions, Runtime } from "../../src/runtime/port.ts";
 import { nodeRuntime } from "../../src/runtime/workers-node.ts";
 import { prepare } from "../../src/train/prepare.ts";
-import { fuseTransposed, gainsByOptimiser, runnable } from "../../src/train/runnable.ts";
+import { fuseTransposed, loadable, runnable } from "../../src/train/runnable.ts";
+import { stepGraph } from "../../src/train/step.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
-import { newBuilder, random } from "../support/graphs.ts";
+import { newBuilder, random, tinyNet } from "../support/graphs.ts";
 import { relativeError } from "../support/reference.ts";
-
-function product(transposed: boolean) {
-  const builder = newBuilder();
-  const g = createEmitter(builder);
-  const input = (name: string, shape: number[]) => valueIn(builder, builder.input(name, { dtype: "float32", shape }));
-  const [a, b] = [input("a", [2, 3, 4]), input("b", transposed ? [2, 5, 4] : [2, 4, 5])];
-  return builder.finish([g.MatMul(a, transposed ? g.Transpose(b, { perm: [0, 2, 1] }) : b).name]);
-}
+import { feedsOf } from "../support/steps.ts";
 
 describe("the runtime's optimiser", () => {
-  it("is worth its time where a product reads a transposed value, and on all devices but the CPU", () => {
-    expect(gainsByOptimiser(product(true))).toBe(true);
-    expect(gainsByOptimiser(product(false))).toBe(false);
-    expect(gainsByOptimiser(product(false), "cuda")).toBe(true);
+  it.each([1, 2])("is left out of training on the CPU, which learns the same: %i workers", async (workers) => {
+    const graph = prepare(newModel("lenet5", { classes: 10, seed: 1 }));
+    const asked: LoadOptions[] = [];
+    const spied = (base: Runtime, always: boolean): Runtime => ({
+      name: base.name,
+      threads: base.threads,
+      lane: (number) => spied(base.lane?.(number) ?? base, always),
+      load(model, options = {}) {
+        asked.push(options);
+        return base.load(model, always ? { ...options, optimise: true } : options);
+      },
+    });
+    const losses = async (always: boolean) => {
+      const options = { batch: 16, loss: "cross-entropy", threads: 1, workers } as const;
+      await using trainer = await Trainer.create(
+        spied(workers === 1 ? directRuntime : nodeRuntime, always),
+        graph,
+        options,
+      );
+      const next = random(2);
+      const image = {
+        dtype: "float32",
+        shape: [16, 1, 28, 28],
+        data: Float32Array.from({ length: 16 * 784 }, next),
+      } as const;
+      const target = {
+        dtype: "int64",
+        shape: [16],
+        data: BigInt64Array.from({ length: 16 }, (_, i) => BigInt(i % 10)),
+      } as const;
+      const found: number[] = [];
+      for (let i = 0; i < 3; i++)
+        found.push((await trainer.step({ inputs: { "": image }, target, size: 16 }, 0.1)).loss);
+      return found;
+    };
+    const [optimised, plain] = [await losses(true), await losses(false)];
+    expect(asked.filter(({ optimise }) => optimise === false).length).toBeGreaterThanOrEqual(2 * workers);
+    expect(plain[2]).toBeLessThan(plain[0]!);
+    plain.forEach((loss, i) => expect(Math.abs(loss - optimised[i]!)).toBeLessThan(1e-5));
   });
-
-  it.each([1, 2])(
-    "is left out of the training of a net that has no such product, which learns the same: %i workers",
-    async (workers) => {
-      const graph = prepare(newModel("lenet5", { classes: 10, seed: 1 }));
-      const asked: LoadOptions[] = [];
-      const spied = (base: Runtime, always: boolean): Runtime => ({
-        name: base.name,
-        threads: base.threads,
-        lane: (number) => spied(base.lane?.(number) ?? base, always),
-        load(model, options = {}) {
-          asked.push(options);
-          return base.load(model, always ? { ...options, optimise: true } : options);
-        },
-      });
-      const losses = async (always: boolean) => {
-        const options = { batch: 16, loss: "cross-entropy", threads: 1, workers } as const;
-        await using trainer = await Trainer.create(
-          spied(workers === 1 ? directRuntime : nodeRuntime, always),
-          graph,
-          options,
-        );
-        const next = random(2);
-        const image = {
-          dtype: "float32",
-          shape: [16, 1, 28, 28],
-          data: Float32Array.from({ length: 16 * 784 }, next),
-        } as const;
-        const target = {
-          dtype: "int64",
-          shape: [16],
-          data: BigInt64Array.from({ length: 16 }, (_, i) => BigInt(i % 10)),
-        } as const;
-        const found: number[] = [];
-        for (let i = 0; i < 3; i++)
-          found.push((await trainer.step({ inputs: { "": image }, target, size: 16 }, 0.1)).loss);
-        return found;
-      };
-      const [optimised, plain] = [await losses(true), await losses(false)];
-      expect(asked.filter(({ optimise }) => optimise === false).length).toBeGreaterThanOrEqual(2 * workers);
-      expect(plain[2]).toBeLessThan(plain[0]!);
-      plain.forEach((loss, i) => expect(Math.abs(loss - optimised[i]!)).toBeLessThan(1e-5));
-    },
-  );
 });
 
 describe("products of transposed values", () => {
@@ -95,7 +80,7 @@ describe("products of transposed values", () => {
       return order ? g.Transpose(value, { perm: order }) : value;
     };
     const graph = builder.finish([g.MatMul(input("a", [2, 3, 4, 5], permA), input("b", [2, 3, 5, 6], permB)).name]);
-    const fused = fuseTransposed(graph);
+    const fused = fuseTransposed(graph, builder.types);
     expect(fused.nodes).toHaveLength(count);
     const run = async (one: Graph): Promise<Tensor> => {
       const session = await directRuntime.load(runnable(one), { threads: 1, optimise: false });
@@ -106,5 +91,33 @@ describe("products of transposed values", () => {
     const [found, expected] = [await run(fused), await run(graph)];
     expect(found.shape).toEqual([2, 3, 4, 6]);
     expect(relativeError(found.data as Float32Array, expected.data as Float32Array)).toBeLessThan(1e-6);
+  });
+
+  it("stay as they are in a type that the fused kernel does not take", () => {
+    const builder = newBuilder();
+    const g = createEmitter(builder);
+    const input = (name: string) => valueIn(builder, builder.input(name, { dtype: "float64", shape: [3, 4, 4] }));
+    const graph = builder.finish([g.MatMul(input("a"), g.Transpose(input("b"), { perm: [0, 2, 1] })).name]);
+    expect(fuseTransposed(graph, builder.types)).toEqual(graph);
+  });
+
+  it("make of a step what the optimiser makes of it, to the byte, and are left to it on other devices", async () => {
+    const { g, weight, x, finish } = tinyNet([4, 6, 5, 5]);
+    const pointwise = g.Relu(g.Conv(x, weight("W", [8, 6, 1, 1])));
+    const step = stepGraph(finish(g.Gemm(g.Flatten(g.GlobalAveragePool(pointwise)), weight("V", [8, 3]))), {
+      batch: 4,
+      loss: "cross-entropy",
+    });
+    expect(step.graph.nodes.filter(({ op }) => op === "MatMul").length).toBeGreaterThan(0);
+    const [own, other] = [loadable(step), loadable(step, "cuda")];
+    expect([own.optimise, other.optimise]).toEqual([false, true]);
+    expect([own, other].map(({ model }) => Buffer.from(model.bytes).includes("FusedMatMul"))).toEqual([true, false]);
+    const run = async ({ model, optimise }: typeof own) => {
+      const session = await directRuntime.load(model, { threads: 1, optimise });
+      const results = await session.run(feedsOf(step));
+      await session.dispose();
+      return results;
+    };
+    expect(await run(own)).toEqual(await run(other));
   });
 });
