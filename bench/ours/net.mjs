@@ -22,3 +22,15 @@ export async function* minibatches({ x, y }, { batch, samples }) {
       size: batch,
     };
 }
+
+/** How the loop of a case learns. */
+export const loopOf = ({ batch, every, learningRate, threads, workers }) => ({
+  loss: "cross-entropy",
+  batchSize: batch,
+  optimiser: { kind: "sgd", momentum: 0.9, weightDecay: 1e-4, nesterov: true },
+  learningRate,
+  every,
+  seed: 0,
+  threads,
+  workers,
+});

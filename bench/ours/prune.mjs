@@ -4,10 +4,10 @@ import { EventEmitter, once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { findCriterion, findGates, findGroups, nodeRuntime, pruneLoop, targetOf, trace } from "../../dist/node.js";
 import { producersOf } from "../../dist/graph/graph.js";
-import { minibatches, readNet, readSamples } from "./net.mjs";
+import { loopOf, minibatches, readNet, readSamples } from "./net.mjs";
 
 export async function open(side) {
-  const { batch, every, learningRate, threads, workers, macs } = side;
+  const { batch, macs } = side;
   const graph = await readNet(side);
   const groups = findGroups(trace(graph, { batch }));
   writeFileSync(side.groups, JSON.stringify(unitsOf(groups)));
@@ -29,14 +29,7 @@ export async function open(side) {
   const ended = pruneLoop(nodeRuntime, graph, held(readSamples(side), side, turns), {
     criterion,
     target,
-    loss: "cross-entropy",
-    batchSize: batch,
-    optimiser: { kind: "sgd", momentum: 0.9, weightDecay: 1e-4, nesterov: true },
-    learningRate,
-    every,
-    seed: 0,
-    threads,
-    workers,
+    ...loopOf(side),
     onEvent(now) {
       if (now.kind === "removal") event = now;
     },

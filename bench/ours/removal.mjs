@@ -2,13 +2,13 @@
 
 import { findCriterion, nodeRuntime, pruneLoop } from "../../dist/node.js";
 import { median } from "../lib/numbers.mjs";
-import { minibatches, readNet, readSamples } from "./net.mjs";
+import { loopOf, minibatches, readNet, readSamples } from "./net.mjs";
 
 /** The first removal makes the code warm. */
 const warmUp = 1;
 
 export async function open(side) {
-  const { batch, every, removals, learningRate, threads, workers } = side;
+  const { removals } = side;
   const graph = await readNet(side);
   return {
     /** Milliseconds of a step, and of each removal and its parts. */
@@ -21,14 +21,7 @@ export async function open(side) {
       await pruneLoop(watched(nodeRuntime, mark), graph, dataset, {
         criterion: findCriterion("taylor-fo"),
         target: { units: 0 },
-        loss: "cross-entropy",
-        batchSize: batch,
-        optimiser: { kind: "sgd", momentum: 0.9, weightDecay: 1e-4, nesterov: true },
-        learningRate,
-        every,
-        seed: 0,
-        threads,
-        workers,
+        ...loopOf(side),
         onEvent: ({ kind }) => mark(kind),
         // One round of steps has to follow the last removal that counts.
         enough: async () => left-- === 0,

@@ -120,6 +120,17 @@ const mark = ([x, y]: Point, tone: Tone, as: Series["as"], text: string): Markup
     ${as !== "diamonds" ? html`<circle class="${tone}" r="3"><title>${text}</title></circle>` : html`<path class="${tone}" d="M0-6 6 0 0 6-6 0Z"><title>${text}</title></path>`}
   </svg>`;
 
+/** The section of what happened while learning; `undefined` where there is no chart for it. */
+export function learningSection(charts: readonly (Markup | undefined)[]): Markup | undefined {
+  const drawn = charts.filter((chart) => chart !== undefined);
+  return drawn.length === 0
+    ? undefined
+    : html`<section>
+        <h2>Learning</h2>
+        <div class="charts">${drawn}</div>
+      </section>`;
+}
+
 /** A mark on a row of a {@link rowChart}: along `from` … `to`, values of its axis. */
 export interface RowMark {
   readonly tone: Tone;

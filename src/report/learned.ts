@@ -1,10 +1,10 @@
 /** What stands on the page of a run of train or finetune. */
 
 import type { Evaluation } from "../train/evaluate.ts";
-import { lineChart, type Point } from "./charts.ts";
+import { learningSection, lineChart, type Point } from "./charts.ts";
 import { listed, lossUnit, metricFigure, percent } from "./figures.ts";
 import { changesIn, figuresBetween, figuresTable, isNumber, type Figure } from "./figures-table.ts";
-import { html, type Markup } from "./html.ts";
+import type { Markup } from "./html.ts";
 import type { Page } from "./page.ts";
 import type { LearnSummary, RunConfig, RunRecord } from "./record.ts";
 import { isOf, ownMetric, smooth, thin, type Of } from "./story.ts";
@@ -75,7 +75,7 @@ function curves(steps: readonly Step[], epochs: readonly Of<"epoch">[], loss: un
     points: epochs.map(({ step, evaluation }): Point => [step, of(evaluation) ?? Number.NaN]),
   });
   const x = "steps";
-  const charts = [
+  return learningSection([
     lineChart({
       title: "Loss while learning",
       note: "Of the minibatches, and of the test data after every epoch.",
@@ -112,11 +112,5 @@ function curves(steps: readonly Step[], epochs: readonly Of<"epoch">[], loss: un
         },
       ],
     }),
-  ].filter((chart) => chart !== undefined);
-  return charts.length === 0
-    ? undefined
-    : html`<section>
-        <h2>Learning</h2>
-        <div class="charts">${charts}</div>
-      </section>`;
+  ]);
 }

@@ -1,7 +1,7 @@
 /** What stands on the page of a run of prune. */
 
 import type { PruneOutcome } from "../jobs/prune-events.ts";
-import { lineChart, type Point } from "./charts.ts";
+import { learningSection, lineChart, type Point } from "./charts.ts";
 import { listed, lossUnit, metricFigure, percent, scientific, short } from "./figures.ts";
 import { changesIn, figuresBetween, figuresTable, isNumber, type Figure } from "./figures-table.ts";
 import { html, type Markup } from "./html.ts";
@@ -102,7 +102,7 @@ function curves({ pruningLoss, measured, finetuning, metric }: Story, loss: unkn
   const labelled = !measured.some(({ agreement }) => agreement !== undefined);
   const shareOf = ({ gone, top1 = Number.NaN, agreement = top1 }: Measured): Point => [gone, agreement * 100];
   const metricOf = ({ gone, metric = Number.NaN }: Measured): Point => [gone, metric];
-  const charts = [
+  return learningSection([
     lineChart({
       title: "Loss while pruning",
       note: "The mean of the minibatches before each removal, and of the test data now and then.",
@@ -149,11 +149,5 @@ function curves({ pruningLoss, measured, finetuning, metric }: Story, loss: unkn
         { name: "smoothed", tone: "first", points: thin(smooth(finetuning)) },
       ],
     }),
-  ].filter((chart) => chart !== undefined);
-  return charts.length === 0
-    ? undefined
-    : html`<section>
-        <h2>Learning</h2>
-        <div class="charts">${charts}</div>
-      </section>`;
+  ]);
 }

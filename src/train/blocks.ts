@@ -6,17 +6,14 @@ import { sizeOf, tensor, type Shape, type Tensor } from "../graph/tensor.ts";
 import { createEmitter } from "../ops/emitter.ts";
 import type { Device, ModelFiles, Runtime } from "../runtime/port.ts";
 import { finishGraph } from "./gradients.ts";
+import { once } from "./probe.ts";
 import { runnable } from "./runnable.ts";
 
 const candidates = [16, 8];
-const known = new WeakMap<Runtime, Promise<number | undefined>>();
 
 /** The block of channels of a runtime's kernels; `undefined` where it has none, as on all devices but the CPU. */
 export async function blockOf(runtime: Runtime, device: Device = "cpu"): Promise<number | undefined> {
-  if (device !== "cpu") return undefined;
-  const found = known.get(runtime) ?? probe(runtime);
-  known.set(runtime, found);
-  return found;
+  return device === "cpu" ? probe(runtime) : undefined;
 }
 
 const X = { name: "X", dtype: "float32", shape: [1, 32, 4, 4] } as const;
@@ -48,7 +45,7 @@ async function run(runtime: Runtime, block: number | undefined): Promise<Float32
   }
 }
 
-async function probe(runtime: Runtime): Promise<number | undefined> {
+const probe = once(async (runtime: Runtime): Promise<number | undefined> => {
   const plain = await run(runtime, undefined);
   for (const block of candidates) {
     try {
@@ -59,4 +56,4 @@ async function probe(runtime: Runtime): Promise<number | undefined> {
     }
   }
   return undefined;
-}
+});

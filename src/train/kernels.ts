@@ -9,6 +9,7 @@ import { ops } from "../ops/table.ts";
 import type { Kernels } from "../passes/lower.ts";
 import type { Device, Runtime } from "../runtime/port.ts";
 import { blockOf } from "./blocks.ts";
+import { once } from "./probe.ts";
 import { runnable } from "./runnable.ts";
 
 /** The kernels of a runtime that suit a session of so many threads. */
@@ -17,16 +18,8 @@ export async function kernelsOf(runtime: Runtime, threads: number, device: Devic
   return { block: await blockOf(runtime, device), serial: alone && (await hasSerial(runtime)) };
 }
 
-const known = new WeakMap<Runtime, Promise<boolean>>();
-
 /** Whether a runtime has all the kernels that operators are written for where a session has one thread. */
-function hasSerial(runtime: Runtime): Promise<boolean> {
-  const found = known.get(runtime) ?? probe(runtime);
-  known.set(runtime, found);
-  return found;
-}
-
-async function probe(runtime: Runtime): Promise<boolean> {
+const hasSerial = once(async (runtime: Runtime): Promise<boolean> => {
   try {
     for (const op of ops.values())
       for (const sample of op.serial ? op.samples : []) if (!(await isSame(runtime, op, sample))) return false;
@@ -35,7 +28,7 @@ async function probe(runtime: Runtime): Promise<boolean> {
     // A runtime without such a kernel does not load it; other operators do.
     return false;
   }
-}
+});
 
 /** Whether an operator's serial form gives what other operators give. */
 async function isSame(runtime: Runtime, op: Op, { inputs, attributes, outputs = 1 }: Sample): Promise<boolean> {
