@@ -24,6 +24,12 @@ const b = block ?? 16;
 const cases: Readonly<Record<string, Case>> = {
   "whole blocks": { X: [2, b, 7, 5], W: [2 * b, b, 3, 3], attributes: { pads: [1, 1, 1, 1] } },
   "blocks to be filled": { X: [2, 2 * b - 3, 6, 6], W: [2 * b - 1, 2 * b - 3, 3, 3], B: true },
+  "a last block that begins with a multiple of four channels": {
+    X: [2, 2 * b - 4, 6, 5],
+    W: [b, 2 * b - 4, 3, 3],
+    attributes: { pads: [1, 0, 1, 2] },
+  },
+  "the same depthwise": { X: [2, 2 * b - 4, 6, 6], W: [2 * b - 4, 1, 3, 3], attributes: { group: 2 * b - 4 } },
   "fewer channels than a block": { X: [3, 3, 9, 8], W: [b, 3, 3, 2], B: true, attributes: { strides: [2, 1] } },
   "strides, dilations and uneven pads": {
     X: [1, b, 11, 12],
