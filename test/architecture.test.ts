@@ -178,7 +178,10 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
     names: ["Add", "And", "BitwiseAnd", "Where"],
     reason: "writes the nodes that zero a unit, and sizes that follow the batch",
   },
-  "train/runnable.ts": { names: ["MatMul", "Transpose"], reason: "matches what the runtime's optimiser makes one" },
+  "train/runnable.ts": {
+    names: ["Gemm", "MatMul", "Transpose"],
+    reason: "matches what the runtime's optimiser makes one",
+  },
 };
 
 describe("operators", () => {

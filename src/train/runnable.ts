@@ -1,6 +1,6 @@
 /** Model files around a graph that only ever runs. */
 
-import { producersOf, type Attribute, type Graph, type Node, type Type } from "../graph/graph.ts";
+import { producersOf, type Attribute, type Graph, type Node, type Type, type ValueInfo } from "../graph/graph.ts";
 import { encodeForRuntime } from "../onnx/encode.ts";
 import { wrapGraph } from "../onnx/wrap.ts";
 import { blockedDomain } from "../ops/blocked.ts";
@@ -17,8 +17,10 @@ export function runnable(graph: Graph, device?: Device): ModelFiles {
 /** Operators of onnxruntime's own. */
 const contribDomain = "com.microsoft";
 
-/** Products of transposed values as one node each, as the optimiser would write them. */
-export function fuseTransposed(graph: Graph, types: ReadonlyMap<string, Type>): Graph {
+/**
+ * Products as nodes that take transposed values, as the optimiser would write them; those that add nothing too, whose own operator tells the runtime that they have two axes.
+ */
+export function fuseProducts(graph: Graph, types: ReadonlyMap<string, Type>): Graph {
   const producers = producersOf(graph);
   /** What is transposed along its last two axes to give a value. */
   const straight = (name: string): string | undefined => {
@@ -30,20 +32,39 @@ export function fuseTransposed(graph: Graph, types: ReadonlyMap<string, Type>): 
     return rank > 1 && swapped ? made!.inputs[0] : undefined;
   };
   const nodes = graph.nodes.map((node): Node => {
+    const { op, inputs, attributes } = node;
     // The fused kernel is there for this type alone.
-    if (node.op !== "MatMul" || types.get(node.outputs[0]!)?.dtype !== "float32") return node;
-    const [a, b] = node.inputs.map(straight);
+    if (types.get(node.outputs[0]!)?.dtype !== "float32") return node;
+    const fused = { ...node, op: "FusedMatMul", domain: contribDomain };
+    if (op === "Gemm" && inputs.length === 2) {
+      const { beta: _, ...same } = attributes;
+      return { ...fused, attributes: same };
+    }
+    const [a, b] = op === "MatMul" ? inputs.map(straight) : [];
     if (a === undefined && b === undefined) return node;
     const flag = (on: boolean): Attribute => ({ type: "int", value: on ? 1 : 0 });
     return {
-      ...node,
-      op: "FusedMatMul",
-      domain: contribDomain,
-      inputs: [a ?? node.inputs[0]!, b ?? node.inputs[1]!],
+      ...fused,
+      inputs: [a ?? inputs[0]!, b ?? inputs[1]!],
       attributes: { transA: flag(a !== undefined), transB: flag(b !== undefined) },
     };
   });
   return removeDead({ ...graph, nodes });
+}
+
+/**
+ * The graph as one of whose sizes the runtime knows nothing before it runs. It would plan which value takes over whose memory by comparing each with all that are free, which takes most of the time of
+ * loading after a cut, when hardly two widths are the same; its pool finds memory as fast without a plan. Integers become inputs with a default, as sizes would follow from constants.
+ */
+function withoutSizes(graph: Graph): Graph {
+  const bare = ({ name, dtype }: ValueInfo): ValueInfo => ({ name, dtype });
+  const integers = [...graph.initializers].filter(([, { dtype }]) => dtype === "int64");
+  return {
+    ...graph,
+    inputs: [...graph.inputs, ...integers.map(([name, { dtype }]) => ({ name, dtype }))].map(bare),
+    outputs: graph.outputs.map(bare),
+    info: new Map(),
+  };
 }
 
 /**
@@ -55,6 +76,6 @@ export function loadable(
   device: Device = "cpu",
 ): { readonly model: ModelFiles; readonly optimise: boolean } {
   return device === "cpu"
-    ? { model: runnable(fuseTransposed(graph, types)), optimise: false }
+    ? { model: runnable(withoutSizes(fuseProducts(graph, types))), optimise: false }
     : { model: runnable(graph, device), optimise: true };
 }

@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { findCriterion } from "../../src/criteria/table.ts";
 import type { Graph } from "../../src/graph/graph.ts";
-import { trace } from "../../src/passes/trace.ts";
+import { trace, type Traced } from "../../src/passes/trace.ts";
 import { costsOf } from "../../src/prune/costs.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
@@ -17,16 +17,24 @@ import { readNetModel } from "../support/reference.ts";
 
 const graph = prepare(newModel("lenet5", { classes: 10, seed: 1 }));
 
-/** A runtime on which a run takes a millisecond for each thousand multiply-accumulates, and is never late. */
-const steady: Runtime = {
+/** A runtime on which a run takes as long as a model at a batch of 1 is said to take, and is never late. */
+const timed = (millisecondsOf: (traced: Traced) => number): Runtime => ({
   ...directRuntime,
   async load(model, options) {
     const session = await directRuntime.load(model, options);
     const bytes = model instanceof Uint8Array ? model : model.bytes;
-    const { macs } = costsOf(trace(loadModel(bytes).graph, { batch: 1 }));
-    return { ...session, time: async (_feeds, runs) => Array.from({ length: runs }, () => macs / 1000) };
+    return {
+      ...session,
+      async time(_feeds, runs) {
+        const each = millisecondsOf(trace(loadModel(bytes).graph, { batch: 1 }));
+        return Array.from({ length: runs }, () => each);
+      },
+    };
   },
-};
+});
+
+/** A millisecond for each thousand multiply-accumulates. */
+const steady = timed((traced) => costsOf(traced).macs / 1000);
 const open = (more: Partial<GoalOptions> = {}) =>
   openLatency(steady, graph, { latency: 0.5, threads: 1, rounds: 6, ...more });
 const settings = {
@@ -81,21 +89,14 @@ describe("a goal", () => {
   });
 });
 
-/** A runtime on which only convolutions take time, each as long as it would with channels in whole blocks of 16. */
-const inBlocks: Runtime = {
-  ...directRuntime,
-  async load(model, options) {
-    const session = await directRuntime.load(model, options);
-    const { graph: own } = loadModel(model instanceof Uint8Array ? model : model.bytes);
-    const { types } = trace(own, { batch: 1 });
-    const blocks = (n: number) => Math.ceil(n / 16);
-    const time = own.nodes
-      .filter(({ op }) => op === "Conv")
-      .map(({ inputs, outputs }) => [types.get(inputs[1]!)!.shape, types.get(outputs[0]!)!.shape] as const)
-      .reduce((sum, [[out, into], y]) => sum + blocks(out!) * blocks(into!) * y[2]! * y[3]!, 0);
-    return { ...session, time: async (_feeds, runs) => Array.from({ length: runs }, () => time) };
-  },
-};
+/** Only convolutions take time, each as long as it would with channels in whole blocks of 16. */
+const inBlocks = timed(({ graph: { nodes }, types }) => {
+  const blocks = (n: number) => Math.ceil(n / 16);
+  return nodes
+    .filter(({ op }) => op === "Conv")
+    .map(({ inputs, outputs }) => [types.get(inputs[1]!)!.shape, types.get(outputs[0]!)!.shape] as const)
+    .reduce((sum, [[out, into], y]) => sum + blocks(out!) * blocks(into!) * y[2]! * y[3]!, 0);
+});
 
 describe("groups that go as a whole", () => {
   // Of width 16 and less, one block each: no narrower one is faster.

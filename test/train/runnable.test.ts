@@ -1,5 +1,7 @@
 /** What the runtime's optimiser is asked for. */
 
+import { fromBinary } from "@bufbuild/protobuf";
+import { ModelProtoSchema } from "onnx-buf";
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { sizeOf, tensor, type Tensor } from "../../src/graph/tensor.ts";
@@ -9,7 +11,7 @@ import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { LoadOptions, Runtime } from "../../src/runtime/port.ts";
 import { nodeRuntime } from "../../src/runtime/workers-node.ts";
 import { prepare } from "../../src/train/prepare.ts";
-import { fuseTransposed, loadable, runnable } from "../../src/train/runnable.ts";
+import { fuseProducts, loadable, runnable } from "../../src/train/runnable.ts";
 import { stepGraph } from "../../src/train/step.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
@@ -60,7 +62,14 @@ describe("the runtime's optimiser", () => {
   });
 });
 
-describe("products of transposed values", () => {
+async function run(graph: Graph, feeds: Readonly<Record<string, Tensor>>): Promise<Tensor> {
+  const session = await directRuntime.load(runnable(graph), { threads: 1, optimise: false });
+  const [result] = Object.values(await session.run(feeds));
+  await session.dispose();
+  return result!;
+}
+
+describe("products", () => {
   const perm = [0, 1, 3, 2];
   it.each<[string, number[] | undefined, number[] | undefined, number]>([
     ["A", perm, undefined, 1],
@@ -68,7 +77,7 @@ describe("products of transposed values", () => {
     ["both", perm, perm, 1],
     ["neither", undefined, undefined, 1],
     ["A by other axes", [2, 1, 0, 3], undefined, 2],
-  ])("are one node: %s", async (_name, permA, permB, count) => {
+  ])("of transposed values are one node: %s", async (_name, permA, permB, count) => {
     const builder = newBuilder();
     const g = createEmitter(builder);
     const next = random(3);
@@ -80,17 +89,32 @@ describe("products of transposed values", () => {
       return order ? g.Transpose(value, { perm: order }) : value;
     };
     const graph = builder.finish([g.MatMul(input("a", [2, 3, 4, 5], permA), input("b", [2, 3, 5, 6], permB)).name]);
-    const fused = fuseTransposed(graph, builder.types);
+    const fused = fuseProducts(graph, builder.types);
     expect(fused.nodes).toHaveLength(count);
-    const run = async (one: Graph): Promise<Tensor> => {
-      const session = await directRuntime.load(runnable(one), { threads: 1, optimise: false });
-      const [result] = Object.values(await session.run(feeds));
-      await session.dispose();
-      return result!;
-    };
-    const [found, expected] = [await run(fused), await run(graph)];
+    const [found, expected] = [await run(fused, feeds), await run(graph, feeds)];
     expect(found.shape).toEqual([2, 3, 4, 6]);
     expect(relativeError(found.data as Float32Array, expected.data as Float32Array)).toBeLessThan(1e-6);
+  });
+
+  it.each([
+    [0, 0, 1],
+    [0, 1, 1],
+    [1, 0, 0.5],
+    [1, 1, 2],
+  ])("of two matrices are one too: transA %i, transB %i, alpha %f", async (transA, transB, alpha) => {
+    const { g, weight, x, finish, feeds, builder } = tinyNet(transA ? [4, 3] : [3, 4]);
+    const W = weight("W", transB ? [5, 4] : [4, 5]);
+    const graph = finish(g.Gemm(x, W, { transA, transB, alpha, beta: 0.3 }));
+    const fused = fuseProducts(graph, builder.types);
+    expect(fused.nodes.map(({ op }) => op)).toEqual(["FusedMatMul"]);
+    const [found, expected] = [await run(fused, feeds), await run(graph, feeds)];
+    expect(found).toEqual(expected);
+  });
+
+  it("with something added stay as they are", () => {
+    const { g, weight, x, finish, builder } = tinyNet([3, 4]);
+    const graph = finish(g.Gemm(x, weight("W", [4, 5]), weight("b", [5])));
+    expect(fuseProducts(graph, builder.types)).toEqual(graph);
   });
 
   it("stay as they are in a type that the fused kernel does not take", () => {
@@ -98,7 +122,7 @@ describe("products of transposed values", () => {
     const g = createEmitter(builder);
     const input = (name: string) => valueIn(builder, builder.input(name, { dtype: "float64", shape: [3, 4, 4] }));
     const graph = builder.finish([g.MatMul(input("a"), g.Transpose(input("b"), { perm: [0, 2, 1] })).name]);
-    expect(fuseTransposed(graph, builder.types)).toEqual(graph);
+    expect(fuseProducts(graph, builder.types)).toEqual(graph);
   });
 
   it("make of a step what the optimiser makes of it, to the byte, and are left to it on other devices", async () => {
@@ -119,5 +143,15 @@ describe("products of transposed values", () => {
       return results;
     };
     expect(await run(own)).toEqual(await run(other));
+    // Nothing is said of sizes, and integers, of which sizes would follow, need not be what they are by default.
+    const { input, output, valueInfo } = fromBinary(ModelProtoSchema, own.model.bytes).graph!;
+    const shapes = [...input, ...output].map(({ type }) => (type!.value.value as { shape?: unknown }).shape);
+    expect([...new Set(shapes), ...valueInfo]).toEqual([undefined]);
+    const integers = [...step.graph.initializers].filter(([, { dtype }]) => dtype === "int64");
+    expect(integers.length).toBeGreaterThan(0);
+    expect(input.map(({ name }) => name)).toEqual(expect.arrayContaining(integers.map(([name]) => name)));
+    const session = await directRuntime.load(own.model, { optimise: false });
+    expect(session.inputs).toEqual(step.graph.inputs.map(({ name }) => name));
+    await session.dispose();
   });
 });
