@@ -7,7 +7,7 @@ import type {
   InferenceSessionFactory,
 } from "onnxruntime-common";
 import { fail } from "../graph/error.ts";
-import type { DType, Tensor, TypedArray } from "../graph/tensor.ts";
+import { zeros, type DType, type NumericDType, type Tensor, type TypedArray } from "../graph/tensor.ts";
 import { providerOf, refuseDevice, requireDevice, type Backend } from "./devices.ts";
 import type { Carried, Device, LoadOptions, Runtime, Session } from "./port.ts";
 
@@ -66,8 +66,8 @@ function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carri
   const carried = given.map(({ input, output, told }) => ({ input, output, told }));
   const fresh = session.outputNames.filter((name) => !carried.some(({ output }) => output === name));
   // Of two sets of the same tensors a run reads one and writes the other: nothing is allocated, and no page is touched for the first time.
-  let current = given.map(({ start }) => toOrt(copyOf(start)));
-  let other = writesInto ? given.map(({ start }) => toOrt(copyOf(start))) : [];
+  let current = given.map(({ start, own }) => toOrt(own ? start : copyOf(start)));
+  let other = writesInto ? given.map(({ start: { dtype, shape } }) => toOrt(zeros(dtype as NumericDType, shape))) : [];
   return {
     inputs: session.inputNames,
     outputs: session.outputNames,
@@ -105,7 +105,10 @@ function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carri
       }
       return times;
     },
-    carried: async () => Object.fromEntries(carried.map(({ input }, i) => [input, copyOf(fromOrt(current[i]!))])),
+    async carried(last = false) {
+      const held = carried.map(({ input }, i) => [input, fromOrt(current[i]!)] as const);
+      return Object.fromEntries(last ? held : held.map(([name, value]) => [name, copyOf(value)]));
+    },
     dispose: () => session.release(),
   };
 }

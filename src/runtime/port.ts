@@ -22,8 +22,12 @@ export interface Session {
    * @returns the milliseconds of each run, taken where it runs
    */
   time(feeds: Tensors, runs: number): Promise<number[]>;
-  /** Copies of what the carried inputs hold for the next run, by their names. */
-  carried(): Promise<Record<string, Tensor>>;
+  /**
+   * What the carried inputs hold for the next run, by their names.
+   *
+   * @param last whether there will be none: they are then handed over instead of copied, and the session is good for disposing of only
+   */
+  carried(last?: boolean): Promise<Record<string, Tensor>>;
   dispose(): Promise<void>;
 }
 
@@ -31,8 +35,9 @@ export interface Session {
 export interface Carried {
   readonly input: string;
   readonly output: string;
-  /** What the first run takes; it is copied. */
+  /** What the first run takes; it is copied, unless it is the session's own. */
   readonly start: Tensor;
+  readonly own?: boolean | undefined;
   /** Whether runs return the output besides; default not. */
   readonly told?: boolean | undefined;
 }

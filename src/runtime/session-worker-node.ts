@@ -27,7 +27,9 @@ export const load = ({
   options: LoadOptions;
 }): Promise<Answer<Loaded>> =>
   answer(async () => {
-    const session = await directRuntime.load(model, options);
+    // What came over to this thread is nobody else's.
+    const carried = options.carried?.map((one) => ({ ...one, own: true }));
+    const session = await directRuntime.load(model, { ...options, ...(carried && { carried }) });
     loads++;
     sessions.set(loads, session);
     return { id: loads, inputs: session.inputs, outputs: session.outputs };
@@ -39,8 +41,8 @@ export const run = ({ id, feeds }: { id: number; feeds: Tensors }): Promise<Answ
 export const time = ({ id, feeds, runs }: { id: number; feeds: Tensors; runs: number }): Promise<Answer<number[]>> =>
   answer(() => sessions.get(id)!.time(feeds, runs));
 
-export const carried = ({ id }: { id: number }): Promise<Answer<Tensors>> =>
-  answer(() => sessions.get(id)!.carried()).then(moved);
+export const carried = ({ id, last }: { id: number; last: boolean }): Promise<Answer<Tensors>> =>
+  answer(() => sessions.get(id)!.carried(last)).then(moved);
 
 export const dispose = ({ id }: { id: number }): Promise<Answer<void>> =>
   answer(async () => {

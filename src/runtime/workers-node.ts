@@ -69,7 +69,7 @@ function createLane(name: string): Runtime {
           return unless(signal, ask("run", { id, feeds: { ...compactAll(feeds), ...moved } }, moved));
         },
         time: (feeds, runs) => unless(signal, ask("time", { id, feeds: compactAll(feeds), runs })),
-        carried: () => unless(signal, ask("carried", { id })),
+        carried: (last = false) => unless(signal, ask("carried", { id, last })),
         async dispose() {
           const disposed = ask<void>("dispose", { id });
           // Behind a run that nobody waits for any more it would take as long as that run.

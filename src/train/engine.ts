@@ -16,8 +16,12 @@ export interface Engine {
    * @returns loss and evidence
    */
   run(feeds: readonly Tensors[], clock: Tensors): Promise<Tensors>;
-  /** Weights, statistics and slots as they are now. */
-  carried(): Promise<Tensors>;
+  /**
+   * Weights, statistics and slots as they are now.
+   *
+   * @param last whether no step follows, which spares copies
+   */
+  carried(last?: boolean): Promise<Tensors>;
   dispose(): Promise<void>;
 }
 
@@ -57,7 +61,7 @@ export async function openWhole(
     run([feeds], { [stepName]: number, ...clock }) {
       return session.run({ ...feeds, ...clock, ...(counted && { [stepName]: number! }) });
     },
-    carried: () => session.carried(),
+    carried: (last) => session.carried(last),
     dispose: () => session.dispose(),
   };
   return { step, engine };

@@ -82,7 +82,7 @@ export async function finetune(
     let step = from?.step ?? 0;
     for (;;) {
       const { epoch } = stream.position;
-      if (epoch >= firstEpoch + epochs) return averagedGraph(await trainer.state());
+      if (epoch >= firstEpoch + epochs) return averagedGraph(await trainer.state(true));
       signal?.throwIfAborted();
       const batch = await stream.next();
       const { perEpoch } = stream;

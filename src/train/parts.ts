@@ -205,7 +205,7 @@ function createEngine(part: PartGraph, lanes: readonly Session[], updaters: read
       const told = part.evidence.map((one) => [one.output, join(one, found)] as const);
       return { loss: meanOf(found.map((results) => results["loss"]!)), ...Object.fromEntries(told) };
     },
-    carried: async () => merged(await Promise.all(updaters.map(({ session }) => session.carried()))),
+    carried: async (last) => merged(await Promise.all(updaters.map(({ session }) => session.carried(last)))),
     async dispose() {
       await Promise.all([...lanes, ...updaters.map(({ session }) => session)].map((session) => session.dispose()));
     },

@@ -270,7 +270,7 @@ async function learn(
       const place = { step: done + i, steps: undefined, epoch, epochs: undefined };
       options.onEvent?.({ kind: "step", phase: "prune", ...place, loss, learningRate });
     }
-    const learned = await trainer.state();
+    const learned = await trainer.state(true);
     released = trainer.dispose();
     // Whoever waits for it is told; until then nobody does.
     released.catch(() => {});

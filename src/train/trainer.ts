@@ -114,9 +114,13 @@ export class Trainer {
     );
   }
 
-  /** The graph with the weights and statistics as they are now, and what is kept beside them. */
-  async state(): Promise<TrainerState> {
-    const now = await this.#engine.carried();
+  /**
+   * The graph with the weights and statistics as they are now, and what is kept beside them.
+   *
+   * @param last whether no step follows, which spares copies
+   */
+  async state(last = false): Promise<TrainerState> {
+    const now = await this.#engine.carried(last);
     const initializers = new Map(this.#graph.initializers);
     const slots = new Map<string, Tensor>();
     for (const [name, value] of Object.entries(now)) (initializers.has(name) ? initializers : slots).set(name, value);

@@ -153,7 +153,20 @@ describe("carried tensors", () => {
       held.push(await session.carried());
     }
     expect(held.map(({ n }) => n!.data[0])).toEqual([7, 9, 11]);
+    expect(await session.carried(true)).toEqual(held[2]);
     expect(start.data[0]).toBe(5);
+    await session.dispose();
+  });
+
+  it("are kept where they lie if they are the session's own, and left there at the end", async () => {
+    const start = tensor("float32", [1], [5]);
+    const carried = [{ input: "n", output: "next", start, own: true }];
+    const session = await directRuntime.load(encodeModel(wrapGraph(graph)), { carried });
+    const by = tensor("float32", [1], [2]);
+    for (let i = 0; i < 2; i++) await session.run({ by });
+    expect(start.data[0]).toBe(9);
+    expect((await session.carried()).n!.data).not.toBe(start.data);
+    expect((await session.carried(true)).n!.data).toBe(start.data);
     await session.dispose();
   });
 });
