@@ -53,10 +53,10 @@ export function fuseProducts(graph: Graph, types: ReadonlyMap<string, Type>): Gr
 }
 
 /**
- * The graph as one of whose sizes the runtime knows nothing before it runs. It would plan which value takes over whose memory by comparing each with all that are free, which takes most of the time of
- * loading after a cut, when hardly two widths are the same; its pool finds memory as fast without a plan. Integers become inputs with a default, as sizes would follow from constants.
+ * The graph as one of whose shapes the runtime knows nothing before it runs. It would plan which value takes over whose memory by comparing each with all that are free, which takes most of the time of
+ * loading after a cut, when hardly two widths are the same; its pool finds memory as fast without a plan. Integers become inputs with a default, as shapes would follow from constants.
  */
-function withoutSizes(graph: Graph): Graph {
+function withoutShapes(graph: Graph): Graph {
   const bare = ({ name, dtype }: ValueInfo): ValueInfo => ({ name, dtype });
   const integers = [...graph.initializers].filter(([, { dtype }]) => dtype === "int64");
   return {
@@ -76,6 +76,6 @@ export function loadable(
   device: Device = "cpu",
 ): { readonly model: ModelFiles; readonly optimise: boolean } {
   return device === "cpu"
-    ? { model: runnable(withoutSizes(fuseProducts(graph, types))), optimise: false }
+    ? { model: runnable(withoutShapes(fuseProducts(graph, types))), optimise: false }
     : { model: runnable(graph, device), optimise: true };
 }

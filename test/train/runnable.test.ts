@@ -143,7 +143,7 @@ describe("products", () => {
       return results;
     };
     expect(await run(own)).toEqual(await run(other));
-    // Nothing is said of sizes, and integers, of which sizes would follow, need not be what they are by default.
+    // Nothing is said of shapes, and integers, of which shapes would follow, need not be what they are by default.
     const { input, output, valueInfo } = fromBinary(ModelProtoSchema, own.model.bytes).graph!;
     const shapes = [...input, ...output].map(({ type }) => (type!.value.value as { shape?: unknown }).shape);
     expect([...new Set(shapes), ...valueInfo]).toEqual([undefined]);
