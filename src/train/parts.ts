@@ -15,7 +15,8 @@ import type { EvidenceOutput, PassNeed } from "./evidence.ts";
 import { fitStep } from "./fit-step.ts";
 import { finishTyped } from "./gradients.ts";
 import { loadable } from "./runnable.ts";
-import { appendUpdates, nextOf, openClock, openStep, type StepGraph, type StepOptions } from "./step.ts";
+import { packed, rowsOf, unpacked, type Row } from "./rows.ts";
+import { appendUpdates, nextOf, openClock, openStep, ownerOf, type StepGraph, type StepOptions } from "./step.ts";
 
 const gradientOf = (name: string): string => `gradient/${name}`;
 const ofPart = (name: string, part: number): string => `${name}/part ${part}`;
@@ -59,11 +60,16 @@ function partGraph(graph: Graph, options: StepOptions): PartGraph {
   };
 }
 
-/** What an update is of, by name. */
-type Share = Pick<PartGraph, "parameters" | "states">;
+/** What an update is of. */
+interface Share {
+  readonly parameters: readonly Row[];
+  readonly states: readonly Row[];
+}
 
-/** An update: gradients and statistics of all parts come in, and weights, statistics and slots are carried on. */
-interface UpdateGraph extends Pick<StepGraph, "graph" | "types" | "carried">, Share {}
+/** An update: gradients and statistics of all parts come in, and weights, statistics and slots are carried on, in rows. */
+interface UpdateGraph extends Pick<StepGraph, "graph" | "types" | "carried"> {
+  readonly share: Share;
+}
 
 function updateGraph(part: PartGraph, share: Share, parts: number, options: StepOptions): UpdateGraph {
   const empty: Graph = {
@@ -81,23 +87,30 @@ function updateGraph(part: PartGraph, share: Share, parts: number, options: Step
     const all = Array.from({ length: parts }, (_, i) => input(ofPart(name, i), type));
     return g.Mul(g.Sum(...all), g.scalar(1 / parts));
   };
+  const starts = new Map(
+    [...share.parameters, ...share.states].map((row) => [row.name, packed(row, (name) => part.carried.get(name)!)]),
+  );
   const typeOf = (name: string): Type => {
-    const { dtype, shape } = part.carried.get(name)!;
+    const { dtype, shape } = starts.get(name)!;
     return { dtype, shape };
   };
-  const gradients = new Map(share.parameters.map((name) => [name, mean(gradientOf(name), typeOf(name))]));
-  const states = share.states.map((name) => [name, mean(nextOf(name), typeOf(name))] as const);
+  const gradients = new Map(share.parameters.map(({ name }) => [name, mean(gradientOf(name), typeOf(name))]));
+  const states = share.states.map(({ name }) => [name, mean(nextOf(name), typeOf(name))] as const);
   const takeIn = (name: string): Tensor => {
     input(name, typeOf(name));
-    return part.carried.get(name)!;
+    return starts.get(name)!;
   };
   const { carried, outputs } = appendUpdates({ builder, g, gradients, states, takeIn }, options, openClock(builder));
-  return { ...finishTyped(builder, outputs), carried, ...share };
+  return { ...finishTyped(builder, outputs), carried, share };
 }
 
 /** Weights in as many shares as there are parts, of about the same size; one share where the norm of all gradients is asked for. */
 function sharesOf({ parameters, states, carried }: PartGraph, parts: number, { clip }: StepOptions): Share[] {
-  if (clip !== undefined) return [{ parameters, states }];
+  const inRows = (share: Pick<PartGraph, "parameters" | "states">): Share => ({
+    parameters: rowsOf(share.parameters, carried),
+    states: rowsOf(share.states, carried),
+  });
+  if (clip !== undefined) return [inRows({ parameters, states })];
   const shares = Array.from({ length: parts }, () => ({
     parameters: [] as string[],
     states: [] as string[],
@@ -109,7 +122,7 @@ function sharesOf({ parameters, states, carried }: PartGraph, parts: number, { c
     least.bytes += byteLength(carried.get(name)!);
   }
   shares[0]!.states.push(...states);
-  return shares.filter((share) => share.parameters.length + share.states.length > 0);
+  return shares.filter((share) => share.parameters.length + share.states.length > 0).map(inRows);
 }
 
 /** The graphs of a step that is split: of each part, and of the updates, which run side by side too. */
@@ -149,18 +162,18 @@ export async function openParts(
   // They load in their threads while the updates are made ready in this one.
   const opening = Array.from({ length: parts }, (_, i) => laneOf(runtime, i).load(model, { ...load, optimise }));
   const updating = updates.map((update, i) => {
-    const carried = [...update.carried].map(([name, start]) => ({
-      input: name,
-      output: nextOf(name),
-      start: slots.get(name) ?? start,
-      told: part.carried.has(name),
-    }));
+    const rowOf = rowsByName(update.share);
+    const carried = [...update.carried].map(([input, fresh]) => {
+      const { row, of } = rowOf(input);
+      const start = slots.has(of(row.name)) ? packed(row, (name) => slots.get(of(name))!) : fresh;
+      return { input, output: nextOf(input), start, told: input === row.name };
+    });
     const side = { ...load, threads: threadsOfPart(runtime, threads, updates.length) };
     const { model, optimise } = loadable(update, device);
     return laneOf(runtime, i).load(model, { ...side, carried, optimise });
   });
   const sessions = await allOrNone([...opening, ...updating]);
-  const updaters = updates.map((share, i) => ({ share, session: sessions[parts + i]! }));
+  const updaters = updates.map(({ share }, i) => ({ share, session: sessions[parts + i]! }));
   return {
     step: { ...part, carried: sharing.carried },
     engine: createEngine(part, sessions.slice(0, parts), updaters),
@@ -183,12 +196,38 @@ interface Updater {
   readonly session: Session;
 }
 
-/** Runs an update on what the parts found. */
-function runUpdate({ share: { parameters, states }, session }: Updater, found: readonly Tensors[], clock: Tensors) {
-  const names = [...parameters.map(gradientOf), ...states.map(nextOf)];
-  const handed = found.flatMap((results, i) => names.map((name) => [ofPart(name, i), results[name]!] as const));
+/** Runs an update on what the parts found; gives the next weights and statistics by their names. */
+async function runUpdate({ share, session }: Updater, found: readonly Tensors[], clock: Tensors): Promise<Tensors> {
+  const { parameters, states } = share;
+  const handed = found.flatMap((results, i) => {
+    const inRows = (rows: readonly Row[], of: (name: string) => string) =>
+      rows.map((row) => [ofPart(of(row.name), i), packed(row, (name) => results[of(name)]!)] as const);
+    return [...inRows(parameters, gradientOf), ...inRows(states, nextOf)];
+  });
   const told = Object.entries(clock).filter(([name]) => session.inputs.includes(name));
-  return session.run(Object.fromEntries(told), Object.fromEntries(handed));
+  const next = await session.run(Object.fromEntries(told), Object.fromEntries(handed));
+  return Object.fromEntries([...parameters, ...states].flatMap((row) => unpacked(row, next[nextOf(row.name)]!)));
+}
+
+/** What an update carries by the names of its members: weights, statistics and slots. */
+async function carriedBy({ share, session }: Updater, last: boolean | undefined): Promise<Tensors> {
+  const rowOf = rowsByName(share);
+  const held = Object.entries(await session.carried(last)).flatMap(([input, value]) => {
+    const { row, of } = rowOf(input);
+    return unpacked(row, value).map(([name, one]) => [of(name), one] as const);
+  });
+  return Object.fromEntries(held);
+}
+
+/** The row that something carried belongs to, and how what is carried of a member is called: as the member, or as a slot of it. */
+function rowsByName({ parameters, states }: Share) {
+  const rows = new Map([...parameters, ...states].map((row) => [row.name, row]));
+  return (input: string) => {
+    const own = rows.get(input);
+    const row = own ?? rows.get(ownerOf(input))!;
+    const slot = own ? "" : input.slice(0, -row.name.length);
+    return { row, of: (name: string) => slot + name };
+  };
 }
 
 function createEngine(part: PartGraph, lanes: readonly Session[], updaters: readonly Updater[]): Engine {
@@ -201,11 +240,11 @@ function createEngine(part: PartGraph, lanes: readonly Session[], updaters: read
         lanes.map((lane, i) => lane.run(feeds[i]!, i < last ? copies(weights) : weights)),
       );
       const next = merged(await Promise.all(updaters.map((updater) => runUpdate(updater, found, clock))));
-      weights = Object.fromEntries([...part.carried.keys()].map((name) => [name, next[nextOf(name)]!]));
+      weights = Object.fromEntries([...part.carried.keys()].map((name) => [name, next[name]!]));
       const told = part.evidence.map((one) => [one.output, join(one, found)] as const);
       return { loss: meanOf(found.map((results) => results["loss"]!)), ...Object.fromEntries(told) };
     },
-    carried: async (last) => merged(await Promise.all(updaters.map(({ session }) => session.carried(last)))),
+    carried: async (last) => merged(await Promise.all(updaters.map((updater) => carriedBy(updater, last)))),
     async dispose() {
       await Promise.all([...lanes, ...updaters.map(({ session }) => session)].map((session) => session.dispose()));
     },
