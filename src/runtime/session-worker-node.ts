@@ -3,7 +3,8 @@
 import { transferableSymbol, valueSymbol } from "piscina";
 import { SecateurError, type ErrorCode } from "../graph/error.ts";
 import { directRuntime } from "./onnxruntime-node.ts";
-import type { LoadOptions, ModelFiles, Session, Tensors } from "./port.ts";
+import type { TypedArray } from "../graph/tensor.ts";
+import type { Carried, LoadOptions, ModelFiles, Session, Tensors } from "./port.ts";
 
 /** An answer; errors come as data, as an error that crosses threads loses its code. */
 export type Answer<T> =
@@ -27,13 +28,23 @@ export const load = ({
   options: LoadOptions;
 }): Promise<Answer<Loaded>> =>
   answer(async () => {
-    // What came over to this thread is nobody else's.
-    const carried = options.carried?.map((one) => ({ ...one, own: true }));
+    const carried = options.carried && ownedOnce(options.carried);
     const session = await directRuntime.load(model, { ...options, ...(carried && { carried }) });
     loads++;
     sessions.set(loads, session);
     return { id: loads, inputs: session.inputs, outputs: session.outputs };
   });
+
+/** What came over to this thread is nobody else's; what two start from came over once, and is the first one's. */
+function ownedOnce(carried: readonly Carried[]): Carried[] {
+  const owned = new Set<ArrayBufferLike>();
+  return carried.map((one) => {
+    const { buffer } = one.start.data as TypedArray;
+    const own = !owned.has(buffer);
+    owned.add(buffer);
+    return { ...one, own };
+  });
+}
 
 export const run = ({ id, feeds }: { id: number; feeds: Tensors }): Promise<Answer<Tensors>> =>
   answer(() => sessions.get(id)!.run(feeds)).then(moved);

@@ -158,6 +158,29 @@ describe("carried tensors", () => {
     await session.dispose();
   });
 
+  it.each([directRuntime, worker])("that start from the same go their own ways ($name)", async (runtime) => {
+    const by = (name: string, next: string) =>
+      ({ name: "", domain: "", op: "Add", inputs: [name, name], outputs: [next], attributes: {} }) as const;
+    const value = (name: string) => ({ name, dtype: "float32", shape: [1] }) as const;
+    const twice: Graph = {
+      ...graph,
+      nodes: [by("n", "next"), { ...by("m", "after"), inputs: ["m", "by"] }],
+      inputs: ["n", "m", "by"].map(value),
+      outputs: ["next", "after"].map(value),
+    };
+    const start = tensor("float32", [1], [5]);
+    const session = await runtime.load(encodeModel(wrapGraph(twice)), {
+      carried: [
+        { input: "n", output: "next", start },
+        { input: "m", output: "after", start },
+      ],
+    });
+    for (let i = 0; i < 3; i++) await session.run({ by: tensor("float32", [1], [1]) });
+    const { n, m } = await session.carried();
+    expect([n!.data[0], m!.data[0]]).toEqual([40, 8]);
+    await session.dispose();
+  });
+
   it("are kept where they lie if they are the session's own, and left there at the end", async () => {
     const start = tensor("float32", [1], [5]);
     const carried = [{ input: "n", output: "next", start, own: true }];
