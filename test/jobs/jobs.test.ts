@@ -214,7 +214,8 @@ describe("train and finetune", () => {
       const again: TrainJobEvent[] = [];
       const checkpoints = { from: { name: "checkpoint", bytes }, save: async () => {} };
       const job = await train(model, { ...options, checkpoints, onEvent: (event) => again.push(event) });
-      expect(encodeModel(job)).toEqual(encodeModel(whole));
+      // A difference of so many bytes would be looked for too long.
+      expect(Buffer.compare(encodeModel(job), encodeModel(whole)), `from checkpoint ${i}`).toBe(0);
       expect(again.map(lossOf)).toEqual(
         events
           .slice(i + 1)
