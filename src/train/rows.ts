@@ -17,8 +17,10 @@ export function rowsOf(names: readonly string[], tensors: ReadonlyMap<string, Te
   const rows = new Map<string, { name: string; shape: Shape }[]>();
   for (const name of names) {
     const { dtype, shape } = tensors.get(name)!;
-    const kind = sizeOf(shape) > small ? name : `${dtype} ${shape.length > 1}`;
-    rows.set(kind, [...(rows.get(kind) ?? []), { name, shape }]);
+    const kind = sizeOf(shape) > small ? `alone ${name}` : `${dtype} ${shape.length > 1}`;
+    const members = rows.get(kind) ?? [];
+    members.push({ name, shape });
+    rows.set(kind, members);
   }
   return [...rows.values()].map((members) => ({ name: members[0]!.name, members }));
 }

@@ -1,4 +1,4 @@
-/** What the runtime's optimiser is asked for. */
+/** What a training graph is written as for the runtime, and that its optimiser is left out. */
 
 import { fromBinary } from "@bufbuild/protobuf";
 import { ModelProtoSchema } from "onnx-buf";
