@@ -3,8 +3,9 @@
  * take turns.
  *
  * Usage: npm run bench -- [--only NET[,NET]] [--what score,train,prune,removal,ablation,profile,analysis,latency,tfjs] [--rounds 7] [--threads 2] [--python python3]
- *        [--tfjs DIR] [--cache DIR] [--quick]
+ *        [--tfjs DIR] [--cache DIR] [--device cuda] [--quick]
  *
+ * With --device scoring and training are measured on it, PyTorch beside them on the same.
  * Results go to bench/results/NET-WHAT-tTHREADS.json, from which the tables of docs/performance.md are written; --quick takes 3 rounds, or 2 removals, and
  * writes nothing.
  */
@@ -36,6 +37,7 @@ const measures = {
   latency: measureLatency,
   tfjs: measureTfjs,
 };
+const onDevices = new Set(["score", "train"]);
 const besideTorch = new Set(["score", "train", "prune"]);
 
 const { values: flags } = readFlags(import.meta.url, {
@@ -46,6 +48,7 @@ const { values: flags } = readFlags(import.meta.url, {
     threads: { type: "string", default: String(availableParallelism()) },
     python: { type: "string", default: "python3" },
     tfjs: { type: "string" },
+    device: { type: "string", default: "cpu" },
     cache: { type: "string", default: `${homedir()}/.cache/secateur-bench` },
     quick: { type: "boolean", default: false },
   },
@@ -57,13 +60,16 @@ const shared = {
   python: flags.python,
   tfjs: flags.tfjs ?? `${flags.cache}/tfjs`,
   quick: flags.quick,
+  device: flags.device,
 };
+const elsewhere = flags.device !== "cpu";
 
 const wanted = cases
   .filter(
     ({ net, what }) => (!flags.only || flags.only.split(",").includes(net)) && flags.what.split(",").includes(what),
   )
   .filter(({ split, what }) => !split || what !== "train" || shared.threads > 1)
+  .filter(({ split, what }) => !elsewhere || (onDevices.has(what) && !split))
   .map(({ split, ...one }) => (split ? Object.assign(one, { workers: shared.threads }) : one));
 if (wanted.length === 0) {
   console.error(`nothing to measure: --only takes ${[...new Set(cases.map(({ net }) => net))].join(", ")}`);
@@ -74,18 +80,20 @@ if (wanted.some(({ what }) => what === "tfjs")) requireTfjs(shared.tfjs);
 let failed = 0;
 for (const one of wanted) {
   const { net, what, size, workers = 1 } = one;
-  const { threads, rounds } = shared;
-  console.log(`${net} ${what}: ${size}x${size}, ${threads} threads${workers > 1 ? `, ${workers} workers` : ""}`);
+  const { threads, rounds, device } = shared;
+  const where = elsewhere ? device : `${threads} threads${workers > 1 ? `, ${workers} workers` : ""}`;
+  console.log(`${net} ${what}: ${size}x${size}, ${where}`);
   try {
     await writeNet(one, shared);
     const result = await measures[what]({ ...one, ...shared });
     const head = { date: new Date().toISOString().slice(0, 10), cpu: cpus()[0].model, node: process.versions.node };
-    const file = new URL(
-      `results/${net}-${what}-t${threads}${workers > 1 ? `-w${workers}` : ""}.json`,
-      import.meta.url,
-    );
+    const place = elsewhere ? device : `t${threads}${workers > 1 ? `-w${workers}` : ""}`;
+    const file = new URL(`results/${net}-${what}-${place}.json`, import.meta.url);
     if (!flags.quick)
-      writeFileSync(file, `${JSON.stringify({ ...head, ...one, threads, rounds, ...result }, undefined, 1)}\n`);
+      writeFileSync(
+        file,
+        `${JSON.stringify({ ...head, ...one, threads, ...(elsewhere && { device }), rounds, ...result }, undefined, 1)}\n`,
+      );
   } catch (error) {
     failed++;
     console.log(`  failed: ${error.message}`);

@@ -2,10 +2,10 @@
  * (d) Pruning curves with fine-tuning: test accuracy against multiply-accumulates, criterion by criterion under one schedule, several seeds.
  *
  * Usage: npm run experiment:curves -- --model resnet20-cifar10.onnx --data data/cifar10 [--net resnet20] [--criteria a,b] [--budgets 0.8,0.65,0.5]
- *        [--seeds 0,1,2] [--epochs 3] [--quick] [--threads 1]
+ *        [--seeds 0,1,2] [--epochs 3] [--quick] [--threads 1] [--device cuda]
  *
  * Only training data is used until the end; the test set is looked at once for each model. A stopped run goes on where it was, and runs of other criteria,
- * budgets or seeds add their rows to the same record, also side by side.
+ * budgets or seeds add their rows to the same record, also side by side; a row says what device it comes from where that is not the CPU.
  */
 
 import { spawnSync } from "node:child_process";
@@ -25,6 +25,7 @@ const flags = options(import.meta.url, {
   seeds: { type: "string", default: "0,1,2" },
   epochs: { type: "string", default: "3" },
   per: { type: "string", default: "macs" },
+  device: { type: "string", default: "cpu" },
 });
 const budgets = flags.quick ? ["0.5"] : flags.budgets.split(",");
 const seeds = flags.quick ? ["0"] : flags.seeds.split(",");
@@ -33,11 +34,12 @@ const schedule = [
   `--per ${flags.per} --every ${flags.quick ? 5 : 20} --prune-learning-rate 0.01 --epochs ${epochs} --learning-rate 0.03`,
   `--weight-decay 0.0005 --distil 0.9 --temperature 4 --crop 4 --flip --threads ${flags.threads}`,
 ].join(" ");
-const record = openRecord(`curves-${flags.net}`, flags, { schedule }, ["criteria", "budgets", "seeds"]);
+const record = openRecord(`curves-${flags.net}`, flags, { schedule }, ["criteria", "budgets", "seeds", "device"]);
 const main = new URL("../dist/cli/main.js", import.meta.url).pathname;
 const folder = `${cache}curves/`;
 mkdirSync(folder, { recursive: true });
 const data = ["--data", `cifar10:${flags.data}`, "--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225"];
+data.push("--device", flags.device);
 
 function secateur(...argv) {
   const { status, stdout } = spawnSync(process.execPath, [main, ...argv], { stdio: ["ignore", "pipe", "inherit"] });
@@ -70,6 +72,7 @@ for (const budget of budgets)
         removals,
         minutes: (performance.now() - started) / 60_000,
         version: record.version,
+        ...(flags.device !== "cpu" && { device: flags.device }),
       });
     }
 

@@ -39,6 +39,18 @@ const split = { ...network, ...threads, workers: (row) => row.workers ?? 1 };
 const training = { ...split, ...beside };
 delete training["without weight gradients"];
 
+const elsewhere = {
+  ...network,
+  what: (row) => ({ score: "scoring", train: "training step" })[row.what],
+  batch: (row) => `${row.batch} of ${row.size}x${row.size}`,
+  on: (row) => row.versions.gpu ?? row.device,
+  Secateur: (row) => `${rate(row.imagesPerSecond.ours)} images/s`,
+  PyTorch: (row) => rate(row.imagesPerSecond.torch),
+  ratio: (row) => times(row.ratio),
+  "without weight gradients": (row) => times(row.leanRatio),
+  "memory of the process": (row) => gigabytes(row.memory.ours),
+};
+
 const prune = {
   ...split,
   removals: (row) => row.removals.length,
@@ -174,9 +186,11 @@ export function withTables(text, all) {
       order.indexOf(a.net) - order.indexOf(b.net) || b.threads - a.threads || (a.workers ?? 1) - (b.workers ?? 1),
   );
   let page = text;
+  const here = sorted.filter(({ device }) => device === undefined);
   for (const [what, form] of Object.entries(forms))
-    page = place(page, what, form(sorted.filter((row) => row.what === what)));
-  return page;
+    page = place(page, what, form(here.filter((row) => row.what === what)));
+  const others = sorted.filter(({ device }) => device !== undefined);
+  return place(page, "device", table(elsewhere, others));
 }
 
 export const readAll = () =>

@@ -9,9 +9,9 @@ import { readSamples, readNet } from "./net.mjs";
 export const open = (side) => openScoring(side);
 
 export async function openScoring({ runtime = nodeRuntime, graph, ...side }) {
-  const { batch, threads } = side;
+  const { batch, threads, device } = side;
   const { x, y } = readSamples(side);
-  const options = { batchSize: batch, loss: "cross-entropy", threads };
+  const options = { batchSize: batch, loss: "cross-entropy", threads, device };
   const pass = await openPass(runtime, graph ?? (await readNet(side)), ["gates"], options);
   let found;
   return {

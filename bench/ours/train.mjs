@@ -7,7 +7,7 @@ import { readSamples, readNet } from "./net.mjs";
 export const open = (side) => openTraining(side);
 
 export async function openTraining({ runtime = nodeRuntime, graph, ...side }) {
-  const { batch, threads, workers, weightDecay = 1e-4 } = side;
+  const { batch, threads, workers, device, weightDecay = 1e-4 } = side;
   const { x, y } = readSamples(side);
   graph ??= await readNet(side);
   const optimiser = { kind: "sgd", momentum: 0.9, weightDecay, nesterov: true };
@@ -17,6 +17,7 @@ export async function openTraining({ runtime = nodeRuntime, graph, ...side }) {
     optimiser,
     threads,
     workers,
+    device,
   });
   return {
     async step() {

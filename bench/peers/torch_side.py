@@ -2,7 +2,7 @@
 
 Usage: torch_side.py CASE.json
 
-CASE.json: { net, what: "export" | "score" | "score-lean" | "train" | "prune", batch, samples, channels, size, classes, files, threads, folder }. The
+CASE.json: { net, what: "export" | "score" | "score-lean" | "train" | "prune", batch, samples, channels, size, classes, files, threads, device, folder }. The
 first answer says what versions are at work. `{"do": "step"}` runs once and answers { ms, loss }, for "prune" with `remove`, how many units, and { removed };
 `{"do": "memory"}` answers { bytes }, the most that was resident so far; `{"do": "results"}` writes what the last step computed to FOLDER/torch-WHAT.bin and
 answers what lies there.
@@ -30,7 +30,8 @@ def say(**answer):
 class Side:
     def __init__(self, case):
         self.case = case
-        self.net = read_net(case)
+        self.device = case.get("device", "cpu")
+        self.net = read_net(case).to(self.device)
         self.x, self.y = read_samples(case)
         self.gates = {}
         what = case["what"]
@@ -63,7 +64,8 @@ class Side:
         what = self.case["what"]
         self.net.zero_grad()
         loss = 0
-        for x, y in zip(self.x.chunk(parts), self.y.chunk(parts)):
+        x, y = self.x.to(self.device), self.y.to(self.device)
+        for x, y in zip(x.chunk(parts), y.chunk(parts)):
             part = F.cross_entropy(self.net(x), y) / parts
             part.backward()
             loss += part.detach()
@@ -84,7 +86,7 @@ class Side:
 def write_results(path, found):
     with open(path, "wb") as file:
         for value in found.values():
-            file.write(value.contiguous().numpy().astype(np.float32).tobytes())
+            file.write(value.contiguous().cpu().numpy().astype(np.float32).tobytes())
     say(path=path, names=list(found), sizes=[v.numel() for v in found.values()])
 
 
@@ -130,6 +132,10 @@ def main():
     if case["what"] == "export":
         export(case)
         return say(**versions)
+    if case.get("device") == "cuda":
+        # As onnxruntime does without being asked: the first run of each convolution tries all algorithms.
+        torch.backends.cudnn.benchmark = True
+        versions["gpu"] = torch.cuda.get_device_name()
     side = MaskedPruning(case) if case["what"] == "prune" else Side(case)
     say(**versions)
     for line in sys.stdin:

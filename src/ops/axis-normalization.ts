@@ -1,7 +1,7 @@
 /** Normalisations over axes of their own choice, and over neighbouring channels. */
 
 import { fail } from "../graph/error.ts";
-import { sizeOf, type Shape } from "../graph/tensor.ts";
+import { sizeOf, type NumericDType, type Shape } from "../graph/tensor.ts";
 import type { Channels } from "./channels.ts";
 import { defineOp, float, int, ints, type Value } from "./define.ts";
 import { coupleAll, coupleBroadcast } from "./elementwise.ts";
@@ -27,6 +27,17 @@ function checkBroadcast(X: Value, ...vectors: readonly (Value | undefined)[]): v
     if (vector && (vector.shape.length > X.shape.length || !vector.shape.every(fits)))
       fail("bad-model", `"${vector.name}" [${vector.shape.join(", ")}] does not fit an input [${X.shape.join(", ")}]`);
   }
+}
+
+/**
+ * The scale of a normalisation over the axes from `axis` on, where what its kernels on other devices than the CPU are given is not of the shape that they
+ * normalise: that of cuda reads past its end, that of webgpu refuses it (onnxruntime 1.30). `undefined` where all are.
+ */
+function plainScale(g: Emit, X: Value, axis: number, ...vectors: readonly (Value | undefined)[]): Value | undefined {
+  const shape = X.shape.slice(positive(axis, X.shape.length));
+  const fits = (vector: Value | undefined): boolean =>
+    vector === undefined || (vector.shape.length === shape.length && vector.shape.every((dim, i) => dim === shape[i]));
+  return vectors.every(fits) ? undefined : g.filled(1, shape, X.dtype as NumericDType);
 }
 
 /**
@@ -73,6 +84,13 @@ export const LayerNormalization = defineOp({
     counts(c, X, gone, "its mean and variance");
   },
   zero: "all",
+  elsewhere(g, { X, Scale, B }, { axis, ...rest }, _device, outputs) {
+    const ones = plainScale(g, X, axis, Scale, B);
+    if (!ones) return undefined;
+    const [unit, ...statistics] = g.many("LayerNormalization", [X, ones], { axis, ...rest }, outputs);
+    const scaled = g.Mul(unit!, Scale);
+    return [B ? g.Add(scaled, B) : scaled, ...statistics];
+  },
   samples: [
     { inputs: [[2, 3, 5], [5], [5]] },
     { inputs: [[2, 3, 4], [3, 4], null], attributes: { axis: 1, epsilon: 0.1 } },
@@ -111,6 +129,10 @@ export const RMSNormalization = defineOp({
     counts(c, X, from(X, axis), "its mean of squares");
   },
   zero: "any",
+  elsewhere(g, { X, scale }, { axis, ...rest }) {
+    const ones = plainScale(g, X, axis, scale);
+    return ones && [g.Mul(g.RMSNormalization(X, ones, { axis, ...rest }), scale)];
+  },
   samples: [
     { inputs: [[2, 3, 5], [5]] },
     {

@@ -183,8 +183,14 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
     attributes: Values<A>,
     outputs: number,
   ) => readonly Value[] | undefined;
-  /** The outputs by others where onnxruntime's kernel for WebGPU is wrong; `undefined` where it is right. */
-  readonly webgpu?: (g: Emit, inputs: Inputs<I>, attributes: Values<A>) => readonly Value[] | undefined;
+  /** The outputs by others where the kernel that onnxruntime has on a device other than the CPU is wrong or refuses; `undefined` where it is right. */
+  readonly elsewhere?: (
+    g: Emit,
+    inputs: Inputs<I>,
+    attributes: Values<A>,
+    device: string,
+    outputs: number,
+  ) => readonly Value[] | undefined;
   readonly samples: readonly Sample[];
 }
 
@@ -242,7 +248,7 @@ export interface Op {
   ): readonly Value[] | undefined;
   blocked?(g: Emit, inputs: Given, attributes: Plain, block: number): Value | undefined;
   serial?(g: Emit, inputs: Given, attributes: Plain, outputs: number): readonly Value[] | undefined;
-  webgpu?(g: Emit, inputs: Given, attributes: Plain): readonly Value[] | undefined;
+  elsewhere?(g: Emit, inputs: Given, attributes: Plain, device: string, outputs: number): readonly Value[] | undefined;
 }
 
 const bare = (name: string): string => name.replace(/\?$|\.\.\.$/, "");
@@ -273,7 +279,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
   const attributes: Specs = spec.attributes ?? {};
   const ins = (values: Given) => named(spec.inputs, values) as Inputs<I>;
   const outputs = spec.outputs ?? ["Y"];
-  const { gradient, gate, resize, emptied, fold, decompose, blocked, serial, webgpu } = spec;
+  const { gradient, gate, resize, emptied, fold, decompose, blocked, serial, elsewhere } = spec;
   const op: Op = {
     name: spec.name,
     since: spec.since,
@@ -365,8 +371,9 @@ export function defineOp<const I extends readonly string[], const A extends Spec
       serial: (g: Emit, values: Given, attrs: Plain, count: number) =>
         serial(g, ins(values), attrs as Values<A>, count),
     }),
-    ...(webgpu && {
-      webgpu: (g: Emit, values: Given, attrs: Plain) => webgpu(g, ins(values), attrs as Values<A>),
+    ...(elsewhere && {
+      elsewhere: (g: Emit, values: Given, attrs: Plain, device: string, count: number) =>
+        elsewhere(g, ins(values), attrs as Values<A>, device, count),
     }),
   };
 }

@@ -176,13 +176,18 @@ export const BatchNormalization = defineOp({
     const [Y, mean, variance] = ofBatch(g, X, scale, B, epsilon);
     return [Y, running(g, input_mean, mean, momentum), running(g, input_var, variance, momentum)].slice(0, outputs);
   },
-  // Of [N, C] the kernel for channels first takes the channels for pixels (onnxruntime 1.30).
-  webgpu(g, { X, scale, B, input_mean, input_var }, { epsilon, training_mode }) {
-    if (X.shape.length !== 2 || training_mode) return undefined;
+  elsewhere(g, { X, scale, B, input_mean, input_var }, { epsilon, momentum, training_mode }, device, outputs) {
+    // Of [N, C] the kernel of webgpu for channels first takes the channels for pixels (onnxruntime 1.30).
+    const flat = X.shape.length === 2 && device === "webgpu";
+    // In training mode there is no kernel on webgpu, nor on cuda.
+    if (!training_mode && !flat) return undefined;
+    const { mean, variance } = training_mode ? momentsOf(g, X) : { mean: input_mean, variance: input_var };
     const pixel = g.ints([2]);
-    return [
-      g.Squeeze(g.BatchNormalization(g.Unsqueeze(X, pixel), scale, B, input_mean, input_var, { epsilon }), pixel),
-    ];
+    const fitting = flat ? g.Unsqueeze(X, pixel) : X;
+    const standard = g.BatchNormalization(fitting, scale, B, mean, variance, { epsilon });
+    const Y = flat ? g.Squeeze(standard, pixel) : standard;
+    if (outputs === 1) return [Y];
+    return [Y, running(g, input_mean, mean, momentum), running(g, input_var, variance, momentum)].slice(0, outputs);
   },
   training: {
     attributes: { training_mode: 1 },

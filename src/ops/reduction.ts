@@ -69,8 +69,8 @@ function reduction(name: OpName, rules: ReductionRules): Op {
     channels(c, { data, axes }, [Y], { keepdims, noop_with_empty_axes }) {
       coupleKept(c, data, Y!, reducedAxes(data, axes, noop_with_empty_axes), keepdims, rules.seesZeros);
     },
-    // Over no axes the kernels copy, where this is the function of each element by itself (onnxruntime 1.30).
-    webgpu(g, { data, axes }, { noop_with_empty_axes }) {
+    // Over no axes the kernels of webgpu and cuda copy, where this is the function of each element by itself (onnxruntime 1.30).
+    elsewhere(g, { data, axes }, { noop_with_empty_axes }) {
       if (!noop_with_empty_axes || reducedAxes(data, axes, noop_with_empty_axes).length > 0) return undefined;
       const last = g.ints([data.shape.length]);
       return [g[name](g.Unsqueeze(data, last), last, { keepdims: 0 })];

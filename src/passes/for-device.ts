@@ -1,4 +1,4 @@
-/** Writes operators by others for a device whose kernels compute them wrongly. */
+/** Writes operators by others for a device whose kernels compute them wrongly or not at all. */
 
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
@@ -15,15 +15,15 @@ import { trace } from "./trace.ts";
  * @throws SecateurError `unsupported` where it is not known what an operator that the device computes wrongly is applied to
  */
 export function forDevice(graph: Graph, device: string | undefined, types?: ReadonlyMap<string, Type>): Graph {
-  if (device !== "webgpu") return graph;
+  if (device === undefined || device === "cpu") return graph;
   const builder = new GraphBuilder(graph, types ?? trace(graph).types);
   return rewrite(graph, builder, (_builder, g, op, node) => {
-    if (!op.webgpu) return undefined;
+    if (!op.elsewhere) return undefined;
     const inputs = node.inputs.map((name) => {
       if (name !== "" && !builder.types.has(name))
         fail("unsupported", `${describe(node)} cannot be computed on ${device}: the shape of "${name}" is not known`);
       return name === "" ? undefined : valueIn(builder, name);
     });
-    return op.webgpu(g, inputs, plainAttributes(op, node.attributes));
+    return op.elsewhere(g, inputs, plainAttributes(op, node.attributes), device, node.outputs.length);
   }).graph;
 }

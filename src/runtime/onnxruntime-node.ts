@@ -1,9 +1,18 @@
-/** onnxruntime on the processor of this machine. */
+/** onnxruntime on the processor of this machine, or on another device that it has. */
 
 import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
+import { keepFloat32 } from "./float32-node.ts";
 import { createRuntime } from "./onnxruntime.ts";
 import type { Runtime } from "./port.ts";
 
+const plain = createRuntime("onnxruntime-node", ort, availableParallelism(), true);
+
 /** onnxruntime-node on all cores, in the thread that asks: a run blocks it until it is done. */
-export const directRuntime: Runtime = createRuntime("onnxruntime-node", ort, availableParallelism(), true);
+export const directRuntime: Runtime = {
+  ...plain,
+  load(model, options) {
+    keepFloat32(options?.device);
+    return plain.load(model, options);
+  },
+};

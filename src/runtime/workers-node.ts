@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { Piscina } from "piscina";
 import { fail } from "../graph/error.ts";
 import type { Tensor, TypedArray } from "../graph/tensor.ts";
+import { keepFloat32 } from "./float32-node.ts";
 import type { LoadOptions, ModelFiles, Runtime, Session, Tensors } from "./port.ts";
 import type { Answer, Loaded } from "./session-worker-node.ts";
 
@@ -58,7 +59,8 @@ function createLane(name: string): Runtime {
     name,
     threads: availableParallelism(),
     async load(model: Uint8Array | ModelFiles, options: LoadOptions = {}): Promise<Session> {
-      const { signal } = options;
+      const { signal, device } = options;
+      keepFloat32(device);
       const task = { model: wholeModel(model), options: plain(options) };
       const { id, inputs, outputs } = await unless(signal, ask<Loaded>("load", task));
       return {

@@ -12,13 +12,11 @@ import { removeDead } from "../../src/passes/dead.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { cut, mask } from "../../src/prune/cut.ts";
 import { findGroups } from "../../src/prune/groups.ts";
-import { newBuilder, random, readAs, runGraph, shuffled } from "../support/graphs.ts";
+import { isTensor, newBuilder, random, readAs, runGraph, shuffled } from "../support/graphs.ts";
 
 /** Central differences in float32 over a step of a third of the spacing of the values: about 1e-3 is noise. */
 const gradientTolerance = 1e-2;
 const cutTolerance = 1e-5;
-
-const isTensor = (x: Shape | Tensor): x is Tensor => !Array.isArray(x);
 
 /** Distinct values, evenly spread over the range and never within half a spacing of each other. */
 function spread(shape: Shape, [low, high]: readonly [number, number], next: () => number): Tensor {

@@ -108,6 +108,32 @@ describe("a device that is not to be had", () => {
   });
 });
 
+describe("products on cuda are in float32", () => {
+  const name = "NVIDIA_TF32_OVERRIDE";
+  const asked = async (runtime: Runtime, device: "cpu" | "cuda", said?: string) => {
+    const before = process.env[name];
+    if (said === undefined) delete process.env[name];
+    else process.env[name] = said;
+    await runtime.load(model, { device }).then(
+      (session) => session.dispose(),
+      () => undefined,
+    );
+    const found = process.env[name];
+    if (before === undefined) delete process.env[name];
+    else process.env[name] = before;
+    return found;
+  };
+
+  it.each([directRuntime, createWorkerRuntime("onnxruntime-node")])(
+    "unless the user says otherwise",
+    async (runtime) => {
+      expect(await asked(runtime, "cpu")).toBeUndefined();
+      expect(await asked(runtime, "cuda")).toBe("0");
+      expect(await asked(runtime, "cuda", "1")).toBe("1");
+    },
+  );
+});
+
 it("blocks of channels are the CPU's", async () => {
   const load = () => Promise.reject(new Error("asked"));
   expect(await blockOf({ name: "none", threads: 1, load }, "cuda")).toBeUndefined();

@@ -4,8 +4,9 @@ import { GraphBuilder } from "../../src/graph/builder.ts";
 import type { Graph, Model } from "../../src/graph/graph.ts";
 import { float32, sizeOf, type Shape, type Tensor } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
-import type { Sample, Value } from "../../src/ops/define.ts";
-import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
+import type { Op, Sample, Value } from "../../src/ops/define.ts";
+import { createEmitter, emitNode, valueIn } from "../../src/ops/emitter.ts";
+import type { OpName } from "../../src/ops/names.ts";
 import { internalOpset } from "../../src/onnx/upgrade.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 
@@ -37,6 +38,26 @@ export const modelOf = (graph: Graph): Model => ({
 export function readAs(builder: GraphBuilder, value: Value, of: Sample["of"]): Value {
   const g = createEmitter(builder);
   return of === "bool" ? g.Greater(value, g.scalar(0)) : value;
+}
+
+export const isTensor = (x: Shape | Tensor): x is Tensor => !Array.isArray(x);
+
+/** One operator on a sample: its float inputs are inputs of the graph, with what feeds them; a seed repeats it. */
+export function openSample(op: Pick<Op, "name">, sample: Sample, seed: number) {
+  const builder = newBuilder();
+  const next = random(seed);
+  const [low, high] = sample.range ?? [-1, 1];
+  const feeds: Record<string, Tensor> = {};
+  const inputs = sample.inputs.map((input, i) => {
+    if (input === null) return undefined;
+    if (isTensor(input)) return valueIn(builder, builder.constant(input, `k${i}`));
+    const name = builder.input(`x${i}`, { dtype: "float32", shape: input });
+    const data = Float32Array.from({ length: sizeOf(input) }, () => low + next() * (high - low));
+    feeds[name] = { dtype: "float32", shape: input, data };
+    return readAs(builder, valueIn(builder, name), sample.of);
+  });
+  const outputs = emitNode(builder, op.name as OpName, inputs, sample.attributes ?? {}, sample.outputs ?? 1);
+  return { builder, outputs, feeds };
 }
 
 /** Runs a graph once in onnxruntime. */
