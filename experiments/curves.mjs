@@ -9,7 +9,7 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { lineChart } from "./lib/charts.mjs";
 import { cache } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";
@@ -58,8 +58,10 @@ for (const budget of budgets)
       if (record.find({ criterion, budget: Number(budget), seed: Number(seed) })) continue;
       const output = `${folder}${flags.net}-${criterion}-${budget}-${seed}.onnx`;
       const started = performance.now();
-      const argv = [flags.model, ...data, ...schedule.split(" "), "--macs", budget, "--seed", seed];
-      const { before, after, removals } = secateur("prune", ...argv, "--criterion", criterion, "--json", "-o", output);
+      const run = output.replace(/onnx$/, "run");
+      const argv = [flags.model, ...data, ...schedule.split(" "), "--macs", budget, "--seed", seed, "-o", output];
+      const how = existsSync(`${run}/checkpoint.safetensors`) ? ["--resume", run] : [...argv, "--criterion", criterion];
+      const { before, after, removals } = secateur("prune", ...how, "--json");
       const { top1, loss } = evaluate(output);
       record.add({
         criterion,

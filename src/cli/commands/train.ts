@@ -120,13 +120,16 @@ export const noteWorkers = ({ workers, samples }: WorkersEvent): void =>
 export function reportEpochs(progress: Progress, batchSize: number): (event: StepEvent) => void {
   const started = performance.now();
   let [sum, steps, epoch, first, before] = [0, 0, 1, started, started];
+  /** How many steps a run that goes on had done. */
+  let earlier: number | undefined;
   return (event) => {
+    earlier ??= event.step - 1;
     if (event.epoch !== epoch) [sum, steps, epoch, first] = [0, 0, event.epoch, before];
     sum += event.loss;
     steps++;
     before = performance.now();
     const rate = ((steps * batchSize) / (before - first)) * 1000;
-    const left = event.steps === undefined ? "" : `, ${remaining(started, event.step, event.steps)}`;
+    const left = event.steps === undefined ? "" : `, ${remaining(started, event.step, event.steps, earlier)}`;
     const line = `epoch ${event.epoch} of ${event.epochs}: loss ${(sum / steps).toFixed(4)}, learning rate ${event.learningRate.toPrecision(3)}, ${rate.toFixed(0)} images/s${left}`;
     const last = event.steps !== undefined && event.step % (event.steps / event.epochs!) === 0;
     if (last) progress.done(line);
