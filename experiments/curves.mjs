@@ -95,7 +95,7 @@ const points = [...groups.values()].map((rows) => ({
 const series = [...new Set(points.map((point) => point.series))];
 await lineChart(record.path("svg"), {
   title: `${flags.net}: accuracy after pruning and fine-tuning`,
-  subtitle: `${epochs} epochs, ${fewest < most ? "up to " : ""}${most} seed${most > 1 ? "s, bars one standard deviation" : ""}`,
+  subtitle: `${epochs} epoch${epochs === "1" ? "" : "s"}, ${fewest < most ? "up to " : ""}${most} seed${most > 1 ? "s, bars one standard deviation" : ""}`,
   rows: [...points, ...series.map((name) => ({ series: name, x: 1, y: unpruned * 100, e: 0 }))],
   x: "multiply-accumulates, share of the original",
   y: "top-1 on the test set, %",
