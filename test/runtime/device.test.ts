@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { differentiate } from "../../src/autodiff/differentiate.ts";
 import { findCriterion } from "../../src/criteria/table.ts";
 import type { Dataset } from "../../src/data/batches.ts";
+import { SecateurError } from "../../src/graph/error.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { float32, isFloat, tensor, toNumbers, type Tensor } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
@@ -50,6 +51,11 @@ const patience = 300_000;
 /** Residual and depthwise convolutions, pools, attention, recurrence, transposed ones, and layers on vectors: what can be waited for where there is no GPU. */
 const few = ["residual-conv", "depthwise", "vgg", "inception", "transformer", "lstm", "unet-transpose"];
 const nets = device === "webgpu" ? few : listNets();
+
+/** Operators and samples that onnxruntime refuses on a device, with its own message; docs/devices.md says what they are. */
+const refused: Readonly<Record<string, readonly string[]>> = {
+  webgpu: ["Einsum 6", "Pow 1", "Pow 2", "Resize 12", "Resize 18"],
+};
 
 function openNet(name: string) {
   const reference = readNetReference(name);
@@ -164,7 +170,7 @@ describe.skipIf(skipped !== undefined)(`on ${device}`, () => {
 
   it.each(samples)(
     "%s, forwards and backwards (sample %i)",
-    async (_name, n, sample, op) => {
+    async (name, n, sample, op) => {
       const { builder, outputs, feeds } = openSample(op, sample, n + 1);
       const g = createEmitter(builder);
       const seeds =
@@ -176,11 +182,16 @@ describe.skipIf(skipped !== undefined)(`on ${device}`, () => {
       const found = seeds.length > 0 ? differentiate(builder, seeds, Object.keys(feeds)) : new Map();
       const wanted = [...outputs, ...found.values()].filter((value) => value !== undefined);
       const graph = removeDead(builder.finish([...new Set(wanted.map(({ name }) => name))]));
-      const [plain, other] = [await run(graph, "cpu", feeds), await run(graph, device, feeds)];
-      for (const { name } of graph.outputs) {
-        expect(other[name]!.shape, name).toEqual(plain[name]!.shape);
-        const { largest, range } = difference(plain[name]!, other[name]!);
-        expect(largest, name).toBeLessThanOrEqual(1e-4 * Math.max(1, range));
+      const plain = await run(graph, "cpu", feeds);
+      if (refused[device]?.includes(`${name} ${n}`)) {
+        await expect(run(graph, device, feeds)).rejects.toThrow(SecateurError);
+        return;
+      }
+      const other = await run(graph, device, feeds);
+      for (const { name: output } of graph.outputs) {
+        expect(other[output]!.shape, output).toEqual(plain[output]!.shape);
+        const { largest, range } = difference(plain[output]!, other[output]!);
+        expect(largest, output).toBeLessThanOrEqual(1e-4 * Math.max(1, range));
       }
     },
     patience,
