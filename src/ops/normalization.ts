@@ -69,6 +69,15 @@ function statistics(
 const running = (g: Emit, old: Value, now: Value, momentum: number): Value =>
   momentum === 0 ? now : g.Add(g.Mul(old, g.scalar(momentum, old)), g.Mul(now, g.scalar(1 - momentum, old)));
 
+/** What was normalised in training mode, with the running statistics after those of the batch. */
+const withRunning = (
+  g: Emit,
+  Y: Value,
+  { input_mean, input_var }: NormalisationInputs,
+  { mean, variance }: { readonly mean: Value; readonly variance: Value },
+  momentum: number,
+): readonly Value[] => [Y, running(g, input_mean, mean, momentum), running(g, input_var, variance, momentum)];
+
 /**
  * https://onnx.ai/onnx/operators/onnx__BatchNormalization.html — Y = scale · (X - mean) / √(var + epsilon) + B.
  * In training mode mean and variance are the batch's, and the running ones leave as further outputs.
@@ -165,29 +174,34 @@ export const BatchNormalization = defineOp({
     });
     return computed(Y!.dtype, Y!.shape, values);
   },
-  decompose(g, { X, scale, B, input_mean, input_var }, { epsilon, momentum, training_mode }, outputs) {
+  decompose(g, inputs, { epsilon, momentum, training_mode }, outputs) {
     if (!training_mode) return undefined;
+    const { X, scale, B } = inputs;
     const { mean, variance } = momentsOf(g, X);
     const Y = g.BatchNormalization(X, scale, B, mean, variance, { epsilon });
-    return [Y, running(g, input_mean, mean, momentum), running(g, input_var, variance, momentum)].slice(0, outputs);
+    return withRunning(g, Y, inputs, { mean, variance }, momentum).slice(0, outputs);
   },
-  serial(g, { X, scale, B, input_mean, input_var }, { epsilon, momentum, training_mode }, outputs) {
+  serial(g, inputs, { epsilon, momentum, training_mode }, outputs) {
     if (!training_mode) return undefined;
+    const { X, scale, B } = inputs;
     const [Y, mean, variance] = ofBatch(g, X, scale, B, epsilon);
-    return [Y, running(g, input_mean, mean, momentum), running(g, input_var, variance, momentum)].slice(0, outputs);
+    return withRunning(g, Y, inputs, { mean, variance }, momentum).slice(0, outputs);
   },
-  elsewhere(g, { X, scale, B, input_mean, input_var }, { epsilon, momentum, training_mode }, device, outputs) {
+  elsewhere(g, inputs, { epsilon, momentum, training_mode }, device, outputs) {
+    const { X, scale, B } = inputs;
     // Of [N, C] the kernel of webgpu for channels first takes the channels for pixels (onnxruntime 1.30).
     const flat = X.shape.length === 2 && device === "webgpu";
     // In training mode there is no kernel on webgpu, nor on cuda.
     if (!training_mode && !flat) return undefined;
-    const { mean, variance } = training_mode ? momentsOf(g, X) : { mean: input_mean, variance: input_var };
+    const { mean, variance } = training_mode
+      ? momentsOf(g, X)
+      : { mean: inputs.input_mean, variance: inputs.input_var };
     const pixel = g.ints([2]);
     const fitting = flat ? g.Unsqueeze(X, pixel) : X;
     const standard = g.BatchNormalization(fitting, scale, B, mean, variance, { epsilon });
     const Y = flat ? g.Squeeze(standard, pixel) : standard;
     if (outputs === 1) return [Y];
-    return [Y, running(g, input_mean, mean, momentum), running(g, input_var, variance, momentum)].slice(0, outputs);
+    return withRunning(g, Y, inputs, { mean, variance }, momentum).slice(0, outputs);
   },
   training: {
     attributes: { training_mode: 1 },
