@@ -121,6 +121,7 @@ export {
   type FinetunePoint,
   type LearnOptions,
 } from "./train/finetune.ts";
+export type { Written } from "./train/lasting.ts";
 export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResult } from "./train/prune.ts";
 export { optimisers, type AdamwOptions, type OptimiserOptions, type SgdOptions } from "./train/optimisers.ts";
 export { reestimate, type ReestimateOptions } from "./train/reestimate.ts";

@@ -13,6 +13,7 @@ import {
 import {
   isLazy,
   lazyTensor,
+  spread,
   take,
   tensor,
   toNumbers,
@@ -38,6 +39,8 @@ export interface Cut {
   readonly followed?: Followed;
   /** A tensor that has the shape of a value, such as an optimiser's state, cut as the value is. */
   shrink(name: string, whole: Tensor): Tensor;
+  /** The inverse of shrinking something of an initializer's shape: it is zero along what goes. */
+  grow(name: string, small: Tensor): Tensor;
 }
 
 /**
@@ -82,6 +85,13 @@ function cutNodes({ nodes: left, constants, same }: Emptied, graph: Graph, trace
       if (whole.shape[axis - lead] === shape[axis]) result = take(result, axis - lead, kept.byName(name, axis));
     return result;
   };
+  const grow = (name: string, small: Tensor): Tensor => {
+    const { shape } = traced.types.get(name)!;
+    return [...(removed.get(name)?.keys() ?? [])].reduce(
+      (grown, axis) => spread(grown, axis, shape[axis]!, kept.byName(name, axis)),
+      small,
+    );
+  };
   for (const name of removed.keys()) {
     const old = initializers.get(name);
     if (old)
@@ -118,7 +128,7 @@ function cutNodes({ nodes: left, constants, same }: Emptied, graph: Graph, trace
   const info = new Map(
     [...graph.info].flatMap(([name, value]) => (constants.has(name) ? [] : [[name, resizedInfo(value)]])),
   );
-  return { graph: removeDead({ ...graph, nodes: withSame(nodes, same), initializers, info }), shrink };
+  return { graph: removeDead({ ...graph, nodes: withSame(nodes, same), initializers, info }), shrink, grow };
 }
 
 /** A cut that is made when it is asked for, of a tensor that is. */

@@ -15,5 +15,16 @@ export function replay(graph: Graph, removals: readonly Removal[]): Cut {
     steps.push(step);
     smaller = step.graph;
   }
-  return { graph: smaller, shrink: (name, whole) => steps.reduce((rest, step) => step.shrink(name, rest), whole) };
+  return oneAfterAnother(steps, smaller);
 }
+
+/**
+ * Cuts of what the one before left as one cut.
+ *
+ * @param graph what they leave
+ */
+export const oneAfterAnother = (cuts: readonly Cut[], graph: Graph): Cut => ({
+  graph,
+  shrink: (name, whole) => cuts.reduce((rest, cut) => cut.shrink(name, rest), whole),
+  grow: (name, small) => cuts.reduceRight((whole, cut) => cut.grow(name, whole), small),
+});

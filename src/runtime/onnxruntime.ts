@@ -109,6 +109,9 @@ function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carri
       const held = carried.map(({ input }, i) => [input, fromOrt(current[i]!)] as const);
       return Object.fromEntries(last ? held : held.map(([name, value]) => [name, copyOf(value)]));
     },
+    async carry(values) {
+      current = carried.map(({ input }) => toOrt(copyOf(values[input]!)));
+    },
     dispose: () => session.release(),
   };
 }

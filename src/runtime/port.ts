@@ -28,6 +28,8 @@ export interface Session {
    * @param last whether there will be none: they are then handed over instead of copied, and the session is good for disposing of only
    */
   carried(last?: boolean): Promise<Record<string, Tensor>>;
+  /** Sets what the carried inputs hold for the next run, by their names; it is copied. A session that has handed over what it held is good for runs again. */
+  carry(values: Tensors): Promise<void>;
   dispose(): Promise<void>;
 }
 

@@ -55,6 +55,9 @@ export const time = ({ id, feeds, runs }: { id: number; feeds: Tensors; runs: nu
 export const carried = ({ id, last }: { id: number; last: boolean }): Promise<Answer<Tensors>> =>
   answer(() => sessions.get(id)!.carried(last)).then(moved);
 
+export const carry = ({ id, values }: { id: number; values: Tensors }): Promise<Answer<void>> =>
+  answer(() => sessions.get(id)!.carry(values));
+
 export const dispose = ({ id }: { id: number }): Promise<Answer<void>> =>
   answer(async () => {
     await sessions.get(id)?.dispose();

@@ -33,7 +33,7 @@ export function encodeCheckpoint({ point, pruned, note }: Checkpoint): Uint8Arra
   const { phase, position } = point;
   const place =
     phase === "prune"
-      ? { phase, position, met: point.met }
+      ? { phase, position, met: point.met, written: point.written }
       : { phase, position, step: point.step, perEpoch: point.perEpoch };
   const removals = phase === "prune" ? point.removals : (pruned?.removals ?? []);
   const state = { place, removals: removals.map((removal) => Array.from(removal)), end: pruned?.end, note };
@@ -49,7 +49,7 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
   const { tensors, metadata } = decodeSafetensors(bytes, name);
   const text = metadata["secateur"] ?? fail("bad-data", `${name} is no checkpoint`);
   const state = JSON.parse(text) as {
-    readonly place: { readonly phase: string; readonly met: boolean } & Omit<FinetunePoint, "phase">;
+    readonly place: Pick<PrunePoint, "met" | "written"> & Omit<FinetunePoint, "phase"> & { readonly phase: string };
     readonly removals: readonly (readonly [string, readonly number[]])[][];
     readonly end?: PruneResult["end"];
     readonly note: Record<string, unknown>;
@@ -60,10 +60,11 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
       [...tensors].flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])),
     );
   const carried = { graph: withWeights(replay(graph, removals).graph, named(weight), name), slots: named(slot) };
-  const { phase, position, met, step, perEpoch } = state.place;
+  // Checkpoints of 0.9 do not tell: their graphs were written after every removal.
+  const { phase, position, met, written = { removals: removals.length, idle: 0 }, step, perEpoch } = state.place;
   const point: Checkpoint["point"] =
     phase === "prune"
-      ? { ...carried, phase, position, met, removals, importances: numbersOf(named(importance)) }
+      ? { ...carried, phase, position, met, written, removals, importances: numbersOf(named(importance)) }
       : { ...carried, phase: "finetune", position, step, perEpoch };
   return { point, pruned: state.end && { removals, end: state.end }, note: state.note };
 }

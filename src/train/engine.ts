@@ -22,6 +22,8 @@ export interface Engine {
    * @param last whether no step follows, which spares copies
    */
   carried(last?: boolean): Promise<Tensors>;
+  /** Goes on from other weights, statistics and slots of the same shapes. */
+  carry(values: Tensors): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -62,6 +64,7 @@ export async function openWhole(
       return session.run({ ...feeds, ...clock, ...(counted && { [stepName]: number! }) });
     },
     carried: (last) => session.carried(last),
+    carry: (values) => session.carry(values),
     dispose: () => session.dispose(),
   };
   return { step, engine };

@@ -173,9 +173,11 @@ export async function openParts(
     return laneOf(runtime, i).load(model, { ...side, carried, optimise });
   });
   const sessions = await allOrNone([...opening, ...updating]);
-  const updaters = updates.map(({ share }, i) => ({ share, session: sessions[parts + i]! }));
+  const updaters = updates.map(({ share, carried }, i) => {
+    return { share, inputs: [...carried.keys()], session: sessions[parts + i]! };
+  });
   return {
-    step: { ...part, carried: sharing.carried },
+    step: part,
     engine: createEngine(part, sessions.slice(0, parts), updaters),
   };
 }
@@ -193,6 +195,8 @@ async function allOrNone(opening: readonly Promise<Session>[]): Promise<Session[
 /** What keeps a share of the weights. */
 interface Updater {
   readonly share: Share;
+  /** What it carries. */
+  readonly inputs: readonly string[];
   readonly session: Session;
 }
 
@@ -219,6 +223,16 @@ async function carriedBy({ share, session }: Updater, last: boolean | undefined)
   return Object.fromEntries(held);
 }
 
+/** Has an update go on from other values, by the names of its members. */
+function carryOn({ share, inputs, session }: Updater, values: Tensors): Promise<void> {
+  const rowOf = rowsByName(share);
+  const rows = inputs.map((input) => {
+    const { row, of } = rowOf(input);
+    return [input, packed(row, (name) => values[of(name)]!)] as const;
+  });
+  return session.carry(Object.fromEntries(rows));
+}
+
 /** The row that something carried belongs to, and how what is carried of a member is called: as the member, or as a slot of it. */
 function rowsByName({ parameters, states }: Share) {
   const rows = new Map([...parameters, ...states].map((row) => [row.name, row]));
@@ -231,6 +245,8 @@ function rowsByName({ parameters, states }: Share) {
 }
 
 function createEngine(part: PartGraph, lanes: readonly Session[], updaters: readonly Updater[]): Engine {
+  const { evidence } = part;
+  const names = [...part.carried.keys()];
   let weights: Tensors = copies(Object.fromEntries(part.carried));
   return {
     parts: lanes.length,
@@ -240,9 +256,13 @@ function createEngine(part: PartGraph, lanes: readonly Session[], updaters: read
         lanes.map((lane, i) => lane.run(feeds[i]!, i < last ? copies(weights) : weights)),
       );
       const next = merged(await Promise.all(updaters.map((updater) => runUpdate(updater, found, clock))));
-      weights = Object.fromEntries([...part.carried.keys()].map((name) => [name, next[name]!]));
-      const told = part.evidence.map((one) => [one.output, join(one, found)] as const);
+      weights = Object.fromEntries(names.map((name) => [name, next[name]!]));
+      const told = evidence.map((one) => [one.output, join(one, found)] as const);
       return { loss: meanOf(found.map((results) => results["loss"]!)), ...Object.fromEntries(told) };
+    },
+    async carry(values) {
+      weights = copies(Object.fromEntries(names.map((name) => [name, values[name]!])));
+      await Promise.all(updaters.map((updater) => carryOn(updater, values)));
     },
     carried: async (last) => merged(await Promise.all(updaters.map((updater) => carriedBy(updater, last)))),
     async dispose() {

@@ -1,9 +1,7 @@
 /** The paper's loop: learn and measure at once, remove the least important units, go on until the budget is met; then fine-tune. */
 
-import { Average } from "../criteria/average.ts";
-import type { Criterion, DataCriterion, Scores } from "../criteria/criterion.ts";
+import type { Criterion, Scores } from "../criteria/criterion.ts";
 import type { Dataset } from "../data/batches.ts";
-import { checkClasses } from "../data/checks.ts";
 import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
@@ -14,18 +12,17 @@ import { floorsOf, type Limits } from "../prune/limits.ts";
 import type { Per, Scope } from "../prune/prices.ts";
 import { nextTarget, type RemovalSchedule } from "../prune/schedule.ts";
 import { meets, type Target } from "../prune/select.ts";
-import type { Runtime } from "../runtime/port.ts";
-import { isPassNeed, type PassNeed } from "./evidence.ts";
+import type { Device, Runtime } from "../runtime/port.ts";
 import type { LearnEvent } from "./events.ts";
 import { stepOptions, type LearnOptions } from "./finetune.ts";
+import { LastingTrainer, shrinkScores, type Written } from "./lasting.ts";
 import type { LatencyGoal } from "./latency.ts";
 import type { Targets } from "./losses.ts";
 import { nextRemoval } from "./removal.ts";
-import { finish, sampleAll, score } from "./score.ts";
+import { learn, measure, stepNeeds } from "./round.ts";
 import { ownerOf, type TrainerState } from "./step.ts";
-import { openStream, type BatchStream, type Position } from "./stream.ts";
-import { openTeacher, type TaughtOptions, type Teacher } from "./teacher.ts";
-import { Trainer } from "./trainer.ts";
+import { openStream, type Position } from "./stream.ts";
+import { openTeacher, type TaughtOptions } from "./teacher.ts";
 
 export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly criterion: Criterion;
@@ -62,6 +59,11 @@ export interface PruneOptions extends LearnOptions, TaughtOptions {
   /** Learning rate while pruning. */
   readonly learningRate: number;
   readonly onEvent?: ((event: LearnEvent) => void) | undefined;
+  /**
+   * How much the graph of a step may compute for units that are gone, in steps, before it is written and loaded anew; 0: nothing. Default 1, and 20 on another device than the CPU: about what
+   * writing and loading it takes.
+   */
+  readonly idle?: number | undefined;
   /** Where an earlier run of the same options stood; it goes on from there. */
   readonly from?: PrunePoint | undefined;
   /** Offered after every removal. */
@@ -76,6 +78,8 @@ export interface PrunePoint extends TrainerState {
   /** All removals so far, each in the numbering of before it. */
   readonly removals: readonly Removal[];
   readonly position: Position;
+  /** The graph that it is learned by. */
+  readonly written: Written;
   /** The average of the importances of what is left. */
   readonly importances: Scores;
   /** Whether the target is met. */
@@ -105,6 +109,12 @@ export function targetOf(graph: Graph, budget: Target): Target {
     units: of(budget.units, units),
   };
   return Object.fromEntries(Object.entries(target).filter(([, value]) => value !== undefined));
+}
+
+const mostIdle = (device: Device = "cpu"): number => (device === "cpu" ? 1 : 20);
+
+interface State extends TrainerState {
+  readonly importances: Scores;
 }
 
 const countUnits = (groups: Groups): number => groups.groups.reduce((n, group) => n + group.units.length, 0);
@@ -142,16 +152,25 @@ export async function pruneLoop(
   };
   await using stream = openStream(dataset, options, from?.position ?? { epoch: 0, batch: 0 });
   const teacher = await openTeacher(runtime, options);
+  const lasting = {
+    step: { ...stepOptions(options), needs, gates: options.gates },
+    every,
+    mostIdle: options.idle ?? mostIdle(options.device),
+  };
+  const trainer = from
+    ? LastingTrainer.resume(runtime, lasting, graph, from)
+    : LastingTrainer.start(runtime, lasting, { graph: wide, macs: start.macs });
   let state: State = from ?? { graph: wide, slots: new Map(), importances: new Map() };
   const removals = [...(from?.removals ?? [])];
-  /** The sessions of the last round are let go of in their threads while this one looks for what to remove. */
-  let released = Promise.resolve();
   try {
     for (;;) {
-      await released;
-      const done = removals.length * every;
-      const round = await learn(runtime, state, dataset, stream, options, { count: every, done, needs }, teacher);
-      ({ released } = round);
+      const begun = stream.position;
+      const source = { dataset, stream, teacher, count: every, done: removals.length * every, needs };
+      let round = await learn(trainer, state, source, options);
+      if (round === undefined) {
+        await stream.goBack(begun);
+        round = (await learn(trainer, state, source, options))!;
+      }
       const groups = round.groups ?? findGroups(trace(round.graph, { batch: options.batchSize }));
       const units = countUnits(groups);
       const costs = costsOf(groups.coupling.traced);
@@ -182,6 +201,7 @@ export async function pruneLoop(
       );
       state = { graph: smaller.graph, slots, importances: shrinkScores(importances, removal) };
       removals.push(removal);
+      trainer.remove({ groups, removal, cut: smaller, macs: step.costs.macs });
       options.onEvent?.({
         kind: "removal",
         step: removals.length,
@@ -192,115 +212,20 @@ export async function pruneLoop(
         importances,
         latency: took?.median,
       });
-      const point = { ...state, phase: "prune", removals: [...removals], position: stream.position, met } as const;
+      const point = {
+        ...state,
+        phase: "prune",
+        removals: [...removals],
+        position: stream.position,
+        written: trainer.written,
+        met,
+      } as const;
       await options.onPoint?.(point);
       if (met || (await options.enough?.(point)))
         return { graph: smaller.graph, costs: step.costs, units: step.units, removals, end: "met" };
     }
   } finally {
-    await released;
+    await trainer.dispose();
     await teacher?.dispose();
   }
-}
-
-/** What a criterion takes from the backward pass of each step; `undefined` where it takes none, or passes of its own. */
-function stepNeeds(criterion: Criterion, targets: Targets | undefined): readonly PassNeed[] | undefined {
-  if (criterion.kind === "weights" || targets === "sampled") return undefined;
-  const needs = criterion.needs.filter(isPassNeed);
-  return needs.length === criterion.needs.length ? needs : undefined;
-}
-
-type Round = Awaited<ReturnType<typeof learn>>;
-
-/** The importances after a round of learning: of the weights as they are now, or averaged with those of earlier rounds. */
-async function measure(
-  runtime: Runtime,
-  dataset: Dataset,
-  round: Round,
-  groups: Groups,
-  past: Scores,
-  options: PruneOptions & { readonly batches: number; readonly momentum: number },
-): Promise<Scores> {
-  const { criterion, momentum } = options;
-  if (criterion.kind === "weights") return criterion.score(groups, round.graph.initializers, options.seed);
-  if (round.samples) return blend(past, finish(criterion, groups, round.samples), momentum);
-  const targets = options.targets ?? (options.teacher?.weight === 1 ? "sampled" : "labels");
-  return blend(past, await score(runtime, round.graph, dataset, criterion, { ...options, targets }), momentum);
-}
-
-interface State extends TrainerState {
-  readonly importances: Scores;
-}
-
-interface Learning {
-  /** Minibatches to learn from. */
-  readonly count: number;
-  /** Minibatches that were learned from before. */
-  readonly done: number;
-  readonly needs: readonly PassNeed[] | undefined;
-}
-
-/** Some minibatches of learning, each of which gives an importance sample from the same backward pass. */
-async function learn(
-  runtime: Runtime,
-  state: State,
-  dataset: Dataset,
-  stream: BatchStream,
-  options: PruneOptions,
-  { count, done, needs }: Learning,
-  teacher: Teacher | undefined,
-) {
-  const step = { ...stepOptions(options), needs, gates: options.gates };
-  const trainer = await Trainer.create(runtime, state.graph, step, state.slots);
-  const average = new Average();
-  const { learningRate } = options;
-  let total = 0;
-  let released: Promise<void> | undefined;
-  try {
-    checkClasses(dataset, trainer.classes);
-    for (let i = 1; i <= count; i++) {
-      options.signal?.throwIfAborted();
-      const epoch = stream.position.epoch + 1;
-      const { loss, findings } = await trainer.step(await stream.next(), learningRate, done + i - 1, teacher);
-      total += loss;
-      if (needs) {
-        const criterion = options.criterion as DataCriterion;
-        average.add(sampleAll(criterion, trainer.groups!, findings, options.batchSize));
-      }
-      const place = { step: done + i, steps: undefined, epoch, epochs: undefined };
-      options.onEvent?.({ kind: "step", phase: "prune", ...place, loss, learningRate });
-    }
-    const learned = await trainer.state(true);
-    released = trainer.dispose();
-    // Whoever waits for it is told; until then nobody does.
-    released.catch(() => {});
-    return { ...learned, groups: trainer.groups, samples: needs && average.mean(), loss: total / count, released };
-  } finally {
-    if (released === undefined) await trainer.dispose();
-  }
-}
-
-/** old · momentum + new · (1 - momentum); what has no past starts with what is new. */
-function blend(
-  old: ReadonlyMap<string, Float64Array>,
-  now: ReadonlyMap<string, Float64Array>,
-  momentum: number,
-): Map<string, Float64Array> {
-  return new Map(
-    [...now].map(([name, values]) => {
-      const past = old.get(name);
-      return [name, past ? values.map((value, i) => past[i]! * momentum + value * (1 - momentum)) : values];
-    }),
-  );
-}
-
-/** Importances of the units that stay, renumbered as the cut does. */
-function shrinkScores(scores: ReadonlyMap<string, Float64Array>, removal: Removal): Map<string, Float64Array> {
-  return new Map(
-    [...scores].flatMap(([name, values]) => {
-      const gone = new Set(removal.get(name));
-      const left = values.filter((_, i) => !gone.has(i));
-      return left.length > 0 ? [[name, left]] : [];
-    }),
-  );
 }

@@ -25,6 +25,8 @@ export interface BatchStream extends AsyncDisposable {
   /** Batches of an epoch: as many as the last one had, before that as the size of the data set promises; images that cannot be read make it fewer. */
   readonly perEpoch: number | undefined;
   next(): Promise<Batch>;
+  /** Goes back to where it has been before. */
+  goBack(to: Position): Promise<void>;
 }
 
 /**
@@ -36,9 +38,9 @@ export function openStream(dataset: Dataset, options: StreamOptions, from: Posit
   const { batchSize } = options;
   let position = from;
   let perEpoch = known ?? (dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize));
-  const batches = endless();
+  let batches = endless(from);
 
-  async function* endless(): AsyncGenerator<Batch> {
+  async function* endless(from: Position): AsyncGenerator<Batch> {
     for (let epoch = from.epoch; ; epoch++) {
       let count = 0;
       let seen: number | undefined;
@@ -72,6 +74,11 @@ export function openStream(dataset: Dataset, options: StreamOptions, from: Posit
     async next() {
       const { value } = await batches.next();
       return value as Batch;
+    },
+    async goBack(to) {
+      await batches.return(undefined);
+      position = to;
+      batches = endless(to);
     },
     async [Symbol.asyncDispose]() {
       await batches.return(undefined);

@@ -32,7 +32,10 @@ export class Trainer {
   readonly #step: StepGraph;
   /** What a minibatch has to fit: the model's inputs, and the target. */
   readonly #inputs: readonly ValueInfo[];
-  readonly #graph: Graph;
+  /** The model that it began with. */
+  readonly graph: Graph;
+  /** The weights and statistics that steps write. */
+  readonly learned: ReadonlySet<string>;
   readonly #options: StepOptions;
 
   private constructor(engine: Engine, step: StepGraph, graph: Graph, options: StepOptions) {
@@ -40,7 +43,8 @@ export class Trainer {
     this.#engine = engine;
     // Where everything starts is forgotten: it would be one more set of the weights.
     this.#step = { ...step, carried: new Map() };
-    this.#graph = graph;
+    this.graph = graph;
+    this.learned = new Set([...step.carried.keys()].filter((name) => graph.initializers.has(name)));
     this.groups = step.groups;
     this.classes = step.classes;
     const own = new Set([...graph.inputs.map(({ name }) => name), "target"]);
@@ -121,10 +125,15 @@ export class Trainer {
    */
   async state(last = false): Promise<TrainerState> {
     const now = await this.#engine.carried(last);
-    const initializers = new Map(this.#graph.initializers);
+    const initializers = new Map(this.graph.initializers);
     const slots = new Map<string, Tensor>();
     for (const [name, value] of Object.entries(now)) (initializers.has(name) ? initializers : slots).set(name, value);
-    return { graph: { ...this.#graph, initializers }, slots };
+    return { graph: { ...this.graph, initializers }, slots };
+  }
+
+  /** Goes on from another state of the same shapes. */
+  carry({ graph, slots }: TrainerState): Promise<void> {
+    return this.#engine.carry(Object.fromEntries([...graph.initializers, ...slots]));
   }
 
   dispose(): Promise<void> {

@@ -181,6 +181,23 @@ describe("carried tensors", () => {
     await session.dispose();
   });
 
+  it.each([directRuntime, worker])(
+    "go on from other values, and after they were handed over ($name)",
+    async (runtime) => {
+      const one = (value: number) => tensor("float32", [1], [value]);
+      const carried = [{ input: "n", output: "next", start: one(5) }];
+      const session = await runtime.load(encodeModel(wrapGraph(graph)), { carried });
+      await session.run({ by: one(2) });
+      expect((await session.carried(true)).n!.data[0]).toBe(7);
+      const given = one(20);
+      await session.carry({ n: given, other: one(1) });
+      for (let i = 0; i < 3; i++) await session.run({ by: one(2) });
+      expect((await session.carried()).n!.data[0]).toBe(26);
+      expect(given.data[0]).toBe(20);
+      await session.dispose();
+    },
+  );
+
   it("are kept where they lie if they are the session's own, and left there at the end", async () => {
     const start = tensor("float32", [1], [5]);
     const carried = [{ input: "n", output: "next", start, own: true }];
