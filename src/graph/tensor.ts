@@ -203,6 +203,34 @@ export function spread(value: Tensor, axis: number, size: number, indices: reado
   return whole;
 }
 
+/** Sets a tensor of numbers to zero at the given indices of an axis, in place. */
+export function clearAt(value: Tensor, axis: number, indices: readonly number[]): void {
+  forEachLine(value, axis, indices, (data, from, to) => data.fill(0, from, to));
+}
+
+/** Whether a tensor of numbers is zero at all of the given indices of an axis. */
+export function isZeroAt(value: Tensor, axis: number, indices: readonly number[]): boolean {
+  let zero = true;
+  forEachLine(value, axis, indices, (data, from, to) => {
+    for (let at = from; at < to; at++) zero &&= data[at] === 0;
+  });
+  return zero;
+}
+
+/** The elements at some indices of an axis, as ranges. */
+function forEachLine(
+  { shape, data }: Tensor,
+  axis: number,
+  indices: readonly number[],
+  visit: (data: Float32Array, from: number, to: number) => void,
+): void {
+  const inner = sizeOf(shape.slice(axis + 1));
+  const outer = sizeOf(shape.slice(0, axis));
+  const size = shape[axis]!;
+  for (let o = 0; o < outer; o++)
+    for (const i of indices) visit(data as Float32Array, (o * size + i) * inner, (o * size + i + 1) * inner);
+}
+
 /** Indices as runs of ascending neighbours. */
 function runsOf(indices: readonly number[]): { from: number; count: number }[] {
   const runs: { from: number; count: number }[] = [];

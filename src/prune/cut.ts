@@ -13,7 +13,6 @@ import {
 import {
   isLazy,
   lazyTensor,
-  spread,
   take,
   tensor,
   toNumbers,
@@ -39,8 +38,16 @@ export interface Cut {
   readonly followed?: Followed;
   /** A tensor that has the shape of a value, such as an optimiser's state, cut as the value is. */
   shrink(name: string, whole: Tensor): Tensor;
-  /** The inverse of shrinking something of an initializer's shape: it is zero along what goes. */
-  grow(name: string, small: Tensor): Tensor;
+  /** What stays along the axes of a value that lose something. */
+  stays(name: string): ReadonlyMap<number, Stays>;
+}
+
+/** What stays along an axis. */
+export interface Stays {
+  /** Indices that there were. */
+  readonly size: number;
+  /** Those that stay, ascending. */
+  readonly indices: readonly number[];
 }
 
 /**
@@ -85,12 +92,10 @@ function cutNodes({ nodes: left, constants, same }: Emptied, graph: Graph, trace
       if (whole.shape[axis - lead] === shape[axis]) result = take(result, axis - lead, kept.byName(name, axis));
     return result;
   };
-  const grow = (name: string, small: Tensor): Tensor => {
-    const { shape } = traced.types.get(name)!;
-    return [...(removed.get(name)?.keys() ?? [])].reduce(
-      (grown, axis) => spread(grown, axis, shape[axis]!, kept.byName(name, axis)),
-      small,
-    );
+  const stays = (name: string): ReadonlyMap<number, Stays> => {
+    const axes = [...(removed.get(name)?.keys() ?? [])];
+    const size = (axis: number): number => traced.types.get(name)!.shape[axis]!;
+    return new Map(axes.map((axis) => [axis, { size: size(axis), indices: kept.byName(name, axis) }]));
   };
   for (const name of removed.keys()) {
     const old = initializers.get(name);
@@ -128,7 +133,7 @@ function cutNodes({ nodes: left, constants, same }: Emptied, graph: Graph, trace
   const info = new Map(
     [...graph.info].flatMap(([name, value]) => (constants.has(name) ? [] : [[name, resizedInfo(value)]])),
   );
-  return { graph: removeDead({ ...graph, nodes: withSame(nodes, same), initializers, info }), shrink, grow };
+  return { graph: removeDead({ ...graph, nodes: withSame(nodes, same), initializers, info }), shrink, stays };
 }
 
 /** A cut that is made when it is asked for, of a tensor that is. */

@@ -7,7 +7,7 @@ import { cut, type Cut } from "./cut.ts";
 import { findGroups, type Removal } from "./groups.ts";
 
 /** Removes the units of all removals, one after the other, each in the numbering of before it. */
-export function replay(graph: Graph, removals: readonly Removal[]): Cut {
+export function replay(graph: Graph, removals: readonly Removal[]): Pick<Cut, "graph" | "shrink"> {
   const steps: Cut[] = [];
   let smaller = widen(graph);
   for (const removal of removals) {
@@ -15,16 +15,5 @@ export function replay(graph: Graph, removals: readonly Removal[]): Cut {
     steps.push(step);
     smaller = step.graph;
   }
-  return oneAfterAnother(steps, smaller);
+  return { graph: smaller, shrink: (name, whole) => steps.reduce((rest, step) => step.shrink(name, rest), whole) };
 }
-
-/**
- * Cuts of what the one before left as one cut.
- *
- * @param graph what they leave
- */
-export const oneAfterAnother = (cuts: readonly Cut[], graph: Graph): Cut => ({
-  graph,
-  shrink: (name, whole) => cuts.reduce((rest, cut) => cut.shrink(name, rest), whole),
-  grow: (name, small) => cuts.reduceRight((whole, cut) => cut.grow(name, whole), small),
-});

@@ -7,7 +7,15 @@ import type {
   InferenceSessionFactory,
 } from "onnxruntime-common";
 import { fail } from "../graph/error.ts";
-import { zeros, type DType, type NumericDType, type Tensor, type TypedArray } from "../graph/tensor.ts";
+import {
+  clearAt,
+  sizeOf,
+  zeros,
+  type DType,
+  type NumericDType,
+  type Tensor,
+  type TypedArray,
+} from "../graph/tensor.ts";
 import { providerOf, refuseDevice, requireDevice, type Backend } from "./devices.ts";
 import type { Carried, Device, LoadOptions, Runtime, Session } from "./port.ts";
 
@@ -109,8 +117,12 @@ function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carri
       const held = carried.map(({ input }, i) => [input, fromOrt(current[i]!)] as const);
       return Object.fromEntries(last ? held : held.map(([name, value]) => [name, copyOf(value)]));
     },
-    async carry(values) {
-      current = carried.map(({ input }) => toOrt(copyOf(values[input]!)));
+    async clear(parts) {
+      const held = new Map(carried.map(({ input }, i) => [input, fromOrt(current[i]!)]));
+      for (const { input, from, shape, axis, indices } of parts) {
+        const { dtype, data } = held.get(input)!;
+        clearAt({ dtype, shape, data: (data as TypedArray).subarray(from, from + sizeOf(shape)) }, axis, indices);
+      }
     },
     dispose: () => session.release(),
   };

@@ -1,6 +1,6 @@
 /** The port behind which graphs run: bytes become a session, tensors become tensors. */
 
-import type { Tensor } from "../graph/tensor.ts";
+import type { Shape, Tensor } from "../graph/tensor.ts";
 
 export type Tensors = Readonly<Record<string, Tensor>>;
 
@@ -28,8 +28,8 @@ export interface Session {
    * @param last whether there will be none: they are then handed over instead of copied, and the session is good for disposing of only
    */
   carried(last?: boolean): Promise<Record<string, Tensor>>;
-  /** Sets what the carried inputs hold for the next run, by their names; it is copied. A session that has handed over what it held is good for runs again. */
-  carry(values: Tensors): Promise<void>;
+  /** Sets parts of what the carried inputs hold to zero. */
+  clear(parts: readonly CarriedPart[]): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -42,6 +42,16 @@ export interface Carried {
   readonly own?: boolean | undefined;
   /** Whether runs return the output besides; default not. */
   readonly told?: boolean | undefined;
+}
+
+/** Some indices along an axis of a tensor that lies in a carried input. */
+export interface CarriedPart {
+  readonly input: string;
+  /** Elements before the tensor. */
+  readonly from: number;
+  readonly shape: Shape;
+  readonly axis: number;
+  readonly indices: readonly number[];
 }
 
 /** A model file, and the files beside it that its weights lie in, by the names that it gives them. */

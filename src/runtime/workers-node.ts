@@ -72,7 +72,7 @@ function createLane(name: string): Runtime {
         },
         time: (feeds, runs) => unless(signal, ask("time", { id, feeds: compactAll(feeds), runs })),
         carried: (last = false) => unless(signal, ask("carried", { id, last })),
-        carry: (values) => unless(signal, ask("carry", { id, values: compactAll(values) })),
+        clear: (parts) => unless(signal, ask("clear", { id, parts })),
         async dispose() {
           const disposed = ask<void>("dispose", { id });
           // Behind a run that nobody waits for any more it would take as long as that run.

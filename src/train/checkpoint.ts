@@ -61,7 +61,14 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
     );
   const carried = { graph: withWeights(replay(graph, removals).graph, named(weight), name), slots: named(slot) };
   // Checkpoints of 0.9 do not tell: their graphs were written after every removal.
-  const { phase, position, met, written = { removals: removals.length, idle: 0 }, step, perEpoch } = state.place;
+  const {
+    phase,
+    position,
+    met,
+    written = { removals: removals.length, idle: 0, lasts: true },
+    step,
+    perEpoch,
+  } = state.place;
   const point: Checkpoint["point"] =
     phase === "prune"
       ? { ...carried, phase, position, met, written, removals, importances: numbersOf(named(importance)) }

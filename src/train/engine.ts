@@ -2,7 +2,7 @@
 
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Runtime, Tensors } from "../runtime/port.ts";
+import type { CarriedPart, Runtime, Tensors } from "../runtime/port.ts";
 import { fitStep, type Sharing } from "./fit-step.ts";
 import { loadable } from "./runnable.ts";
 import { nextOf, stepGraph, stepName, type StepGraph, type StepOptions } from "./step.ts";
@@ -22,10 +22,20 @@ export interface Engine {
    * @param last whether no step follows, which spares copies
    */
   carried(last?: boolean): Promise<Tensors>;
-  /** Goes on from other weights, statistics and slots of the same shapes. */
-  carry(values: Tensors): Promise<void>;
+  /** Sets some of what is carried to zero. */
+  clear(gone: Gone): Promise<void>;
   dispose(): Promise<void>;
 }
+
+/** Indices by axis, of weights, statistics and slots by their names. */
+export type Gone = ReadonlyMap<string, ReadonlyMap<number, readonly number[]>>;
+
+/** What is gone of something that lies in a carried input. */
+export const clearedIn = (
+  gone: Gone,
+  name: string,
+  place: Pick<CarriedPart, "input" | "from" | "shape">,
+): CarriedPart[] => [...(gone.get(name) ?? [])].map(([axis, indices]) => Object.assign({ axis, indices }, place));
 
 /** A step with what runs it. */
 export interface Opened {
@@ -64,7 +74,10 @@ export async function openWhole(
       return session.run({ ...feeds, ...clock, ...(counted && { [stepName]: number! }) });
     },
     carried: (last) => session.carried(last),
-    carry: (values) => session.carry(values),
+    clear: (gone) =>
+      session.clear(
+        carried.flatMap(({ input, start: { shape } }) => clearedIn(gone, input, { input, from: 0, shape })),
+      ),
     dispose: () => session.dispose(),
   };
   return { step, engine };

@@ -8,9 +8,11 @@ import { trace } from "../passes/trace.ts";
 import { costsOf } from "../prune/costs.ts";
 import { cut, type Cut } from "../prune/cut.ts";
 import { findGroups, type Groups, type Removal } from "../prune/groups.ts";
-import { oneAfterAnother, replay } from "../prune/replay.ts";
+import { replay } from "../prune/replay.ts";
 import { canBeSilent } from "../prune/silent.ts";
+import { goneOf, grown, isClear, shrunk, staysAfter, type StaysOf } from "../prune/stays.ts";
 import type { Runtime } from "../runtime/port.ts";
+import type { Gone } from "./engine.ts";
 import { ownerOf, type StepOptions, type TrainerState } from "./step.ts";
 import type { Teacher } from "./teacher.ts";
 import { Trainer, type StepResult } from "./trainer.ts";
@@ -19,12 +21,14 @@ import { Trainer, type StepResult } from "./trainer.ts";
 export interface Written {
   /** After so many removals. */
   readonly removals: number;
-  /** What it has computed since for units that are gone, in steps. */
+  /** What it has computed for units that are gone since, or will have before the next removal, as a share of what takes as long as writing it. */
   readonly idle: number;
+  /** Whether it may outlast the next removal: not where units that were gone have learned all the same. */
+  readonly lasts: boolean;
 }
 
-/** What went. */
-export interface Gone {
+/** A removal that is followed. */
+export interface Followed {
   readonly groups: Groups;
   readonly removal: Removal;
   readonly cut: Cut;
@@ -36,9 +40,12 @@ export interface LastingOptions {
   readonly step: StepOptions;
   /** Steps between two removals. */
   readonly every: number;
-  /** A graph that has computed more than so many steps' worth for units that are gone is written anew. */
+  /** A graph is written anew before it has computed so much for units that are gone, as a share of what takes as long as writing it; 0: after every removal. */
   readonly mostIdle: number;
 }
+
+/** Multiply-accumulates of steps that take as long as a node of a model takes to be differentiated, written, loaded and run for the first time: measured on ResNets and MobileNetV2, on two cores and on an H100. */
+const macsPerNode = { cpu: 8e7, other: 2e9 };
 
 /** A graph whose costs are known. */
 interface Costed {
@@ -58,11 +65,14 @@ export class LastingTrainer {
   #whole: Costed;
   #written: Written;
   /** What has gone since. */
-  #gone: Pick<Gone, "removal" | "cut">[] = [];
+  #gone: Pick<Followed, "removal" | "cut">[] = [];
+  #stays: StaysOf = staysAfter([]);
   /** Where the round began. */
   #state: TrainerState;
-  /** Whether what is gone was seen to learn all the same. */
-  #learned = false;
+  /** Multiply-accumulates of what is there then. */
+  #macs: number;
+  /** The groups of what is there then, where something has gone. */
+  #left: Groups | undefined;
   #released: Promise<void> = Promise.resolve();
 
   private constructor(runtime: Runtime, options: LastingOptions, whole: Costed, written: Written, state: TrainerState) {
@@ -71,11 +81,13 @@ export class LastingTrainer {
     this.#whole = whole;
     this.#written = written;
     this.#state = state;
+    this.#macs = whole.macs;
   }
 
   /** For a model that nothing was removed from. */
   static start(runtime: Runtime, options: LastingOptions, whole: Costed): LastingTrainer {
-    return new LastingTrainer(runtime, options, whole, { removals: 0, idle: 0 }, { ...whole, slots: new Map() });
+    const state = { graph: whole.graph, slots: new Map() };
+    return new LastingTrainer(runtime, options, whole, { removals: 0, idle: 0, lasts: true }, state);
   }
 
   /** As it was after some removals from `graph`. */
@@ -87,16 +99,16 @@ export class LastingTrainer {
   ): LastingTrainer {
     const { removals, written } = from;
     const { batch } = options.step;
-    const begin =
-      written.removals < removals.length ? replay(graph, removals.slice(0, written.removals)).graph : from.graph;
-    const macs = costsOf(trace(begin, { batch })).macs;
-    const lasting = new LastingTrainer(runtime, options, { graph: begin, macs }, written, from);
-    let smaller = begin;
-    for (const removal of removals.slice(written.removals)) {
-      const step = cut(smaller, findGroups(trace(smaller, { batch })), removal);
-      lasting.#gone.push({ removal, cut: step });
-      smaller = step.graph;
+    const followed = removals.slice(written.removals);
+    let there = followed.length > 0 ? replay(graph, removals.slice(0, written.removals)).graph : from.graph;
+    const macsOf = (graph: Graph): number => costsOf(trace(graph, { batch })).macs;
+    const lasting = new LastingTrainer(runtime, options, { graph: there, macs: macsOf(there) }, written, from);
+    for (const removal of followed) {
+      const step = cut(there, findGroups(trace(there, { batch })), removal);
+      lasting.#follow({ removal, cut: step });
+      there = step.graph;
     }
+    lasting.#macs = macsOf(there);
     return lasting;
   }
 
@@ -116,21 +128,33 @@ export class LastingTrainer {
 
   /** The groups of what is there, where they are known. */
   get left(): Groups | undefined {
-    return this.#gone.length === 0 ? this.groups : undefined;
+    return this.#gone.length === 0 ? this.groups : this.#left;
   }
 
   /** Makes ready to learn from where a model is now. */
   async begin(state: TrainerState): Promise<void> {
     this.#state = state;
+    this.#left = undefined;
     await this.#released;
+    if (this.#trainer) {
+      await this.#trainer.clear(this.#cleared(state));
+      return;
+    }
     const whole = this.#grown(state);
-    if (this.#trainer) await this.#trainer.carry(whole);
-    else this.#trainer = await Trainer.create(this.#runtime, whole.graph, this.#options.step, whole.slots);
+    this.#trainer = await Trainer.create(this.#runtime, whole.graph, this.#options.step, whole.slots);
   }
 
   /** One step; see Trainer. */
-  step(batch: Batch, rate: number, number: number, teacher?: Teacher): Promise<StepResult> {
-    return this.#trainer!.step(batch, rate, number, teacher);
+  async step(batch: Batch, rate: number, number: number, teacher?: Teacher): Promise<StepResult> {
+    const running = this.#trainer!.step(batch, rate, number, teacher);
+    // Whoever waits for it is told; until then nobody does.
+    running.catch(() => {});
+    if (this.#left === undefined && this.#gone.length > 0) {
+      // It is on its way to another thread by then, where there is one: this one would only wait.
+      await new Promise((resolve) => setTimeout(resolve));
+      this.#left = findGroups(trace(this.#state.graph, { batch: this.#options.step.batch }));
+    }
+    return running;
   }
 
   /**
@@ -140,18 +164,19 @@ export class LastingTrainer {
    * what is gone
    */
   async end(): Promise<TrainerState | undefined> {
-    const whole = await this.#trainer!.state(true);
+    const whole = await this.#trainer!.state(this.#isDue(this.#macs));
     if (this.#gone.length === 0) return whole;
-    if (!this.#isSilent(whole)) {
-      this.#learned = true;
-      this.#rewrite(this.#state.graph, this.#whole.macs);
+    const learned = [...this.#trainer!.learned].map((name) => [name, whole.graph.initializers.get(name)!] as const);
+    const clear =
+      learned.every(([name, value]) => isClear(this.#stays(name), value)) &&
+      [...whole.slots].every(([name, value]) => isClear(this.#stays(ownerOf(name)), value));
+    if (!clear) {
+      this.#rewrite({ graph: this.#state.graph, macs: this.#macs }, this.#gone.length, false);
       return undefined;
     }
-    const { shrink } = this.#since;
     const initializers = new Map(this.#state.graph.initializers);
-    for (const name of this.#trainer!.learned)
-      initializers.set(name, shrink(name, whole.graph.initializers.get(name)!));
-    const slots = [...whole.slots].map(([name, value]) => [name, shrink(ownerOf(name), value)] as const);
+    for (const [name, value] of learned) initializers.set(name, shrunk(this.#stays(name), value));
+    const slots = [...whole.slots].map(([name, value]) => [name, shrunk(this.#stays(ownerOf(name)), value)] as const);
     return { graph: { ...this.#state.graph, initializers }, slots: new Map(slots) };
   }
 
@@ -161,15 +186,13 @@ export class LastingTrainer {
   }
 
   /** Follows a removal: with zeros as long as that is cheaper, and possible. */
-  remove({ groups, removal, cut: smaller, macs }: Gone): void {
-    const idle = this.#written.idle + this.#options.every * (1 - macs / this.#whole.macs);
-    const mayStay = idle <= this.#options.mostIdle && !this.#learned && smaller.followed === undefined;
-    if (mayStay && canBeSilent(groups, removal, this.#trainer!.learned)) {
-      this.#gone.push({ removal, cut: smaller });
-      this.#written = { ...this.#written, idle };
-      return;
-    }
-    this.#rewrite(smaller.graph, macs, 1);
+  remove({ groups, removal, cut, macs }: Followed): void {
+    const may = !this.#isDue(this.#macs) && !this.#isDue(macs) && cut.followed === undefined;
+    this.#macs = macs;
+    if (may && canBeSilent(groups, removal, this.#trainer!.learned)) {
+      this.#written = { ...this.#written, idle: this.#idleBy(macs) };
+      this.#follow({ removal, cut });
+    } else this.#rewrite({ graph: cut.graph, macs }, this.#gone.length + 1, this.#written.lasts);
   }
 
   async dispose(): Promise<void> {
@@ -181,12 +204,32 @@ export class LastingTrainer {
     return this.dispose();
   }
 
-  /** What is learned next is learned by a graph without what is gone, `more` removals than were followed. */
-  #rewrite(graph: Graph, macs: number, more = 0): void {
+  /** What the graph will have computed for nothing when so many multiply-accumulates have been learned with until the next removal. */
+  #idleBy(macs: number): number {
+    const { every, step } = this.#options;
+    const { graph, macs: all } = this.#whole;
+    const perNode = macsPerNode[(step.device ?? "cpu") === "cpu" ? "cpu" : "other"];
+    return this.#written.idle + (every * step.batch * (all - macs)) / (graph.nodes.length * perNode);
+  }
+
+  /** Whether it is time to write the graph anew, if so many multiply-accumulates are learned with next. */
+  #isDue(macs: number): boolean {
+    const { mostIdle } = this.#options;
+    return mostIdle === 0 || !this.#written.lasts || this.#idleBy(macs) > mostIdle;
+  }
+
+  #follow(one: Pick<Followed, "removal" | "cut">): void {
+    this.#gone.push(one);
+    this.#stays = staysAfter(this.#gone.map(({ cut }) => cut));
+  }
+
+  /** What is learned next is learned by a graph without what is gone. */
+  #rewrite(whole: Costed, more: number, lasts: boolean): void {
     this.#release();
-    this.#written = { removals: this.#written.removals + this.#gone.length + more, idle: 0 };
-    this.#whole = { graph, macs };
+    this.#written = { removals: this.#written.removals + more, idle: 0, lasts };
+    this.#whole = whole;
     this.#gone = [];
+    this.#stays = staysAfter([]);
   }
 
   /** Lets go of the sessions, in their threads. */
@@ -199,44 +242,26 @@ export class LastingTrainer {
     this.#released.catch(() => {});
   }
 
-  get #since(): Cut {
-    return oneAfterAnother(
-      this.#gone.map((one) => one.cut),
-      this.#state.graph,
-    );
-  }
-
   /** A state in the shapes of the trainer's graph. */
   #grown(state: TrainerState): TrainerState {
     if (this.#gone.length === 0) return state;
-    const { grow } = this.#since;
-    const { initializers } = this.#whole.graph;
-    const grown = [...initializers].map(([name, old]): [string, Tensor] => {
+    const initializers = [...this.#whole.graph.initializers].map(([name, old]): [string, Tensor] => {
       const now = state.graph.initializers.get(name);
-      return [name, now && isFloat(now.dtype) ? grow(name, now) : old];
+      return [name, now && isFloat(now.dtype) ? grown(this.#stays(name), now) : old];
     });
-    const slots = [...state.slots].map(([name, value]) => [name, grow(ownerOf(name), value)] as const);
-    return { graph: { ...this.#whole.graph, initializers: new Map(grown) }, slots: new Map(slots) };
+    const slots = [...state.slots].map(([name, value]) => [name, grown(this.#stays(ownerOf(name)), value)] as const);
+    return { graph: { ...this.#whole.graph, initializers: new Map(initializers) }, slots: new Map(slots) };
   }
 
-  /** Whether all that is gone is zero in a state of the trainer. */
-  #isSilent({ graph, slots }: TrainerState): boolean {
-    const { shrink } = this.#since;
-    const onlyZerosGo = (owner: string, value: Tensor): boolean => {
-      const left = shrink(owner, value);
-      return left === value || nonzeros(left) === nonzeros(value);
-    };
-    return (
-      [...this.#trainer!.learned].every((name) => onlyZerosGo(name, graph.initializers.get(name)!)) &&
-      [...slots].every(([name, value]) => onlyZerosGo(ownerOf(name), value))
-    );
+  /** What has gone of all that the trainer carries. */
+  #cleared({ slots }: TrainerState): Gone {
+    const of = (name: string, owner: string) =>
+      [name, new Map([...this.#stays(owner)].map(([axis, stays]) => [axis, goneOf(stays)]))] as const;
+    return new Map([
+      ...[...this.#trainer!.learned].map((name) => of(name, name)),
+      ...[...slots.keys()].map((name) => of(name, ownerOf(name))),
+    ]);
   }
-}
-
-function nonzeros({ data }: Tensor): number {
-  let count = 0;
-  for (const value of data as Float32Array) if (value !== 0) count++;
-  return count;
 }
 
 /** Importances of the units that stay, renumbered as the cut does. */

@@ -6,11 +6,19 @@
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, Type } from "../graph/graph.ts";
-import { byteLength, zeros, type NumericDType, type Tensor, type TypedArray } from "../graph/tensor.ts";
+import {
+  byteLength,
+  clearAt,
+  sizeOf,
+  zeros,
+  type NumericDType,
+  type Tensor,
+  type TypedArray,
+} from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { laneOf, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
-import type { Engine, Opened } from "./engine.ts";
+import { clearedIn, type Engine, type Gone, type Opened } from "./engine.ts";
 import type { EvidenceOutput, PassNeed } from "./evidence.ts";
 import { fitStep } from "./fit-step.ts";
 import { finishTyped } from "./gradients.ts";
@@ -223,14 +231,19 @@ async function carriedBy({ share, session }: Updater, last: boolean | undefined)
   return Object.fromEntries(held);
 }
 
-/** Has an update go on from other values, by the names of its members. */
-function carryOn({ share, inputs, session }: Updater, values: Tensors): Promise<void> {
+/** Clears what an update carries. */
+function clearIn({ share, inputs, session }: Updater, gone: Gone): Promise<void> {
   const rowOf = rowsByName(share);
-  const rows = inputs.map((input) => {
+  const parts = inputs.flatMap((input) => {
+    let from = 0;
     const { row, of } = rowOf(input);
-    return [input, packed(row, (name) => values[of(name)]!)] as const;
+    return row.members.flatMap(({ name, shape }) => {
+      const own = clearedIn(gone, of(name), { input, from, shape });
+      from += sizeOf(shape);
+      return own;
+    });
   });
-  return session.carry(Object.fromEntries(rows));
+  return session.clear(parts);
 }
 
 /** The row that something carried belongs to, and how what is carried of a member is called: as the member, or as a slot of it. */
@@ -260,9 +273,10 @@ function createEngine(part: PartGraph, lanes: readonly Session[], updaters: read
       const told = evidence.map((one) => [one.output, join(one, found)] as const);
       return { loss: meanOf(found.map((results) => results["loss"]!)), ...Object.fromEntries(told) };
     },
-    async carry(values) {
-      weights = copies(Object.fromEntries(names.map((name) => [name, values[name]!])));
-      await Promise.all(updaters.map((updater) => carryOn(updater, values)));
+    async clear(gone) {
+      for (const [name, weight] of Object.entries(weights))
+        for (const [axis, indices] of gone.get(name) ?? []) clearAt(weight, axis, indices);
+      await Promise.all(updaters.map((updater) => clearIn(updater, gone)));
     },
     carried: async (last) => merged(await Promise.all(updaters.map((updater) => carriedBy(updater, last)))),
     async dispose() {

@@ -12,7 +12,7 @@ import { floorsOf, type Limits } from "../prune/limits.ts";
 import type { Per, Scope } from "../prune/prices.ts";
 import { nextTarget, type RemovalSchedule } from "../prune/schedule.ts";
 import { meets, type Target } from "../prune/select.ts";
-import type { Device, Runtime } from "../runtime/port.ts";
+import type { Runtime } from "../runtime/port.ts";
 import type { LearnEvent } from "./events.ts";
 import { stepOptions, type LearnOptions } from "./finetune.ts";
 import { LastingTrainer, shrinkScores, type Written } from "./lasting.ts";
@@ -60,8 +60,8 @@ export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly learningRate: number;
   readonly onEvent?: ((event: LearnEvent) => void) | undefined;
   /**
-   * How much the graph of a step may compute for units that are gone, in steps, before it is written and loaded anew; 0: nothing. Default 1, and 20 on another device than the CPU: about what
-   * writing and loading it takes.
+   * How much the graph of a step may compute for units that are gone before it is written and loaded anew, as a share of what takes about as long as that; 0: nothing, it is written after every removal.
+   * Default 1.
    */
   readonly idle?: number | undefined;
   /** Where an earlier run of the same options stood; it goes on from there. */
@@ -111,8 +111,6 @@ export function targetOf(graph: Graph, budget: Target): Target {
   return Object.fromEntries(Object.entries(target).filter(([, value]) => value !== undefined));
 }
 
-const mostIdle = (device: Device = "cpu"): number => (device === "cpu" ? 1 : 20);
-
 interface State extends TrainerState {
   readonly importances: Scores;
 }
@@ -155,7 +153,7 @@ export async function pruneLoop(
   const lasting = {
     step: { ...stepOptions(options), needs, gates: options.gates },
     every,
-    mostIdle: options.idle ?? mostIdle(options.device),
+    mostIdle: options.idle ?? 1,
   };
   const trainer = from
     ? LastingTrainer.resume(runtime, lasting, graph, from)

@@ -6,7 +6,7 @@ import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { openWhole, type Engine } from "./engine.ts";
+import { openWhole, type Engine, type Gone } from "./engine.ts";
 import { findingsOf, type Findings } from "./evidence.ts";
 import { feedsOf, targetOf } from "./feeds.ts";
 import { kernelsOf } from "./kernels.ts";
@@ -131,9 +131,9 @@ export class Trainer {
     return { graph: { ...this.graph, initializers }, slots };
   }
 
-  /** Goes on from another state of the same shapes. */
-  carry({ graph, slots }: TrainerState): Promise<void> {
-    return this.#engine.carry(Object.fromEntries([...graph.initializers, ...slots]));
+  /** Sets some of its weights, statistics and slots to zero. */
+  clear(gone: Gone): Promise<void> {
+    return this.#engine.clear(gone);
   }
 
   dispose(): Promise<void> {

@@ -181,22 +181,37 @@ describe("carried tensors", () => {
     await session.dispose();
   });
 
-  it.each([directRuntime, worker])(
-    "go on from other values, and after they were handed over ($name)",
-    async (runtime) => {
-      const one = (value: number) => tensor("float32", [1], [value]);
-      const carried = [{ input: "n", output: "next", start: one(5) }];
-      const session = await runtime.load(encodeModel(wrapGraph(graph)), { carried });
-      await session.run({ by: one(2) });
-      expect((await session.carried(true)).n!.data[0]).toBe(7);
-      const given = one(20);
-      await session.carry({ n: given, other: one(1) });
-      for (let i = 0; i < 3; i++) await session.run({ by: one(2) });
-      expect((await session.carried()).n!.data[0]).toBe(26);
-      expect(given.data[0]).toBe(20);
-      await session.dispose();
-    },
-  );
+  it.each([directRuntime, worker])("are zero where they are cleared ($name)", async (runtime) => {
+    const sized = (name: string) => ({ name, dtype: "float32", shape: [2, 7] }) as const;
+    const sum: Graph = { ...graph, inputs: [sized("n"), sized("by")] };
+    const start = tensor(
+      "float32",
+      [2, 7],
+      Array.from({ length: 14 }, (_, i) => i + 1),
+    );
+    const session = await runtime.load(encodeModel(wrapGraph(sum)), {
+      carried: [{ input: "n", output: "next", start }],
+    });
+    const by = tensor(
+      "float32",
+      [2, 7],
+      Array.from({ length: 14 }, () => 10),
+    );
+    await session.run({ by });
+    // Behind two elements: three rows of four, of which the last and of each the second go.
+    const place = { input: "n", from: 2, shape: [3, 4] };
+    await session.clear([
+      { ...place, axis: 0, indices: [2] },
+      { ...place, axis: 1, indices: [1] },
+    ]);
+    expect([...(await session.carried()).n!.data]).toEqual([11, 12, 13, 0, 15, 16, 17, 0, 19, 20, 0, 0, 0, 0]);
+    await session.run({ by });
+    expect([...(await session.carried(true)).n!.data]).toEqual([
+      21, 22, 23, 10, 25, 26, 27, 10, 29, 30, 10, 10, 10, 10,
+    ]);
+    expect(start.data[3]).toBe(4);
+    await session.dispose();
+  });
 
   it("are kept where they lie if they are the session's own, and left there at the end", async () => {
     const start = tensor("float32", [1], [5]);
