@@ -27,6 +27,8 @@ export interface Counting {
 /** The unions of all atoms of a graph. Atoms are numbered value by value, axis by axis. */
 export interface Coupling {
   readonly traced: Traced;
+  /** How many atoms there are. */
+  readonly atoms: number;
   /** One where no axis is written as several; see lanes.ts. */
   readonly solutions: readonly Solution[];
   /** The number of the first atom of an axis. */
@@ -99,7 +101,7 @@ export function couple(traced: Traced): Coupling {
     }
     return solver.solve();
   });
-  return { traced, solutions, first: atoms.first, locate: atoms.locate, places: atoms.places };
+  return { traced, atoms: atoms.total, solutions, first: atoms.first, locate: atoms.locate, places: atoms.places };
 }
 
 /** Axes that the model's inputs and outputs hold, and those that a node without a rule touches. */

@@ -55,7 +55,7 @@ const mostUnits = 2 ** 20;
 /** Finds all units of a graph and groups them. Groups are in the order of the nodes that produce them. */
 export function findGroups(traced: Traced): Groups {
   const coupling = couple(traced);
-  const seen = new Units();
+  const seen = new Units(coupling.atoms);
   const open: Found[] = [];
   const stuck: { found: Found; reasons: readonly string[] }[] = [];
   coupling.solutions.forEach((solution, i) => {
@@ -98,20 +98,25 @@ export function findGroups(traced: Traced): Groups {
 /** Sets of atoms, each once. */
 class Units {
   readonly #byFirst = new Map<number, Int32Array[]>();
-  readonly #covered = new Set<number>();
+  readonly #covered: Uint8Array;
+
+  constructor(atoms: number) {
+    this.#covered = new Uint8Array(atoms);
+  }
 
   /** Whether the unit is new. */
   add(atoms: Int32Array): boolean {
-    const known = this.#byFirst.get(atoms[0]!) ?? [];
-    if (known.some((other) => other.length === atoms.length && other.every((atom, i) => atom === atoms[i])))
+    const known = this.#byFirst.get(atoms[0]!);
+    if (known?.some((other) => other.length === atoms.length && other.every((atom, i) => atom === atoms[i])))
       return false;
-    this.#byFirst.set(atoms[0]!, [...known, atoms]);
-    for (const atom of atoms) this.#covered.add(atom);
+    if (known) known.push(atoms);
+    else this.#byFirst.set(atoms[0]!, [atoms]);
+    for (const atom of atoms) this.#covered[atom] = 1;
     return true;
   }
 
   covers(atom: number): boolean {
-    return this.#covered.has(atom);
+    return this.#covered[atom] === 1;
   }
 }
 
@@ -121,20 +126,22 @@ function unitsOf(coupling: Coupling, solution: Solution) {
   const members = membersOf(coupling, solution, naming);
   const free = new Map<string, Found>();
   const frozen = new Map<string, { found: Found; reasons: readonly string[] }>();
+  let at = 0;
   for (const [root, { name, node }] of naming) {
-    const { atoms, axes } = members.get(root)!;
-    const unit = Int32Array.from(atoms);
+    const { atoms: unit, axes } = members[at++]!;
     const reasons = solution.frozen.get(root);
-    const key = `${name}\0${axes.join()}`;
+    const key = `${name}\0${axes.id}`;
     const known = reasons ? frozen.get(name)?.found : free.get(key);
     const inexact = (solution.inexact.get(root) ?? []).map(
-      ({ node: at, reason }) => [at, `${describe(at)}: ${reason}`] as const,
+      ({ node: counting, reason }) => [counting, `${describe(counting)}: ${reason}`] as const,
     );
-    const found: Found = { name, node, axes, units: [unit], inexact: new Map(inexact) };
     if (known) {
       known.units.push(unit);
-      for (const [at, reason] of inexact) known.inexact.set(at, reason);
-    } else if (reasons) frozen.set(name, { found, reasons });
+      for (const [counting, reason] of inexact) known.inexact.set(counting, reason);
+      continue;
+    }
+    const found: Found = { name, node, axes: axes.list, units: [unit], inexact: new Map(inexact) };
+    if (reasons) frozen.set(name, { found, reasons });
     else free.set(key, found);
   }
   return { free: [...free.values()], frozen: [...frozen.values()] };
@@ -206,21 +213,37 @@ function originOf(
   return undefined;
 }
 
-/** The atoms of each component, ascending, and the axes they lie on. */
-function membersOf(
-  coupling: Coupling,
-  { root }: Solution,
-  wanted: ReadonlyMap<number, unknown>,
-): Map<number, { atoms: number[]; axes: number[] }> {
-  const members = new Map<number, { atoms: number[]; axes: number[] }>();
+/** Axes by their places, the same object for the same ones. */
+interface Axes {
+  readonly id: number;
+  readonly list: readonly number[];
+}
+
+/** The atoms of each component that is wanted, ascending, and the axes they lie on; in the order of `wanted`. */
+function membersOf(coupling: Coupling, { root }: Solution, wanted: ReadonlyMap<number, unknown>) {
+  const numbers = new Int32Array(root.length).fill(-1);
+  let number = 0;
+  for (const component of wanted.keys()) numbers[component] = number++;
+  const sizes = new Int32Array(number);
+  for (const component of root) if (numbers[component] !== -1) sizes[numbers[component]!]!++;
+  const none: Axes = { id: 0, list: [] };
+  const members = Array.from(sizes, (size) => ({ atoms: new Int32Array(size), axes: none, filled: 0 }));
+  const further = new Map<number, Axes>();
+  const extended = (axes: Axes, place: number): Axes => {
+    const step = axes.id * coupling.places.length + place;
+    const known = further.get(step);
+    if (known) return known;
+    const longer = { id: further.size + 1, list: [...axes.list, place] };
+    further.set(step, longer);
+    return longer;
+  };
   coupling.places.forEach(({ first, size }, place) => {
     for (let atom = first; atom < first + size; atom++) {
-      const component = root[atom]!;
-      if (!wanted.has(component)) continue;
-      let known = members.get(component);
-      if (known === undefined) members.set(component, (known = { atoms: [], axes: [] }));
-      known.atoms.push(atom);
-      if (known.axes.at(-1) !== place) known.axes.push(place);
+      const at = numbers[root[atom]!]!;
+      if (at === -1) continue;
+      const member = members[at]!;
+      member.atoms[member.filled++] = atom;
+      if (member.axes.list.at(-1) !== place) member.axes = extended(member.axes, place);
     }
   });
   return members;
