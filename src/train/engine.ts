@@ -2,6 +2,7 @@
 
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import type { Axes } from "../prune/stays.ts";
 import type { CarriedPart, Runtime, Tensors } from "../runtime/port.ts";
 import { fitStep, type Sharing } from "./fit-step.ts";
 import { loadable } from "./runnable.ts";
@@ -27,15 +28,16 @@ export interface Engine {
   dispose(): Promise<void>;
 }
 
-/** Indices by axis, of weights, statistics and slots by their names. */
-export type Gone = ReadonlyMap<string, ReadonlyMap<number, readonly number[]>>;
+/** What has gone of weights, statistics and slots by their names. */
+export type Gone = ReadonlyMap<string, Axes>;
 
 /** What is gone of something that lies in a carried input. */
 export const clearedIn = (
   gone: Gone,
   name: string,
   place: Pick<CarriedPart, "input" | "from" | "shape">,
-): CarriedPart[] => [...(gone.get(name) ?? [])].map(([axis, indices]) => Object.assign({ axis, indices }, place));
+): CarriedPart[] =>
+  [...(gone.get(name) ?? [])].map(([axis, { gone: indices }]) => Object.assign({ axis, indices }, place));
 
 /** A step with what runs it. */
 export interface Opened {

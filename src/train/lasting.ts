@@ -10,7 +10,7 @@ import { cut, type Cut } from "../prune/cut.ts";
 import { findGroups, type Groups, type Removal } from "../prune/groups.ts";
 import { replay } from "../prune/replay.ts";
 import { canBeSilent } from "../prune/silent.ts";
-import { goneOf, grown, isClear, shrunk, staysAfter, type StaysOf } from "../prune/stays.ts";
+import { axesAfter, grown, isClear, shrunk, type Axes } from "../prune/stays.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { Gone } from "./engine.ts";
 import { ownerOf, type StepOptions, type TrainerState } from "./step.ts";
@@ -66,7 +66,7 @@ export class LastingTrainer {
   #written: Written;
   /** What has gone since. */
   #gone: Pick<Followed, "removal" | "cut">[] = [];
-  #stays: StaysOf = staysAfter([]);
+  #axesOf: (name: string) => Axes = axesAfter([]);
   /** Where the round began. */
   #state: TrainerState;
   /** Multiply-accumulates of what is there then. */
@@ -168,15 +168,15 @@ export class LastingTrainer {
     if (this.#gone.length === 0) return whole;
     const learned = [...this.#trainer!.learned].map((name) => [name, whole.graph.initializers.get(name)!] as const);
     const clear =
-      learned.every(([name, value]) => isClear(this.#stays(name), value)) &&
-      [...whole.slots].every(([name, value]) => isClear(this.#stays(ownerOf(name)), value));
+      learned.every(([name, value]) => isClear(this.#axesOf(name), value)) &&
+      [...whole.slots].every(([name, value]) => isClear(this.#axesOf(ownerOf(name)), value));
     if (!clear) {
       this.#rewrite({ graph: this.#state.graph, macs: this.#macs }, this.#gone.length, false);
       return undefined;
     }
     const initializers = new Map(this.#state.graph.initializers);
-    for (const [name, value] of learned) initializers.set(name, shrunk(this.#stays(name), value));
-    const slots = [...whole.slots].map(([name, value]) => [name, shrunk(this.#stays(ownerOf(name)), value)] as const);
+    for (const [name, value] of learned) initializers.set(name, shrunk(this.#axesOf(name), value));
+    const slots = [...whole.slots].map(([name, value]) => [name, shrunk(this.#axesOf(ownerOf(name)), value)] as const);
     return { graph: { ...this.#state.graph, initializers }, slots: new Map(slots) };
   }
 
@@ -220,7 +220,7 @@ export class LastingTrainer {
 
   #follow(one: Pick<Followed, "removal" | "cut">): void {
     this.#gone.push(one);
-    this.#stays = staysAfter(this.#gone.map(({ cut }) => cut));
+    this.#axesOf = axesAfter(this.#gone.map(({ cut }) => cut));
   }
 
   /** What is learned next is learned by a graph without what is gone. */
@@ -229,7 +229,7 @@ export class LastingTrainer {
     this.#written = { removals: this.#written.removals + more, idle: 0, lasts };
     this.#whole = whole;
     this.#gone = [];
-    this.#stays = staysAfter([]);
+    this.#axesOf = axesAfter([]);
   }
 
   /** Lets go of the sessions, in their threads. */
@@ -247,20 +247,17 @@ export class LastingTrainer {
     if (this.#gone.length === 0) return state;
     const initializers = [...this.#whole.graph.initializers].map(([name, old]): [string, Tensor] => {
       const now = state.graph.initializers.get(name);
-      return [name, now && isFloat(now.dtype) ? grown(this.#stays(name), now) : old];
+      return [name, now && isFloat(now.dtype) ? grown(this.#axesOf(name), now) : old];
     });
-    const slots = [...state.slots].map(([name, value]) => [name, grown(this.#stays(ownerOf(name)), value)] as const);
+    const slots = [...state.slots].map(([name, value]) => [name, grown(this.#axesOf(ownerOf(name)), value)] as const);
     return { graph: { ...this.#whole.graph, initializers: new Map(initializers) }, slots: new Map(slots) };
   }
 
   /** What has gone of all that the trainer carries. */
   #cleared({ slots }: TrainerState): Gone {
-    const of = (name: string, owner: string) =>
-      [name, new Map([...this.#stays(owner)].map(([axis, stays]) => [axis, goneOf(stays)]))] as const;
-    return new Map([
-      ...[...this.#trainer!.learned].map((name) => of(name, name)),
-      ...[...slots.keys()].map((name) => of(name, ownerOf(name))),
-    ]);
+    const ofOwners = [...this.#trainer!.learned].map((name) => [name, this.#axesOf(name)] as const);
+    const ofSlots = [...slots.keys()].map((name) => [name, this.#axesOf(ownerOf(name))] as const);
+    return new Map([...ofOwners, ...ofSlots].filter(([, axes]) => axes.size > 0));
   }
 }
 

@@ -275,7 +275,7 @@ function createEngine(part: PartGraph, lanes: readonly Session[], updaters: read
     },
     async clear(gone) {
       for (const [name, weight] of Object.entries(weights))
-        for (const [axis, indices] of gone.get(name) ?? []) clearAt(weight, axis, indices);
+        for (const [axis, { gone: indices }] of gone.get(name) ?? []) clearAt(weight, axis, indices);
       await Promise.all(updaters.map((updater) => clearIn(updater, gone)));
     },
     carried: async (last) => merged(await Promise.all(updaters.map((updater) => carriedBy(updater, last)))),
