@@ -73,9 +73,12 @@ const removal = {
   loading: (row) => seconds(row.ms.load),
   "first step longer by": (row) => seconds(row.ms.start),
   all: (row) => seconds(row.ms.whole),
-  "of 10 minibatches": (row) => percent(row.shares[10]),
+  "where graphs stay": (row) => seconds(row.ms.kept),
+  written: (row) => `${row.counts.written} of ${row.counts.removals}`,
+  "for what is gone": (row) => seconds(row.ms.idle),
+  "a removal": (row) => seconds(row.ms.each),
+  "of 10 minibatches": (row) => percent(row.share),
   aim: (row) => percent(row.target),
-  "of 30": (row) => percent(row.shares[30]),
 };
 
 const ablation = {

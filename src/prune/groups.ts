@@ -156,6 +156,7 @@ function nameComponents(coupling: Coupling, { root }: Solution): Map<number, { n
   const alive = activations(traced);
   const producers = producersOf(traced.graph);
   const named = new Map<number, { name: string; node: Node }>();
+  const done = new Uint8Array(root.length);
   const known = new Map<string, ReadonlySet<number>>();
   const componentsOf = (value: string): ReadonlySet<number> => {
     const found = known.get(value) ?? new Set(componentsAlong(coupling, root, value));
@@ -169,11 +170,12 @@ function nameComponents(coupling: Coupling, { root }: Solution): Map<number, { n
     for (const output of node.outputs) {
       if (!alive.has(output)) continue;
       for (const component of componentsAlong(coupling, root, output)) {
-        if (named.has(component)) continue;
+        if (done[component] === 1) continue;
         for (const weight of weights) {
           const name = originOf(traced, componentsOf, producers, weight, component);
           if (name === undefined) continue;
           named.set(component, { name, node });
+          done[component] = 1;
           if (named.size > mostUnits)
             fail("unsupported", `the model has more than ${mostUnits} units, as "${name}" has; give smaller sizes`);
           break;
@@ -184,12 +186,14 @@ function nameComponents(coupling: Coupling, { root }: Solution): Map<number, { n
   return named;
 }
 
-function* componentsAlong({ traced, first }: Coupling, root: Int32Array, value: string): Generator<number> {
+/** Those of all axes of a value, whose atoms are numbered one after the other. */
+function componentsAlong({ traced, first }: Coupling, root: Int32Array, value: string): Int32Array {
   const shape = traced.types.get(value)?.shape ?? [];
-  for (let axis = 0; axis < shape.length; axis++) {
-    const start = first(value, axis);
-    for (let i = 0; i < shape[axis]!; i++) yield root[start + i]!;
-  }
+  const start = shape.length > 0 ? first(value, 0) : 0;
+  return root.subarray(
+    start,
+    shape.reduce((end, size) => end + size, start),
+  );
 }
 
 /** The initializer, behind what is computed from weights alone, that holds atoms of a component. */
