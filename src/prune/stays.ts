@@ -9,38 +9,42 @@ export interface Axis {
   readonly size: number;
   /** Those that stay, ascending. */
   readonly stays: readonly number[];
-  /** Those that have gone, ascending. */
+  /** Those that have gone. */
   readonly gone: readonly number[];
+  /** Those of them that the last cut took. */
+  readonly last: readonly number[];
 }
 
 /** The axes along which something has gone. */
 export type Axes = ReadonlyMap<number, Axis>;
-
 /** By name, in the numbering of before some cuts, each of what the one before left. */
-export function axesAfter(cuts: readonly Pick<Cut, "stays">[]): (name: string) => Axes {
+export type AxesOf = (name: string) => Axes;
+
+/** Before any cut. */
+export const noAxes: AxesOf = () => new Map();
+
+/** After another cut. */
+export function axesAfter(before: AxesOf, cut: Pick<Cut, "stays">): AxesOf {
   const known = new Map<string, Axes>();
   return (name) => {
     const found = known.get(name);
     if (found) return found;
-    const all = new Map<number, Axis>();
-    for (const cut of cuts)
-      for (const [axis, { size, indices }] of cut.stays(name)) {
-        const before = all.get(axis);
-        const stays = before ? indices.map((index) => before.stays[index]!) : indices;
-        all.set(axis, axisOf(before?.size ?? size, stays));
-      }
+    const all = new Map([...before(name)].map(([axis, one]) => [axis, { ...one, last: [] as readonly number[] }]));
+    for (const [axis, { size, indices }] of cut.stays(name)) all.set(axis, shorter(all.get(axis), size, indices));
     known.set(name, all);
     return all;
   };
 }
 
-function axisOf(size: number, stays: readonly number[]): Axis {
-  const gone: number[] = [];
+/** An axis of which some of what stayed stays. */
+function shorter(before: Axis | undefined, size: number, indices: readonly number[]): Axis {
+  const at = (index: number): number => before?.stays[index] ?? index;
+  const last: number[] = [];
   let next = 0;
   for (let index = 0; index < size; index++)
-    if (stays[next] === index) next++;
-    else gone.push(index);
-  return { size, stays, gone };
+    if (indices[next] === index) next++;
+    else last.push(at(index));
+  return { size: before?.size ?? size, stays: indices.map(at), gone: [...(before?.gone ?? []), ...last], last };
 }
 
 /** What stays of a tensor. */

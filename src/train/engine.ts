@@ -2,7 +2,6 @@
 
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Axes } from "../prune/stays.ts";
 import type { CarriedPart, Runtime, Tensors } from "../runtime/port.ts";
 import { fitStep, type Sharing } from "./fit-step.ts";
 import { loadable } from "./runnable.ts";
@@ -24,20 +23,19 @@ export interface Engine {
    */
   carried(last?: boolean): Promise<Tensors>;
   /** Sets some of what is carried to zero. */
-  clear(gone: Gone): Promise<void>;
+  clear(taken: Taken): Promise<void>;
   dispose(): Promise<void>;
 }
 
-/** What has gone of weights, statistics and slots by their names. */
-export type Gone = ReadonlyMap<string, Axes>;
+/** Indices along axes of weights, statistics and slots, by their names. */
+export type Taken = ReadonlyMap<string, readonly Pick<CarriedPart, "axis" | "indices">[]>;
 
-/** What is gone of something that lies in a carried input. */
-export const clearedIn = (
-  gone: Gone,
+/** What is taken of something that lies in a carried input. */
+export const takenIn = (
+  taken: Taken,
   name: string,
   place: Pick<CarriedPart, "input" | "from" | "shape">,
-): CarriedPart[] =>
-  [...(gone.get(name) ?? [])].map(([axis, { gone: indices }]) => Object.assign({ axis, indices }, place));
+): CarriedPart[] => (taken.get(name) ?? []).map((part) => Object.assign({ ...part }, place));
 
 /** A step with what runs it. */
 export interface Opened {
@@ -76,10 +74,8 @@ export async function openWhole(
       return session.run({ ...feeds, ...clock, ...(counted && { [stepName]: number! }) });
     },
     carried: (last) => session.carried(last),
-    clear: (gone) =>
-      session.clear(
-        carried.flatMap(({ input, start: { shape } }) => clearedIn(gone, input, { input, from: 0, shape })),
-      ),
+    clear: (taken) =>
+      session.clear(carried.flatMap(({ input, start: { shape } }) => takenIn(taken, input, { input, from: 0, shape }))),
     dispose: () => session.dispose(),
   };
   return { step, engine };

@@ -10,9 +10,9 @@ import { cut, type Cut } from "../prune/cut.ts";
 import { findGroups, type Groups, type Removal } from "../prune/groups.ts";
 import { replay } from "../prune/replay.ts";
 import { canBeSilent } from "../prune/silent.ts";
-import { axesAfter, grown, isClear, shrunk, type Axes } from "../prune/stays.ts";
+import { axesAfter, grown, isClear, noAxes, shrunk, type AxesOf } from "../prune/stays.ts";
 import type { Runtime } from "../runtime/port.ts";
-import type { Gone } from "./engine.ts";
+import type { Taken } from "./engine.ts";
 import { ownerOf, type StepOptions, type TrainerState } from "./step.ts";
 import type { Teacher } from "./teacher.ts";
 import { Trainer, type StepResult } from "./trainer.ts";
@@ -69,7 +69,7 @@ export class LastingTrainer {
   #written: Written;
   /** What has gone since. */
   #gone: Pick<Followed, "removal" | "cut">[] = [];
-  #axesOf: (name: string) => Axes = axesAfter([]);
+  #axesOf: AxesOf = noAxes;
   /** Where the round began. */
   #state: TrainerState;
   /** Multiply-accumulates of what is there then. */
@@ -142,7 +142,7 @@ export class LastingTrainer {
     this.#left = undefined;
     await this.#released;
     if (this.#trainer) {
-      await this.#trainer.clear(this.#cleared(state));
+      await this.#trainer.clear(this.#taken(state));
       return;
     }
     const whole = this.#grown(state);
@@ -231,7 +231,7 @@ export class LastingTrainer {
 
   #follow(one: Pick<Followed, "removal" | "cut">): void {
     this.#gone.push(one);
-    this.#axesOf = axesAfter(this.#gone.map(({ cut }) => cut));
+    this.#axesOf = axesAfter(this.#axesOf, one.cut);
   }
 
   /** What is learned next is learned by a graph without what is gone. */
@@ -240,7 +240,7 @@ export class LastingTrainer {
     this.#written = { removals: this.#written.removals + more, idle: 0, lasts };
     this.#whole = whole;
     this.#gone = [];
-    this.#axesOf = axesAfter([]);
+    this.#axesOf = noAxes;
   }
 
   /** Lets go of the sessions, in their threads. */
@@ -264,11 +264,14 @@ export class LastingTrainer {
     return { graph: { ...this.#whole.graph, initializers: new Map(initializers) }, slots: new Map(slots) };
   }
 
-  /** What has gone of all that the trainer carries. */
-  #cleared({ slots }: TrainerState): Gone {
-    const ofOwners = [...this.#trainer!.learned].map((name) => [name, this.#axesOf(name)] as const);
-    const ofSlots = [...slots.keys()].map((name) => [name, this.#axesOf(ownerOf(name))] as const);
-    return new Map([...ofOwners, ...ofSlots].filter(([, axes]) => axes.size > 0));
+  /** What the last removal took of all that the trainer carries. */
+  #taken({ slots }: TrainerState): Taken {
+    const of = (name: string, owner: string) =>
+      [name, [...this.#axesOf(owner)].map(([axis, { last }]) => ({ axis, indices: last }))] as const;
+    return new Map([
+      ...[...this.#trainer!.learned].map((name) => of(name, name)),
+      ...[...slots.keys()].map((name) => of(name, ownerOf(name))),
+    ]);
   }
 }
 

@@ -18,7 +18,7 @@ import {
 import type { Value } from "../ops/define.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { laneOf, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
-import { clearedIn, type Engine, type Gone, type Opened } from "./engine.ts";
+import { takenIn, type Engine, type Opened, type Taken } from "./engine.ts";
 import type { EvidenceOutput, PassNeed } from "./evidence.ts";
 import { fitStep } from "./fit-step.ts";
 import { finishTyped } from "./gradients.ts";
@@ -232,13 +232,13 @@ async function carriedBy({ share, session }: Updater, last: boolean | undefined)
 }
 
 /** Clears what an update carries. */
-function clearIn({ share, inputs, session }: Updater, gone: Gone): Promise<void> {
+function clearIn({ share, inputs, session }: Updater, taken: Taken): Promise<void> {
   const rowOf = rowsByName(share);
   const parts = inputs.flatMap((input) => {
     let from = 0;
     const { row, of } = rowOf(input);
     return row.members.flatMap(({ name, shape }) => {
-      const own = clearedIn(gone, of(name), { input, from, shape });
+      const own = takenIn(taken, of(name), { input, from, shape });
       from += sizeOf(shape);
       return own;
     });
@@ -273,10 +273,10 @@ function createEngine(part: PartGraph, lanes: readonly Session[], updaters: read
       const told = evidence.map((one) => [one.output, join(one, found)] as const);
       return { loss: meanOf(found.map((results) => results["loss"]!)), ...Object.fromEntries(told) };
     },
-    async clear(gone) {
+    async clear(taken) {
       for (const [name, weight] of Object.entries(weights))
-        for (const [axis, { gone: indices }] of gone.get(name) ?? []) clearAt(weight, axis, indices);
-      await Promise.all(updaters.map((updater) => clearIn(updater, gone)));
+        for (const { axis, indices } of taken.get(name) ?? []) clearAt(weight, axis, indices);
+      await Promise.all(updaters.map((updater) => clearIn(updater, taken)));
     },
     carried: async (last) => merged(await Promise.all(updaters.map((updater) => carriedBy(updater, last)))),
     async dispose() {

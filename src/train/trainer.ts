@@ -6,7 +6,7 @@ import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { openWhole, type Engine, type Gone } from "./engine.ts";
+import { openWhole, type Engine, type Taken } from "./engine.ts";
 import { findingsOf, type Findings } from "./evidence.ts";
 import { feedsOf, targetOf } from "./feeds.ts";
 import { kernelsOf } from "./kernels.ts";
@@ -132,8 +132,8 @@ export class Trainer {
   }
 
   /** Sets some of its weights, statistics and slots to zero. */
-  clear(gone: Gone): Promise<void> {
-    return this.#engine.clear(gone);
+  clear(taken: Taken): Promise<void> {
+    return this.#engine.clear(taken);
   }
 
   dispose(): Promise<void> {
