@@ -17,23 +17,22 @@ export interface Axis {
 
 /** The axes along which something has gone. */
 export type Axes = ReadonlyMap<number, Axis>;
-/** By name, in the numbering of before some cuts, each of what the one before left. */
+/** By name, in the numbering of before some cuts, each of what the one before left; of what has lost nothing there are none. */
 export type AxesOf = (name: string) => Axes;
 
+const none: Axes = new Map();
 /** Before any cut. */
-export const noAxes: AxesOf = () => new Map();
+export const noAxes: AxesOf = () => none;
 
-/** After another cut. */
-export function axesAfter(before: AxesOf, cut: Pick<Cut, "stays">): AxesOf {
-  const known = new Map<string, Axes>();
-  return (name) => {
-    const found = known.get(name);
-    if (found) return found;
+/** After another cut, which is not held: it has a graph with weights. */
+export function axesAfter(before: AxesOf, cut: Pick<Cut, "stays">, names: Iterable<string>): AxesOf {
+  const found = new Map<string, Axes>();
+  for (const name of names) {
     const all = new Map([...before(name)].map(([axis, one]) => [axis, { ...one, last: [] as readonly number[] }]));
     for (const [axis, { size, indices }] of cut.stays(name)) all.set(axis, shorter(all.get(axis), size, indices));
-    known.set(name, all);
-    return all;
-  };
+    if (all.size > 0) found.set(name, all);
+  }
+  return (name) => found.get(name) ?? none;
 }
 
 /** An axis of which some of what stayed stays. */

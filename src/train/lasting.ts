@@ -11,8 +11,9 @@ import { findGroups, type Groups, type Removal } from "../prune/groups.ts";
 import { replay } from "../prune/replay.ts";
 import { canBeSilent } from "../prune/silent.ts";
 import { axesAfter, grown, isClear, noAxes, shrunk, type AxesOf } from "../prune/stays.ts";
-import type { Runtime } from "../runtime/port.ts";
+import type { Device, Runtime } from "../runtime/port.ts";
 import type { Taken } from "./engine.ts";
+import { shrinkScores, type Step } from "./removal.ts";
 import { ownerOf, type StepOptions, type TrainerState } from "./step.ts";
 import type { Teacher } from "./teacher.ts";
 import { Trainer, type StepResult } from "./trainer.ts";
@@ -27,15 +28,6 @@ export interface Written {
   readonly lasts: boolean;
 }
 
-/** A removal that is followed. */
-export interface Followed {
-  readonly groups: Groups;
-  readonly removal: Removal;
-  readonly cut: Cut;
-  /** Multiply-accumulates of what is left. */
-  readonly macs: number;
-}
-
 export interface LastingOptions {
   readonly step: StepOptions;
   /** Steps between two removals. */
@@ -48,7 +40,7 @@ export interface LastingOptions {
  * Multiply-accumulates of steps that take as long as a node of a model takes to be differentiated, written, loaded and run for the first time: on two cores, of ResNets and MobileNetV2; on another device, of
  * ResNet-56 on an H100.
  */
-const macsPerNode = { cpu: 8e7, other: 2e9 };
+const macsPerNode = (device: Device = "cpu"): number => (device === "cpu" ? 8e7 : 2e9);
 
 /** A graph whose costs are known. */
 interface Costed {
@@ -68,7 +60,7 @@ export class LastingTrainer {
   #whole: Costed;
   #written: Written;
   /** What has gone since. */
-  #gone: Pick<Followed, "removal" | "cut">[] = [];
+  #gone: Removal[] = [];
   #axesOf: AxesOf = noAxes;
   /** Where the round began. */
   #state: TrainerState;
@@ -110,7 +102,7 @@ export class LastingTrainer {
     const lasting = new LastingTrainer(runtime, options, { graph: there, macs: macsOf(there) }, written, from);
     for (const removal of followed) {
       const step = cut(there, findGroups(trace(there, { batch })), removal);
-      lasting.#follow({ removal, cut: step });
+      lasting.#follow(removal, step);
       there = step.graph;
     }
     lasting.#macs = macsOf(there);
@@ -153,9 +145,9 @@ export class LastingTrainer {
   /** One step; see Trainer. */
   async step(batch: Batch, rate: number, number: number, teacher?: Teacher): Promise<StepResult> {
     const running = this.#trainer!.step(batch, rate, number, teacher);
-    // Whoever waits for it is told; until then nobody does.
-    running.catch(() => {});
     if (this.#left === undefined && this.#gone.length > 0) {
+      // Whoever waits for it is told; until then nobody does.
+      running.catch(() => {});
       // It is on its way to another thread by then, where there is one: this one would only wait.
       await new Promise((resolve) => setTimeout(resolve));
       this.#left = findGroups(trace(this.#state.graph, { batch: this.#options.step.batch }));
@@ -191,19 +183,19 @@ export class LastingTrainer {
 
   /** What is known of each unit of {@link groups}, for those that are there. */
   ofLeft(scores: Scores): Map<string, Float64Array> {
-    return this.#gone.reduce((left, { removal }) => shrinkScores(left, removal), new Map(scores));
+    return this.#gone.reduce((left, removal) => shrinkScores(left, removal), new Map(scores));
   }
 
   /** Follows a removal: with zeros as long as that is cheaper, and possible. */
-  remove({ groups, removal, cut, macs }: Followed): void {
+  remove(groups: Groups, { removal, smaller, costs: { macs } }: Pick<Step, "removal" | "smaller" | "costs">): void {
     // Where it was due already its sessions are gone.
     const trainer = this.#trainer;
-    const may = !this.#isDue(macs) && cut.followed === undefined;
+    const may = !this.#isDue(macs) && smaller.followed === undefined;
     this.#macs = macs;
     if (trainer && may && canBeSilent(groups, removal, trainer.learned)) {
       this.#written = { ...this.#written, idle: this.#idleBy(macs) };
-      this.#follow({ removal, cut });
-    } else this.#rewrite({ graph: cut.graph, macs }, this.#gone.length + 1, this.#written.lasts);
+      this.#follow(removal, smaller);
+    } else this.#rewrite({ graph: smaller.graph, macs }, this.#gone.length + 1, this.#written.lasts);
   }
 
   async dispose(): Promise<void> {
@@ -219,8 +211,7 @@ export class LastingTrainer {
   #idleBy(macs: number): number {
     const { every, step } = this.#options;
     const { graph, macs: all } = this.#whole;
-    const perNode = macsPerNode[(step.device ?? "cpu") === "cpu" ? "cpu" : "other"];
-    return this.#written.idle + (every * step.batch * (all - macs)) / (graph.nodes.length * perNode);
+    return this.#written.idle + (every * step.batch * (all - macs)) / (graph.nodes.length * macsPerNode(step.device));
   }
 
   /** Whether it is time to write the graph anew, if so many multiply-accumulates are learned with next. */
@@ -229,9 +220,9 @@ export class LastingTrainer {
     return mostIdle === 0 || !this.#written.lasts || this.#idleBy(macs) > mostIdle;
   }
 
-  #follow(one: Pick<Followed, "removal" | "cut">): void {
-    this.#gone.push(one);
-    this.#axesOf = axesAfter(this.#axesOf, one.cut);
+  #follow(removal: Removal, smaller: Cut): void {
+    this.#gone.push(removal);
+    this.#axesOf = axesAfter(this.#axesOf, smaller, this.#whole.graph.initializers.keys());
   }
 
   /** What is learned next is learned by a graph without what is gone. */
@@ -273,15 +264,4 @@ export class LastingTrainer {
       ...[...slots.keys()].map((name) => of(name, ownerOf(name))),
     ]);
   }
-}
-
-/** Importances of the units that stay, renumbered as the cut does. */
-export function shrinkScores(scores: Scores, removal: Removal): Map<string, Float64Array> {
-  return new Map(
-    [...scores].flatMap(([name, values]) => {
-      const gone = new Set(removal.get(name));
-      const left = values.filter((_, i) => !gone.has(i));
-      return left.length > 0 ? [[name, left]] : [];
-    }),
-  );
 }

@@ -15,10 +15,10 @@ import { meets, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { LearnEvent } from "./events.ts";
 import { stepOptions, type LearnOptions } from "./finetune.ts";
-import { LastingTrainer, shrinkScores, type Written } from "./lasting.ts";
+import { LastingTrainer, type Written } from "./lasting.ts";
 import type { LatencyGoal } from "./latency.ts";
 import type { Targets } from "./losses.ts";
-import { nextRemoval } from "./removal.ts";
+import { nextRemoval, shrinkScores } from "./removal.ts";
 import { learn, measure, stepNeeds } from "./round.ts";
 import { ownerOf, type TrainerState } from "./step.ts";
 import { openStream, type Position } from "./stream.ts";
@@ -58,6 +58,7 @@ export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly latency?: LatencyGoal | undefined;
   /** Learning rate while pruning. */
   readonly learningRate: number;
+  /** Is told of each step, and of those of a round that has to be taken again twice. */
   readonly onEvent?: ((event: LearnEvent) => void) | undefined;
   /**
    * How much the graph of a step may compute for units that are gone before it is written and loaded anew, as a share of what takes about as long as that; 0: nothing, it is written after every removal.
@@ -78,7 +79,7 @@ export interface PrunePoint extends TrainerState {
   /** All removals so far, each in the numbering of before it. */
   readonly removals: readonly Removal[];
   readonly position: Position;
-  /** The graph that it is learned by. */
+  /** When the graph that it is learned by was written. */
   readonly written: Written;
   /** The average of the importances of what is left. */
   readonly importances: Scores;
@@ -149,7 +150,6 @@ export async function pruneLoop(
     return schedule ? nextTarget(schedule, start, target, now) : target;
   };
   await using stream = openStream(dataset, options, from?.position ?? { epoch: 0, batch: 0 });
-  const teacher = await openTeacher(runtime, options);
   const lasting = {
     step: { ...stepOptions(options), needs, gates: options.gates },
     every,
@@ -158,6 +158,7 @@ export async function pruneLoop(
   const trainer = from
     ? LastingTrainer.resume(runtime, lasting, graph, from)
     : LastingTrainer.start(runtime, lasting, { graph: wide, macs: start.macs });
+  const teacher = await openTeacher(runtime, options);
   let state: State = from ?? { graph: wide, slots: new Map(), importances: new Map() };
   const removals = [...(from?.removals ?? [])];
   try {
@@ -199,7 +200,7 @@ export async function pruneLoop(
       );
       state = { graph: smaller.graph, slots, importances: shrinkScores(importances, removal) };
       removals.push(removal);
-      trainer.remove({ groups, removal, cut: smaller, macs: step.costs.macs });
+      trainer.remove(groups, step);
       options.onEvent?.({
         kind: "removal",
         step: removals.length,

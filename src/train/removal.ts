@@ -1,8 +1,9 @@
 /** What a removal takes: the least important units, and for a latency no more of them than it needs. */
 
+import type { Scores } from "../criteria/criterion.ts";
 import type { Graph } from "../graph/graph.ts";
 import { cut, type Cut } from "../prune/cut.ts";
-import type { Groups } from "../prune/groups.ts";
+import type { Groups, Removal } from "../prune/groups.ts";
 import type { Importances } from "../prune/prices.ts";
 import { meets, selectStep, type Selection, type StepChoice, type Target } from "../prune/select.ts";
 import { fewest } from "./fewest.ts";
@@ -54,4 +55,15 @@ export async function nextRemoval(
     const tried = await removeUpTo(count);
     return tried.met && tried.took ? attemptOf(tried) : undefined;
   });
+}
+
+/** Importances of the units that stay, renumbered as the cut does. */
+export function shrinkScores(scores: Scores, removal: Removal): Map<string, Float64Array> {
+  return new Map(
+    [...scores].flatMap(([name, values]) => {
+      const gone = new Set(removal.get(name));
+      const left = values.filter((_, i) => !gone.has(i));
+      return left.length > 0 ? [[name, left]] : [];
+    }),
+  );
 }
