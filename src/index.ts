@@ -51,7 +51,8 @@ export { findGroups, type FrozenGroup, type Group, type Groups, type Removal, ty
 export { findGates } from "./prune/gates.ts";
 export { gatePlaces, type GatePlace } from "./prune/gate-places.ts";
 export { cut as cutGraph, mask as maskGraph, type Cut } from "./prune/cut.ts";
-export { assertProved, prove, type Difference, type Mismatch, type Proof, type ProofOptions } from "./prune/prove.ts";
+export { type Difference } from "./prune/differ.ts";
+export { assertProved, prove, type Mismatch, type Proof, type ProofOptions } from "./prune/prove.ts";
 export { costsOf, type Costs } from "./prune/costs.ts";
 export { changesOf, type Changes, type GroupChange } from "./prune/changes.ts";
 export { summarise, type GroupSummary, type Summary, type SummaryOptions } from "./prune/summary.ts";

@@ -3,7 +3,7 @@
 import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
 import { changesOf, type Changes } from "../prune/changes.ts";
-import type { Difference } from "../prune/prove.ts";
+import type { Difference } from "../prune/differ.ts";
 import { summarise } from "../prune/summary.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { compare as compareGraphs, compareOutputs, dropOf } from "../train/compare.ts";

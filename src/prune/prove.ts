@@ -1,19 +1,16 @@
 /** The proof of a cut: that what is left computes what the whole computes with the same units at zero. */
 
-import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { fail } from "../graph/error.ts";
-import { describe, type Graph, type Model, type Node, type ValueInfo } from "../graph/graph.ts";
-import { randomStream } from "../graph/random.ts";
-import { isFloat, sizeOf, tensor, toNumbers, type NumericDType, type Tensor } from "../graph/tensor.ts";
+import { describe, type Graph, type Model } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { encodeForRuntime } from "../onnx/encode.ts";
-import { removeDead } from "../passes/dead.ts";
 import { forDevice } from "../passes/for-device.ts";
-import type { Traced } from "../passes/trace.ts";
-import { narrowTensor, widenTensor } from "../passes/widen.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
-import { activations } from "./couple.ts";
-import { cut, mask, type Cut } from "./cut.ts";
+import { cut, mask } from "./cut.ts";
+import { differ } from "./differ.ts";
+import { drawInputs } from "./draw.ts";
 import type { Groups, Removal } from "./groups.ts";
+import { brokenNodes, isRunnable, splitAt, watching } from "./stretches.ts";
 
 export interface ProofOptions extends LoadOptions {
   /** Of the inputs that are drawn; default 0. */
@@ -121,92 +118,4 @@ export function assertProved({ mismatch, tolerance }: Proof): void {
         `${mismatch.difference.toPrecision(3)} of its range, more than ${tolerance}; nothing was written. ` +
         `Please report the model, or leave this node's group out of the plan`,
     );
-}
-
-const isRunnable = ({ types }: Traced, name: string): boolean => {
-  const type = types.get(name);
-  return type !== undefined && type.dtype !== "string" && isFloat(type.dtype);
-};
-
-/** Nodes that lose something along what their rule says counts zeros. */
-function brokenNodes({ groups }: Groups, removal: Removal): Node[] {
-  return [...new Set(groups.flatMap(({ name, counting }) => ((removal.get(name)?.length ?? 0) > 0 ? counting : [])))];
-}
-
-/** The cut graph without some nodes, whose outputs become inputs and whose inputs are outputs. */
-function splitAt(small: Cut, traced: Traced, broken: readonly Node[]) {
-  const alive = activations(traced);
-  const gone = new Set(broken.map(({ outputs }) => outputs[0]!));
-  const inputs = broken.flatMap(({ outputs }) => outputs.filter((name) => isRunnable(traced, name)));
-  const outputs = [
-    ...new Set([
-      ...small.graph.outputs.map(({ name }) => name),
-      ...broken.flatMap((node) => node.inputs.filter((name) => alive.has(name) && isRunnable(traced, name))),
-    ]),
-  ];
-  const nodes = small.graph.nodes.filter((node) => !gone.has(node.outputs[0]!));
-  const graph: Graph = {
-    ...small.graph,
-    nodes,
-    inputs: [...small.graph.inputs, ...inputs.map((name) => infoOf(traced, name))],
-  };
-  const given = new Set(inputs);
-  return { graph, inputs, outputs: outputs.filter((name) => !given.has(name) && alive.has(name)) };
-}
-
-/** The type of a value without its sizes, which are another's in every graph. */
-const infoOf = (traced: Traced, name: string): ValueInfo => ({ name, dtype: traced.types.get(name)!.dtype });
-
-/** The graph with certain values as its outputs; inputs that nothing needs any more stay. */
-function watching(graph: Graph, traced: Traced, names: readonly string[]): Graph {
-  const declared = new Map(graph.outputs.map((info) => [info.name, info]));
-  const outputs = [...new Set(names)].map((name) => declared.get(name) ?? infoOf(traced, name));
-  return removeDead({ ...graph, outputs, info: new Map() });
-}
-
-/** A tensor for each input of a model: numbers from -1.5 to 1.5, and zeros and ones where they are whole or truth values. */
-export function drawInputs(traced: Traced, seed: number): Record<string, Tensor> {
-  return Object.fromEntries(
-    traced.graph.inputs.map(({ name }, i) => {
-      const { dtype, shape } = traced.types.get(name)!;
-      if (dtype === "string") fail("unsupported", `no values can be drawn for the input "${name}" of strings`);
-      const stream = randomStream(seed, i);
-      const draw = (): number => uniformFloat64(stream);
-      const values = Array.from({ length: sizeOf(shape) }, () =>
-        isFloat(dtype) ? draw() * 3 - 1.5 : Math.round(draw()),
-      );
-      if (dtype === "float16") return [name, narrowTensor(tensor("float32", shape, values))];
-      return [name, tensor(dtype as NumericDType, shape, values)];
-    }),
-  );
-}
-
-/** How far two tensors of one shape are apart. */
-export interface Difference {
-  readonly largest: number;
-  /** The largest as a share of the largest magnitude of the first. */
-  readonly difference: number;
-  readonly elements: number;
-  /** Elements that are the same and not finite, which shows nothing. */
-  readonly notFinite: number;
-}
-
-/** Tensors of different shapes are infinitely far apart. */
-export function differ(a: Tensor, b: Tensor): Difference {
-  const [x, y] = [a, b].map((one) => toNumbers(widenTensor(one))) as [number[], number[]];
-  const apart = Number.POSITIVE_INFINITY;
-  const sameShape = a.shape.length === b.shape.length && a.shape.every((dim, i) => dim === b.shape[i]);
-  if (!sameShape) return { largest: apart, difference: apart, elements: x.length, notFinite: 0 };
-  let [range, largest, notFinite] = [0, 0, 0];
-  x.forEach((value, i) => {
-    if (Number.isFinite(value)) {
-      range = Math.max(range, Math.abs(value));
-      const difference = Math.abs(value - y[i]!);
-      // Not a number is farther than any.
-      largest = difference <= largest ? largest : Number.isNaN(difference) ? apart : difference;
-    } else if (Object.is(value, y[i])) notFinite++;
-    else largest = apart;
-  });
-  const difference = largest === 0 ? 0 : largest / Math.max(range, 1e-30);
-  return { largest, difference, elements: x.length, notFinite };
 }

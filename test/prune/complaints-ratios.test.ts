@@ -12,7 +12,7 @@ import { cut, mask } from "../../src/prune/cut.ts";
 import { findGates } from "../../src/prune/gates.ts";
 import { findGroups, type Groups, type Removal } from "../../src/prune/groups.ts";
 import { formatPlan, parsePlan } from "../../src/prune/plan.ts";
-import { drawInputs } from "../../src/prune/prove.ts";
+import { drawInputs } from "../../src/prune/draw.ts";
 import { selectShare, type SelectOptions } from "../../src/prune/select.ts";
 import { difference, modelOf, random, runGraph, tinyNet } from "../support/graphs.ts";
 import { listNets, readNetModel } from "../support/reference.ts";

@@ -4,7 +4,7 @@ import { type Command, Option } from "commander";
 import { fail } from "../../graph/error.ts";
 import { compare, type CompareOutcome } from "../../jobs/compare.ts";
 import { readModelFile } from "../../onnx/files-node.ts";
-import type { Difference } from "../../prune/prove.ts";
+import type { Difference } from "../../prune/differ.ts";
 import type { Changes } from "../../prune/changes.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Comparison, Pair, Quality } from "../../train/compare.ts";
