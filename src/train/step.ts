@@ -39,7 +39,7 @@ export interface StepOptions extends LoadOptions, FitOptions {
   readonly seed?: number | undefined;
   /** Parts that a minibatch is split into, each in a thread of its own; see parts.ts. Default 1. */
   readonly workers?: number | undefined;
-  /** What the graph is written for; see kernels.ts. */
+  /** What the graph is written for; a trainer finds it by trying where it is not handed in: see kernels.ts. */
   readonly kernels?: Kernels | undefined;
 }
 

@@ -63,7 +63,7 @@ export class Trainer {
   ): Promise<Trainer> {
     const { device, workers } = options;
     const threads = threadsOfPart(runtime, options.threads, workers);
-    const local = { ...options, kernels: await kernelsOf(runtime, threads, device) };
+    const local = { ...options, kernels: options.kernels ?? (await kernelsOf(runtime, threads, device)) };
     const open = (options.workers ?? 1) > 1 ? openParts : openWhole;
     const { step, engine } = await open(runtime, graph, local, slots);
     return new Trainer(engine, step, graph, options);

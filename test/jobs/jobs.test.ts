@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import {
-  blockOf,
   compare,
   cut,
   encodeModel,
@@ -15,7 +14,6 @@ import {
   load,
   mask,
   newModel,
-  nodeRuntime,
   plan,
   prepare,
   prune,
@@ -27,6 +25,7 @@ import {
 } from "../../src/node.ts";
 import * as browser from "../../src/index.ts";
 import { randomDataset } from "../support/datasets.ts";
+import { processors } from "../support/processors.ts";
 
 const path = join(import.meta.dirname, "../fixtures/nets/plain-cnn.onnx");
 const model: Model = newModel("lenet5", { classes: 10, seed: 1 });
@@ -140,9 +139,9 @@ describe("cut and mask", () => {
 });
 
 describe("prune", () => {
-  it("rounds to what the machine takes at a time, and tells it", async () => {
-    const block = (await blockOf(nodeRuntime)) ?? 1;
-    const options = { ...quick, budget: { units: 0.5 }, every: 1, epochs: 0 } as const;
+  it.each(processors)("rounds to what the machine takes at a time, and tells it: $name", async (one) => {
+    const { runtime, block = 1 } = one;
+    const options = { ...quick, runtime, budget: { units: 0.5 }, every: 1, epochs: 0 } as const;
     const told = async (roundTo: number | "auto" | undefined) => {
       const job = prune(model, { ...options, roundTo });
       for await (const event of job) if (event.kind === "start") return [event.roundTo, encodeModel((await job).model)];
@@ -152,7 +151,7 @@ describe("prune", () => {
     expect([auto[0], number[0], none[0]]).toEqual([block, undefined, undefined]);
     expect(auto[1]).toEqual(number[1]);
     if (block > 1) expect(none[1]).not.toEqual(number[1]);
-    expect((await plan(model, { ratio: 0.5, roundTo: "auto" })).roundTo).toBe(block);
+    expect((await plan(model, { runtime, ratio: 0.5, roundTo: "auto" })).roundTo).toBe(block);
     expect((await plan(model, { ratio: 0.5 })).roundTo).toBe(1);
   });
 });

@@ -4,11 +4,12 @@ import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import type { ModelFiles, Runtime } from "../../src/runtime/port.ts";
+import type { Runtime } from "../../src/runtime/port.ts";
 import { kernelsOf } from "../../src/train/kernels.ts";
 import { runnable } from "../../src/train/runnable.ts";
 import { stepGraph, type StepGraph } from "../../src/train/step.ts";
 import { difference, tinyNet } from "../support/graphs.ts";
+import { processors } from "../support/processors.ts";
 import { feedsOf } from "../support/steps.ts";
 
 const batch = 6;
@@ -59,22 +60,17 @@ describe("kernels that compute on one thread", () => {
     }
   });
 
-  it("are taken for one thread of the CPU", async () => {
-    expect((await kernelsOf(directRuntime, 1)).serial).toBe(true);
-    expect((await kernelsOf(directRuntime, 2)).serial).toBe(false);
-    expect(await kernelsOf(directRuntime, 1, "webgpu")).toEqual({ block: undefined, serial: false });
+  it.each(processors)("are taken for one thread of the CPU: $name", async ({ runtime, block, serial }) => {
+    expect(await kernelsOf(runtime, 1)).toEqual({ block, serial });
+    expect(await kernelsOf(runtime, 2)).toEqual({ block, serial: false });
+    expect(await kernelsOf(runtime, 1, "webgpu")).toEqual({ block: undefined, serial: false });
   });
 
-  it("are not taken where a runtime has none, or others", async () => {
-    const without: Runtime = {
-      ...directRuntime,
-      load(model, options) {
-        const { bytes } = model as ModelFiles;
-        if (new TextDecoder("latin1").decode(bytes).includes("training_mode")) throw new Error("it is not implemented");
-        return directRuntime.load(model, options);
-      },
-    };
-    expect((await kernelsOf(without, 1)).serial).toBe(false);
+  it("are onnxruntime's on any machine", async () => {
+    expect((await kernelsOf(directRuntime, 1)).serial).toBe(true);
+  });
+
+  it("are not taken where a runtime has others", async () => {
     const wrong: Runtime = {
       ...directRuntime,
       async load(model, options) {
