@@ -261,6 +261,11 @@ export const InstanceNormalization = defineOp({
   channels(c, { input, scale, B }, [output]) {
     c.same(c.axis(input, 0), c.axis(output!, 0));
     c.same(c.axis(input, 1), c.axis(output!, 1), c.axis(scale, 0), c.axis(B, 0));
+    // What is called space may hold channels: a GroupNormalization is often written as this between two Reshapes.
+    for (let i = 2; i < input.shape.length; i++) {
+      c.same(c.axis(input, i), c.axis(output!, i));
+      c.inexact(c.axis(input, i), "its mean and variance over this axis count zeros too");
+    }
   },
   samples: [{ inputs: [[2, 3, 4, 3], [3], [3]] }, { inputs: [[3, 4, 5], [4], [4]], attributes: { epsilon: 0.1 } }],
 });

@@ -25,6 +25,7 @@ import * as rounding from "./rounding.ts";
 import * as scatter from "./scatter.ts";
 import * as selection from "./selection.ts";
 import * as sequence from "./sequence.ts";
+import * as slice from "./slice.ts";
 import * as trigonometry from "./trigonometry.ts";
 
 const families = [
@@ -52,6 +53,7 @@ const families = [
   scatter,
   selection,
   sequence,
+  slice,
   trigonometry,
 ];
 

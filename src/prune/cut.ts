@@ -108,7 +108,8 @@ function cutNodes({ nodes: left, constants, same }: Emptied, graph: Graph, trace
     if (![...node.inputs, ...node.outputs].some((name) => removed.has(name))) return [node];
     const before: Node[] = [];
     const resized = resizeNode(traced, node, kept, (name, sizes) => {
-      const own = graph.initializers.has(name) && readers.get(name)!.length === 1;
+      const once = readers.get(name)?.length === 1 && node.inputs.filter((input) => input === name).length === 1;
+      const own = once && graph.initializers.has(name);
       const target = own ? name : freshName(taken, `${name}_resized`);
       const less = graph.initializers.has(name) ? undefined : difference(sizes, traced.constants.get(name));
       if (less === undefined) initializers.set(target, sizes);

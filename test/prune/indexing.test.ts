@@ -10,8 +10,10 @@ import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { cut, mask } from "../../src/prune/cut.ts";
 import { findGroups } from "../../src/prune/groups.ts";
+import { prove } from "../../src/prune/prove.ts";
 import { gradientGraph } from "../../src/train/gradients.ts";
-import { difference, newBuilder, random, runGraph } from "../support/graphs.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { difference, modelOf, newBuilder, random, runGraph } from "../support/graphs.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 import { drawRemoval } from "./support.ts";
 
@@ -113,6 +115,115 @@ describe("units", () => {
     });
     expect(await unitsOf(net)).toEqual({ in: 6 });
   });
+});
+
+/** Parts of `in`'s 12 units, taken by slices [start, end, step] along the last axis and multiplied. */
+const sliced = (...slices: readonly (readonly [number, number, number])[]) =>
+  build((g, weight, input) => {
+    const x = g.MatMul(input([2, 5]), weight("in", [5, 12]));
+    const part = ([start, end, step]: readonly [number, number, number]) =>
+      g.Slice(x, g.ints([start]), g.ints([end]), g.ints([-1]), g.ints([step]));
+    const parts = slices.map(part);
+    const product = parts.reduce((a, b) => g.Mul(a, b));
+    return g.MatMul(product, weight("out", [product.shape[1]!, 3]));
+  });
+const toTheEnd = Number.MAX_SAFE_INTEGER;
+
+describe("slices with a step", () => {
+  it.each([
+    [
+      "interleaved: pairs go",
+      [
+        [0, toTheEnd, 2],
+        [1, toTheEnd, 2],
+      ],
+      { in: 6 },
+    ],
+    [
+      "every third of three, backwards",
+      [
+        [11, -toTheEnd, -3],
+        [10, -toTheEnd, -3],
+      ],
+      { in: 4 },
+    ],
+    [
+      "forwards and backwards: opposite pairs go together",
+      [
+        [0, toTheEnd, 2],
+        [-1, -toTheEnd, -2],
+      ],
+      { in: 3 },
+    ],
+    [
+      "reversed: an element and its mirror",
+      [
+        [0, toTheEnd, 1],
+        [-1, -toTheEnd, -1],
+      ],
+      { in: 6 },
+    ],
+    [
+      "of two different steps: each pair ties the next",
+      [
+        [0, 8, 2],
+        [0, toTheEnd, 3],
+      ],
+      { in: 1 },
+    ],
+  ] as const)("%s", async (_name, slices, units) => {
+    expect(await unitsOf(sliced(...slices))).toMatchObject(units);
+  });
+
+  it("leave alone what no period of theirs holds", async () => {
+    // 4, 6 and 8 are taken, with 5, 7 and 9; the others are read by no one.
+    expect(await unitsOf(sliced([4, 9, 2]))).toEqual({ in: 6, "in#2": 3 });
+  });
+});
+
+/** GroupNormalization of 6 channels as exporters write it. */
+const groupNorm = (groups: number) =>
+  build((g, weight, input) => {
+    const x = g.Conv(input([2, 3, 4, 4]), weight("in", [6, 3, 1, 1]));
+    const rows = g.Reshape(x, g.ints([0, groups, -1]));
+    const unit = g.InstanceNormalization(rows, weight("ones", [groups]), weight("zeros", [groups]), { epsilon: 1e-3 });
+    const y = g.Add(
+      g.Mul(g.Reshape(unit, g.ints([0, 6, 4, 4])), weight("scale", [6, 1, 1])),
+      weight("shift", [6, 1, 1]),
+    );
+    return g.Conv(g.Relu(y), weight("out", [2, 6, 1, 1]));
+  });
+
+describe("a GroupNormalization written as an InstanceNormalization", () => {
+  it.each([
+    // One group: every channel, which the mean counts.
+    [1, [6]],
+    // The same place of both groups, and whole groups.
+    [2, [2, 3]],
+    [3, [2, 3]],
+    [6, [6]],
+  ])("of %s groups", async (groups, units) => {
+    const { graph } = groupNorm(groups);
+    const found = findGroups(trace(graph));
+    const several = found.groups.filter(({ units: own }) => own.length > 1);
+    expect(several.map((group) => group.units.length).toSorted()).toEqual(units);
+    const model = modelOf(graph);
+    for (const group of several) {
+      const proof = await prove(directRuntime, model, found, new Map([[group.name, [1]]]), { threads: 1 });
+      expect(proof.mismatch).toBeUndefined();
+      // Whole groups go without a trace.
+      expect(proof.between.length).toBe(group.units.length === groups ? 0 : 1);
+    }
+  });
+});
+
+it("sizes of one node that share an initializer change on their own", async () => {
+  const { graph, feeds } = sliced([2, toTheEnd, 2]);
+  // As exporters merge equal constants: the start is the step too.
+  const nodes = graph.nodes.map((one) =>
+    one.op === "Slice" ? { ...one, inputs: one.inputs.with(4, one.inputs[1]!) } : one,
+  );
+  expect(await unitsOf({ graph: { ...graph, nodes }, feeds })).toEqual({ in: 2, "in#2": 5 });
 });
 
 it("units along an axis that indices are stated beside", async () => {
