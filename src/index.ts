@@ -8,6 +8,7 @@
 
 export { load, type ByteSource, type ModelSource } from "./jobs/load.ts";
 export { inspect } from "./jobs/inspect.ts";
+export { withTrial } from "./jobs/trial.ts";
 export { score, type ScoreJobOptions } from "./jobs/score.ts";
 export { plan, type Plan, type PlannedGroup, type PlanOptions } from "./jobs/plan.ts";
 export { cut, mask, type CutOptions, type CutOutcome, type MaskOutcome } from "./jobs/cut.ts";

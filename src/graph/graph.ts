@@ -56,7 +56,25 @@ export interface Graph {
   readonly info: ReadonlyMap<string, ValueInfo>;
   /** Names that groups of units had and keep, by those that they would have: the weight that they are named after has gone. No file has them. */
   readonly groupNames?: ReadonlyMap<string, string>;
+  /** What a trial run said of values that no rule types; no file has it. */
+  readonly found?: Found;
   readonly doc?: string;
+}
+
+/** A size that follows from open sizes: times · their product + plus. */
+export interface OpenDim {
+  readonly times: number;
+  readonly symbols: readonly string[];
+  readonly plus: number;
+}
+
+/** The types of values as a runtime returned them, at sizes by which those that are open can be told. */
+export interface Found {
+  readonly types: ReadonlyMap<string, { readonly dtype: DType; readonly shape: readonly (number | OpenDim)[] }>;
+  /** The open sizes of that run. */
+  readonly sizes: ReadonlyMap<string, number>;
+  /** Why there are no types, where the model did not run. */
+  readonly failed?: string;
 }
 
 /** A graph and what a model file says besides. */

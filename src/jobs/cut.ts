@@ -9,6 +9,7 @@ import { findGroups, type Groups, type Removal } from "../prune/groups.ts";
 import { assertProved, prove, type Proof, type ProofOptions } from "../prune/prove.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import type { RunOptions } from "./job.ts";
+import { withTrial } from "./trial.ts";
 
 export interface CutOptions extends RunOptions, Pick<ProofOptions, "seed" | "tolerance"> {
   /** Whether the cut and the masked model run side by side on random inputs; default true. */
@@ -41,7 +42,8 @@ export interface CutOutcome extends MaskOutcome {
  * @throws SecateurError `bad-plan` for units that the model does not have, `internal` naming the node where the proof fails
  */
 export async function cut(model: Model, removal: Removal, options: CutOptions = {}): Promise<CutOutcome> {
-  const { whole, groups, outcome } = change(model, removal, options, (...all) => cutGraph(...all).graph);
+  const tried = await withTrial(model, options);
+  const { whole, groups, outcome } = change(tried, removal, options, (...all) => cutGraph(...all).graph);
   if (options.prove === false) return outcome;
   const { runtime = defaultRuntime(), device, threads, signal, seed, tolerance } = options;
   const proof = await prove(runtime, whole, groups, removal, {
@@ -56,7 +58,8 @@ export async function cut(model: Model, removal: Removal, options: CutOptions = 
 }
 
 /**
- * Makes units zero wherever they are read; all shapes stay.
+ * Makes units zero wherever they are read; all shapes stay. A model with operators that are not known is tried first by {@link withTrial}, as
+ * {@link plan} does, so that the same groups are found.
  *
  * @example
  * import { load, mask, plan } from "secateur";

@@ -4,7 +4,8 @@ import type { Model } from "../graph/graph.ts";
 import { summarise, type Summary, type SummaryOptions } from "../prune/summary.ts";
 
 /**
- * What a model costs, the groups of units that can only go together, and what is frozen or refused, with the reasons.
+ * What a model costs, the groups of units that can only go together, and what is frozen or refused, with the reasons. A model with
+ * operators that are not known is tried first by {@link withTrial}, for the shapes behind them.
  *
  * @example
  * import { inspect, load } from "secateur";

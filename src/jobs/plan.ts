@@ -10,6 +10,7 @@ import { findGroups, refuseWithout } from "../prune/groups.ts";
 import { floorsOf, ratiosOf, type Limits } from "../prune/limits.ts";
 import type { Scope } from "../prune/prices.ts";
 import { selectShare } from "../prune/select.ts";
+import { withTrial } from "./trial.ts";
 import { roundingOf, type RoundingOptions } from "./rounding.ts";
 
 /** Runtime and device are for `roundTo: "auto"`. */
@@ -55,7 +56,8 @@ export interface PlannedGroup {
  */
 export async function plan(model: Model, options: PlanOptions): Promise<Plan> {
   const { ratio = 0, scope = "local", ratios = new Map() } = options;
-  const graph = normalise(model.graph, options);
+  const { graph: whole } = await withTrial(model, options);
+  const graph = normalise(whole, options);
   const groups = findGroups(trace(graph));
   refuseWithout(groups);
   const importances =

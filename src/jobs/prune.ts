@@ -26,6 +26,7 @@ import type { LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, TimedEvent 
 import type { PruneJobOptions, SettledOptions } from "./prune-options.ts";
 import { roundingOf } from "./rounding.ts";
 import { memoryStore } from "./search.ts";
+import { withTrial } from "./trial.ts";
 import { workersOf } from "./workers.ts";
 
 /**
@@ -47,9 +48,10 @@ import { workersOf } from "./workers.ts";
 export const prune = (model: Model, options: PruneJobOptions): Job<PruneJobEvent, PruneOutcome> =>
   startJob((tell) => run(model, options, tell), options.onEvent);
 
-async function run(model: Model, given: PruneJobOptions, tell: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
+async function run(whole: Model, given: PruneJobOptions, tell: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
   const { runtime = defaultRuntime(), checkpoints, maxDrop } = given;
   refuseContradictions(given);
+  const model = await withTrial(whole, given);
   const graph = prepare(model, given);
   const parts = maxDrop === undefined ? undefined : split(given.data, heldOutShare, given.seed ?? 0);
   const data = parts?.rest ?? given.data;

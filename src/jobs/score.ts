@@ -8,6 +8,7 @@ import { defaultRuntime } from "../runtime/default.ts";
 import { prepare } from "../train/prepare.ts";
 import { score as scoreGraph, type ScoreOptions } from "../train/score.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
+import { withTrial } from "./trial.ts";
 
 export interface ScoreJobOptions
   extends
@@ -40,7 +41,8 @@ export interface ScoreJobOptions
 export function score(model: Model, options: ScoreJobOptions = {}): Job<ProgressEvent, Scores> {
   return startJob(async (tell) => {
     const { runtime = defaultRuntime(), data, criterion = "taylor-fo" } = options;
-    return scoreGraph(runtime, prepare(model, options), data, criterionOf(criterion), {
+    const tried = await withTrial(model, options);
+    return scoreGraph(runtime, prepare(tried, options), data, criterionOf(criterion), {
       ...options,
       loss: options.loss ?? "cross-entropy",
       batchSize: options.batchSize ?? 128,

@@ -52,8 +52,10 @@ function writeTensor(name: string, value: Tensor): MessageInitShape<typeof Tenso
   return { ...head, rawData: bytesOf(value) as Uint8Array<ArrayBuffer> };
 }
 
-function writeValue(value: ValueInfo): MessageInitShape<typeof ValueInfoProtoSchema> {
-  const { name, dtype, shape, doc } = value;
+/** A value without a type gets one from the runtime. */
+function writeValue(value: Partial<ValueInfo>): MessageInitShape<typeof ValueInfoProtoSchema> {
+  const { name = "", dtype, shape, doc } = value;
+  if (dtype === undefined) return { name };
   const dim = shape?.map((size) => {
     if (size === "") return {};
     if (typeof size === "string") return { value: { case: "dimParam" as const, value: size } };
@@ -117,12 +119,16 @@ function writeNode(node: Node): MessageInitShape<typeof NodeProtoSchema> {
   };
 }
 
-function writeGraph(graph: Graph, tensors: Tensors): MessageInitShape<typeof GraphProtoSchema> {
+function writeGraph(
+  graph: Graph,
+  tensors: Tensors,
+  untyped: readonly string[] = [],
+): MessageInitShape<typeof GraphProtoSchema> {
   return {
     name: graph.name,
     node: graph.nodes.map(writeNode),
     input: graph.inputs.map(writeValue),
-    output: graph.outputs.map(writeValue),
+    output: [...graph.outputs, ...untyped.map((name) => ({ name }))].map(writeValue),
     initializer: Array.from(graph.initializers, ([name, value]) => tensors(name, value)),
     valueInfo: Array.from(graph.info.values(), writeValue),
     ...(graph.doc && { docString: graph.doc }),
@@ -136,7 +142,7 @@ function irVersionOf(model: Model): bigint {
   return BigInt(Math.max(model.irVersion, needed));
 }
 
-function write(model: Model, tensors: Tensors): Uint8Array {
+function write(model: Model, tensors: Tensors, untyped: readonly string[] = []): Uint8Array {
   const proto = create(ModelProtoSchema, {
     irVersion: irVersionOf(model),
     producerName: model.producerName,
@@ -144,7 +150,7 @@ function write(model: Model, tensors: Tensors): Uint8Array {
     domain: model.domain,
     modelVersion: BigInt(model.modelVersion),
     docString: model.doc,
-    graph: writeGraph(model.graph, tensors),
+    graph: writeGraph(model.graph, tensors, untyped),
     opsetImport: Object.entries(model.opsets).map(([domain, version]) => ({
       domain,
       version: BigInt(version),
@@ -200,20 +206,29 @@ const mostInMessage = 2 ** 24;
 /**
  * A model as a runtime is to load it: one message, or, where that would be large, every larger tensor as a file of its own. The
  * pieces are views of the tensors, not copies.
+ *
+ * @param untyped values that it is to return besides, whose types the runtime finds
  */
-export function encodeForRuntime(model: Model): {
+export function encodeForRuntime(
+  model: Model,
+  untyped: readonly string[] = [],
+): {
   readonly bytes: Uint8Array;
   readonly external: readonly { readonly path: string; readonly data: Uint8Array }[];
 } {
-  if (tensorBytes(model.graph) <= mostInMessage) return { bytes: encodeModel(model), external: [] };
+  if (tensorBytes(model.graph) <= mostInMessage) return { bytes: write(model, writeTensor, untyped), external: [] };
   const external: { path: string; data: Uint8Array }[] = [];
-  const bytes = write(model, (name, value) => {
-    if (value.dtype === "string" || byteLength(value) < externalThreshold) return writeTensor(name, value);
-    const path = `tensor-${external.length}`;
-    const data = bytesOf(value);
-    external.push({ path, data });
-    return writeExternal(name, value, { location: path, offset: "0", length: String(data.length) });
-  });
+  const bytes = write(
+    model,
+    (name, value) => {
+      if (value.dtype === "string" || byteLength(value) < externalThreshold) return writeTensor(name, value);
+      const path = `tensor-${external.length}`;
+      const data = bytesOf(value);
+      external.push({ path, data });
+      return writeExternal(name, value, { location: path, offset: "0", length: String(data.length) });
+    },
+    untyped,
+  );
   return { bytes, external };
 }
 

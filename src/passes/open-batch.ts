@@ -52,8 +52,10 @@ export function openBatch(graph: Graph): Graph {
   });
   const open = (value: ValueInfo): ValueInfo =>
     value.shape?.[0] === batch ? { ...value, shape: ["batch", ...value.shape.slice(1)] } : value;
+  // What the file and a trial run say of values holds at the fixed batch.
+  const { found: _, ...rest } = graph;
   const opened: Graph = {
-    ...graph,
+    ...rest,
     nodes,
     initializers,
     inputs: graph.inputs.map(open),

@@ -1,11 +1,12 @@
 /** Fixes every size of a graph and infers the type of every value; what is computed from sizes alone becomes known. */
 
 import { SecateurError, fail } from "../graph/error.ts";
-import { describe, type Dim, type Graph, type Node, type Type, type ValueInfo } from "../graph/graph.ts";
+import { describe, type Graph, type Node, type Type, type ValueInfo } from "../graph/graph.ts";
 import { isFloat, maxRank, sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
 import { plainAttributes, type Op, type Value } from "../ops/define.ts";
 import { explainUnknown } from "../ops/refused.ts";
 import { findOp } from "../ops/table.ts";
+import { batchSymbol, statedTypes } from "./stated.ts";
 
 /** A node whose rules cannot be applied, and why. */
 export interface Refusal {
@@ -78,7 +79,8 @@ export function applicationOf(
 }
 
 /**
- * Infers all types. Nodes that cannot be typed are listed in `refusals` and typed as the file declares them, where it does.
+ * Infers all types. Nodes that cannot be typed are listed in `refusals` and typed by what a trial run said, else as the file
+ * declares them, where either does.
  * Throws where an open size is not given, and where a node contradicts its inputs.
  */
 export function trace(graph: Graph, options: TraceOptions = {}): Traced {
@@ -90,13 +92,19 @@ export function trace(graph: Graph, options: TraceOptions = {}): Traced {
   for (const input of graph.inputs)
     types.set(input.name, { dtype: input.dtype, shape: bindInput(input, options, symbols) });
   for (const { name } of graph.inputs) checkShape(types.get(name)!.shape, `the input "${name}"`);
+  symbols.set(batchSymbol, options.batch ?? 1);
+  const stated = statedTypes(graph, symbols);
   for (const node of graph.nodes) {
     const reason = inferNode(node, types, constants, graph.initializers);
     if (reason === undefined) continue;
-    refusals.push({ node, reason });
+    const unknown = node.outputs.some((name) => name !== "" && stated(name) === undefined);
+    const failed = unknown ? graph.found?.failed : undefined;
+    refusals.push({ node, reason: failed === undefined ? reason : `${reason} (a trial run did not tell: ${failed})` });
     for (const name of node.outputs) {
-      const declared = bindDeclared(graph.info.get(name), symbols);
-      if (declared !== undefined) types.set(name, declared);
+      const type = name === "" ? undefined : stated(name);
+      if (type === undefined) continue;
+      checkShape(type.shape, `${describe(node)}: "${name}"`);
+      types.set(name, type);
     }
   }
   return { graph, types, constants, refusals, refused: new Set(refusals.map(({ node }) => node)) };
@@ -131,17 +139,6 @@ function bindInput(input: ValueInfo, options: TraceOptions, symbols: Map<string,
     if (dim !== "") symbols.set(dim, size);
     return size;
   });
-}
-
-function bindDeclared(info: ValueInfo | undefined, symbols: ReadonlyMap<string, number>): Type | undefined {
-  if (info?.shape === undefined) return undefined;
-  const shape: number[] = [];
-  for (const dim of info.shape as readonly Dim[]) {
-    const size = typeof dim === "number" ? dim : symbols.get(dim);
-    if (size === undefined) return undefined;
-    shape.push(size);
-  }
-  return { dtype: info.dtype, shape };
 }
 
 /** Types the outputs of a node; returns why it cannot. */

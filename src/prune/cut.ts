@@ -84,11 +84,13 @@ function cutNodes({ nodes: left, constants, same }: Emptied, graph: Graph, trace
   const kept = keptOf(traced, removed);
   const initializers = new Map([...graph.initializers, ...constants]);
   const shrink = (name: string, whole: Tensor): Tensor => {
+    // What loses nothing may have no type.
+    if (!removed.has(name)) return whole;
     let result = whole;
     const { shape } = traced.types.get(name)!;
     // A constant may lack leading axes, and one index of it may stand for all.
     const lead = shape.length - whole.shape.length;
-    for (const axis of removed.get(name)?.keys() ?? [])
+    for (const axis of removed.get(name)!.keys())
       if (whole.shape[axis - lead] === shape[axis]) result = take(result, axis - lead, kept.byName(name, axis));
     return result;
   };

@@ -2,8 +2,10 @@
 
 import type { Command } from "commander";
 import { inspect } from "../../jobs/inspect.ts";
+import { withTrial } from "../../jobs/trial.ts";
 import { readModelFile } from "../../onnx/files-node.ts";
 import type { Summary } from "../../prune/summary.ts";
+import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { withExample } from "../help.ts";
 import { shapesOf, withShape, type ShapeFlags } from "../options.ts";
 import { headed, printable, printJson, printStyled, short, table } from "../output.ts";
@@ -18,7 +20,13 @@ export function addInspect(program: Command): void {
     .option("--json", "print JSON")
     .action(async (path: string, flags: ShapeFlags & { whole?: boolean; json?: boolean }) => {
       using progress = createProgress("inspecting");
-      const summary = inspect(await readModelFile(path), { ...shapesOf(flags), whole: flags.whole });
+      const summary = inspect(
+        await withTrial(await readModelFile(path), { ...shapesOf(flags), runtime: nodeRuntime }),
+        {
+          ...shapesOf(flags),
+          whole: flags.whole,
+        },
+      );
       progress.done();
       if (flags.json) printJson(summary);
       else printStyled(format(summary));

@@ -7,6 +7,7 @@ import { fail } from "../../graph/error.ts";
 import type { Model } from "../../graph/graph.ts";
 import { cut, mask, type CutOutcome } from "../../jobs/cut.ts";
 import { plan } from "../../jobs/plan.ts";
+import { withTrial } from "../../jobs/trial.ts";
 import { describeIo, writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
 import type { Removal } from "../../prune/groups.ts";
@@ -118,7 +119,10 @@ export function addCutAndMask(program: Command, signal: AbortSignal): void {
     program,
     "mask",
     "keep all shapes and make the units of a plan zero wherever they are read",
-    (model, removal, flags) => mask(model, removal, shapesOf(flags)),
+    async (model, removal, flags) => {
+      const options = shapesOf(flags);
+      return mask(await withTrial(model, { ...options, runtime: nodeRuntime }), removal, options);
+    },
   );
 }
 
