@@ -26,7 +26,8 @@ import type { Tensor } from "../graph/tensor.ts";
 import { decodeTensor, toText, type TensorOptions } from "./decode-tensor.ts";
 import { checkRank, dtypeOf, maxNesting, toInt } from "./proto.ts";
 import { describeForeign } from "./sniff.ts";
-import { foldConstants, unshareIdentities } from "./unshare.ts";
+import { foldConstants } from "./constants.ts";
+import { untie } from "./untie.ts";
 import { weigh } from "./weigh.ts";
 
 /** Opsets of the ONNX standard that are read. */
@@ -284,7 +285,7 @@ export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Mod
   if (graph.nodes.length === 0) fail("bad-model", "the graph of the model is empty; export it again");
   refuseReserved(graph);
   return {
-    graph: unshareIdentities(foldConstants(dropWeightInputs(graph))),
+    graph: untie(foldConstants(dropWeightInputs(graph))),
     irVersion: toInt(proto.irVersion),
     opsets,
     producerName: proto.producerName,
