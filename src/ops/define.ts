@@ -94,6 +94,8 @@ export interface Sample {
 export interface OpSpec<I extends readonly string[], A extends Specs> {
   /** The ONNX name. */
   readonly name: string;
+  /** Whose operator it is; default that of the ONNX standard. */
+  readonly domain?: string;
   /** The version of the operator in the internal opset, i.e. the opset it last changed in. */
   readonly since: number;
   readonly inputs: I;
@@ -201,6 +203,10 @@ type Plain = Record<string, unknown>;
 /** An operator as engines see it: its rules over inputs by position. */
 export interface Op {
   readonly name: string;
+  /** Empty for those of the ONNX standard. */
+  readonly domain: string;
+  /** The name, behind the domain where it is not the standard's: `com.microsoft.FusedConv`. */
+  readonly key: string;
   readonly since: number;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -280,8 +286,11 @@ export function defineOp<const I extends readonly string[], const A extends Spec
   const ins = (values: Given) => named(spec.inputs, values) as Inputs<I>;
   const outputs = spec.outputs ?? ["Y"];
   const { gradient, gate, resize, emptied, fold, decompose, blocked, serial, elsewhere } = spec;
+  const { domain = "" } = spec;
   const op: Op = {
     name: spec.name,
+    domain,
+    key: domain === "" ? spec.name : `${domain}.${spec.name}`,
     since: spec.since,
     inputs: spec.inputs,
     outputs,

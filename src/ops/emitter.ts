@@ -22,7 +22,7 @@ export function valueIn(builder: GraphBuilder, name: string): Value {
 export const inputsOf = (builder: GraphBuilder, { inputs }: Node): (Value | undefined)[] =>
   inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
 
-/** Appends one node; the types of its outputs follow from the operator table. With `label`, node and first output bear that name. */
+/** Appends one node of the operator with that name in the table; the types of its outputs follow from the operator table. With `label`, node and first output bear that name. */
 export function emitNode(
   builder: GraphBuilder,
   name: OpName,
@@ -42,11 +42,11 @@ export function emitNode(
   const dtypes = op.dtype(inputs, plain, outputs);
   const used = inputs.slice(0, inputs.findLastIndex((v) => v !== undefined) + 1);
   const names = builder.append(
-    name,
+    op.name,
     used.map((v) => v?.name ?? ""),
     stored,
     shapes.map((shape, i) => ({ dtype: dtypes[i]!, shape })),
-    label === undefined ? {} : { bases: [label], name: label },
+    { domain: op.domain, ...(label !== undefined && { bases: [label], name: label }) },
   );
   return names.map((output) => valueIn(builder, output));
 }

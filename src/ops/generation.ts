@@ -5,7 +5,7 @@ import { sizeOf, tensor, toNumbers, int64s, type NumericDType, type Tensor } fro
 import { defineOp, int, type Value } from "./define.ts";
 import { cartesian } from "./geometry.ts";
 import { checkSameType, numbers, positive, scatterBack } from "./indexing.ts";
-import { elementType } from "./layout.ts";
+import { elementType } from "./cast.ts";
 
 const only = (value: Value): number => numbers(value)[0]!;
 const int64 = (value: number): Tensor => tensor("int64", [], [value]);

@@ -1,34 +1,14 @@
 /** Operators that give the same elements another shape or order. */
 
 import { fail } from "../graph/error.ts";
-import { isFloat, sizeOf, tensor, toNumbers, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
+import { sizeOf, tensor, toNumbers, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
 import type { Channels } from "./channels.ts";
 import { defineOp, int, ints, type Kept, type Value } from "./define.ts";
-import { computed, coupleAll, elementsOf } from "./elementwise.ts";
+import { coupleAll } from "./elementwise.ts";
 import { cartesian } from "./geometry.ts";
 import { integers, positive } from "./indexing.ts";
 
 const int64 = (values: readonly number[]): Tensor => tensor("int64", [values.length], values);
-const elementTypes: Readonly<Record<number, NumericDType>> = {
-  1: "float32",
-  2: "uint8",
-  3: "int8",
-  4: "uint16",
-  5: "int16",
-  6: "int32",
-  7: "int64",
-  9: "bool",
-  10: "float16",
-  11: "float64",
-  12: "uint32",
-  13: "uint64",
-  16: "bfloat16",
-};
-/** The element type that a number stands for in the file format. */
-export const elementType = (code: number): NumericDType =>
-  elementTypes[code] ?? fail("unsupported", `element type number ${code} is not known`);
-const codeOf = (dtype: string): number => Number(Object.entries(elementTypes).find(([, name]) => name === dtype)?.[0]);
-
 /** The elements of a constant in another shape. */
 const sameData = (x: Value, shape: Shape): Tensor[] | undefined => x.constant && [{ ...x.constant, shape }];
 
@@ -272,45 +252,6 @@ export const Identity = defineOp({
   fold: ({ input }) => sameData(input, input.shape),
   decompose: (_g, { input }) => [input],
   samples: [{ inputs: [[2, 3]] }],
-});
-
-/** https://onnx.ai/onnx/operators/onnx__Cast.html */
-export const Cast = defineOp({
-  name: "Cast",
-  since: 21,
-  inputs: ["input"],
-  attributes: { to: int(1), saturate: int(1) },
-  shape: ({ input }) => input.shape,
-  dtype: (_inputs, { to }) => elementType(to),
-  // No gradient flows through integers.
-  gradient: (g, dy, { input }, { to }) =>
-    [1, 10, 11, 16].includes(to) && /float/.test(input.dtype)
-      ? { input: () => g.Cast(dy, { to: codeOf(input.dtype) }) }
-      : {},
-  channels: (c, { input }, [y]) => coupleAll(c, input, y!),
-  zero: "any",
-  fold: ({ input }, { to }) => {
-    const dtype = elementTypes[to]!;
-    const values = elementsOf(input);
-    if (values === undefined || dtype === "float16" || dtype === "bfloat16") return undefined;
-    if (dtype === "bool")
-      return computed(
-        dtype,
-        input.shape,
-        values.map((x) => Number(x !== 0)),
-      );
-    if (isFloat(dtype) || !isFloat(input.dtype)) return computed(dtype, input.shape, values);
-    // What does not fit into the integers is cast as the machine likes.
-    const most = { int32: 2 ** 31, int64: 2 ** 53 }[dtype as string] ?? 0;
-    return values.every((x) => Math.abs(x) < most) ? computed(dtype, input.shape, values.map(Math.trunc)) : undefined;
-  },
-  samples: [
-    { inputs: [[2, 3]], attributes: { to: 1 } },
-    { inputs: [[2, 3]], attributes: { to: 11 } },
-    { inputs: [[2, 3]], attributes: { to: 7 } },
-    { inputs: [[2, 3]], attributes: { to: 6 } },
-    { inputs: [[2, 3]], attributes: { to: 9 } },
-  ],
 });
 
 /** The kept sizes of a value where a constant states them one for each axis; entries that are not sizes stay. */

@@ -4,12 +4,16 @@ import type { Op } from "./define.ts";
 import * as activation from "./activation.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as axisNormalization from "./axis-normalization.ts";
+import * as biasedActivation from "./biased-activation.ts";
 import * as blocks from "./blocks.ts";
+import * as cast from "./cast.ts";
 import * as convolution from "./convolution.ts";
 import * as curves from "./curves.ts";
 import * as einsum from "./einsum.ts";
 import * as extremes from "./extremes.ts";
+import * as fused from "./fused.ts";
 import * as generation from "./generation.ts";
+import * as gridSample from "./grid-sample.ts";
 import * as layout from "./layout.ts";
 import * as linear from "./linear.ts";
 import * as logic from "./logic.ts";
@@ -26,18 +30,23 @@ import * as scatter from "./scatter.ts";
 import * as selection from "./selection.ts";
 import * as sequence from "./sequence.ts";
 import * as slice from "./slice.ts";
+import * as skipNormalization from "./skip-normalization.ts";
 import * as trigonometry from "./trigonometry.ts";
 
 const families = [
   activation,
   arithmetic,
   axisNormalization,
+  biasedActivation,
   blocks,
+  cast,
   convolution,
   curves,
   einsum,
   extremes,
+  fused,
   generation,
+  gridSample,
   layout,
   linear,
   logic,
@@ -54,20 +63,21 @@ const families = [
   selection,
   sequence,
   slice,
+  skipNormalization,
   trigonometry,
 ];
 
 const isOp = (x: unknown): x is Op => typeof x === "object" && x !== null && "samples" in x;
 
-/** Every operator by its ONNX name, in alphabetical order. */
+/** Every operator by its ONNX name, behind the domain where it is not the standard's; in alphabetical order, the standard's first. */
 export const ops: ReadonlyMap<string, Op> = new Map(
   families
     .flatMap((family) => Object.values(family).filter(isOp))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map((op) => [op.name, op]),
+    .sort((a, b) => ((a.domain === b.domain ? a.name < b.name : a.domain < b.domain) ? -1 : 1))
+    .map((op) => [op.key, op]),
 );
 
-/** The operator of a node of the standard; `undefined` where the table does not have it. */
+/** The operator of a node; `undefined` where the table does not have it. */
 export function findOp(name: string, domain = ""): Op | undefined {
-  return domain === "" ? ops.get(name) : undefined;
+  return ops.get(domain === "" ? name : `${domain}.${name}`);
 }

@@ -9,10 +9,16 @@ const gradients: Readonly<Record<NonNullable<Op["gradient"]>, string>> = {
   stop: "none flows",
 };
 
+/** Where an operator is specified. */
+const pageOf = ({ name, domain }: Op): string =>
+  domain === ""
+    ? `https://onnx.ai/onnx/operators/onnx__${name}.html`
+    : `https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#${domain}.${name}`;
+
 /** A Markdown page of all operators in the table: whether gradients flow and axes can be cut. */
 export function operatorsPage(): string {
   const rows = [...ops.values()].map((op) => [
-    `[${op.name}](https://onnx.ai/onnx/operators/onnx__${op.name}.html)`,
+    `[${op.key}](${pageOf(op)})`,
     String(op.since),
     op.gradient === undefined ? "**refused**" : gradients[op.gradient],
     op.hasChannels ? "yes" : "frozen",
@@ -22,7 +28,7 @@ export function operatorsPage(): string {
   return [
     "# Operators",
     "",
-    `The ${rows.length} operators of the ONNX standard that are known; any other freezes what it touches, and \`secateur inspect\` names its node.`,
+    `The ${rows.length} operators that are known: those of the ONNX standard, and those that onnxruntime's optimiser writes. Any other freezes what it touches, and \`secateur inspect\` names its node.`,
     "Made from the operator table by `npm run docs`.",
     "",
     "- **since**: the opset in which the operator last changed; models of opset 7 to 23 are upgraded to these forms.",

@@ -98,7 +98,7 @@ describe("fold", () => {
         for (const kind of kindsOf(op, sample)) {
           const builder = newBuilder();
           const inputs = sample.inputs.map((input) => (input === null ? undefined : known(builder, op, input, kind)));
-          const outputs = emitNode(builder, op.name as OpName, inputs, sample.attributes ?? {}, sample.outputs ?? 1);
+          const outputs = emitNode(builder, op.key as OpName, inputs, sample.attributes ?? {}, sample.outputs ?? 1);
           const graph = builder.finish(outputs.map((y) => y.name));
           const { constants } = trace(graph);
           const results = await runGraph(graph, {});

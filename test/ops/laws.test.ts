@@ -44,12 +44,12 @@ function single(op: Op, sample: Sample, seed: number): Case {
     feeds[name] = spread(input, sample.range ?? [-1, 1], next);
     return readAs(builder, valueIn(builder, name), sample.of);
   });
-  const outputs = emitNode(builder, op.name as OpName, inputs, sample.attributes ?? {}, sample.outputs ?? 1);
+  const outputs = emitNode(builder, op.key as OpName, inputs, sample.attributes ?? {}, sample.outputs ?? 1);
   return { builder, inputs, outputs, feeds };
 }
 
 for (const op of ops.values()) {
-  describe(op.name, () => {
+  describe(op.key, () => {
     it("has samples", () => expect(op.samples.length).toBeGreaterThan(0));
 
     op.samples.forEach((sample, n) => {
@@ -164,7 +164,7 @@ function insideNet(op: Op, sample: Sample, seed: number, stored: boolean) {
     const own = valueIn(builder, weight);
     return readAs(builder, stored && i !== first ? own : g.Mul(own, one), sample.of);
   });
-  const outputs = emitNode(builder, op.name as OpName, inputs, sample.attributes ?? {}, sample.outputs ?? 1);
+  const outputs = emitNode(builder, op.key as OpName, inputs, sample.attributes ?? {}, sample.outputs ?? 1);
   const sums = outputs.map((y, i) => {
     const value = y.dtype === "float32" ? y : g.Cast(y, { to: 1 });
     const weight = builder.fresh(`v${i}`);

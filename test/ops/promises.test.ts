@@ -40,7 +40,7 @@ function single(
     return readAs(builder, valueIn(builder, name), sample.of);
   });
   const count = sample.outputs ?? 1;
-  const outputs = emitNode(builder, op.name as OpName, inputs, attributes, count);
+  const outputs = emitNode(builder, op.key as OpName, inputs, attributes, count);
   return { builder, inputs, outputs, feeds };
 }
 
@@ -101,13 +101,13 @@ const sharesAll = (one: Case): boolean =>
   );
 
 /** Zero where their inputs are, but without a rule: they carry units on axes that no weight produces, or have indices beside. */
-const silentOnPurpose = new Set(["MatMul", "TopK"]);
+const silentOnPurpose = new Set(["FusedMatMul", "MatMul", "TopK"]);
 
 for (const op of ops.values()) {
   const zeros = op.samples.map((sample) =>
     op.zero(single(op, sample, drawn(sample, random(1))).inputs, valuesOf(op, sample)),
   );
-  describe(op.name, () => {
+  describe(op.key, () => {
     op.samples.forEach((sample, n) => {
       it.runIf(withFloats(sample))(
         `zero: the output is zero along a unit just where the rule says so (sample ${n})`,
@@ -383,14 +383,15 @@ it("Dropout in training passes the gradient of what it kept, scaled as the value
 });
 
 describe("macs", () => {
-  for (const name of ["Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul"]) {
+  const fused = ["FusedConv", "FusedGemm", "FusedMatMul"].map((name) => `com.microsoft.${name}`);
+  for (const name of ["Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul", ...fused]) {
     const op = ops.get(name)!;
     op.samples.forEach((sample, n) => {
       if (sample.inputs.length < 2) return;
       it(`${name}: ones, multiplied without padding, add up to the count (sample ${n})`, async () => {
-        const kept = Object.entries(sample.attributes ?? {}).filter(
-          ([key]) => !["pads", "auto_pad", "output_shape", "alpha", "beta"].includes(key),
-        );
+        const kept = Object.entries(sample.attributes ?? {})
+          .filter(([key]) => !/^(pads|auto_pad|output_shape|alpha|beta|activation_.*)$/.test(key))
+          .map(([key, value]) => [key, key === "activation" ? "Relu" : value] as const);
         const one = single(
           op,
           sample,
@@ -400,7 +401,7 @@ describe("macs", () => {
         );
         const results = await runGraph(finish(one), one.feeds);
         const total = toNumbers(results[one.outputs[0]!.name]!).reduce((a, b) => a + b, 0);
-        const attributes = { group: 1, transA: 0, transB: 0, ...Object.fromEntries(kept) };
+        const attributes = { ...plainAttributes(op, {}), ...Object.fromEntries(kept) };
         expect(op.macs(one.inputs, one.outputs, attributes)).toBe(total);
       });
     });
@@ -430,6 +431,8 @@ describe("macs", () => {
         return op.macs(one.inputs, one.outputs, valuesOf(op, sample)) !== 0;
       }),
     );
-    expect(stated.map((op) => op.name)).toEqual("Conv ConvTranspose Einsum GRU Gemm LSTM MatMul RNN".split(" "));
+    expect(stated.map((op) => op.name)).toEqual(
+      "Conv ConvTranspose Einsum GRU Gemm LSTM MatMul RNN FusedConv FusedGemm FusedMatMul".split(" "),
+    );
   });
 });

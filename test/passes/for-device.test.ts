@@ -6,12 +6,12 @@ import { ops } from "../../src/ops/table.ts";
 import { forDevice } from "../../src/passes/for-device.ts";
 import { difference, openSample, runGraph } from "../support/graphs.ts";
 
-function write(op: Pick<Op, "name">, sample: Sample, seed: number) {
+function write(op: Pick<Op, "key">, sample: Sample, seed: number) {
   const { builder, outputs, feeds } = openSample(op, sample, seed);
   return { graph: builder.finish(outputs.map(({ name }) => name)), feeds };
 }
 
-const normalisation = { name: "BatchNormalization" };
+const normalisation = { key: "BatchNormalization" };
 
 describe.each(["webgpu", "cuda"])("for %s", (device) => {
   const cases = [...ops.values()].flatMap((op) =>
@@ -38,7 +38,7 @@ describe.each(["webgpu", "cuda"])("for %s", (device) => {
 
   it.each(["LayerNormalization", "RMSNormalization"])("%s has a scale for each element that it normalises", (name) => {
     const scalesOf = (scale: number[]) => {
-      const { graph } = write({ name }, { inputs: [[2, 3, 4], scale], attributes: { axis: 1 } }, 1);
+      const { graph } = write({ key: name }, { inputs: [[2, 3, 4], scale], attributes: { axis: 1 } }, 1);
       const { nodes, initializers } = forDevice(graph, device);
       return nodes
         .filter(({ op }) => op === name)

@@ -163,7 +163,7 @@ describe.skipIf(skipped !== undefined)(`on ${device}`, () => {
 
   const samples = [...ops.values()].flatMap((op) =>
     op.samples
-      .map((sample, n) => [op.name, n, sample, op] as const)
+      .map((sample, n) => [op.key, n, sample, op] as const)
       // ONNX leaves open in which order it puts out what it found.
       .filter(([, , { attributes }]) => attributes?.["sorted"] !== 0),
   );

@@ -43,7 +43,7 @@ export function readAs(builder: GraphBuilder, value: Value, of: Sample["of"]): V
 export const isTensor = (x: Shape | Tensor): x is Tensor => !Array.isArray(x);
 
 /** One operator on a sample: its float inputs are inputs of the graph, with what feeds them; a seed repeats it. */
-export function openSample(op: Pick<Op, "name">, sample: Sample, seed: number) {
+export function openSample(op: Pick<Op, "key">, sample: Sample, seed: number) {
   const builder = newBuilder();
   const next = random(seed);
   const [low, high] = sample.range ?? [-1, 1];
@@ -56,7 +56,7 @@ export function openSample(op: Pick<Op, "name">, sample: Sample, seed: number) {
     feeds[name] = { dtype: "float32", shape: input, data };
     return readAs(builder, valueIn(builder, name), sample.of);
   });
-  const outputs = emitNode(builder, op.name as OpName, inputs, sample.attributes ?? {}, sample.outputs ?? 1);
+  const outputs = emitNode(builder, op.key as OpName, inputs, sample.attributes ?? {}, sample.outputs ?? 1);
   return { builder, outputs, feeds };
 }
 
