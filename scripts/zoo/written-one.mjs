@@ -65,10 +65,8 @@ function feedsAt(names, batch, sizes) {
 
 const open = Object.keys(head.sizes).length > 0 && head.inputs.some(({ axes }) => Object.keys(axes).length > 1);
 const isFixed = head.inputs.every(({ axes }) => Object.keys(axes).length === 0);
-const runs = (isFixed ? [1] : [1, 2, 5]).flatMap((batch) => [
-  { batch, sizes: {} },
-  ...(open ? [{ batch, sizes: head.sizes }] : []),
-]);
+const sizesTried = open ? [{}, head.sizes] : [{}];
+const runs = (isFixed ? [1] : [1, 2, 5]).flatMap((batch) => sizesTried.map((sizes) => ({ batch, sizes })));
 
 const openSession = async (file) => {
   try {
@@ -156,7 +154,7 @@ async function runAll() {
     let whole;
     try {
       whole = await sessions.whole.run(feeds);
-    } catch (error) {
+    } catch {
       // What the source itself does not run is not asked of the cut.
       ran.push(`${at}: not by the source`);
       continue;
@@ -166,7 +164,7 @@ async function runAll() {
       try {
         results[kind] = await sessions[kind].run(feeds);
       } catch (error) {
-        throw new Error(`${kind} does not run at ${at}: ${String(error).slice(0, 250)}`);
+        throw new Error(`${kind} does not run at ${at}: ${String(error).slice(0, 250)}`, { cause: error });
       }
     for (const [name, value] of Object.entries(whole)) {
       for (const kind of ["cut", "all"])

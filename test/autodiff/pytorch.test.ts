@@ -18,6 +18,7 @@ import {
   type Pass,
   type Values,
 } from "../support/reference.ts";
+import { laws } from "../support/laws.ts";
 
 /** PyTorch's gradients are in double precision, ours in single. */
 const tolerance = 1e-3;
@@ -77,7 +78,7 @@ const resnet20 = new URL("../../../shared/data/models/resnet20-cifar10.onnx", im
 
 describe.skipIf(!existsSync(resnet20))("ResNet-20 (skipped where its file is not at hand)", () => {
   for (const mode of ["eval", "train"] as const) {
-    it(`all gradients: ${mode}`, async () => {
+    it(`all gradients: ${mode}`, laws, async () => {
       const reference = readResNet20Reference();
       const { graph } = loadModel(new Uint8Array(readFileSync(resnet20)));
       const target = tensor("int64", [8], reference.labels);

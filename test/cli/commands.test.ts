@@ -8,6 +8,7 @@ import { zooNames } from "../../src/zoo/zoo.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
 import { random } from "../support/graphs.ts";
 import { moduleText, openWorkshop, secateur, writeDigits, type Ran } from "./support.ts";
+import { laws } from "../support/laws.ts";
 
 const workshop = openWorkshop();
 const { folder, at, write } = workshop;
@@ -313,7 +314,7 @@ describe("prune and finetune", () => {
     expect(JSON.parse((await succeed("eval tuned.onnx DIGITS --json")).out).top1).toBeGreaterThan(0.95);
   });
 
-  it("measure what a model without labels keeps of itself, in a report too", async () => {
+  it("measure what a model without labels keeps of itself, in a report too", laws, async () => {
     const { out, err } = await succeed(`${prune} --targets sampled --macs 0.6 --epochs 2 --json -o alone.onnx`);
     const { before, after, run } = JSON.parse(out);
     expect(before).toMatchObject({ agreement: 1, loss: 0 });
@@ -326,7 +327,7 @@ describe("prune and finetune", () => {
     expect(page).toContain("agreement with the original (%)");
   });
 
-  it("share minibatches out to workers", async () => {
+  it("share minibatches out to workers", laws, async () => {
     const ran = await succeed(`${prune} --workers 2 --macs 0.5 --epochs 2 --json -o shared.onnx`);
     expect(JSON.parse(ran.out).after.top1).toBeGreaterThan(0.95);
     const { code, err } = await secateur(wordsOf(`${prune} --workers 3 --macs 0.5 -o shared3.onnx`));
@@ -381,7 +382,7 @@ describe("prune and finetune", () => {
   });
 });
 
-describe("an interrupt", () => {
+describe("an interrupt", laws, () => {
   /** Interrupts a run as soon as it tells how the work goes. */
   async function interrupt(line: string): Promise<Ran> {
     const abort = new AbortController();

@@ -11,6 +11,7 @@ import { encodeModel } from "../../src/onnx/encode.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { collect, labelsOf, npy, plain, writeImage } from "../support/images.ts";
 import { openWorkshop, secateur, writeDigits } from "./support.ts";
+import { laws } from "../support/laws.ts";
 
 const workshop = openWorkshop();
 const { folder, at, write } = workshop;
@@ -52,7 +53,7 @@ describe("pictures", () => {
     }
   });
 
-  it("score and prune a net", async () => {
+  it("score and prune a net", laws, async () => {
     const scored = await run("score", `folder:${at("pictures")}`, ...gray);
     expect(scored).toMatchObject({ code: 0, out: expect.stringMatching(/^conv1\.weight +6 /m) });
     const pruned = await run(

@@ -13,8 +13,13 @@ function fail(): never {
   throw new Error("another data set was asked for");
 }
 
+// Files share what they import: here it is imported anew, and so it is by those that come after.
+vi.resetModules();
 const { secateur } = await import("./support.ts");
-afterAll(() => vi.restoreAllMocks());
+afterAll(() => {
+  vi.restoreAllMocks();
+  vi.resetModules();
+});
 
 it("prints JSON on stdout and progress on stderr", async () => {
   const { code, out, err } = await secateur(["data", "mnist", "digits", "--json"]);

@@ -1,4 +1,8 @@
-/** Ctrl-C, as a shell sees it: a process that gets the signal while onnxruntime computes. */
+/**
+ * Ctrl-C, as a shell sees it: a process that gets the signal while onnxruntime computes.
+ *
+ * @module-tag laws
+ */
 
 import { spawn } from "node:child_process";
 import { join } from "node:path";

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { blocksOf, fileOf, root } from "../docs/support.ts";
 import { digitsIn, openWorkshop, secateur, trainDigits } from "./support.ts";
+import { laws } from "../support/laws.ts";
 
 const workshop = openWorkshop();
 const { folder, at, write } = workshop;
@@ -69,7 +70,7 @@ describe("compare", () => {
 });
 
 describe("prune", () => {
-  it("shows it, records it, and searches by it, after a stop too", async () => {
+  it("shows it, records it, and searches by it, after a stop too", laws, async () => {
     const line = (output: string) => [
       "prune",
       at("net.onnx"),

@@ -1,4 +1,8 @@
-/** Signs of life while the thread that works is blocked. */
+/**
+ * Signs of life while the thread that works is blocked.
+ *
+ * @module-tag laws
+ */
 
 import { execFile } from "node:child_process";
 import { join } from "node:path";

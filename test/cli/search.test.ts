@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mostThatFit } from "../../src/jobs/search.ts";
 import { openWorkshop, secateur, digitsIn, trainDigits } from "./support.ts";
+import { laws } from "../support/laws.ts";
 
 const workshop = openWorkshop();
 const { folder, at } = workshop;
@@ -67,7 +68,7 @@ const searched = (run: string): Search[] =>
     .map((text) => JSON.parse(text) as Search);
 
 describe("--max-drop", () => {
-  it("ends with the smallest model that was found to fit, after a stop too", async () => {
+  it("ends with the smallest model that was found to fit, after a stop too", laws, async () => {
     const { code, out, err } = await secateur(line("small.onnx", "--max-drop", "5", "--json"));
     expect([code, err.includes("points of top-1 lost after")]).toEqual([0, true]);
     const result = JSON.parse(out);

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openWorkshop, secateur, writeDigits, type Ran } from "./support.ts";
+import { laws } from "../support/laws.ts";
 
 const workshop = openWorkshop();
 const { folder, at } = workshop;
@@ -95,7 +96,7 @@ describe("a run of train", () => {
 });
 
 describe.each(["train", "finetune"])("%s that is stopped", (command) => {
-  it("says how to go on, and ends in the same bytes and the same record", async () => {
+  it("says how to go on, and ends in the same bytes and the same record", laws, async () => {
     const [whole, part] = [`${command}-whole`, `${command}-part`];
     await succeed(line(command, `${whole}.onnx`));
     const abort = new AbortController();

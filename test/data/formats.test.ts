@@ -14,6 +14,7 @@ import { openDataset } from "../../src/data/spec-node.ts";
 import { findMissing, writeChecked } from "../../src/data/store-node.ts";
 import { fetchMnist } from "../../src/data/fetch-node.ts";
 import { SecateurError } from "../../src/graph/error.ts";
+import { laws } from "../support/laws.ts";
 
 let dir: string;
 beforeEach(async () => {
@@ -146,7 +147,7 @@ describe("MNIST folders", () => {
   });
 
   const real = fileURLToPath(new URL("../../../shared/data/mnist", import.meta.url));
-  it.skipIf(!existsSync(real))("read MNIST itself (skipped where it is not at hand)", async () => {
+  it.skipIf(!existsSync(real))("read MNIST itself (skipped where it is not at hand)", laws, async () => {
     const [train, test] = await Promise.all([mnist(real, "train"), mnist(real, "test")]);
     expect([train.size, test.size]).toEqual([60_000, 10_000]);
     const firstLabels: number[] = [];

@@ -15,6 +15,7 @@ import {
   smallNet,
   type Workspace,
 } from "./support.ts";
+import { laws } from "../support/laws.ts";
 
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
 const jobs = readdirSync(join(root, "src/jobs")).map((file) => `src/jobs/${file}`);
@@ -22,7 +23,7 @@ const jobs = readdirSync(join(root, "src/jobs")).map((file) => `src/jobs/${file}
 /** Where model.onnx is a network for the digits of `data/mnist`. */
 const openDigits = async (): Promise<Workspace> => openWorkspace(await smallNet("lenet5", 10));
 
-describe("examples in comments", () => {
+describe("examples in comments", laws, () => {
   let workspace: Workspace;
   beforeAll(async () => (workspace = await openDigits()));
   afterAll(() => workspace.remove());
@@ -85,7 +86,7 @@ describe("pages", () => {
     );
   });
 
-  it.each(pages)("%s", { timeout: 120_000 }, async (page) => {
+  const run = async (page: string): Promise<void> => {
     const workspace = await (models[page]?.() ?? openDigits());
     try {
       for (const block of blocksOf(read(page))) {
@@ -97,5 +98,8 @@ describe("pages", () => {
     } finally {
       workspace.remove();
     }
-  });
+  };
+  const quick = (page: string): boolean => !page.startsWith("docs/guide/");
+  it.each(pages.filter(quick))("%s", run);
+  it.each(pages.filter((page) => !quick(page)))("%s", { ...laws, timeout: 120_000 }, run);
 });

@@ -5,6 +5,7 @@ import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { laws } from "../support/laws.ts";
 import { root } from "./support.ts";
 
 /** What both entries offer, with the types that a user meets. */
@@ -55,7 +56,7 @@ const forms = {
   bundler: { module: "esnext", moduleResolution: "bundler" },
 } as const;
 
-describe("types", () => {
+describe("types", laws, () => {
   const folder = mkdtempSync(join(tmpdir(), "secateur-types-"));
   beforeAll(() => {
     mkdirSync(join(folder, "node_modules"));

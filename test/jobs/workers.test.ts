@@ -9,6 +9,7 @@ import type { Runtime } from "../../src/runtime/port.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { modelOf, newBuilder } from "../support/graphs.ts";
+import { laws } from "../support/laws.ts";
 
 const lenet: Model = newModel("lenet5", { classes: 10, seed: 1 });
 const graph = prepare(lenet);
@@ -69,7 +70,7 @@ describe("workers", () => {
     expect(choose(alone, { workers: 3 })).toEqual({ workers: 3, told: [] });
   });
 
-  it("stay as many when a run is gone on with", async () => {
+  it("stay as many when a run is gone on with", laws, async () => {
     const options = { data, batchSize: 384, threads: 2, runtime: nodeRuntime } as const;
     let saved: Uint8Array | undefined;
     const checkpoints = {

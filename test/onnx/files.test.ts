@@ -27,6 +27,7 @@ import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { modelOf, node, noise, value } from "./support.ts";
+import { laws } from "../support/laws.ts";
 
 const w = float32([2000], noise(2000));
 const model = {
@@ -67,7 +68,7 @@ describe("readModelFile and writeModelFile", () => {
     expect(await readModelFile(join(folder, "m.onnx"))).toEqual({ ...model, fileOpset: model.opsets[""] });
   });
 
-  test("large external data is read when it is needed, and cut piece by piece", async () => {
+  test("large external data is read when it is needed, and cut piece by piece", laws, async () => {
     const size = 1024;
     const large = float32(
       [size, size],

@@ -10,6 +10,7 @@ import { float32, int64s, tensor, type Tensor } from "../../src/graph/tensor.ts"
 import type { Graph, Node } from "../../src/graph/graph.ts";
 import * as lib from "../../src/node.ts";
 import { graphOf, modelOf, node, noise, value } from "./support.ts";
+import { laws } from "../support/laws.ts";
 
 type Init<S extends DescMessage> = Exclude<MessageInitShape<S>, Message>;
 
@@ -334,7 +335,7 @@ describe("what is odd and no harm", () => {
   });
 });
 
-test("mutants come through or are refused: npm run fuzz tries more", async () => {
+test("mutants come through or are refused: npm run fuzz tries more", laws, async () => {
   const bases = baseModels(lib);
   const failures: string[] = [];
   const codes = new Set<string>();

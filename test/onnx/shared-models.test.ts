@@ -1,4 +1,8 @@
-/** Real models: what we load, upgrade and write computes bit for bit what the file computed. */
+/**
+ * Real models: what we load, upgrade and write computes bit for bit what the file computed.
+ *
+ * @module-tag laws
+ */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -16,6 +16,7 @@ import { drawInputs } from "../../src/prune/draw.ts";
 import { selectShare, type SelectOptions } from "../../src/prune/select.ts";
 import { difference, modelOf, random, runGraph, tinyNet } from "../support/graphs.ts";
 import { listNets, readNetModel } from "../support/reference.ts";
+import { laws } from "../support/laws.ts";
 
 const load = (name: string): Model => {
   const model = loadModel(readNetModel(name));
@@ -205,7 +206,7 @@ describe("the body of a node", () => {
 });
 
 describe("a long chain of layers", () => {
-  it("of 10,000 nodes is loaded, grouped, gated and cut without recursion", { timeout: 60_000 }, () => {
+  it("of 10,000 nodes is loaded, grouped, gated and cut without recursion", laws, () => {
     const { g, weight, x, finish } = tinyNet([1, 3, 1, 1]);
     let y = g.Conv(x, weight("first", [4, 3, 1, 1]));
     for (let i = 0; i < 5_000; i++) y = g.Relu(g.Add(y, y));

@@ -1,5 +1,9 @@
-/** The law of the project on further generated networks, beside those of generated.test.ts. */
+/**
+ * The law of the project on further generated networks, beside those of generated.test.ts.
+ *
+ * @module-tag laws
+ */
 
 import { checkCuts } from "./laws.ts";
 
-checkCuts(1);
+checkCuts(1, 315);

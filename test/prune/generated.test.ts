@@ -14,6 +14,7 @@ import { modelOf, runGraph } from "../support/graphs.ts";
 import { onlyAtGates } from "../support/masks.ts";
 import { checkCuts, distance, exact, patience, property, runs, tolerance } from "./laws.ts";
 import { addWholes, buildNet, countingNets, drawRemoval } from "./support.ts";
+import { laws } from "../support/laws.ts";
 
 const sizes = ({ groups }: Groups) => new Map(groups.map(({ name, units }) => [name, units.length]));
 
@@ -60,9 +61,9 @@ function renumber(before: Groups, after: Groups, first: Removal, second: Removal
   return { old, kept };
 }
 
-checkCuts(0);
+checkCuts(0, 60);
 
-describe("generated networks", () => {
+describe("generated networks", laws, () => {
   it("are proved with what counts zeros in between", { timeout: patience }, async () => {
     let [between, total] = [0, 0];
     await property(

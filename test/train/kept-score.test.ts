@@ -1,12 +1,6 @@
 /** That scoring a model again finds what was written for it. */
 
-import { beforeEach, expect, it, vi } from "vitest";
-import { findCriterion } from "../../src/criteria/table.ts";
-import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import { prepare } from "../../src/train/prepare.ts";
-import { score } from "../../src/train/score.ts";
-import { newModel } from "../../src/zoo/zoo.ts";
-import { randomDataset } from "../support/datasets.ts";
+import { afterAll, beforeEach, expect, it, vi } from "vitest";
 
 /** What was made and not found. */
 const made = vi.hoisted((): string[] => []);
@@ -21,6 +15,16 @@ vi.mock("../../src/train/kept.ts", async (original) => {
       })) satisfies typeof keptFor,
   };
 });
+
+// Files share what they import: here it is imported anew, and so it is by those that come after.
+vi.resetModules();
+afterAll(() => void vi.resetModules());
+const { findCriterion } = await import("../../src/criteria/table.ts");
+const { directRuntime } = await import("../../src/runtime/onnxruntime-node.ts");
+const { prepare } = await import("../../src/train/prepare.ts");
+const { score } = await import("../../src/train/score.ts");
+const { newModel } = await import("../../src/zoo/zoo.ts");
+const { randomDataset } = await import("../support/datasets.ts");
 
 const model = newModel("lenet5", { classes: 10, seed: 2 });
 const options = { loss: "cross-entropy", batchSize: 4, batches: 2, seed: 1, threads: 1 } as const;

@@ -26,6 +26,7 @@ import { pruneLoop, type PruneOptions, type PrunePoint } from "../../src/train/p
 import { randomDataset } from "../support/datasets.ts";
 import { modelOf, newBuilder, noise } from "../support/graphs.ts";
 import { listNets, readNetModel, relativeError } from "../support/reference.ts";
+import { laws, lawsBut } from "../support/laws.ts";
 
 const prepared = (name: string): Graph => prepare(loadModel(readNetModel(name)));
 
@@ -97,16 +98,20 @@ function expectSame(actual: PrunePoint, expected: PrunePoint): void {
 const nets = ["residual-conv", "depthwise", "plain-cnn", "inception", "dense", "mlp", "vgg", "mobilenet-v3", "lstm"];
 
 describe.each(nets)("%s", (name) => {
-  it("learns with zeros what it learns without what is gone, from one graph", async () => {
-    const graph = prepared(name);
-    const [whole, lasting] = [await prune(graph, 0), await prune(graph, 100)];
-    expect([whole.loads, lasting.loads]).toEqual([removals, 1]);
-    expect(whole.points.map(({ written }) => written)).toEqual(
-      [1, 2, 3, 4].map((n) => ({ removals: n, idle: 0, lasts: true })),
-    );
-    expect(lasting.points.every(({ written }) => written.removals === 0 && written.idle > 0)).toBe(true);
-    lasting.points.forEach((point, i) => expectSame(point, whole.points[i]!));
-  });
+  it(
+    "learns with zeros what it learns without what is gone, from one graph",
+    lawsBut(["plain-cnn", "lstm"], name),
+    async () => {
+      const graph = prepared(name);
+      const [whole, lasting] = [await prune(graph, 0), await prune(graph, 100)];
+      expect([whole.loads, lasting.loads]).toEqual([removals, 1]);
+      expect(whole.points.map(({ written }) => written)).toEqual(
+        [1, 2, 3, 4].map((n) => ({ removals: n, idle: 0, lasts: true })),
+      );
+      expect(lasting.points.every(({ written }) => written.removals === 0 && written.idle > 0)).toBe(true);
+      lasting.points.forEach((point, i) => expectSame(point, whole.points[i]!));
+    },
+  );
 });
 
 describe("a graph that outlasts removals", () => {
@@ -138,7 +143,7 @@ describe("a graph that outlasts removals", () => {
     ["in parts", { workers: 2 }, directRuntime],
     ["in threads", { workers: 2, optimiser: { kind: "adamw", weightDecay: 0.1 } }, nodeRuntime],
     ["from a teacher", { teacher: { graph, weight: 0.5, temperature: 2 } }, directRuntime],
-  ])("goes on from any removal to the same bytes: %s", async (_name, more, runtime) => {
+  ])("goes on from any removal to the same bytes: %s", laws, async (_name, more, runtime) => {
     const most = await some(more, runtime);
     const whole = await prune(graph, most, more, runtime);
     expect(whole.points.some(({ written }, i) => written.removals <= i)).toBe(true);

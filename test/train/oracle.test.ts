@@ -15,6 +15,7 @@ import { prepare } from "../../src/train/prepare.ts";
 import { score } from "../../src/train/score.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { readNetModel } from "../support/reference.ts";
+import { lawsBut } from "../support/laws.ts";
 
 const nets = [
   "plain-cnn",
@@ -35,7 +36,7 @@ const batchSizes = [4, 512];
 
 describe("masked losses are those of the masked graph", () => {
   for (const name of nets)
-    it(name, async () => {
+    it(name, lawsBut(["plain-cnn", "dense", "gru-bidirectional"], name), async () => {
       const graph = widen(prepare(loadModel(readNetModel(name))));
       for (const batchSize of batchSizes) {
         const data = randomDataset(graph, { samples: batchSize, labels: 2 });

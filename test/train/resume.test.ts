@@ -1,4 +1,8 @@
-/** A run that goes on from any of its checkpoints ends in the bytes of the run that was never stopped. */
+/**
+ * A run that goes on from any of its checkpoints ends in the bytes of the run that was never stopped.
+ *
+ * @module-tag laws
+ */
 
 import { describe, expect, it } from "vitest";
 import { findCriterion } from "../../src/criteria/table.ts";
