@@ -25,8 +25,12 @@ export interface Axis {
   pick(positions: readonly number[]): Axis;
 }
 
-/** Two axes that go together unit by unit; with the reason where removing them so is not what zeroing them does. */
-export type Pair = readonly [one: Axis, other: Axis, inexact?: string];
+/** Axes that go together unit by unit; with the reason, last, where removing them so is not what zeroing them does. */
+export type Together = readonly [one: Axis, other: Axis, ...more: readonly (Axis | string)[]];
+
+export const axesOf = (together: Together): readonly Axis[] => together.filter((one) => typeof one !== "string");
+
+export const reasonOf = (together: Together): string | undefined => together.find((one) => typeof one === "string");
 
 export interface Channels {
   /** An axis of a value (negative counts from the end), one atom a unit; it counts as spoken of. */
@@ -34,10 +38,10 @@ export interface Channels {
   /** Unites unit by unit; all must have equally many units. */
   same(...axes: readonly Axis[]): void;
   /**
-   * Any one of the pairs goes together while every other axis named in them stays whole. So it is where one axis is written as several:
+   * The axes of any one of the lists go together while every other axis named in them stays whole. So it is where one axis is written as several:
    * of (heads, width) whole heads can go, or the same places of every head, and both after one another, but no single place of one head.
    */
-  either(pairs: readonly Pair[]): void;
+  either(lists: readonly Together[]): void;
   /** Says that these atoms can never be removed, and why. */
   freeze(axis: Axis, reason: string): void;
   /** Says that removing these atoms is possible but is not what zeroing them does, and why. */

@@ -3,6 +3,7 @@
 import type { Op } from "./define.ts";
 import * as activation from "./activation.ts";
 import * as arithmetic from "./arithmetic.ts";
+import * as attention from "./attention.ts";
 import * as axisNormalization from "./axis-normalization.ts";
 import * as biasedActivation from "./biased-activation.ts";
 import * as blocks from "./blocks.ts";
@@ -25,6 +26,7 @@ import * as ranking from "./ranking.ts";
 import * as recurrent from "./recurrent.ts";
 import * as reduction from "./reduction.ts";
 import * as resize from "./resize.ts";
+import * as rotary from "./rotary.ts";
 import * as rounding from "./rounding.ts";
 import * as scatter from "./scatter.ts";
 import * as selection from "./selection.ts";
@@ -36,6 +38,7 @@ import * as trigonometry from "./trigonometry.ts";
 const families = [
   activation,
   arithmetic,
+  attention,
   axisNormalization,
   biasedActivation,
   blocks,
@@ -58,6 +61,7 @@ const families = [
   recurrent,
   reduction,
   resize,
+  rotary,
   rounding,
   scatter,
   selection,

@@ -2,7 +2,7 @@
 
 import { fail, SecateurError } from "../graph/error.ts";
 import { captures, describe, type Node } from "../graph/graph.ts";
-import type { Axis, Channels } from "../ops/channels.ts";
+import { axesOf, reasonOf, type Axis, type Channels } from "../ops/channels.ts";
 import { positive } from "../ops/indexing.ts";
 import { applicationOf, valueOf, type Application, type Traced } from "../passes/trace.ts";
 import { choicesOf } from "./lanes.ts";
@@ -144,19 +144,19 @@ function applyRule(solver: Solver, atoms: Atoms, applied: Application, chosen: r
       }
       if (first && first.block > 1) solver.unite(first, first);
     },
-    either(pairs) {
-      const pair = pairs[chosen[point++] ?? -1];
+    either(lists) {
+      const list = lists[chosen[point++] ?? -1];
       const firstOf = (axis: Axis): number => axis.atoms.reduce((a, b) => Math.min(a, b));
       const used = new Set<number>();
-      if (pair) {
-        const [one, other, reason] = pair;
-        solver.unite(one, other);
-        used.add(firstOf(one)).add(firstOf(other));
+      if (list) {
+        const [one, ...others] = axesOf(list) as [Axis, ...Axis[]];
+        for (const other of others) solver.unite(one, other);
+        for (const axis of [one, ...others]) used.add(firstOf(axis));
+        const reason = reasonOf(list);
         if (reason !== undefined) solver.inexact(one.atoms, { node, reason });
       }
-      for (const [one, other] of pairs)
-        for (const axis of [one, other])
-          if (!used.has(firstOf(axis))) whole(axis, "splits or joins this axis, which stays whole");
+      for (const axis of lists.flatMap(axesOf))
+        if (!used.has(firstOf(axis))) whole(axis, "splits or joins this axis, which stays whole");
     },
     freeze: (axis, reason) => solver.freeze(axis.atoms, `${describe(node)}: ${reason}`),
     inexact: (axis, reason) => solver.inexact(axis.atoms, { node, reason }),

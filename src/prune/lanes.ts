@@ -9,12 +9,12 @@ import type { Node } from "../graph/graph.ts";
 import type { Traced } from "../passes/trace.ts";
 import { keyOf, listen, ruled, Union, type Place, type Token } from "./places.ts";
 
-/** For a node, the pair that goes together at each of its points, in the order in which its rule names them; -1 for none. */
+/** For a node, which list of axes goes together at each of its points, in the order in which its rule names them; -1 for none. */
 export type Choice = ReadonlyMap<Node, readonly number[]>;
 
 interface Point {
   readonly node: Node;
-  /** The lane of each pair; `undefined` where it is frozen. */
+  /** The lane of each list; `undefined` where it is frozen. */
   readonly lanes: readonly (string | undefined)[];
 }
 
@@ -75,7 +75,7 @@ function pointsOf(traced: Traced, frozen: Iterable<Place>): Points {
   // Only axes that are equal index by index hand on that one of them is frozen as a whole.
   const equal = new Union();
   const stuck = [...frozen].map(keyOf);
-  const found: { node: Node; pairs: readonly (readonly [Token, Token])[] }[] = [];
+  const found: { node: Node; lists: readonly (readonly Token[])[] }[] = [];
   for (const applied of ruled(traced)) {
     const { node } = applied;
     const spoken = new Set<string>();
@@ -85,7 +85,7 @@ function pointsOf(traced: Traced, frozen: Iterable<Place>): Points {
         lanes.join(a.key, b.key);
         if (!a.part && !b.part) equal.join(a.key, b.key);
       },
-      either: (pairs) => found.push({ node, pairs }),
+      either: (lists) => found.push({ node, lists }),
       freeze: ({ key, part }) => void (part || stuck.push(key)),
     });
     for (const value of [...applied.inputs, ...applied.outputs])
@@ -95,31 +95,31 @@ function pointsOf(traced: Traced, frozen: Iterable<Place>): Points {
       });
   }
   const still = new Set(stuck.map((key) => equal.find(key)));
-  /** What a side of a pair runs along: its axis, or the same digit of all axes that are equal to it. */
+  /** What a token runs along: its axis, or the same digit of all axes that are equal to it. */
   const trackOf = ({ key, part, digitOf }: Token, other: string): string =>
     !part ? key : digitOf === undefined ? other : `${equal.find(key)} ${digitOf}`;
-  const tracks = found.map(({ pairs }, point) =>
-    pairs.map((pair, i) => {
-      const [a, b] = pair.map((side) => trackOf(side, `${point} ${i}`)) as [string, string];
-      lanes.join(a, b);
-      return a;
+  const tracks = found.map(({ lists }, point) =>
+    lists.map((list, i) => {
+      const [one, ...others] = list.map((token) => trackOf(token, `${point} ${i}`)) as [string, ...string[]];
+      for (const other of others) lanes.join(one, other);
+      return one;
     }),
   );
   const sizes = new Map<string, number>();
   const wholes = new Map<string, string>();
-  found.forEach(({ pairs }, point) =>
-    pairs.forEach((pair, i) => {
-      if (pair.some(({ key }) => still.has(equal.find(key)))) return;
+  found.forEach(({ lists }, point) =>
+    lists.forEach((list, i) => {
+      if (list.some(({ key }) => still.has(equal.find(key)))) return;
       const lane = lanes.find(tracks[point]![i]!);
-      sizes.set(lane, pair[0].length);
-      for (const { key, part } of pair) if (!part) wholes.set(equal.find(key), lane);
+      sizes.set(lane, list[0]!.length);
+      for (const { key, part } of list) if (!part) wholes.set(equal.find(key), lane);
     }),
   );
   const needs = new Map<string, Set<string>>();
-  found.forEach(({ pairs }, point) =>
-    pairs.forEach((pair, i) => {
+  found.forEach(({ lists }, point) =>
+    lists.forEach((list, i) => {
       const lane = lanes.find(tracks[point]![i]!);
-      for (const { key, part } of pair) {
+      for (const { key, part } of list) {
         const whole = part ? wholes.get(equal.find(key)) : undefined;
         if (whole === undefined || whole === lane || !sizes.has(lane)) continue;
         const known = needs.get(lane) ?? new Set();

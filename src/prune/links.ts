@@ -21,7 +21,7 @@ export function linksOf(traced: Traced): Links {
     const union = new Union();
     listen(applied, {
       same: (a, b) => union.join(a.key, b.key),
-      either: (pairs) => pairs.forEach(([a, b]) => union.join(a.key, b.key)),
+      either: (lists) => lists.forEach((list) => list.forEach((one) => union.join(list[0]!.key, one.key))),
     });
     links.set(applied.node, { applied, passes: (from, to) => union.find(keyOf(from)) === union.find(keyOf(to)) });
   }

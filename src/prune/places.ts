@@ -1,7 +1,7 @@
 /** Places: axes of values, and a union of them. */
 
 import { applicationOf, type Application, type Traced } from "../passes/trace.ts";
-import type { Axis, Channels } from "../ops/channels.ts";
+import { axesOf, type Axis, type Channels } from "../ops/channels.ts";
 
 /** An axis of a value. */
 export interface Place {
@@ -62,7 +62,7 @@ function tokenOf(key: string, length: number, part: boolean, digitOf?: string): 
 export interface Listener {
   spoken?(key: string): void;
   same?(a: Token, b: Token): void;
-  either?(pairs: readonly (readonly [Token, Token])[]): void;
+  either?(lists: readonly (readonly Token[])[]): void;
   freeze?(token: Token): void;
   inexact?(token: Token): void;
 }
@@ -79,7 +79,7 @@ export function listen(applied: Application, listener: Listener): void {
     same(first, ...others) {
       for (const other of others) listener.same?.(first as Token, other as Token);
     },
-    either: (pairs) => listener.either?.(pairs as readonly (readonly [Token, Token])[]),
+    either: (lists) => listener.either?.(lists.map((list) => axesOf(list) as Token[])),
     freeze: (axis) => listener.freeze?.(axis as Token),
     inexact: (axis) => listener.inexact?.(axis as Token),
   };

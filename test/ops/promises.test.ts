@@ -432,7 +432,7 @@ describe("macs", () => {
       }),
     );
     expect(stated.map((op) => op.name)).toEqual(
-      "Conv ConvTranspose Einsum GRU Gemm LSTM MatMul RNN FusedConv FusedGemm FusedMatMul".split(" "),
+      "Attention Conv ConvTranspose Einsum GRU Gemm LSTM MatMul RNN FusedConv FusedGemm FusedMatMul".split(" "),
     );
   });
 });
