@@ -58,6 +58,10 @@ export interface Graph {
   readonly groupNames?: ReadonlyMap<string, string>;
   /** What a trial run said of values that no rule types; no file has it. */
   readonly found?: Found;
+  /** At which sizes open axes of inputs other than the first are traced, by their symbols. No file has them. */
+  readonly sizes?: ReadonlyMap<string, number>;
+  /** Other sizes at which the graph can be traced; between them every open axis has another than in `sizes`. */
+  readonly otherSizes?: readonly ReadonlyMap<string, number>[];
   readonly doc?: string;
 }
 

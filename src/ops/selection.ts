@@ -109,7 +109,7 @@ export const Gather = defineOp({
   ],
 });
 
-/** https://onnx.ai/onnx/operators/onnx__Shape.html — whoever asks for sizes would notice if they changed, so none may */
+/** https://onnx.ai/onnx/operators/onnx__Shape.html — whoever asks for sizes would notice if they changed, so none of those may */
 export const ShapeOp = defineOp({
   name: "Shape",
   since: 21,
@@ -118,6 +118,14 @@ export const ShapeOp = defineOp({
   shape: ({ data }, { start, end }) => [data.shape.slice(start, end ?? data.shape.length).length],
   dtype: () => "int64",
   gradient: "stop",
+  channels(c, { data }, [y], { start, end }) {
+    const asked = data.shape.map((_, axis) => axis).slice(start, end ?? data.shape.length);
+    data.shape.forEach((_, axis) => {
+      const whole = c.axis(data, axis);
+      if (asked.includes(axis)) c.freeze(whole, "it asks for its size");
+    });
+    c.freeze(c.axis(y!, 0), "it lists sizes");
+  },
   fold: ({ data }, { start, end }) => [int64s(data.shape.slice(start, end ?? data.shape.length))],
   samples: [{ inputs: [[2, 3, 4]] }, { inputs: [[2, 3, 4]], attributes: { start: -2, end: -1 } }],
 });

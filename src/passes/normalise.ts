@@ -1,52 +1,64 @@
-/** Brings a loaded graph into the form that coupling wants: sizes given are fixed, and arithmetic on sizes is constants. */
+/** Brings a loaded graph into the form that coupling wants: arithmetic on sizes that are not open is constants. */
 
 import { fail } from "../graph/error.ts";
-import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
+import type { Dim, Graph, Node, ValueInfo } from "../graph/graph.ts";
 import { freshName, namesOf } from "../graph/graph.ts";
 import { bytesOf, int64s, isFloat, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
-import { batchAsker } from "./ask-batch.ts";
+import { sizeAsker } from "./ask-sizes.ts";
+import { chooseSizes, type ChosenSizes } from "./choose-sizes.ts";
 import { removeDead } from "./dead.ts";
+import { symbolOf } from "./dims.ts";
 import { followSizes, sizesInput, type Seen } from "./sizes.ts";
 import { ownGenerated } from "./own-generated.ts";
 import { pickParts } from "./pick-parts.ts";
-import { trace, valueOf, type Traced } from "./trace.ts";
+import { valueOf, type Traced } from "./trace.ts";
 
 export interface NormaliseOptions {
-  /** Shapes of inputs by name, where the file leaves more open than the first axis. */
-  readonly shapes?: Readonly<Record<string, Shape>>;
+  /**
+   * Shapes of inputs by name: at which sizes a graph whose file leaves more open than the batch is traced. They change nothing in what
+   * is written. Where none are given they are found by trying.
+   */
+  readonly shapes?: Readonly<Record<string, Shape>> | undefined;
+  /** Is told in a sentence each what the sizes were that had to be found, and which axes cannot stay open and why. */
+  readonly onNote?: ((note: string) => void) | undefined;
 }
 
-/** Two batch sizes that tell what depends on the batch from what does not. */
-const probes = [2, 3] as const;
-
 /**
- * Fixes the sizes that are given and turns every integer, truth value and single float that follows from fixed sizes into a constant.
- * What depends on an open batch stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer), and the
- * sizes of a Resize, which need not name the axis. Readers of what is generated from sizes, such as the zeros that a recurrence starts
- * with, get their own; a part that is joined and picked out again is read where it comes from.
+ * Turns every integer, truth value and single float that does not depend on open sizes into a constant. All axes that the file leaves open
+ * stay open. What depends on them stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer), the
+ * sizes of a Resize, which need not name the axis, and the shapes that are asked of values (ask-sizes.ts). Readers of what is generated
+ * from sizes, such as the zeros that a recurrence starts with, get their own; a part that is joined and picked out again is read where
+ * it comes from.
  *
- * @throws SecateurError where an input leaves more open than its first axis and no shape is given for it, or one that does not fit
+ * @returns the graph with the sizes at which it is traced in `sizes`, and others in `otherSizes`
+ * @throws SecateurError where no sizes are found at which the graph can be traced, and for a shape that does not fit
  */
 export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
   const given = options.shapes ?? {};
   refuseUnknown(graph, Object.keys(given));
-  const fixed = {
+  const shaped: Graph = {
     ...graph,
-    inputs: graph.inputs.map((input) => fixInput(input, given[input.name])),
+    inputs: graph.inputs.map((input) =>
+      input.shape === undefined && given[input.name] ? { ...input, shape: given[input.name]!.map(() => "") } : input,
+    ),
   };
-  const [a, b] = probes.map((batch) => trace(fixed, { batch })) as [Traced, Traced];
+  const chosen = chooseSizes(shaped, given);
+  const { traces } = chosen;
+  tellSizes(shaped, chosen, given, options.onNote);
+  const fixed = withSizes(shaped, chosen);
+  const [a] = traces as readonly [Traced, ...Traced[]];
   const initializers = new Map(fixed.initializers);
   const nodes: Node[] = [];
   const taken = namesOf(fixed);
   const outputs = new Set(fixed.outputs.map((v) => v.name));
-  const ask = batchAsker(fixed, a, b, initializers, taken);
+  const ask = sizeAsker(fixed, traces, initializers, taken);
   for (const node of fixed.nodes) {
     if (a.refused.has(node)) {
       nodes.push(node);
       continue;
     }
     const known = node.outputs.map((name) =>
-      name === "" || outputs.has(name) ? undefined : agreed(a.constants.get(name), b.constants.get(name)),
+      name === "" || outputs.has(name) ? undefined : agreed(traces.map(({ constants }) => constants.get(name))),
     );
     if (known.length > 0 && known.every((value) => value !== undefined)) {
       node.outputs.forEach((name, i) => initializers.set(name, known[i]!));
@@ -57,13 +69,13 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
       nodes.push(...asked);
       continue;
     }
-    const resized = node.op === "Resize" && node.domain === "" ? openResize(node, a, b, taken) : undefined;
+    const resized = node.op === "Resize" && node.domain === "" ? openResize(node, traces, taken) : undefined;
     if (resized !== undefined) {
       initializers.set(resized.name, resized.sizes);
       nodes.push(resized.node);
       continue;
     }
-    const target = openTarget(node, a, b);
+    const target = openTarget(node, traces);
     if (target === undefined) {
       nodes.push(node);
       continue;
@@ -72,7 +84,61 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
     initializers.set(name, target);
     nodes.push({ ...node, inputs: [node.inputs[0]!, name] });
   }
-  return ownGenerated(removeDead(pickParts({ ...fixed, nodes, initializers }, a, b)), a);
+  return ownGenerated(removeDead(pickParts({ ...fixed, nodes, initializers }, traces)), a);
+}
+
+/** The graph with its sizes for tracing; axes that cannot be open are not, and declarations that do not hold are left out. */
+function withSizes(graph: Graph, { sizes, otherSizes, fixed, traces }: ChosenSizes): Graph {
+  const known = new Map(fixed.map(({ symbol, size }) => [symbol, size]));
+  const settle = (info: ValueInfo, shape: readonly Dim[] | undefined = info.shape): ValueInfo =>
+    shape ? { ...info, shape: shape.map((dim) => (typeof dim === "number" ? dim : (known.get(dim) ?? dim))) } : info;
+  const inputs = graph.inputs.map((input) =>
+    settle(
+      input,
+      input.shape?.map((dim, axis) => (typeof dim === "number" ? dim : (known.get(symbolOf(input, axis, dim)) ?? dim))),
+    ),
+  );
+  const holds = ({ name, shape }: ValueInfo): boolean =>
+    traces.every(({ types }) => {
+      const type = types.get(name);
+      const isOther = (dim: Dim, axis: number): boolean => typeof dim === "number" && dim !== type!.shape[axis];
+      return type === undefined || shape === undefined || (shape.length === type.shape.length && !shape.some(isOther));
+    });
+  const info = new Map([...graph.info].flatMap(([name, value]) => (holds(value) ? [[name, settle(value)]] : [])));
+  const open: Pick<Graph, "sizes" | "otherSizes"> = sizes.size > 0 ? { sizes, otherSizes } : {};
+  return { ...graph, inputs, outputs: graph.outputs.map((output) => settle(output)), info, ...open };
+}
+
+function tellSizes(
+  { inputs }: Graph,
+  { sizes, fixed, traces }: ChosenSizes,
+  given: Readonly<Record<string, Shape>>,
+  tell: ((note: string) => void) | undefined,
+): void {
+  const found = inputs.filter(
+    (input) =>
+      given[input.name] === undefined &&
+      input.shape?.some((dim, axis) => typeof dim === "string" && sizes.has(symbolOf(input, axis, dim))),
+  );
+  if (found.length > 0) {
+    const shapes = found.map((input) => {
+      const shape = traces[0]!.types
+        .get(input.name)!
+        .shape.with(0, typeof input.shape![0] === "number" ? input.shape![0] : 1);
+      return `${input.name}=${shape.join("x")}`;
+    });
+    tell?.(
+      `sizes that the file leaves open are counted at ${shapes.slice(0, 4).join(", ")}${shapes.length > 4 ? ", ..." : ""}; others by --shape`,
+    );
+  }
+  const told = new Set<string>();
+  for (const { input, axis, symbol, size, reason } of fixed) {
+    if (told.has(symbol)) continue;
+    told.add(symbol);
+    tell?.(
+      `axis ${axis} of input "${input.name}" is fixed to ${size}: at another size the model can not run (${reason})`,
+    );
+  }
 }
 
 function refuseUnknown(graph: Graph, names: readonly string[]): void {
@@ -85,62 +151,46 @@ function refuseUnknown(graph: Graph, names: readonly string[]): void {
     );
 }
 
-/** The first axis stays open; the others take the sizes given. */
-function fixInput(input: ValueInfo, given: Shape | undefined): ValueInfo {
-  if (given === undefined || input.shape === undefined) return given ? { ...input, shape: given } : input;
-  const fits =
-    given.length === input.shape.length &&
-    input.shape.every((dim, i) => i === 0 || typeof dim === "string" || dim === given[i]);
-  if (!fits)
-    fail(
-      "bad-option",
-      `input "${input.name}" is [${input.shape.join(", ")}], which the given [${given.join(", ")}] does not fit`,
-    );
-  return {
-    ...input,
-    shape: input.shape.map((dim, i) => (typeof dim === "string" && i > 0 ? (given[i] ?? dim) : dim)),
-  };
-}
-
-/** What does not depend on the batch. Floats stay computed unless they are scalars: as initializers they would be taken for weights. */
-function agreed(x: Tensor | undefined, y: Tensor | undefined): Tensor | undefined {
-  if (x === undefined || y === undefined || x.shape.join() !== y.shape.join()) return undefined;
-  if (isFloat(x.dtype) && x.shape.length > 0) return undefined;
-  return bytesOf(x).every((byte, i) => byte === bytesOf(y)[i]) ? x : undefined;
+/** What is the same in all traces. Floats stay computed unless they are scalars: as initializers they would be taken for weights. */
+function agreed(found: readonly (Tensor | undefined)[]): Tensor | undefined {
+  const [x, ...others] = found;
+  if (x === undefined || (isFloat(x.dtype) && x.shape.length > 0)) return undefined;
+  const isSame = (y: Tensor | undefined): boolean =>
+    y !== undefined && x.shape.join() === y.shape.join() && bytesOf(x).every((byte, i) => byte === bytesOf(y)[i]);
+  return others.every(isSame) ? x : undefined;
 }
 
 /**
- * The target of a Reshape whose sizes follow from the batch, written by 0 and -1, or of an Expand, written by 1, which leaves a size as it
- * is; `undefined` where that does not do.
+ * The target of a Reshape whose sizes follow from those of the inputs, written by 0 and -1, or of an Expand, written by 1, which leaves a
+ * size as it is; `undefined` where that does not do.
  */
-function openTarget(node: Node, a: Traced, b: Traced): Tensor | undefined {
+function openTarget(node: Node, traces: readonly Traced[]): Tensor | undefined {
   if (node.domain !== "" || (node.op !== "Reshape" && node.op !== "Expand")) return undefined;
-  const targets = [a, b].map((traced) => traced.constants.get(node.inputs[1]!));
-  const data = [a, b].map((traced) => valueOf(traced, node.inputs[0]!)?.shape);
-  if (
-    a.graph.initializers.has(node.inputs[1]!) ||
-    targets.some((x) => x === undefined) ||
-    data.some((x) => x === undefined)
-  )
-    return undefined;
+  const [data = "", stated = ""] = node.inputs;
+  const seen = traces.flatMap((traced) => {
+    const [shape, target] = [valueOf(traced, data)?.shape, traced.constants.get(stated)];
+    return shape && target ? [{ shape, target: toNumbers(target) }] : [];
+  });
+  const [{ shape, target: x } = { shape: [], target: [] }] = seen;
+  if (traces[0]!.graph.initializers.has(stated) || seen.length < traces.length) return undefined;
   if (node.attributes["allowzero"]?.value === 1) return undefined;
-  const [x, y] = targets.map((target) => toNumbers(target!)) as [number[], number[]];
-  const shift = node.op === "Expand" ? x.length - data[0]!.length : 0;
-  const copies = (i: number) => x[i] === data[0]![i - shift] && y[i] === data[1]![i - shift];
-  const open = x.flatMap((size, i) => (size === y[i] ? [] : [i]));
-  if (node.op === "Expand")
-    return open.every(copies) ? int64s(x.map((size, i) => (size === y[i] ? size : 1))) : undefined;
-  const inferred = open.filter((i) => !copies(i)).length + x.filter((size, i) => size === -1 && y[i] === -1).length;
-  return inferred <= 1 ? int64s(x.map((size, i) => (size === y[i] ? size : copies(i) ? 0 : -1))) : undefined;
+  if (seen.some((one) => one.target.length !== x.length)) return undefined;
+  const shift = node.op === "Expand" ? x.length - shape.length : 0;
+  const copies = (i: number) => seen.every((one) => one.target[i] === one.shape[i - shift]);
+  const stays = (i: number) => seen.every((one) => one.target[i] === x[i]);
+  const open = x.flatMap((_, i) => (stays(i) ? [] : [i]));
+  if (node.op === "Expand") return open.every(copies) ? int64s(x.map((size, i) => (stays(i) ? size : 1))) : undefined;
+  const inferred = open.filter((i) => !copies(i)).length + x.filter((size, i) => size === -1 && stays(i)).length;
+  return inferred <= 1 ? int64s(x.map((size, i) => (stays(i) ? size : copies(i) ? 0 : -1))) : undefined;
 }
 
-/** A Resize whose sizes follow from the batch, with those left out that its input has anyhow. */
-function openResize(node: Node, a: Traced, b: Traced, taken: Set<string>): ReturnType<typeof followSizes> {
+/** A Resize whose sizes follow from those of the inputs, with those left out that its input has anyhow. */
+function openResize(node: Node, traces: readonly Traced[], taken: Set<string>): ReturnType<typeof followSizes> {
   const stated = node.inputs[sizesInput] ?? "";
-  const seen = [a, b].flatMap((traced): Seen[] => {
+  const seen = traces.flatMap((traced): Seen[] => {
     const [data, sizes] = [valueOf(traced, node.inputs[0]!)?.shape, traced.constants.get(stated)];
     return data && sizes ? [{ data, sizes }] : [];
   });
-  if (a.graph.initializers.has(stated) || seen.length < 2) return undefined;
+  if (traces[0]!.graph.initializers.has(stated) || seen.length < traces.length || seen.length < 2) return undefined;
   return followSizes(node, seen, () => freshName(taken, `${stated}_sizes`));
 }

@@ -8,10 +8,10 @@ import { valueOf, type Traced } from "./trace.ts";
  * The stated pattern is a Concat and a Gather of one index along its axis: PyTorch's `h_n[-1]` of stacked recurrent layers, which joins the
  * last states of all layers and takes one.
  *
- * @param traced the graph at one batch size
- * @param other the graph at another, which tells what is joined along an axis that follows the batch
+ * @param traces of the graph at several sizes, which tell what is joined along an axis that is open
  */
-export function pickParts(graph: Graph, traced: Traced, other: Traced): Graph {
+export function pickParts(graph: Graph, traces: readonly Traced[]): Graph {
+  const [traced, ...others] = traces as readonly [Traced, ...Traced[]];
   const producers = producersOf(graph);
   const initializers = new Map<string, Tensor>(graph.initializers);
   const taken = namesOf(graph);
@@ -27,7 +27,7 @@ export function pickParts(graph: Graph, traced: Traced, other: Traced): Graph {
     if (node.op !== "Gather" || joined?.op !== "Concat" || whole === undefined || one?.data.length !== 1) return node;
     const axis = axisOf(node, whole.shape.length);
     if (axisOf(joined, whole.shape.length) !== axis) return node;
-    if (valueOf(other, from)?.shape[axis] !== whole.shape[axis]) return node;
+    if (others.some((other) => valueOf(other, from)?.shape[axis] !== whole.shape[axis])) return node;
     let at = toNumbers(one)[0]!;
     if (at < 0) at += whole.shape[axis]!;
     for (const part of joined.inputs) {

@@ -6,6 +6,7 @@ import { isFloat, maxRank, sizeOf, type Shape, type Tensor } from "../graph/tens
 import { plainAttributes, type Op, type Value } from "../ops/define.ts";
 import { explainUnknown } from "../ops/refused.ts";
 import { findOp } from "../ops/table.ts";
+import { sizeOfDim, symbolOf } from "./dims.ts";
 import { batchSymbol, statedTypes } from "./stated.ts";
 
 /** A node whose rules cannot be applied, and why. */
@@ -23,13 +24,15 @@ export interface Traced {
   readonly refusals: readonly Refusal[];
   /** The nodes of the refusals. */
   readonly refused: ReadonlySet<Node>;
+  /** The sizes of open axes of inputs, by their symbols. */
+  readonly symbols: ReadonlyMap<string, number>;
 }
 
 export interface TraceOptions {
   /** The size of every first axis that the file leaves open; default 1. */
   readonly batch?: number;
-  /** Shapes of inputs by name, where the file leaves more open than the first axis. */
-  readonly shapes?: Readonly<Record<string, Shape>>;
+  /** The sizes of other open axes by their symbols; default those that the graph has from {@link normalise}. */
+  readonly sizes?: ReadonlyMap<string, number> | undefined;
 }
 
 /** Beyond this many elements a tensor is data, not shape arithmetic. */
@@ -87,10 +90,9 @@ export function trace(graph: Graph, options: TraceOptions = {}): Traced {
   const types = new Map<string, Type>();
   const constants = new Map<string, Tensor>(graph.initializers);
   const refusals: Refusal[] = [];
-  const symbols = new Map<string, number>();
+  const symbols = bindSymbols(graph, options);
   for (const [name, { dtype, shape }] of graph.initializers) types.set(name, { dtype, shape });
-  for (const input of graph.inputs)
-    types.set(input.name, { dtype: input.dtype, shape: bindInput(input, options, symbols) });
+  for (const input of graph.inputs) types.set(input.name, { dtype: input.dtype, shape: bindInput(input, symbols) });
   for (const { name } of graph.inputs) checkShape(types.get(name)!.shape, `the input "${name}"`);
   symbols.set(batchSymbol, options.batch ?? 1);
   const stated = statedTypes(graph, symbols);
@@ -107,38 +109,35 @@ export function trace(graph: Graph, options: TraceOptions = {}): Traced {
       types.set(name, type);
     }
   }
-  return { graph, types, constants, refusals, refused: new Set(refusals.map(({ node }) => node)) };
+  return { graph, types, constants, refusals, refused: new Set(refusals.map(({ node }) => node)), symbols };
 }
 
-function bindInput(input: ValueInfo, options: TraceOptions, symbols: Map<string, number>): Shape {
-  const given = options.shapes?.[input.name];
-  const declared = input.shape;
-  if (given !== undefined) {
-    if (
-      declared &&
-      (declared.length !== given.length || declared.some((dim, i) => typeof dim === "number" && dim !== given[i]))
-    )
-      fail("bad-option", `input "${input.name}" is [${declared.join(", ")}], which [${given.join(", ")}] does not fit`);
-    declared?.forEach((dim, i) => typeof dim === "string" && dim !== "" && symbols.set(dim, given[i]!));
-    return given;
-  }
+/** The size of every symbol that is one: the batch of first axes, what is given of others. */
+function bindSymbols({ inputs, sizes: own }: Graph, { batch = 1, sizes = own }: TraceOptions): Map<string, number> {
+  const symbols = new Map<string, number>(sizes);
+  // What the file writes of a first axis may follow from others, as `2*N` does.
+  const first = inputs.flatMap((input) =>
+    typeof input.shape?.[0] === "string" ? [symbolOf(input, 0, input.shape[0])] : [],
+  );
+  const isTerm = (symbol: string): boolean => /[-+*/]/.test(symbol);
+  for (const symbol of first) if (!isTerm(symbol) && !symbols.has(symbol)) symbols.set(symbol, batch);
+  for (const symbol of first) if (sizeOfDim(symbol, symbols) === undefined) symbols.set(symbol, batch);
+  return symbols;
+}
+
+function bindInput(input: ValueInfo, symbols: ReadonlyMap<string, number>): Shape {
+  const { name, shape: declared } = input;
   if (declared === undefined)
+    fail("bad-option", `the model does not say the shape of its input "${name}"; give it by --shape ${name}=...`);
+  const shape = declared.map((dim, axis) =>
+    typeof dim === "number" ? dim : sizeOfDim(symbolOf(input, axis, dim), symbols),
+  );
+  if (shape.includes(undefined))
     fail(
       "bad-option",
-      `the model does not say the shape of its input "${input.name}"; give it by --shape ${input.name}=...`,
+      `input "${name}" is [${declared.map((dim) => (dim === "" ? "?" : dim)).join(", ")}]; give its sizes by --shape ${name}=${declared.map((dim) => (typeof dim === "number" ? dim : "N")).join("x")}`,
     );
-  const open = declared.filter((dim, i) => typeof dim === "string" && i > 0 && !symbols.has(dim));
-  if (open.length > 0)
-    fail(
-      "bad-option",
-      `input "${input.name}" is [${declared.map((dim) => (dim === "" ? "?" : dim)).join(", ")}]; give its sizes by --shape ${input.name}=${declared.map((dim) => (typeof dim === "number" ? dim : "N")).join("x")}`,
-    );
-  return declared.map((dim) => {
-    if (typeof dim === "number") return dim;
-    const size = symbols.get(dim) ?? options.batch ?? 1;
-    if (dim !== "") symbols.set(dim, size);
-    return size;
-  });
+  return shape as number[];
 }
 
 /** Types the outputs of a node; returns why it cannot. */

@@ -1,35 +1,25 @@
-/** The physical removal of units, and its twin that only zeroes them. */
+/** The physical removal of units; mask.ts has its twin that only zeroes them. */
 
-import { fail, SecateurError } from "../graph/error.ts";
 import {
   freshName,
   namesOf,
   readersOf,
   type Attribute,
+  type Dim,
   type Graph,
   type Node,
   type ValueInfo,
 } from "../graph/graph.ts";
-import {
-  isLazy,
-  lazyTensor,
-  take,
-  tensor,
-  toNumbers,
-  zeros,
-  type DType,
-  type NumericDType,
-  type Shape,
-  type Tensor,
-  type TypedArray,
-} from "../graph/tensor.ts";
-import type { Kept, Value } from "../ops/define.ts";
+import { isLazy, lazyTensor, take, type NumericDType, type Tensor, type TypedArray } from "../graph/tensor.ts";
+import type { Kept, Op, Value } from "../ops/define.ts";
 import { removeDead } from "../passes/dead.ts";
 import { applicationOf, type Traced } from "../passes/trace.ts";
-import { activations } from "./couple.ts";
-import { empty, goneOf, withSame, type Emptied, type Removed } from "./emptied.ts";
+import { stepsTo, type SizesAt } from "./computed-sizes.ts";
+import { createElsewhere, type RemovalAt } from "./elsewhere.ts";
+import { goneOf, withSame, type Emptied, type Removed } from "./emptied.ts";
+import { emptyOf } from "./empty-groups.ts";
 import { followGroups, type Followed } from "./follow.ts";
-import { removedIndices, wholesOf, type Groups, type Removal } from "./groups.ts";
+import { removedIndices, type Groups, type Removal } from "./groups.ts";
 
 /** What stays along every axis. */
 export interface Cut {
@@ -62,28 +52,23 @@ export function cut(graph: Graph, groups: Groups, removal: Removal): Cut {
   const { traced } = groups.coupling;
   const removed = removedIndices(groups, removal);
   const gone = goneOf(traced, removed);
+  const elsewhere = createElsewhere(groups, removal);
   if (gone.size === 0)
-    return cutNodes({ nodes: graph.nodes, constants: new Map(), same: new Map() }, graph, traced, removed);
-  const small = cutNodes(emptyOf(graph, groups, removal, gone), graph, traced, removed);
+    return cutNodes({ nodes: graph.nodes, constants: new Map(), same: new Map() }, graph, traced, removed, elsewhere);
+  const small = cutNodes(emptyOf(graph, groups, removal, gone), graph, traced, removed, elsewhere);
   const followed = followGroups(groups, removal, small.graph);
   return { ...small, graph: followed.graph, followed };
 }
 
-/** What is left of the nodes, or an error that names the groups which cannot go as a whole. */
-function emptyOf(graph: Graph, groups: Groups, removal: Removal, gone: ReadonlySet<string>): Emptied {
-  try {
-    return empty(graph, groups.coupling.traced, gone);
-  } catch (error) {
-    if (!(error instanceof SecateurError) || error.code !== "unsupported") throw error;
-    const names = wholesOf(groups, removal).map(({ name, units }) => `all ${units.length} units of group "${name}"`);
-    fail("bad-plan", `the plan removes ${names.join(" and ")}; at least one must stay: ${error.message}`, error);
-  }
+/** Cuts a tensor that has the shape of a value as the value is cut; see {@link Cut.shrink}. */
+export function shrinkerOf({ groups: { coupling }, removed }: RemovalAt): Cut["shrink"] {
+  const { traced } = coupling;
+  return createShrink(traced, removed, keptOf(traced, removed));
 }
 
-function cutNodes({ nodes: left, constants, same }: Emptied, graph: Graph, traced: Traced, removed: Removed): Cut {
-  const kept = keptOf(traced, removed);
-  const initializers = new Map([...graph.initializers, ...constants]);
-  const shrink = (name: string, whole: Tensor): Tensor => {
+const createShrink =
+  (traced: Traced, removed: Removed, kept: KeptIndices): Cut["shrink"] =>
+  (name, whole) => {
     // What loses nothing may have no type.
     if (!removed.has(name)) return whole;
     let result = whole;
@@ -94,6 +79,17 @@ function cutNodes({ nodes: left, constants, same }: Emptied, graph: Graph, trace
       if (whole.shape[axis - lead] === shape[axis]) result = take(result, axis - lead, kept.byName(name, axis));
     return result;
   };
+
+function cutNodes(
+  { nodes: left, constants, same }: Emptied,
+  graph: Graph,
+  traced: Traced,
+  removed: Removed,
+  elsewhere: () => readonly RemovalAt[],
+): Cut {
+  const kept = keptOf(traced, removed);
+  const initializers = new Map([...graph.initializers, ...constants]);
+  const shrink = createShrink(traced, removed, kept);
   const stays = (name: string): ReadonlyMap<number, Stays> => {
     const axes = [...(removed.get(name)?.keys() ?? [])];
     const size = (axis: number): number => traced.types.get(name)!.shape[axis]!;
@@ -109,29 +105,40 @@ function cutNodes({ nodes: left, constants, same }: Emptied, graph: Graph, trace
   const nodes = left.flatMap((node) => {
     if (![...node.inputs, ...node.outputs].some((name) => removed.has(name))) return [node];
     const before: Node[] = [];
-    const resized = resizeNode(traced, node, kept, (name, sizes) => {
+    const resized = resizeNode(traced, node, kept, (name, sizes, at) => {
       const once = readers.get(name)?.length === 1 && node.inputs.filter((input) => input === name).length === 1;
       const own = once && graph.initializers.has(name);
       const target = own ? name : freshName(taken, `${name}_resized`);
-      const less = graph.initializers.has(name) ? undefined : difference(sizes, traced.constants.get(name));
-      if (less === undefined) initializers.set(target, sizes);
-      else {
-        // Sizes that the graph computes follow a batch that is open: only what is removed is taken off.
-        const by = freshName(taken, `${name}_removed`);
-        initializers.set(by, less);
-        before.push({ op: "Add", domain: "", name: "", inputs: [name, by], outputs: [target], attributes: {} });
+      const computed = graph.initializers.has(name) ? undefined : traced.constants.get(name);
+      if (computed === undefined) {
+        initializers.set(target, sizes);
+        return target;
       }
-      return target;
+      // Sizes that the graph computes follow what is open: only what is removed is taken off.
+      const others = elsewhere().flatMap((one): SizesAt[] => {
+        const there = one.groups.coupling.traced;
+        const [old, now] = [there.constants.get(name), resizedInput(there, node, keptOf(there, one.removed), at)];
+        return old && now ? [{ before: old, after: now }] : [];
+      });
+      const steps = stepsTo(node, [{ before: computed, after: sizes }, ...others]);
+      return steps.reduce((from, { op, by }, i) => {
+        const [number, to] = [
+          freshName(taken, `${name}_removed`),
+          i < steps.length - 1 ? freshName(taken, target) : target,
+        ];
+        initializers.set(number, by);
+        before.push({ op, domain: "", name: "", inputs: [from, number], outputs: [to], attributes: {} });
+        return to;
+      }, name);
     });
     return [...before, resized];
   });
   const resizedInfo = (info: ValueInfo): ValueInfo => {
     const axes = removed.get(info.name);
     if (axes === undefined || info.shape === undefined) return info;
-    return {
-      ...info,
-      shape: info.shape.map((dim, axis) => (axes.has(axis) ? kept.byName(info.name, axis).length : dim)),
-    };
+    // What is left of an open size has no name.
+    const left = (dim: Dim, axis: number): Dim => (typeof dim === "string" ? "" : kept.byName(info.name, axis).length);
+    return { ...info, shape: info.shape.map((dim, axis) => (axes.has(axis) ? left(dim, axis) : dim)) };
   };
   const info = new Map(
     [...graph.info].flatMap(([name, value]) => (constants.has(name) ? [] : [[name, resizedInfo(value)]])),
@@ -171,22 +178,24 @@ function keptOf(traced: Traced, removed: Removed): KeptIndices {
   return { byName, axis: (value: Value, axis: number) => byName(value.name, axis) };
 }
 
-/** What added to the second list of integers makes the first; `undefined` where they are not of one form. */
-function difference(now: Tensor, before: Tensor | undefined): Tensor | undefined {
-  if (before === undefined || before.dtype !== "int64" || now.shape.join() !== before.shape.join()) return undefined;
-  const old = toNumbers(before);
-  return tensor(
-    "int64",
-    now.shape,
-    toNumbers(now).map((n, i) => n - old[i]!),
-  );
+/** What an operator says of the sizes that a node holds; `undefined` where it holds none. */
+function resizing(traced: Traced, node: Node, kept: Kept): ReturnType<NonNullable<Op["resize"]>> | undefined {
+  const applied = applicationOf(traced, node);
+  return applied?.op.resize?.(kept, applied.inputs, applied.outputs, applied.attributes);
 }
 
+const resizedInput = (traced: Traced, node: Node, kept: Kept, at: number): Tensor | undefined =>
+  resizing(traced, node, kept)?.inputs.get(at);
+
 /** A node whose attributes or constant inputs hold sizes, with the new ones. */
-function resizeNode(traced: Traced, node: Node, kept: Kept, store: (name: string, sizes: Tensor) => string): Node {
-  const applied = applicationOf(traced, node);
-  if (applied?.op.resize === undefined) return node;
-  const change = applied.op.resize(kept, applied.inputs, applied.outputs, applied.attributes);
+function resizeNode(
+  traced: Traced,
+  node: Node,
+  kept: Kept,
+  store: (name: string, sizes: Tensor, at: number) => string,
+): Node {
+  const change = resizing(traced, node, kept);
+  if (change === undefined) return node;
   const attributes: Record<string, Attribute> = { ...node.attributes };
   for (const [name, attribute] of Object.entries(change.attributes)) {
     if (attribute.value === undefined) delete attributes[name];
@@ -195,89 +204,7 @@ function resizeNode(traced: Traced, node: Node, kept: Kept, store: (name: string
   const inputs = [...node.inputs];
   for (const [at, sizes] of change.inputs) {
     while (inputs.length <= at) inputs.push("");
-    inputs[at] = store(inputs[at] === "" ? `${node.outputs[0]}_sizes` : inputs[at]!, sizes);
+    inputs[at] = store(inputs[at] === "" ? `${node.outputs[0]}_sizes` : inputs[at]!, sizes, at);
   }
   return { ...node, attributes, inputs };
-}
-
-/**
- * Zeroes units without removing them: every activation that carries a removed unit is zero along it wherever it is read, and so is what
- * an operator needs zero to keep the unit from acting inside it (OpSpec.silence).
- * All shapes stay. It is what {@link cut} must equal, and refuses what that refuses.
- */
-export function mask(graph: Graph, groups: Groups, removal: Removal): Graph {
-  const { traced } = groups.coupling;
-  const removed = removedIndices(groups, removal);
-  const whole = goneOf(traced, removed);
-  if (whole.size > 0) emptyOf(graph, groups, removal, whole);
-  const alive = activations(traced);
-  const taken = namesOf(graph);
-  const initializers = new Map(graph.initializers);
-  const constants = new Map<string, string>();
-  const constant = (key: string, base: string, make: () => Tensor): string => {
-    const known = constants.get(key);
-    if (known) return known;
-    const name = freshName(taken, base);
-    initializers.set(name, make());
-    constants.set(key, name);
-    return name;
-  };
-  /** The value `from`, of the type of `name`, zero along what goes of an axis. */
-  const along = (name: string, axis: number, gone: ReadonlySet<number>, from: string, to: string): Node => {
-    const { shape, dtype } = traced.types.get(name)!;
-    const line: Shape = shape.map((dim, at) => (at === axis ? dim : 1)).slice(axis);
-    // A number whose bits are all set keeps the other's in a bitwise product.
-    const [kind, one] = hasWhere(dtype) ? (["bool", 1] as const) : ([dtype as NumericDType, -1] as const);
-    const key = `${kind}:${line.join()}:${[...gone].sort((a, b) => a - b).join()}`;
-    const keep = constant(key, `${name}_mask`, () =>
-      tensor(
-        kind,
-        line,
-        Array.from({ length: shape[axis]! }, (_, at) => (gone.has(at) ? 0 : one)),
-      ),
-    );
-    return zeroing(dtype, keep, from, to, () =>
-      constant(`zero ${dtype}`, `zero_${dtype}`, () => zeros(dtype as NumericDType, [])),
-    );
-  };
-  const nodes: Node[] = [];
-  for (const node of graph.nodes) {
-    const inputs = [...node.inputs];
-    const applied = applicationOf(traced, node);
-    for (const [{ name }, axis] of applied?.op.silence(applied.inputs) ?? []) {
-      const gone = removed.get(name)?.get(axis);
-      if (gone === undefined || alive.has(name)) continue;
-      const silent = freshName(taken, `${name}_silent`);
-      nodes.push(along(name, axis, gone, name, silent));
-      inputs.forEach((input, i) => input === name && (inputs[i] = silent));
-    }
-    const after: Node[] = [];
-    const outputs = node.outputs.map((name) => {
-      const axes = removed.get(name);
-      if (axes === undefined || !alive.has(name)) return name;
-      let current = freshName(taken, `${name}_unmasked`);
-      const first = current;
-      const list = [...axes];
-      list.forEach(([axis, gone], i) => {
-        const next = i === list.length - 1 ? name : freshName(taken, `${name}_masked`);
-        after.push(along(name, axis, gone, current, next));
-        current = next;
-      });
-      return first;
-    });
-    nodes.push({ ...node, inputs, outputs }, ...after);
-  }
-  return { ...graph, nodes, initializers };
-}
-
-/** Whether the runtime selects among values of this type; of the narrow integers it has only uint8. */
-const hasWhere = (dtype: DType): boolean => !/^u?int(8|16)$/.test(dtype) || dtype === "uint8";
-
-/** Zero where `keep` is false. A product would turn an infinity into NaN. */
-function zeroing(dtype: DType, keep: string, value: string, result: string, zero: () => string): Node {
-  const shared = { domain: "", name: "", outputs: [result], attributes: {} };
-  if (!hasWhere(dtype)) return { ...shared, op: "BitwiseAnd", inputs: [keep, value] };
-  return dtype === "bool"
-    ? { ...shared, op: "And", inputs: [keep, value] }
-    : { ...shared, op: "Where", inputs: [keep, value, zero()] };
 }

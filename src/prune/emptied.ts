@@ -9,9 +9,10 @@ import type { Emit } from "../ops/emit.ts";
 import { alias, createEmitter } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
 import { removeDead } from "../passes/dead.ts";
-import { applicationOf, trace, valueOf, type Application, type Traced } from "../passes/trace.ts";
+import { applicationOf, valueOf, type Application, type Traced } from "../passes/trace.ts";
 import { narrowTensor, widenTensor } from "../passes/widen.ts";
 import { activations } from "./couple.ts";
+import { tracesElsewhere } from "./elsewhere.ts";
 import { keyOf, listen, Union } from "./places.ts";
 
 /** For each value and axis that loses something, the indices that go. */
@@ -54,30 +55,23 @@ export function empty(graph: Graph, traced: Traced, gone: ReadonlySet<string>): 
   return new Emptying(graph, traced, gone).run();
 }
 
-/** The graph of a trace with one sample more in a batch: what is another there is open. */
-function withAnotherBatch(traced: Traced): Traced {
+/** A trace and those at other sizes: what is another there is open. A model that does not run at another size is not. */
+function withOthers(traced: Traced): readonly [Traced, Traced, ...Traced[]] {
   const known = others.get(traced);
   if (known) return known;
-  const batch = traced.types.get(traced.graph.inputs[0]?.name ?? "")?.shape[0] ?? 1;
-  let other: Traced;
-  try {
-    other = trace(traced.graph, { batch: batch + 1 });
-  } catch (error) {
-    // A model that does not run at another batch is not open.
-    if (!(error instanceof SecateurError)) throw error;
-    other = traced;
-  }
-  others.set(traced, other);
-  return other;
+  const [other = traced, ...more] = tracesElsewhere(traced);
+  const all = [traced, other, ...more] as const;
+  others.set(traced, all);
+  return all;
 }
 
-const others = new WeakMap<Traced, Traced>();
+const others = new WeakMap<Traced, readonly [Traced, Traced, ...Traced[]]>();
 
 class Emptying {
   readonly #graph: Graph;
   readonly #traced: Traced;
-  /** The graph at two batches: what holds in both holds for all. */
-  readonly #batches: readonly [Traced, Traced];
+  /** The graph at several sizes: what holds in all of them holds for all. */
+  readonly #traces: readonly [Traced, Traced, ...Traced[]];
   readonly #alive: ReadonlySet<string>;
   readonly #gone: ReadonlySet<string>;
   /** Values that are zero everywhere, those without elements among them. */
@@ -93,7 +87,7 @@ class Emptying {
   constructor(graph: Graph, traced: Traced, gone: ReadonlySet<string>) {
     this.#graph = graph;
     this.#traced = traced;
-    this.#batches = [traced, withAnotherBatch(traced)];
+    this.#traces = withOthers(traced);
     this.#alive = activations(traced);
     this.#gone = gone;
     this.#zero = new Set(gone);
@@ -185,7 +179,7 @@ class Emptying {
       return true;
     }
     if (this.#alive.has(result.name) && !this.#flat.has(result.name)) {
-      const equal = this.#batches.every(
+      const equal = this.#traces.every(
         ({ types }) => types.get(result.name)!.shape.join() === types.get(name)!.shape.join(),
       );
       if (equal) this.#equate(name, result.name);
@@ -199,7 +193,7 @@ class Emptying {
     const rank = this.#traced.types.get(name)!.shape.length;
     const full = [...Array.from({ length: rank - shape.length }, () => 1), ...shape];
     const fits = full.every(
-      (dim, i) => dim === 1 || this.#batches.every(({ types }) => types.get(name)!.shape[i] === dim),
+      (dim, i) => dim === 1 || this.#traces.every(({ types }) => types.get(name)!.shape[i] === dim),
     );
     if (fits) this.#flat.set(name, { dtype, shape: full, data });
     return fits;
@@ -251,7 +245,7 @@ class Emptying {
       .get(name)!
       .shape.flatMap((_, axis) =>
         (flat === undefined || flat.shape[axis] === 1) &&
-        this.#batches.some(({ types }) => types.get(name)!.shape[axis] !== 1)
+        this.#traces.some(({ types }) => types.get(name)!.shape[axis] !== 1)
           ? [axis]
           : [],
       );
@@ -260,7 +254,7 @@ class Emptying {
   /** Whether a node treats all indices alike along the axes along which what it reads is alike. */
   #isAlike({ node }: Application): boolean {
     // At the larger batch: a batch of one is not told from other axes of size 1.
-    const applied = applicationOf(this.#batches[1], node)!;
+    const applied = applicationOf(this.#traces[1], node)!;
     const union = new Union();
     const counted: string[] = [];
     listen(applied, {
@@ -288,7 +282,7 @@ class Emptying {
     const { node, op, attributes } = applied;
     const known = [...new Set(node.inputs)].filter((name) => this.#isKnown(name));
     const shapeOf = (name: string): Shape => withoutLeading(this.#flat.get(name)?.shape ?? []);
-    const fits = this.#batches.every((batch) => {
+    const fits = this.#traces.every((batch) => {
       const inputs = node.inputs.map((name) => {
         const value = valueOf(batch, name);
         return value && this.#isKnown(name) ? { ...value, shape: shapeOf(name) } : value;

@@ -2,6 +2,7 @@
 
 import { freshName, type Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
+import { settingOf } from "./elsewhere.ts";
 import { findGroups, removedIndices, type Group, type Groups, type Removal } from "./groups.ts";
 import { keyOf, type Place } from "./places.ts";
 
@@ -16,7 +17,7 @@ export interface Followed {
 /** Finds the groups of a graph that has lost units of one before, under the names that they had there. */
 export function followGroups(before: Groups, removal: Removal, graph: Graph): Followed {
   const oldIndex = indicesBefore(before, removal);
-  const found = findGroups(trace({ ...graph, groupNames: new Map() }, { batch: batchOf(before) }));
+  const found = findGroups(trace({ ...graph, groupNames: new Map() }, settingOf(before.coupling.traced)));
   const old = before.groups.map((group) => ({ group, places: new Set(group.places.map(keyOf)) }));
   const rankIn = ({ coupling }: Groups, { value }: Place) => coupling.traced.types.get(value)?.shape.length;
   /** A constant that a group leaves behind has other axes than the activation that it was. */
@@ -51,10 +52,6 @@ export function followGroups(before: Groups, removal: Removal, graph: Graph): Fo
   const traced = { ...found.coupling.traced, graph: named };
   return { graph: named, groups: { ...found, groups, coupling: { ...found.coupling, traced } }, regrouped };
 }
-
-/** The samples in the batch that groups were found at. */
-export const batchOf = ({ coupling: { traced } }: Groups): number =>
-  traced.types.get(traced.graph.inputs[0]?.name ?? "")?.shape[0] || 1;
 
 /** Tells which index of a place in the graph before an index of it is now. */
 function indicesBefore(before: Groups, removal: Removal): (place: Place, index: number) => number {

@@ -1,12 +1,13 @@
 /** Gates: the places where a factor z = 1 on a unit's activations would remove the unit if it were 0. */
 
-import { producersOf, readersOf, type Node } from "../graph/graph.ts";
+import { producersOf, type Node } from "../graph/graph.ts";
 import { isFloat } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import { activations } from "./couple.ts";
 import { keyOf, type Place } from "./places.ts";
 import { byValue } from "./producers.ts";
 import type { Group, Groups } from "./groups.ts";
+import { elementReaders } from "./readers.ts";
 import { linksOf, type Link, type Links } from "./links.ts";
 import { moveGates, type GatePlace } from "./gate-places.ts";
 
@@ -25,7 +26,7 @@ export function findGates(groups: Groups, at: GatePlace = "after-bn"): Map<strin
     alive: activations(traced),
     producers: producersOf(traced.graph),
     order: new Map(traced.graph.nodes.map((node, i) => [node, i])),
-    readers: readersOf(traced.graph),
+    readers: elementReaders(traced),
     links: linksOf(traced),
   };
   return moveGates(groups, new Map(groups.groups.map((group) => [group.name, gatesOf(net, group)])), at);

@@ -2,14 +2,16 @@
 
 import { fail } from "../graph/error.ts";
 import { describe, type Graph, type Model } from "../graph/graph.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import type { Shape, Tensor } from "../graph/tensor.ts";
 import { encodeForRuntime } from "../onnx/encode.ts";
 import { forDevice } from "../passes/for-device.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
-import { cut, mask } from "./cut.ts";
+import { cut, shrinkerOf } from "./cut.ts";
 import { differ } from "./differ.ts";
 import { drawInputs } from "./draw.ts";
-import type { Groups, Removal } from "./groups.ts";
+import { fewestSettings, removalElsewhere, tracesElsewhere } from "./elsewhere.ts";
+import { removedIndices, type Groups, type Removal } from "./groups.ts";
+import { mask } from "./mask.ts";
 import { brokenNodes, isRunnable, splitAt, watching } from "./stretches.ts";
 
 export interface ProofOptions extends LoadOptions {
@@ -38,6 +40,8 @@ export interface Proof {
   /** Elements that were compared, and those among them that are not finite, which shows nothing. */
   readonly elements: number;
   readonly notFinite: number;
+  /** The shapes of the inputs at each of the sizes that both ran at. */
+  readonly at: readonly Readonly<Record<string, Shape>>[];
   readonly mismatch?: Mismatch;
 }
 
@@ -45,9 +49,10 @@ export interface Proof {
 const tolerances = { float32: 1e-4, float16: 2e-2 };
 
 /**
- * Runs the masked and the cut model on fresh random inputs and compares what they compute.
+ * Runs the masked and the cut model on fresh random inputs and compares what they compute: at the sizes of the trace, at another batch, and
+ * at another size of every other axis that is open.
  *
- * @param model its graph is the one that was traced for `groups`; it runs at the batch of that trace
+ * @param model its graph is the one that was traced for `groups`
  * @returns a proof; it holds where it has no `mismatch`
  * @throws SecateurError `bad-model` where the cut model does not load or run
  */
@@ -62,28 +67,40 @@ export async function prove(
   const { traced } = groups.coupling;
   const small = cut(graph, groups, removal);
   const zeroed = mask(graph, groups, removal);
-  const feeds = drawInputs(traced, options.seed ?? 0);
+  const settings = settingsOf(groups, removal).map(({ traced: there, shrink }, i) => ({
+    traced: there,
+    shrink,
+    feeds: drawInputs(there, (options.seed ?? 0) + i),
+  }));
   const broken = brokenNodes(groups, removal);
   const half = [...graph.initializers.values()].some(({ dtype }) => dtype === "float16");
   const tolerance = options.tolerance ?? tolerances[half ? "float16" : "float32"];
-  const run = async (one: Graph, given: Tensors): Promise<Record<string, Tensor>> => {
+  const run = async (one: Graph, given: readonly Tensors[]): Promise<Record<string, Tensor>[]> => {
     const fitting = forDevice(one, options.device, traced.types);
     const session = await runtime.load(encodeForRuntime({ ...model, graph: fitting }), options);
     try {
-      return await session.run(given);
+      const results: Record<string, Tensor>[] = [];
+      for (const feeds of given) results.push(await session.run(feeds));
+      return results;
     } finally {
       await session.dispose();
     }
   };
-  // The model that is to be written must run as a whole, whatever is compared below.
-  if (broken.length > 0) await run(small.graph, feeds);
+  const all = settings.map(({ feeds }) => feeds);
+  // The model that is to be written must run as a whole and with what it declares, whatever is compared below.
+  await run(small.graph, all);
 
   const stretches = splitAt(small, traced, broken);
   const compare = async (watched: readonly string[]) => {
-    const whole = await run(watching(zeroed, traced, [...watched, ...stretches.inputs]), feeds);
-    const given = Object.fromEntries(stretches.inputs.map((name) => [name, small.shrink(name, whole[name]!)]));
-    const part = await run(watching(stretches.graph, traced, watched), { ...feeds, ...given });
-    return watched.map((name) => ({ name, ...differ(small.shrink(name, whole[name]!), part[name]!) }));
+    const whole = await run(watching(zeroed, traced, [...watched, ...stretches.inputs]), all);
+    const given = settings.map(({ feeds, shrink }, i) => ({
+      ...feeds,
+      ...Object.fromEntries(stretches.inputs.map((name) => [name, shrink(name, whole[i]![name]!)])),
+    }));
+    const part = await run(watching(stretches.graph, traced, watched), given);
+    return settings.flatMap(({ shrink }, i) =>
+      watched.map((name) => ({ name, ...differ(shrink(name, whole[i]![name]!), part[i]![name]!) })),
+    );
   };
   const compared = await compare(stretches.outputs);
   const difference = Math.max(0, ...compared.map((one) => one.difference));
@@ -93,6 +110,7 @@ export async function prove(
     between: broken.map(describe),
     elements: compared.reduce((n, one) => n + one.elements, 0),
     notFinite: compared.reduce((n, one) => n + one.notFinite, 0),
+    at: all.map((feeds) => Object.fromEntries(Object.entries(feeds).map(([name, { shape }]) => [name, shape]))),
   };
   if (difference <= tolerance) return proof;
   const computed = stretches.graph.nodes.flatMap(({ outputs }) => outputs.filter((name) => isRunnable(traced, name)));
@@ -107,6 +125,16 @@ export async function prove(
       difference: first?.difference ?? difference,
     },
   };
+}
+
+/** The trace of groups, another batch, and other sizes that are open: what is removed there, and how values are cut. */
+function settingsOf(groups: Groups, removal: Removal) {
+  const { traced } = groups.coupling;
+  const here = { groups, removed: removedIndices(groups, removal) };
+  const others = tracesElsewhere(traced, fewestSettings(traced)).map((there) =>
+    removalElsewhere(groups, removal, there),
+  );
+  return [here, ...others].map((at) => ({ traced: at.groups.coupling.traced, shrink: shrinkerOf(at) }));
 }
 
 /** @throws SecateurError `internal` where the proof does not hold, with the node at which it fails */

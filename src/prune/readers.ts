@@ -1,6 +1,7 @@
 /** Where units are read: activations that a node takes a unit from without handing it on, and the weights it takes it by. */
 
-import { readersOf } from "../graph/graph.ts";
+import { readersOf, type Node } from "../graph/graph.ts";
+import type { Traced } from "../passes/trace.ts";
 import { activations } from "./couple.ts";
 import type { Group, Groups } from "./groups.ts";
 import { linksOf } from "./links.ts";
@@ -12,11 +13,17 @@ export interface Reading {
   readonly weights: readonly Place[];
 }
 
+/** For every value, the nodes that read its elements, as opposed to its shape alone. */
+export function elementReaders({ graph, constants }: Traced): Map<string, Node[]> {
+  const isKnown = ({ outputs }: Node): boolean => outputs.every((name) => name === "" || constants.has(name));
+  return new Map([...readersOf(graph)].map(([name, readers]) => [name, readers.filter((node) => !isKnown(node))]));
+}
+
 /** For each group the activations from which a node takes its units, so that they end there: convolutions, matrix products. */
 export function readings(groups: Groups): (group: Group) => readonly Reading[] {
   const { traced } = groups.coupling;
   const alive = activations(traced);
-  const readers = readersOf(traced.graph);
+  const readers = elementReaders(traced);
   const links = linksOf(traced);
   return (group) =>
     group.places.flatMap((place): Reading[] => {

@@ -10,7 +10,7 @@ import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { widen } from "../../src/passes/widen.ts";
 import { createCostModel } from "../../src/prune/costs.ts";
-import { mask } from "../../src/prune/cut.ts";
+import { mask } from "../../src/prune/mask.ts";
 import { insertGates } from "../../src/prune/gated.ts";
 import { gatePlaces, passGates } from "../../src/prune/gate-places.ts";
 import { findGates } from "../../src/prune/gates.ts";

@@ -10,7 +10,8 @@ import { ops } from "../../src/ops/table.ts";
 import type { OpName } from "../../src/ops/names.ts";
 import { removeDead } from "../../src/passes/dead.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { cut, mask } from "../../src/prune/cut.ts";
+import { cut } from "../../src/prune/cut.ts";
+import { mask } from "../../src/prune/mask.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { isTensor, newBuilder, random, readAs, runGraph, shuffled } from "../support/graphs.ts";
 

@@ -7,7 +7,7 @@ import { loadModel } from "../../src/onnx/load.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { applicationOf, trace } from "../../src/passes/trace.ts";
 import { widen } from "../../src/passes/widen.ts";
-import { mask } from "../../src/prune/cut.ts";
+import { mask } from "../../src/prune/mask.ts";
 import { findGates } from "../../src/prune/gates.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { gradientGraph } from "../../src/train/gradients.ts";

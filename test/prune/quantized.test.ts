@@ -7,7 +7,8 @@ import { float32, sizeOf, tensor, type NumericDType, type Shape, type Tensor } f
 import { explainUnknown } from "../../src/ops/refused.ts";
 import { ops } from "../../src/ops/table.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { cut, mask } from "../../src/prune/cut.ts";
+import { cut } from "../../src/prune/cut.ts";
+import { mask } from "../../src/prune/mask.ts";
 import { findGates } from "../../src/prune/gates.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { summarise } from "../../src/prune/summary.ts";

@@ -6,7 +6,7 @@ import { findCriterion } from "../../src/criteria/table.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { widen } from "../../src/passes/widen.ts";
-import { mask } from "../../src/prune/cut.ts";
+import { mask } from "../../src/prune/mask.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { evaluate } from "../../src/train/evaluate.ts";

@@ -1,0 +1,98 @@
+/** The same removal at other sizes of the axes that a graph leaves open. */
+
+import { fail, SecateurError } from "../graph/error.ts";
+import type { Setting } from "../passes/choose-sizes.ts";
+import { trace, type Traced } from "../passes/trace.ts";
+import { findGroups, removedIndices, type Groups, type Removal } from "./groups.ts";
+
+/** Groups at one setting, and what goes of every axis there. */
+export interface RemovalAt {
+  readonly groups: Groups;
+  readonly removed: ReturnType<typeof removedIndices>;
+}
+
+/** The batch that a graph was traced at; `undefined` where it is fixed. */
+export function openBatchOf({ graph, types }: Traced): number | undefined {
+  const open = graph.inputs.find(({ shape }) => typeof shape?.[0] === "string");
+  return open && types.get(open.name)!.shape[0];
+}
+
+/** The setting that a graph was traced at. */
+export function settingOf(traced: Traced): Setting {
+  const { graph, symbols } = traced;
+  const sizes = new Map([...(graph.sizes?.keys() ?? [])].map((symbol) => [symbol, symbols.get(symbol)!]));
+  return { batch: openBatchOf(traced) ?? 1, sizes };
+}
+
+/** Another batch than that of a trace, and other sizes of all other open axes. */
+export function otherSettings(traced: Traced): Setting[] {
+  const { batch, sizes } = settingOf(traced);
+  return [
+    ...(openBatchOf(traced) === undefined ? [] : [{ batch: batch + 1, sizes }]),
+    ...(traced.graph.otherSizes ?? []).map((others) => ({ batch, sizes: others })),
+  ];
+}
+
+/** Of other settings the first that are enough for every open axis to have had another size. */
+export function fewestSettings(traced: Traced): Setting[] {
+  const { graph } = traced;
+  const still = new Set(graph.sizes?.keys());
+  return otherSettings(traced).filter(({ sizes }) => {
+    const moved = [...still].filter((symbol) => sizes.get(symbol) !== graph.sizes!.get(symbol));
+    for (const symbol of moved) still.delete(symbol);
+    // The first is at another batch.
+    return moved.length > 0 || [...sizes].every(([symbol, size]) => size === traced.symbols.get(symbol));
+  });
+}
+
+/** The traces of a graph at other settings. One that it does not have is left out: a graph that was not normalised may declare too much. */
+export function tracesElsewhere(traced: Traced, settings: readonly Setting[] = otherSettings(traced)): Traced[] {
+  return settings.flatMap((setting) => {
+    try {
+      return [trace(traced.graph, setting)];
+    } catch (error) {
+      if (error instanceof SecateurError) return [];
+      throw error;
+    }
+  });
+}
+
+/**
+ * What a removal takes at another size: the same of every weight.
+ *
+ * @throws SecateurError `unsupported` where units go together in another way there
+ */
+export function removalElsewhere(groups: Groups, removal: Removal, traced: Traced): RemovalAt {
+  const found = findGroups(traced);
+  const shapes = traced.graph.inputs.map(({ name }) => `${name} [${traced.types.get(name)!.shape.join(", ")}]`);
+  const refuse = (name: string): never =>
+    fail(
+      "unsupported",
+      `the units of group "${name}" go together in another way at ${shapes.join(", ")}; leave it out of the plan`,
+    );
+  const names = new Map(found.groups.map((group) => [group.name, group]));
+  for (const [name, units] of removal)
+    if (units.some((unit) => names.get(name)?.units[unit] === undefined)) refuse(name);
+  const [before, removed] = [removedIndices(groups, removal), removedIndices(found, removal)];
+  for (const [name] of removal) {
+    const group = groups.groups.find((one) => one.name === name)!;
+    for (const { value, axis } of group.places) {
+      if (!traced.graph.initializers.has(value)) continue;
+      const listed = [before, removed].map((one) =>
+        [...(one.get(value)?.get(axis) ?? [])].sort((a, b) => a - b).join(),
+      );
+      if (listed[0] !== listed[1]) refuse(name);
+    }
+  }
+  return { groups: found, removed };
+}
+
+/** A function that computes its result when it is first asked for it. */
+export function once<T>(compute: () => T): () => T {
+  let known: { readonly value: T } | undefined;
+  return () => (known ??= { value: compute() }).value;
+}
+
+/** The removal at all other settings, found when it is first asked for. */
+export const createElsewhere = (groups: Groups, removal: Removal): (() => readonly RemovalAt[]) =>
+  once(() => tracesElsewhere(groups.coupling.traced).map((traced) => removalElsewhere(groups, removal, traced)));
