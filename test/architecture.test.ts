@@ -165,18 +165,19 @@ function findCycle(edges: ReadonlyMap<string, readonly string[]>): string[] | un
 
 /** Files outside of ops, onnx and zoo that name operators in quotes, and why they may. */
 const namesAllowed: Readonly<Record<string, { readonly names: readonly string[]; readonly reason: string }>> = {
-  "passes/ask-batch.ts": { names: ["Mul", "Shape", "Squeeze"], reason: "asks the input for the batch size" },
+  "passes/ask-sizes.ts": { names: ["Concat", "Mul", "Shape", "Squeeze"], reason: "asks the inputs for open sizes" },
   "passes/normalise.ts": {
     names: ["Expand", "Reshape", "Resize"],
-    reason: "matches the nodes that state a batch size",
+    reason: "matches the nodes that state open sizes",
   },
   "passes/open-batch.ts": { names: ["Reshape", "Resize"], reason: "matches the nodes that state a batch size" },
   "passes/own-names.ts": { names: ["Identity"], reason: "matches what gives an output its name" },
   "passes/pick-parts.ts": { names: ["Concat", "Gather"], reason: "matches a part that is joined and picked out again" },
   "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
-  "prune/cut.ts": {
-    names: ["Add", "And", "BitwiseAnd", "Where"],
-    reason: "writes the nodes that zero a unit, and sizes that follow the batch",
+  "prune/computed-sizes.ts": { names: ["Add", "Div", "Mul"], reason: "writes what is left of computed sizes" },
+  "prune/mask.ts": {
+    names: ["And", "BitwiseAnd", "Concat", "Div", "Expand", "Reshape", "Shape", "Where"],
+    reason: "writes the nodes that zero a unit, and the line of zeros along an open axis",
   },
   "train/runnable.ts": {
     names: ["Gemm", "MatMul", "Transpose"],
@@ -208,7 +209,7 @@ describe("operators", () => {
   });
 
   /** Operators that count what they see or number positions: all their axes stay whole. */
-  const withoutChannels: readonly string[] = ["EyeLike", "MaxUnpool", "NonZero", "Range", "Shape", "Size"];
+  const withoutChannels: readonly string[] = ["EyeLike", "MaxUnpool", "NonZero", "Range", "Size"];
   it("say how their axes couple, or stay whole on purpose", () => {
     const lacking = [...ops.values()].filter((op) => !op.hasChannels).map((op) => op.name);
     expect(lacking).toEqual(withoutChannels);

@@ -2,8 +2,10 @@
 
 import { SecateurError } from "../graph/error.ts";
 import type { Found, Graph, Model, OpenDim } from "../graph/graph.ts";
-import type { Shape, Tensor } from "../graph/tensor.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { encodeForRuntime } from "../onnx/encode.ts";
+import { firstSizes } from "../passes/choose-sizes.ts";
+import { openAxes } from "../passes/dims.ts";
 import { batchSymbol } from "../passes/stated.ts";
 import { trace, type Traced } from "../passes/trace.ts";
 import { drawInputs } from "../prune/draw.ts";
@@ -11,8 +13,6 @@ import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { RunOptions } from "./job.ts";
 
-/** The batch of the first run. */
-const firstBatch = 2;
 /** A model with more open sizes has those beyond taken for fixed. */
 const mostSymbols = 6;
 /** Attempts to find the values that the runtime cannot return, such as sequences. */
@@ -40,8 +40,7 @@ type Shapes = ReadonlyMap<string, Pick<Tensor, "dtype" | "shape">>;
 export async function withTrial(model: Model, options: RunOptions = {}): Promise<Model> {
   const { graph } = model;
   if (graph.found !== undefined) return model;
-  const { shapes } = options;
-  const traced = trace(graph, { batch: firstBatch, ...(shapes && { shapes }) });
+  const traced = firstSizes(graph, options.shapes ?? {}).base;
   const wanted = traced.refusals.flatMap(({ node }) =>
     node.outputs.filter((name) => name !== "" && !traced.types.has(name)),
   );
@@ -67,7 +66,9 @@ async function tryOut(trial: Trial, model: Model, traced: Traced, wanted: readon
   const { shapes: first, names } = await shapesOfAll(trial, model, traced, wanted);
   const at = (changed: readonly string[]): Traced => {
     const other = new Map([...sizes].map(([symbol, size]) => [symbol, changed.includes(symbol) ? size + 1 : size]));
-    return trace(model.graph, { batch: other.get(batchSymbol) ?? firstBatch, shapes: resized(traced, sizes, other) });
+    const batch = other.get(batchSymbol) ?? 1;
+    other.delete(batchSymbol);
+    return trace(model.graph, { batch, sizes: other });
   };
   const symbols = [...sizes.keys()].slice(0, mostSymbols);
   const others = new Map<string, Shapes>();
@@ -107,29 +108,11 @@ async function unlessRefused<T>(work: () => Promise<T>): Promise<T | undefined> 
 }
 
 /** The open sizes of a trace, by their symbols. */
-function openSizes({ graph, types }: Traced): Map<string, number> {
+function openSizes({ graph, symbols }: Traced): Map<string, number> {
   const sizes = new Map<string, number>();
-  for (const { name, shape } of graph.inputs)
-    shape?.forEach((dim, axis) => {
-      if (typeof dim === "string" && (dim !== "" || axis === 0))
-        sizes.set(dim === "" ? batchSymbol : dim, types.get(name)!.shape[axis]!);
-    });
+  for (const { input, axis, symbol } of openAxes(graph))
+    sizes.set(axis === 0 && input.shape![0] === "" ? batchSymbol : symbol, symbols.get(symbol)!);
   return sizes;
-}
-
-/** The shapes of all inputs with open axes at other sizes. */
-function resized({ graph, types }: Traced, from: ReadonlyMap<string, number>, to: ReadonlyMap<string, number>) {
-  return Object.fromEntries(
-    graph.inputs.map(({ name, shape }): [string, Shape] => [
-      name,
-      types.get(name)!.shape.map((size, axis) => {
-        const dim = shape?.[axis];
-        if (typeof dim !== "string" || (dim === "" && axis > 0)) return size;
-        const symbol = dim === "" ? batchSymbol : dim;
-        return size === from.get(symbol) ? to.get(symbol)! : size;
-      }),
-    ]),
-  );
 }
 
 /**

@@ -48,10 +48,7 @@ const steps = (size: number): readonly (readonly number[])[] => [
  */
 export function chooseSizes(graph: Graph, shapes: Readonly<Record<string, Shape>>): ChosenSizes {
   const axes = openAxes(graph);
-  const firsts = new Set(axes.filter(({ axis }) => axis === 0).map(({ symbol }) => symbol));
-  const further = axes.filter(({ symbol }) => !firsts.has(symbol));
-  const given = givenSizes(graph, shapes, new Set(further.map(({ symbol }) => symbol)));
-  const { sizes, batch, base } = firstThatTraces(graph, further, given);
+  const { firsts, further, sizes, batch, base } = firstSizes(graph, shapes);
   const attempt = (setting: Setting): Traced | string => {
     const found = tryTrace(graph, setting);
     if (typeof found === "string") return found;
@@ -78,6 +75,15 @@ export function chooseSizes(graph: Graph, shapes: Readonly<Record<string, Shape>
     traces: [...traces, ...moved.found.map((one) => one.traced)],
     fixed,
   };
+}
+
+/** The first sizes that a graph can be traced at, and its trace there. */
+export function firstSizes(graph: Graph, shapes: Readonly<Record<string, Shape>>) {
+  const axes = openAxes(graph);
+  const firsts = new Set(axes.filter(({ axis }) => axis === 0).map(({ symbol }) => symbol));
+  const further = axes.filter(({ symbol }) => !firsts.has(symbol));
+  const given = givenSizes(graph, shapes, new Set(further.map(({ symbol }) => symbol)));
+  return { firsts, further, ...firstThatTraces(graph, further, given) };
 }
 
 function tryTrace(graph: Graph, setting: Setting): Traced | string {

@@ -29,9 +29,9 @@ export function openAxes({ inputs }: Pick<Graph, "inputs">): OpenAxis[] {
 }
 
 /** What a size comes to; `undefined` where that does not follow from the symbols known. */
-export function sizeOfDim(dim: Dim, known: ReadonlyMap<string, number>): number | undefined {
+export function sizeOfDim(dim: Dim, known: Pick<ReadonlyMap<string, number>, "get">): number | undefined {
   if (typeof dim === "number") return dim;
-  const size = known.get(dim);
+  const size = dim === "" ? undefined : known.get(dim);
   if (size !== undefined || !/[-+*/]/.test(dim)) return size;
   const words = dim.match(/\/\/|[-+*/()]|[^-+*/()\s]+/g) ?? [];
   let at = 0;

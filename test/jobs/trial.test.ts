@@ -6,7 +6,7 @@ import { float32, int64s } from "../../src/graph/tensor.ts";
 import { cut } from "../../src/jobs/cut.ts";
 import { plan } from "../../src/jobs/plan.ts";
 import { withTrial } from "../../src/jobs/trial.ts";
-import { sizeOfDim } from "../../src/passes/stated.ts";
+import { openAxes, sizeOfDim } from "../../src/passes/dims.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { emptyGraph, modelOf } from "../support/graphs.ts";
@@ -37,7 +37,8 @@ const chain = (shape: Dim[], nodes: readonly Node[], more: Partial<Graph> = {}):
   });
 
 const typesAt = async (tried: Model, shape: number[]) => {
-  const { types, refusals } = trace(tried.graph, { shapes: { x: shape } });
+  const sizes = new Map(openAxes(tried.graph).map(({ axis, symbol }) => [symbol, shape[axis]!]));
+  const { types, refusals } = trace(tried.graph, { sizes });
   return { y: types.get("y")?.shape, reasons: refusals.map(({ reason }) => reason) };
 };
 

@@ -66,10 +66,10 @@ describe("the size of the batch", () => {
     expect(normalise(once).nodes).toEqual(once.nodes);
   });
 
-  it("is left where it is if inputs may differ in it", () => {
+  it("is asked of the value if inputs may differ in it, and not for the channels that it has", () => {
     const graph = normalise(net(1, "N", "M"));
     expect(asked(graph)).toEqual(expect.not.arrayContaining(["x"]));
-    expect(unitsOf(graph)).toEqual({});
+    expect(unitsOf(graph)).toEqual({ a: 6 });
     expect(asked(normalise(net(1, "N", "N")))).toEqual(["x"]);
   });
 
