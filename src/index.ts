@@ -41,6 +41,7 @@ export type { DType, Shape, Tensor } from "./graph/tensor.ts";
 
 export { loadModel } from "./onnx/load.ts";
 export { encodeModel } from "./onnx/encode.ts";
+export { fileForm, type FileForm, type FormOptions } from "./onnx/file-form.ts";
 export { internalOpset } from "./onnx/upgrade.ts";
 
 export { ops } from "./ops/table.ts";

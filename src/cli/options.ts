@@ -8,6 +8,7 @@ import { presets, type Normalise, type PresetName } from "../data/normalise.ts";
 import { channelOrders, layouts, type Channels, type Layout } from "../data/pixels.ts";
 import { datasetForms, openDataset } from "../data/spec-node.ts";
 import type { Shape } from "../graph/tensor.ts";
+import { newestOpset, oldestOpset } from "../onnx/opsets.ts";
 import type { NormaliseOptions } from "../passes/normalise.ts";
 import { criteria } from "../criteria/table.ts";
 import { gatePlaces, type GatePlace } from "../prune/gate-places.ts";
@@ -98,6 +99,17 @@ export const withShape = (command: Command): Command =>
   );
 
 export const shapesOf = ({ shape }: ShapeFlags): NormaliseOptions => (shape ? { shapes: shape } : {});
+
+export interface OpsetFlags {
+  readonly opset?: number;
+}
+
+export const withOpset = (command: Command): Command =>
+  command.option(
+    "--opset <n>",
+    `ONNX opset of what is written, ${oldestOpset} to ${newestOpset} (default: that of the model)`,
+    numberIn(oldestOpset, newestOpset, true),
+  );
 
 export interface DataFlags {
   readonly data?: string;

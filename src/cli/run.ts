@@ -11,7 +11,7 @@ import type { Model } from "../graph/graph.ts";
 import type { Checkpoints } from "../jobs/checkpoints.ts";
 import type { Job } from "../jobs/job.ts";
 import { checkWritable, describeIo } from "../onnx/atomic-node.ts";
-import { readModelFile, writeModelFile } from "../onnx/files-node.ts";
+import { readModelFile } from "../onnx/files-node.ts";
 import type { RunConfig } from "../report/record.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
 import { nodeRuntime } from "../runtime/workers-node.ts";
@@ -22,14 +22,17 @@ import {
   openData,
   shapesOf,
   type DataFlags,
+  withOpset,
   type LearnFlags,
+  type OpsetFlags,
   type ShapeFlags,
 } from "./options.ts";
 import { Interruption, note } from "./output.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import { word } from "./shell.ts";
+import { writeModel } from "./write.ts";
 
-export interface RecordFlags extends DataFlags, MetricFlags {
+export interface RecordFlags extends DataFlags, MetricFlags, OpsetFlags {
   readonly output: string;
   readonly run?: string;
   readonly checkpointEvery: number;
@@ -40,8 +43,7 @@ export interface RecordFlags extends DataFlags, MetricFlags {
 
 /** Where the model and the record go. */
 export const withRecord = (command: Command): Command =>
-  command
-    .option("-o, --output <file>", "the model to write")
+  withOpset(command.option("-o, --output <file>", "the model to write"))
     .option("--run <dir>", "the directory for the record of the run (default: the output's name, with .run)")
     .option(
       "--checkpoint-every <seconds>",
@@ -189,8 +191,9 @@ export async function closeRun<S extends { readonly output: string }>(
   model: Model,
   summary: S,
   show: () => void,
+  flags: OpsetFlags,
 ): Promise<void> {
-  await writeModelFile(summary.output, model);
+  await writeModel(summary.output, model, flags);
   await run.finish({ ...summary });
   const { writeReport } = await import("../report/report-node.ts");
   const report = await writeReport(run.dir);

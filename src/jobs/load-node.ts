@@ -4,10 +4,11 @@ import { fileURLToPath } from "node:url";
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { readModelFile, writeModelFile, type WriteOptions } from "../onnx/files-node.ts";
+import type { FileForm } from "../onnx/file-form.ts";
 import { load as loadBytes, type ModelSource } from "./load.ts";
 
 /**
- * Reads a model of opset 7 to 23 and brings it to opset 23: from a file, with the files beside it that its weights lie in, or from bytes, or what
+ * Reads a model of opset 7 to 26 and brings it to opset 23: from a file, with the files beside it that its weights lie in, or from bytes, or what
  * `fetch` gives.
  *
  * @example
@@ -30,11 +31,13 @@ export async function load(source: string | URL | ModelSource | Promise<ModelSou
  * import { newModel, save } from "secateur";
  *
  * await save("lenet.onnx", newModel("lenet5", { classes: 10, seed: 1 }));
+ * const { opset } = await save("lenet-17.onnx", newModel("lenet5", { classes: 10, seed: 1 }), { opset: 17 });
+ * console.log(opset);
  *
  * @throws SecateurError `io` naming the file and the reason
  */
-export async function save(path: string | URL, model: Model, options?: WriteOptions): Promise<void> {
-  await writeModelFile(pathOf(path), model, options);
+export async function save(path: string | URL, model: Model, options?: WriteOptions): Promise<FileForm> {
+  return writeModelFile(pathOf(path), model, options);
 }
 
 function pathOf(path: string | URL): string {

@@ -16,7 +16,7 @@ export interface ByteSource {
 export type ModelSource = Uint8Array | ArrayBuffer | ByteSource;
 
 /**
- * Reads a model of opset 7 to 23 and brings it to opset 23. In Node, a path or the URL of a file will do as well.
+ * Reads a model of opset 7 to 26 and brings it to opset 23. In Node, a path or the URL of a file will do as well.
  *
  * @example
  * import { load } from "secateur";

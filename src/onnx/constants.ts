@@ -5,7 +5,8 @@ import { describe, type Graph, type Node } from "../graph/graph.ts";
 import { float32, type Tensor } from "../graph/tensor.ts";
 import { toInt64 } from "./proto.ts";
 
-function constantOf(node: Node): Tensor {
+/** What a Constant node holds. */
+export function constantOf(node: Node): Tensor {
   const [[name, attribute] = []] = Object.entries(node.attributes);
   const what = describe(node);
   const int64 = (values: readonly number[], shape: readonly number[]): Tensor => {

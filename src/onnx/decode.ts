@@ -25,14 +25,11 @@ import {
 import type { Tensor } from "../graph/tensor.ts";
 import { decodeTensor, toText, type TensorOptions } from "./decode-tensor.ts";
 import { checkRank, dtypeOf, maxNesting, toInt } from "./proto.ts";
+import { newestOpset, oldestOpset } from "./opsets.ts";
 import { describeForeign } from "./sniff.ts";
 import { foldConstants } from "./constants.ts";
 import { untie } from "./untie.ts";
 import { weigh } from "./weigh.ts";
-
-/** Opsets of the ONNX standard that are read. */
-export const oldestOpset = 7;
-export const newestOpset = 23;
 
 export type DecodeOptions = TensorOptions;
 
@@ -257,7 +254,7 @@ function dropWeightInputs(graph: Graph): Graph {
 }
 
 /**
- * Reads a model, opsets 7 to 23, in the opset that it is written in.
+ * Reads a model, opsets 7 to 26, in the opset that it is written in.
  *
  * Constant nodes become initializers; an Identity of an initializer becomes an initializer of its own; weights listed
  * as inputs are no inputs. A size without a name is the empty string. Whole numbers in attributes from 2^53 on are

@@ -15,21 +15,11 @@ import {
 import { fail } from "../graph/error.ts";
 import { bodies, describe, type Attribute, type Graph, type Model, type Node, type ValueInfo } from "../graph/graph.ts";
 import { byteLength, bytesOf, type Tensor } from "../graph/tensor.ts";
+import { fileForm, runtimeForm, type FormOptions } from "./file-form.ts";
 import { codeOf, toInt64 } from "./proto.ts";
 
 /** A protobuf message is read back only below this many bytes. */
 const messageLimit = 2 ** 31 - 1;
-
-/** The IR version that first carried an opset, newest first. */
-const irVersions: readonly (readonly [opset: number, irVersion: number])[] = [
-  [23, 11],
-  [21, 10],
-  [19, 9],
-  [15, 8],
-  [12, 7],
-  [11, 6],
-  [10, 5],
-];
 
 type Tensors = (name: string, value: Tensor) => MessageInitShape<typeof TensorProtoSchema>;
 
@@ -135,22 +125,23 @@ function writeGraph(
   };
 }
 
-/** 4 is the first IR version in which weights need not be inputs. */
-function irVersionOf(model: Model): bigint {
-  const opset = model.opsets[""] ?? 0;
-  const needed = irVersions.find(([since]) => opset >= since)?.[1] ?? 4;
-  return BigInt(Math.max(model.irVersion, needed));
+/** The IR version since which weights need not be inputs. */
+const freeWeights = 4;
+
+function withWeightInputs(graph: Graph): Graph {
+  const weights = Array.from(graph.initializers, ([name, { dtype, shape }]) => ({ name, dtype, shape }));
+  return { ...graph, inputs: [...graph.inputs, ...weights] };
 }
 
 function write(model: Model, tensors: Tensors, untyped: readonly string[] = []): Uint8Array {
   const proto = create(ModelProtoSchema, {
-    irVersion: irVersionOf(model),
+    irVersion: BigInt(model.irVersion),
     producerName: model.producerName,
     producerVersion: model.producerVersion,
     domain: model.domain,
     modelVersion: BigInt(model.modelVersion),
     docString: model.doc,
-    graph: writeGraph(model.graph, tensors, untyped),
+    graph: writeGraph(model.irVersion < freeWeights ? withWeightInputs(model.graph) : model.graph, tensors, untyped),
     opsetImport: Object.entries(model.opsets).map(([domain, version]) => ({
       domain,
       version: BigInt(version),
@@ -189,12 +180,17 @@ export function tensorBytes(graph: Graph): number {
 }
 
 /**
- * The bytes of a model file. Everything is written as it stands, the opsets too; the IR version is raised where the
- * opset needs it. ±`Number.MAX_SAFE_INTEGER` in an attribute is written as INT64_MAX and INT64_MIN.
+ * The bytes of a model file, in the opset and IR version of the file that the model came from, or in another opset. What that can't say is written
+ * in the next that can: {@link fileForm} tells which, and why. ±`Number.MAX_SAFE_INTEGER` in an attribute is written as INT64_MAX and INT64_MIN.
  *
  * @throws SecateurError `unsupported` where that is 2 GiB or more: writeModelFile puts weights beside the model.
  */
-export function encodeModel(model: Model): Uint8Array {
+export function encodeModel(model: Model, options: FormOptions = {}): Uint8Array {
+  return encodeAsIs(fileForm(model, options).model);
+}
+
+/** The bytes of a model as it stands. */
+export function encodeAsIs(model: Model): Uint8Array {
   const size = tensorBytes(model.graph);
   if (size > messageLimit) refuseSize(size);
   return write(model, writeTensor);
@@ -210,12 +206,13 @@ const mostInMessage = 2 ** 24;
  * @param untyped values that it is to return besides, whose types the runtime finds
  */
 export function encodeForRuntime(
-  model: Model,
+  whole: Model,
   untyped: readonly string[] = [],
 ): {
   readonly bytes: Uint8Array;
   readonly external: readonly { readonly path: string; readonly data: Uint8Array }[];
 } {
+  const model = runtimeForm(whole);
   if (tensorBytes(model.graph) <= mostInMessage) return { bytes: write(model, writeTensor, untyped), external: [] };
   const external: { path: string; data: Uint8Array }[] = [];
   const bytes = write(
@@ -256,7 +253,7 @@ export interface ExternalModel {
 const pageSize = 4096;
 
 /**
- * A model in two files: weights of `threshold` bytes or more lie in a file beside the model, whose name (relative to
+ * A model as it stands in two files: weights of `threshold` bytes or more lie in a file beside the model, whose name (relative to
  * the model's folder) is `location`. The pieces of `data` are views of the tensors, not copies, and made anew each time they are iterated over.
  */
 export function encodeModelExternal(model: Model, location: string, threshold = externalThreshold): ExternalModel {

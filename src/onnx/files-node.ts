@@ -7,7 +7,8 @@ import type { Model } from "../graph/graph.ts";
 import { isLazy } from "../graph/tensor.ts";
 import { describeIo, liesIn, writeFileAtomic } from "./atomic-node.ts";
 import type { ExternalReader } from "./decode-tensor.ts";
-import { encodeModel, encodeModelExternal, tensorBytes } from "./encode.ts";
+import { encodeAsIs, encodeModelExternal, tensorBytes } from "./encode.ts";
+import { fileForm, type FormOptions, type FileForm } from "./file-form.ts";
 import { loadModel } from "./load.ts";
 
 /** A model file is one protobuf message, which has less than 2 GiB. */
@@ -138,7 +139,7 @@ function openFolder(folder: string): { read: ExternalReader; close: () => void }
 }
 
 /**
- * Reads a model of opset 7 to 23 with its external data, and brings it to opset 23. Files that the model names are
+ * Reads a model of opset 7 to 26 with its external data, and brings it to opset 23. Files that the model names are
  * read only from its own folder and those below; large tensors once they are needed, so that they must stay as they are until then.
  *
  * @throws SecateurError `io` where a file cannot be read, else as {@link loadModel}, the file named in front.
@@ -168,23 +169,29 @@ export async function readModelFile(path: string): Promise<Model> {
   }
 }
 
-export interface WriteOptions {
+export interface WriteOptions extends FormOptions {
   /** Weights lie in a file of their own, `<name>.data`, where all tensors together have more bytes than this. */
   readonly externalAbove?: number;
 }
 
 /**
  * Writes a model file, whole or not at all. Above 1.9 GB, and where large weights were read from a file of their own, they go to
- * `<name>.data` beside it, written first.
+ * `<name>.data` beside it, written first. The opset and the IR version are those of the file that the model came from, unless another opset is
+ * asked for or needed; which it is, and for which nodes it had to be raised, is returned.
  *
  * @throws SecateurError `io` naming the file and the reason.
  */
-export async function writeModelFile(path: string, model: Model, options: WriteOptions = {}): Promise<void> {
+export async function writeModelFile(path: string, whole: Model, options: WriteOptions = {}): Promise<FileForm> {
   const { externalAbove = 1.9e9 } = options;
+  const { model, ...written } = fileForm(whole, options);
   const apart = [...model.graph.initializers.values()].some(isLazy);
-  if (!apart && tensorBytes(model.graph) <= externalAbove) return writeFileAtomic(path, encodeModel(model));
+  if (!apart && tensorBytes(model.graph) <= externalAbove) {
+    await writeFileAtomic(path, encodeAsIs(model));
+    return written;
+  }
   const location = `${basename(path)}.data`;
   const { bytes, data } = encodeModelExternal(model, location);
   await writeFileAtomic(join(dirname(path), location), data, { replaceLink: true });
   await writeFileAtomic(path, bytes);
+  return written;
 }

@@ -7,9 +7,9 @@ import { decodeModel, type DecodeOptions } from "./decode.ts";
 import { upgrade } from "./upgrade.ts";
 
 /**
- * Reads a model of opset 7 to 23 and brings it to opset 23.
+ * Reads a model of opset 7 to 26 and brings it to opset 23. A node whose meaning opset 23 does not have keeps the form of its own, and is known to no rule.
  *
- * @throws SecateurError where the bytes are no valid model or hold what cannot be brought to opset 23 exactly.
+ * @throws SecateurError where the bytes are no valid model or hold what is not held here.
  */
 export function loadModel(bytes: Uint8Array, options: DecodeOptions = {}): Model {
   const decoded = decodeModel(bytes, options);

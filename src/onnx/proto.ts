@@ -28,6 +28,9 @@ export function codeOf(dtype: DType): number {
   return codes[dtype];
 }
 
+/** The element type of an ONNX code, where it is one that is held here. */
+export const knownDtypeOf = (code: number): DType | undefined => known.get(code);
+
 /** The element type of an ONNX code; `what` names the value or tensor in the refusal of one that is not held here. */
 export function dtypeOf(code: number, what: string): DType {
   const dtype = known.get(code);

@@ -1,24 +1,14 @@
-/** The form of an upgrade step, and the edits that steps are made of. */
+/** The form of an upgrade step, and the edits that steps between opsets are made of. */
 
 import { fail } from "../graph/error.ts";
-import { describe, type Attribute, type Dim, type Node } from "../graph/graph.ts";
-import { float32, type DType, type Tensor } from "../graph/tensor.ts";
+import { describe, type Attribute, type Node } from "../graph/graph.ts";
+import { float32, type Tensor } from "../graph/tensor.ts";
 import { toInt64 } from "./proto.ts";
+import type { Surroundings } from "./scope.ts";
 
-/** What a step may know of the graph around a node, and may add to it. */
-export interface Upgrading {
-  /** A new initializer; its name. */
-  constant(value: Tensor, base: string): string;
-  /** A name that is free. */
-  fresh(base: string): string;
-  /** The declared shape of a value, where there is one. */
-  shape(name: string): readonly Dim[] | undefined;
-  /** The element type of a value, where it is declared or follows from what produces it. */
-  dtype(name: string): DType | undefined;
-  initializer(name: string): Tensor | undefined;
-  /** Whether anything reads the value. */
-  isUsed(name: string): boolean;
-  /** Refuses a node that has no equal in the internal opset. */
+/** What an upgrade step may know and do. */
+export interface Upgrading extends Surroundings {
+  /** Leaves a node as it is: it has no equal in the internal opset. */
   refuse(node: Node, why: string): never;
 }
 

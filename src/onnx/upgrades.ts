@@ -16,16 +16,43 @@ import {
   withInputs,
   withoutTraining,
   type Upgrade,
+  type Upgrading,
 } from "./upgrade-step.ts";
+
+/** Every position by the numbers of its own, written by operators that broadcast over the batch. */
+function normaliseEachPosition(node: Node, context: Upgrading): readonly Node[] {
+  const [x = "", scale = "", B = "", mean = "", variance = ""] = node.inputs;
+  if (context.dtype(x) !== "float32" || node.outputs.slice(1).some((name) => context.isUsed(name)))
+    return context.refuse(node, "normalises every position by itself");
+  const base = baseOf(node);
+  const fresh = (what: string): string => context.fresh(`${base}_${what}`);
+  const [centred, shifted, deviation, normed, scaled] = ["centred", "shifted", "deviation", "normed", "scaled"].map(
+    fresh,
+  ) as [string, string, string, string, string];
+  const epsilon = context.constant(float32([], [float(node, "epsilon") ?? 1e-5]), `${base}_epsilon`);
+  return [
+    beside("Sub", [x, mean], [centred]),
+    beside("Add", [variance, epsilon], [shifted]),
+    beside("Sqrt", [shifted], [deviation]),
+    beside("Div", [centred, deviation], [normed]),
+    beside("Mul", [normed, scale], [scaled]),
+    { ...beside("Add", [scaled, B], node.outputs.slice(0, 1)), name: node.name },
+  ];
+}
 
 const batchNormalization: readonly Upgrade[] = [
   {
-    // 9 drops `spatial`: 0 had one mean for every position.
+    // 9 drops `spatial`: 0 had a mean for every position, which is one for every channel where there are no positions.
     since: 9,
-    upgrade: (node, context) =>
-      int(node, "spatial") === 0
-        ? context.refuse(node, "normalises every position by itself (spatial = 0)")
-        : edit(node, ["spatial"]),
+    upgrade: (node, context) => {
+      if (int(node, "spatial") !== 0) return edit(node, ["spatial"]);
+      const [data = "", scale = ""] = node.inputs;
+      const rank = (context.initializer(scale)?.shape ?? context.shape(scale))?.length;
+      if (rank === 1 || context.shape(data)?.length === 2) return edit(node, ["spatial"]);
+      return rank === undefined
+        ? context.refuse(node, "normalises every position by itself")
+        : normaliseEachPosition(node, context);
+    },
   },
   {
     // 14 has `training_mode`, until then told by the number of outputs, and other outputs.

@@ -10,7 +10,7 @@ import { findGroups, type Groups } from "./groups.ts";
 import { whyNotWhole } from "./whole.ts";
 
 export interface Summary extends Costs {
-  /** Of the file; what is written is in the internal opset. */
+  /** Of the file, which what is written is in too. */
   readonly opset: number;
   readonly nodes: number;
   readonly inputs: readonly ValueSummary[];

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { float32, tensor, type Tensor } from "../../src/graph/tensor.ts";
 import { loadModel } from "../../src/onnx/load.ts";
-import { toHalf } from "../../src/passes/widen.ts";
+import { toHalf } from "../../src/graph/half.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { gradientGraph } from "../../src/train/gradients.ts";
 import { runGraph } from "../support/graphs.ts";

@@ -364,8 +364,8 @@ describe("hostile and foreign files", () => {
 
   const refused: readonly [string, GraphInit, Init<typeof ModelProtoSchema>, RegExp][] = [
     ["no opset", {}, { opsetImport: [] }, /does not say which ONNX opset/],
-    ["opset 6", {}, { opsetImport: [{ version: 6n }] }, /opset 6; opsets 7 to 23/],
-    ["opset 24", {}, { opsetImport: [{ domain: "ai.onnx", version: 24n }] }, /opset 24/],
+    ["opset 6", {}, { opsetImport: [{ version: 6n }] }, /opset 6; opsets 7 to 26/],
+    ["opset 27", {}, { opsetImport: [{ domain: "ai.onnx", version: 27n }] }, /opset 27/],
     [
       "two opsets",
       {},

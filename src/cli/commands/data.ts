@@ -3,13 +3,13 @@
 import { Argument, type Command, Option } from "commander";
 import { fetchCifar10, fetchMnist } from "../../data/fetch-node.ts";
 import type { Shape } from "../../graph/tensor.ts";
-import { writeModelFile } from "../../onnx/files-node.ts";
 import { trace } from "../../passes/trace.ts";
 import { costsOf } from "../../prune/costs.ts";
 import { newModel, zoo, zooNames, type ZooName } from "../../zoo/zoo.ts";
 import { withExample } from "../help.ts";
-import { count, seed, sizesOf } from "../options.ts";
+import { count, seed, sizesOf, withOpset, type OpsetFlags } from "../options.ts";
 import { note, printJson } from "../output.ts";
+import { writeModel } from "../write.ts";
 
 export function addData(program: Command): void {
   const data = withExample(
@@ -29,7 +29,7 @@ export function addData(program: Command): void {
       });
 }
 
-interface NewFlags {
+interface NewFlags extends OpsetFlags {
   readonly classes: number;
   readonly input?: Shape;
   readonly seed: number;
@@ -38,7 +38,7 @@ interface NewFlags {
 }
 
 export function addNew(program: Command): void {
-  withExample(program.command("new"), "secateur new resnet20 --classes 10 --seed 1 -o model.onnx")
+  withExample(withOpset(program.command("new")), "secateur new resnet20 --classes 10 --seed 1 -o model.onnx")
     .description("write an untrained model")
     .addArgument(
       new Argument(
@@ -59,7 +59,7 @@ export function addNew(program: Command): void {
         seed: flags.seed,
         ...(flags.input ? { input: flags.input } : {}),
       });
-      await writeModelFile(flags.output, model);
+      await writeModel(flags.output, model, flags);
       if (flags.json) printJson({ name, ...costsOf(trace(model.graph)), output: flags.output });
       note(`-> ${flags.output}`);
     });

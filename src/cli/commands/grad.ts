@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { internalOpset } from "../../onnx/upgrade.ts";
-import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
+import { readModelFile } from "../../onnx/files-node.ts";
 import { gradientGraph } from "../../train/gradients.ts";
 import { losses, type Loss } from "../../train/losses.ts";
 import { prepare } from "../../train/prepare.ts";
@@ -10,6 +10,7 @@ import { withExample } from "../help.ts";
 import { count, shapesOf, withShape, type ShapeFlags } from "../options.ts";
 import { note, printJson } from "../output.ts";
 import { createProgress } from "../progress.ts";
+import { writeModel } from "../write.ts";
 
 interface GradFlags extends ShapeFlags {
   readonly output: string;
@@ -47,7 +48,7 @@ export function addGrad(program: Command): void {
         wrt: flags.wrt,
         train: flags.train ?? false,
       });
-      await writeModelFile(flags.output, { ...model, graph, opsets: { ...model.opsets, "": internalOpset } });
+      await writeModel(flags.output, { ...model, graph }, { opset: internalOpset });
       progress.done();
       if (flags.json)
         printJson({

@@ -9,7 +9,7 @@ import { cut, mask, type CutOutcome } from "../../jobs/cut.ts";
 import { plan } from "../../jobs/plan.ts";
 import { withTrial } from "../../jobs/trial.ts";
 import { describeIo, writeFileAtomic } from "../../onnx/atomic-node.ts";
-import { readModelFile, writeModelFile } from "../../onnx/files-node.ts";
+import { readModelFile } from "../../onnx/files-node.ts";
 import type { Removal } from "../../prune/groups.ts";
 import { formatPlan, parsePlan } from "../../prune/plan.ts";
 import type { Proof } from "../../prune/prove.ts";
@@ -20,15 +20,18 @@ import {
   seed,
   shapesOf,
   withCompute,
+  withOpset,
   withDevice,
   withShape,
   type ComputeFlags,
+  type OpsetFlags,
   type DeviceFlags,
   type ShapeFlags,
 } from "../options.ts";
 import { withExample } from "../help.ts";
 import { note, noteTable, printJson, short } from "../output.ts";
 import { createProgress } from "../progress.ts";
+import { writeModel } from "../write.ts";
 
 interface PlanFlags extends ShapeFlags, LimitFlags, DeviceFlags {
   readonly ratio: Ratios;
@@ -85,7 +88,7 @@ export function addPlan(program: Command): void {
     });
 }
 
-interface ApplyFlags extends ShapeFlags, Partial<ComputeFlags> {
+interface ApplyFlags extends ShapeFlags, OpsetFlags, Partial<ComputeFlags> {
   readonly plan: string;
   readonly output: string;
   readonly json?: boolean;
@@ -133,7 +136,7 @@ function addApply(
   apply: (model: Model, removal: Removal, flags: ApplyFlags) => CutOutcome | Promise<CutOutcome>,
 ): Command {
   return withExample(
-    withShape(program.command(`${name} <model>`)),
+    withOpset(withShape(program.command(`${name} <model>`))),
     `secateur ${name} model.onnx --plan plan.json -o ${name}.onnx`,
   )
     .description(description)
@@ -145,7 +148,7 @@ function addApply(
       const model = await readModelFile(path);
       const removal = parsePlan(await readText(flags.plan));
       const { model: changed, before, after, proof } = await apply(model, removal, flags);
-      await writeModelFile(flags.output, changed);
+      await writeModel(flags.output, changed, flags);
       progress.done();
       if (flags.json) {
         printJson({ before, after, ...(proof && { proof }) });

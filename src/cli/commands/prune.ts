@@ -65,10 +65,17 @@ async function work(
   });
   const outcome = await resultOf(job, run, progress, signal);
   const { model, ...summary } = outcome;
-  await closeRun(run, progress, model, { ...summary, output: flags.output }, () => {
-    if (json) printJson({ ...numbersOf(outcome), output: flags.output, run: run.dir });
-    else noteTable(comparison(outcome));
-  });
+  await closeRun(
+    run,
+    progress,
+    model,
+    { ...summary, output: flags.output },
+    () => {
+      if (json) printJson({ ...numbersOf(outcome), output: flags.output, run: run.dir });
+      else noteTable(comparison(outcome));
+    },
+    flags,
+  );
   if (outcome.end === "exhausted")
     note(
       flags.maxDrop === undefined

@@ -91,9 +91,16 @@ async function work(
     after: measured.at(-1)?.evaluation,
     output: flags.output,
   };
-  await closeRun(run, progress, model, summary, () => {
-    if (json) printJson({ ...summary, run: run.dir });
-  });
+  await closeRun(
+    run,
+    progress,
+    model,
+    summary,
+    () => {
+      if (json) printJson({ ...summary, run: run.dir });
+    },
+    flags,
+  );
 }
 
 /** Shows events on the progress line. */
