@@ -173,6 +173,7 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
   "passes/open-batch.ts": { names: ["Reshape", "Resize"], reason: "matches the nodes that state a batch size" },
   "passes/own-names.ts": { names: ["Identity"], reason: "matches what gives an output its name" },
   "passes/pick-parts.ts": { names: ["Concat", "Gather"], reason: "matches a part that is joined and picked out again" },
+  "passes/plain-views.ts": { names: ["Gather", "Reshape", "Transpose"], reason: "matches a view by strides" },
   "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
   "prune/computed-sizes.ts": { names: ["Add", "Div", "Mul"], reason: "writes what is left of computed sizes" },
   "prune/mask.ts": {

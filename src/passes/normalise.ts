@@ -2,14 +2,15 @@
 
 import { fail } from "../graph/error.ts";
 import type { Dim, Graph, Node, ValueInfo } from "../graph/graph.ts";
-import { freshName, namesOf } from "../graph/graph.ts";
+import { captures, freshName, namesOf } from "../graph/graph.ts";
 import { bytesOf, int64s, isFloat, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
 import { sizeAsker } from "./ask-sizes.ts";
 import { chooseSizes, type ChosenSizes } from "./choose-sizes.ts";
 import { removeDead } from "./dead.ts";
 import { symbolOf } from "./dims.ts";
-import { followSizes, sizesInput, type Seen } from "./sizes.ts";
+import { followSizes, scalesInput, sizesInput, type Seen } from "./sizes.ts";
 import { ownGenerated } from "./own-generated.ts";
+import { plainViews } from "./plain-views.ts";
 import { pickParts } from "./pick-parts.ts";
 import { valueOf, type Traced } from "./trace.ts";
 
@@ -42,10 +43,13 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
       input.shape === undefined && given[input.name] ? { ...input, shape: given[input.name]!.map(() => "") } : input,
     ),
   };
-  const chosen = chooseSizes(shaped, given);
+  const first = chooseSizes(shaped, given);
+  const plain = plainViews(shaped, first.traces);
+  const chosen = plain === shaped ? first : chooseSizes(plain, given);
   const { traces } = chosen;
-  tellSizes(shaped, chosen, given, options.onNote);
-  const fixed = withSizes(shaped, chosen);
+  tellSizes(plain, chosen, given, options.onNote);
+  const fixed = withSizes(plain, chosen);
+  const scales = scalesOf(fixed);
   const [a] = traces as readonly [Traced, ...Traced[]];
   const initializers = new Map(fixed.initializers);
   const nodes: Node[] = [];
@@ -58,7 +62,12 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
       continue;
     }
     const known = node.outputs.map((name) =>
-      name === "" || outputs.has(name) ? undefined : agreed(traces.map(({ constants }) => constants.get(name))),
+      name === "" || outputs.has(name)
+        ? undefined
+        : agreed(
+            traces.map(({ constants }) => constants.get(name)),
+            scales.has(name),
+          ),
     );
     if (known.length > 0 && known.every((value) => value !== undefined)) {
       node.outputs.forEach((name, i) => initializers.set(name, known[i]!));
@@ -151,10 +160,23 @@ function refuseUnknown(graph: Graph, names: readonly string[]): void {
     );
 }
 
-/** What is the same in all traces. Floats stay computed unless they are scalars: as initializers they would be taken for weights. */
-function agreed(found: readonly (Tensor | undefined)[]): Tensor | undefined {
+/** Values that are computed of sizes and that nobody reads but a Resize as its scales. */
+function scalesOf({ inputs, nodes }: Graph): Set<string> {
+  const computed = new Set(inputs.map(({ name }) => name));
+  const [scales, others] = [new Set<string>(), new Set<string>()];
+  for (const node of nodes) {
+    const isResize = node.op === "Resize" && node.domain === "";
+    const read = [...node.inputs, ...captures(node)];
+    if (read.some((name) => computed.has(name))) for (const name of node.outputs) computed.add(name);
+    read.forEach((name, i) => (isResize && i === scalesInput ? scales : others).add(name));
+  }
+  return new Set([...scales].filter((name) => computed.has(name) && !others.has(name)));
+}
+
+/** What is the same in all traces. Floats stay computed unless they are scalars or scales: as initializers they would be taken for weights. */
+function agreed(found: readonly (Tensor | undefined)[], isScales: boolean): Tensor | undefined {
   const [x, ...others] = found;
-  if (x === undefined || (isFloat(x.dtype) && x.shape.length > 0)) return undefined;
+  if (x === undefined || (isFloat(x.dtype) && x.shape.length > 0 && !isScales)) return undefined;
   const isSame = (y: Tensor | undefined): boolean =>
     y !== undefined && x.shape.join() === y.shape.join() && bytesOf(x).every((byte, i) => byte === bytesOf(y)[i]);
   return others.every(isSame) ? x : undefined;

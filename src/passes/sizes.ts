@@ -5,6 +5,8 @@ import { int64s, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
 
 /** The index of the input of Resize that holds sizes. */
 export const sizesInput = 3;
+/** The index of the one that holds scales. */
+export const scalesInput = 2;
 
 /** What a node looks like at one batch size. */
 export interface Seen {

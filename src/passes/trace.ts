@@ -33,6 +33,8 @@ export interface TraceOptions {
   readonly batch?: number;
   /** The sizes of other open axes by their symbols; default those that the graph has from {@link normalise}. */
   readonly sizes?: ReadonlyMap<string, number> | undefined;
+  /** Tensors of at most so many integers are followed; default enough for sizes. */
+  readonly mostIntegers?: number;
 }
 
 /** Beyond this many elements a tensor is data, not shape arithmetic. */
@@ -97,7 +99,7 @@ export function trace(graph: Graph, options: TraceOptions = {}): Traced {
   symbols.set(batchSymbol, options.batch ?? 1);
   const stated = statedTypes(graph, symbols);
   for (const node of graph.nodes) {
-    const reason = inferNode(node, types, constants, graph.initializers);
+    const reason = inferNode(node, types, constants, graph.initializers, options.mostIntegers ?? largestFold);
     if (reason === undefined) continue;
     const unknown = node.outputs.some((name) => name !== "" && stated(name) === undefined);
     const failed = unknown ? graph.found?.failed : undefined;
@@ -146,6 +148,7 @@ function inferNode(
   types: Map<string, Type>,
   constants: Map<string, Tensor>,
   initializers: ReadonlyMap<string, Tensor>,
+  mostIntegers: number,
 ): string | undefined {
   const op = findOp(node.op, node.domain);
   if (op === undefined) return explainUnknown(node.op, node.domain);
@@ -178,7 +181,7 @@ function inferNode(
     if (error.code === "unsupported") return error.message;
     throw new SecateurError(error.code, `${describe(node)}: ${error.message}`);
   }
-  if (op.fold && foldable(node, types)) {
+  if (op.fold && foldable(node, types, mostIntegers)) {
     const outputs = node.outputs.map((name) => valueOf({ types, constants }, name)!);
     const toFloats = outputs.every(({ dtype }) => isFloat(dtype));
     const fixed = inputs.map((input) =>
@@ -190,11 +193,11 @@ function inferNode(
 }
 
 /** Text is no arithmetic, and of floats only the few that sizes are computed with on the way. */
-const foldable = (node: Node, types: ReadonlyMap<string, Type>): boolean =>
+const foldable = (node: Node, types: ReadonlyMap<string, Type>, mostIntegers: number): boolean =>
   node.outputs.every((name) => {
     const type = types.get(name);
     if (type === undefined || type.dtype === "string") return false;
-    return sizeOf(type.shape) <= (isFloat(type.dtype) ? mostFloats : largestFold);
+    return sizeOf(type.shape) <= (isFloat(type.dtype) ? mostFloats : mostIntegers);
   });
 
 /**
