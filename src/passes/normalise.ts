@@ -5,6 +5,7 @@ import type { Dim, Graph, Node, ValueInfo } from "../graph/graph.ts";
 import { captures, freshName, namesOf } from "../graph/graph.ts";
 import { bytesOf, int64s, isFloat, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
 import { sizeAsker } from "./ask-sizes.ts";
+import { settleBranches } from "./branches.ts";
 import { chooseSizes, type ChosenSizes } from "./choose-sizes.ts";
 import { removeDead } from "./dead.ts";
 import { symbolOf } from "./dims.ts";
@@ -44,6 +45,8 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
     ),
   };
   const first = chooseSizes(shaped, given);
+  const settled = settleBranches(shaped, first.traces);
+  if (settled !== shaped) return normalise(settled, options);
   const plain = plainViews(shaped, first.traces);
   const chosen = plain === shaped ? first : chooseSizes(plain, given);
   const { traces } = chosen;

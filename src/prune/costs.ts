@@ -1,7 +1,8 @@
 /** What a graph costs, and what it would cost with units removed. */
 
 import { byteLength, bytesPerElement, isFloat, sizeOf } from "../graph/tensor.ts";
-import type { Node } from "../graph/graph.ts";
+import { bodies, type Graph, type Node } from "../graph/graph.ts";
+import { foldConstants } from "../onnx/constants.ts";
 import type { Value } from "../ops/define.ts";
 import { applicationOf, type Application, type Traced } from "../passes/trace.ts";
 import { statesOf } from "../passes/training.ts";
@@ -10,9 +11,9 @@ import type { Groups, Unit } from "./groups.ts";
 export interface Costs {
   /** Multiply-accumulates of one sample. */
   readonly macs: number;
-  /** Learned numbers: elements of float initializers that are not statistics. */
+  /** Learned numbers: elements of float initializers that are not statistics, those of bodies (If, Loop, Scan) too. */
   readonly params: number;
-  /** Bytes of all initializers. */
+  /** Bytes of all initializers, those of bodies too. */
   readonly bytes: number;
 }
 
@@ -24,10 +25,14 @@ export function costsOf(traced: Traced): Costs {
   for (const node of traced.graph.nodes) macs += macsOf(applicationOf(traced, node));
   let params = 0;
   let bytes = 0;
-  for (const [name, value] of traced.graph.initializers) {
-    const { dtype, shape } = value;
-    if (isFloat(dtype) && shape.length > 0 && !states.has(name)) params += sizeOf(shape);
-    bytes += byteLength(value);
+  const graphs: Graph[] = [traced.graph];
+  for (const graph of graphs) {
+    graphs.push(...graph.nodes.flatMap(bodies).map(foldConstants));
+    for (const [name, value] of graph.initializers) {
+      const { dtype, shape } = value;
+      if (isFloat(dtype) && shape.length > 0 && !(graph === traced.graph && states.has(name))) params += sizeOf(shape);
+      bytes += byteLength(value);
+    }
   }
   return { macs: macs / batch, params, bytes };
 }
