@@ -12,7 +12,16 @@ const plain = createRuntime("onnxruntime-node", ort, availableParallelism(), tru
 export const directRuntime: Runtime = {
   ...plain,
   load(model, options) {
+    beQuiet();
     keepFloat32(options?.device);
     return plain.load(model, options);
   },
 };
+
+/**
+ * What onnxruntime says before there is a session, of a device's library that is not there, is thrown too. A level that somebody has set stays; it counts until the first session of the
+ * process.
+ */
+function beQuiet(): void {
+  if (ort.env.logLevel === "warning") ort.env.logLevel = "fatal";
+}

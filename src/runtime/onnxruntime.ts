@@ -27,8 +27,8 @@ export interface Onnxruntime {
   readonly listSupportedBackends?: () => readonly Backend[];
 }
 
-/** Errors only: the warnings of the optimiser are about graphs, which are ours. */
-const errorsOnly = 3;
+/** What ends the process only: the warnings of the optimiser are about graphs, which are ours, and errors are thrown besides, for us to tell. */
+const fatalOnly = 4;
 
 /**
  * A runtime on the given onnxruntime package (`onnxruntime-node`, `onnxruntime-web/wasm`, ...).
@@ -47,7 +47,7 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
           ...(external.length > 0 && { externalData: external }),
           intraOpNumThreads: threads,
           interOpNumThreads: 1,
-          logSeverityLevel: errorsOnly,
+          logSeverityLevel: fatalOnly,
           graphOptimizationLevel: optimise ? "all" : "disabled",
           // A pattern would lay all activations out once more, beside what the first run took.
           enableMemPattern: false,

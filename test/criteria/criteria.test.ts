@@ -24,6 +24,7 @@ import { score, scoreAll } from "../../src/train/score.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { modelOf, newBuilder, random, runGraph } from "../support/graphs.ts";
 import { readNetModel } from "../support/reference.ts";
+import { laws } from "../support/laws.ts";
 
 const net = (name: string): Graph => widen(prepare(loadModel(readNetModel(name))));
 const options = { loss: "cross-entropy", batchSize: 8, batches: 2, seed: 0, threads: 1 } as const;
@@ -294,68 +295,73 @@ describe("targets sampled from the model", () => {
     await expect(score(directRuntime, graph, bare, findCriterion("taylor-fo"), options)).rejects.toThrow(/no labels/);
   });
 
-  it("give the Fisher information: the mean over classes by their probabilities", async () => {
-    const graph = net("plain-cnn");
-    const labelled = (label: number) => {
-      const data = dataFor(graph, 8);
-      return {
-        ...data,
-        async *batches(more: Parameters<typeof data.batches>[0]) {
-          for await (const batch of data.batches(more))
-            yield {
-              ...batch,
-              target: tensor(
-                "int64",
-                [batch.size],
-                Array.from({ length: batch.size }, () => label),
-              ),
-            };
-        },
+  it(
+    "give the Fisher information: the mean over classes by their probabilities",
+    laws,
+    async () => {
+      const graph = net("plain-cnn");
+      const labelled = (label: number) => {
+        const data = dataFor(graph, 8);
+        return {
+          ...data,
+          async *batches(more: Parameters<typeof data.batches>[0]) {
+            for await (const batch of data.batches(more))
+              yield {
+                ...batch,
+                target: tensor(
+                  "int64",
+                  [batch.size],
+                  Array.from({ length: batch.size }, () => label),
+                ),
+              };
+          },
+        };
       };
-    };
-    const keep: DataCriterion<"gates"> = {
-      name: "keep",
-      summary: "all squared gradients",
-      kind: "data",
-      needs: ["gates"],
-      sample: ({ gates }) => Float64Array.from(gates, (value) => value ** 2),
-    };
-    const one = { ...options, batches: 1 };
-    const feeds: Record<string, never> = {};
-    let p: number[][] = [];
-    for await (const { inputs } of dataFor(graph, 8).batches({ batchSize: 8 })) {
-      const { data, shape } = (await runGraph(graph, { ...feeds, ...inputs }))[graph.outputs[0]!.name]!;
-      p = Array.from({ length: 8 }, (_, n) => {
-        const row = Array.from((data as Float32Array).subarray(n * shape[1]!, (n + 1) * shape[1]!), Math.exp);
-        const sum = row.reduce((a, b) => a + b, 0);
-        return row.map((value) => value / sum);
-      });
-    }
-    const squares = await Promise.all(
-      p[0]!.map(async (_, label) => score(directRuntime, graph, labelled(label), keep, one)),
-    );
-    const [group] = squares[0]!.keys();
-    const units = squares[0]!.get(group!)!.length / 8;
-    const exact = Array.from({ length: units }, (_, m) =>
-      p.reduce(
-        (sum, row, n) =>
-          sum + row.reduce((own, share, label) => own + share * squares[label]!.get(group!)![n * units + m]!, 0) / 8,
-        0,
-      ),
-    );
-    const draws = 200;
-    const mean = new Float64Array(units);
-    for (let seed = 0; seed < draws; seed++) {
-      const scores = await score(directRuntime, graph, dataFor(graph, 8), findCriterion("taylor-fo-fg"), {
-        ...one,
-        targets: "sampled",
-        seed,
-      });
-      scores.get(group!)!.forEach((value, m) => (mean[m]! += value / draws));
-    }
-    // 1,600 draws of a class: a few per cent of standard error.
-    expectClose([...mean], exact, 0.15);
-  }, 60_000);
+      const keep: DataCriterion<"gates"> = {
+        name: "keep",
+        summary: "all squared gradients",
+        kind: "data",
+        needs: ["gates"],
+        sample: ({ gates }) => Float64Array.from(gates, (value) => value ** 2),
+      };
+      const one = { ...options, batches: 1 };
+      const feeds: Record<string, never> = {};
+      let p: number[][] = [];
+      for await (const { inputs } of dataFor(graph, 8).batches({ batchSize: 8 })) {
+        const { data, shape } = (await runGraph(graph, { ...feeds, ...inputs }))[graph.outputs[0]!.name]!;
+        p = Array.from({ length: 8 }, (_, n) => {
+          const row = Array.from((data as Float32Array).subarray(n * shape[1]!, (n + 1) * shape[1]!), Math.exp);
+          const sum = row.reduce((a, b) => a + b, 0);
+          return row.map((value) => value / sum);
+        });
+      }
+      const squares = await Promise.all(
+        p[0]!.map(async (_, label) => score(directRuntime, graph, labelled(label), keep, one)),
+      );
+      const [group] = squares[0]!.keys();
+      const units = squares[0]!.get(group!)!.length / 8;
+      const exact = Array.from({ length: units }, (_, m) =>
+        p.reduce(
+          (sum, row, n) =>
+            sum + row.reduce((own, share, label) => own + share * squares[label]!.get(group!)![n * units + m]!, 0) / 8,
+          0,
+        ),
+      );
+      const draws = 200;
+      const mean = new Float64Array(units);
+      for (let seed = 0; seed < draws; seed++) {
+        const scores = await score(directRuntime, graph, dataFor(graph, 8), findCriterion("taylor-fo-fg"), {
+          ...one,
+          targets: "sampled",
+          seed,
+        });
+        scores.get(group!)!.forEach((value, m) => (mean[m]! += value / draws));
+      }
+      // 1,600 draws of a class: a few per cent of standard error.
+      expectClose([...mean], exact, 0.15);
+    },
+    60_000,
+  );
 });
 
 /** x [N, 3] -> hidden [N, 4] with Relu -> [N, 2]. */

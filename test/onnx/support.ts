@@ -66,7 +66,7 @@ export async function run(bytes: Uint8Array, feeds: Readonly<Record<string, Tens
   const session = await ort.InferenceSession.create(bytes, {
     graphOptimizationLevel: "disabled",
     intraOpNumThreads: 1,
-    logSeverityLevel: 3,
+    logSeverityLevel: 4,
   });
   try {
     const given = Object.entries(feeds).map(([name, { dtype, data, shape }]) => {

@@ -32,6 +32,7 @@ import { randomDataset } from "../support/datasets.ts";
 import { random, runGraph, tinyNet } from "../support/graphs.ts";
 import { readNetModel } from "../support/reference.ts";
 import { distance } from "./laws.ts";
+import { laws } from "../support/laws.ts";
 
 const allOf = (groups: Groups, ...names: string[]): Map<string, number[]> =>
   new Map(
@@ -405,7 +406,7 @@ describe("learning", () => {
       onPoint,
     });
 
-  it("goes on with what is left, the same from every checkpoint", async () => {
+  it("goes on with what is left, the same from every checkpoint", laws, async () => {
     const points: PrunePoint[] = [];
     const result = await prune(undefined, async (point) => void points.push(point));
     expect(result.end).toBe("met");

@@ -14,6 +14,7 @@ import { loadModel } from "../../src/onnx/load.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { readNetModel } from "../support/reference.ts";
+import { laws } from "../support/laws.ts";
 
 const graph = prepare(newModel("lenet5", { classes: 10, seed: 1 }));
 
@@ -116,7 +117,7 @@ describe("groups that go as a whole", () => {
     }
   });
 
-  it("reach a latency that is out of reach with a unit of each", async () => {
+  it("reach a latency that is out of reach with a unit of each", laws, async () => {
     const end = async (minUnits: number) => {
       const result = await pruneLoop(inBlocks, narrow, randomDataset(narrow, { samples: 16, labels: 5 }), {
         ...settings,
@@ -139,7 +140,7 @@ describe("pruning to a latency", () => {
     expect(result.costs.macs / macs).toBeGreaterThan(0.4);
   });
 
-  it("takes no more units at the last removal than that needs", async () => {
+  it("takes no more units at the last removal than that needs", laws, async () => {
     const { macs } = costsOf(trace(graph));
     const { end, costs, removals } = await prune(graph, 0.5, { unitsPerStep: 150 });
     expect([end, removals.length]).toEqual(["met", 1]);
