@@ -297,7 +297,7 @@ describe("targets sampled from the model", () => {
 
   it(
     "give the Fisher information: the mean over classes by their probabilities",
-    laws,
+    { ...laws, timeout: 60_000 },
     async () => {
       const graph = net("plain-cnn");
       const labelled = (label: number) => {
@@ -360,7 +360,6 @@ describe("targets sampled from the model", () => {
       // 1,600 draws of a class: a few per cent of standard error.
       expectClose([...mean], exact, 0.15);
     },
-    60_000,
   );
 });
 
