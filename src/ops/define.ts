@@ -193,6 +193,11 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
     device: string,
     outputs: number,
   ) => readonly Value[] | undefined;
+  /**
+   * The outputs without rounding and in floats, for what goes in and comes out of an operator that makes steps: of two graphs that compute the same, a
+   * hair in front of a step becomes a whole step behind it. `undefined` where it makes none.
+   */
+  readonly unrounded?: (g: Emit, inputs: Inputs<I>, attributes: Values<A>) => readonly Value[] | undefined;
   readonly samples: readonly Sample[];
 }
 
@@ -255,6 +260,7 @@ export interface Op {
   blocked?(g: Emit, inputs: Given, attributes: Plain, block: number): Value | undefined;
   serial?(g: Emit, inputs: Given, attributes: Plain, outputs: number): readonly Value[] | undefined;
   elsewhere?(g: Emit, inputs: Given, attributes: Plain, device: string, outputs: number): readonly Value[] | undefined;
+  unrounded?(g: Emit, inputs: Given, attributes: Plain): readonly Value[] | undefined;
 }
 
 const bare = (name: string): string => name.replace(/\?$|\.\.\.$/, "");
@@ -285,7 +291,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
   const attributes: Specs = spec.attributes ?? {};
   const ins = (values: Given) => named(spec.inputs, values) as Inputs<I>;
   const outputs = spec.outputs ?? ["Y"];
-  const { gradient, gate, resize, emptied, fold, decompose, blocked, serial, elsewhere } = spec;
+  const { gradient, gate, resize, emptied, fold, decompose, blocked, serial, elsewhere, unrounded } = spec;
   const { domain = "" } = spec;
   const op: Op = {
     name: spec.name,
@@ -383,6 +389,9 @@ export function defineOp<const I extends readonly string[], const A extends Spec
     ...(elsewhere && {
       elsewhere: (g: Emit, values: Given, attrs: Plain, device: string, count: number) =>
         elsewhere(g, ins(values), attrs as Values<A>, device, count),
+    }),
+    ...(unrounded && {
+      unrounded: (g: Emit, values: Given, attrs: Plain) => unrounded(g, ins(values), attrs as Values<A>),
     }),
   };
 }

@@ -97,6 +97,15 @@ export const QuantizeLinear = defineOp({
   },
   channels: (c, { x, y_scale, y_zero_point }, [y], { axis }) => couple(c, x, y!, axis, y_scale, y_zero_point),
   zero: ({ y_zero_point }) => (zeroIsZero(y_zero_point) ? "any" : undefined),
+  unrounded(g, { x, y_scale, y_zero_point }, { axis, output_dtype }) {
+    const bounds = integers.find(({ code, dtype }) =>
+      y_zero_point ? dtype === y_zero_point.dtype : code === (output_dtype || 2),
+    );
+    if (bounds === undefined) return undefined;
+    const steps = g.Div(x, along(g, y_scale, x, axis));
+    const exact = y_zero_point ? g.Add(steps, along(g, y_zero_point, x, axis)) : steps;
+    return [g.Clip(exact, g.scalar(bounds.low, x), g.scalar(bounds.high, x))];
+  },
   samples: [
     { inputs: [[2, 3, 4], float32([], [0.01])] },
     { inputs: [[2, 3, 4], float32([], [0.05]), tensor("int8", [], [-7])] },
@@ -138,6 +147,10 @@ export const DequantizeLinear = defineOp({
   },
   channels: (c, { x, x_scale, x_zero_point }, [y], { axis }) => couple(c, x, y!, axis, x_scale, x_zero_point),
   zero: ({ x_zero_point }) => (zeroIsZero(x_zero_point) ? "any" : "all"),
+  unrounded(g, { x, x_scale, x_zero_point }, { axis }) {
+    const steps = g.Cast(x, { to: 1 });
+    return [g.Mul(x_zero_point ? g.Sub(steps, along(g, x_zero_point, x, axis)) : steps, along(g, x_scale, x, axis))];
+  },
   samples: [
     { inputs: [tensor("int8", [2, 3], [1, -2, 127, -128, 0, 5]), [], tensor("int8", [], [3])] },
     { inputs: [tensor("uint8", [2, 3, 1], [1, 20, 255, 0, 128, 5]), [3], tensor("uint8", [3], [3, 128, 0])] },

@@ -15,12 +15,13 @@ export interface Difference {
 
 /** Tensors of different shapes are infinitely far apart. */
 export function differ(a: Tensor, b: Tensor): Difference {
-  const [x, y] = [a, b].map((one) => toNumbers(widenTensor(one))) as [number[], number[]];
+  const [x, y] = [a, b].map(numbersOf) as [ArrayLike<number>, ArrayLike<number>];
   const apart = Number.POSITIVE_INFINITY;
   const sameShape = a.shape.length === b.shape.length && a.shape.every((dim, i) => dim === b.shape[i]);
   if (!sameShape) return { largest: apart, difference: apart, elements: x.length, notFinite: 0 };
   let [range, largest, notFinite] = [0, 0, 0];
-  x.forEach((value, i) => {
+  for (let i = 0; i < x.length; i++) {
+    const value = x[i]!;
     if (Number.isFinite(value)) {
       range = Math.max(range, Math.abs(value));
       const difference = Math.abs(value - y[i]!);
@@ -28,7 +29,10 @@ export function differ(a: Tensor, b: Tensor): Difference {
       largest = difference <= largest ? largest : Number.isNaN(difference) ? apart : difference;
     } else if (Object.is(value, y[i])) notFinite++;
     else largest = apart;
-  });
+  }
   const difference = largest === 0 ? 0 : largest / Math.max(range, 1e-30);
   return { largest, difference, elements: x.length, notFinite };
 }
+
+const numbersOf = (value: Tensor): ArrayLike<number> =>
+  value.dtype === "float32" ? (value.data as Float32Array) : toNumbers(widenTensor(value));

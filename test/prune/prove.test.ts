@@ -46,7 +46,8 @@ describe("a proof", () => {
     const found = await proof(graph, findGroups(trace(graph)), [1, 4]);
     expect(found.mismatch).toBeUndefined();
     expect(found.between).toEqual([]);
-    expect(found.elements).toBe(2 * 2 * 16);
+    // The output, and what the first convolution computes.
+    expect(found.elements).toBe(2 * 2 * 16 + 2 * 4 * 16);
     expect(found.difference).toBeLessThan(1e-6);
     assertProved(found);
   });
@@ -67,8 +68,8 @@ describe("a proof", () => {
     expect(found.between).toEqual([expect.stringContaining(op)]);
     expect(found.mismatch).toBeUndefined();
     expect(found.difference).toBeLessThan(1e-6);
-    // The output and what goes into the node are compared.
-    expect(found.elements).toBe(2 * 2 * 16 + 2 * 4 * 16);
+    // The output, what goes into the node, and what the first convolution computes are compared.
+    expect(found.elements).toBe(2 * 2 * 16 + 2 * 2 * 4 * 16);
   });
 
   it("names the first node at which a wrong cut differs", async () => {

@@ -164,14 +164,22 @@ function addApply(
     });
 }
 
-function formatProof({ difference, elements, notFinite, between }: Proof): string {
+/** What a proof has shown, and what it could not. */
+function formatProof({ difference, elements, notFinite, noisy, between, random }: Proof): string {
+  const few = (nodes: readonly string[]): string => `${nodes.slice(0, 3).join(", ")}${nodes.length > 3 ? ", ..." : ""}`;
   const lines = [
     `proved on random inputs: cut and mask differ by at most ${difference.toExponential(1)} of the range, over ${elements} elements`,
   ];
   if (between.length > 0)
     lines.push(
-      `${between.length} nodes count what is removed, zeros too (${between.slice(0, 3).join(", ")}${between.length > 3 ? ", ..." : ""}): the proof goes from one to the next`,
+      `${between.length} nodes count what is removed, zeros too (${few(between)}): the proof goes from one to the next`,
     );
+  if (random.length > 0)
+    lines.push(
+      `${few(random)}: its results differ from run to run, so the cut model was given those of the masked one; export the model in evaluation mode`,
+    );
+  if (noisy > 0)
+    lines.push(`${noisy} of these elements differ by more, but by no more than float32 rounding makes of them`);
   if (notFinite > 0) lines.push(`${notFinite} of these elements are not finite and show nothing`);
   return lines.join("\n");
 }
