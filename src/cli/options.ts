@@ -94,11 +94,21 @@ export interface ShapeFlags {
 export const withShape = (command: Command): Command =>
   command.option(
     "--shape <name=sizes>",
-    "the shape of an input whose sizes the file leaves open, as input=1x3x224x224; may be repeated",
+    "the shape to look at an input with whose sizes the file leaves open, as input=1x3x224x224; they stay open; may be repeated",
     shapeOf,
   );
 
-export const shapesOf = ({ shape }: ShapeFlags): NormaliseOptions => (shape ? { shapes: shape } : {});
+/** Said once, however often a command looks at the model. */
+const told = new Set<string>();
+const tellOnce = (text: string): void => {
+  if (!told.has(text)) note(text);
+  told.add(text);
+};
+
+export const shapesOf = ({ shape }: ShapeFlags): NormaliseOptions => ({
+  ...(shape && { shapes: shape }),
+  onNote: tellOnce,
+});
 
 export interface OpsetFlags {
   readonly opset?: number;

@@ -8,7 +8,7 @@ import { summarise } from "../prune/summary.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { compare as compareGraphs, compareOutputs, dropOf } from "../train/compare.ts";
 import type { CompareOptions, Comparison, Pair } from "../train/compare.ts";
-import { prepare } from "../train/prepare.ts";
+import { prepare, withDataSizes, withSizesOf } from "../train/prepare.ts";
 import { measureLatency, type Timing, type TimingOptions } from "../train/timing.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 
@@ -57,8 +57,10 @@ export function compare(
     const { runtime = defaultRuntime(), data, latency, limit, metric, seed, device, threads, signal } = options;
     const { loss = "cross-entropy", batchSize = 200 } = options;
     const models: Pair<Model> = [before, after];
-    const changes = changesOf(summarise(before, options), summarise(after, options));
-    const graphs = [prepare(before, options), prepare(after, options)] as const;
+    const own = await withDataSizes(before, options, data, batchSize);
+    const sized = withSizesOf(before, own);
+    const changes = changesOf(summarise(before, own), summarise(after, sized));
+    const graphs = [prepare(before, sized), prepare(after, sized)] as const;
     const comparison =
       data &&
       (await compareGraphs(runtime, graphs, data, {
@@ -77,7 +79,7 @@ export function compare(
       : await compareOutputs(runtime, graphs, { device, threads, signal, ...(seed === undefined ? {} : { seed }) });
     const times = latency
       ? await measureLatency(runtime, models, {
-          ...options,
+          ...sized,
           ...(latency === true ? {} : latency),
           onProgress: (done, all) => tell({ kind: "rounds", done, all }),
         })

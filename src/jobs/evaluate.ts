@@ -4,7 +4,7 @@ import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { evaluate as evaluateGraph, type EvaluateOptions, type Evaluation } from "../train/evaluate.ts";
-import { prepare } from "../train/prepare.ts";
+import { prepare, withDataSizes } from "../train/prepare.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 
 export interface EvaluateJobOptions
@@ -28,7 +28,8 @@ export interface EvaluateJobOptions
 export function evaluate(model: Model, options: EvaluateJobOptions): Job<ProgressEvent, Evaluation> {
   return startJob(async (tell) => {
     const { runtime = defaultRuntime(), data, loss = "cross-entropy", batchSize = 200, limit } = options;
-    return evaluateGraph(runtime, prepare(model, options), data, {
+    const sized = await withDataSizes(model, options, data, batchSize);
+    return evaluateGraph(runtime, prepare(model, sized), data, {
       loss,
       batchSize,
       metric: options.metric,

@@ -16,7 +16,7 @@ import type { Evaluation } from "../train/evaluate.ts";
 import { openLatency, type LatencyGoal } from "../train/latency.ts";
 import { refuseMemory } from "../train/oracle.ts";
 import { timeInTurns, timingOf } from "../train/timing.ts";
-import { prepare, withGraph } from "../train/prepare.ts";
+import { prepare, withDataSizes, withGraph } from "../train/prepare.ts";
 import { targetOf } from "../train/prune.ts";
 import { tryBatch } from "../train/stream.ts";
 import { startJob, type Job } from "./job.ts";
@@ -48,9 +48,10 @@ import { workersOf } from "./workers.ts";
 export const prune = (model: Model, options: PruneJobOptions): Job<PruneJobEvent, PruneOutcome> =>
   startJob((tell) => run(model, options, tell), options.onEvent);
 
-async function run(whole: Model, given: PruneJobOptions, tell: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
+async function run(whole: Model, asked: PruneJobOptions, tell: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
+  refuseContradictions(asked);
+  const given = await withDataSizes(whole, asked, asked.data, asked.batchSize ?? 128);
   const { runtime = defaultRuntime(), checkpoints, maxDrop } = given;
-  refuseContradictions(given);
   const model = await withTrial(whole, given);
   const graph = prepare(model, given);
   const parts = maxDrop === undefined ? undefined : split(given.data, heldOutShare, given.seed ?? 0);

@@ -5,7 +5,7 @@ import { criterionOf } from "../criteria/table.ts";
 import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
 import { defaultRuntime } from "../runtime/default.ts";
-import { prepare } from "../train/prepare.ts";
+import { prepare, withDataSizes } from "../train/prepare.ts";
 import { score as scoreGraph, type ScoreOptions } from "../train/score.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 import { withTrial } from "./trial.ts";
@@ -41,8 +41,9 @@ export interface ScoreJobOptions
 export function score(model: Model, options: ScoreJobOptions = {}): Job<ProgressEvent, Scores> {
   return startJob(async (tell) => {
     const { runtime = defaultRuntime(), data, criterion = "taylor-fo" } = options;
-    const tried = await withTrial(model, options);
-    return scoreGraph(runtime, prepare(tried, options), data, criterionOf(criterion), {
+    const sized = await withDataSizes(model, options, data, options.batchSize ?? 128);
+    const tried = await withTrial(model, sized);
+    return scoreGraph(runtime, prepare(tried, sized), data, criterionOf(criterion), {
       ...options,
       loss: options.loss ?? "cross-entropy",
       batchSize: options.batchSize ?? 128,

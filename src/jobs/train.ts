@@ -11,7 +11,7 @@ import type { StepEvent } from "../train/events.ts";
 import { finetune as finetuneGraph, type FinetuneOptions, type FinetunePoint } from "../train/finetune.ts";
 import { besides } from "../train/memory.ts";
 import type { Metric, MetricName } from "../train/metrics.ts";
-import { prepare, withGraph } from "../train/prepare.ts";
+import { prepare, withDataSizes, withGraph } from "../train/prepare.ts";
 import { averagedGraph } from "../train/step.ts";
 import { tryBatch } from "../train/stream.ts";
 import { createTimer, type Checkpoints } from "./checkpoints.ts";
@@ -92,7 +92,7 @@ async function learn(
 ): Promise<Model> {
   const { runtime = defaultRuntime(), data, validation, metric, checkpoints, device, threads, signal } = options;
   const { loss = "cross-entropy", batchSize = 128, seed = 0, firstEpoch = 0, augment } = options;
-  const graph = prepare(model, options);
+  const graph = prepare(model, await withDataSizes(model, options, data, batchSize));
   const resumed = resume(graph, checkpoints);
   const from = resumed?.point;
   const workers = (resumed?.note["workers"] as number | undefined) ?? workersOf(runtime, graph, options, tell);

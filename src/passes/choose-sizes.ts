@@ -165,13 +165,14 @@ function firstThatTraces(
 const shown = ({ name, shape }: ValueInfo): string =>
   `"${name}" [${shape!.map((dim) => (dim === "" ? "?" : dim)).join(", ")}]`;
 
-/** Axes at the same place of inputs of one form, as the keys and values of all layers have, in one list. */
+/** Axes at the same place of inputs of one form, as the keys and values of all layers have, in one list; others one by one. */
 function kindsOf(axes: readonly OpenAxis[]): (readonly string[])[] {
   const kinds = new Map<string, Set<string>>();
   for (const { input, axis, symbol } of axes) {
     const form = input.shape!.map((dim) => (typeof dim === "number" ? dim : "?"));
     // Equal names are equal sizes, whatever the form.
-    const key = [...kinds].find(([, symbols]) => symbols.has(symbol))?.[0] ?? [input.dtype, axis, ...form].join();
+    const own = form.length < 3 ? symbol : "";
+    const key = [...kinds].find(([, symbols]) => symbols.has(symbol))?.[0] ?? [input.dtype, axis, own, ...form].join();
     kinds.set(key, (kinds.get(key) ?? new Set()).add(symbol));
   }
   return [...kinds.values()].map((symbols) => [...symbols]);
@@ -221,7 +222,9 @@ function moveEach(
   const move = (symbols: readonly string[]): string | undefined => {
     let reason: string | undefined;
     let first: number | undefined;
-    for (const list of steps(sizes.get(symbols[0]!)!))
+    for (const [i, list] of steps(sizes.get(symbols[0]!)!).entries()) {
+      // At large sizes less is known of what follows from them, so that nothing may contradict them where small ones do not fit.
+      if (i > 0 && first === undefined) break;
       for (const step of list) {
         if (step === first || symbols.some((symbol) => sizes.get(symbol)! + step < 1)) continue;
         const others = new Map(sizes);
@@ -236,6 +239,7 @@ function moveEach(
         for (const symbol of symbols) moved.add(symbol);
         break;
       }
+    }
     return first === undefined ? (reason ?? "no other size is possible") : undefined;
   };
   const kinds = kindsOf(axes);

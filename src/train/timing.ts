@@ -11,7 +11,7 @@ import type { NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { drawInputs } from "../prune/draw.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
-import { prepare } from "./prepare.ts";
+import { prepare, withSizesOf } from "./prepare.ts";
 
 /** Milliseconds, or a ratio of them. */
 export interface Timing {
@@ -84,7 +84,8 @@ export async function measureLatency(
   models: readonly Model[],
   options: TimingOptions & NormaliseOptions = {},
 ): Promise<Timing[]> {
-  const graphs = models.map((model) => prepare(model, options));
+  const sized = models[0] ? withSizesOf(models[0], options) : options;
+  const graphs = models.map((model) => prepare(model, sized));
   return (await timeInTurns(runtime, graphs, options)).map(timingOf);
 }
 
