@@ -24,8 +24,9 @@ import {
 } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { decodeTensor, toText, type TensorOptions } from "./decode-tensor.ts";
-import { checkRank, dtypeOf, maxNesting, toInt } from "./proto.ts";
+import { checkRank, dtypeOf, maxNesting, normalDomain, toInt } from "./proto.ts";
 import { newestOpset, oldestOpset } from "./opsets.ts";
+import { inlineFunctions } from "./inline.ts";
 import { describeForeign } from "./sniff.ts";
 import { foldConstants } from "./constants.ts";
 import { untie } from "./untie.ts";
@@ -65,10 +66,6 @@ function parse(bytes: Uint8Array): ModelProto {
     if (cause instanceof Error && cause.message.includes("recursion depth")) tooDeep();
     return notOnnx(describeForeign(bytes), cause);
   }
-}
-
-function normalDomain(domain: string): string {
-  return domain === "ai.onnx" ? "" : domain;
 }
 
 function readEntries(entries: readonly StringStringEntryProto[]): Record<string, string> {
@@ -268,23 +265,17 @@ export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Mod
   if (bytes.length === 0) notOnnx(describeForeign(bytes));
   const proto = parse(bytes);
   if (!proto.graph || proto.irVersion <= 0n) notOnnx(describeForeign(bytes));
-  const opsets = readOpsets(proto);
-  const [local] = proto.functions;
-  if (local)
-    fail(
-      "unsupported",
-      `the model has functions of its own ("${local.name}"); inline them first (onnx.inliner does it)`,
-    );
   if (proto.trainingInfo.length > 0)
     fail("unsupported", "the model holds training information (training_info); export it for inference");
-  const graph = readGraph(proto.graph, { options, depth: 0 });
+  const inlined = inlineFunctions(proto, proto.graph, readOpsets(proto));
+  const graph = readGraph(inlined.graph, { options, depth: 0 });
   if (graph.outputs.length === 0) fail("bad-model", "the graph of the model has no outputs; export it again");
   if (graph.nodes.length === 0) fail("bad-model", "the graph of the model is empty; export it again");
   refuseReserved(graph);
   return {
     graph: untie(foldConstants(dropWeightInputs(graph))),
     irVersion: toInt(proto.irVersion),
-    opsets,
+    opsets: inlined.opsets,
     producerName: proto.producerName,
     producerVersion: proto.producerVersion,
     domain: proto.domain,

@@ -4,7 +4,7 @@ import { fail } from "../graph/error.ts";
 import { bodies, describe, namesOf, type Graph, type Model, type Node } from "../graph/graph.ts";
 import type { Downgrade, Downgrading } from "./downgrade-step.ts";
 import { countFromFront, downgrades, fromTheBack } from "./downgrades.ts";
-import { formOf } from "./forms.ts";
+import { formOf } from "../graph/forms.ts";
 import { added, introduced, moreInputs, moreOutputs, moreTypes, removed } from "./history.ts";
 import { internalOpset, newestOpset, oldestOpset } from "./opsets.ts";
 import { rewriteNodes, type Surroundings } from "./scope.ts";

@@ -3,7 +3,7 @@
 import { describe, type Model } from "../graph/graph.ts";
 import type { DType } from "../graph/tensor.ts";
 import { toOpset, type Lowered } from "./downgrade.ts";
-import { formOf } from "./forms.ts";
+import { formOf } from "../graph/forms.ts";
 import { internalOpset } from "./opsets.ts";
 
 export interface FormOptions {

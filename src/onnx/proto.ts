@@ -68,5 +68,8 @@ export function toInt64(value: number, what: string): bigint {
   return BigInt(value);
 }
 
+/** The standard's domain is the empty one, and has a name besides. */
+export const normalDomain = (domain: string): string => (domain === "ai.onnx" ? "" : domain);
+
 /** How deep the bodies of If, Loop and Scan may be nested. */
 export const maxNesting = 64;

@@ -2,7 +2,7 @@
 
 import { namesOf, type Model, type Node } from "../graph/graph.ts";
 import { lower } from "./downgrade.ts";
-import { formDomain, formOf, hasForms } from "./forms.ts";
+import { formDomain, formOf, hasForms } from "../graph/forms.ts";
 import { internalOpset, isYounger } from "./opsets.ts";
 import { rewriteNodes, type Surroundings } from "./scope.ts";
 import type { Upgrading } from "./upgrade-step.ts";

@@ -372,7 +372,6 @@ describe("hostile and foreign files", () => {
       { opsetImport: [{ version: 17n }, { domain: "ai.onnx", version: 18n }] },
       /two opsets, 17 and 18/,
     ],
-    ["functions", {}, { functions: [{ name: "Fn" }] }, /functions of its own \("Fn"\)/],
     ["training", {}, { trainingInfo: [{}] }, /training_info/],
     ["a sparse initializer", { sparseInitializer: [{ values: { name: "sp" } }] }, {}, /"sp" is sparse/],
     [

@@ -3,7 +3,7 @@
  * from functions. Their domain names the opset, so that nobody takes them for the operator of the internal one.
  */
 
-import { bodies, type Graph, type Node } from "../graph/graph.ts";
+import { bodies, type Graph, type Node } from "./graph.ts";
 
 const prefix = "ai.onnx@";
 
