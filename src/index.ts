@@ -6,7 +6,7 @@
  * name, that of the latter ends in `Graph`.
  */
 
-export { load, type ByteSource, type ModelSource } from "./jobs/load.ts";
+export { load, type ByteSource, type LoadModelOptions, type ModelSource } from "./jobs/load.ts";
 export { inspect } from "./jobs/inspect.ts";
 export { withTrial } from "./jobs/trial.ts";
 export { score, type ScoreJobOptions } from "./jobs/score.ts";

@@ -11,7 +11,7 @@ import type { Model } from "../graph/graph.ts";
 import type { Checkpoints } from "../jobs/checkpoints.ts";
 import type { Job } from "../jobs/job.ts";
 import { checkWritable, describeIo } from "../onnx/atomic-node.ts";
-import { readModelFile } from "../onnx/files-node.ts";
+import { load } from "../jobs/load-node.ts";
 import type { RunConfig } from "../report/record.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
 import { nodeRuntime } from "../runtime/workers-node.ts";
@@ -128,7 +128,7 @@ export function actAsRun<F extends RecordFlags>(
 
 /** What the work is done with. */
 const openWork = async (path: string, flags: RecordFlags) => ({
-  model: await readModelFile(path),
+  model: await load(path),
   data: await openData({ ...flags, data: flags.data! }, "train"),
   validation: await openValidation(flags),
   metric: await openMetric(flags),

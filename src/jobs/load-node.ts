@@ -5,11 +5,14 @@ import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { readModelFile, writeModelFile, type WriteOptions } from "../onnx/files-node.ts";
 import type { FileForm } from "../onnx/file-form.ts";
-import { load as loadBytes, type ModelSource } from "./load.ts";
+import { nodeRuntime } from "../runtime/workers-node.ts";
+import { load as loadBytes, type LoadModelOptions, type ModelSource } from "./load.ts";
+import { seeThrough } from "./see-through.ts";
 
 /**
  * Reads a model of opset 7 to 26 and brings it to opset 23: from a file, with the files beside it that its weights lie in, or from bytes, or what
- * `fetch` gives.
+ * `fetch` gives. Weights that the model computes from other weights alone, as standardised or normalised ones, are computed once and are weights
+ * from then on.
  *
  * @example
  * import { load } from "secateur";
@@ -20,8 +23,13 @@ import { load as loadBytes, type ModelSource } from "./load.ts";
  *
  * @throws SecateurError `io` where it cannot be read, else as {@link loadModel}
  */
-export async function load(source: string | URL | ModelSource | Promise<ModelSource>): Promise<Model> {
-  return typeof source === "string" || source instanceof URL ? readModelFile(pathOf(source)) : loadBytes(source);
+export async function load(
+  source: string | URL | ModelSource | Promise<ModelSource>,
+  { runtime = nodeRuntime }: LoadModelOptions = {},
+): Promise<Model> {
+  return typeof source === "string" || source instanceof URL
+    ? seeThrough(await readModelFile(pathOf(source)), runtime)
+    : loadBytes(source, { runtime });
 }
 
 /**

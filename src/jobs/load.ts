@@ -3,6 +3,8 @@
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { loadModel } from "../onnx/load.ts";
+import type { Runtime } from "../runtime/port.ts";
+import { seeThrough } from "./see-through.ts";
 
 /** What gives its bytes when asked, as the response of `fetch` and the file of an input element do. */
 export interface ByteSource {
@@ -13,10 +15,16 @@ export interface ByteSource {
   readonly url?: string;
 }
 
+export interface LoadModelOptions {
+  /** What computes weights that the model computes from other weights, where there are such; default: the one of {@link useRuntime}. */
+  readonly runtime?: Runtime | undefined;
+}
+
 export type ModelSource = Uint8Array | ArrayBuffer | ByteSource;
 
 /**
- * Reads a model of opset 7 to 26 and brings it to opset 23. In Node, a path or the URL of a file will do as well.
+ * Reads a model of opset 7 to 26 and brings it to opset 23. In Node, a path or the URL of a file will do as well. Weights that the model
+ * computes from other weights alone, as standardised or normalised ones, are computed once and are weights from then on.
  *
  * @example
  * import { load } from "secateur";
@@ -26,8 +34,11 @@ export type ModelSource = Uint8Array | ArrayBuffer | ByteSource;
  *
  * @throws SecateurError `io` for a response that is no success, else as {@link loadModel}
  */
-export async function load(source: ModelSource | Promise<ModelSource>): Promise<Model> {
-  return loadModel(await bytesOf(await source));
+export async function load(
+  source: ModelSource | Promise<ModelSource>,
+  { runtime }: LoadModelOptions = {},
+): Promise<Model> {
+  return seeThrough(loadModel(await bytesOf(await source)), runtime);
 }
 
 async function bytesOf(source: ModelSource): Promise<Uint8Array> {

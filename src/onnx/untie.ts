@@ -187,9 +187,9 @@ export function untie(graph: Graph): Graph {
   const same =
     rootOf.size === 0 && initializers.size === graph.initializers.size && drafts.length === graph.nodes.length;
   if (same) return graph;
-  const nodes = drafts
-    .toReversed()
-    .map(({ node, inputs }) => (inputs.every((name, i) => name === node.inputs[i]) ? node : { ...node, inputs }));
+  const settled = ({ node, inputs }: Draft): Node =>
+    inputs.every((name, i) => name === node.inputs[i]) ? node : { ...node, inputs };
+  const nodes = drafts.toReversed().map(settled);
   const info = new Map([...graph.info].filter(([name]) => !rootOf.has(name) || initializers.has(name)));
   return { ...graph, nodes, initializers, info };
 }

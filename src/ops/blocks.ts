@@ -10,6 +10,7 @@ import { defineOp, int, string } from "./define.ts";
 export const DepthToSpace = defineOp({
   name: "DepthToSpace",
   since: 13,
+  carries: true,
   inputs: ["input"],
   outputs: ["output"],
   attributes: { blocksize: int(1), mode: string("DCR") },
@@ -45,6 +46,7 @@ export const DepthToSpace = defineOp({
 export const SpaceToDepth = defineOp({
   name: "SpaceToDepth",
   since: 13,
+  carries: true,
   inputs: ["input"],
   outputs: ["output"],
   attributes: { blocksize: int(1) },

@@ -45,6 +45,7 @@ function castTo(input: Value, dtype: DType): Tensor[] | undefined {
 export const Cast = defineOp({
   name: "Cast",
   since: 21,
+  carries: true,
   inputs: ["input"],
   attributes: { to: int(1), saturate: int(1) },
   shape: ({ input }) => input.shape,
@@ -70,6 +71,7 @@ export const Cast = defineOp({
 export const CastLike = defineOp({
   name: "CastLike",
   since: 21,
+  carries: true,
   inputs: ["input", "target_type"],
   outputs: ["output"],
   attributes: { round_mode: string("up"), saturate: int(1) },

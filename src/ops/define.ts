@@ -5,91 +5,10 @@ import type { DType, Shape, Tensor } from "../graph/tensor.ts";
 import { toAttribute, type Specs, type Values } from "./attributes.ts";
 import type { Channels } from "./channels.ts";
 import type { Emit } from "./emit.ts";
-import type { NoiseRule } from "./noise.ts";
+import type { Bare, Gradients, Inputs, Kept, Pullback, Resized, Sample, Training, Value, Zero } from "./facts.ts";
 
+export type { Gradients, Inputs, Kept, Pullback, Resized, Sample, Training, Value, Zero } from "./facts.ts";
 export { float, floats, int, ints, string, strings, tensorAttribute, toAttribute, type Values } from "./attributes.ts";
-
-/** A value whose type is fixed; `constant` holds its elements where they are known. */
-export interface Value {
-  readonly name: string;
-  readonly dtype: DType;
-  readonly shape: Shape;
-  readonly constant?: Tensor;
-}
-
-type Bare<S extends string> = S extends `${infer N}?` ? N : S extends `${infer N}...` ? N : S;
-/** Inputs by name: `"B?"` may be left out, `"inputs..."` is a list. */
-export type Inputs<I extends readonly string[]> = {
-  readonly [S in I[number] as Bare<S>]: S extends `${string}?`
-    ? Value | undefined
-    : S extends `${string}...`
-      ? readonly Value[]
-      : Value;
-};
-
-/** What a gradient rule may ask of the engine besides its inputs. */
-export interface Pullback {
-  /** The node's outputs; one that the model does not use is there after {@link output}. */
-  readonly outputs: readonly (Value | undefined)[];
-  /** The gradient of each output, `undefined` where none flows. */
-  readonly dys: readonly (Value | undefined)[];
-  /** An output of the node by index, added to the node where it is not computed yet. */
-  output(index: number): Value;
-  /** Whether a value's own gradient is wanted: who asks for it mostly goes on to read the value beside it, so that it is kept in memory anyway. */
-  asked(value: Value): boolean;
-}
-
-/** One thunk for each input that a gradient flows to; a list for a list of inputs. Left out = none flows. */
-export type Gradients<I extends readonly string[]> = {
-  readonly [S in I[number] as Bare<S>]?: S extends `${string}...`
-    ? readonly (() => Value)[]
-    : (() => Value) | undefined;
-};
-
-/**
- * When an output is zero along a unit: where the inputs that carry the unit are zero along it, whatever the others are (`any`: a product, a
- * rearrangement, an activation through the origin), or only where every input carries it and is zero (`all`: a sum). Absent = never.
- */
-export type Zero = "any" | "all";
-
-/** How a node is made to learn. */
-export interface Training {
-  readonly attributes?: Readonly<Record<string, unknown>>;
-  /** Inputs by index that get a constant. */
-  readonly inputs?: Readonly<Record<number, Tensor>>;
-  /** Outputs by index that hold the next value of the input at that index: statistics that are kept, not learned. */
-  readonly states?: Readonly<Record<number, number>>;
-  /** The attributes under which the next statistics are those of the batch alone. */
-  readonly forgetful?: Readonly<Record<string, unknown>>;
-  /** The inputs by index that hold the scale and the shift of what is normalised. */
-  readonly affine?: { readonly scale: number; readonly shift: number };
-  /** What takes the place of a node that draws at random, so that the draws come from outside and a run can be repeated. */
-  readonly noise?: NoiseRule;
-}
-
-/** What is left of every axis after a cut. */
-export interface Kept {
-  /** Indices that stay along an axis of a value, ascending; all of them where nothing is removed. */
-  axis(value: Value, axis: number): readonly number[];
-}
-
-/** What must change in a node besides its tensors: attributes, and constant inputs by name. */
-export interface Resized {
-  readonly attributes?: Readonly<Record<string, unknown>>;
-  readonly inputs?: Readonly<Record<string, Tensor>>;
-}
-
-/** One case for the laws: shapes of the inputs (a tensor where the values matter) and attributes. */
-export interface Sample {
-  readonly inputs: readonly (Shape | Tensor | null)[];
-  readonly attributes?: Readonly<Record<string, unknown>>;
-  /** Values of float inputs are drawn from this range; default [-1, 1], kept off multiples of 0.25. */
-  readonly range?: readonly [number, number];
-  /** What the operator reads where that is not floats: with `bool` whether the values drawn are positive. */
-  readonly of?: "bool";
-  /** Which float inputs are weights (initializers); default: all but the first. */
-  readonly outputs?: number;
-}
 
 export interface OpSpec<I extends readonly string[], A extends Specs> {
   /** The ONNX name. */
@@ -139,6 +58,18 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
   readonly gate?: (g: Emit, dy: Value, inputs: Inputs<I>, attributes: Values<A>) => Value;
   /** The output is the first input's elements in their order, for which the runtime makes no copy; default not. */
   readonly view?: boolean;
+  /**
+   * The output holds the inputs' elements, in other places, some of them or in another type, so that a weight behind it is still a weight that can be told
+   * and cut; default as `view`.
+   */
+  readonly carries?: boolean;
+  /** Between integers and the numbers that they stand for. */
+  readonly quantisation?: {
+    /** The inputs that say which integer stands for which number. They are chosen for the others, and never learn. */
+    readonly by: readonly Bare<I[number]>[];
+    /** The numbers that the first input stands for, where all inputs are constants; absent where the operator makes integers. */
+    readonly numbers?: (inputs: Inputs<I>, attributes: Values<A>) => Tensor | undefined;
+  };
   readonly resize?: (kept: Kept, inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => Resized;
   /**
    * What is left of the node where groups that it reads go as a whole, so that inputs which `isZero` tells are zeros or no elements at all, while
@@ -222,6 +153,12 @@ export interface Op {
   readonly random: boolean;
   readonly homogeneous: boolean;
   readonly view: boolean;
+  readonly carries: boolean;
+  /** Inputs by position. */
+  readonly quantisation?: {
+    readonly by: readonly number[];
+    readonly numbers?: (inputs: Given, attributes: Plain) => Tensor | undefined;
+  };
   readonly training?: Training;
   shape(inputs: Given, attributes: Plain, outputs: number): readonly Shape[];
   dtype(inputs: Given, attributes: Plain, outputs: number): readonly DType[];
@@ -291,7 +228,8 @@ export function defineOp<const I extends readonly string[], const A extends Spec
   const attributes: Specs = spec.attributes ?? {};
   const ins = (values: Given) => named(spec.inputs, values) as Inputs<I>;
   const outputs = spec.outputs ?? ["Y"];
-  const { gradient, gate, resize, emptied, fold, decompose, blocked, serial, elsewhere, unrounded } = spec;
+  const { gradient, gate, resize, emptied, fold, decompose, blocked, serial, elsewhere, unrounded, quantisation } =
+    spec;
   const { domain = "" } = spec;
   const op: Op = {
     name: spec.name,
@@ -307,6 +245,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
     random: spec.random ?? false,
     homogeneous: spec.homogeneous ?? false,
     view: spec.view ?? false,
+    carries: spec.carries ?? spec.view ?? false,
     ...(spec.training && { training: spec.training }),
     shape(values, attrs, count) {
       const shapes = spec.shape(ins(values), attrs as Values<A>, count);
@@ -358,6 +297,14 @@ export function defineOp<const I extends readonly string[], const A extends Spec
           if (value !== undefined) inputs.set(i, value);
         });
         return { attributes: changed, inputs };
+      },
+    }),
+    ...(quantisation && {
+      quantisation: {
+        by: quantisation.by.map((name) => spec.inputs.map(bare).indexOf(name)),
+        ...(quantisation.numbers && {
+          numbers: (values: Given, attrs: Plain) => quantisation.numbers!(ins(values), attrs as Values<A>),
+        }),
       },
     }),
     ...(emptied && {

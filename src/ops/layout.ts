@@ -151,6 +151,7 @@ export const Flatten = defineOp({
 export const Transpose = defineOp({
   name: "Transpose",
   since: 21,
+  carries: true,
   inputs: ["data"],
   attributes: { perm: ints() },
   shape({ data: { shape } }, { perm = reversed(shape) }) {

@@ -9,6 +9,7 @@ import { checkSameType, coupleOthers, integers, positive } from "./indexing.ts";
 export const Concat = defineOp({
   name: "Concat",
   since: 13,
+  carries: true,
   inputs: ["inputs..."],
   attributes: { axis: int(0) },
   shape({ inputs }, { axis }) {
@@ -99,6 +100,7 @@ function partsOf(
 export const Split = defineOp({
   name: "Split",
   since: 18,
+  carries: true,
   inputs: ["input", "split?"],
   outputs: ["outputs..."],
   attributes: { axis: int(0), num_outputs: int() },
@@ -155,6 +157,7 @@ function padsOf(data: Value, pads: Value, axes: Value | undefined): { before: nu
 export const Pad = defineOp({
   name: "Pad",
   since: 21,
+  carries: true,
   inputs: ["data", "pads", "constant_value?", "axes?"],
   attributes: { mode: string("constant") },
   shape({ data, pads, axes }) {

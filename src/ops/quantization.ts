@@ -1,7 +1,7 @@
 /** Between numbers and the integers that stand for them: x ≈ (q - zero point) · scale. */
 
 import { fail } from "../graph/error.ts";
-import { float32, sizeOf, tensor, toNumbers, type NumericDType, type Shape } from "../graph/tensor.ts";
+import { float32, sizeOf, tensor, toNumbers, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
 import type { Channels } from "./channels.ts";
 import { defineOp, int, type Value } from "./define.ts";
 import { coupleAll } from "./elementwise.ts";
@@ -43,6 +43,20 @@ function along(g: Emit, value: Value, x: Value, axis: number): Value {
   );
 }
 
+/** The numbers of constant integers, as float32; `undefined` where one of the inputs is computed, or the scale has another type. */
+function dequantised(x: Value, scale: Value, zeroPoint: Value | undefined, axis: number): Tensor | undefined {
+  if (!x.constant || scale.constant?.dtype !== "float32" || (zeroPoint && !zeroPoint.constant)) return undefined;
+  const [scales, zeros] = [toNumbers(scale.constant), zeroPoint ? toNumbers(zeroPoint.constant!) : [0]];
+  const at = positive(axis, Math.max(1, x.shape.length));
+  const [size, inner] = [x.shape[at] ?? 1, sizeOf(x.shape.slice(at + 1))];
+  const place = (i: number, list: ArrayLike<number>): number =>
+    list[list.length === 1 ? 0 : Math.floor(i / inner) % size]!;
+  return float32(
+    x.shape,
+    Float32Array.from(x.constant.data as ArrayLike<number>, (q, i) => (q - place(i, zeros)) * place(i, scales)),
+  );
+}
+
 /** A gradient over all of x, summed to the shape of the scale. */
 function toScale(g: Emit, d: Value, scale: Value, axis: number): Value {
   const at = positive(axis, d.shape.length);
@@ -68,6 +82,7 @@ const zeroIsZero = (zeroPoint: Value | undefined): boolean =>
 export const QuantizeLinear = defineOp({
   name: "QuantizeLinear",
   since: 23,
+  carries: true,
   inputs: ["x", "y_scale", "y_zero_point?"],
   outputs: ["y"],
   attributes: { axis: int(1), block_size: int(0), output_dtype: int(0), precision: int(0), saturate: int(1) },
@@ -96,6 +111,7 @@ export const QuantizeLinear = defineOp({
     };
   },
   channels: (c, { x, y_scale, y_zero_point }, [y], { axis }) => couple(c, x, y!, axis, y_scale, y_zero_point),
+  quantisation: { by: ["y_scale", "y_zero_point"] },
   zero: ({ y_zero_point }) => (zeroIsZero(y_zero_point) ? "any" : undefined),
   unrounded(g, { x, y_scale, y_zero_point }, { axis, output_dtype }) {
     const bounds = integers.find(({ code, dtype }) =>
@@ -126,6 +142,7 @@ export const QuantizeLinear = defineOp({
 export const DequantizeLinear = defineOp({
   name: "DequantizeLinear",
   since: 23,
+  carries: true,
   inputs: ["x", "x_scale", "x_zero_point?"],
   outputs: ["y"],
   attributes: { axis: int(1), block_size: int(0), output_dtype: int(0) },
@@ -146,6 +163,10 @@ export const DequantizeLinear = defineOp({
     };
   },
   channels: (c, { x, x_scale, x_zero_point }, [y], { axis }) => couple(c, x, y!, axis, x_scale, x_zero_point),
+  quantisation: {
+    by: ["x_scale", "x_zero_point"],
+    numbers: ({ x, x_scale, x_zero_point }, { axis }) => dequantised(x, x_scale, x_zero_point, axis),
+  },
   zero: ({ x_zero_point }) => (zeroIsZero(x_zero_point) ? "any" : "all"),
   unrounded(g, { x, x_scale, x_zero_point }, { axis }) {
     const steps = g.Cast(x, { to: 1 });

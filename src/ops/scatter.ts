@@ -12,6 +12,7 @@ import { checkSameType, indexIn, integers, numbers, positive } from "./indexing.
 export const GatherElements = defineOp({
   name: "GatherElements",
   since: 13,
+  carries: true,
   inputs: ["data", "indices"],
   attributes: { axis: int(0) },
   shape: ({ indices }) => indices.shape,
@@ -86,6 +87,7 @@ function fullIndices(g: Emit, indices: Value, batch: number): Value {
 export const GatherND = defineOp({
   name: "GatherND",
   since: 13,
+  carries: true,
   inputs: ["data", "indices"],
   attributes: { batch_dims: int(0) },
   shape: ({ data, indices }, { batch_dims }) => [

@@ -18,6 +18,7 @@ function resizedTo(kept: Kept, name: string, stated: Value, y: Value, isSize: (n
 export const Expand = defineOp({
   name: "Expand",
   since: 13,
+  carries: true,
   inputs: ["input", "shape"],
   shape: ({ input, shape }) => broadcast(input.shape, integers(shape)),
   gradient: (_g, dy) => ({ input: () => dy }),
@@ -53,6 +54,7 @@ export const Expand = defineOp({
 export const Gather = defineOp({
   name: "Gather",
   since: 13,
+  carries: true,
   inputs: ["data", "indices"],
   attributes: { axis: int(0) },
   shape({ data, indices }, { axis }) {

@@ -9,6 +9,7 @@ import { coupleOthers, integers, positive } from "./indexing.ts";
 export const Tile = defineOp({
   name: "Tile",
   since: 13,
+  carries: true,
   inputs: ["input", "repeats"],
   outputs: ["output"],
   shape({ input, repeats }) {

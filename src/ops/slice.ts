@@ -46,6 +46,7 @@ function periodOf(at: number, step: number, dim: number): { readonly from: numbe
 export const Slice = defineOp({
   name: "Slice",
   since: 13,
+  carries: true,
   inputs: ["data", "starts", "ends", "axes?", "steps?"],
   shape: ({ data, starts, ends, axes, steps }) =>
     rangesOf(data, starts, ends, axes, steps).reduce<Shape>(

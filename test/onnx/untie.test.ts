@@ -98,11 +98,11 @@ describe("what one exporter merged, by the parameters that it notes", () => {
       from(node("Mul", ["a", "s"], ["y"]), "n.1", "mul p_n_1_weight"),
     ]);
     const own = untie(merged);
-    expect(own.nodes.map(({ op, inputs, outputs }) => [op, ...inputs, ...outputs])).toEqual([
-      ["Add", "w", "one", "s"],
-      ["Add", "w_1", "one", "s_1"],
-      ["Mul", "x", "s", "a"],
-      ["Mul", "a", "s_1", "y"],
+    expect(own.nodes.map(({ op, inputs, outputs }) => `${op}(${inputs.join()}) -> ${outputs.join()}`)).toEqual([
+      "Add(w,one) -> s",
+      "Add(w_1,one) -> s_1",
+      "Mul(x,s) -> a",
+      "Mul(a,s_1) -> y",
     ]);
   });
 });

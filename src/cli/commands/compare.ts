@@ -3,7 +3,7 @@
 import { type Command, Option } from "commander";
 import { fail } from "../../graph/error.ts";
 import { compare, type CompareOutcome } from "../../jobs/compare.ts";
-import { readModelFile } from "../../onnx/files-node.ts";
+import { load } from "../../jobs/load-node.ts";
 import type { Difference } from "../../prune/differ.ts";
 import type { Changes } from "../../prune/changes.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
@@ -78,7 +78,7 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
     );
   const metric = await openMetric(flags);
   using progress = createProgress("reading and comparing");
-  const models = [await readModelFile(paths[0]), await readModelFile(paths[1])] as const;
+  const models = [await load(paths[0]), await load(paths[1])] as const;
   const data = spec === undefined ? undefined : await openData({ ...flags, data: spec }, flags.split);
   const found = await compare(...models, {
     ...shapesOf(flags),

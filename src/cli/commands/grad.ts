@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { internalOpset } from "../../onnx/upgrade.ts";
-import { readModelFile } from "../../onnx/files-node.ts";
+import { load } from "../../jobs/load-node.ts";
 import { gradientGraph } from "../../train/gradients.ts";
 import { losses, type Loss } from "../../train/losses.ts";
 import { prepare } from "../../train/prepare.ts";
@@ -41,7 +41,7 @@ export function addGrad(program: Command): void {
     .option("--json", "print the inputs, outputs and nodes of the graph as JSON")
     .action(async (path: string, flags: GradFlags) => {
       using progress = createProgress("differentiating");
-      const model = await readModelFile(path);
+      const model = await load(path);
       const graph = gradientGraph(prepare(model, shapesOf(flags)), {
         batch: flags.batch,
         loss: flags.loss,

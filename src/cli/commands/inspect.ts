@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { inspect } from "../../jobs/inspect.ts";
 import { withTrial } from "../../jobs/trial.ts";
-import { readModelFile } from "../../onnx/files-node.ts";
+import { load } from "../../jobs/load-node.ts";
 import type { Summary } from "../../prune/summary.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { withExample } from "../help.ts";
@@ -20,13 +20,10 @@ export function addInspect(program: Command): void {
     .option("--json", "print JSON")
     .action(async (path: string, flags: ShapeFlags & { whole?: boolean; json?: boolean }) => {
       using progress = createProgress("inspecting");
-      const summary = inspect(
-        await withTrial(await readModelFile(path), { ...shapesOf(flags), runtime: nodeRuntime }),
-        {
-          ...shapesOf(flags),
-          whole: flags.whole,
-        },
-      );
+      const summary = inspect(await withTrial(await load(path), { ...shapesOf(flags), runtime: nodeRuntime }), {
+        ...shapesOf(flags),
+        whole: flags.whole,
+      });
       progress.done();
       if (flags.json) printJson(summary);
       else printStyled(format(summary));

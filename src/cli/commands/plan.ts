@@ -9,7 +9,7 @@ import { cut, mask, type CutOutcome } from "../../jobs/cut.ts";
 import { plan } from "../../jobs/plan.ts";
 import { withTrial } from "../../jobs/trial.ts";
 import { describeIo, writeFileAtomic } from "../../onnx/atomic-node.ts";
-import { readModelFile } from "../../onnx/files-node.ts";
+import { load } from "../../jobs/load-node.ts";
 import type { Removal } from "../../prune/groups.ts";
 import { formatPlan, parsePlan } from "../../prune/plan.ts";
 import type { Proof } from "../../prune/prove.ts";
@@ -67,7 +67,7 @@ export function addPlan(program: Command): void {
     .option("--json", "print how many units of each group go as JSON")
     .action(async (path: string, flags: PlanFlags) => {
       using progress = createProgress("planning");
-      const { removal, groups, roundTo } = await plan(await readModelFile(path), {
+      const { removal, groups, roundTo } = await plan(await load(path), {
         ...shapesOf(flags),
         ...limitsOf(flags, flags.ratio),
         ratio: flags.ratio[""],
@@ -145,7 +145,7 @@ function addApply(
     .option("--json", "print the costs before and after as JSON")
     .action(async (path: string, flags: ApplyFlags) => {
       using progress = createProgress(name === "cut" ? "cutting and proving" : "masking");
-      const model = await readModelFile(path);
+      const model = await load(path);
       const removal = parsePlan(await readText(flags.plan));
       const { model: changed, before, after, proof } = await apply(model, removal, flags);
       await writeModel(flags.output, changed, flags);

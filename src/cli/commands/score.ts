@@ -4,7 +4,7 @@ import { type Command, Option } from "commander";
 import { evaluate } from "../../jobs/evaluate.ts";
 import { score } from "../../jobs/score.ts";
 import { checkWritable, writeFileAtomic } from "../../onnx/atomic-node.ts";
-import { readModelFile } from "../../onnx/files-node.ts";
+import { load } from "../../jobs/load-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Evaluation } from "../../train/evaluate.ts";
 import { isBuiltIn } from "../../train/metrics.ts";
@@ -64,7 +64,7 @@ export function addScore(program: Command, signal: AbortSignal): void {
     .action(async (path: string, flags: ScoreFlags) => {
       if (typeof flags.json === "string") await checkWritable(flags.json);
       using progress = createProgress("reading model and data");
-      const model = await readModelFile(path);
+      const model = await load(path);
       const data = flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train");
       const started = performance.now();
       const scores = await score(model, {
@@ -120,7 +120,7 @@ export function addEval(program: Command, signal: AbortSignal): void {
     .option("--json", "print JSON")
     .action(async (path: string, flags: EvalFlags) => {
       using progress = createProgress("reading model and data");
-      const model = await readModelFile(path);
+      const model = await load(path);
       const metric = await openMetric(flags);
       const data = await openData({ ...flags, data: flags.data! }, flags.split);
       const result = await evaluate(model, {
