@@ -1,9 +1,10 @@
 /** The package as others get it: its types in both ways of resolving them, its two entries, and the scripts that import what was built. */
 
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, posix } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { laws } from "../support/laws.ts";
 import { root } from "./support.ts";
@@ -152,6 +153,32 @@ describe("entries", () => {
       await cut(newModel("lenet5", { classes: 2, seed: 1 }), new Map()).catch(({ code, message }) => console.log(code, message));`;
     const out = execFileSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8" });
     expect(out).toMatch(/^bad-option there is no runtime yet/);
+  });
+});
+
+describe("what npm packs", laws, () => {
+  /** The source is where the repository is. */
+  const elsewhere = /^([a-z]+:|#)|^(\.\.\/)?src\//;
+
+  it("has what was built, and all that its pages link to and show", { timeout: 120_000 }, async () => {
+    const args = ["pack", "--dry-run", "--json", "--ignore-scripts"];
+    const { stdout } = await promisify(execFile)("npm", args, { cwd: root, shell: process.platform === "win32" });
+    const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
+    const packed = files.map(({ path }) => path);
+    expect(packed).toEqual(expect.arrayContaining(["dist/cli/main.js", "dist/node.d.ts", "README.md", "LICENSE"]));
+    const pages = packed.filter((path) => path.endsWith(".md"));
+    const missing = pages.flatMap((page) =>
+      [...readFileSync(join(root, page), "utf8").matchAll(/\]\(([^)\s#]+)/g)]
+        .map(([, link]) => link!)
+        .filter((link) => !elsewhere.test(link))
+        .filter((link) => {
+          const target = posix.join(posix.dirname(page), link);
+          return !packed.some((path) => path === target || path.startsWith(`${target}/`));
+        })
+        .map((link) => `${page}: ${link}`),
+    );
+    expect(missing).toEqual([]);
+    expect(pages).toEqual(expect.arrayContaining(["README.md", "docs/guide/cnn.md"]));
   });
 });
 
