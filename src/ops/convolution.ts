@@ -42,6 +42,26 @@ function coupleSide(
   c.same(inner, ...Array.from({ length: groups }, (_, k) => whole.slice(k * width, width)));
 }
 
+/**
+ * Spatial axes whose places can go: what is called space may hold channels. Where a window is a single place, places are apart from one
+ * another; and where one channel alone is convolved with its neighbours, as ECA does with the means of all channels, those that are left
+ * become neighbours.
+ */
+export function looseSpace(
+  X: Value,
+  W: Value,
+  Y: Value,
+  attrs: WindowAttributes,
+): { axis: number; isApart: boolean }[] {
+  const { kernel, strides, before } = convWindow(X, W, attrs);
+  return kernel.flatMap((size, i) => {
+    const axis = i + 2;
+    if (strides[i] !== 1 || X.shape[axis] !== Y.shape[axis]) return [];
+    const isApart = size === 1 && before[i] === 0;
+    return isApart || (X.shape[1] === 1 && Y.shape[1] === 1) ? [{ axis, isApart }] : [];
+  });
+}
+
 /** What is left of a convolution of nothing: the bias of each channel, whatever the size of the image. */
 const biasAlone = (g: Emit, B: Value | undefined, { shape }: Value): Value | "zero" =>
   B ? g.reshaped(B, [1, ...B.shape, ...shape.slice(2).map(() => 1)]) : "zero";
@@ -73,7 +93,8 @@ export const Conv = defineOp({
     W: () => convWeightGradient(g, X, dy, convWindow(X, W, attrs), attrs.group),
     B: B && (() => g.summed(dy, [0, ...X.shape.slice(2).map((_, i) => i + 2)])),
   }),
-  channels(c, { X, W, B }, [Y], { group }) {
+  channels(c, { X, W, B }, [Y], attrs) {
+    const { group } = attrs;
     const into = c.axis(X, 1);
     const out = c.axis(Y!, 1);
     const rows = c.axis(W, 0);
@@ -87,12 +108,17 @@ export const Conv = defineOp({
       c.same(...Array.from({ length: group }, (_, k) => rows.slice((k * rows.length) / group, rows.length / group)));
     }
     c.same(c.axis(X, 0), c.axis(Y!, 0));
+    for (const { axis, isApart } of looseSpace(X, W, Y!, attrs)) {
+      c.same(c.axis(X, axis), c.axis(Y!, axis));
+      if (!isApart) c.inexact(c.axis(X, axis), "places move together, so that windows hold other neighbours");
+    }
   },
   resize: (kept, { X, W }, _outputs, { group }) => ({
     attributes: group > 1 && W.shape[1] === 1 ? { group: kept.axis(X, 1).length } : {},
   }),
-  // Depthwise and without a bias, a channel that is zero stays zero.
-  zero: ({ X, W, B }, { group }) => (B === undefined && group === X.shape[1] && W.shape[1] === 1 ? "any" : undefined),
+  // Depthwise and without a bias, a channel that is zero stays zero. Of one channel the places may be channels, whose neighbours are not.
+  zero: ({ X, W, B }, { group }) =>
+    B === undefined && group > 1 && group === X.shape[1] && W.shape[1] === 1 ? "any" : undefined,
   emptied: (g, { X, W, B }, Y, _attributes, isZero) => (isZero(X) || isZero(W) ? biasAlone(g, B, Y) : undefined),
   macs: ({ W }, [Y]) => sizeOf(Y!.shape) * sizeOf(W.shape.slice(1)),
   blocked: (g, { X, W, B }, attrs, block) => blockedConv(g, X, W, B, convWindow(X, W, attrs), attrs.group, block),
@@ -126,6 +152,9 @@ export const Conv = defineOp({
     { inputs: [[2, 6, 5, 4], [3, 6, 3, 2], [3]], attributes: { pads: [2, 0, 1, 1], dilations: [2, 1] } },
     { inputs: [[1, 12, 4, 5], [11, 12, 2, 3], null], attributes: { pads: [0, 1, 1, 1] } },
     { inputs: [[2, 4, 7], [3, 4, 3], [3]], attributes: { pads: [1, 1] } },
+    { inputs: [[2, 1, 6], [1, 1, 3], null], attributes: { pads: [1, 1] } },
+    { inputs: [[2, 3, 4, 5], [3, 1, 1, 3], null], attributes: { group: 3, pads: [0, 1, 0, 1] } },
+    { inputs: [[2, 1, 5, 4], [3, 1, 1, 3], [3]], attributes: { pads: [0, 1, 0, 1] } },
     // A product at every pixel, with more pixels than weights.
     { inputs: [[3, 3, 4, 5], [2, 3, 1, 1], [2]] },
     // Strides of which not every tap meets every phase, and kernels that differ along the axes.

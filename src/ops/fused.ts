@@ -1,7 +1,7 @@
 /** Products that onnxruntime's optimiser has made one with what follows them. */
 
 import { fail } from "../graph/error.ts";
-import { Conv } from "./convolution.ts";
+import { Conv, looseSpace } from "./convolution.ts";
 import { defineOp, float, floats, int, ints, string, type Value } from "./define.ts";
 import type { Emit } from "./emit.ts";
 import { Gemm, MatMul } from "./linear.ts";
@@ -59,8 +59,8 @@ export const FusedConv = defineOp({
   gradient: "decompose",
   channels(c, { X, W, B, Z }, [Y], attributes) {
     Conv.channels(c, [X, W, B], [Y!], attributes);
-    // Space stays whole: no rule of Conv speaks of it.
-    if (Z) for (const axis of [0, 1]) c.same(c.axis(Z, axis), c.axis(Y!, axis));
+    const space = looseSpace(X, W, Y!, attributes).map(({ axis }) => axis);
+    if (Z) for (const axis of [0, 1, ...space]) c.same(c.axis(Z, axis), c.axis(Y!, axis));
   },
   resize: (kept, { X, W }, _outputs, { group }) => ({
     attributes: group > 1 && W.shape[1] === 1 ? { group: kept.axis(X, 1).length } : {},

@@ -218,6 +218,22 @@ describe("a GroupNormalization written as an InstanceNormalization", () => {
   });
 });
 
+it("channels that ECA convolves with their neighbours go, and the law is shown up to there and from there", async () => {
+  const { graph } = build((g, weight, input) => {
+    const x = g.Conv(input([2, 3, 4, 4]), weight("in", [6, 3, 1, 1]));
+    const means = g.Reshape(g.GlobalAveragePool(x), g.ints([0, 1, -1]));
+    const mixed = g.Conv(means, weight("eca", [1, 1, 3]), undefined, { pads: [1, 1] });
+    const factors = g.Reshape(g.Sigmoid(mixed), g.ints([0, 6, 1, 1]));
+    return g.Conv(g.Mul(x, factors), weight("out", [2, 6, 1, 1]));
+  });
+  const groups = findGroups(trace(graph));
+  expect(groups.groups.map(({ name, units }) => [name, units.length])).toEqual([["in", 6]]);
+  expect(groups.groups[0]!.inexact.join()).toContain("windows hold other neighbours");
+  const proof = await prove(directRuntime, modelOf(graph), groups, new Map([["in", [0, 3]]]), { threads: 1 });
+  expect(proof).toMatchObject({ between: [expect.stringContaining("Conv")] });
+  expect(proof.mismatch).toBeUndefined();
+});
+
 it("sizes of one node that share an initializer change on their own", async () => {
   const { graph, feeds } = sliced([2, toTheEnd, 2]);
   // As exporters merge equal constants: the start is the step too.
