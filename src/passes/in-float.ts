@@ -1,11 +1,11 @@
 /** Writes a graph in float32 and without steps, so that two of them that compute the same can be told from two that do not. */
 
 import { GraphBuilder } from "../graph/builder.ts";
-import type { Graph, Type } from "../graph/graph.ts";
-import { isFloat } from "../graph/tensor.ts";
+import type { Graph } from "../graph/graph.ts";
 import { plainAttributes } from "../ops/define.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
+import { trace, type TraceOptions } from "./trace.ts";
 import { widen } from "./widen.ts";
 
 export interface InFloat {
@@ -17,18 +17,12 @@ export interface InFloat {
 /**
  * The graph with 16-bit floats as float32, and operators that round to integers by others that do not. Values keep their names.
  *
- * @param types of the graph's values, of which the ranks count
+ * @param options the sizes at which its types are looked at, of which the ranks count
  */
-export function inFloat(graph: Graph, types: ReadonlyMap<string, Type>): InFloat {
+export function inFloat(graph: Graph, options: TraceOptions = {}): InFloat {
   const wide = widen(graph);
-  const all = new Map(
-    [...types].map(([name, { dtype, shape }]): [string, Type] => [
-      name,
-      { dtype: isFloat(dtype) && dtype !== "float64" ? "float32" : dtype, shape },
-    ]),
-  );
-  for (const [name, { dtype, shape }] of wide.initializers) all.set(name, { dtype, shape });
-  const builder = new GraphBuilder(wide, all);
+  if (!wide.nodes.some(({ op, domain }) => findOp(op, domain)?.unrounded)) return { graph: wide, unrounded: false };
+  const builder = new GraphBuilder(wide, trace(wide, options).types);
   builder.nodes.length = 0;
   const g = createEmitter(builder);
   let unrounded = false;

@@ -2,13 +2,15 @@
 
 import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
+import { sizeOf } from "../graph/tensor.ts";
 import { forDevice } from "../passes/for-device.ts";
 import { inFloat, type InFloat } from "../passes/in-float.ts";
+import type { Traced } from "../passes/trace.ts";
 import { widenTensor } from "../passes/widen.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { cut, shrinkerOf } from "./cut.ts";
 import { drawInputs } from "./draw.ts";
-import { fewestSettings, removalElsewhere, tracesElsewhere } from "./elsewhere.ts";
+import { fewestSettings, removalElsewhere, settingOf, tracesElsewhere } from "./elsewhere.ts";
 import { removedIndices, type Groups, type Removal } from "./groups.ts";
 import { proveLaw, type Proof } from "./law.ts";
 import { mask } from "./mask.ts";
@@ -54,14 +56,18 @@ export async function prove(
   const small = cut(graph, groups, removal);
   const zeroed = mask(graph, groups, removal);
   const { seed = 0, tolerance = toleranceOf(small.graph, graph), ...load } = options;
-  const settings = settingsOf(groups, removal).map((one, i) => ({ ...one, feeds: drawInputs(one.traced, seed + i) }));
+  const sizes = settingsOf(groups, removal);
+  const again = Array.from({ length: drawsOf(traced) - 1 }, () => sizes[0]!);
+  const settings = [...sizes, ...again].map((one, i) => ({ ...one, feeds: drawInputs(one.traced, seed + i) }));
   const sides = createSides(runtime, model, load, (one) => forDevice(one, options.device, traced.types));
   const feeds = settings.map((one) => one.feeds);
-  await runAsWritten(sides, small.graph, graph, feeds);
+  await runAsWritten(sides, small.graph, graph, feeds.slice(0, sizes.length));
   const broken = brokenNodes(groups, removal);
   const law = { sides, traced, settings, zeroed, small: small.graph, tolerance };
-  const at = feeds.map((one) => Object.fromEntries(Object.entries(one).map(([name, { shape }]) => [name, shape])));
-  const forms = [zeroed, small.graph].map((one) => inFloat(one, traced.types)) as [InFloat, InFloat];
+  const at = feeds
+    .slice(0, sizes.length)
+    .map((one) => Object.fromEntries(Object.entries(one).map(([name, { shape }]) => [name, shape])));
+  const forms = [zeroed, small.graph].map((one) => inFloat(one, settingOf(traced))) as [InFloat, InFloat];
   const wide = settings.map((one) => ({ ...one, feeds: widened(one.feeds) }));
   try {
     const inFloats = { ...law, settings: wide, zeroed: forms[0].graph, small: forms[1].graph };
@@ -84,6 +90,16 @@ function settingsOf(groups: Groups, removal: Removal) {
     removalElsewhere(groups, removal, there),
   );
   return [here, ...others].map((at) => ({ traced: at.groups.coupling.traced, shrink: shrinkerOf(at) }));
+}
+
+/** So many inputs are drawn where the values of a run have few elements: a unit that is zero on one of them hides what is wrong behind it. */
+const mostDraws = 8;
+const drawnElements = 2 ** 20;
+
+function drawsOf({ types }: Traced): number {
+  let elements = 1;
+  for (const { shape } of types.values()) elements += sizeOf(shape);
+  return Math.max(1, Math.min(mostDraws, Math.floor(drawnElements / elements)));
 }
 
 /** Constants that the cut makes are rounded to the type that the file has. */
