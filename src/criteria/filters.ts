@@ -2,6 +2,7 @@
 
 import { fail } from "../graph/error.ts";
 import { isFloat, sizeOf, type Tensor } from "../graph/tensor.ts";
+import { numbersOf } from "../passes/quantised.ts";
 import { widenTensor } from "../passes/widen.ts";
 import { keyOf } from "../prune/places.ts";
 import { producingWeights } from "../prune/producers.ts";
@@ -9,10 +10,10 @@ import type { Group, Groups } from "../prune/groups.ts";
 
 /**
  * For a group the weights that produce each of its units: filters and rows of matrices, not biases and normalisations unless the unit has
- * nothing else. All rows of a group have the same weights in the same order.
+ * nothing else; of quantised weights the numbers that they stand for. All rows of a group have the same weights in the same order.
  *
  * @param criterion who asks, for the error
- * @throws SecateurError `unsupported` where the weights are quantised
+ * @throws SecateurError `unsupported` where the weights are quantised in a way that does not tell their numbers
  */
 export function filtersOf(
   groups: Groups,
@@ -20,9 +21,11 @@ export function filtersOf(
   criterion: string,
 ): (group: Group) => Float32Array[] {
   const producers = producingWeights(groups);
+  const numbers = numbersOf(groups.coupling.traced);
+  const numbered = (value: string): Tensor => numbers.get(value) ?? widenTensor(weights.get(value)!);
   return (group) => {
     const producing = producers(group);
-    const all = producing.filter(({ value }) => isFloat(weights.get(value)?.dtype ?? "string"));
+    const all = producing.filter(({ value }) => numbers.has(value) || isFloat(weights.get(value)?.dtype ?? "string"));
     const filters = all.filter(({ value }) => weights.get(value)!.shape.length > 1);
     const integers = producing.find(({ value }) => /^u?int/.test(weights.get(value)?.dtype ?? ""));
     if (filters.length === 0 && integers)
@@ -31,7 +34,7 @@ export function filtersOf(
         `${criterion} compares weights that are numbers, but "${integers.value}" of group "${group.name}" is quantised; use taylor-fo`,
       );
     const used = new Map((filters.length > 0 ? filters : all).map((place) => [keyOf(place), place]));
-    const wide = new Map([...used].map(([key, { value }]) => [key, widenTensor(weights.get(value)!)]));
+    const wide = new Map([...used].map(([key, { value }]) => [key, numbered(value)]));
     return group.units.map(({ atoms }) => {
       const parts: Float32Array[] = [];
       for (const atom of atoms) {

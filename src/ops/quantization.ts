@@ -47,7 +47,7 @@ function along(g: Emit, value: Value, x: Value, axis: number): Value {
 function dequantised(x: Value, scale: Value, zeroPoint: Value | undefined, axis: number): Tensor | undefined {
   if (!x.constant || scale.constant?.dtype !== "float32" || (zeroPoint && !zeroPoint.constant)) return undefined;
   const [scales, zeros] = [toNumbers(scale.constant), zeroPoint ? toNumbers(zeroPoint.constant!) : [0]];
-  const at = positive(axis, Math.max(1, x.shape.length));
+  const at = scales.length > 1 || zeros.length > 1 ? positive(axis, x.shape.length) : 0;
   const [size, inner] = [x.shape[at] ?? 1, sizeOf(x.shape.slice(at + 1))];
   const place = (i: number, list: ArrayLike<number>): number =>
     list[list.length === 1 ? 0 : Math.floor(i / inner) % size]!;

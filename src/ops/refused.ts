@@ -14,6 +14,22 @@ const reasons: Readonly<Record<string, string>> = {
   QLinearMatMul: onIntegers,
 };
 
+/** Inputs that hold integers in the place of weights, and those that say what they stand for, by operators that compute on integers. */
+const integers: Readonly<Record<string, { readonly weights: readonly number[]; readonly by: readonly number[] }>> = {
+  ConvInteger: { weights: [1], by: [2, 3] },
+  MatMulInteger: { weights: [1], by: [2, 3] },
+  QLinearConv: { weights: [3, 8], by: [1, 2, 4, 5, 6, 7] },
+  QLinearMatMul: { weights: [0, 3], by: [1, 2, 4, 5, 6, 7] },
+  "com.microsoft.DynamicQuantizeMatMul": { weights: [1], by: [2, 3] },
+  "com.microsoft.MatMulIntegerToFloat": { weights: [1], by: [2, 3, 4, 5] },
+  "com.microsoft.MatMulNBits": { weights: [1], by: [2, 3] },
+  "com.microsoft.QGemm": { weights: [3, 6], by: [1, 2, 4, 5, 7, 8] },
+};
+
+/** Where an operator that the table does not have takes quantised weights; `undefined` where it takes none that we know of. */
+export const integersOf = (name: string, domain: string) =>
+  Object.entries(integers).find(([key]) => key === (domain === "" ? name : `${domain}.${name}`))?.[1];
+
 /** Why an operator that the table does not have is not known. */
 export function explainUnknown(name: string, domain: string): string {
   const why = domain === "" && Object.hasOwn(reasons, name) ? reasons[name] : undefined;

@@ -1,17 +1,21 @@
 /** What a graph costs, and what it would cost with units removed. */
 
-import { byteLength, bytesPerElement, isFloat, sizeOf } from "../graph/tensor.ts";
+import { byteLength, bytesPerElement, isFloat, sizeOf, type Tensor } from "../graph/tensor.ts";
 import { bodies, type Graph, type Node } from "../graph/graph.ts";
 import { foldConstants } from "../onnx/constants.ts";
 import type { Value } from "../ops/define.ts";
 import { applicationOf, type Application, type Traced } from "../passes/trace.ts";
+import { quantisedOf } from "../passes/quantised.ts";
 import { statesOf } from "../passes/training.ts";
 import type { Groups, Unit } from "./groups.ts";
 
 export interface Costs {
   /** Multiply-accumulates of one sample. */
   readonly macs: number;
-  /** Learned numbers: elements of float initializers that are not statistics, those of bodies (If, Loop, Scan) too. */
+  /**
+   * Learned numbers: elements of float initializers that are neither statistics nor scales of quantised weights, and of integers in the place of
+   * weights; those of bodies (If, Loop, Scan) too.
+   */
   readonly params: number;
   /** Bytes of all initializers, those of bodies too. */
   readonly bytes: number;
@@ -20,7 +24,6 @@ export interface Costs {
 /** The costs of a traced graph. */
 export function costsOf(traced: Traced): Costs {
   const batch = traced.types.get(traced.graph.inputs[0]?.name ?? "")?.shape[0] || 1;
-  const states = statesOf(traced.graph);
   let macs = 0;
   for (const node of traced.graph.nodes) macs += macsOf(applicationOf(traced, node));
   let params = 0;
@@ -28,13 +31,21 @@ export function costsOf(traced: Traced): Costs {
   const graphs: Graph[] = [traced.graph];
   for (const graph of graphs) {
     graphs.push(...graph.nodes.flatMap(bodies).map(foldConstants));
+    const isParameter = parametersIn(graph);
     for (const [name, value] of graph.initializers) {
-      const { dtype, shape } = value;
-      if (isFloat(dtype) && shape.length > 0 && !(graph === traced.graph && states.has(name))) params += sizeOf(shape);
+      if (isParameter(name, value)) params += sizeOf(value.shape);
       bytes += byteLength(value);
     }
   }
   return { macs: macs / batch, params, bytes };
+}
+
+/** Whether an initializer of a graph holds learned numbers, be it as integers. */
+function parametersIn(graph: Graph): (name: string, value: Tensor) => boolean {
+  const states = statesOf(graph);
+  const { weights, settings } = quantisedOf(graph);
+  return (name, { dtype, shape }) =>
+    weights.has(name) || (isFloat(dtype) && shape.length > 0 && !states.has(name) && !settings.has(name));
 }
 
 const macsOf = (applied: Application | undefined): number =>
@@ -52,7 +63,7 @@ export function createCostModel(groups: Groups): CostModel {
   const { traced, locate } = groups.coupling;
   const batch = traced.types.get(traced.graph.inputs[0]?.name ?? "")?.shape[0] || 1;
   const shapes = new Map([...traced.types].map(([name, { shape }]) => [name, [...shape]]));
-  const states = statesOf(traced.graph);
+  const isParameter = parametersIn(traced.graph);
   const users = new Map<string, Node[]>();
   for (const node of traced.graph.nodes)
     for (const name of new Set([...node.inputs, ...node.outputs])) {
@@ -92,7 +103,7 @@ export function createCostModel(groups: Groups): CostModel {
       const initializer = traced.graph.initializers.get(value);
       if (initializer) {
         const elements = before - sizeOf(shape);
-        if (isFloat(initializer.dtype) && !states.has(value)) gone.params += elements;
+        if (isParameter(value, initializer)) gone.params += elements;
         gone.bytes += elements * bytesPerElement(initializer.dtype);
       }
       for (const node of users.get(value) ?? []) touched.set(node, ofNode.get(node)!);

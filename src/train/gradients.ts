@@ -12,6 +12,7 @@ import { removeDead } from "../passes/dead.ts";
 import { lower, type Kernels } from "../passes/lower.ts";
 import { mergeEqual } from "../passes/merge.ts";
 import { ownNames } from "../passes/own-names.ts";
+import { quantisedOf } from "../passes/quantised.ts";
 import { trace, type Traced } from "../passes/trace.ts";
 import { enterTraining, statesOf } from "../passes/training.ts";
 import { widen } from "../passes/widen.ts";
@@ -71,12 +72,23 @@ function explainRefusals({ refusals }: Traced): string {
     .join("; ");
 }
 
-/** Float initializers that can learn: not statistics, and no scalars, which exporters make of numbers in code. */
+/**
+ * Float initializers that can learn: not statistics, not scales of what is quantised, and no scalars, which exporters make of numbers in code.
+ *
+ * @throws SecateurError `unsupported` where all that could learn is integers
+ */
 export function parameterNames(graph: Graph): string[] {
   const states = statesOf(graph);
-  return [...graph.initializers].flatMap(([name, { dtype, shape }]) =>
-    isFloat(dtype) && shape.length > 0 && !states.has(name) ? [name] : [],
+  const { weights, settings } = quantisedOf(graph);
+  const found = [...graph.initializers].flatMap(([name, { dtype, shape }]) =>
+    isFloat(dtype) && shape.length > 0 && !states.has(name) && !settings.has(name) ? [name] : [],
   );
+  if (found.length === 0 && weights.size > 0)
+    fail(
+      "unsupported",
+      "the model's weights are quantised, and integers do not learn: prune and fine-tune the float model, then quantise the result",
+    );
+  return found;
 }
 
 /** Appends the loss on the first output and the gradients asked for. */

@@ -3,16 +3,25 @@
 import { describe, expect, it } from "vitest";
 import { magnitude } from "../../src/criteria/magnitude.ts";
 import type { Graph } from "../../src/graph/graph.ts";
-import { float32, sizeOf, tensor, type NumericDType, type Shape, type Tensor } from "../../src/graph/tensor.ts";
+import {
+  float32,
+  sizeOf,
+  tensor,
+  toNumbers,
+  type NumericDType,
+  type Shape,
+  type Tensor,
+} from "../../src/graph/tensor.ts";
 import { explainUnknown } from "../../src/ops/refused.ts";
 import { ops } from "../../src/ops/table.ts";
 import { trace } from "../../src/passes/trace.ts";
+import { costsOf, createCostModel } from "../../src/prune/costs.ts";
 import { cut } from "../../src/prune/cut.ts";
 import { mask } from "../../src/prune/mask.ts";
 import { findGates } from "../../src/prune/gates.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { summarise } from "../../src/prune/summary.ts";
-import { gradientGraph } from "../../src/train/gradients.ts";
+import { gradientGraph, parameterNames } from "../../src/train/gradients.ts";
 import { difference, modelOf, random, runGraph } from "../support/graphs.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 
@@ -123,8 +132,60 @@ describe("a network of quantised weights and activations", () => {
   });
 });
 
-it("magnitude is refused where weights are integers, whose scales would be taken for them", () => {
-  expect(() => magnitude.score(groups, net.initializers, 1)).toThrow(/"w" of group "w" is quantised; use taylor-fo/);
+describe("weights that are integers", () => {
+  it("are ranked by the numbers that they stand for", () => {
+    const scores = magnitude.score(groups, net.initializers, 1);
+    const [w, scale, zero] = ["w", "w_scale", "w_zero"].map((name) => toNumbers(net.initializers.get(name)!)) as [
+      number[],
+      number[],
+      number[],
+    ];
+    const sizes = scale.map((s, i) =>
+      w.slice(27 * i, 27 * i + 27).reduce((sum, q) => sum + ((q - zero[i]!) * s) ** 2, 0),
+    );
+    scores.get("w")!.forEach((score, i) => expect(score / sizes[i]!).toBeCloseTo(1, 5));
+    expect(new Set(sizes).size).toBe(8);
+  });
+
+  it("count as parameters, before a cut and as units go; scales and zero points do not", () => {
+    const all = 8 * 3 * 9 + 8 + 5 * 8 + 5 * 4;
+    expect(costsOf(trace(net)).params).toBe(all);
+    const saved = createCostModel(groups).saving(groups.groups[0]!.units[0]!);
+    expect(saved.params).toBe(27 + 1 + 5);
+    // A scale and a zero point of the weight, a scale of the bias, which has four bytes an element.
+    expect(saved.bytes).toBe(27 + 4 + 5 + (4 + 1 + 4));
+  });
+
+  it("of operators that compute on integers count too", () => {
+    const scale = float32([4], [1, 1, 1, 1]);
+    const initializers = new Map<string, Tensor>([
+      ["s", float32([], [0.1])],
+      ["z", tensor("uint8", [], [3])],
+      ["w", draw("int8", [4, 3, 1, 1], -9, 9, 1)],
+      ["ws", scale],
+      ["wz", tensor("int8", [4], [0, 0, 0, 0])],
+      ["b", draw("int32", [4], -9, 9, 2)],
+      ["m", draw("int8", [4, 6], -9, 9, 3)],
+    ]);
+    const graph = graphOf({
+      inputs: [value("q", [1, 3, 4, 4], "uint8"), value("p", [1, 4], "uint8")],
+      outputs: [value("y", undefined, "uint8"), value("o", undefined, "int32")],
+      initializers,
+      nodes: [
+        node("QLinearConv", ["q", "s", "z", "w", "ws", "wz", "s", "z", "b"], ["y"]),
+        node("MatMulInteger", ["p", "m"], ["o"]),
+      ],
+    });
+    expect(costsOf(trace(graph)).params).toBe(12 + 4 + 24);
+  });
+
+  it("do not learn, nor do their scales: a model that has nothing else is refused", () => {
+    expect(() => parameterNames(net)).toThrow(
+      /weights are quantised, and integers do not learn: prune and fine-tune the float/,
+    );
+    const mixed = { ...net, initializers: new Map([...net.initializers, ["k", float32([2], [1, 2])]]) };
+    expect(parameterNames(mixed)).toEqual(["k"]);
+  });
 });
 
 describe("what computes on integers", () => {
