@@ -174,7 +174,11 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
     names: ["Expand", "Reshape", "Resize"],
     reason: "matches the nodes that state open sizes",
   },
-  "passes/open-batch.ts": { names: ["Reshape", "Resize"], reason: "matches the nodes that state a batch size" },
+  "passes/open-candidates.ts": {
+    names: ["Concat", "Expand", "Gather", "Mul", "Reshape", "Slice"],
+    reason: "matches the nodes that state a batch size, and writes what computes it",
+  },
+  "passes/open-stage.ts": { names: ["Shape"], reason: "asks the input for the batch size" },
   "passes/own-names.ts": { names: ["Identity"], reason: "matches what gives an output its name" },
   "passes/pick-parts.ts": { names: ["Concat", "Gather"], reason: "matches a part that is joined and picked out again" },
   "passes/plain-views.ts": { names: ["Gather", "Reshape", "Transpose"], reason: "matches a view by strides" },

@@ -41,6 +41,10 @@ export function note(text: string): void {
   write(printable(text));
 }
 
+/** Says that a model runs at one batch size alone. */
+export const noteFixedBatch = (batch: number, why: string): void =>
+  note(`the model runs at a batch of ${batch} only (${why}): minibatches are of ${batch}, whatever --batch-size says`);
+
 /** Work was stopped from outside in a way that it can go on from. */
 export class Interruption extends Error {}
 /** What errors start with. */

@@ -27,7 +27,7 @@ import {
   type OpsetFlags,
   type ShapeFlags,
 } from "./options.ts";
-import { Interruption, note } from "./output.ts";
+import { Interruption, note, noteFixedBatch } from "./output.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import { word } from "./shell.ts";
 import { writeModel } from "./write.ts";
@@ -139,7 +139,15 @@ export const runOptions = (
   flags: LearnFlags & ShapeFlags,
   { data, validation, metric }: Opened,
   signal: AbortSignal,
-) => ({ ...learnOptions(flags, signal), ...shapesOf(flags), data, validation, metric, runtime: nodeRuntime });
+) => ({
+  ...learnOptions(flags, signal),
+  ...shapesOf(flags),
+  onFixedBatch: noteFixedBatch,
+  data,
+  validation,
+  metric,
+  runtime: nodeRuntime,
+});
 
 /** The test part of the data, where there is one. */
 async function openValidation(flags: RecordFlags): Promise<Dataset | undefined> {

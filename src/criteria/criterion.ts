@@ -17,7 +17,7 @@ export interface WeightCriterion {
 
 /** What a minibatch of N samples can tell of the units of a group. E_n is the loss of sample n, E their mean, z = 1 the gates. */
 export interface Evidence {
-  /** N, and the number of units. */
+  /** N, the rows of `gates`, and the number of units. */
   readonly samples: number;
   readonly units: number;
   /** G[n, m] = ∂E_n/∂z_m, row by row: N rows of `units` numbers. */
@@ -75,6 +75,8 @@ export interface DataCriterion<N extends Need = Need> {
   readonly summary: string;
   readonly kind: "data";
   readonly needs: readonly N[];
+  /** Whether it takes G by its mean over samples alone, so that the rows of `gates` may be means of several samples each; default not. */
+  readonly means?: boolean;
   /** What one minibatch gives for each unit; it is averaged over minibatches. */
   sample(evidence: Pick<Evidence, N | "samples" | "units">): Float64Array;
   /** The importances, from the average of what `sample` gave; default: as they are. */

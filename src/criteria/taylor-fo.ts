@@ -11,5 +11,6 @@ export const taylorFo: DataCriterion<"gates"> = {
   summary: "squared gradient of the mean loss of a minibatch at the gate (the paper's default)",
   kind: "data",
   needs: ["gates"],
+  means: true,
   sample: (evidence) => meanGradient(evidence).map((gradient) => gradient ** 2),
 };

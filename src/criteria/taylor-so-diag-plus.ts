@@ -11,6 +11,7 @@ export const taylorSoDiagPlus: DataCriterion<"gates" | "diagonal"> = {
   summary: "taylor-so-diag with a plus, for comparison",
   kind: "data",
   needs: ["gates", "diagonal"],
+  means: true,
   sample: (evidence) => meanGradient(evidence).map((gradient, m) => gradient + evidence.diagonal[m]! / 2),
   finish: (average) => average.map((change) => change ** 2),
 };

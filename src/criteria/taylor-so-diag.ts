@@ -12,6 +12,7 @@ export const taylorSoDiag: DataCriterion<"gates" | "diagonal"> = {
   summary: "squared second-order expansion of removing one unit alone",
   kind: "data",
   needs: ["gates", "diagonal"],
+  means: true,
   sample: (evidence) => meanGradient(evidence).map((gradient, m) => gradient - evidence.diagonal[m]! / 2),
   finish: (average) => average.map((change) => change ** 2),
 };

@@ -11,6 +11,7 @@ export const taylorSoPlus: DataCriterion<"gates" | "row"> = {
   summary: "taylor-so with a plus, for comparison",
   kind: "data",
   needs: ["gates", "row"],
+  means: true,
   sample: (evidence) => meanGradient(evidence).map((gradient, m) => gradient + evidence.row[m]! / 2),
   finish: (average) => average.map((change) => change ** 2),
 };

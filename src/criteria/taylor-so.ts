@@ -12,6 +12,7 @@ export const taylorSo: DataCriterion<"gates" | "row"> = {
   summary: "squared second-order expansion at the gate, with the whole row of the Hessian",
   kind: "data",
   needs: ["gates", "row"],
+  means: true,
   sample: (evidence) => meanGradient(evidence).map((gradient, m) => gradient - evidence.row[m]! / 2),
   finish: (average) => average.map((change) => change ** 2),
 };

@@ -2,14 +2,16 @@
 
 import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
+import { fixedBatch } from "../passes/open-batch.ts";
 import { changesOf, type Changes } from "../prune/changes.ts";
 import type { Difference } from "../prune/differ.ts";
 import { summarise } from "../prune/summary.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { compare as compareGraphs, compareOutputs, dropOf } from "../train/compare.ts";
 import type { CompareOptions, Comparison, Pair } from "../train/compare.ts";
-import { prepare, withDataSizes, withSizesOf } from "../train/prepare.ts";
+import { withDataSizes, withSizesOf } from "../train/prepare.ts";
 import { measureLatency, type Timing, type TimingOptions } from "../train/timing.ts";
+import { openModel } from "./opened.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 
 export interface CompareJobOptions
@@ -55,12 +57,14 @@ export function compare(
 ): Job<ProgressEvent, CompareOutcome> {
   return startJob(async (tell) => {
     const { runtime = defaultRuntime(), data, latency, limit, metric, seed, device, threads, signal } = options;
-    const { loss = "cross-entropy", batchSize = 200 } = options;
+    const { loss = "cross-entropy" } = options;
     const models: Pair<Model> = [before, after];
-    const own = await withDataSizes(before, options, data, batchSize);
+    const own = await withDataSizes(before, options, data, options.batchSize ?? 200);
     const sized = withSizesOf(before, own);
     const changes = changesOf(summarise(before, own), summarise(after, sized));
-    const graphs = [prepare(before, sized), prepare(after, sized)] as const;
+    const opened = [await openModel(runtime, before, sized, 200), await openModel(runtime, after, sized, 200)] as const;
+    const graphs = [opened[0].graph, opened[1].graph] as const;
+    const { batchSize } = opened.find(({ graph }) => fixedBatch(graph) !== undefined) ?? opened[0];
     const comparison =
       data &&
       (await compareGraphs(runtime, graphs, data, {

@@ -4,7 +4,8 @@ import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { evaluate as evaluateGraph, type EvaluateOptions, type Evaluation } from "../train/evaluate.ts";
-import { prepare, withDataSizes } from "../train/prepare.ts";
+import { withDataSizes } from "../train/prepare.ts";
+import { openModel } from "./opened.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 
 export interface EvaluateJobOptions
@@ -27,9 +28,10 @@ export interface EvaluateJobOptions
  */
 export function evaluate(model: Model, options: EvaluateJobOptions): Job<ProgressEvent, Evaluation> {
   return startJob(async (tell) => {
-    const { runtime = defaultRuntime(), data, loss = "cross-entropy", batchSize = 200, limit } = options;
-    const sized = await withDataSizes(model, options, data, batchSize);
-    return evaluateGraph(runtime, prepare(model, sized), data, {
+    const { runtime = defaultRuntime(), data, loss = "cross-entropy", limit } = options;
+    const sized = await withDataSizes(model, options, data, options.batchSize ?? 200);
+    const { graph, batchSize } = await openModel(runtime, model, sized, 200);
+    return evaluateGraph(runtime, graph, data, {
       loss,
       batchSize,
       metric: options.metric,

@@ -7,6 +7,8 @@ import type { LoadOptions, Runtime } from "../runtime/port.ts";
 export interface RunOptions extends NormaliseOptions, Pick<LoadOptions, "device" | "threads" | "signal"> {
   /** Where none is named, the one of {@link useRuntime}. */
   readonly runtime?: Runtime | undefined;
+  /** Told where a model runs at the batch size of its file alone, and why: minibatches are then of that size. */
+  readonly onFixedBatch?: ((batch: number, why: string) => void) | undefined;
 }
 
 /** What jobs take besides. */

@@ -16,7 +16,7 @@ import type { Evaluation } from "../train/evaluate.ts";
 import { openLatency, type LatencyGoal } from "../train/latency.ts";
 import { refuseMemory } from "../train/oracle.ts";
 import { timeInTurns, timingOf } from "../train/timing.ts";
-import { prepare, withDataSizes, withGraph } from "../train/prepare.ts";
+import { withDataSizes, withGraph } from "../train/prepare.ts";
 import { targetOf } from "../train/prune.ts";
 import { tryBatch } from "../train/stream.ts";
 import { startJob, type Job } from "./job.ts";
@@ -24,6 +24,7 @@ import { createDrop, createMeasure, stateOf } from "./measure.ts";
 import { defaultCriterion, learnOf, pruneDown, searchSmallest, tuneOnce, type Course } from "./prune-course.ts";
 import type { LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, TimedEvent } from "./prune-events.ts";
 import type { PruneJobOptions, SettledOptions } from "./prune-options.ts";
+import { openModel } from "./opened.ts";
 import { roundingOf } from "./rounding.ts";
 import { memoryStore } from "./search.ts";
 import { withTrial } from "./trial.ts";
@@ -50,10 +51,11 @@ export const prune = (model: Model, options: PruneJobOptions): Job<PruneJobEvent
 
 async function run(whole: Model, asked: PruneJobOptions, tell: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
   refuseContradictions(asked);
-  const given = await withDataSizes(whole, asked, asked.data, asked.batchSize ?? 128);
-  const { runtime = defaultRuntime(), checkpoints, maxDrop } = given;
-  const model = await withTrial(whole, given);
-  const graph = prepare(model, given);
+  const sized = await withDataSizes(whole, asked, asked.data, asked.batchSize ?? 128);
+  const { runtime = defaultRuntime(), checkpoints, maxDrop } = sized;
+  const model = await withTrial(whole, sized);
+  const { graph, batchSize } = await openModel(runtime, model, sized, 128);
+  const given = { ...sized, batchSize };
   const parts = maxDrop === undefined ? undefined : split(given.data, heldOutShare, given.seed ?? 0);
   const data = parts?.rest ?? given.data;
   const resumed = checkpoints?.from && decodeCheckpoint(checkpoints.from.bytes, graph, checkpoints.from.name);

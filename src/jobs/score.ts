@@ -5,8 +5,9 @@ import { criterionOf } from "../criteria/table.ts";
 import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
 import { defaultRuntime } from "../runtime/default.ts";
-import { prepare, withDataSizes } from "../train/prepare.ts";
+import { withDataSizes } from "../train/prepare.ts";
 import { score as scoreGraph, type ScoreOptions } from "../train/score.ts";
+import { openModel } from "./opened.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 import { withTrial } from "./trial.ts";
 
@@ -42,11 +43,11 @@ export function score(model: Model, options: ScoreJobOptions = {}): Job<Progress
   return startJob(async (tell) => {
     const { runtime = defaultRuntime(), data, criterion = "taylor-fo" } = options;
     const sized = await withDataSizes(model, options, data, options.batchSize ?? 128);
-    const tried = await withTrial(model, sized);
-    return scoreGraph(runtime, prepare(tried, sized), data, criterionOf(criterion), {
+    const { graph, batchSize } = await openModel(runtime, await withTrial(model, sized), sized, 128);
+    return scoreGraph(runtime, graph, data, criterionOf(criterion), {
       ...options,
       loss: options.loss ?? "cross-entropy",
-      batchSize: options.batchSize ?? 128,
+      batchSize,
       batches: options.batches ?? 10,
       seed: options.seed ?? 0,
       onProgress: (done, all) => tell({ kind: "minibatches", done, all }),

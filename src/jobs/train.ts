@@ -11,9 +11,10 @@ import type { StepEvent } from "../train/events.ts";
 import { finetune as finetuneGraph, type FinetuneOptions, type FinetunePoint } from "../train/finetune.ts";
 import { besides } from "../train/memory.ts";
 import type { Metric, MetricName } from "../train/metrics.ts";
-import { prepare, withDataSizes, withGraph } from "../train/prepare.ts";
+import { withDataSizes, withGraph } from "../train/prepare.ts";
 import { averagedGraph } from "../train/step.ts";
 import { tryBatch } from "../train/stream.ts";
+import { openModel } from "./opened.ts";
 import { createTimer, type Checkpoints } from "./checkpoints.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 import type { PhaseEvent } from "./prune-events.ts";
@@ -91,11 +92,13 @@ async function learn(
   tell: (event: TrainJobEvent) => void,
 ): Promise<Model> {
   const { runtime = defaultRuntime(), data, validation, metric, checkpoints, device, threads, signal } = options;
-  const { loss = "cross-entropy", batchSize = 128, seed = 0, firstEpoch = 0, augment } = options;
-  const graph = prepare(model, await withDataSizes(model, options, data, batchSize));
+  const { loss = "cross-entropy", seed = 0, firstEpoch = 0, augment } = options;
+  const sized = await withDataSizes(model, options, data, options.batchSize ?? 128);
+  const { graph, batchSize } = await openModel(runtime, model, sized, 128);
   const resumed = resume(graph, checkpoints);
   const from = resumed?.point;
-  const workers = (resumed?.note["workers"] as number | undefined) ?? workersOf(runtime, graph, options, tell);
+  const workers =
+    (resumed?.note["workers"] as number | undefined) ?? workersOf(runtime, graph, { ...options, batchSize }, tell);
   const measure = async (epoch: number, step: number, now: Graph): Promise<void> => {
     if (!validation) return;
     tell({ kind: "phase", phase: "measuring" });

@@ -99,7 +99,7 @@ export function trace(graph: Graph, options: TraceOptions = {}): Traced {
   symbols.set(batchSymbol, options.batch ?? 1);
   const stated = statedTypes(graph, symbols);
   for (const node of graph.nodes) {
-    const reason = inferNode(node, types, constants, graph.initializers, options.mostIntegers ?? largestFold);
+    const reason = inferNode(node, types, constants, graph.initializers, options.mostIntegers);
     if (reason === undefined) continue;
     const unknown = node.outputs.some((name) => name !== "" && stated(name) === undefined);
     const failed = unknown ? graph.found?.failed : undefined;
@@ -143,12 +143,12 @@ function bindInput(input: ValueInfo, symbols: ReadonlyMap<string, number>): Shap
 }
 
 /** Types the outputs of a node; returns why it cannot. */
-function inferNode(
+export function inferNode(
   node: Node,
   types: Map<string, Type>,
   constants: Map<string, Tensor>,
   initializers: ReadonlyMap<string, Tensor>,
-  mostIntegers: number,
+  mostIntegers: number = largestFold,
 ): string | undefined {
   const op = findOp(node.op, node.domain);
   if (op === undefined) return explainUnknown(node.op, node.domain);

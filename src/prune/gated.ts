@@ -7,6 +7,8 @@ import { tensor } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
 import { alias, createEmitter, inputsOf, valueIn } from "../ops/emitter.ts";
+import type { BatchPlace } from "../passes/batch-place.ts";
+import { batchPlaces } from "../passes/open-stage.ts";
 import { applicationOf, type Application } from "../passes/trace.ts";
 import type { Group, Groups } from "./groups.ts";
 import type { Place } from "./places.ts";
@@ -24,7 +26,7 @@ export interface Gated {
  *
  * @param groups of a trace with the batch size that the graph is to have
  * @param gates places by the name of the group; other groups have none
- * @param factors writes the factors of a group: [units] for all samples alike, or [N, units] where each value begins with the batch of N
+ * @param factors writes the factors of a group: [units] for all samples alike, or [N, units] for each of the N samples
  * @throws SecateurError `unsupported` where factors that differ between samples do not fit an activation
  */
 export function insertGates(
@@ -48,6 +50,8 @@ export function insertGates(
         .filter((place) => place.value === value)
         .map((place) => ({ group, z, place })),
     );
+  const apart = open.find(({ z }) => z.shape.length > 1)?.z.shape[0];
+  const samples = apart === undefined ? new Map<string, BatchPlace>() : batchPlaces(graph, apart);
   const ungated = new Map<string, string>();
   for (const node of graph.nodes) {
     const outputs = node.outputs.map((name) => {
@@ -63,7 +67,7 @@ export function insertGates(
     node.outputs.forEach((name, i) => {
       let value = name === "" ? undefined : valueIn(builder, outputs[i]!);
       for (const { group, z, place } of gatesOf(name))
-        value = g.Mul(value!, along(value!, place, indexed(g, groups, group, place, z), g));
+        value = g.Mul(value!, along(value!, place, indexed(g, groups, group, place, z), samples.get(name), g));
       if (value && value.name !== name) alias(builder, value.name, name);
     });
   }
@@ -123,11 +127,17 @@ function indexed(g: Emit, { coupling }: Groups, group: Group, { value, axis }: P
 }
 
 /** Factors in a shape that broadcasts along an axis of a value. */
-function along({ name, shape }: Value, { axis }: Place, factor: Value, g: Emit): Value {
-  const behind = shape.slice(axis + 1).map(() => 1);
-  if (factor.shape.length === 1) return g.reshaped(factor, [shape[axis]!, ...behind]);
-  if (axis === 0 || shape[0] !== factor.shape[0])
+function along({ name, shape }: Value, { axis }: Place, factor: Value, lie: BatchPlace | undefined, g: Emit): Value {
+  const size = shape[axis]!;
+  if (factor.shape.length === 1) return g.reshaped(factor, [size, ...shape.slice(axis + 1).map(() => 1)]);
+  if (lie === undefined || lie.axis === axis)
     fail("unsupported", `the samples of the batch can not be told apart in "${name}" [${shape.join(", ")}]`);
-  const between = shape.slice(1, axis).map(() => 1);
-  return g.reshaped(factor, [shape[0]!, ...between, shape[axis]!, ...behind]);
+  const { axis: on, inner } = lie;
+  const batch = factor.shape[0]!;
+  const rows = Array.from({ length: shape[on]! }, (_, i) => Math.floor(i / inner) % batch);
+  const own = shape[on] === batch ? factor : g.Gather(factor, g.ints(rows), { axis: 0 });
+  return g.reshaped(
+    on < axis ? own : g.transposed(own, [1, 0]),
+    shape.map((dim, i) => (i === on || i === axis ? dim : 1)),
+  );
 }

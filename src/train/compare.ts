@@ -7,13 +7,14 @@ import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
 import { sameShape } from "../ops/emitter.ts";
+import { fixedBatch } from "../passes/open-batch.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { differ, type Difference } from "../prune/differ.ts";
 import { drawInputs } from "../prune/draw.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
 import { addHits, addSquares, samplesOf, type Sums } from "./evaluate.ts";
-import { checkTarget, feedsOf } from "./feeds.ts";
+import { checkTarget } from "./feeds.ts";
 import type { Loss } from "./losses.ts";
 import {
   checkMetric,
@@ -26,6 +27,7 @@ import {
 } from "./metrics.ts";
 import { runnable } from "./runnable.ts";
 import { scoredGraph } from "./scored.ts";
+import { runBatch } from "./whole-batch.ts";
 
 /** The models that are compared; the first is what the second is measured by. */
 export type Pair<T> = readonly [before: T, after: T];
@@ -75,7 +77,8 @@ export async function compareOutputs(
   options: Omit<LoadOptions, "carried"> & { readonly seed?: number } = {},
 ): Promise<Map<string, Difference>> {
   const wide = both(graphs, widen);
-  const traced = both(wide, (graph) => trace(graph, { batch: drawn }));
+  const batch = fixedBatch(graphs[0]) ?? fixedBatch(graphs[1]) ?? drawn;
+  const traced = both(wide, (graph) => trace(graph, { batch }));
   requireSame(
     "inputs",
     both(traced, ({ graph, types }) => graph.inputs.map(({ name }) => types.get(name)!)),
@@ -116,7 +119,7 @@ export async function compare(
       signal?.throwIfAborted();
       const outputs: Tensor[] = [];
       for (const [i, session] of sessions.entries()) {
-        const results = await session.run(feedsOf(shown[i]!, batch));
+        const results = await runBatch(session, shown[i]!, batch);
         outputs.push(scored[i]!.scores(results));
         await counting[i]?.add(scored[i]!.shown(results, batch));
       }

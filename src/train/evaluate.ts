@@ -8,11 +8,12 @@ import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { sizeOf, toNumbers } from "../graph/tensor.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import { checkTarget, feedsOf, requireTarget } from "./feeds.ts";
+import { checkTarget, requireTarget } from "./feeds.ts";
 import type { Loss } from "./losses.ts";
 import { checkMetric, namedValue, startCounting, type Metric, type MetricName, type MetricValue } from "./metrics.ts";
 import { runnable } from "./runnable.ts";
 import { scoredGraph } from "./scored.ts";
+import { runBatch } from "./whole-batch.ts";
 
 export interface Evaluation {
   /** The mean over samples. */
@@ -61,7 +62,7 @@ export async function evaluate(
     for await (const batch of prefetch(batches)) {
       signal?.throwIfAborted();
       const started = performance.now();
-      const results = await session.run(feedsOf(scored.graph, batch));
+      const results = await runBatch(session, scored.graph, batch);
       spent += performance.now() - started;
       const scores = scored.scores(results);
       if (loss === "mse") {

@@ -4,6 +4,7 @@ import type { Evidence, Need } from "../criteria/criterion.ts";
 import type { Inside } from "../autodiff/differentiate.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import { isFloat, sizeOf } from "../graph/tensor.ts";
+import type { BatchPlace } from "../passes/batch-place.ts";
 import { plainAttributes, type Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
 import { alias, inputsOf, valueIn } from "../ops/emitter.ts";
@@ -74,6 +75,8 @@ export interface Pass {
   readonly batch: number;
   readonly gradients: ReadonlyMap<string, Value | undefined>;
   readonly insides: readonly Inside[];
+  /** Where the samples lie in values, as far as that is known. */
+  readonly samples: ReadonlyMap<string, BatchPlace>;
 }
 
 /** By group and need a value [rows, units]; a group of which a need has nothing to tell is left out there. */
@@ -99,9 +102,9 @@ export function appendEvidence(pass: Pass, watched: Watched): EvidenceValues {
   );
 }
 
-/** G [N, units]. A shared gate on a residual stream counts the mean of its places. */
+/** G [N, units], or its mean [1, units] where samples cannot be told apart. A shared gate on a residual stream counts the mean of its places. */
 function gateEvidence(
-  { builder, g, batch, gradients, insides }: Pass,
+  { builder, g, batch, gradients, insides, samples }: Pass,
   watched: Watched,
   group: Group,
   gateOf: (name: string) => (() => Value) | undefined,
@@ -111,9 +114,10 @@ function gateEvidence(
   const at = (name: string) => {
     return { value: valueIn(builder, name), gradient: gradients.get(name)!, gate: gateOf(name) };
   };
-  const sum = gateGradient(g, watched.groups, group, places, at, insides, batch);
+  const sum = gateGradient(g, watched.groups, group, places, at, insides, batch, samples);
   // The loss is a mean over the batch: N times its gradient is a sample's own.
-  return g.Mul(sum, g.scalar(watched.at === "residual" ? batch / places.length : batch));
+  const times = sum.shape[0] === batch ? batch : 1;
+  return g.Mul(sum, g.scalar(watched.at === "residual" ? times / places.length : times));
 }
 
 /** What operators tell of gates on values that come from them: where the gradients of all parameters are taken too. */

@@ -9,6 +9,8 @@ import type { Value } from "../ops/define.ts";
 import type { Emit } from "../ops/emit.ts";
 import { alias, createEmitter } from "../ops/emitter.ts";
 import { removeDead } from "../passes/dead.ts";
+import type { BatchPlace } from "../passes/batch-place.ts";
+import { batchPlaces } from "../passes/open-stage.ts";
 import { lower, type Kernels } from "../passes/lower.ts";
 import { mergeEqual } from "../passes/merge.ts";
 import { ownNames } from "../passes/own-names.ts";
@@ -18,7 +20,7 @@ import { enterTraining, statesOf } from "../passes/training.ts";
 import { widen } from "../passes/widen.ts";
 import type { GatePlace } from "../prune/gate-places.ts";
 import { findGroups, type Groups } from "../prune/groups.ts";
-import { appendEvidence, watch, watchedValues, type EvidenceValues, type PassNeed } from "./evidence.ts";
+import { appendEvidence, watch, watchedValues, type EvidenceValues, type PassNeed, type Watched } from "./evidence.ts";
 import { mixInputs, mixtureIn } from "./mixup.ts";
 import { appendLoss, type Distillation, type Loss, type Targets } from "./losses.ts";
 
@@ -62,6 +64,10 @@ export interface Backward {
   /** The number of classes that the target may name; 0 for a loss without classes. */
   readonly classes: number;
 }
+
+/** Where samples lie, where that is asked for. */
+const samplesIn = ({ needs, groups }: Watched, batch: number): ReadonlyMap<string, BatchPlace> =>
+  needs.has("gates") ? batchPlaces(groups.coupling.traced.graph, batch) : new Map();
 
 /** The nodes that keep the shape of the output from being known. */
 function explainRefusals({ refusals }: Traced): string {
@@ -126,7 +132,7 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
     candidates.flatMap((name) => (gradients.get(name) ? [[name, gradients.get(name)!] as const] : [])),
   );
   const evidence: EvidenceValues = watched
-    ? appendEvidence({ builder, g, batch, gradients, insides }, watched)
+    ? appendEvidence({ builder, g, batch, gradients, insides, samples: samplesIn(watched, batch) }, watched)
     : new Map();
   return { builder, g, loss: mean, parameters, evidence, states, noises, groups, classes };
 }
@@ -168,6 +174,8 @@ export function gradientGraph(
   });
   const gates = [...backward.evidence].flatMap(([name, found]) => {
     const value = found.get("gates");
+    if (value && value.shape[0] !== options.batch)
+      fail("unsupported", `the samples of the batch cannot be told apart at the gates of "${name}": use --batch 1`);
     return value ? [[name, value] as const] : [];
   });
   const outputs = ["loss"];

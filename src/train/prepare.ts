@@ -6,11 +6,14 @@ import type { Shape } from "../graph/tensor.ts";
 import { firstSizes } from "../passes/choose-sizes.ts";
 import { openAxes } from "../passes/dims.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
-import { openBatch } from "../passes/open-batch.ts";
+import { closeBatch, openBatch } from "../passes/open-batch.ts";
 import { restoreForm } from "../passes/restore.ts";
+import type { LoadOptions, Runtime } from "../runtime/port.ts";
+import { openGraph, type Opened } from "./opened.ts";
 
 /**
- * The graph of a model with sizes for tracing and its batch open.
+ * The graph of a model with sizes for tracing and its batch open. Where the file fixes the batch, this is the likeliest way to open it, which nobody
+ * has tried: {@link prepareOn} does.
  *
  * @throws SecateurError where sizes are missing, or the model fixes its batch in a way that cannot be undone
  */
@@ -52,7 +55,22 @@ export function withSizesOf<O extends NormaliseOptions>({ graph }: Model, option
   return { ...options, shapes: Object.fromEntries(graph.inputs.map(({ name }) => [name, types.get(name)!.shape])) };
 }
 
-/** The model with what has become of its graph: the element types, inputs and outputs of the file. */
+/**
+ * The graph of a model with sizes for tracing, and its batch open where that can be shown to change nothing for any sample, by running it. Else the graph
+ * stays at the batch of the file, and all that is done with it has to take minibatches of just that size.
+ *
+ * @throws SecateurError where sizes are missing
+ */
+export function prepareOn(
+  runtime: Runtime,
+  model: Model,
+  options: NormaliseOptions & LoadOptions = {},
+): Promise<Opened> {
+  const { device, threads, signal } = options;
+  return openGraph(runtime, normalise(model.graph, options), { device, threads, signal });
+}
+
+/** The model with what has become of its graph: the element types, inputs and outputs of the file, and its batch where it fixes one. */
 export function withGraph(model: Model, graph: Graph): Model {
-  return { ...model, graph: restoreForm(graph, model.graph) };
+  return { ...model, graph: restoreForm(closeBatch(graph, model.graph), model.graph) };
 }

@@ -191,7 +191,13 @@ export function sampleAll(
   for (const { name, units } of groups) {
     const own = findings.get(name);
     if (own === undefined || criterion.needs.some((need) => own[need] === undefined)) continue;
-    found.set(name, criterion.sample({ ...(own as Evidence), samples, units: units.length }));
+    const rows = own.gates === undefined ? samples : own.gates.length / units.length;
+    if (rows !== samples && !criterion.means)
+      fail(
+        "unsupported",
+        `${criterion.name} looks at each sample by itself, and those of a batch cannot be told apart at the gates of "${name}": use --criterion taylor-fo, or --batch-size 1`,
+      );
+    found.set(name, criterion.sample({ ...(own as Evidence), samples: rows, units: units.length }));
   }
   if (found.size === 0) refuseNeeds(criterion.needs);
   return found;

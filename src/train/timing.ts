@@ -11,7 +11,7 @@ import type { NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { drawInputs } from "../prune/draw.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
-import { prepare, withSizesOf } from "./prepare.ts";
+import { prepareOn, withSizesOf } from "./prepare.ts";
 
 /** Milliseconds, or a ratio of them. */
 export interface Timing {
@@ -85,7 +85,8 @@ export async function measureLatency(
   options: TimingOptions & NormaliseOptions = {},
 ): Promise<Timing[]> {
   const sized = models[0] ? withSizesOf(models[0], options) : options;
-  const graphs = models.map((model) => prepare(model, sized));
+  const graphs: Graph[] = [];
+  for (const model of models) graphs.push((await prepareOn(runtime, model, sized)).graph);
   return (await timeInTurns(runtime, graphs, options)).map(timingOf);
 }
 

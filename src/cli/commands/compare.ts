@@ -25,7 +25,17 @@ import {
   type RunFlags,
   type ShapeFlags,
 } from "../options.ts";
-import { lostFigure, metricFigure, note, percent, print, printJson, printTable, short } from "../output.ts";
+import {
+  lostFigure,
+  metricFigure,
+  note,
+  noteFixedBatch,
+  percent,
+  print,
+  printJson,
+  printTable,
+  short,
+} from "../output.ts";
 import { createProgress, reportProgress } from "../progress.ts";
 
 interface CompareFlags extends ShapeFlags, DataFlags, RunFlags, MetricFlags {
@@ -82,6 +92,7 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
   const data = spec === undefined ? undefined : await openData({ ...flags, data: spec }, flags.split);
   const found = await compare(...models, {
     ...shapesOf(flags),
+    onFixedBatch: noteFixedBatch,
     data,
     runtime: nodeRuntime,
     loss,

@@ -5,10 +5,11 @@ import { internalOpset } from "../../onnx/upgrade.ts";
 import { load } from "../../jobs/load-node.ts";
 import { gradientGraph } from "../../train/gradients.ts";
 import { losses, type Loss } from "../../train/losses.ts";
-import { prepare } from "../../train/prepare.ts";
+import { openModel } from "../../jobs/opened.ts";
+import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { withExample } from "../help.ts";
 import { count, shapesOf, withShape, type ShapeFlags } from "../options.ts";
-import { note, printJson } from "../output.ts";
+import { note, noteFixedBatch, printJson } from "../output.ts";
 import { createProgress } from "../progress.ts";
 import { writeModel } from "../write.ts";
 
@@ -42,8 +43,14 @@ export function addGrad(program: Command): void {
     .action(async (path: string, flags: GradFlags) => {
       using progress = createProgress("differentiating");
       const model = await load(path);
-      const graph = gradientGraph(prepare(model, shapesOf(flags)), {
-        batch: flags.batch,
+      const opened = await openModel(
+        nodeRuntime,
+        model,
+        { ...shapesOf(flags), batchSize: flags.batch, onFixedBatch: noteFixedBatch },
+        1,
+      );
+      const graph = gradientGraph(opened.graph, {
+        batch: opened.batchSize,
         loss: flags.loss,
         wrt: flags.wrt,
         train: flags.train ?? false,

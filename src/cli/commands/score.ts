@@ -25,7 +25,7 @@ import {
   type RunFlags,
   type ShapeFlags,
 } from "../options.ts";
-import { metricFigure, note, percent, print, printJson, printTable, table } from "../output.ts";
+import { metricFigure, note, noteFixedBatch, percent, print, printJson, printTable, table } from "../output.ts";
 import { createProgress, remaining, reportProgress } from "../progress.ts";
 
 interface ScoreFlags extends ShapeFlags, DataFlags, RunFlags, CriterionFlags {
@@ -70,6 +70,7 @@ export function addScore(program: Command, signal: AbortSignal): void {
       const scores = await score(model, {
         ...flags,
         ...shapesOf(flags),
+        onFixedBatch: noteFixedBatch,
         data,
         runtime: nodeRuntime,
         signal,
@@ -125,6 +126,7 @@ export function addEval(program: Command, signal: AbortSignal): void {
       const data = await openData({ ...flags, data: flags.data! }, flags.split);
       const result = await evaluate(model, {
         ...shapesOf(flags),
+        onFixedBatch: noteFixedBatch,
         data,
         runtime: nodeRuntime,
         loss: flags.loss,

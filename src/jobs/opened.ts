@@ -1,0 +1,25 @@
+/** Models as jobs work on them: open where they can be, else with minibatches of the size that they are fixed to. */
+
+import type { Graph, Model } from "../graph/graph.ts";
+import type { Runtime } from "../runtime/port.ts";
+import { prepareOn } from "../train/prepare.ts";
+import type { RunOptions } from "./job.ts";
+
+/** What a job works on. */
+export interface OpenedModel {
+  readonly graph: Graph;
+  /** The samples of a minibatch. */
+  readonly batchSize: number;
+}
+
+/** Opens a model, and tells where its own batch size has to be taken. */
+export async function openModel(
+  runtime: Runtime,
+  model: Model,
+  options: RunOptions & { readonly batchSize?: number | undefined },
+  defaultSize: number,
+): Promise<OpenedModel> {
+  const { graph, fixed } = await prepareOn(runtime, model, options);
+  if (fixed) options.onFixedBatch?.(fixed.batch, fixed.why);
+  return { graph, batchSize: fixed?.batch ?? options.batchSize ?? defaultSize };
+}
