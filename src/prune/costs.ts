@@ -1,7 +1,7 @@
 /** What a graph costs, and what it would cost with units removed. */
 
 import { byteLength, bytesPerElement, isFloat, sizeOf, type Tensor } from "../graph/tensor.ts";
-import { bodies, type Graph, type Node } from "../graph/graph.ts";
+import { bodies, reads, type Graph, type Node } from "../graph/graph.ts";
 import { foldConstants } from "../onnx/constants.ts";
 import type { Value } from "../ops/define.ts";
 import { applicationOf, type Application, type Traced } from "../passes/trace.ts";
@@ -23,9 +23,9 @@ export interface Costs {
 
 /** The costs of a traced graph. */
 export function costsOf(traced: Traced): Costs {
-  const batch = traced.types.get(traced.graph.inputs[0]?.name ?? "")?.shape[0] || 1;
+  const { batch, times } = repetitions(traced);
   let macs = 0;
-  for (const node of traced.graph.nodes) macs += macsOf(applicationOf(traced, node));
+  for (const node of traced.graph.nodes) macs += macsOf(applicationOf(traced, node)) * times(node);
   let params = 0;
   let bytes = 0;
   const graphs: Graph[] = [traced.graph];
@@ -48,6 +48,19 @@ function parametersIn(graph: Graph): (name: string, value: Tensor) => boolean {
     weights.has(name) || (isFloat(dtype) && shape.length > 0 && !states.has(name) && !settings.has(name));
 }
 
+/** The batch, and how often a node would run if every sample were run alone: what no input reaches runs once whatever the batch is. */
+function repetitions({ graph, types }: Traced): { readonly batch: number; times(node: Node): number } {
+  const batch = types.get(graph.inputs[0]?.name ?? "")?.shape[0] || 1;
+  const reached = new Set(graph.inputs.map(({ name }) => name));
+  const own = new Set<Node>();
+  for (const node of graph.nodes) {
+    if (!reads(node).some((name) => reached.has(name))) continue;
+    own.add(node);
+    for (const name of node.outputs) reached.add(name);
+  }
+  return { batch, times: (node) => (own.has(node) ? 1 : batch) };
+}
+
 const macsOf = (applied: Application | undefined): number =>
   applied === undefined ? 0 : applied.op.macs(applied.inputs, applied.outputs, applied.attributes);
 
@@ -61,7 +74,7 @@ export interface CostModel {
 
 export function createCostModel(groups: Groups): CostModel {
   const { traced, locate } = groups.coupling;
-  const batch = traced.types.get(traced.graph.inputs[0]?.name ?? "")?.shape[0] || 1;
+  const { batch, times } = repetitions(traced);
   const shapes = new Map([...traced.types].map(([name, { shape }]) => [name, [...shape]]));
   const isParameter = parametersIn(traced.graph);
   const users = new Map<string, Node[]>();
@@ -76,11 +89,8 @@ export function createCostModel(groups: Groups): CostModel {
   const macsNow = (node: Node): number => {
     const applied = applicationOf(traced, node);
     if (applied === undefined) return 0;
-    return macsOf({
-      ...applied,
-      inputs: applied.inputs.map(resized),
-      outputs: applied.outputs.map((y) => resized(y)!),
-    });
+    const small = { ...applied, inputs: applied.inputs.map(resized), outputs: applied.outputs.map((y) => resized(y)!) };
+    return macsOf(small) * times(node);
   };
   const ofNode = new Map(traced.graph.nodes.map((node) => [node, macsNow(node)]));
   const start = costsOf(traced);

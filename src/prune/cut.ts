@@ -18,7 +18,7 @@ import { stepsTo, type SizesAt } from "./computed-sizes.ts";
 import { createElsewhere, type RemovalAt } from "./elsewhere.ts";
 import { goneOf, withSame, type Emptied, type Removed } from "./emptied.ts";
 import { emptyOf } from "./empty-groups.ts";
-import { followGroups, type Followed } from "./follow.ts";
+import { followGroups, mayRename, type Followed } from "./follow.ts";
 import { removedIndices, type Groups, type Removal } from "./groups.ts";
 
 /** What stays along every axis. */
@@ -53,8 +53,11 @@ export function cut(graph: Graph, groups: Groups, removal: Removal): Cut {
   const removed = removedIndices(groups, removal);
   const gone = goneOf(traced, removed);
   const elsewhere = createElsewhere(groups, removal);
-  if (gone.size === 0)
-    return cutNodes({ nodes: graph.nodes, constants: new Map(), same: new Map() }, graph, traced, removed, elsewhere);
+  if (gone.size === 0) {
+    const whole = { nodes: graph.nodes, constants: new Map(), same: new Map() };
+    const rest = cutNodes(whole, graph, traced, removed, elsewhere);
+    return mayRename(groups, removal) ? { ...rest, graph: followGroups(groups, removal, rest.graph).graph } : rest;
+  }
   const small = cutNodes(emptyOf(graph, groups, removal, gone), graph, traced, removed, elsewhere);
   const followed = followGroups(groups, removal, small.graph);
   return { ...small, graph: followed.graph, followed };

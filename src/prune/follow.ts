@@ -53,6 +53,21 @@ export function followGroups(before: Groups, removal: Removal, graph: Graph): Fo
   return { graph: named, groups: { ...found, groups, coupling: { ...found.coupling, traced } }, regrouped };
 }
 
+/** Whether groups along several digits of an axis, which are found from the longest on, come in another order once some units have gone. */
+export function mayRename({ groups, coupling }: Groups, removal: Removal): boolean {
+  if (coupling.solutions.length === 1) return false;
+  const sizes = groups.map(({ name, node, units }) => ({
+    node,
+    before: units.length,
+    after: units.length - new Set(removal.get(name)).size,
+  }));
+  return sizes.some((a, i) =>
+    sizes
+      .slice(i + 1)
+      .some((b) => a.node === b.node && Math.sign(a.before - b.before) !== Math.sign(a.after - b.after)),
+  );
+}
+
 /** Tells which index of a place in the graph before an index of it is now. */
 function indicesBefore(before: Groups, removal: Removal): (place: Place, index: number) => number {
   const removed = removedIndices(before, removal);

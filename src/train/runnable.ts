@@ -54,11 +54,16 @@ export function fuseProducts(graph: Graph, types: ReadonlyMap<string, Type>): Gr
 
 /**
  * The graph as one of whose shapes the runtime knows nothing before it runs. It would plan which value takes over whose memory by comparing each with all that are free, which takes most of the time of
- * loading after a cut, when hardly two widths are the same; its pool finds memory as fast without a plan. Integers become inputs with a default, as shapes would follow from constants.
+ * loading after a cut, when hardly two widths are the same; its pool finds memory as fast without a plan. Integers become inputs with a default, as shapes would follow from constants; but not where they go with constants alone, whose
+ * shapes are known anyway.
  */
 function withoutShapes(graph: Graph): Graph {
   const bare = ({ name, dtype }: ValueInfo): ValueInfo => ({ name, dtype });
-  const integers = [...graph.initializers].filter(([, { dtype }]) => dtype === "int64");
+  const { initializers } = graph;
+  const known = new Set(
+    graph.nodes.flatMap(({ inputs }) => (inputs.every((name) => name === "" || initializers.has(name)) ? inputs : [])),
+  );
+  const integers = [...initializers].filter(([name, { dtype }]) => dtype === "int64" && !known.has(name));
   return {
     ...graph,
     inputs: [...graph.inputs, ...integers.map(([name, { dtype }]) => ({ name, dtype }))].map(bare),
