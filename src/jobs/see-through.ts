@@ -3,7 +3,7 @@
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { narrowTensor, widen } from "../passes/widen.ts";
+import { isShort, narrowTensor, widen } from "../passes/widen.ts";
 import { weightArithmetic, withResults } from "../passes/weight-arithmetic.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
@@ -29,7 +29,7 @@ export async function seeThrough(model: Model, runtime?: Runtime): Promise<Model
     try {
       const found = await session.run({});
       for (const { name, dtype } of arithmetic.graph.outputs)
-        results.set(name, dtype === "float16" ? narrowTensor(found[name]!) : found[name]!);
+        results.set(name, isShort(dtype) ? narrowTensor(found[name]!, dtype) : found[name]!);
     } finally {
       await session.dispose();
     }

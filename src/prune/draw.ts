@@ -5,7 +5,7 @@ import { fail } from "../graph/error.ts";
 import { randomStream } from "../graph/random.ts";
 import { isFloat, sizeOf, tensor, type NumericDType, type Tensor } from "../graph/tensor.ts";
 import type { Traced } from "../passes/trace.ts";
-import { narrowTensor } from "../passes/widen.ts";
+import { isShort, narrowTensor } from "../passes/widen.ts";
 
 /** A tensor for each input of a model: numbers from -1.5 to 1.5, and zeros and ones where they are whole or truth values. */
 export function drawInputs(traced: Traced, seed: number): Record<string, Tensor> {
@@ -18,7 +18,7 @@ export function drawInputs(traced: Traced, seed: number): Record<string, Tensor>
       const values = Array.from({ length: sizeOf(shape) }, () =>
         isFloat(dtype) ? draw() * 3 - 1.5 : Math.round(draw()),
       );
-      if (dtype === "float16") return [name, narrowTensor(tensor("float32", shape, values))];
+      if (isShort(dtype)) return [name, narrowTensor(tensor("float32", shape, values), dtype)];
       return [name, tensor(dtype as NumericDType, shape, values)];
     }),
   );

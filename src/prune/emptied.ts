@@ -10,7 +10,7 @@ import { alias, createEmitter } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
 import { removeDead } from "../passes/dead.ts";
 import { applicationOf, valueOf, type Application, type Traced } from "../passes/trace.ts";
-import { narrowTensor, widenTensor } from "../passes/widen.ts";
+import { isShort, narrowTensor, widenTensor } from "../passes/widen.ts";
 import { activations } from "./couple.ts";
 import { tracesElsewhere } from "./elsewhere.ts";
 import { keyOf, listen, Union } from "./places.ts";
@@ -206,7 +206,7 @@ class Emptying {
     const value = valueOf(this.#traced, name);
     if (value === undefined) return undefined;
     const { constant } = value;
-    const dtype = value.dtype === "float16" ? "float32" : value.dtype;
+    const dtype = isShort(value.dtype) ? "float32" : value.dtype;
     return {
       name,
       dtype,
@@ -302,7 +302,7 @@ class Emptying {
       if (flat === undefined) this.#constants.set(name, zeros(dtype as NumericDType, []));
       else {
         const value = { ...flat, shape: shapeOf(name) };
-        this.#constants.set(name, dtype === "float16" ? narrowTensor(value) : value);
+        this.#constants.set(name, isShort(dtype) ? narrowTensor(value, dtype) : value);
       }
     }
     this.#nodes.push(node);
@@ -332,7 +332,7 @@ class Emptying {
   #zeroValue(name: string): Value {
     const { dtype, shape } = this.#traced.types.get(name)!;
     const one = shape.map(() => 1);
-    const constant = tensor(dtype === "float16" ? "float32" : (dtype as NumericDType), one, [0]);
+    const constant = tensor(isShort(dtype) ? "float32" : (dtype as NumericDType), one, [0]);
     return { name, dtype: constant.dtype, shape: one, constant };
   }
 }

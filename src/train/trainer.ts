@@ -52,7 +52,7 @@ export class Trainer {
   }
 
   /**
-   * @param graph the model with an open batch; its float16 weights are trained in float32
+   * @param graph the model with an open batch; its weights of other floats are trained in float32
    * @param slots the optimiser's state and the averages of an earlier trainer, cut as the model was
    */
   static async create(
