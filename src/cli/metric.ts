@@ -10,7 +10,7 @@ export interface MetricFlags {
   readonly metric?: string;
 }
 
-const isModule = (text: string): boolean => /\.[cm]?js$/.test(text);
+export const isModule = (text: string): boolean => /\.[cm]?js$/.test(text);
 
 const metricOf = withForm(
   (text: string): string => {

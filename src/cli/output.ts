@@ -50,8 +50,8 @@ export class Interruption extends Error {}
 /** What errors start with. */
 export const prefix = (): string => errStyle().red("secateur:");
 
-/** Says why nothing came of it, in one line unless it is a stack. */
-export function complain(message: string): void {
+/** Says why nothing came of it, in one line. */
+function complain(message: string): void {
   const text = message.length > longestError ? `${message.slice(0, longestError)} ...` : message;
   write(`${prefix()} ${printable(text)}`);
 }

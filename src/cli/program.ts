@@ -20,7 +20,7 @@ import { configure } from "./config/apply.ts";
 import { readConfiguration } from "./config/read.ts";
 import { configurable } from "./config/schema.ts";
 import { exitCodes } from "./help.ts";
-import { complain, complainOf, Interruption, note, prefix } from "./output.ts";
+import { complainOf, Interruption, note, prefix } from "./output.ts";
 
 const badInput = 2;
 /** The exit code of a run that was stopped from outside. */
@@ -36,11 +36,15 @@ export async function run(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<number> {
   process.exitCode = undefined;
+  const program = createProgram(signal);
   try {
-    await createProgram(signal).parseAsync([...argv], { from: "user" });
+    await program.parseAsync([...argv], { from: "user" });
     return Number(process.exitCode ?? 0);
   } catch (error) {
-    return exitCodeOf(error, signal);
+    const code = exitCodeOf(error, signal);
+    const isAsked = program.opts<{ debug?: boolean }>().debug === true && code === badInput;
+    if (isAsked && error instanceof Error && !(error instanceof CommanderError)) note(traceOf(error));
+    return code;
   }
 }
 
@@ -52,6 +56,7 @@ function createProgram(signal: AbortSignal): Command {
     .version(version)
     .option("--config <file>", "options by command (default: secateur.config.json, .mjs, .js or .ts in this folder)")
     .option("--no-config", "ignore the configuration in this folder")
+    .option("--debug", "print where in the program an error came from")
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(`${oneLine(text)}\n`) })
@@ -120,6 +125,16 @@ function exitCodeOf(error: unknown, signal: AbortSignal): number {
     complainOf(error);
     return badInput;
   }
-  complain(`this should not have happened, please report it:\n${error instanceof Error ? error.stack : String(error)}`);
+  complainOf(
+    new Error(
+      `this should not have happened (${error instanceof SecateurError ? error.message : String(error)}): please report it, with what --debug prints`,
+    ),
+  );
   return badInput;
+}
+
+/** Where an error came from, and what was behind it. */
+function traceOf(error: Error): string {
+  const behind = error.cause instanceof Error ? `\ncaused by ${traceOf(error.cause)}` : "";
+  return `${error.stack ?? error.message}${behind}`;
 }

@@ -1,21 +1,24 @@
 /** Commands that leave a record of themselves behind, and can be gone on with from it. */
 
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { arch, cpus, platform } from "node:os";
+import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
 import type { Dataset } from "../data/batches.ts";
+import { withPath } from "../data/spec-node.ts";
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Checkpoints } from "../jobs/checkpoints.ts";
 import type { Job } from "../jobs/job.ts";
 import { checkWritable, describeIo } from "../onnx/atomic-node.ts";
 import { load } from "../jobs/load-node.ts";
+import type { Kept } from "../prune/plan.ts";
 import type { RunConfig } from "../report/record.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
 import { nodeRuntime } from "../runtime/workers-node.ts";
-import { openMetric, type MetricFlags } from "./metric.ts";
+import { isModule, openMetric, type MetricFlags } from "./metric.ts";
 import {
   learnOptions,
   notNegative,
@@ -28,7 +31,9 @@ import {
   type ShapeFlags,
 } from "./options.ts";
 import { Interruption, note, noteFixedBatch } from "./output.ts";
+import { checkOutput } from "./output-file.ts";
 import { createProgress, type Progress } from "./progress.ts";
+import { find, findFolder, placesOf, type Places } from "./relocate.ts";
 import { word } from "./shell.ts";
 import { writeModel } from "./write.ts";
 
@@ -51,14 +56,22 @@ export const withRecord = (command: Command): Command =>
       notNegative,
       30,
     )
-    .option("--force", "start anew where the directory holds a run that is not finished")
-    .option("--resume <dir>", "go on with a run that was stopped; it ends in the same bytes")
+    .option(
+      "--force",
+      "start anew where the directory holds a run that is not finished; write over the model that is read",
+    )
+    .option(
+      "--resume <dir>",
+      "go on with a run that was stopped, from any folder; it ends in the same bytes, unless --threads, --device or --workers are others now",
+    )
     .option("--json", "print what was reached as JSON");
 
 const reading = "reading model and data";
 
+/** What of a machine a run can go on with that is not what it began with. */
+const ofMachine = ["threads", "device", "workers"];
 /** What `--resume` takes besides. */
-const withResume = new Set(["resume", "json"]);
+const withResume = new Set(["resume", "json", ...ofMachine]);
 
 export type Opened = Awaited<ReturnType<typeof openWork>>;
 
@@ -77,14 +90,17 @@ export function actAsRun<F extends RecordFlags>(
     if (path === undefined) fail("bad-option", `name the model: secateur ${name} MODEL --data ... -o ...`);
     if (flags.data === undefined) fail("bad-option", "required option '--data <spec>' not specified");
     if (flags.output === undefined) fail("bad-option", "required option '-o, --output <file>' not specified");
-    await checkWritable(flags.output);
+    await checkOutput(flags.output, [path], flags);
     using progress = createProgress(reading);
     const { json, force, run: dir, resume: _resume, ...options } = flags;
+    const runDir = dir ?? `${flags.output.replace(/\.onnx$/, "")}.run`;
     const config: RunConfig = {
       command: name,
       version,
       started: new Date().toISOString(),
       model: { path, sha256: await checksum(path) },
+      folder: process.cwd(),
+      dir: resolve(runDir),
       options: { ...options },
       repeat: ["secateur", ...process.argv.slice(2)].map(word).join(" "),
       versions: {
@@ -93,22 +109,20 @@ export function actAsRun<F extends RecordFlags>(
       },
     };
     const opened = await openWork(path, flags);
-    await using run = await createRun(dir ?? `${flags.output.replace(/\.onnx$/, "")}.run`, config, force === true);
+    await using run = await createRun(runDir, config, force === true);
     await work(run, flags, opened, json === true, progress);
   };
-  const resume = async (dir: string, json: boolean): Promise<void> => {
+  const resume = async (dir: string, json: boolean, machine: Partial<F>): Promise<void> => {
     using progress = createProgress(reading);
     await using run = await resumeRun(dir, name);
-    const { model, options } = run.config;
-    const flags = options as unknown as F;
-    if ((await checksum(model.path)) !== model.sha256)
-      fail(
-        "bad-model",
-        `${model.path} is no more what it was when the run ${dir} began: a run goes on with the same model only`,
-      );
+    const places = placesOf(run.config, dir);
+    const began = run.config.options as unknown as F;
+    const flags = { ...found(began, places), ...machine };
+    const path = await findModel(run.config.model, places, dir);
     await checkWritable(flags.output);
+    noteOthers(began, machine);
     if (!run.checkpoint) note(`${dir} has no checkpoint yet: the run starts again`);
-    await work(run, flags, await openWork(model.path, flags), json, progress);
+    await work(run, flags, await openWork(path, flags), json, progress);
   };
   command.action(async (path: string | undefined, flags: F) => {
     if (flags.resume === undefined) {
@@ -122,8 +136,40 @@ export function actAsRun<F extends RecordFlags>(
     const first = path ?? given?.long;
     if (first !== undefined)
       fail("bad-option", `--resume goes on with what the run began with, and takes no ${first} besides`);
-    await resume(flags.resume, flags.json === true);
+    const machine = ofMachine.filter((key) => command.getOptionValueSource(key) === "cli");
+    const chosen = Object.fromEntries(machine.map((key) => [key, flags[key as keyof F]])) as Partial<F>;
+    await resume(flags.resume, flags.json === true, chosen);
   });
+}
+
+/** The flags that a run began with, with its files where they are now. */
+const found = <F extends RecordFlags>(flags: F, places: Places): F => ({
+  ...flags,
+  output: findFolder(places(flags.output)),
+  data: withPath(flags.data!, (path) => find(places(path))),
+  ...(flags.metric !== undefined && isModule(flags.metric) && { metric: find(places(flags.metric)) }),
+});
+
+/** The model that a run began with, wherever it is now. */
+async function findModel({ path, sha256 }: RunConfig["model"], places: Places, dir: string): Promise<string> {
+  const there = places(path).filter((place) => existsSync(place));
+  for (const place of there) if ((await checksum(place)) === sha256) return place;
+  const [first] = there;
+  return first === undefined
+    ? fail("io", `the model of the run ${dir} is not there any more: looked for ${places(path).join(", ")}`)
+    : fail(
+        "bad-model",
+        `${first} is no more what it was when the run ${dir} began: a run goes on with the same model only`,
+      );
+}
+
+/** Says that a run goes on with something else than it began with. */
+function noteOthers(began: object, machine: object): void {
+  const before = new Map(Object.entries(began));
+  const others = Object.entries(machine).filter(([key, value]) => before.get(key) !== value);
+  const told = others.map(([key, value]) => `--${key} ${String(value)} instead of ${String(before.get(key))}`);
+  if (told.length > 0)
+    note(`it goes on with ${told.join(", ")}: its bytes may differ from those of a run that was never stopped`);
 }
 
 /** What the work is done with. */
@@ -200,9 +246,10 @@ export async function closeRun<S extends { readonly output: string }>(
   summary: S,
   show: () => void,
   flags: OpsetFlags,
+  kept?: Kept,
 ): Promise<void> {
   await writeModel(summary.output, model, flags);
-  await run.finish({ ...summary });
+  await run.finish({ ...summary }, kept);
   const { writeReport } = await import("../report/report-node.ts");
   const report = await writeReport(run.dir);
   progress.done();

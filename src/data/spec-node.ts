@@ -40,6 +40,12 @@ const kinds: Readonly<Record<string, Kind>> = {
   module: { form: "module:FILE.mjs", takes: [], open: moduleDataset },
 };
 
+/** The same data set with another path. */
+export function withPath(spec: string, change: (path: string) => string): string {
+  const colon = spec.indexOf(":");
+  return colon < 0 ? spec : `${spec.slice(0, colon + 1)}${change(spec.slice(colon + 1))}`;
+}
+
 /** The forms that {@link openDataset} takes, for help texts. */
 export const datasetForms: readonly string[] = Object.values(kinds).map(({ form }) => form);
 

@@ -9,6 +9,7 @@ import { trace } from "../passes/trace.ts";
 import { findGroups, refuseWithout } from "../prune/groups.ts";
 import { floorsOf, ratiosOf, type Limits } from "../prune/limits.ts";
 import type { Scope } from "../prune/prices.ts";
+import { refuseNothing, refuseOtherScores } from "../prune/nothing.ts";
 import { selectShare } from "../prune/select.ts";
 import { withTrial } from "./trial.ts";
 import { roundingOf, type RoundingOptions } from "./rounding.ts";
@@ -52,7 +53,8 @@ export interface PlannedGroup {
  * for (const { name, units, removed } of groups) console.log(name, `${removed} of ${units}`);
  * console.log(formatPlan(removal));
  *
- * @throws SecateurError `bad-option` for a share or a pattern that is none, and for a criterion that takes data where there are no scores
+ * @throws SecateurError `bad-option` for a share or a pattern that is none, for a criterion that takes data where there are no scores, and where
+ *   nothing would go; `bad-plan` for scores of another model
  */
 export async function plan(model: Model, options: PlanOptions): Promise<Plan> {
   const { ratio = 0, scope = "local", ratios = new Map() } = options;
@@ -60,17 +62,20 @@ export async function plan(model: Model, options: PlanOptions): Promise<Plan> {
   const graph = normalise(whole, options);
   const groups = findGroups(trace(graph));
   refuseWithout(groups);
+  if (options.scores) refuseOtherScores(groups, options.scores);
   const importances =
     options.scores ??
     weightCriterion(options.criterion ?? "magnitude").score(groups, graph.initializers, options.seed ?? 0);
   const roundTo = await roundingOf(options);
-  const removal = selectShare(groups, importances, {
+  const choice = {
     ratio,
     scope,
     roundTo,
     floors: floorsOf(groups, { ...options, ratios: undefined }),
     ratios: ratiosOf(groups, ratios),
-  });
+  };
+  const removal = selectShare(groups, importances, choice);
+  refuseNothing(groups, removal, choice);
   return {
     removal,
     roundTo,

@@ -3,6 +3,7 @@
 import type { ProgressEvent } from "./job.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Costs } from "../prune/costs.ts";
+import type { Kept } from "../prune/plan.ts";
 import type { Proof } from "../prune/prove.ts";
 import type { Target } from "../prune/select.ts";
 import type { Evaluation } from "../train/evaluate.ts";
@@ -111,6 +112,8 @@ export interface PruneOutcome {
   readonly proof: Pick<Proof, "difference" | "elements" | "between">;
   readonly end: PruneResult["end"];
   readonly removals: number;
+  /** The units of every group of the start that are left: unit i of a group is now what unit `kept.get(group)[i]` was. */
+  readonly kept: Kept;
   readonly before: State;
   readonly after: State;
 }

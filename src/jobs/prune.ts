@@ -6,7 +6,7 @@ import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { findGroups, type Removal } from "../prune/groups.ts";
-import { composed } from "../prune/plan.ts";
+import { composed, keptAfter, type Kept } from "../prune/plan.ts";
 import { assertProved, prove } from "../prune/prove.ts";
 import type { Target } from "../prune/select.ts";
 import { defaultRuntime } from "../runtime/default.ts";
@@ -28,7 +28,7 @@ import { openModel } from "./opened.ts";
 import { roundingOf } from "./rounding.ts";
 import { memoryStore } from "./search.ts";
 import { withTrial } from "./trial.ts";
-import { workersOf } from "./workers.ts";
+import { workersBefore, workersOf } from "./workers.ts";
 
 /**
  * Prunes a model to a budget and fine-tunes it.
@@ -64,7 +64,7 @@ async function run(whole: Model, asked: PruneJobOptions, tell: (event: PruneJobE
   const roundTo =
     (resumed?.note["roundTo"] as number | undefined) ?? (await roundingOf({ roundTo: wanted, runtime, device }));
   const workers =
-    (resumed?.note["workers"] as number | undefined) ??
+    workersBefore(given.workers, resumed?.note) ??
     workersOf(runtime, graph, { ...given, criterion: criterionOf(given.criterion ?? defaultCriterion) }, tell);
   const options = { ...given, roundTo, workers };
   const target = goalOf(graph, options);
@@ -119,10 +119,16 @@ async function run(whole: Model, asked: PruneJobOptions, tell: (event: PruneJobE
     model: withGraph(model, tuned),
     end: drop ? (removals.length > 0 ? "met" : "exhausted") : pruned.end,
     removals: removals.length,
+    kept: keptOf(graph, removals),
     proof,
     before: { ...start, evaluation: first, latency: times?.[0] },
     after: { ...state, evaluation, latency: times?.[1] },
   };
+}
+
+function keptOf(graph: Graph, removals: readonly Removal[]): Kept {
+  const groups = findGroups(trace(graph));
+  return keptAfter(groups, composed(groups, removals));
 }
 
 /** What pruning goes down to; where only a loss stops it, to nothing. */

@@ -18,7 +18,7 @@ import { openModel } from "./opened.ts";
 import { createTimer, type Checkpoints } from "./checkpoints.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 import type { PhaseEvent } from "./prune-events.ts";
-import { workersOf, type WorkersEvent, type WorkersOptions } from "./workers.ts";
+import { workersBefore, workersOf, type WorkersEvent, type WorkersOptions } from "./workers.ts";
 
 export interface TrainJobOptions
   extends
@@ -98,7 +98,7 @@ async function learn(
   const resumed = resume(graph, checkpoints);
   const from = resumed?.point;
   const workers =
-    (resumed?.note["workers"] as number | undefined) ?? workersOf(runtime, graph, { ...options, batchSize }, tell);
+    workersBefore(options.workers, resumed?.note) ?? workersOf(runtime, graph, { ...options, batchSize }, tell);
   const measure = async (epoch: number, step: number, now: Graph): Promise<void> => {
     if (!validation) return;
     tell({ kind: "phase", phase: "measuring" });

@@ -35,6 +35,12 @@ const leastSamples = 16;
 /** Multiply-accumulates of a part, forward, for each weight: with fewer the time goes into handing weights and gradients over. */
 const leastMacs = 1000;
 
+/** What "auto" came to when a run began that goes on now; not where a number is asked for. */
+export const workersBefore = (
+  wanted: number | "auto" | undefined,
+  note: Readonly<Record<string, unknown>> | undefined,
+): number | undefined => (typeof wanted === "number" ? undefined : (note?.["workers"] as number | undefined));
+
 /** The number of workers, in words "auto", of a graph with an open batch. */
 export function workersOf(
   runtime: Runtime,

@@ -25,6 +25,9 @@ export interface RunConfig {
   readonly version: string;
   readonly started: string;
   readonly model: { readonly path: string; readonly sha256: string };
+  /** The folder that the run was begun from and its own, as absolute paths: files are found again from them. Absent in runs of old. */
+  readonly folder?: string;
+  readonly dir?: string;
   /** All options by their names on the command line, in camel case. */
   readonly options: Readonly<Record<string, unknown>>;
   /** The command that repeats the run. */
@@ -33,7 +36,7 @@ export interface RunConfig {
 }
 
 /** `summary.json` of a run of prune: what it reached. */
-export interface PruneSummary extends Omit<PruneOutcome, "model"> {
+export interface PruneSummary extends Omit<PruneOutcome, "model" | "kept"> {
   /** The model that was written. */
   readonly output: string;
 }

@@ -6,6 +6,7 @@
  * - `checkpoint.safetensors`: where the run stands
  * - `points/`: models on the way that a search goes back to; there while it lasts
  * - `plans/0001.json`: the units that each removal took, in the numbering of before it
+ * - `kept.json`: the units of each group that are left, in the numbering of the start; of a finished run of prune
  * - `summary.json`: what was reached; there when the run is finished
  * - `report.html` and `events.out.tfevents.*`: all of it for people and for TensorBoard, written by {@link writeReport}
  */
@@ -16,7 +17,7 @@ import { join } from "node:path";
 import { fail } from "../graph/error.ts";
 import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
 import type { Removal } from "../prune/groups.ts";
-import { formatPlan } from "../prune/plan.ts";
+import { formatKept, formatPlan, type Kept } from "../prune/plan.ts";
 import type { Store } from "../jobs/search.ts";
 import { isPassing, recordOf, type RunConfig, type RunEvent, type RunRecord } from "./record.ts";
 
@@ -25,6 +26,7 @@ export const files = {
   config: "config.json",
   events: "events.jsonl",
   checkpoint: "checkpoint.safetensors",
+  kept: "kept.json",
   summary: "summary.json",
   report: "report.html",
   points: "points",
@@ -51,7 +53,7 @@ export interface Run extends AsyncDisposable, Store {
   /** Leaves out the events behind that many bytes: they come again. */
   rewind(told: number): void;
   save(pieces: readonly Uint8Array[]): Promise<void>;
-  finish(summary: Readonly<Record<string, unknown>>): Promise<void>;
+  finish(summary: Readonly<Record<string, unknown>>, kept?: Kept): Promise<void>;
 }
 
 /**
@@ -76,7 +78,16 @@ export async function createRun(dir: string, config: RunConfig, force: boolean):
     await mkdir(dir, { recursive: true });
     await lock(dir);
     const told = (await readdir(dir)).filter((name) => name.startsWith("events.out.tfevents."));
-    for (const name of [files.events, files.checkpoint, files.summary, "plans", files.points, files.report, ...told])
+    for (const name of [
+      files.events,
+      files.checkpoint,
+      files.kept,
+      files.summary,
+      "plans",
+      files.points,
+      files.report,
+      ...told,
+    ])
       await rm(join(dir, name), { recursive: true, force: true });
     await writeFileAtomic(join(dir, files.config), `${JSON.stringify(config, undefined, 2)}\n`);
     return openSync(join(dir, files.events), "w");
@@ -168,9 +179,10 @@ class DirectoryRun implements Run {
     });
   }
 
-  finish(summary: Readonly<Record<string, unknown>>): Promise<void> {
+  finish(summary: Readonly<Record<string, unknown>>, kept?: Kept): Promise<void> {
     return guard(this.dir, async () => {
       await this.#settle();
+      if (kept) await writeFileAtomic(join(this.dir, files.kept), formatKept(kept));
       await writeFileAtomic(join(this.dir, files.summary), `${JSON.stringify(summary, undefined, 2)}\n`);
       for (const name of [files.checkpoint, files.points])
         await rm(join(this.dir, name), { recursive: true, force: true });

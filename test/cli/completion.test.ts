@@ -36,7 +36,7 @@ const offers: readonly (readonly [string, readonly string[], (found: readonly st
   [
     "options behind others",
     ["plan", "x.onnx", "--ratio", "0.5", "--sc"],
-    (found) => expect(found).toEqual(["--scope"]),
+    (found) => expect(found).toEqual(["--scope", "--scores"]),
   ],
   ["negated options", ["cut", "--no"], (found) => expect(found).toEqual(["--no-config", "--no-prove"])],
   ["criteria", ["score", "--criterion", ""], (found) => expect(found).toEqual([...criteria.keys()].toSorted())],

@@ -10,10 +10,11 @@ import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { withExample } from "../help.ts";
 import { count, shapesOf, withShape, type ShapeFlags } from "../options.ts";
 import { note, noteFixedBatch, printJson } from "../output.ts";
+import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
 import { createProgress } from "../progress.ts";
 import { writeModel } from "../write.ts";
 
-interface GradFlags extends ShapeFlags {
+interface GradFlags extends ShapeFlags, ForceFlags {
   readonly output: string;
   readonly loss: Loss;
   readonly wrt: "parameters" | "gates";
@@ -24,7 +25,7 @@ interface GradFlags extends ShapeFlags {
 
 export function addGrad(program: Command): void {
   withExample(
-    withShape(program.command("grad <model>")),
+    withForce(withShape(program.command("grad <model>"))),
     "secateur grad model.onnx --batch 8 --wrt gates -o gradients.onnx",
   )
     .description(
@@ -41,6 +42,7 @@ export function addGrad(program: Command): void {
     .option("--train", "BatchNormalization by the batch's statistics, Dropout at work")
     .option("--json", "print the inputs, outputs and nodes of the graph as JSON")
     .action(async (path: string, flags: GradFlags) => {
+      await checkOutput(flags.output, [path], flags);
       using progress = createProgress("differentiating");
       const model = await load(path);
       const opened = await openModel(

@@ -11,7 +11,7 @@ import { withTrial } from "../../jobs/trial.ts";
 import { describeIo, writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { load } from "../../jobs/load-node.ts";
 import type { Removal } from "../../prune/groups.ts";
-import { formatPlan, parsePlan } from "../../prune/plan.ts";
+import { formatPlan, parsePlan, parseScores } from "../../prune/plan.ts";
 import type { Proof } from "../../prune/prove.ts";
 import { scopes, type Scope } from "../../prune/prices.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
@@ -30,10 +30,12 @@ import {
 } from "../options.ts";
 import { withExample } from "../help.ts";
 import { note, noteTable, printJson, short } from "../output.ts";
+import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
 import { createProgress } from "../progress.ts";
 import { writeModel } from "../write.ts";
 
-interface PlanFlags extends ShapeFlags, LimitFlags, DeviceFlags {
+interface PlanFlags extends ShapeFlags, LimitFlags, DeviceFlags, ForceFlags {
+  readonly scores?: string;
   readonly ratio: Ratios;
   readonly criterion: string;
   readonly scope: Scope;
@@ -47,16 +49,23 @@ const dataless = [...criteria.values()].filter(({ kind }) => kind === "weights")
 
 export function addPlan(program: Command): void {
   withExample(
-    withDevice(withLimits(withShape(program.command("plan <model>")))),
+    withForce(withDevice(withLimits(withShape(program.command("plan <model>"))))),
     "secateur plan model.onnx --ratio 0.5 -o plan.json && secateur cut model.onnx --plan plan.json -o small.onnx",
+    "secateur plan model.onnx --scores scores.json --ratio 0.5 -o plan.json",
   )
-    .description("choose units to remove, without data, and write the plan")
+    .description("choose units to remove, by their weights or by what score has measured, and write the plan")
     .requiredOption(
       "--ratio <share>",
       "the share of units to remove, 0 up to 1; for some groups 'layer2.*=0.3', repeated, the last that fits counts",
       ratioOf,
     )
-    .addOption(new Option("--criterion <name>", "what tells importance").choices(dataless).default("magnitude"))
+    .addOption(
+      new Option("--criterion <name>", "what tells importance")
+        .choices(dataless)
+        .default("magnitude")
+        .conflicts("scores"),
+    )
+    .option("--scores <file>", "importances, as secateur score --json writes them")
     .addOption(
       new Option("--scope <scope>", "the same share of every group, or of the whole net")
         .choices(scopes)
@@ -66,11 +75,14 @@ export function addPlan(program: Command): void {
     .requiredOption("-o, --output <file>", "the plan to write")
     .option("--json", "print how many units of each group go as JSON")
     .action(async (path: string, flags: PlanFlags) => {
+      await checkOutput(flags.output, [path, ...(flags.scores === undefined ? [] : [flags.scores])], flags);
       using progress = createProgress("planning");
+      const scores = flags.scores === undefined ? undefined : parseScores(await readText(flags.scores));
       const { removal, groups, roundTo } = await plan(await load(path), {
         ...shapesOf(flags),
         ...limitsOf(flags, flags.ratio),
         ratio: flags.ratio[""],
+        scores,
         criterion: flags.criterion,
         scope: flags.scope,
         roundTo: flags.roundTo,
@@ -88,7 +100,7 @@ export function addPlan(program: Command): void {
     });
 }
 
-interface ApplyFlags extends ShapeFlags, OpsetFlags, Partial<ComputeFlags> {
+interface ApplyFlags extends ShapeFlags, OpsetFlags, ForceFlags, Partial<ComputeFlags> {
   readonly plan: string;
   readonly output: string;
   readonly json?: boolean;
@@ -136,7 +148,7 @@ function addApply(
   apply: (model: Model, removal: Removal, flags: ApplyFlags) => CutOutcome | Promise<CutOutcome>,
 ): Command {
   return withExample(
-    withOpset(withShape(program.command(`${name} <model>`))),
+    withForce(withOpset(withShape(program.command(`${name} <model>`)))),
     `secateur ${name} model.onnx --plan plan.json -o ${name}.onnx`,
   )
     .description(description)
@@ -144,6 +156,7 @@ function addApply(
     .requiredOption("-o, --output <file>", "the model to write")
     .option("--json", "print the costs before and after as JSON")
     .action(async (path: string, flags: ApplyFlags) => {
+      await checkOutput(flags.output, [path, flags.plan], flags);
       using progress = createProgress(name === "cut" ? "cutting and proving" : "masking");
       const model = await load(path);
       const removal = parsePlan(await readText(flags.plan));

@@ -64,7 +64,7 @@ async function work(
     },
   });
   const outcome = await resultOf(job, run, progress, signal);
-  const { model, ...summary } = outcome;
+  const { model, kept, ...summary } = outcome;
   await closeRun(
     run,
     progress,
@@ -75,6 +75,7 @@ async function work(
       else noteTable(comparison(outcome));
     },
     flags,
+    kept,
   );
   if (outcome.end === "exhausted")
     note(

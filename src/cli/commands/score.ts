@@ -3,7 +3,7 @@
 import { type Command, Option } from "commander";
 import { evaluate } from "../../jobs/evaluate.ts";
 import { score } from "../../jobs/score.ts";
-import { checkWritable, writeFileAtomic } from "../../onnx/atomic-node.ts";
+import { writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { load } from "../../jobs/load-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Evaluation } from "../../train/evaluate.ts";
@@ -26,9 +26,10 @@ import {
   type ShapeFlags,
 } from "../options.ts";
 import { metricFigure, note, noteFixedBatch, percent, print, printJson, printTable, table } from "../output.ts";
+import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
 import { createProgress, remaining, reportProgress } from "../progress.ts";
 
-interface ScoreFlags extends ShapeFlags, DataFlags, RunFlags, CriterionFlags {
+interface ScoreFlags extends ShapeFlags, ForceFlags, DataFlags, RunFlags, CriterionFlags {
   readonly targets: Targets;
   readonly batches: number;
   readonly memory?: number;
@@ -38,7 +39,7 @@ interface ScoreFlags extends ShapeFlags, DataFlags, RunFlags, CriterionFlags {
 
 export function addScore(program: Command, signal: AbortSignal): void {
   withExample(
-    withCriterion(withRun(withData(withShape(program.command("score <model>")), false))),
+    withForce(withCriterion(withRun(withData(withShape(program.command("score <model>")), false)))),
     "secateur score model.onnx --data cifar10:data --criterion taylor-fo-fg --json scores.json",
     "secateur score model.onnx --criterion magnitude --json",
   )
@@ -62,7 +63,7 @@ export function addScore(program: Command, signal: AbortSignal): void {
       "write the importances as JSON, or print them where no file is named; otherwise a table is printed",
     )
     .action(async (path: string, flags: ScoreFlags) => {
-      if (typeof flags.json === "string") await checkWritable(flags.json);
+      if (typeof flags.json === "string") await checkOutput(flags.json, [path], flags);
       using progress = createProgress("reading model and data");
       const model = await load(path);
       const data = flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train");
