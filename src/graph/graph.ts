@@ -11,6 +11,10 @@ export interface ValueInfo {
   readonly dtype: DType;
   readonly shape?: readonly Dim[];
   readonly doc?: string;
+  /** What the file says the value stands for, and each of its axes. */
+  readonly denotation?: string;
+  readonly axisDenotations?: readonly string[];
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** The type of a value once every size is fixed. */
@@ -63,6 +67,16 @@ export interface Graph {
   /** Other sizes at which the graph can be traced; between them every open axis has another than in `sizes`. */
   readonly otherSizes?: readonly ReadonlyMap<string, number>[];
   readonly doc?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** What the file says besides of initializers, by their names. */
+  readonly comments?: ReadonlyMap<string, Comment>;
+  /** By the names of values: the tensors that hold how each is quantised, by what they are to it (`SCALE_TENSOR`). */
+  readonly quantization?: ReadonlyMap<string, Readonly<Record<string, string>>>;
+}
+
+export interface Comment {
+  readonly doc?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** A size that follows from open sizes: times · their product + plus. */

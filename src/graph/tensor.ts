@@ -16,9 +16,22 @@ const arrays = {
   int64: BigInt64Array,
   uint64: BigUint64Array,
   bool: Uint8Array,
+  int4: Int8Array,
+  uint4: Uint8Array,
+  int2: Int8Array,
+  uint2: Uint8Array,
+  float8e4m3fn: Uint8Array,
+  float8e4m3fnuz: Uint8Array,
+  float8e5m2: Uint8Array,
+  float8e5m2fnuz: Uint8Array,
+  float8e8m0: Uint8Array,
+  float4e2m1: Uint8Array,
 } as const;
 
-/** Element types whose elements are whole bytes; float16 and bfloat16 are held as their bits. */
+/** Element types of less than a byte, and their bits; in memory every element has a byte of its own. */
+const packed: Readonly<Record<string, number>> = { int4: 4, uint4: 4, float4e2m1: 4, int2: 2, uint2: 2 };
+
+/** Element types of numbers; floats of 16 bits and fewer are held as their bits. */
 export type NumericDType = keyof typeof arrays;
 export type DType = NumericDType | "string";
 export type TypedArray =
@@ -54,9 +67,16 @@ export function isFloat(dtype: DType): boolean {
   return dtype === "float32" || dtype === "float16" || dtype === "float64" || dtype === "bfloat16";
 }
 
-export function bytesPerElement(dtype: DType): number {
-  return dtype === "string" ? 0 : arrays[dtype].BYTES_PER_ELEMENT;
+/** Whether the elements of a tensor are held as the bits of floats, and are no numbers to compute with. */
+export const holdsBits = (dtype: DType): boolean =>
+  dtype === "float16" || dtype === "bfloat16" || dtype.startsWith("float8") || dtype.startsWith("float4");
+
+/** The bits of an element in a file. */
+export function bitsPerElement(dtype: DType): number {
+  return dtype === "string" ? 0 : (packed[dtype] ?? 8 * arrays[dtype].BYTES_PER_ELEMENT);
 }
+
+export const bytesPerElement = (dtype: DType): number => bitsPerElement(dtype) / 8;
 
 /** The number of elements of a shape. */
 export function sizeOf(shape: Shape): number {
@@ -135,10 +155,11 @@ const lazy = new WeakSet<Tensor>();
 /** Whether the elements of a tensor are made when asked for. */
 export const isLazy = (value: Tensor): boolean => lazy.has(value);
 
-/** The bytes that the elements take, without making them; 0 for strings. */
-export const byteLength = ({ dtype, shape }: Tensor): number => sizeOf(shape) * bytesPerElement(dtype);
+/** The bytes that the elements take in a file, without making them; 0 for strings. */
+export const byteLength = ({ dtype, shape }: Pick<Tensor, "dtype" | "shape">): number =>
+  Math.ceil(sizeOf(shape) * bytesPerElement(dtype));
 
-/** Bytes of the elements, little-endian, without a copy. */
+/** Bytes of the elements in memory, little-endian, without a copy. */
 export function bytesOf(value: Tensor): Uint8Array {
   const data = value.data as TypedArray;
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);

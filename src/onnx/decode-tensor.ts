@@ -1,14 +1,17 @@
 /** Tensors of a model file, in every encoding the format has, as flat arrays. */
 
-import { TensorProto_DataLocation, type TensorProto } from "onnx-buf";
+import { TensorProto_DataLocation, type SparseTensorProto, type TensorProto } from "onnx-buf";
 import { fail } from "../graph/error.ts";
 import {
   arrayType,
+  bitsPerElement,
   bytesPerElement,
   lazyTensor,
+  sizeOf,
   type NumericDType,
   type Tensor,
   type TypedArray,
+  zeros,
 } from "../graph/tensor.ts";
 import { checkRank, dtypeOf } from "./proto.ts";
 
@@ -65,10 +68,25 @@ function fieldOf(proto: TensorProto, dtype: NumericDType): readonly (number | bi
 }
 
 /** The elements in a buffer of their own: a view of a file's bytes would keep all of them in memory, and one that is not aligned there is none. */
-function elements(dtype: NumericDType, bytes: Uint8Array, share: boolean): TypedArray {
+function elements(dtype: NumericDType, size: number, bytes: Uint8Array, share: boolean): TypedArray {
+  const bits = bitsPerElement(dtype);
+  if (bits < 8) return unpack(dtype, bits, size, bytes);
   const own = bytes.byteLength === bytes.buffer.byteLength;
   const { buffer } = own ? bytes : copyOf(bytes, share ? SharedArrayBuffer : ArrayBuffer);
   return new (arrayType(dtype))(buffer as ArrayBuffer);
+}
+
+/** Elements of less than a byte, the first in the lowest bits, each in a byte of its own. */
+function unpack(dtype: NumericDType, bits: number, size: number, bytes: Uint8Array): TypedArray {
+  const data = new (arrayType(dtype))(size) as Uint8Array | Int8Array;
+  const each = 8 / bits;
+  const above = dtype.startsWith("int") ? 32 - bits : 0;
+  for (let i = 0; i < size; i++) {
+    const element = (bytes[Math.floor(i / each)]! >> ((i % each) * bits)) & (2 ** bits - 1);
+    // Shifted up and down again, a sign fills what is above it.
+    data[i] = (element << above) >> above;
+  }
+  return data;
 }
 
 function copyOf(bytes: Uint8Array, buffer: new (length: number) => ArrayBufferLike): Uint8Array {
@@ -115,7 +133,7 @@ function readExternal(
     const bytes = read(location, offset, wanted, name);
     if (bytes.length !== wanted)
       fail("bad-model", `${what} needs ${wanted} bytes, but "${location}" gave ${bytes.length}; is it the right file?`);
-    return elements(dtype, bytes, false);
+    return elements(dtype, sizeOf(shape), bytes, false);
   };
   if (read.check === undefined || wanted < lazyAbove) return { dtype, shape, data: make() };
   read.check(location, offset, wanted, name);
@@ -144,7 +162,7 @@ export function decodeTensor(proto: TensorProto, what: string, { external, share
     if (proto.stringData.length !== size) wrong(`${proto.stringData.length} strings`);
     return { dtype, shape, data: proto.stringData.map((bytes) => toText(bytes, what)) };
   }
-  const wanted = size * bytesPerElement(dtype);
+  const wanted = Math.ceil(size * bytesPerElement(dtype));
   if (isExternal) {
     if (!Number.isSafeInteger(wanted)) wrong("less than that");
     return readExternal(proto, dtype, shape, wanted, what, external);
@@ -152,7 +170,12 @@ export function decodeTensor(proto: TensorProto, what: string, { external, share
   const field = fieldOf(proto, dtype);
   if (proto.rawData.length > 0 || field.length === 0) {
     if (proto.rawData.length !== wanted) wrong(`${proto.rawData.length} bytes`);
-    return { dtype, shape, data: elements(dtype, proto.rawData, share) };
+    return { dtype, shape, data: elements(dtype, size, proto.rawData, share) };
+  }
+  if (bitsPerElement(dtype) < 8) {
+    // An element of the list holds a byte of them.
+    if (field.length !== wanted) wrong(`${field.length} bytes`);
+    return { dtype, shape, data: elements(dtype, size, Uint8Array.from(field, Number), share) };
   }
   if (field.length !== size) wrong(`${field.length} elements`);
   const values = dtype === "uint32" ? field.map(Number) : field;
@@ -161,4 +184,37 @@ export function decodeTensor(proto: TensorProto, what: string, { external, share
     shape,
     data: (arrayType(dtype) as Float64ArrayConstructor).from(values as readonly number[]),
   };
+}
+
+/** Elements that a sparse tensor may have for each that is stored: a small file must not ask for endless memory. */
+const mostZeros = 2 ** 10;
+
+/** A sparse tensor as one with all its zeros. */
+export function decodeSparse(proto: SparseTensorProto, what: string, options: TensorOptions): Tensor {
+  if (!proto.values || !proto.indices) fail("bad-model", `${what} has no values or no indices; the file is damaged`);
+  const values = decodeTensor(proto.values, `the values of ${what}`, options);
+  const indices = decodeTensor(proto.indices, `the indices of ${what}`, options);
+  checkRank(proto.dims.length, what);
+  const shape = proto.dims.map(Number);
+  const [size, count] = [sizeOf(shape), sizeOf(values.shape)];
+  const wrong = (found: string): never => fail("bad-model", `${what} has ${found}; the file is damaged`);
+  if (values.dtype === "string" || indices.dtype !== "int64") wrong("values or indices of another type");
+  if (!(size <= mostZeros * Math.max(count, 2 ** 10)))
+    fail("unsupported", `${what} has ${size} elements, and stores ${count}; store it as a dense tensor`);
+  const linear = indices.shape.length === 1;
+  if (!linear && (indices.shape.length !== 2 || indices.shape[1] !== shape.length)) wrong("indices of another rank");
+  if (indices.shape[0] !== count) wrong(`${indices.shape[0]} indices for ${count} values`);
+  const at = Array.from(indices.data as BigInt64Array, Number);
+  const whole = zeros(values.dtype as NumericDType, shape);
+  for (let i = 0; i < count; i++) {
+    const place = linear
+      ? at[i]!
+      : shape.reduce((sum, dim, axis) => {
+          const one = at[i * shape.length + axis]!;
+          return one >= 0 && one < dim ? sum * dim + one : Number.NaN;
+        }, 0);
+    if (!(place >= 0 && place < size)) wrong(`the index ${place} beyond its end`);
+    (whole.data as Float64Array)[place] = (values.data as Float64Array)[i]!;
+  }
+  return whole;
 }

@@ -16,6 +16,7 @@ import { fail } from "../graph/error.ts";
 import {
   describe,
   type Attribute,
+  type Comment,
   type Dim,
   type Graph,
   type Model,
@@ -23,7 +24,7 @@ import {
   type ValueInfo,
 } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { decodeTensor, toText, type TensorOptions } from "./decode-tensor.ts";
+import { decodeSparse, decodeTensor, toText, type TensorOptions } from "./decode-tensor.ts";
 import { checkRank, dtypeOf, maxNesting, normalDomain, toInt } from "./proto.ts";
 import { newestOpset, oldestOpset } from "./opsets.ts";
 import { inlineFunctions } from "./inline.ts";
@@ -124,6 +125,11 @@ function readValue(proto: ValueInfoProto): ValueInfo {
     dtype: dtypeOf(elemType, `the value "${proto.name}"`),
     ...(shape && { shape: readShape(proto, shape.dim) }),
     ...(proto.docString && { doc: proto.docString }),
+    ...(proto.type!.denotation && { denotation: proto.type!.denotation }),
+    ...(shape?.dim.some(({ denotation }) => denotation) && {
+      axisDenotations: shape.dim.map(({ denotation }) => denotation),
+    }),
+    ...(proto.metadataProps.length > 0 && { metadata: readEntries(proto.metadataProps) }),
   };
 }
 
@@ -205,11 +211,6 @@ function readNode(proto: NodeProto, context: Context): Node {
 }
 
 function readInitializers(proto: GraphProto, context: Context): Map<string, Tensor> {
-  const [sparse] = proto.sparseInitializer;
-  if (sparse) {
-    const name = sparse.values?.name ?? "";
-    fail("unsupported", `the initializer "${name}" is sparse; store it as a dense tensor`);
-  }
   const initializers = new Map<string, Tensor>();
   for (const tensor of proto.initializer) {
     if (tensor.name === "") fail("bad-model", "an initializer has no name; the file is damaged");
@@ -217,7 +218,36 @@ function readInitializers(proto: GraphProto, context: Context): Map<string, Tens
       fail("bad-model", `there are two initializers named "${tensor.name}"; rename one`);
     initializers.set(tensor.name, decodeTensor(tensor, `the initializer "${tensor.name}"`, context.options));
   }
+  for (const sparse of proto.sparseInitializer) {
+    const name = sparse.values?.name ?? "";
+    if (name === "") fail("bad-model", "a sparse initializer has no name; the file is damaged");
+    if (initializers.has(name)) fail("bad-model", `there are two initializers named "${name}"; rename one`);
+    initializers.set(name, decodeSparse(sparse, `the sparse initializer "${name}"`, context.options));
+  }
   return initializers;
+}
+
+/** What the file says of initializers besides their elements. */
+function readComments({ initializer }: GraphProto): Pick<Graph, "comments"> {
+  const said = initializer.filter(({ docString, metadataProps }) => docString !== "" || metadataProps.length > 0);
+  if (said.length === 0) return {};
+  const comments = said.map(({ name, docString, metadataProps }): [string, Comment] => [
+    name,
+    {
+      ...(docString && { doc: docString }),
+      ...(metadataProps.length > 0 && { metadata: readEntries(metadataProps) }),
+    },
+  ]);
+  return { comments: new Map(comments) };
+}
+
+function readQuantization({ quantizationAnnotation }: GraphProto): Pick<Graph, "quantization"> {
+  if (quantizationAnnotation.length === 0) return {};
+  return {
+    quantization: new Map(
+      quantizationAnnotation.map((one) => [one.tensorName, readEntries(one.quantParameterTensorNames)]),
+    ),
+  };
 }
 
 function readGraph(proto: GraphProto, context: Context): Graph {
@@ -232,6 +262,9 @@ function readGraph(proto: GraphProto, context: Context): Graph {
     initializers: readInitializers(proto, context),
     info: new Map(declared.map((value) => [value.name, readValue(value)])),
     ...(proto.docString && { doc: proto.docString }),
+    ...(proto.metadataProps.length > 0 && { metadata: readEntries(proto.metadataProps) }),
+    ...readComments(proto),
+    ...readQuantization(proto),
   };
 }
 
@@ -256,10 +289,10 @@ function dropWeightInputs(graph: Graph): Graph {
  * Constant nodes become initializers; an Identity of an initializer becomes an initializer of its own; weights listed
  * as inputs are no inputs. A size without a name is the empty string. Whole numbers in attributes from 2^53 on are
  * ±`Number.MAX_SAFE_INTEGER`, which {@link encodeModel} writes as INT64_MAX and INT64_MIN. Tensors may be views of
- * `bytes`. Quantisation annotations and device configurations are not kept.
+ * `bytes`. Sparse initializers become dense ones. Device configurations are not kept.
  *
  * @throws SecateurError `bad-model` for bytes that are no model or contradict themselves, `unsupported` for models
- * with what is not held here: sparse tensors, sequences, functions, element types of less than a byte.
+ * with what is not held here: sequences as inputs or outputs, sparse attributes, complex numbers.
  */
 export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Model {
   if (bytes.length === 0) notOnnx(describeForeign(bytes));

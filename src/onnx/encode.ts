@@ -1,6 +1,6 @@
 /** From the graph to the bytes of a model file. */
 
-import { create, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, toBinary, type Message, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   AttributeProto_AttributeType as Kind,
   ModelProtoSchema,
@@ -14,14 +14,15 @@ import {
 } from "onnx-buf";
 import { fail } from "../graph/error.ts";
 import { bodies, describe, type Attribute, type Graph, type Model, type Node, type ValueInfo } from "../graph/graph.ts";
-import { byteLength, bytesOf, type Tensor } from "../graph/tensor.ts";
+import { bitsPerElement, byteLength, bytesOf, type Tensor } from "../graph/tensor.ts";
 import { fileForm, runtimeForm, type FormOptions } from "./file-form.ts";
 import { codeOf, toInt64 } from "./proto.ts";
 
 /** A protobuf message is read back only below this many bytes. */
 const messageLimit = 2 ** 31 - 1;
 
-type Tensors = (name: string, value: Tensor) => MessageInitShape<typeof TensorProtoSchema>;
+type TensorInit = Exclude<MessageInitShape<typeof TensorProtoSchema>, Message>;
+type Tensors = (name: string, value: Tensor) => TensorInit;
 
 const utf8 = new TextEncoder();
 
@@ -31,7 +32,18 @@ function writeEntries(
   return Object.entries(entries).map(([key, value]) => ({ key, value }));
 }
 
-function writeTensor(name: string, value: Tensor): MessageInitShape<typeof TensorProtoSchema> {
+/** The bytes of the elements as a file has them: a view where each has whole bytes. */
+function rawOf(value: Tensor): Uint8Array {
+  const bits = bitsPerElement(value.dtype);
+  if (bits >= 8) return bytesOf(value);
+  const data = value.data as Uint8Array;
+  const raw = new Uint8Array(byteLength(value));
+  const each = 8 / bits;
+  data.forEach((element, i) => (raw[Math.floor(i / each)]! |= (element & (2 ** bits - 1)) << ((i % each) * bits)));
+  return raw;
+}
+
+function writeTensor(name: string, value: Tensor): TensorInit {
   const head = {
     ...(name !== "" && { name }),
     dims: value.shape.map(BigInt),
@@ -39,22 +51,24 @@ function writeTensor(name: string, value: Tensor): MessageInitShape<typeof Tenso
   };
   if (value.dtype === "string")
     return { ...head, stringData: (value.data as readonly string[]).map((s) => utf8.encode(s)) };
-  return { ...head, rawData: bytesOf(value) as Uint8Array<ArrayBuffer> };
+  return { ...head, rawData: rawOf(value) as Uint8Array<ArrayBuffer> };
 }
 
 /** A value without a type gets one from the runtime. */
 function writeValue(value: Partial<ValueInfo>): MessageInitShape<typeof ValueInfoProtoSchema> {
-  const { name = "", dtype, shape, doc } = value;
+  const { name = "", dtype, shape, doc, denotation, axisDenotations, metadata } = value;
   if (dtype === undefined) return { name };
-  const dim = shape?.map((size) => {
-    if (size === "") return {};
-    if (typeof size === "string") return { value: { case: "dimParam" as const, value: size } };
-    return { value: { case: "dimValue" as const, value: BigInt(size) } };
+  const dim = shape?.map((size, axis) => {
+    const said = axisDenotations?.[axis] ? { denotation: axisDenotations[axis] } : {};
+    if (size === "") return said;
+    if (typeof size === "string") return { ...said, value: { case: "dimParam" as const, value: size } };
+    return { ...said, value: { case: "dimValue" as const, value: BigInt(size) } };
   });
   const tensorType = { elemType: codeOf(dtype), ...(dim && { shape: { dim } }) };
   return {
     name,
-    type: { value: { case: "tensorType", value: tensorType } },
+    type: { value: { case: "tensorType", value: tensorType }, ...(denotation && { denotation }) },
+    metadataProps: writeEntries(metadata),
     ...(doc && { docString: doc }),
   };
 }
@@ -119,7 +133,19 @@ function writeGraph(
     node: graph.nodes.map(writeNode),
     input: graph.inputs.map(writeValue),
     output: [...graph.outputs, ...untyped.map((name) => ({ name }))].map(writeValue),
-    initializer: Array.from(graph.initializers, ([name, value]) => tensors(name, value)),
+    initializer: Array.from(graph.initializers, ([name, value]) => {
+      const said = graph.comments?.get(name);
+      return {
+        ...tensors(name, value),
+        ...(said?.doc && { docString: said.doc }),
+        ...(said?.metadata && { metadataProps: writeEntries(said.metadata) }),
+      };
+    }),
+    metadataProps: writeEntries(graph.metadata),
+    quantizationAnnotation: Array.from(graph.quantization ?? [], ([tensorName, parameters]) => ({
+      tensorName,
+      quantParameterTensorNames: writeEntries(parameters),
+    })),
     valueInfo: Array.from(graph.info.values(), writeValue),
     ...(graph.doc && { docString: graph.doc }),
   };
@@ -220,7 +246,7 @@ export function encodeForRuntime(
     (name, value) => {
       if (value.dtype === "string" || byteLength(value) < externalThreshold) return writeTensor(name, value);
       const path = `tensor-${external.length}`;
-      const data = bytesOf(value);
+      const data = rawOf(value);
       external.push({ path, data });
       return writeExternal(name, value, { location: path, offset: "0", length: String(data.length) });
     },
@@ -271,7 +297,7 @@ export function encodeModelExternal(model: Model, location: string, threshold = 
   function* data(): Generator<Uint8Array> {
     for (const { padding, value } of pieces) {
       if (padding > 0) yield new Uint8Array(padding);
-      yield bytesOf(value);
+      yield rawOf(value);
     }
   }
   return { bytes, data: { [Symbol.iterator]: data } };

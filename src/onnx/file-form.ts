@@ -39,7 +39,19 @@ const oldestIr = 3;
 const irVersionOf = (opset: number): number => irVersions.find(([since]) => opset >= since)?.[1] ?? oldestIr;
 
 /** Element types that came with an IR version. */
-const irVersionOfType: Readonly<Partial<Record<DType, number>>> = { bfloat16: 4 };
+const irVersionOfType: Readonly<Partial<Record<DType, number>>> = {
+  bfloat16: 4,
+  float8e4m3fn: 9,
+  float8e4m3fnuz: 9,
+  float8e5m2: 9,
+  float8e5m2fnuz: 9,
+  int4: 10,
+  uint4: 10,
+  float4e2m1: 11,
+  float8e8m0: 12,
+  int2: 13,
+  uint2: 13,
+};
 
 function irVersionFor(model: Model, opset: number): number {
   const { fileOpset, graph } = model;

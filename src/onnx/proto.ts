@@ -18,6 +18,16 @@ const codes: Readonly<Record<DType, Code>> = {
   int64: Code.INT64,
   uint64: Code.UINT64,
   bool: Code.BOOL,
+  int4: Code.INT4,
+  uint4: Code.UINT4,
+  int2: Code.INT2,
+  uint2: Code.UINT2,
+  float8e4m3fn: Code.FLOAT8E4M3FN,
+  float8e4m3fnuz: Code.FLOAT8E4M3FNUZ,
+  float8e5m2: Code.FLOAT8E5M2,
+  float8e5m2fnuz: Code.FLOAT8E5M2FNUZ,
+  float8e8m0: Code.FLOAT8E8M0,
+  float4e2m1: Code.FLOAT4E2M1,
   string: Code.STRING,
 };
 

@@ -1,7 +1,7 @@
 /** Conversions between element types. */
 
 import { fail } from "../graph/error.ts";
-import { isFloat, tensor, type DType, type NumericDType, type Tensor } from "../graph/tensor.ts";
+import { holdsBits, isFloat, tensor, type DType, type NumericDType, type Tensor } from "../graph/tensor.ts";
 import { defineOp, int, string, type Value } from "./define.ts";
 import { computed, coupleAll, elementsOf } from "./elementwise.ts";
 
@@ -19,6 +19,16 @@ const elementTypes: Readonly<Record<number, NumericDType>> = {
   12: "uint32",
   13: "uint64",
   16: "bfloat16",
+  17: "float8e4m3fn",
+  18: "float8e4m3fnuz",
+  19: "float8e5m2",
+  20: "float8e5m2fnuz",
+  21: "uint4",
+  22: "int4",
+  23: "float4e2m1",
+  24: "float8e8m0",
+  25: "uint2",
+  26: "int2",
 };
 /** The element type that a number stands for in the file format. */
 export const elementType = (code: number): NumericDType =>
@@ -28,7 +38,7 @@ const codeOf = (dtype: string): number => Number(Object.entries(elementTypes).fi
 /** The elements of a known value in another type; `undefined` where they are not known, or not what every machine makes of them. */
 function castTo(input: Value, dtype: DType): Tensor[] | undefined {
   const values = elementsOf(input);
-  if (values === undefined || dtype === "float16" || dtype === "bfloat16") return undefined;
+  if (values === undefined || holdsBits(dtype)) return undefined;
   if (dtype === "bool")
     return computed(
       dtype,

@@ -2,7 +2,7 @@
 
 import { fail } from "../graph/error.ts";
 import type { DType, Shape, Tensor } from "../graph/tensor.ts";
-import { isFloat, tensor, toNumbers, type NumericDType } from "../graph/tensor.ts";
+import { holdsBits, isFloat, tensor, toNumbers, type NumericDType } from "../graph/tensor.ts";
 import type { Channels } from "./channels.ts";
 import { defineOp, type Op, type Pullback, type Sample, type Value, type Zero } from "./define.ts";
 import type { Emit } from "./emit.ts";
@@ -39,7 +39,7 @@ export function coupleAll(c: Channels, x: Value, y: Value): void {
 }
 
 /** Whether the elements of a tensor are numbers to compute with: not text, and not the bits of a short float. */
-const isNumeric = ({ dtype }: Tensor): boolean => dtype !== "string" && dtype !== "float16" && dtype !== "bfloat16";
+const isNumeric = ({ dtype }: Tensor): boolean => dtype !== "string" && !holdsBits(dtype);
 
 /** What a fold computed; `undefined` where an element is not the number that the runtime would give. */
 export function computed(dtype: DType, shape: Shape, values: readonly number[]): Tensor[] | undefined {

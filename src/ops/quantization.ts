@@ -1,7 +1,16 @@
 /** Between numbers and the integers that stand for them: x ≈ (q - zero point) · scale. */
 
 import { fail } from "../graph/error.ts";
-import { float32, sizeOf, tensor, toNumbers, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
+import {
+  float32,
+  holdsBits,
+  sizeOf,
+  tensor,
+  toNumbers,
+  type NumericDType,
+  type Shape,
+  type Tensor,
+} from "../graph/tensor.ts";
 import type { Channels } from "./channels.ts";
 import { defineOp, int, type Value } from "./define.ts";
 import { coupleAll } from "./elementwise.ts";
@@ -45,7 +54,8 @@ function along(g: Emit, value: Value, x: Value, axis: number): Value {
 
 /** The numbers of constant integers, as float32; `undefined` where one of the inputs is computed, or the scale has another type. */
 function dequantised(x: Value, scale: Value, zeroPoint: Value | undefined, axis: number): Tensor | undefined {
-  if (!x.constant || scale.constant?.dtype !== "float32" || (zeroPoint && !zeroPoint.constant)) return undefined;
+  if (!x.constant || holdsBits(x.dtype) || scale.constant?.dtype !== "float32" || (zeroPoint && !zeroPoint.constant))
+    return undefined;
   const [scales, zeros] = [toNumbers(scale.constant), zeroPoint ? toNumbers(zeroPoint.constant!) : [0]];
   const at = scales.length > 1 || zeros.length > 1 ? positive(axis, x.shape.length) : 0;
   const [size, inner] = [x.shape[at] ?? 1, sizeOf(x.shape.slice(at + 1))];
