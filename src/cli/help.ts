@@ -9,6 +9,6 @@ export const withExample = (command: Command, ...lines: readonly string[]): Comm
 export const exitCodes = `
 Exit codes:
   0    done
-  1    a budget or a gate was not met: prune --macs, --params, --units; compare --max-drop
+  1    a budget or a gate was not met: prune --macs, --params, --units; compare --max-drop; or a proof failed: cut, prune
   2    bad input: a file, an option or data that cannot be worked with
   130  interrupted; nothing was written`;

@@ -9,3 +9,6 @@ export async function writeModel(path: string, model: Model, { opset }: OpsetFla
   const { raised } = await writeModelFile(path, model, { opset });
   if (raised !== undefined) note(raised);
 }
+
+/** Where a model goes whose proof failed, so that nobody takes it for one that is proved. */
+export const unprovedPath = (path: string): string => `${path.replace(/\.onnx$/, "")}.unproved.onnx`;

@@ -1,5 +1,6 @@
 /** The units of a plan removed from a model, or zeroed. */
 
+import { SecateurError } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
@@ -43,19 +44,37 @@ export interface CutOutcome extends MaskOutcome {
  * @throws SecateurError `bad-plan` for units that the model does not have, `internal` naming the node where the proof fails
  */
 export async function cut(model: Model, removal: Removal, options: CutOptions = {}): Promise<CutOutcome> {
+  const { failure, ...outcome } = await cutAndProve(model, removal, options);
+  if (failure) throw failure;
+  return outcome;
+}
+
+/** The same; where the proof fails, or can not be run, the cut model comes with the error. */
+export async function cutAndProve(
+  model: Model,
+  removal: Removal,
+  options: CutOptions = {},
+): Promise<CutOutcome & { readonly failure?: SecateurError }> {
   const tried = await withTrial(model, options);
   const { whole, groups, outcome } = change(tried, removal, options, (...all) => cutGraph(...all).graph);
   if (options.prove === false) return outcome;
   const { runtime = defaultRuntime(), device, threads, signal, seed, tolerance } = options;
-  const proof = await prove(runtime, whole, groups, removal, {
-    device,
-    threads,
-    signal,
-    ...(seed === undefined ? {} : { seed }),
-    ...(tolerance === undefined ? {} : { tolerance }),
-  });
-  assertProved(proof);
-  return { ...outcome, proof };
+  try {
+    const proof = await prove(runtime, whole, groups, removal, {
+      device,
+      threads,
+      signal,
+      ...(seed === undefined ? {} : { seed }),
+      ...(tolerance === undefined ? {} : { tolerance }),
+    });
+    assertProved(proof);
+    return { ...outcome, proof };
+  } catch (error) {
+    if (!(error instanceof SecateurError) || signal?.aborted) throw error;
+    if (error.code === "internal") return { ...outcome, failure: error };
+    const message = `the proof could not be run: ${error.message}; cut without it by --no-prove (prove: false)`;
+    return { ...outcome, failure: new SecateurError(error.code, message, { cause: error }) };
+  }
 }
 
 /**

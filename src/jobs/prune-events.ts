@@ -4,13 +4,14 @@ import type { ProgressEvent } from "./job.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Costs } from "../prune/costs.ts";
 import type { Kept } from "../prune/plan.ts";
-import type { Proof } from "../prune/prove.ts";
+import type { Removal } from "../prune/groups.ts";
 import type { Target } from "../prune/select.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import type { LearnEvent } from "../train/events.ts";
 import type { LatencyRow } from "../train/latency.ts";
 import type { PruneResult } from "../train/prune.ts";
 import type { Timing } from "../train/timing.ts";
+import type { Proved } from "./proving.ts";
 import type { WorkersEvent } from "./workers.ts";
 
 /** What there is before the work begins. */
@@ -93,6 +94,12 @@ export interface PrunedEvent {
   readonly costs: Costs;
 }
 
+/** The proof of what was pruned failed; the run goes on. */
+export interface UnprovedEvent {
+  readonly kind: "unproved";
+  readonly reason: string;
+}
+
 export type PruneJobEvent =
   | LearnEvent
   | ProgressEvent
@@ -104,16 +111,19 @@ export type PruneJobEvent =
   | TimedEvent
   | WorkersEvent
   | EvaluationEvent
-  | PrunedEvent;
+  | PrunedEvent
+  | UnprovedEvent;
 
-export interface PruneOutcome {
+export interface PruneOutcome extends Proved {
+  /** Where `unproved` says why, its metadata does too. */
   readonly model: Model;
-  /** All units that were removed, in the numbering of the start, cut and masked side by side. */
-  readonly proof: Pick<Proof, "difference" | "elements" | "between">;
-  readonly end: PruneResult["end"];
+  /** `missed`: pruning ended with a budget that seemed to be met, and the model that is written does not meet it. */
+  readonly end: PruneResult["end"] | "missed";
   readonly removals: number;
   /** The units of every group of the start that are left: unit i of a group is now what unit `kept.get(group)[i]` was. */
   readonly kept: Kept;
+  /** All units that were removed, in the numbering of the start: what {@link cut} takes, to prove it later. */
+  readonly removal: Removal;
   readonly before: State;
   readonly after: State;
 }

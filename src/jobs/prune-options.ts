@@ -66,6 +66,11 @@ export interface PruneJobOptions
   readonly evaluateEvery?: number | undefined;
   /** Minibatches of a measurement while pruning; the first and the last take all data. Default 16. */
   readonly evaluateBatches?: number | undefined;
+  /**
+   * Whether all that was removed is proved, before fine-tuning, to be cut as it would be masked; default true. A proof that fails ends nothing: the outcome
+   * says so by `unproved`.
+   */
+  readonly prove?: boolean | undefined;
   /** Where none is named, the one of {@link useRuntime}. */
   readonly runtime?: Runtime | undefined;
   readonly checkpoints?: Checkpoints | undefined;

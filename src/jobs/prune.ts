@@ -4,11 +4,11 @@ import { criterionOf } from "../criteria/table.ts";
 import { split } from "../data/parts.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
+import { normalise } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { findGroups, type Removal } from "../prune/groups.ts";
-import { composed, keptAfter, type Kept } from "../prune/plan.ts";
-import { assertProved, prove } from "../prune/prove.ts";
-import type { Target } from "../prune/select.ts";
+import { composed, keptAfter } from "../prune/plan.ts";
+import { meets, type Target } from "../prune/select.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
@@ -22,9 +22,10 @@ import { tryBatch } from "../train/stream.ts";
 import { startJob, type Job } from "./job.ts";
 import { createDrop, createMeasure, stateOf } from "./measure.ts";
 import { defaultCriterion, learnOf, pruneDown, searchSmallest, tuneOnce, type Course } from "./prune-course.ts";
-import type { LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, TimedEvent } from "./prune-events.ts";
+import type { LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, State, TimedEvent } from "./prune-events.ts";
 import type { PruneJobOptions, SettledOptions } from "./prune-options.ts";
 import { openModel } from "./opened.ts";
+import { markedUnproved, proveAll, type Proved } from "./proving.ts";
 import { roundingOf } from "./rounding.ts";
 import { memoryStore } from "./search.ts";
 import { withTrial } from "./trial.ts";
@@ -103,33 +104,43 @@ async function run(whole: Model, asked: PruneJobOptions, tell: (event: PruneJobE
     },
   };
 
+  const proving = async (list: readonly Removal[]): Promise<Proved> => {
+    if (options.prove === false) return {};
+    tell({ kind: "phase", phase: "proving" });
+    const shown = await proveAll(runtime, model, graph, list, options);
+    if (shown.unproved !== undefined) tell({ kind: "unproved", reason: shown.unproved });
+    return shown;
+  };
   const pruned = await pruneDown(course);
-  tell({ kind: "phase", phase: "proving" });
-  const proved = await proveAll(runtime, model, graph, pruned.removals, options);
+  const proved = await proving(pruned.removals);
   const { graph: tuned, removals } = await (drop ? searchSmallest : tuneOnce)(course, pruned);
   // A search goes back to fewer removals than were proved before it.
-  const proof = drop ? await proveAll(runtime, model, graph, removals, options) : proved;
+  const { proof, unproved } = drop ? await proving(removals) : proved;
   options.signal?.throwIfAborted();
-  const state = stateOf(tuned);
+  const groups = findGroups(trace(graph));
+  const removal = composed(groups, removals);
+  const written = withGraph(model, tuned);
+  const state = stateOf(normalise(written.graph, options));
   const evaluation = await measure("end", removals.length, state.units, tuned);
   if (latency) tell({ kind: "phase", phase: "timing" });
   const times =
     latency && (await timeInTurns(runtime, [graph, tuned], { ...options, rounds: finalRounds })).map(timingOf);
   return {
-    model: withGraph(model, tuned),
-    end: drop ? (removals.length > 0 ? "met" : "exhausted") : pruned.end,
+    model: unproved === undefined ? written : markedUnproved(written, unproved),
+    end: drop ? (removals.length > 0 ? "met" : "exhausted") : endOf(pruned.end, target, state),
     removals: removals.length,
-    kept: keptOf(graph, removals),
+    kept: keptAfter(groups, removal),
+    removal,
     proof,
+    unproved,
     before: { ...start, evaluation: first, latency: times?.[0] },
     after: { ...state, evaluation, latency: times?.[1] },
   };
 }
 
-function keptOf(graph: Graph, removals: readonly Removal[]): Kept {
-  const groups = findGroups(trace(graph));
-  return keptAfter(groups, composed(groups, removals));
-}
+/** A budget is met where what is written meets it, whatever was reckoned on the way. */
+export const endOf = (end: PruneOutcome["end"], target: Target, { costs, units }: State): PruneOutcome["end"] =>
+  end === "met" && !meets(target, costs, units) ? "missed" : end;
 
 /** What pruning goes down to; where only a loss stops it, to nothing. */
 function goalOf(graph: Graph, { budget = {}, latency }: PruneJobOptions): Target {
@@ -199,20 +210,4 @@ function refuseContradictions({
     fail("bad-option", `--targets ${targets} goes with --loss cross-entropy only`);
   if (loss !== undefined && loss !== "cross-entropy" && distil > 0)
     fail("bad-option", "--distil goes with --loss cross-entropy only");
-}
-
-/** Runs the model at the start without all that was removed, cut and masked: before hours of fine-tuning, not after. */
-async function proveAll(
-  runtime: Runtime,
-  model: Model,
-  graph: Graph,
-  removals: readonly Removal[],
-  { device, threads, signal }: PruneJobOptions,
-): Promise<PruneOutcome["proof"]> {
-  const groups = findGroups(trace(graph));
-  const removal = composed(groups, removals);
-  const proof = await prove(runtime, { ...model, graph }, groups, removal, { device, threads, signal });
-  assertProved(proof);
-  const { difference, elements, between } = proof;
-  return { difference, elements, between };
 }

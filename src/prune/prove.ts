@@ -134,12 +134,19 @@ async function runAsWritten(sides: Sides, small: Graph, whole: Graph, feeds: rea
 }
 
 /** @throws SecateurError `internal` where the proof does not hold, with the node at which it fails */
-export function assertProved({ mismatch, tolerance }: Proof): void {
+export function assertProved(proof: Proof): void {
+  const { mismatch } = proof;
   if (mismatch)
     fail(
       "internal",
-      `the cut model does not compute what the masked one does: they differ first at ${mismatch.node} ("${mismatch.value}") by ` +
-        `${mismatch.difference.toPrecision(3)} of its range, more than ${tolerance}; nothing was written. ` +
-        `Please report the model, or leave this node's group out of the plan`,
+      `${explainMismatch({ ...proof, mismatch })}. Please report the model, or leave this node's group out of the plan`,
     );
 }
+
+/** What a proof fails by. */
+export const explainMismatch = ({
+  mismatch,
+  tolerance,
+}: Pick<Proof, "tolerance"> & Required<Pick<Proof, "mismatch">>) =>
+  `the cut model does not compute what the masked one does: they differ first at ${mismatch.node} ("${mismatch.value}") by ` +
+  `${mismatch.difference.toPrecision(3)} of its range, more than ${tolerance}`;

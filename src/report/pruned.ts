@@ -26,11 +26,13 @@ export function prunedPage(
     sections: [
       figuresTable(
         figuresOf(story, summary),
-        summary?.proof &&
-          html`<p>
-            The cut model and the masked one differ by ${scientific(summary.proof.difference)} of the largest value at
-            most.
-          </p>`,
+        summary?.unproved === undefined
+          ? summary?.proof &&
+              html`<p>
+                The cut model and the masked one differ by ${scientific(summary.proof.difference)} of the largest value
+                at most.
+              </p>`
+          : html`<p>Not proved: ${summary.unproved}.</p>`,
       ),
       curves(story, config.options["loss"]),
       layers(story, String(config.options["criterion"] ?? "the criterion")),
@@ -41,6 +43,7 @@ export function prunedPage(
 const endings: Readonly<Record<PruneOutcome["end"], string>> = {
   met: "The budget was met.",
   exhausted: "The budget was not met: every group is down to what has to stay of it.",
+  missed: "The budget was not met: the model that was written costs more than pruning had reckoned.",
   "max-loss": "Pruning stopped because the training loss passed its limit.",
 };
 

@@ -11,6 +11,7 @@ import type {
   SearchEvent,
   ResumeEvent,
   StartEvent,
+  UnprovedEvent,
 } from "../jobs/prune-events.ts";
 import type { ProgressEvent } from "../jobs/job.ts";
 import type { EpochEvent, TrainJobEvent } from "../jobs/train.ts";
@@ -36,7 +37,7 @@ export interface RunConfig {
 }
 
 /** `summary.json` of a run of prune: what it reached. */
-export interface PruneSummary extends Omit<PruneOutcome, "model" | "kept"> {
+export interface PruneSummary extends Omit<PruneOutcome, "model" | "kept" | "removal"> {
   /** The model that was written. */
   readonly output: string;
 }
@@ -94,6 +95,7 @@ export type RunRecord = { readonly time: string } & (
   | SearchEvent
   | EvaluationEvent
   | PrunedEvent
+  | UnprovedEvent
   | EpochEvent
   | RemovalRecord
 );

@@ -86,7 +86,7 @@ export function smallRecords([first, second]: readonly [string, string] = ["conv
 export const summary: PruneSummary = {
   end: "met",
   removals: 2,
-  proof: { difference: 2.5e-7, elements: 1000, between: [] },
+  proof: { difference: 2.5e-7, elements: 1000, between: [], random: [] },
   before: {
     costs: { macs: 400_000, params: 40_000, bytes: 160_000 },
     units: 30,

@@ -3,10 +3,11 @@
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { criteria } from "../../criteria/table.ts";
-import { fail } from "../../graph/error.ts";
+import { fail, type SecateurError } from "../../graph/error.ts";
 import type { Model } from "../../graph/graph.ts";
-import { cut, mask, type CutOutcome } from "../../jobs/cut.ts";
+import { cutAndProve, mask, type CutOutcome } from "../../jobs/cut.ts";
 import { plan } from "../../jobs/plan.ts";
+import { markedUnproved } from "../../jobs/proving.ts";
 import { withTrial } from "../../jobs/trial.ts";
 import { describeIo, writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { load } from "../../jobs/load-node.ts";
@@ -32,7 +33,7 @@ import { withExample } from "../help.ts";
 import { note, noteTable, printJson, short } from "../output.ts";
 import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
 import { createProgress } from "../progress.ts";
-import { writeModel } from "../write.ts";
+import { unprovedPath, writeModel } from "../write.ts";
 
 interface PlanFlags extends ShapeFlags, LimitFlags, DeviceFlags, ForceFlags {
   readonly scores?: string;
@@ -116,7 +117,7 @@ export function addCutAndMask(program: Command, signal: AbortSignal): void {
     "remove the units of a plan: smaller weights, smaller sizes",
     (model, removal, flags) => {
       const { prove, seed, device, threads } = flags;
-      return cut(model, removal, {
+      return cutAndProve(model, removal, {
         ...shapesOf(flags),
         prove,
         seed,
@@ -141,11 +142,16 @@ export function addCutAndMask(program: Command, signal: AbortSignal): void {
   );
 }
 
+type Outcome = CutOutcome & { readonly failure?: SecateurError };
+
+/** Exit code where the model is written beside. */
+const notProved = 1;
+
 function addApply(
   program: Command,
   name: string,
   description: string,
-  apply: (model: Model, removal: Removal, flags: ApplyFlags) => CutOutcome | Promise<CutOutcome>,
+  apply: (model: Model, removal: Removal, flags: ApplyFlags) => Outcome | Promise<Outcome>,
 ): Command {
   return withExample(
     withForce(withOpset(withShape(program.command(`${name} <model>`)))),
@@ -160,9 +166,15 @@ function addApply(
       using progress = createProgress(name === "cut" ? "cutting and proving" : "masking");
       const model = await load(path);
       const removal = parsePlan(await readText(flags.plan));
-      const { model: changed, before, after, proof } = await apply(model, removal, flags);
-      await writeModel(flags.output, changed, flags);
+      const { model: changed, before, after, proof, failure } = await apply(model, removal, flags);
+      const output = failure ? unprovedPath(flags.output) : flags.output;
+      await writeModel(output, failure ? markedUnproved(changed, failure.message) : changed, flags);
       progress.done();
+      if (failure) {
+        note(`not proved: ${failure.message}. The cut model was written to ${output} and says so in its metadata`);
+        process.exitCode = notProved;
+        return;
+      }
       if (flags.json) {
         printJson({ before, after, ...(proof && { proof }) });
         return;

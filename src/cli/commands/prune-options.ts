@@ -33,6 +33,7 @@ export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
   readonly removals: number;
   readonly maxLoss?: number;
   readonly maxDrop?: number;
+  readonly prove: boolean;
   readonly per: Per;
   readonly every: number;
   readonly unitsPerStep?: number;
@@ -77,6 +78,7 @@ const withPruningItself = (command: Command): Command =>
       "search for the smallest model that loses at most so many percentage points of top-1 (without labels: of agreement with the original), or so much of --metric, on a tenth of the data that is held out",
       positive,
     )
+    .option("--no-prove", "do not run the cut and the masked model side by side before fine-tuning")
     .option("--max-loss <loss>", "stop pruning when the training loss between two removals is above this", positive)
     .addOption(
       new Option("--per <what>", "what importance is counted per: a unit, or what removing it saves")

@@ -2,7 +2,7 @@
 
 import type { PruneJobEvent, PruneOutcome } from "../../jobs/prune-events.ts";
 import { noteRounding } from "../limits.ts";
-import { accuracyOf, lostFigure, metricFigure, percent, short } from "../output.ts";
+import { accuracyOf, lostFigure, metricFigure, note, percent, short } from "../output.ts";
 import { reportProgress, type Progress } from "../progress.ts";
 import { noteWorkers, reportEpochs } from "./train.ts";
 
@@ -52,6 +52,9 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
       case "start":
         all = event.costs.macs;
         if (event.roundTo !== undefined) noteRounding(event.roundTo);
+        break;
+      case "unproved":
+        note(`the proof failed, the run goes on: ${event.reason}`);
         break;
       case "resume":
         all = event.costs.macs;

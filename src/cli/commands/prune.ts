@@ -1,16 +1,20 @@
 /** secateur prune: the paper's loop, then fine-tuning, with a record of both that can be gone on from. */
 
+import { join } from "node:path";
 import type { Command } from "commander";
 import { prune } from "../../jobs/prune.ts";
 import type { Run } from "../../report/run-node.ts";
+import { formatPlan } from "../../prune/plan.ts";
+import { writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { limitsOf } from "../limits.ts";
 import { note, noteTable, printJson } from "../output.ts";
 import type { Progress } from "../progress.ts";
 import { actAsRun, checkpointsOf, closeRun, resultOf, runOptions, type Opened } from "../run.ts";
+import { unprovedPath } from "../write.ts";
 import { withPruning, type PruneFlags } from "./prune-options.ts";
 import { comparison, createShow, numbersOf } from "./prune-show.ts";
 
-/** Exit code where the work was done but the budget was not met. */
+/** Exit code where the work was done but the budget was not met, or the proof failed. */
 const notMet = 1;
 
 export function addPrune(program: Command, version: string, signal: AbortSignal): void {
@@ -42,6 +46,7 @@ async function work(
     schedule: schedule === "steady" ? undefined : { kind: schedule, removals },
     gates: flags.gates,
     targets: flags.targets,
+    prove: flags.prove,
     probes: flags.probes,
     maxLoss: flags.maxLoss,
     maxDrop: flags.maxDrop,
@@ -64,19 +69,33 @@ async function work(
     },
   });
   const outcome = await resultOf(job, run, progress, signal);
-  const { model, kept, ...summary } = outcome;
+  const { model, kept, removal, ...summary } = outcome;
+  const output = outcome.unproved === undefined ? flags.output : unprovedPath(flags.output);
+  const plan = join(run.dir, "plan.json");
   await closeRun(
     run,
     progress,
     model,
-    { ...summary, output: flags.output },
+    { ...summary, output },
     () => {
-      if (json) printJson({ ...numbersOf(outcome), output: flags.output, run: run.dir });
+      if (json) printJson({ ...numbersOf(outcome), output, run: run.dir });
       else noteTable(comparison(outcome));
     },
     flags,
     kept,
   );
+  await writeFileAtomic(plan, formatPlan(removal));
+  if (outcome.unproved !== undefined) {
+    note(
+      `not proved: ${outcome.unproved}. The model was written to ${output} and says so in its metadata; please report it. ` +
+        `secateur cut MODEL --plan ${plan} tries the proof again`,
+    );
+    process.exitCode = notMet;
+  } else if (!flags.prove) note(`not proved: secateur cut MODEL --plan ${plan} -o cut.onnx proves the removal`);
+  if (outcome.end === "missed") {
+    note("the budget was not met: the model that was written costs more than pruning had reckoned");
+    process.exitCode = notMet;
+  }
   if (outcome.end === "exhausted")
     note(
       flags.maxDrop === undefined
