@@ -34,6 +34,6 @@ export function parametersOf({ metadata }: Node): readonly string[] {
 
 /** Whether a name is one that an exporter counted up or made of a node's, and no name of the program that was exported. */
 export const isMadeUp = (name: string): boolean =>
-  /^(\d+|\w+::\w+_\d+|(val|t|tmp|const|constant|initializer|transpose|permute|view|unsqueeze|expand|numpy_helper)_?\d*(_\d+)*|\/.*|.*_output_\d+)$/i.test(
+  /^(\d+|\w+::\w+_\d+(_quantized)?|(val|t|tmp|const|constant|initializer|transpose|permute|view|unsqueeze|expand|numpy_helper)_?\d*(_\d+)*|\/.*|.*_output_\d+)$/i.test(
     name,
   );

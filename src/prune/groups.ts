@@ -4,6 +4,7 @@ import { fail } from "../graph/error.ts";
 import { describe, producersOf, type Node } from "../graph/graph.ts";
 import { applicationOf, type Traced } from "../passes/trace.ts";
 import { activations, couple, type Coupling, type Solution } from "./couple.ts";
+import { namerOf } from "./group-names.ts";
 import type { Place } from "./places.ts";
 
 /** A set of atoms that can only be removed together: a neuron. */
@@ -12,8 +13,12 @@ export interface Unit {
 }
 
 export interface Group {
-  /** The initializer that first produces the units; a suffix tells apart groups of one initializer. */
+  /**
+   * What the program called the weight that first produces the units, as far as the file tells; a suffix tells apart groups of one weight.
+   */
   readonly name: string;
+  /** The initializer that is this weight. */
+  readonly weight: string;
   /** The node that first produces the units, and the axis of its output that they lie on. */
   readonly node: Node;
   /** In the order of their index along the initializer's axis. */
@@ -71,14 +76,17 @@ export function findGroups(traced: Traced): Groups {
   const ordered = open
     .map((found, i) => ({ found, i }))
     .sort((a, b) => position.get(a.found.node)! - position.get(b.found.node)! || a.i - b.i);
+  const nameOf = namerOf(traced.graph);
   const times = new Map<string, number>();
-  const groups = ordered.map(({ found: { name, node, units, axes, inexact } }): Group => {
+  const groups = ordered.map(({ found: { name: weight, node, units, axes, inexact } }): Group => {
+    const name = nameOf(weight, node);
     const count = (times.get(name) ?? 0) + 1;
     times.set(name, count);
     const places = axes.map((i): Place => ({ value: coupling.places[i]!.value, axis: coupling.places[i]!.axis }));
     const natural = count === 1 ? name : `${name}#${count}`;
     return {
       name: traced.graph.groupNames?.get(natural) ?? natural,
+      weight,
       node,
       units: units.map((atoms): Unit => ({ atoms })),
       places,
@@ -87,7 +95,8 @@ export function findGroups(traced: Traced): Groups {
     };
   });
   // What can go along one digit of its axis is not frozen along another.
-  const frozen = stuck.flatMap(({ found: { name, units }, reasons }) => {
+  const frozen = stuck.flatMap(({ found: { name: weight, node, units }, reasons }) => {
+    const name = nameOf(weight, node);
     const count = units.filter((atoms) => !seen.covers(atoms[0]!)).length;
     for (const atoms of units) seen.add(atoms);
     return count > 0 ? [{ name, units: count, reasons }] : [];

@@ -42,9 +42,7 @@ export function producingWeights(groups: Groups): (group: Group) => readonly Pla
         for (const from of read(weights)) if (link.passes(from, to)) found.add(from);
       }
     }
-    // Behind a Reshape or a Transpose of the weight, its name still says which one it is.
-    return found.size > 0
-      ? [...found]
-      : [...weights.values()].flat().filter(({ value }) => group.name === value || group.name.startsWith(`${value}#`));
+    // Behind a Reshape or a Transpose of the weight, the group still says which one it is.
+    return found.size > 0 ? [...found] : (weights.get(group.weight) ?? []);
   };
 }

@@ -60,14 +60,14 @@ const patterns: Readonly<Record<string, Pattern>> = {
   // The first half of a C2f's convolution is free; the second goes with what its blocks add to it. SPPF reads its convolution four times.
   c2f: {
     groups: {
-      "onnx::Conv_118": 6,
-      "onnx::Conv_121": 3,
-      "onnx::Conv_121#2": 3,
-      "onnx::Conv_124": 3,
-      "onnx::Conv_130": 3,
-      "onnx::Conv_136": 6,
-      "onnx::Conv_139": 4,
-      "onnx::Conv_142": 6,
+      "0.0.weight": 6,
+      "1.first.0.weight": 3,
+      "1.first.0.weight#2": 3,
+      "1.blocks.0.body.0.0.weight": 3,
+      "1.blocks.1.body.0.0.weight": 3,
+      "1.last.0.weight": 6,
+      "2.first.0.weight": 4,
+      "2.last.0.weight": 6,
     },
   },
   // 6 channels in 3 groups are 2 units; the 12 channels that groups of 4 give and, doubled, groups of 12 read are 2.
@@ -89,7 +89,7 @@ const patterns: Readonly<Record<string, Pattern>> = {
   },
   // The width of the model; the inner width of every head (of q, k and v where one layer makes them); whole heads; the hidden width.
   "attention-merged": {
-    groups: { "onnx::MatMul_76": 8, "onnx::MatMul_77": 4, "onnx::MatMul_77#2": 3, "onnx::MatMul_83": 12 },
+    groups: { "embed.weight": 8, "attention.qkv.weight": 4, "attention.qkv.weight#2": 3, "up.weight": 12 },
   },
   // Where q, k and v are layers of their own, the inner width of q and k is not that of v.
   "attention-separate": {
@@ -107,40 +107,40 @@ const patterns: Readonly<Record<string, Pattern>> = {
   },
   "transformer-13": {
     groups: {
-      "onnx::MatMul_132": 8,
-      "onnx::MatMul_133": 4,
-      "onnx::MatMul_133#2": 3,
-      "onnx::MatMul_135": 4,
-      "onnx::MatMul_144": 12,
+      "embed.weight": 8,
+      "attention.q.weight": 4,
+      "attention.q.weight#2": 3,
+      "attention.v.weight": 4,
+      "up.weight": 12,
     },
   },
   // The width, and the hidden width of both mixes.
   mixer: {
-    groups: { "patch.weight": 8, "onnx::MatMul_63": 7, "onnx::MatMul_65": 10 },
-    frozen: { "onnx::MatMul_64": /stays whole/ },
+    groups: { "patch.weight": 8, "tokens.0.weight": 7, "channels.0.weight": 10 },
+    frozen: { "tokens.2.weight": /stays whole/ },
   },
   // The width with the depthwise convolution, both scales and what is added; the hidden width.
   convnext: { groups: { "stem.weight": 8, "up.weight": 12 } },
-  "convnext-13": { groups: { "stem.weight": 8, "onnx::MatMul_47": 12 } },
+  "convnext-13": { groups: { "stem.weight": 8, "up.weight": 12 } },
   // Two heads of k and v for four of q: a head of k with both of its heads of q, or the first of every two heads of q alone.
   "attention-grouped": {
     groups: {
-      "onnx::MatMul_165": 8,
-      "onnx::MatMul_166": 2,
-      "onnx::MatMul_166#2": 4,
-      "onnx::MatMul_166#3": 2,
-      "onnx::MatMul_168": 4,
-      "onnx::MatMul_187": 12,
+      "embed.weight": 8,
+      "attention.q.weight": 2,
+      "attention.q.weight#2": 4,
+      "attention.q.weight#3": 2,
+      "attention.v.weight": 4,
+      "up.weight": 12,
     },
   },
   // One layer makes q, k and v, but slices of it, so that v's inner width is its own; heads share an axis with the batch.
   "attention-torch": {
     groups: {
-      "onnx::MatMul_122": 8,
-      "onnx::MatMul_123": 4,
-      "onnx::MatMul_123#2": 4,
-      "onnx::MatMul_123#3": 2,
-      "onnx::MatMul_124": 12,
+      "embed.weight": 8,
+      "attention.in_proj_weight": 4,
+      "attention.in_proj_weight#2": 4,
+      "attention.in_proj_weight#3": 2,
+      "up.weight": 12,
     },
   },
   // As attention-merged; a head takes its column of the table of biases along.
@@ -154,7 +154,7 @@ const patterns: Readonly<Record<string, Pattern>> = {
     frozen: { mask: /axis 2/ },
   },
   "class-token": {
-    groups: { "patch.weight": 8, "onnx::MatMul_98": 4, "onnx::MatMul_98#2": 2 },
+    groups: { "patch.weight": 8, "attention.qkv.weight": 4, "attention.qkv.weight#2": 2 },
     frozen: { token: /needs axis 1/, places: /needs axis 1/ },
   },
 };

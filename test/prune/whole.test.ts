@@ -214,7 +214,7 @@ describe("networks", () => {
 
   it.each([
     ["transformer", ["attention.qkv.weight#2", "up.weight"]],
-    ["mixer", ["onnx::MatMul_63", "onnx::MatMul_65"]],
+    ["mixer", ["tokens.0.weight", "channels.0.weight"]],
     ["dense", ["1.layers.0.2.weight", "1.layers.1.2.weight", "1.layers.2.2.weight"]],
     ["inception", ["1.one.0.weight", "1.three.1.0.weight", "1.padded.1.0.weight"]],
     ["gate", ["1.down.weight", "3.down.weight"]],
