@@ -121,10 +121,10 @@ export const ShapeOp = defineOp({
   dtype: () => "int64",
   gradient: "stop",
   channels(c, { data }, [y], { start, end }) {
-    const asked = data.shape.map((_, axis) => axis).slice(start, end ?? data.shape.length);
+    const asked = new Set(data.shape.map((_, axis) => axis).slice(start, end ?? data.shape.length));
     data.shape.forEach((_, axis) => {
       const whole = c.axis(data, axis);
-      if (asked.includes(axis)) c.freeze(whole, "it asks for its size");
+      if (asked.has(axis)) c.freeze(whole, "it asks for its size");
     });
     c.freeze(c.axis(y!, 0), "it lists sizes");
   },

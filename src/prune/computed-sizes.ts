@@ -31,13 +31,17 @@ export function stepsTo(node: Node, seen: readonly SizesAt[]): Steps {
   const [add, mul, div] = [0, 1, 1].map((neutral) => lists[0]![0].map(() => neutral)) as [number[], number[], number[]];
   lists[0]![0].forEach((old, i) => {
     const now = lists[0]![1][i]!;
-    if (lists.every(([before, after]) => after[i]! - before[i]! === now - old)) {
+    if (lists.every(([before, after]) => now - old === after[i]! - before[i]!)) {
       add[i] = now - old;
       return;
     }
     const common = greatestDivisor(Math.abs(old), Math.abs(now)) || 1;
     [mul[i], div[i]] = [now / common, old / common];
-    if (!lists.every(([before, after]) => before[i]! * mul[i]! === after[i]! * div[i]!)) refuse();
+    const isShare = lists.every(([before, after]) => {
+      const [from, to] = [before[i]!, after[i]!];
+      return from * now === to * old;
+    });
+    if (!isShare) refuse();
   });
   const steps = [
     { op: "Add", list: add, neutral: 0 },

@@ -174,13 +174,13 @@ describe("a configuration that is wrong is refused in one line:", () => {
 
 describe("secateur.config.ts", () => {
   it("is taken by a Node that imports TypeScript, and else refused with what to do", async () => {
-    write("secateur.config.ts", "export default { plan: { ratio: 0.5 as number } };");
+    write("secateur.config.ts", "export default { plan: { scope: 'global' as string } };");
     const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
     const { out, err } = await new Promise<{ out: string; err: string }>((done) =>
       execFile(process.execPath, [main, "config", "plan"], { cwd: folder }, (_, out, err) => done({ out, err })),
     );
     if ("typescript" in process.features && process.features.typescript)
-      expect(JSON.parse(out).options.ratio).toEqual({ value: 0.5, source: "config" });
+      expect(JSON.parse(out).options.scope).toEqual({ value: "global", source: "config" });
     else
       expect(err).toMatch(
         /^secateur: secateur\.config\.ts: Node [\d.]+ does not import \.ts; TypeScript takes Node 22\.18, or /,
