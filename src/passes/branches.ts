@@ -13,6 +13,7 @@ import {
 import { mapBodies, sortNodes } from "../graph/sort.ts";
 import { toNumbers, type Tensor } from "../graph/tensor.ts";
 import { foldConstants } from "../onnx/constants.ts";
+import { openEntries } from "./settled.ts";
 import type { Traced } from "./trace.ts";
 
 /**
@@ -21,10 +22,14 @@ import type { Traced } from "./trace.ts";
  *
  * @param traces of the graph at different sizes
  */
-export function settleBranches(graph: Graph, traces: readonly Pick<Traced, "constants">[]): Graph {
+export function settleBranches(graph: Graph, traces: readonly Traced[]): Graph {
   const chosen = new Map<Node, Graph>();
+  if (!graph.nodes.some(isIf)) return graph;
+  const settle = openEntries(traces);
   for (const node of graph.nodes) {
-    const branch = branchOf(node, traces);
+    const openOf = settle(node);
+    // A batch of one is compared with one, and takes the other branch.
+    const branch = openOf(node.inputs[0] ?? "").includes(true) ? undefined : branchOf(node, traces);
     if (branch !== undefined) chosen.set(node, branch);
   }
   if (chosen.size === 0) return graph;
@@ -46,9 +51,11 @@ export function settleBranches(graph: Graph, traces: readonly Pick<Traced, "cons
   return sortNodes({ ...graph, nodes, initializers, info });
 }
 
+const isIf = ({ op, domain }: Node): boolean => op === "If" && domain === "";
+
 /** The branch that a node takes whatever the sizes; `undefined` where it is no If or depends on what is fed. */
 function branchOf(node: Node, traces: readonly Pick<Traced, "constants">[]): Graph | undefined {
-  if (node.op !== "If" || node.domain !== "") return undefined;
+  if (!isIf(node)) return undefined;
   const conditions = traces.map(({ constants }) => constants.get(node.inputs[0]!));
   if (!conditions.every(isOne)) return undefined;
   const [first, ...others] = conditions.map((condition) => toNumbers(condition)[0] !== 0);

@@ -32,13 +32,16 @@ const batches = [2, 3, 4, 1] as const;
 /** Sizes at which nodes are still refused are taken after as many. */
 const mostTries = 4;
 
+/** The next size of which every half, rounded down, is odd. */
+const allOnes = (size: number): number => 2 ** Math.floor(Math.log2(size) + 1) - 1 || 1;
+
 /**
- * What is tried to find other sizes: a little more or less, for what a stride or a window rounds away; about twice as much; and far
- * more, for what is clipped.
+ * What is tried to find other sizes: a little more or less, for what a stride or a window rounds away; more, for what further strides do; and
+ * far more, for what is clipped.
  */
 const steps = (size: number): readonly (readonly number[])[] => [
   [1, 3, -1, 2, 4, 8, 16, 32, 64],
-  [size + 1, size, 2 * size, 64, 96, 128, 32, 16, 8, 7, 5, -Math.floor(size / 2)],
+  [allOnes(size) - size, size + 1, size, 2 * size, 64, 96, 128, 32, 16, 8, 7, 5, -Math.floor(size / 2)],
   [4096, 2048, 1024, 512, 256],
 ];
 

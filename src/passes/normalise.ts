@@ -12,6 +12,7 @@ import { symbolOf } from "./dims.ts";
 import { followSizes, scalesInput, sizesInput, type Seen } from "./sizes.ts";
 import { ownGenerated } from "./own-generated.ts";
 import { plainViews } from "./plain-views.ts";
+import { openEntries } from "./settled.ts";
 import { pickParts } from "./pick-parts.ts";
 import { valueOf, type Traced } from "./trace.ts";
 
@@ -59,13 +60,15 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
   const taken = namesOf(fixed);
   const outputs = new Set(fixed.outputs.map((v) => v.name));
   const ask = sizeAsker(fixed, traces, initializers, taken);
+  const settle = openEntries(traces);
   for (const node of fixed.nodes) {
+    const openOf = settle(node);
     if (a.refused.has(node)) {
       nodes.push(node);
       continue;
     }
     const known = node.outputs.map((name) =>
-      name === "" || outputs.has(name)
+      name === "" || outputs.has(name) || openOf(name).includes(true)
         ? undefined
         : agreed(
             traces.map(({ constants }) => constants.get(name)),
@@ -81,13 +84,16 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
       nodes.push(...asked);
       continue;
     }
-    const resized = node.op === "Resize" && node.domain === "" ? openResize(node, traces, taken) : undefined;
+    const resized =
+      node.op === "Resize" && node.domain === ""
+        ? openResize(node, traces, openOf(node.inputs[sizesInput]!), taken)
+        : undefined;
     if (resized !== undefined) {
       initializers.set(resized.name, resized.sizes);
       nodes.push(resized.node);
       continue;
     }
-    const target = openTarget(node, traces);
+    const target = openTarget(node, traces, openOf(node.inputs[1]!));
     if (target === undefined) {
       nodes.push(node);
       continue;
@@ -189,7 +195,7 @@ function agreed(found: readonly (Tensor | undefined)[], isScales: boolean): Tens
  * The target of a Reshape whose sizes follow from those of the inputs, written by 0 and -1, or of an Expand, written by 1, which leaves a
  * size as it is; `undefined` where that does not do.
  */
-function openTarget(node: Node, traces: readonly Traced[]): Tensor | undefined {
+function openTarget(node: Node, traces: readonly Traced[], isOpen: readonly boolean[]): Tensor | undefined {
   if (node.domain !== "" || (node.op !== "Reshape" && node.op !== "Expand")) return undefined;
   const [data = "", stated = ""] = node.inputs;
   const seen = traces.flatMap((traced) => {
@@ -202,7 +208,7 @@ function openTarget(node: Node, traces: readonly Traced[]): Tensor | undefined {
   if (seen.some((one) => one.target.length !== x.length)) return undefined;
   const shift = node.op === "Expand" ? x.length - shape.length : 0;
   const copies = (i: number) => seen.every((one) => one.target[i] === one.shape[i - shift]);
-  const stays = (i: number) => seen.every((one) => one.target[i] === x[i]);
+  const stays = (i: number) => !isOpen[i] && seen.every((one) => one.target[i] === x[i]);
   const open = x.flatMap((_, i) => (stays(i) ? [] : [i]));
   if (node.op === "Expand") return open.every(copies) ? int64s(x.map((size, i) => (stays(i) ? size : 1))) : undefined;
   const inferred = open.filter((i) => !copies(i)).length + x.filter((size, i) => size === -1 && stays(i)).length;
@@ -210,12 +216,17 @@ function openTarget(node: Node, traces: readonly Traced[]): Tensor | undefined {
 }
 
 /** A Resize whose sizes follow from those of the inputs, with those left out that its input has anyhow. */
-function openResize(node: Node, traces: readonly Traced[], taken: Set<string>): ReturnType<typeof followSizes> {
+function openResize(
+  node: Node,
+  traces: readonly Traced[],
+  isOpen: readonly boolean[],
+  taken: Set<string>,
+): ReturnType<typeof followSizes> {
   const stated = node.inputs[sizesInput] ?? "";
   const seen = traces.flatMap((traced): Seen[] => {
     const [data, sizes] = [valueOf(traced, node.inputs[0]!)?.shape, traced.constants.get(stated)];
     return data && sizes ? [{ data, sizes }] : [];
   });
   if (traces[0]!.graph.initializers.has(stated) || seen.length < traces.length || seen.length < 2) return undefined;
-  return followSizes(node, seen, () => freshName(taken, `${stated}_sizes`));
+  return followSizes(node, seen, isOpen, () => freshName(taken, `${stated}_sizes`));
 }

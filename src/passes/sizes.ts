@@ -19,11 +19,13 @@ export interface Seen {
  * The Resize with the axes named that do not follow the input, and the constant of their sizes under the given name; `undefined`
  * where sizes differ otherwise than with the input, or the aspect ratio of all axes counts.
  *
- * @param seen the same node at several batch sizes
+ * @param seen the same node at several sizes of what is open
+ * @param isOpen which sizes that it states may be others at other sizes still
  */
 export function followSizes(
   node: Node,
   seen: readonly Seen[],
+  isOpen: readonly boolean[],
   name: () => string,
 ): { readonly node: Node; readonly name: string; readonly sizes: Tensor } | undefined {
   if ((node.attributes["keep_aspect_ratio_policy"]?.value ?? "stretch") !== "stretch") return undefined;
@@ -32,7 +34,7 @@ export function followSizes(
   const axes = given ? given.map((axis) => (axis < 0 ? axis + rank : axis)) : seen[0]!.data.map((_, i) => i);
   const stated = seen.map(({ sizes }) => toNumbers(sizes));
   if (stated.some((sizes) => sizes.length !== axes.length)) return undefined;
-  const fixed = axes.map((_, i) => stated.every((sizes) => sizes[i] === stated[0]![i]));
+  const fixed = axes.map((_, i) => !isOpen[i] && stated.every((sizes) => sizes[i] === stated[0]![i]));
   const follows = axes.map((axis, i) => seen.every(({ data }, k) => stated[k]![i] === data[axis]));
   if (axes.length === 0 || axes.some((_, i) => !fixed[i] && !follows[i])) return undefined;
   const named = axes.map((_, i) => i).filter((i) => !follows[i]);
