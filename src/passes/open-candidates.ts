@@ -117,7 +117,7 @@ function openExpand(stage: Stage, node: Node, place: BatchPlace): Candidate | un
 function openResize(stage: Stage, node: Node): Candidate | undefined {
   const name = node.inputs[sizesInput] ?? "";
   const [data, sizes] = [shapesOf(stage, node.inputs[0]!)?.[0], stage.initializers.get(name)];
-  const open = data && sizes && followSizes(node, [{ data, sizes }], () => stage.fresh(`${name}_open`));
+  const open = data && sizes && followSizes(node, [{ data, sizes }], [], () => stage.fresh(`${name}_open`));
   return open && { nodes: [open.node], tensors: new Map([[open.name, open.sizes]]) };
 }
 
