@@ -58,9 +58,14 @@ function irVersionFor(model: Model, opset: number): number {
   const values = [...graph.initializers.values(), ...graph.inputs, ...graph.outputs, ...graph.info.values()];
   const types = new Set(values.map(({ dtype }) => dtype));
   const wanted = [...types].map((dtype) => irVersionOfType[dtype] ?? 0);
+  const floor = Math.max(oldestIr, ...wanted);
+  const carries = irVersionOf(opset);
   // A file says what its readers can read: many are of an opset that came after their IR version.
-  const asItCame = fileOpset !== undefined && opset <= fileOpset;
-  return Math.max(oldestIr, model.irVersion, asItCame ? 0 : irVersionOf(opset), ...wanted);
+  if (opset === fileOpset) return Math.max(floor, model.irVersion);
+  // Who asks for an older opset has an older reader. Below 4 weights would be inputs.
+  if (fileOpset !== undefined && opset < fileOpset)
+    return Math.max(floor, Math.min(model.irVersion, Math.max(carries, 4)));
+  return Math.max(floor, model.irVersion, carries);
 }
 
 /** Nodes that a line names. */
@@ -80,7 +85,7 @@ function ownOpset({ opsets, fileOpset }: Model): number | undefined {
 
 /**
  * A model as its file is to be: in the opset asked for, else that of the file it came from, or the next that can say what it does. The IR version
- * is that of the file, unless the opset is raised or an element type needs more.
+ * is that of the file, unless the opset is raised or lowered or an element type needs more.
  *
  * @throws SecateurError `bad-option` for an opset that is not written, `unsupported` naming a node that no opset but another has
  */

@@ -250,7 +250,16 @@ describe("the IR version", () => {
   const written = (irVersion: number, fileOpset: number, opset?: number): number =>
     fileForm({ ...relu, irVersion, fileOpset }, { opset }).model.irVersion;
   test("is the file's, whatever its opset", () => {
-    expect([written(3, 8), written(8, 17), written(10, 23), written(10, 18, 12)]).toEqual([3, 8, 10, 10]);
+    expect([written(3, 8), written(8, 17), written(10, 23), written(11, 18)]).toEqual([3, 8, 10, 11]);
+  });
+  test("is no newer than an older opset that is asked for", () => {
+    expect([
+      written(11, 24, 17),
+      written(10, 18, 12),
+      written(7, 18, 13),
+      written(10, 18, 7),
+      written(3, 9, 7),
+    ]).toEqual([8, 7, 7, 4, 3]);
   });
   test("is what carries an opset that is raised", () => {
     expect([written(8, 17, 21), written(3, 7, 9), written(10, 18, 26)]).toEqual([10, 4, 13]);

@@ -60,6 +60,18 @@ describe("readModelFile and writeModelFile", () => {
     expect(await readModelFile(path)).toEqual({ ...model, fileOpset: model.opsets[""] });
   });
 
+  test("it says in which opset, and why where that is not the one that was asked for", async () => {
+    const path = join(folder, "m.onnx");
+    expect(await writeModelFile(path, model)).toEqual({ opset: 23 });
+    expect(await writeModelFile(path, model, { opset: 11, externalAbove: 4000 })).toEqual({ opset: 11 });
+    expect(await readModelFile(path)).toEqual({ ...model, irVersion: 11, fileOpset: 11 });
+    const young = { ...model, graph: { ...model.graph, nodes: [node("Gelu", ["x"], ["y"])] } };
+    expect(await writeModelFile(path, young, { opset: 11 })).toEqual({
+      opset: 20,
+      raised: "opset 11 can't say Gelu -> y: written in opset 20",
+    });
+  });
+
   test("external data may lie in a folder below", async () => {
     const { bytes, data } = encodeModelExternal(model, "parts/w.bin");
     mkdirSync(join(folder, "parts"));
