@@ -175,8 +175,12 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
     reason: "matches the nodes that state open sizes",
   },
   "passes/open-candidates.ts": {
-    names: ["Concat", "Expand", "Gather", "Mul", "Reshape", "Slice"],
+    names: ["Concat", "Mul", "Reshape", "Slice"],
     reason: "matches the nodes that state a batch size, and writes what computes it",
+  },
+  "passes/open-maker.ts": {
+    names: ["Concat", "Expand", "Gather", "Reshape"],
+    reason: "writes what spreads a value over the batch",
   },
   "passes/open-stage.ts": { names: ["Shape"], reason: "asks the input for the batch size" },
   "passes/own-names.ts": { names: ["Identity"], reason: "matches what gives an output its name" },

@@ -81,6 +81,19 @@ class Queries(nn.Module):
         return self.out(self.cross(q, m, m, need_weights=False)[0].mean(0))
 
 
+class Picked(nn.Module):
+    """Places that are picked by the number of the sample and their own, as masks of transformers are."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.out = nn.Linear(6, 8), nn.Linear(8, 5)
+
+    def forward(self, x):
+        y = F.relu(self.a(x))
+        picked = y[torch.arange(x.shape[0])[:, None], torch.tensor([[2, 0]])]
+        return self.out(picked.mean(1))
+
+
 class Mixed(nn.Module):
     """What a sample gives depends on the others: no opening is right."""
 
@@ -112,6 +125,7 @@ NETS = {
     "tokens-heads-first": (lambda _: Tokens(True), (3, 8, 8)),
     "recurrence": (lambda _: Recurrence(), (4, 6)),
     "queries": (lambda _: Queries(), (4, 16)),
+    "picked": (lambda _: Picked(), (4, 6)),
     "mixed": (lambda _: Mixed(), (6,)),
     "different": (Different, (6,)),
 }

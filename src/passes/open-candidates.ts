@@ -1,18 +1,9 @@
 /** What may stand in the place of a node that states a fixed batch, so that it runs at any. */
 
-import type { Attribute, Node } from "../graph/graph.ts";
-import {
-  bytesOf,
-  int64s,
-  sizeOf,
-  take,
-  tensor,
-  toNumbers,
-  type NumericDType,
-  type Shape,
-  type Tensor,
-} from "../graph/tensor.ts";
+import type { Node } from "../graph/graph.ts";
+import { int64s, sizeOf, take, tensor, toNumbers, type NumericDType, type Shape } from "../graph/tensor.ts";
 import { placesInOrder, ratioOf, type BatchPlace } from "./batch-place.ts";
+import { createMaker, onceOf, spreadOver } from "./open-maker.ts";
 import { shapesOf, type Candidate, type Stage } from "./open-stage.ts";
 import { followSizes, sizesInput } from "./sizes.ts";
 
@@ -39,7 +30,7 @@ export function* candidatesOf(stage: Stage, node: Node): Candidates {
 
 const patterns: Readonly<
   Record<string, ((stage: Stage, node: Node, place: BatchPlace) => Candidate | undefined) | undefined>
-> = { Expand: openExpand, Resize: openResize, Slice: openSlice };
+> = { Expand: openExpand, Gather: openGather, GatherND: openGatherND, Resize: openResize, Slice: openSlice };
 
 /** Targets of a Reshape for all axes that may take the batch. */
 function* reshapes(stage: Stage, node: Node, place: BatchPlace): Candidates {
@@ -138,6 +129,61 @@ function openSlice(stage: Stage, node: Node, place: BatchPlace): Candidate | und
   return made.done({ ...node, inputs: node.inputs.with(2, open) });
 }
 
+/** A Gather of places that are numbered on through all samples: each sample is asked for its own instead. */
+function openGather(stage: Stage, node: Node, place: BatchPlace): Candidate | undefined {
+  const { batch, initializers, original } = stage;
+  const shape = original.types.get(node.inputs[0]!)?.shape ?? [];
+  const given = (node.attributes["axis"]?.value ?? 0) as number;
+  const axis = given < 0 ? given + shape.length : given;
+  const indices = initializers.get(node.inputs[1]!);
+  if (indices?.shape[0] !== batch || place.axis !== axis || place.outer !== 1) return undefined;
+  const numbers = toNumbers(indices);
+  const each = numbers.length / batch;
+  const own = numbers.slice(0, each);
+  const fits = own.every((index) => index >= 0 && index < place.inner);
+  if (!fits || numbers.some((index, i) => index !== Math.floor(i / each) * place.inner + own[i % each]!))
+    return undefined;
+  const made = createMaker(stage, node.outputs[0]!);
+  const apart = made.node("Reshape", [
+    node.inputs[0]!,
+    made.constant(int64s([...shape.slice(0, axis), -1, place.inner, ...shape.slice(axis + 1)])),
+  ]);
+  made.carry(apart, { axis, outer: 1, inner: 1 });
+  const asked = made.constant(tensor(indices.dtype as NumericDType, indices.shape.slice(1), own));
+  return made.done({
+    ...node,
+    inputs: [apart, asked],
+    attributes: { ...node.attributes, axis: { type: "int", value: axis + 1 } },
+  });
+}
+
+/** A GatherND whose indices name each sample in turn, as `mask[arange(n)[:, None], places]` does: each sample is asked for its places instead. */
+function openGatherND(stage: Stage, node: Node, place: BatchPlace): Candidate | undefined {
+  const { batch, initializers } = stage;
+  const indices = initializers.get(node.inputs[1]!);
+  const named = (node.attributes["batch_dims"]?.value ?? 0) === 0;
+  if (indices?.shape[0] !== batch || !named || place.axis !== 0 || ratioOf(place) !== 1) return undefined;
+  const depth = indices.shape.at(-1)!;
+  const samples = toNumbers(take(indices, indices.shape.length - 1, [0]));
+  const each = samples.length / batch;
+  if (depth < 2 || samples.some((sample, i) => sample !== Math.floor(i / each))) return undefined;
+  const made = createMaker(stage, node.outputs[0]!);
+  const places = take(
+    indices,
+    indices.shape.length - 1,
+    Array.from({ length: depth - 1 }, (_, i) => i + 1),
+  );
+  const whole = made.constant(places);
+  const once = onceOf(stage, made, whole, { axis: 0, outer: 1, inner: 1 }, places);
+  if (once === undefined) return undefined;
+  const spread = spreadOver(stage, made, once, { axis: 0, outer: 1, inner: 1 });
+  return made.done({
+    ...node,
+    inputs: [node.inputs[0]!, spread],
+    attributes: { ...node.attributes, batch_dims: { type: "int", value: 1 } },
+  });
+}
+
 /** What is the same for all samples is spread over the batch where it meets what carries it. */
 function* joins(stage: Stage, node: Node): Candidates {
   const { batch, places } = stage;
@@ -187,87 +233,4 @@ function joined(
     inputs.set(name, spread ? spreadOver(stage, made, once, place) : once);
   }
   return made.done({ ...node, inputs: node.inputs.map((name) => inputs.get(name) ?? name) });
-}
-
-/** What a value holds for the first sample, without a batch: its axis has the size of what the batch is folded with. */
-function onceOf(stage: Stage, made: Maker, name: string, { axis, outer, inner }: BatchPlace): string | undefined {
-  const { batch, initializers, different } = stage;
-  if (batch === 1) return name;
-  const indices = Array.from({ length: outer }, (_, o) => o * batch * inner).flatMap((start) =>
-    Array.from({ length: inner }, (_, i) => start + i),
-  );
-  const value = initializers.get(name);
-  if (value === undefined)
-    return made.node("Gather", [name, made.constant(int64s(indices))], { axis: { type: "int", value: axis } });
-  if (value.dtype === "string") return undefined;
-  const first = take(value, axis, indices);
-  for (let sample = 1; sample < batch; sample++) {
-    const other = take(
-      value,
-      axis,
-      indices.map((i) => i + sample * inner),
-    );
-    if (!bytesOf(other).every((byte, i) => byte === bytesOf(first)[i])) {
-      different.add(name);
-      return undefined;
-    }
-  }
-  return made.constant(first, `${name}_once`);
-}
-
-/** The same for every sample: its axis has the batch folded in. */
-function spreadOver(stage: Stage, made: Maker, name: string, place: BatchPlace): string {
-  const { axis, outer, inner } = place;
-  const shape = made.shapeOf(name);
-  const [before, behind] = [shape.slice(0, axis), shape.slice(axis + 1)];
-  const ones = (count: number): string[] =>
-    count === 0 ? [] : [made.constant(int64s(Array.from({ length: count }, () => 1)))];
-  const expand = (data: string, front: number, back: number): string =>
-    made.node("Expand", [
-      data,
-      front + back === 0
-        ? stage.size
-        : made.node("Concat", [...ones(front), stage.size, ...ones(back)], { axis: { type: "int", value: 0 } }),
-    ]);
-  if (ratioOf(place) === 1) return made.carry(expand(name, axis, behind.length), place);
-  const apart = made.node("Reshape", [name, made.constant(int64s([...before, outer, 1, inner, ...behind]))]);
-  const whole = made.carry(expand(apart, axis + 1, behind.length + 1), { axis: axis + 1, outer: 1, inner: 1 });
-  return made.carry(made.node("Reshape", [whole, made.constant(int64s([...before, -1, ...behind]))]), place);
-}
-
-type Maker = ReturnType<typeof createMaker>;
-
-/** Gathers the nodes and tensors of a candidate. */
-function createMaker(stage: Stage, base: string) {
-  const nodes: Node[] = [];
-  const tensors = new Map<string, Tensor>();
-  const places = new Map<string, BatchPlace>();
-  const shapes = new Map<string, Shape>();
-  return {
-    shapeOf: (name: string): Shape => tensors.get(name)?.shape ?? shapes.get(name) ?? shapesOf(stage, name)![0]!,
-    constant(value: Tensor, name = `${base}_sizes`): string {
-      const own = stage.fresh(name);
-      tensors.set(own, value);
-      return own;
-    },
-    node(op: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}): string {
-      const own = stage.fresh(`${base}_batch`);
-      nodes.push({ op, domain: "", name: "", inputs, outputs: [own], attributes });
-      if (op === "Gather") {
-        const axis = attributes["axis"]!.value as number;
-        shapes.set(own, shapesOf(stage, inputs[0]!)![0]!.with(axis, tensors.get(inputs[1]!)!.shape[0]!));
-      }
-      return own;
-    },
-    carry(name: string, place: BatchPlace): string {
-      places.set(name, place);
-      return name;
-    },
-    done: (last: Node, expected?: BatchPlace): Candidate => ({
-      nodes: [...nodes, last],
-      tensors,
-      places,
-      ...(expected && { expected }),
-    }),
-  };
 }

@@ -7,6 +7,10 @@ import { compare, evaluate, finetune, load, prune, score, type Dataset, type Mod
 import { float32, sizeOf, take, type Tensor } from "../../src/graph/tensor.ts";
 import { fixedBatch } from "../../src/passes/open-batch.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
+import { trace } from "../../src/passes/trace.ts";
+import { costsOf } from "../../src/prune/costs.ts";
+import { cut as cutGraph } from "../../src/prune/cut.ts";
+import { findGroups } from "../../src/prune/groups.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { gradientGraph } from "../../src/train/gradients.ts";
 import { prepareOn, withGraph } from "../../src/train/prepare.ts";
@@ -144,6 +148,51 @@ describe.each(names)("%s is", (name) => {
       expect(one).toMatch(line!);
       expect(one.startsWith(`${batch} `)).toBe(true);
     }
+  });
+});
+
+describe("the gradients of gates", () => {
+  it.each(open)("of %s are for each sample of a batch what they are for it alone", async (name) => {
+    const { model, x } = await read(name);
+    const { graph } = await prepareOn(directRuntime, model);
+    const labels = [3, 0, 4];
+    const gates = async (rows: readonly number[]) => {
+      const target: Tensor = {
+        dtype: "int64",
+        shape: [rows.length],
+        data: BigInt64Array.from(rows, (row) => BigInt(labels[row]!)),
+      };
+      const gradients = gradientGraph(graph, { batch: rows.length, loss: "cross-entropy", wrt: "gates", train: false });
+      return runGraph(gradients, { x: take(x, 0, rows), target });
+    };
+    const [whole, alone] = [await gates([0, 1, 2]), [await gates([0]), await gates([1]), await gates([2])]];
+    const groups = Object.keys(whole).filter((output) => output.startsWith("grad/"));
+    expect(groups.length).toBeGreaterThan(0);
+    for (const group of groups)
+      for (const [row, one] of alone.entries())
+        expect(difference(one[group]!, take(whole[group]!, 0, [row])).largest).toBeLessThan(close);
+  });
+});
+
+describe("groups along several digits of one axis", () => {
+  it("keep their names when one becomes shorter than another", async () => {
+    const { model } = await read("tokens-1");
+    const { graph } = await prepareOn(directRuntime, model);
+    const groups = findGroups(trace(graph, { batch: 3 }));
+    const sizes = (found: typeof groups) => new Map(found.groups.map(({ name, units }) => [name, units.length]));
+    expect([...sizes(groups).values()].filter((size) => size === 4).length).toBe(3);
+    for (const { name, units } of groups.groups) {
+      const { graph: smaller } = cutGraph(graph, groups, new Map([[name, [1]]]));
+      expect(sizes(findGroups(trace(smaller, { batch: 3 })))).toEqual(sizes(groups).set(name, units.length - 1));
+    }
+  });
+});
+
+describe("multiply-accumulates of a sample", () => {
+  it.each(open)("of %s are the same at any batch, also of what no sample reaches", async (name) => {
+    const { graph } = await prepareOn(directRuntime, (await read(name)).model);
+    const costs = [1, 5].map((batch) => costsOf(trace(graph, { batch })));
+    expect(costs[1]).toEqual(costs[0]);
   });
 });
 
