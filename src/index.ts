@@ -58,6 +58,7 @@ export { type Difference } from "./prune/differ.ts";
 export { assertProved, prove, type Mismatch, type Proof, type ProofOptions } from "./prune/prove.ts";
 export { costsOf, type Costs } from "./prune/costs.ts";
 export { changesOf, type Changes, type GroupChange } from "./prune/changes.ts";
+export type { Cause } from "./prune/causes.ts";
 export { summarise, type GroupSummary, type Summary, type SummaryOptions } from "./prune/summary.ts";
 export { formatPlan, parsePlan } from "./prune/plan.ts";
 export {

@@ -30,6 +30,22 @@ const integers: Readonly<Record<string, { readonly weights: readonly number[]; r
 export const integersOf = (name: string, domain: string) =>
   Object.entries(integers).find(([key]) => key === (domain === "" ? name : `${domain}.${name}`))?.[1];
 
+/** Whose operators the optimisers of onnxruntime write. */
+const optimised = /^com\.microsoft(\.|$)|^com\.ms\./;
+
+/** What to do about an operator that the table does not have, a sentence. */
+export function adviseUnknown(name: string, domain: string): string | undefined {
+  if (domain === "" && Object.hasOwn(reasons, name)) return undefined;
+  if (formOf({ domain }) !== undefined) return "Export the model with a newer opset.";
+  if (integersOf(name, domain)) return "It computes on integers: prune the model before it is quantised.";
+  if (optimised.test(domain))
+    return "onnxruntime's optimiser writes it: prune the model as it was before, or save it at the optimisation level basic, and optimise what comes out.";
+  if (domain === "" && ["If", "Loop", "Scan", "SequenceMap"].includes(name))
+    return "Export the model without control flow, for example by tracing it instead of scripting it.";
+  if (domain !== "") return "Write it by operators of the ONNX standard and export the model again.";
+  return undefined;
+}
+
 /** Why an operator that the table does not have is not known. */
 export function explainUnknown(name: string, domain: string): string {
   const why = domain === "" && Object.hasOwn(reasons, name) ? reasons[name] : undefined;
@@ -37,5 +53,8 @@ export function explainUnknown(name: string, domain: string): string {
   const form = formOf({ domain });
   if (form !== undefined)
     return `operator ${name} as opset ${form} has it says what opset 23 has no word for: export the model with a newer opset`;
-  return `operator ${domain === "" ? "" : `${domain}.`}${name} is not known: its shape, gradient and channels would have to be stated`;
+  const what = `operator ${domain === "" ? "" : `${domain}.`}${name} is not known`;
+  return optimised.test(domain) && !integersOf(name, domain)
+    ? `${what}; onnxruntime's optimiser writes it: use the model as it was before, or saved at the optimisation level basic`
+    : `${what}: its shape, gradient and channels would have to be stated`;
 }

@@ -61,7 +61,8 @@ function repetitions({ graph, types }: Traced): { readonly batch: number; times(
   return { batch, times: (node) => (own.has(node) ? 1 : batch) };
 }
 
-const macsOf = (applied: Application | undefined): number =>
+/** The multiply-accumulates of one node; none where its rules are not known. */
+export const macsOf = (applied: Application | undefined): number =>
   applied === undefined ? 0 : applied.op.macs(applied.inputs, applied.outputs, applied.attributes);
 
 /** The costs of a graph while units are taken away one by one; only what a unit touches is computed anew. */

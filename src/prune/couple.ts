@@ -5,7 +5,7 @@ import { captures, describe, type Node } from "../graph/graph.ts";
 import { axesOf, reasonOf, type Axis, type Channels } from "../ops/channels.ts";
 import { positive } from "../ops/indexing.ts";
 import { applicationOf, valueOf, type Application, type Traced } from "../passes/trace.ts";
-import { choicesOf } from "./lanes.ts";
+import { choicesOf, needsWhole } from "./lanes.ts";
 import type { Place } from "./places.ts";
 
 /** One way to unite all atoms of a graph; each removal that it allows is allowed beside those of the others. */
@@ -42,7 +42,7 @@ export interface Coupling {
 /** A Map holds twice as many. */
 const mostComponents = 2 ** 23;
 /** More reasons than this for one component say nothing further. */
-const mostReasons = 3;
+const mostReasons = 8;
 
 class AxisView implements Axis {
   readonly atoms: Int32Array;
@@ -92,40 +92,61 @@ export function couple(traced: Traced): Coupling {
   const atoms = numberAtoms(traced);
   const { graph } = traced;
   const outside = frozenFromOutside(traced);
-  const solutions = choicesOf(traced, outside).map((choice) => {
+  const { choices, stuck } = choicesOf(traced, outside);
+  const solutions = choices.map((choice) => {
     const solver = new Solver(atoms);
     for (const { value, axis, reason } of outside) solver.freeze(atoms.of(value, axis), reason);
     for (const node of graph.nodes) {
       const applied = applicationOf(traced, node);
-      if (applied?.op.hasChannels) applyRule(solver, atoms, applied, choice.get(node) ?? []);
+      if (applied?.op.hasChannels) applyRule(solver, atoms, applied, choice.get(node) ?? [], stuck.get(node) ?? []);
     }
     return solver.solve();
   });
   return { traced, atoms: atoms.total, solutions, first: atoms.first, locate: atoms.locate, places: atoms.places };
 }
 
+/** What holds axes whole from outside of all rules: an input or output of the model, a node without a rule, a body that reads a value. */
+export type Holder =
+  | { readonly kind: "input" | "output"; readonly name: string }
+  | { readonly kind: "operator" | "body"; readonly node: Node };
+
+/** An axis that is held, by what, and how a message says so. */
+export interface Held extends Place {
+  readonly by: Holder;
+  readonly reason: string;
+}
+
 /** Axes that the model's inputs and outputs hold, and those that a node without a rule touches. */
-function frozenFromOutside(traced: Traced): (Place & { readonly reason: string })[] {
+export function frozenFromOutside(traced: Traced): Held[] {
   const { graph } = traced;
-  const frozen: (Place & { reason: string })[] = [];
-  const freezeAll = (name: string, reason: string): void =>
-    valueOf(traced, name)?.shape.forEach((_, axis) => frozen.push({ value: name, axis, reason }));
-  for (const { name } of graph.inputs) freezeAll(name, `"${name}" is an input of the model`);
-  for (const { name } of graph.outputs) freezeAll(name, `"${name}" is an output of the model`);
+  const frozen: Held[] = [];
+  const freezeAll = (name: string, by: Holder, reason: string): void =>
+    valueOf(traced, name)?.shape.forEach((_, axis) => frozen.push({ value: name, axis, by, reason }));
+  for (const kind of ["input", "output"] as const)
+    for (const { name } of kind === "input" ? graph.inputs : graph.outputs)
+      freezeAll(name, { kind, name }, `"${name}" is an ${kind} of the model`);
   const refused = new Map(traced.refusals.map(({ node, reason }) => [node, reason]));
   for (const node of graph.nodes) {
-    for (const name of captures(node)) freezeAll(name, `${describe(node)} reads it in its body`);
+    for (const name of captures(node))
+      freezeAll(name, { kind: "body", node }, `${describe(node)} reads it in its body`);
     const applied = applicationOf(traced, node);
     if (applied?.op.hasChannels) continue;
     const why =
       refused.get(node) ?? (applied === undefined ? "a shape is not known" : "how its axes couple is not stated");
-    for (const name of [...node.inputs, ...node.outputs]) freezeAll(name, `${describe(node)}: ${why}`);
+    for (const name of [...node.inputs, ...node.outputs])
+      freezeAll(name, { kind: "operator", node }, `${describe(node)}: ${why}`);
   }
   return frozen;
 }
 
 /** Lets the rule of one node unite and freeze atoms; an axis that it does not speak of is frozen. */
-function applyRule(solver: Solver, atoms: Atoms, applied: Application, chosen: readonly number[]): void {
+function applyRule(
+  solver: Solver,
+  atoms: Atoms,
+  applied: Application,
+  chosen: readonly number[],
+  stuck: readonly (readonly (string | undefined)[])[],
+): void {
   const { node } = applied;
   const spoken = new Set<string>();
   let point = 0;
@@ -145,6 +166,7 @@ function applyRule(solver: Solver, atoms: Atoms, applied: Application, chosen: r
       if (first && first.block > 1) solver.unite(first, first);
     },
     either(lists) {
+      const why = stuck[point] ?? [];
       const list = lists[chosen[point++] ?? -1];
       const firstOf = (axis: Axis): number => axis.atoms.reduce((a, b) => Math.min(a, b));
       const used = new Set<number>();
@@ -155,8 +177,13 @@ function applyRule(solver: Solver, atoms: Atoms, applied: Application, chosen: r
         const reason = reasonOf(list);
         if (reason !== undefined) solver.inexact(one.atoms, { node, reason });
       }
-      for (const axis of lists.flatMap(axesOf))
-        if (!used.has(firstOf(axis))) whole(axis, "splits or joins this axis, which stays whole");
+      lists.forEach((one, i) => {
+        for (const axis of axesOf(one)) {
+          if (used.has(firstOf(axis))) continue;
+          if (why[i] === undefined) whole(axis, "splits or joins this axis, which stays whole");
+          else solver.freeze(axis.atoms, why[i]);
+        }
+      });
     },
     freeze: (axis, reason) => solver.freeze(axis.atoms, `${describe(node)}: ${reason}`),
     inexact: (axis, reason) => solver.inexact(axis.atoms, { node, reason }),
@@ -170,7 +197,7 @@ function applyRule(solver: Solver, atoms: Atoms, applied: Application, chosen: r
   for (const value of [...applied.inputs, ...applied.outputs])
     value?.shape.forEach((_, axis) => {
       if (!spoken.has(`${value.name}\0${axis}`))
-        solver.freeze(atoms.of(value.name, axis), `${describe(node)} needs axis ${axis} of "${value.name}" whole`);
+        solver.freeze(atoms.of(value.name, axis), needsWhole(node, value.name, axis));
     });
 }
 

@@ -36,6 +36,10 @@ export interface FrozenGroup {
   readonly name: string;
   readonly units: number;
   readonly reasons: readonly string[];
+  /** The node that first produces them. */
+  readonly node: Node;
+  /** Every axis that the first of them lies on. */
+  readonly places: readonly Place[];
 }
 
 export interface Groups {
@@ -77,12 +81,14 @@ export function findGroups(traced: Traced): Groups {
     .map((found, i) => ({ found, i }))
     .sort((a, b) => position.get(a.found.node)! - position.get(b.found.node)! || a.i - b.i);
   const nameOf = namerOf(traced.graph);
+  const placesOf = (axes: readonly number[]): Place[] =>
+    axes.map((i) => ({ value: coupling.places[i]!.value, axis: coupling.places[i]!.axis }));
   const times = new Map<string, number>();
   const groups = ordered.map(({ found: { name: weight, node, units, axes, inexact } }): Group => {
     const name = nameOf(weight, node);
     const count = (times.get(name) ?? 0) + 1;
     times.set(name, count);
-    const places = axes.map((i): Place => ({ value: coupling.places[i]!.value, axis: coupling.places[i]!.axis }));
+    const places = placesOf(axes);
     const natural = count === 1 ? name : `${name}#${count}`;
     return {
       name: traced.graph.groupNames?.get(natural) ?? natural,
@@ -95,11 +101,11 @@ export function findGroups(traced: Traced): Groups {
     };
   });
   // What can go along one digit of its axis is not frozen along another.
-  const frozen = stuck.flatMap(({ found: { name: weight, node, units }, reasons }) => {
+  const frozen = stuck.flatMap(({ found: { name: weight, node, axes, units }, reasons }) => {
     const name = nameOf(weight, node);
     const count = units.filter((atoms) => !seen.covers(atoms[0]!)).length;
     for (const atoms of units) seen.add(atoms);
-    return count > 0 ? [{ name, units: count, reasons }] : [];
+    return count > 0 ? [{ name, units: count, reasons, node, places: placesOf(axes) }] : [];
   });
   return { coupling, groups, frozen };
 }
@@ -311,7 +317,7 @@ export const wholesOf = ({ groups }: Groups, removal: Removal): Group[] =>
 
 function explainMissing(groups: Groups, name: string): string {
   const frozen = groups.frozen.find((group) => group.name === name);
-  if (frozen) return `group "${name}" can not be pruned: ${frozen.reasons.join("; ")}`;
+  if (frozen) return `group "${name}" can not be pruned: ${frozen.reasons.slice(0, 3).join("; ")}`;
   return `the model has no group "${name}"; its groups are ${groups.groups
     .slice(0, 8)
     .map((group) => `"${group.name}"`)

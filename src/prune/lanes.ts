@@ -5,15 +5,19 @@
  * in a small cover of all of them.
  */
 
-import type { Node } from "../graph/graph.ts";
+import { describe, type Node } from "../graph/graph.ts";
 import type { Traced } from "../passes/trace.ts";
 import { keyOf, listen, ruled, Union, type Place, type Token } from "./places.ts";
 
 /** For a node, which list of axes goes together at each of its points, in the order in which its rule names them; -1 for none. */
 export type Choice = ReadonlyMap<Node, readonly number[]>;
 
+/** For a node, why a list of axes can never go together, for each of its points and lists; `undefined` where it can, or where nothing says why. */
+export type Stuck = ReadonlyMap<Node, readonly (readonly (string | undefined)[])[]>;
+
 interface Point {
   readonly node: Node;
+  readonly why: readonly (string | undefined)[];
   /** The lane of each list; `undefined` where it is frozen. */
   readonly lanes: readonly (string | undefined)[];
 }
@@ -22,9 +26,12 @@ interface Point {
  * The choices that the coupling is to be solved for, at least one. Every lane that is not frozen is in one of them, and no more lanes
  * fit into any.
  *
- * @param frozen whether an axis is frozen from outside: by the model's inputs and outputs, or a node without a rule
+ * @param frozen the axes that are frozen from outside, by the model's inputs and outputs or a node without a rule, and why
  */
-export function choicesOf(traced: Traced, frozen: Iterable<Place>): readonly Choice[] {
+export function choicesOf(
+  traced: Traced,
+  frozen: Iterable<Place & { readonly reason: string }>,
+): { readonly choices: readonly Choice[]; readonly stuck: Stuck } {
   const { points, sizes, needs } = pointsOf(traced, frozen);
   const rivals = rivalsOf(points);
   // Longer axes first: at every point the finest units are in the first choice.
@@ -51,7 +58,9 @@ export function choicesOf(traced: Traced, frozen: Iterable<Place>): readonly Cho
     }
     choices.push(choice);
   } while (left.size > 0);
-  return choices;
+  const stuck = new Map<Node, (readonly (string | undefined)[])[]>();
+  for (const { node, why } of points) stuck.set(node, [...(stuck.get(node) ?? []), why]);
+  return { choices, stuck };
 }
 
 /** A lane with all that it needs. */
@@ -70,11 +79,14 @@ interface Points {
 }
 
 /** Every point of the graph. */
-function pointsOf(traced: Traced, frozen: Iterable<Place>): Points {
+function pointsOf(traced: Traced, frozen: Iterable<Place & { readonly reason: string }>): Points {
   const lanes = new Union();
   // Only axes that are equal index by index hand on that one of them is frozen as a whole.
   const equal = new Union();
-  const stuck = [...frozen].map(keyOf);
+  const stuck = [...frozen].map((place): { key: string; reason?: string } => ({
+    key: keyOf(place),
+    reason: place.reason,
+  }));
   const found: { node: Node; lists: readonly (readonly Token[])[] }[] = [];
   for (const applied of ruled(traced)) {
     const { node } = applied;
@@ -86,15 +98,16 @@ function pointsOf(traced: Traced, frozen: Iterable<Place>): Points {
         if (!a.part && !b.part) equal.join(a.key, b.key);
       },
       either: (lists) => found.push({ node, lists }),
-      freeze: ({ key, part }) => void (part || stuck.push(key)),
+      freeze: ({ key, part }) => void (part || stuck.push({ key })),
     });
     for (const value of [...applied.inputs, ...applied.outputs])
       value?.shape.forEach((_, axis) => {
         const key = keyOf({ value: value.name, axis });
-        if (!spoken.has(key)) stuck.push(key);
+        if (!spoken.has(key)) stuck.push({ key, reason: needsWhole(node, value.name, axis) });
       });
   }
-  const still = new Set(stuck.map((key) => equal.find(key)));
+  const still = new Map<string, string | undefined>();
+  for (const { key, reason } of stuck) still.set(equal.find(key), still.get(equal.find(key)) ?? reason);
   /** What a token runs along: its axis, or the same digit of all axes that are equal to it. */
   const trackOf = ({ key, part, digitOf }: Token, other: string): string =>
     !part ? key : digitOf === undefined ? other : `${equal.find(key)} ${digitOf}`;
@@ -127,12 +140,17 @@ function pointsOf(traced: Traced, frozen: Iterable<Place>): Points {
       }
     }),
   );
-  const points = found.map(({ node }, point) => ({
+  const points = found.map(({ node, lists }, point) => ({
     node,
+    why: lists.map((list) => list.map(({ key }) => still.get(equal.find(key))).find((reason) => reason !== undefined)),
     lanes: tracks[point]!.map((track) => (sizes.has(lanes.find(track)) ? lanes.find(track) : undefined)),
   }));
   return { points, sizes, needs };
 }
+
+/** How a message says that a rule does not speak of an axis. */
+export const needsWhole = (node: Node, value: string, axis: number): string =>
+  `${describe(node)} needs axis ${axis} of "${value}" whole`;
 
 /** For each lane the lanes that it meets. */
 function rivalsOf(points: readonly Point[]): Map<string, Set<string>> {

@@ -4,6 +4,7 @@ import { describe, type Model } from "../graph/graph.ts";
 import { countNotFinite } from "../graph/tensor.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
+import { causesOf, neuronsOf, type Cause } from "./causes.ts";
 import { costsOf, type Costs } from "./costs.ts";
 import { findGates } from "./gates.ts";
 import { findGroups, type Groups } from "./groups.ts";
@@ -16,7 +17,9 @@ export interface Summary extends Costs {
   readonly inputs: readonly ValueSummary[];
   readonly outputs: readonly ValueSummary[];
   readonly groups: readonly GroupSummary[];
-  /** Units that can never be removed, and why. */
+  /** What keeps units from being pruned, the cause that costs most first. */
+  readonly causes: readonly Cause[];
+  /** Neurons that can never be removed, and why. */
   readonly frozen: readonly { readonly name: string; readonly units: number; readonly reasons: readonly string[] }[];
   /** Weights that hold NaN or infinities. */
   readonly notFinite: readonly NotFinite[];
@@ -59,6 +62,9 @@ export interface SummaryOptions extends NormaliseOptions {
   readonly whole?: boolean | undefined;
 }
 
+/** More reasons than this for one group say nothing further. */
+const mostReasons = 3;
+
 /** Looks at a model: its size, its groups, and what is frozen or refused. */
 export function summarise(model: Model, options: SummaryOptions = {}): Summary {
   const graph = normalise(model.graph, options);
@@ -91,7 +97,12 @@ export function summarise(model: Model, options: SummaryOptions = {}): Summary {
         ...(options.whole && { whole: wholeOf(found, name) }),
       };
     }),
-    frozen: found.frozen,
+    causes: causesOf(found),
+    frozen: neuronsOf(found).map(({ name, units, reasons }) => ({
+      name,
+      units,
+      reasons: reasons.slice(0, mostReasons),
+    })),
     notFinite: [...model.graph.initializers].flatMap(([name, value]) => {
       const count = countNotFinite(value);
       return count > 0 ? [{ name, count, of: value.data.length }] : [];

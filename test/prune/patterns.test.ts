@@ -117,7 +117,7 @@ const patterns: Readonly<Record<string, Pattern>> = {
   // The width, and the hidden width of both mixes.
   mixer: {
     groups: { "patch.weight": 8, "tokens.0.weight": 7, "channels.0.weight": 10 },
-    frozen: { "tokens.2.weight": /stays whole/ },
+    frozen: { "tokens.2.weight": /needs axis 2 of .* whole/ },
   },
   // The width with the depthwise convolution, both scales and what is added; the hidden width.
   convnext: { groups: { "stem.weight": 8, "up.weight": 12 } },

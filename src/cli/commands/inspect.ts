@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { inspect } from "../../jobs/inspect.ts";
 import { withTrial } from "../../jobs/trial.ts";
 import { load } from "../../jobs/load-node.ts";
+import type { Cause } from "../../prune/causes.ts";
 import type { Summary } from "../../prune/summary.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { withExample } from "../help.ts";
@@ -33,6 +34,18 @@ export function addInspect(program: Command): void {
 /** More reasons than this for one group say nothing further. */
 const mostShown = 3;
 
+/** Causes beyond these cost less than those. */
+const mostCauses = 3;
+
+/** The last layer of a model is always held by its output; an output that holds more than this share of all multiply-accumulates is worth a line. */
+const largeOutput = 0.25;
+
+function explain({ what, units, macs, advice }: Cause, summary: Summary): string[] {
+  const all = [...summary.groups, ...summary.frozen].reduce((sum, group) => sum + group.units, 0);
+  const cost = `  ${what}\n    freezes ${units} of ${all} units, ${short(macs)} of ${short(summary.macs)} multiply-accumulates`;
+  return advice === undefined ? [cost] : [cost, `    ${advice}`];
+}
+
 function format(summary: Summary): string {
   const value = ({ name, dtype, shape }: Summary["inputs"][number]) => `${name} ${dtype}[${shape.join(", ")}]`;
   const asked = summary.groups.some(({ whole }) => whole);
@@ -54,10 +67,21 @@ function format(summary: Summary): string {
       ["MACs", short(summary.macs)],
       ["bytes", short(summary.bytes)],
     ]),
+    ...(summary.refused.length > 0
+      ? [`MACs are without those of ${countOf(summary.refused.length, "node")} refused below`]
+      : []),
     `inputs   ${summary.inputs.map(value).join("; ")}`,
     `outputs  ${summary.outputs.map(value).join("; ")}`,
     "",
   ];
+  const causes = summary.causes.filter(({ kind, macs }) => kind !== "output" || macs > summary.macs * largeOutput);
+  if (causes.length > 0) {
+    lines.push("what keeps units from being pruned:");
+    for (const cause of causes.slice(0, mostCauses)) lines.push(...explain(cause, summary));
+    const rest = causes.length - mostCauses;
+    if (rest > 0) lines.push(`  and ${rest} more, which cost less (--json lists all)`);
+    lines.push("");
+  }
   if (summary.groups.length === 0) lines.push("no group of units can be pruned");
   else lines.push(groups);
   const inexact = summary.groups.filter((group) => group.inexact.length > 0);
@@ -77,7 +101,18 @@ function format(summary: Summary): string {
     );
   if (summary.notFinite.length > 0)
     lines.push("", "not finite:", ...summary.notFinite.map(({ name, count, of }) => `  ${name}: ${count} of ${of}`));
-  if (summary.refused.length > 0)
-    lines.push("", "refused:", ...summary.refused.map(({ node, reason }) => `  ${node}: ${reason}`));
+  if (summary.refused.length > 0) lines.push("", "refused:", ...listRefused(summary));
   return lines.map((line) => (line === groups ? line : printable(line))).join("\n");
+}
+
+const countOf = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
+
+/** One line for each reason, with the nodes that have it. */
+function listRefused({ refused }: Summary): string[] {
+  const byReason = new Map<string, string[]>();
+  for (const { node, reason } of refused) byReason.set(reason, [...(byReason.get(reason) ?? []), node]);
+  return [...byReason].map(([reason, nodes]) => {
+    const more = nodes.length > mostShown ? ` and ${nodes.length - mostShown} more` : "";
+    return `  ${nodes.slice(0, mostShown).join(", ")}${more}: ${reason}`;
+  });
 }
