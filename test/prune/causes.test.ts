@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import type { GraphBuilder } from "../../src/graph/builder.ts";
 import type { Graph } from "../../src/graph/graph.ts";
+import { valueIn } from "../../src/ops/emitter.ts";
 import { summarise } from "../../src/prune/summary.ts";
 import { modelOf, tinyNet } from "../support/graphs.ts";
 
@@ -48,10 +49,8 @@ describe("the causes of what is frozen", () => {
 
   it("name the cache of a decoder", () => {
     const { builder, g, weight, x, finish } = tinyNet([1, 5, 8]);
-    const past = ["key", "value"].map((name) => {
-      const type = { dtype: "float32" as const, shape: [1, 2, 3, 4] };
-      return { name: builder.input(`past.0.${name}`, type), ...type };
-    });
+    const type = { dtype: "float32", shape: [1, 2, 3, 4] } as const;
+    const past = ["key", "value"].map((name) => valueIn(builder, builder.input(`past.0.${name}`, type)));
     const project = (name: string) => g.MatMul(x, weight(name, [8, 8]));
     const counts = { q_num_heads: 2, kv_num_heads: 2 };
     const [y, ...present] = g.many(
