@@ -5,6 +5,7 @@ import { linkSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { encodeModel } from "../../src/onnx/encode.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { laws } from "../support/laws.ts";
 import { digitsIn, moduleText, openWorkshop, secateur, writeDigits } from "./support.ts";
@@ -165,6 +166,36 @@ describe("--debug", () => {
     expect(long.startsWith(short)).toBe(true);
     expect(long).toMatch(/\n +at .*\.ts/);
     expect(long).toContain("caused by");
+  });
+});
+
+describe("what a file says of itself", () => {
+  it.each(["cut", "mask", "prune", "finetune"])("is written again by %s", async (command) => {
+    const model = loadModel(new Uint8Array(read("net.onnx")));
+    const nodes = model.graph.nodes.map((node) => ({
+      ...node,
+      doc: `of ${node.name}`,
+      metadata: { place: node.name },
+    }));
+    const told = {
+      metadata: { author: "someone", classes: "ten" },
+      doc: "digits",
+      producerName: "by hand",
+      producerVersion: "3",
+      domain: "org.example",
+      modelVersion: 7,
+    };
+    write("told.onnx", encodeModel({ ...model, ...told, graph: { ...model.graph, nodes, doc: "a graph" } }));
+    const more =
+      command === "prune" || command === "finetune"
+        ? [...digitsIn(folder), ...words(command === "prune" ? "--units 0.9 --every 1 --epochs 0" : "--epochs 1")]
+        : ["--plan", at("plan.json")];
+    await succeed(command, at("told.onnx"), ...more, "-o", at(`told-${command}.onnx`));
+    const written = loadModel(new Uint8Array(read(`told-${command}.onnx`)));
+    expect(written).toMatchObject(told);
+    expect(written.graph.doc).toBe("a graph");
+    const byName = new Map(written.graph.nodes.map((node) => [node.name, node]));
+    for (const { name, doc, metadata } of nodes) expect(byName.get(name)).toMatchObject({ doc, metadata });
   });
 });
 
