@@ -1,7 +1,7 @@
 /** Why units can not be pruned: the few causes behind all that is frozen, what each costs, and what to do about it. */
 
-import { describe, producersOf, type Node } from "../graph/graph.ts";
-import { isFloat } from "../graph/tensor.ts";
+import { describe, producersOf, reads, type Node } from "../graph/graph.ts";
+import { isFloat, sizeOf } from "../graph/tensor.ts";
 import { adviseUnknown } from "../ops/refused.ts";
 import { applicationOf, type Traced } from "../passes/trace.ts";
 import { macsOf } from "./costs.ts";
@@ -23,6 +23,8 @@ export interface Cause {
   readonly units: number;
   /** Multiply-accumulates of one sample that compute these units where they first are. */
   readonly macs: number;
+  /** Learned numbers that operators without a rule read themselves. What neurons these make is not known, so that they are not among the units. */
+  readonly params: number;
   /** What to do about it, a sentence; absent where nothing helps. */
   readonly advice?: string;
 }
@@ -60,14 +62,23 @@ export function causesOf(groups: Groups): Cause[] {
     known.groups.push(group);
   }
   for (const { node, reason } of traced.refusals) {
-    // Nodes that no unit reaches are named all the same.
+    // Nodes whose units can not even be counted are named all the same.
     const by: Holder = { kind: "operator", node };
-    const known = found.get(keyFor("operator", { reason, by }));
-    known?.holders.set(`${describe(node)}: ${reason}`, by);
+    const key = keyFor("operator", { reason, by });
+    const known = found.get(key) ?? {
+      kind: "operator",
+      key,
+      holders: new Map<string, Holder | undefined>(),
+      groups: [],
+    };
+    if (found.has(key) || learnedBy(traced, [node]) > 0) found.set(key, known);
+    known.holders.set(`${describe(node)}: ${reason}`, by);
   }
   return [...found.values()]
     .map((one) => causeOf(traced, one))
-    .sort((a, b) => Number(a.kind === "output") - Number(b.kind === "output") || b.macs - a.macs || b.units - a.units);
+    .sort(
+      (a, b) => Number(a.kind === "output") - Number(b.kind === "output") || b.macs - a.macs || b.params - a.params,
+    );
 }
 
 /** Inputs are one cause, and so are all nodes of an operator, and of a domain that is not the standard's. */
@@ -111,6 +122,15 @@ function costOf(traced: Traced, { node, places, units }: FrozenGroup): number {
   return macsOf(applied) * Math.min(1, units / size);
 }
 
+/** The learned numbers among what nodes read. */
+function learnedBy({ graph }: Traced, nodes: readonly Node[]): number {
+  const names = new Set(nodes.flatMap(reads));
+  return [...names].reduce((sum, name) => {
+    const weight = graph.initializers.get(name);
+    return weight && isFloat(weight.dtype) && weight.shape.length > 0 ? sum + sizeOf(weight.shape) : sum;
+  }, 0);
+}
+
 function causeOf(traced: Traced, { kind, holders, groups }: Found): Cause {
   const batch = traced.types.get(traced.graph.inputs[0]?.name ?? "")?.shape[0] || 1;
   const units = groups.reduce((sum, group) => sum + group.units, 0);
@@ -125,6 +145,10 @@ function causeOf(traced: Traced, { kind, holders, groups }: Found): Cause {
     count: kind === "rule" ? 1 : all.length,
     units,
     macs,
+    params: learnedBy(
+      traced,
+      list.flatMap((by) => (by.kind === "operator" ? [by.node] : [])),
+    ),
     ...(advice && { advice }),
   };
 }

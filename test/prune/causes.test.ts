@@ -47,6 +47,13 @@ describe("the causes of what is frozen", () => {
     expect(cause!.advice).toContain("optimisation level basic");
   });
 
+  it("name operators that hold weights of which nothing else is known", () => {
+    const { builder, g, weight, x, finish } = tinyNet([2, 5, 4]);
+    const first = g.foreign("com.microsoft.nchwc", "Conv", [x, weight("w", [4, 6])], {}, [2, 5, 6]);
+    const summary = look(declared(builder, finish(g.MatMul(g.Relu(first), weight("v", [6, 3])))));
+    expect(summary.causes[0]).toMatchObject({ kind: "operator", units: 0, macs: 0, params: 24 });
+  });
+
   it("name the cache of a decoder", () => {
     const { builder, g, weight, x, finish } = tinyNet([1, 5, 8]);
     const type = { dtype: "float32", shape: [1, 2, 3, 4] } as const;

@@ -40,9 +40,15 @@ const mostCauses = 3;
 /** The last layer of a model is always held by its output; an output that holds more than this share of all multiply-accumulates is worth a line. */
 const largeOutput = 0.25;
 
-function explain({ what, units, macs, advice }: Cause, summary: Summary): string[] {
+function explain({ what, units, macs, params, advice }: Cause, summary: Summary): string[] {
   const all = [...summary.groups, ...summary.frozen].reduce((sum, group) => sum + group.units, 0);
-  const cost = `  ${what}\n    freezes ${units} of ${all} units, ${short(macs)} of ${short(summary.macs)} multiply-accumulates`;
+  const costs = [
+    ...(units > 0
+      ? [`freezes ${units} of ${all} units, ${short(macs)} of ${short(summary.macs)} multiply-accumulates`]
+      : []),
+    ...(params > 0 ? [`holds ${short(params)} of ${short(summary.params)} parameters itself, which stay`] : []),
+  ];
+  const cost = `  ${what}\n    ${costs.join("; ")}`;
   return advice === undefined ? [cost] : [cost, `    ${advice}`];
 }
 
@@ -74,7 +80,9 @@ function format(summary: Summary): string {
     `outputs  ${summary.outputs.map(value).join("; ")}`,
     "",
   ];
-  const causes = summary.causes.filter(({ kind, macs }) => kind !== "output" || macs > summary.macs * largeOutput);
+  const causes = summary.causes.filter(({ kind, macs, params }) =>
+    kind === "output" ? macs > summary.macs * largeOutput : macs > 0 || params > 0,
+  );
   if (causes.length > 0) {
     lines.push("what keeps units from being pruned:");
     for (const cause of causes.slice(0, mostCauses)) lines.push(...explain(cause, summary));
