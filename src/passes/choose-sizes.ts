@@ -157,11 +157,14 @@ function firstThatTraces(
   }
   const [best] = found.toSorted((a, b) => a.base.refusals.length - b.base.refusals.length);
   if (best) return best;
+  if (free.length === 0) {
+    // There is nothing to choose: what is wrong with the file is told as it is.
+    const only = { batch: open ? batches[0]! : 1, sizes: given };
+    return { ...only, base: trace(graph, only) };
+  }
   fail(
     "bad-option",
-    free.length === 0
-      ? reason!
-      : `no sizes were found for the open axes of ${[...new Set(free.map(({ input }) => shown(input)))].join(", ")} that go together (${reason}); give them by --shape ${free[0]!.input.name}=${free[0]!.input.shape!.map((dim) => (typeof dim === "number" ? dim : "N")).join("x")}`,
+    `no sizes were found for the open axes of ${[...new Set(free.map(({ input }) => shown(input)))].join(", ")} that go together (${reason}); give them by --shape ${free[0]!.input.name}=${free[0]!.input.shape!.map((dim) => (typeof dim === "number" ? dim : "N")).join("x")}`,
   );
 }
 
