@@ -53,7 +53,10 @@ export function followGroups(before: Groups, removal: Removal, graph: Graph): Fo
   return { graph: named, groups: { ...found, groups, coupling: { ...found.coupling, traced } }, regrouped };
 }
 
-/** Whether groups along several digits of an axis, which are found from the longest on, come in another order once some units have gone. */
+/**
+ * Whether groups along several digits of an axis, which are found from the longest on and where more than one unit is left, come in another order or
+ * in smaller number once some units have gone.
+ */
 export function mayRename({ groups, coupling }: Groups, removal: Removal): boolean {
   if (coupling.solutions.length === 1) return false;
   const sizes = groups.map(({ name, node, units }) => ({
@@ -61,6 +64,7 @@ export function mayRename({ groups, coupling }: Groups, removal: Removal): boole
     before: units.length,
     after: units.length - new Set(removal.get(name)).size,
   }));
+  if (sizes.some(({ before, after }) => after === 1 && before > 1)) return true;
   return sizes.some((a, i) =>
     sizes
       .slice(i + 1)

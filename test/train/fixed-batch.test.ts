@@ -184,6 +184,13 @@ describe("groups along several digits of one axis", () => {
     for (const { name, units } of groups.groups) {
       const { graph: smaller } = cutGraph(graph, groups, new Map([[name, [1]]]));
       expect(sizes(findGroups(trace(smaller, { batch: 3 })))).toEqual(sizes(groups).set(name, units.length - 1));
+      // One that is left is no unit, or the only one of its group.
+      const most = units.slice(1).map((_, unit) => unit);
+      const { graph: smallest } = cutGraph(graph, groups, new Map([[name, most]]));
+      const left = sizes(findGroups(trace(smallest, { batch: 3 })));
+      expect(left.get(name) ?? 1).toBe(1);
+      for (const { name: other, units: all } of groups.groups)
+        if (other !== name) expect(left.get(other)).toBe(all.length);
     }
   });
 });
