@@ -21,6 +21,8 @@ export interface Sides {
     names: readonly string[],
     given?: readonly Tensors[],
   ): Promise<Record<string, Tensor>[]>;
+  /** The same without the runtime's optimiser. */
+  readonly plain: Sides;
   /** Loads and runs a graph as it is, with what it declares. */
   runWhole(graph: Graph, feeds: readonly Tensors[], optimise?: boolean): Promise<void>;
 }
@@ -49,6 +51,9 @@ export function createSides(
   };
   const { optimise: wanted = true } = options;
   return {
+    get plain() {
+      return createSides(runtime, model, { ...options, optimise: false }, ready);
+    },
     async run(graph, feeds, names, given = feeds.map(() => ({}))) {
       const one = upTo(withGiven(graph, given[0]!), names);
       const all = feeds.map((each, i) => ({ ...each, ...given[i] }));

@@ -190,7 +190,7 @@ function addApply(
 }
 
 /** What a proof has shown, and what it could not. */
-function formatProof({ difference, elements, notFinite, noisy, between, random }: Proof): string {
+function formatProof({ difference, elements, notFinite, noisy, between, random, unoptimised }: Proof): string {
   const few = (nodes: readonly string[]): string => `${nodes.slice(0, 3).join(", ")}${nodes.length > 3 ? ", ..." : ""}`;
   const lines = [
     `proved on random inputs: cut and mask differ by at most ${difference.toExponential(1)} of the range, over ${elements} elements`,
@@ -202,6 +202,10 @@ function formatProof({ difference, elements, notFinite, noisy, between, random }
   if (random.length > 0)
     lines.push(
       `${few(random)}: its results differ from run to run, so the cut model was given those of the masked one; export the model in evaluation mode`,
+    );
+  if (unoptimised)
+    lines.push(
+      "compared without onnxruntime's optimiser: with it the two differ by more, as it changes what one of them computes; try the original with and without it",
     );
   if (noisy > 0)
     lines.push(`${noisy} of these elements differ by more, but by no more than float32 rounding makes of them`);
