@@ -133,10 +133,12 @@ function tellSizes(
   given: Readonly<Record<string, Shape>>,
   tell: ((note: string) => void) | undefined,
 ): void {
+  const stuck = new Set(fixed.map(({ symbol }) => symbol));
+  const isFound = (symbol: string): boolean => sizes.has(symbol) && !stuck.has(symbol);
   const found = inputs.filter(
     (input) =>
       given[input.name] === undefined &&
-      input.shape?.some((dim, axis) => typeof dim === "string" && sizes.has(symbolOf(input, axis, dim))),
+      input.shape?.some((dim, axis) => typeof dim === "string" && isFound(symbolOf(input, axis, dim))),
   );
   if (found.length > 0) {
     const shapes = found.map((input) => {

@@ -15,7 +15,7 @@ import type { Kept, Op, Value } from "../ops/define.ts";
 import { removeDead } from "../passes/dead.ts";
 import { applicationOf, type Traced } from "../passes/trace.ts";
 import { stepsTo, type SizesAt } from "./computed-sizes.ts";
-import { createElsewhere, type RemovalAt } from "./elsewhere.ts";
+import { createElsewhere, type Elsewhere, type RemovalAt } from "./elsewhere.ts";
 import { goneOf, withSame, type Emptied, type Removed } from "./emptied.ts";
 import { emptyOf } from "./empty-groups.ts";
 import { followGroups, mayRename, type Followed } from "./follow.ts";
@@ -46,13 +46,18 @@ export interface Stays {
  *
  * @param graph the graph as it is to be written; open sizes stay open
  * @param groups what {@link findGroups} found in a trace of `graph`
+ * @param elsewhere the same removal at other sizes, where it has been looked for
  * @throws SecateurError `bad-plan` for units that there are not, and for groups that cannot go as a whole, with the reason
  */
-export function cut(graph: Graph, groups: Groups, removal: Removal): Cut {
+export function cut(
+  graph: Graph,
+  groups: Groups,
+  removal: Removal,
+  elsewhere: Elsewhere = createElsewhere(groups, removal),
+): Cut {
   const { traced } = groups.coupling;
   const removed = removedIndices(groups, removal);
   const gone = goneOf(traced, removed);
-  const elsewhere = createElsewhere(groups, removal);
   if (gone.size === 0) {
     const whole = { nodes: graph.nodes, constants: new Map(), same: new Map() };
     const rest = cutNodes(whole, graph, traced, removed, elsewhere);
@@ -88,7 +93,7 @@ function cutNodes(
   graph: Graph,
   traced: Traced,
   removed: Removed,
-  elsewhere: () => readonly RemovalAt[],
+  elsewhere: Elsewhere,
 ): Cut {
   const kept = keptOf(traced, removed);
   const initializers = new Map([...graph.initializers, ...constants]);

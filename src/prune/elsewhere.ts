@@ -93,6 +93,11 @@ export function once<T>(compute: () => T): () => T {
   return () => (known ??= { value: compute() }).value;
 }
 
-/** The removal at all other settings, found when it is first asked for. */
-export const createElsewhere = (groups: Groups, removal: Removal): (() => readonly RemovalAt[]) =>
-  once(() => tracesElsewhere(groups.coupling.traced).map((traced) => removalElsewhere(groups, removal, traced)));
+/** A removal at other sizes of all that is open, found when it is first asked for. */
+export type Elsewhere = () => readonly RemovalAt[];
+
+export const createElsewhere = (groups: Groups, removal: Removal): Elsewhere =>
+  once(() => {
+    const { traced } = groups.coupling;
+    return tracesElsewhere(traced, fewestSettings(traced)).map((there) => removalElsewhere(groups, removal, there));
+  });

@@ -5,7 +5,7 @@ import { int64s, tensor, zeros, type DType, type NumericDType, type Shape, type 
 import { applicationOf } from "../passes/trace.ts";
 import { patternOf } from "./computed-sizes.ts";
 import { activations } from "./couple.ts";
-import { createElsewhere, once, tracesElsewhere } from "./elsewhere.ts";
+import { createElsewhere, once, type Elsewhere, tracesElsewhere } from "./elsewhere.ts";
 import { emptyOf } from "./empty-groups.ts";
 import { goneOf } from "./emptied.ts";
 import { removedIndices, type Groups, type Removal } from "./groups.ts";
@@ -16,7 +16,12 @@ import { removedIndices, type Groups, type Removal } from "./groups.ts";
  * All shapes stay. It is what {@link cut} must equal, and refuses what that refuses. Along an axis
  * that is as long as open sizes say, the zeros are laid out while the graph runs.
  */
-export function mask(graph: Graph, groups: Groups, removal: Removal): Graph {
+export function mask(
+  graph: Graph,
+  groups: Groups,
+  removal: Removal,
+  elsewhere: Elsewhere = createElsewhere(groups, removal),
+): Graph {
   const { traced } = groups.coupling;
   const removed = removedIndices(groups, removal);
   const whole = goneOf(traced, removed);
@@ -34,7 +39,6 @@ export function mask(graph: Graph, groups: Groups, removal: Removal): Graph {
     constants.set(key, name);
     return name;
   };
-  const elsewhere = createElsewhere(groups, removal);
   const number = (list: readonly number[], base: string): string =>
     constant(`int64:${list.join()}`, base, () => int64s(list));
   /** The value `from`, of the type of `name`, zero along what goes of an axis. */

@@ -10,7 +10,7 @@ import { toSingle, widen } from "../passes/widen.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { cut, shrinkerOf } from "./cut.ts";
 import { drawInputs } from "./draw.ts";
-import { fewestSettings, removalElsewhere, settingOf, tracesElsewhere } from "./elsewhere.ts";
+import { createElsewhere, settingOf, type Elsewhere } from "./elsewhere.ts";
 import { removedIndices, type Groups, type Removal } from "./groups.ts";
 import { proveLaw, type Proof } from "./law.ts";
 import { mask } from "./mask.ts";
@@ -53,10 +53,11 @@ export async function prove(
 ): Promise<Proof> {
   const { graph } = model;
   const { traced } = groups.coupling;
-  const small = cut(graph, groups, removal);
-  const zeroed = mask(graph, groups, removal);
+  const elsewhere = createElsewhere(groups, removal);
+  const small = cut(graph, groups, removal, elsewhere);
+  const zeroed = mask(graph, groups, removal, elsewhere);
   const { seed = 0, tolerance = toleranceOf(small.graph, graph), ...load } = options;
-  const sizes = settingsOf(groups, removal);
+  const sizes = settingsOf(groups, removal, elsewhere);
   const again = Array.from({ length: drawsOf(traced) - 1 }, () => sizes[0]!);
   const settings = [...sizes, ...again].map((one, i) => ({ ...one, feeds: drawInputs(one.traced, seed + i) }));
   const sides = createSides(runtime, model, load, (one) => forDevice(one, options.device, traced.types));
@@ -87,13 +88,9 @@ function widened(feeds: Tensors, { inputs }: Graph): Tensors {
 }
 
 /** The trace of groups, another batch, and other sizes that are open: what is removed there, and how values are cut. */
-function settingsOf(groups: Groups, removal: Removal) {
-  const { traced } = groups.coupling;
+function settingsOf(groups: Groups, removal: Removal, elsewhere: Elsewhere) {
   const here = { groups, removed: removedIndices(groups, removal) };
-  const others = tracesElsewhere(traced, fewestSettings(traced)).map((there) =>
-    removalElsewhere(groups, removal, there),
-  );
-  return [here, ...others].map((at) => ({ traced: at.groups.coupling.traced, shrink: shrinkerOf(at) }));
+  return [here, ...elsewhere()].map((at) => ({ traced: at.groups.coupling.traced, shrink: shrinkerOf(at) }));
 }
 
 /** So many inputs are drawn where the values of a run have few elements: a unit that is zero on one of them hides what is wrong behind it. */
