@@ -138,10 +138,7 @@ describe.each(Object.entries(nets))("%s", (name, net) => {
       const [small, zeroed] = [cut(graph, groups, removal).graph, mask(graph, groups, removal)];
       expect(small.inputs).toEqual(graph.inputs);
       expect(small.outputs).toEqual(graph.outputs);
-      await compare(
-        [zeroed, small].map((one) => asWritten(model, one)),
-        net,
-      );
+      await compare([zeroed, small], net, model);
     }
   });
 
