@@ -14,6 +14,7 @@ import { cut } from "../../src/prune/cut.ts";
 import { mask } from "../../src/prune/mask.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { isTensor, newBuilder, random, readAs, runGraph, shuffled } from "../support/graphs.ts";
+import { ofSample } from "../support/laws.ts";
 
 /** Central differences in float32 over a step of a third of the spacing of the values: about 1e-3 is noise. */
 const gradientTolerance = 1e-2;
@@ -64,7 +65,7 @@ for (const op of ops.values()) {
       });
 
       const differentiable = op.gradient !== "stop" && sample.inputs.some((x) => x !== null && !isTensor(x));
-      it.runIf(differentiable)(`gradient: agrees with differences (sample ${n})`, async () => {
+      it.runIf(differentiable)(`gradient: agrees with differences (sample ${n})`, ofSample(n), async () => {
         const { builder, outputs, feeds } = single(op, sample, n + 101);
         const next = random(n + 7);
         const floats = outputs.filter((y) => isFloat(y.dtype) && y.dtype === "float32");
@@ -114,6 +115,7 @@ for (const op of ops.values()) {
       const several = sample.inputs.filter((x) => x !== null && !isTensor(x)).length > 1;
       it.each(several ? [computed, stored] : [computed])(
         `cut: removing units equals $name (sample ${n})`,
+        ofSample(n),
         async (form) => {
           const { graph, feeds } = insideNet(op, sample, n + 11, form.weights);
           const traced = trace(graph);

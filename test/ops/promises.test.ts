@@ -12,6 +12,7 @@ import { ops } from "../../src/ops/table.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { couple } from "../../src/prune/couple.ts";
 import { difference, newBuilder, random, readAs, runGraph } from "../support/graphs.ts";
+import { ofSample } from "../support/laws.ts";
 
 const isTensor = (x: Shape | Tensor): x is Tensor => !Array.isArray(x);
 
@@ -111,6 +112,7 @@ for (const op of ops.values()) {
     op.samples.forEach((sample, n) => {
       it.runIf(withFloats(sample))(
         `zero: the output is zero along a unit just where the rule says so (sample ${n})`,
+        ofSample(n),
         async () => {
           const one = single(op, sample, drawn(sample, random(n + 5)));
           const graph = finish(one);
@@ -197,26 +199,30 @@ for (const op of ops.values()) {
 
     op.samples.forEach((sample, n) => {
       if (!op.homogeneous) return;
-      it(`homogeneous: factors along an axis of the first input are factors of the output (sample ${n})`, async () => {
-        const one = single(op, sample, drawn(sample, random(n + 71)));
-        const [x, y] = [one.inputs[0]!, one.outputs[0]!];
-        const axis = x.shape.length > 1 ? 1 : 0;
-        expect(y.shape[axis]).toBe(x.shape[axis]);
-        // Powers of two: nothing is rounded.
-        const scaled = ({ dtype, shape, data }: Tensor): Tensor => {
-          const each = sizeOf(shape.slice(axis + 1));
-          const factor = (i: number): number => 2 ** ((Math.floor(i / each) % shape[axis]!) - 1);
-          return tensor(
-            dtype as "float32",
-            shape,
-            toNumbers({ dtype, shape, data }).map((value, i) => value * factor(i)),
-          );
-        };
-        const before = (await runGraph(finish(one), one.feeds))[y.name]!;
-        const feeds = { ...one.feeds, [x.name]: scaled(one.feeds[x.name]!) };
-        const after = (await runGraph(finish(one), feeds))[y.name]!;
-        expect(toNumbers(after)).toEqual(toNumbers(scaled(before)));
-      });
+      it(
+        `homogeneous: factors along an axis of the first input are factors of the output (sample ${n})`,
+        ofSample(n),
+        async () => {
+          const one = single(op, sample, drawn(sample, random(n + 71)));
+          const [x, y] = [one.inputs[0]!, one.outputs[0]!];
+          const axis = x.shape.length > 1 ? 1 : 0;
+          expect(y.shape[axis]).toBe(x.shape[axis]);
+          // Powers of two: nothing is rounded.
+          const scaled = ({ dtype, shape, data }: Tensor): Tensor => {
+            const each = sizeOf(shape.slice(axis + 1));
+            const factor = (i: number): number => 2 ** ((Math.floor(i / each) % shape[axis]!) - 1);
+            return tensor(
+              dtype as "float32",
+              shape,
+              toNumbers({ dtype, shape, data }).map((value, i) => value * factor(i)),
+            );
+          };
+          const before = (await runGraph(finish(one), one.feeds))[y.name]!;
+          const feeds = { ...one.feeds, [x.name]: scaled(one.feeds[x.name]!) };
+          const after = (await runGraph(finish(one), feeds))[y.name]!;
+          expect(toNumbers(after)).toEqual(toNumbers(scaled(before)));
+        },
+      );
     });
 
     op.samples.forEach((sample, n) => {
@@ -255,7 +261,7 @@ for (const op of ops.values()) {
     const written = forms.flatMap((form) => op.samples.map((sample, n) => ({ ...form, sample, n })));
     written.forEach(({ rule, what, write, sample, n }) => {
       if (write === undefined) return;
-      it(`${rule}: ${what} the same (sample ${n})`, async () => {
+      it(`${rule}: ${what} the same (sample ${n})`, ofSample(n), async () => {
         const one = single(op, sample, drawn(sample, random(n + 41)));
         const g = createEmitter(one.builder);
         const results = write(g, one.inputs, valuesOf(op, sample), one.outputs.length);

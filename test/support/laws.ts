@@ -7,3 +7,6 @@ export const laws: TestOptions = { tags: ["laws"] };
 
 /** Of one test of many, unless it is among the few that are run all the same. */
 export const lawsBut = <T>(few: readonly T[], one: T): TestOptions => (few.includes(one) ? {} : laws);
+
+/** Of one sample of an operator: the first three of each operator are run all the same. */
+export const ofSample = (number: number): TestOptions => (number < 3 ? {} : laws);
