@@ -14,6 +14,7 @@ import { mask } from "../../src/prune/mask.ts";
 import { assertProved, prove } from "../../src/prune/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { difference, noise } from "../support/graphs.ts";
+import { laws } from "../support/laws.ts";
 import { addWholes, drawRemoval } from "./support.ts";
 
 interface Net {
@@ -131,7 +132,7 @@ describe.each(Object.entries(nets))("%s", (name, net) => {
 
   it("computes what the file does", () => compare([model.graph, graph], net, model));
 
-  it("is cut as it is masked", async () => {
+  it("is cut as it is masked", laws, async () => {
     for (let plan = 0; plan < 3; plan++) {
       const removal = drawRemoval(exact(groups), plan);
       if (plan === 2) addWholes(exact(groups), removal, plan);
@@ -142,7 +143,7 @@ describe.each(Object.entries(nets))("%s", (name, net) => {
     }
   });
 
-  it("is proved at two sizes of all that is open, and so is what is cut again", async () => {
+  it("is proved at two sizes of all that is open, and so is what is cut again", laws, async () => {
     const removal = drawRemoval(groups, 5);
     const proof = await prove(directRuntime, { ...model, graph }, groups, removal, { threads: 1 });
     assertProved(proof);
