@@ -190,10 +190,17 @@ function addApply(
 }
 
 /** What a proof has shown, and what it could not. */
-function formatProof({ difference, elements, notFinite, noisy, between, random, unoptimised }: Proof): string {
+function formatProof(proof: Proof): string {
+  const { difference, elements, notFinite, noisy, between, random, unoptimised, at } = proof;
+  const shown = (shapes: Proof["at"][number]): string =>
+    Object.entries(shapes)
+      .slice(0, 2)
+      .map(([name, shape]) => `${name}=${shape.join("x")}`)
+      .join(" ");
   const few = (nodes: readonly string[]): string => `${nodes.slice(0, 3).join(", ")}${nodes.length > 3 ? ", ..." : ""}`;
   const lines = [
     `proved on random inputs: cut and mask differ by at most ${difference.toExponential(1)} of the range, over ${elements} elements`,
+    `run at ${at.map(shown).join(", ")}`,
   ];
   if (between.length > 0)
     lines.push(
