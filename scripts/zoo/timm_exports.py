@@ -1,14 +1,17 @@
 """Export small networks of timm's families to ONNX, by both exporters of torch, with an open or a fixed batch.
 
-Usage: python3 scripts/zoo/timm_exports.py FOLDER [--only NAME,NAME] [--exporters ts,dynamo] [--batch open|fixed] [--again]
+Usage: python3 scripts/zoo/timm_exports.py CACHE [--only NAME,NAME] [--exporters ts,dynamo] [--forms batch,fixed] [--again]
 
-FOLDER gets NAME.EXPORTER.onnx, and NAME.EXPORTER.json where it failed, with the reason. The networks are timm's own architectures, made
-narrower and shorter where they let us, at the smallest images that they take. Weights are random by a fixed seed; nothing is fetched.
-A network whose file would be larger than 150 MB is left out with a line that says so. Needs torch, timm, onnx and onnxscript.
+CACHE gets NAME.EXPORTER.FORM.onnx and .json, as those of exports.py, so that written.mjs takes them. The networks are timm's own
+architectures, made narrower and shorter where they let us, at the smallest images that they take. Weights are random by a fixed seed;
+nothing is fetched. What has more parameters than a file should hold, or takes too long, is left out, and its .json says so.
+Needs torch, timm, onnx and onnxscript.
 """
 
 import argparse
+import functools
 import gc
+import itertools
 import json
 import os
 import signal
@@ -45,13 +48,13 @@ NETS = {
     "ecaresnext": net("ecaresnext26t_32x4d", layers=[1, 1, 1, 1]),
     "eca_nfnet": net("eca_nfnet_l0", depths=(1, 1, 1, 1)),
     "nfnet": net("nfnet_f0", depths=(1, 1, 1, 1)),
-    "resnetv2_bit": net("resnetv2_50x1_bit", 64, layers=[1, 1, 1, 1]),
+    "resnetv2_bit": net("resnetv2_50x1_bit", 64),
     "resnetv2_gn": net("resnetv2_50d_gn", layers=[1, 1, 1, 1]),
     "resnet_gn": net("resnet50_gn", layers=[1, 1, 1, 1]),
     "bat_resnext": net("bat_resnext26ts", 256),
     "gcresnet": net("gcresnext26ts", 64),
     "botnet": net("botnet26t_256", 64),
-    "halonet": net("halonet26t", 64),
+    "halonet": net("halonet26t", 256),
     "lambda_resnet": net("lambda_resnet26t", 64),
     "regnetx": net("regnetx_002"),
     "regnety": net("regnety_002"),
@@ -91,10 +94,10 @@ NETS = {
     "convnext": net("convnext_atto"),
     "convnextv2": net("convnextv2_atto"),
     "convmixer": net("convmixer_768_32", 64, depth=2),
-    "mixer": net("mixer_s32_224", 64, num_blocks=2),
-    "resmlp": net("resmlp_12_224", 64, num_blocks=2),
-    "gmlp": net("gmlp_ti16_224", 64, num_blocks=2),
-    "gmixer": net("gmixer_12_224", 64, num_blocks=2),
+    "mixer": net("mixer_s32_224", 64),
+    "resmlp": net("resmlp_12_224", 64),
+    "gmlp": net("gmlp_ti16_224", 64),
+    "gmixer": net("gmixer_12_224", 64),
     "vit": net("vit_tiny_patch16_224", 64, depth=2),
     "vit_gap": net("vit_medium_patch16_gap_256", 64, depth=2),
     "vit_relpos": net("vit_relpos_small_patch16_224", 64, depth=2),
@@ -191,9 +194,9 @@ def build(name, size, options):
     raise failure
 
 
-def export(model, x, exporter, batch, path):
+def export(model, x, exporter, form, path):
     """Write the ONNX file."""
-    opened = batch == "open"
+    opened = form == "batch"
     names = {"input_names": ["input"], "output_names": ["output"], "opset_version": OPSETS[exporter]}
     if exporter == "ts":
         axes = {"dynamic_axes": {"input": {0: "batch"}, "output": {0: "batch"}}} if opened else {}
@@ -203,13 +206,9 @@ def export(model, x, exporter, batch, path):
         torch.onnx.export(model, (x,), path, dynamo=True, external_data=False, verbose=False, **names, **shapes)
 
 
-def make(key, exporters, batch, folder, again):
-    """Export one network by each exporter; returns the reasons for what failed."""
+def prepare(key):
+    """The network of a name, its BatchNormalizations used to what they read."""
     name, size, options = NETS[key]
-    failed = {}
-    wanted = [e for e in exporters if again or not os.path.exists(os.path.join(folder, f"{key}.{e}.onnx"))]
-    if not wanted:
-        return failed
     torch.manual_seed(zlib.crc32(key.encode()))
     model = build(name, size, options)
     count = sum(p.numel() for p in model.parameters())
@@ -218,20 +217,20 @@ def make(key, exporters, batch, folder, again):
     randomize(model)
     model.eval()
     calibrate(model, torch.randn(8, 3, size, size))
-    model.eval()
-    for exporter in wanted:
-        path = os.path.join(folder, f"{key}.{exporter}.onnx")
-        try:
-            # A batch of 1 would be taken for a size that is fixed.
-            x = torch.randn(2 if batch == "open" else 1, 3, size, size)
-            with torch.no_grad():
-                export(model, x, exporter, batch, path)
-            print(f"{key}.{exporter}: {os.path.getsize(path) / 1e6:.1f} MB", flush=True)
-        except Exception as error:
-            failed[exporter] = f"{type(error).__name__}: {(str(error).strip() or 'no text').splitlines()[0]}"
-            if os.path.exists(path):
-                os.remove(path)
-    return failed
+    return model.eval(), count
+
+
+def make(key, exporter, form, prepared, path):
+    """Export one network; returns what is to be known of the file."""
+    model, count = prepared()
+    size = NETS[key][1]
+    # A batch of 1 would be taken for a size that is fixed.
+    x = torch.randn(2 if form == "batch" else 1, 3, size, size)
+    with torch.no_grad():
+        export(model, x, exporter, form, path)
+    axes = {0: "batch"} if form == "batch" else {}
+    entry = {"name": "input", "shape": [3, size, size], "ids": 0, "ones": False, "axes": axes}
+    return {"inputs": [entry], "sizes": {}, "parameters": count}
 
 
 def late(*_):
@@ -240,27 +239,36 @@ def late(*_):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
+    parser.add_argument("cache")
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(NETS))
     parser.add_argument("--exporters", type=lambda text: text.split(","), default=list(OPSETS))
-    parser.add_argument("--batch", choices=["open", "fixed"], default="open")
+    parser.add_argument("--forms", type=lambda text: text.split(","), default=["batch"])
     parser.add_argument("--again", action="store_true")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    os.makedirs(options.folder, exist_ok=True)
+    os.makedirs(options.cache, exist_ok=True)
     signal.signal(signal.SIGALRM, late)
     for key in options.only:
-        signal.alarm(MOST_SECONDS)
-        try:
-            failed = make(key, options.exporters, options.batch, options.folder, options.again)
-        except Exception as error:
-            failed = {exporter: f"{type(error).__name__}: {error}".splitlines()[0] for exporter in options.exporters}
-        signal.alarm(0)
-        for exporter, reason in failed.items():
-            with open(os.path.join(options.folder, f"{key}.{exporter}.json"), "w") as file:
-                json.dump({"name": f"{key}.{exporter}", "failed": reason}, file)
-            print(f"{key}.{exporter}: FAILED, {reason}", flush=True)
+        prepared = functools.cache(lambda key=key: prepare(key))
+        for exporter, form in itertools.product(options.exporters, options.forms):
+            name = f"timm-{key}.{exporter}.{form}"
+            path = os.path.join(options.cache, name)
+            if os.path.exists(f"{path}.json") and not options.again:
+                continue
+            signal.alarm(MOST_SECONDS)
+            try:
+                head = make(key, exporter, form, prepared, f"{path}.onnx")
+                said = f"{os.path.getsize(path + '.onnx') / 1e6:.1f} MB"
+            except Exception as error:
+                said = f"{type(error).__name__}: {(str(error).strip() or 'no text').splitlines()[0]}"[:300]
+                head = {"failed": said}
+                if os.path.exists(f"{path}.onnx"):
+                    os.remove(f"{path}.onnx")
+            signal.alarm(0)
+            with open(f"{path}.json", "w") as file:
+                json.dump({"name": name, "family": "timm", **head, "torch": torch.__version__}, file, indent=1)
+            print(f"{name}: {said}", flush=True)
         gc.collect()
 
 

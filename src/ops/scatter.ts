@@ -83,6 +83,12 @@ function fullIndices(g: Emit, indices: Value, batch: number): Value {
   return g.Concat(g.constant(tensor("int64", [...lead, batch], places)), indices, { axis: lead.length });
 }
 
+/** The rows that a GatherND takes in one list, as a Gather along the first axis would; `undefined` where it takes anything else. */
+function rowsOf(data: Value, indices: Value, batchDims: number): number[] | undefined {
+  if (batchDims !== 0 || indices.shape.length !== 2 || indices.shape[1] !== 1 || !indices.constant) return undefined;
+  return integers(indices).map((index) => indexIn(index, data.shape[0]!));
+}
+
 /** https://onnx.ai/onnx/operators/onnx__GatherND.html */
 export const GatherND = defineOp({
   name: "GatherND",
@@ -102,10 +108,23 @@ export const GatherND = defineOp({
     for (let i = 0; i < batch_dims; i++) c.same(c.axis(data, i), c.axis(indices, i), c.axis(y!, i));
     for (let i = -1; i >= batch_dims + indices.shape.at(-1)! - data.shape.length; i--)
       c.same(c.axis(data, i), c.axis(y!, i));
+    const rows = rowsOf(data, indices, batch_dims);
+    if (rows === undefined) return;
+    c.same(c.axis(data, 0).pick(rows), c.axis(y!, 0));
+    c.axis(indices, 0);
   },
   zero: "any",
+  resize(kept, { data, indices }, [y], { batch_dims }) {
+    const rows = rowsOf(data, indices, batch_dims);
+    const left = kept.axis(data, 0);
+    if (rows === undefined || left.length === data.shape[0]) return {};
+    const place = new Map(left.map((from, to) => [from, to]));
+    const now = kept.axis(y!, 0).map((i) => place.get(rows[i]!)!);
+    return { inputs: { indices: tensor("int64", [now.length, 1], now) } };
+  },
   samples: [
     { inputs: [[3, 4], tensor("int64", [3, 1], [2, 0, 2])] },
+    { inputs: [[5, 4], tensor("int64", [4, 1], [4, 0, -2, 1])] },
     { inputs: [[3, 4], tensor("int64", [2, 2], [2, 0, 1, 3])] },
     { inputs: [[3, 4, 2, 3], tensor("int64", [2, 2], [2, 0, 1, 3])] },
     { inputs: [[2, 4, 3], tensor("int64", [2, 3, 1], [2, 0, 2, 1, 3, -2])], attributes: { batch_dims: 1 } },

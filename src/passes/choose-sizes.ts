@@ -4,7 +4,7 @@ import { fail, SecateurError } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import { isFloat, type Shape } from "../graph/tensor.ts";
 import { openAxes, symbolOf, type OpenAxis } from "./dims.ts";
-import { trace, type Traced } from "./trace.ts";
+import { lengthOf, manyElements, trace, type Traced } from "./trace.ts";
 
 /** Sizes of open axes by their symbols. */
 export type Sizes = ReadonlyMap<string, number>;
@@ -31,6 +31,8 @@ const lengths = [16, 8, 12, 32, 24, 64, 7, 128, 100, 256, 400, 512, 1024, 3000, 
 const batches = [2, 3, 4, 1] as const;
 /** Sizes at which nodes are still refused are taken after as many. */
 const mostTries = 4;
+/** Nor are longer ones left for shorter ones more often. */
+const mostLong = 12;
 
 /** The next size of which every half, rounded down, is odd. */
 const allOnes = (size: number): number => 2 ** Math.floor(Math.log2(size) + 1) - 1 || 1;
@@ -133,6 +135,8 @@ function candidatesOf({ input }: OpenAxis): readonly number[] {
   return input.shape!.length === 4 ? planes : volumes;
 }
 
+const isLong = (traced: Traced): boolean => lengthOf(traced) > manyElements;
+
 function firstThatTraces(
   graph: Graph,
   axes: readonly OpenAxis[],
@@ -152,10 +156,14 @@ function firstThatTraces(
       found.push({ sizes, batch, base });
       break;
     }
-    // At other sizes it may be that less is refused.
-    if (found.at(-1)?.base.refusals.length === 0 || found.length === mostTries) break;
+    // At other sizes it may be that less is refused, and at smaller ones that there is less to couple.
+    const last = found.at(-1);
+    if (last?.base.refusals.length === 0 && !isLong(last.base)) break;
+    if (found.filter(({ base }) => !isLong(base)).length === mostTries || found.length === mostLong) break;
   }
-  const [best] = found.toSorted((a, b) => a.base.refusals.length - b.base.refusals.length);
+  const [best] = found.toSorted(
+    (a, b) => a.base.refusals.length - b.base.refusals.length || Number(isLong(a.base)) - Number(isLong(b.base)),
+  );
   if (best) return best;
   if (free.length === 0) {
     // There is nothing to choose: what is wrong with the file is told as it is.

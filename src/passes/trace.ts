@@ -44,6 +44,16 @@ const mostFloats = 64;
 /** Scales are two for each axis at most. */
 const mostScales = 8;
 
+/** Axes that have more elements together take long to couple: where images are flattened, every pixel of every channel is one. */
+export const manyElements = 2 ** 21;
+
+/** How many elements all axes of all values have together. */
+export function lengthOf({ types }: Pick<Traced, "types">): number {
+  let total = 0;
+  for (const { shape } of types.values()) for (const size of shape) total += size;
+  return total;
+}
+
 /** The value of a name; `undefined` for an input that is left out or has no known type. */
 export function valueOf(traced: Pick<Traced, "types" | "constants">, name: string): Value | undefined {
   const type = name === "" ? undefined : traced.types.get(name);
