@@ -187,7 +187,10 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
   "passes/pick-parts.ts": { names: ["Concat", "Gather"], reason: "matches a part that is joined and picked out again" },
   "passes/plain-views.ts": { names: ["Gather", "Reshape", "Transpose"], reason: "matches a view by strides" },
   "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
-  "prune/computed-sizes.ts": { names: ["Add", "Div", "Mul"], reason: "writes what is left of computed sizes" },
+  "prune/computed-sizes.ts": {
+    names: ["Add", "Concat", "Div", "Mul"],
+    reason: "matches sizes that are joined of several, and writes what is left of computed sizes",
+  },
   "prune/mask.ts": {
     names: ["And", "BitwiseAnd", "Concat", "Div", "Expand", "Reshape", "Shape", "Where"],
     reason: "writes the nodes that zero a unit, and the line of zeros along an open axis",

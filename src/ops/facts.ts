@@ -65,6 +65,8 @@ export interface Training {
 export interface Kept {
   /** Indices that stay along an axis of a value, ascending; all of them where nothing is removed. */
   axis(value: Value, axis: number): readonly number[];
+  /** Whether an axis is as long at all sizes of the open axes. */
+  settled(value: Value, axis: number): boolean;
 }
 
 /** What must change in a node besides its tensors: attributes, and constant inputs by name. */

@@ -107,11 +107,17 @@ export const Reshape = defineOp({
   channels: (c, { data }, [y]) => coupleReshape(c, data, y!),
   zero: "any",
   view: true,
-  resize: (kept, { shape }, [y]) => ({
-    inputs: {
-      shape: int64(toNumbers(shape.constant!).map((n, i) => (n > 0 ? kept.axis(y!, i).length : n))),
-    },
-  }),
+  resize(kept, { data, shape }, [y]) {
+    const after = y!.shape.map((_, i) => kept.axis(y!, i).length);
+    const loses = (i: number): boolean => after[i]! < y!.shape[i]!;
+    // What reads a file, such as onnxruntime's optimiser of transformers, looks for the number of heads here, and takes the former one where it is
+    // inferred. Where heads become narrower it would scale by their new width: there it shall find none.
+    const runs = matchRuns(data.shape, y!.shape).map(([, axes]) => axes);
+    const heads = new Set(runs.filter((axes) => axes.some(loses) && !loses(axes.at(-1)!)).flat());
+    const isStated = (n: number, i: number): boolean => n > 0 || (n === -1 && heads.has(i) && kept.settled(y!, i));
+    const sizes = toNumbers(shape.constant!).map((n, i) => (isStated(n, i) ? after[i]! : n));
+    return { inputs: { shape: int64(sizes) } };
+  },
   fold: ({ data }, _attributes, [y]) => sameData(data, y!.shape),
   samples: [
     { inputs: [[2, 3, 4], int64([2, 12])] },

@@ -3,6 +3,7 @@
 import { fail } from "../graph/error.ts";
 import { describe, type Node } from "../graph/graph.ts";
 import { tensor, toNumbers, type Tensor } from "../graph/tensor.ts";
+import type { Traced } from "../passes/trace.ts";
 
 /** A list of sizes before and after a removal, at one setting of the open sizes. */
 export interface SizesAt {
@@ -51,6 +52,36 @@ export function stepsTo(node: Node, seen: readonly SizesAt[]): Steps {
   return steps
     .filter(({ list, neutral }) => list.some((n) => n !== neutral))
     .map(({ op, list }) => ({ op, by: tensor("int64", shape, list) }));
+}
+
+/**
+ * Sizes that are joined of several lists, where only such change as are constants: the lists, with what they are after the removal. `undefined`
+ * where others change too, or otherwise at other settings.
+ */
+export function restated(
+  { types, graph }: Traced,
+  joined: Node | undefined,
+  seen: readonly SizesAt[],
+): (string | Tensor)[] | undefined {
+  const isPlain = seen.every(({ before }) => before.dtype === "int64");
+  if (joined?.op !== "Concat" || joined.domain !== "" || !isPlain) return undefined;
+  const lists = seen.map(({ before, after }) => [toNumbers(before), toNumbers(after)] as const);
+  const [[old, now]] = lists as [(typeof lists)[0]];
+  let from = 0;
+  let others = false;
+  const parts = joined.inputs.map((name) => {
+    const to = from + (types.get(name)?.shape[0] ?? NaN);
+    const at = Array.from({ length: to - from }, (_, i) => from + i);
+    from = to;
+    if (lists.every(([before, after]) => at.every((i) => before[i] === after[i]))) return name;
+    others ||= !graph.initializers.has(name) || lists.some(([, after]) => at.some((i) => after[i] !== now[i]));
+    return tensor(
+      "int64",
+      [at.length],
+      at.map((i) => now[i]!),
+    );
+  });
+  return others || from !== old.length ? undefined : parts;
 }
 
 /** Which indices of an axis stay, where the axis is as long as open sizes say. */

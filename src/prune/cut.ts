@@ -3,6 +3,7 @@
 import {
   freshName,
   namesOf,
+  producersOf,
   readersOf,
   type Attribute,
   type Dim,
@@ -14,8 +15,8 @@ import { isLazy, lazyTensor, take, type NumericDType, type Tensor, type TypedArr
 import type { Kept, Op, Value } from "../ops/define.ts";
 import { removeDead } from "../passes/dead.ts";
 import { applicationOf, type Traced } from "../passes/trace.ts";
-import { stepsTo, type SizesAt } from "./computed-sizes.ts";
-import { createElsewhere, type Elsewhere, type RemovalAt } from "./elsewhere.ts";
+import { restated, stepsTo, type SizesAt } from "./computed-sizes.ts";
+import { createElsewhere, createSettled, type Elsewhere, type RemovalAt } from "./elsewhere.ts";
 import { goneOf, withSame, type Emptied, type Removed } from "./emptied.ts";
 import { emptyOf } from "./empty-groups.ts";
 import { followGroups, mayRename, type Followed } from "./follow.ts";
@@ -71,7 +72,7 @@ export function cut(
 /** Cuts a tensor that has the shape of a value as the value is cut; see {@link Cut.shrink}. */
 export function shrinkerOf({ groups: { coupling }, removed }: RemovalAt): Cut["shrink"] {
   const { traced } = coupling;
-  return createShrink(traced, removed, keptOf(traced, removed));
+  return createShrink(traced, removed, keptOf(traced, removed, createSettled(traced)));
 }
 
 const createShrink =
@@ -95,7 +96,8 @@ function cutNodes(
   removed: Removed,
   elsewhere: Elsewhere,
 ): Cut {
-  const kept = keptOf(traced, removed);
+  const isSettled = createSettled(traced);
+  const kept = keptOf(traced, removed, isSettled);
   const initializers = new Map([...graph.initializers, ...constants]);
   const shrink = createShrink(traced, removed, kept);
   const stays = (name: string): ReadonlyMap<number, Stays> => {
@@ -109,6 +111,7 @@ function cutNodes(
       initializers.set(name, isLazy(old) ? lazily(old, removed.get(name)!, kept, name, shrink) : shrink(name, old));
   }
   const readers = readersOf(graph);
+  const producers = producersOf(graph);
   const taken = namesOf(graph);
   const nodes = left.flatMap((node) => {
     if (![...node.inputs, ...node.outputs].some((name) => removed.has(name))) return [node];
@@ -125,10 +128,23 @@ function cutNodes(
       // Sizes that the graph computes follow what is open: only what is removed is taken off.
       const others = elsewhere().flatMap((one): SizesAt[] => {
         const there = one.groups.coupling.traced;
-        const [old, now] = [there.constants.get(name), resizedInput(there, node, keptOf(there, one.removed), at)];
+        const now = resizedInput(there, node, keptOf(there, one.removed, isSettled), at);
+        const old = there.constants.get(name);
         return old && now ? [{ before: old, after: now }] : [];
       });
-      const steps = stepsTo(node, [{ before: computed, after: sizes }, ...others]);
+      const seen = [{ before: computed, after: sizes }, ...others];
+      const parts = restated(traced, producers.get(name), seen);
+      if (parts !== undefined) {
+        const inputs = parts.map((part) => {
+          if (typeof part === "string") return part;
+          const own = freshName(taken, `${target}_part`);
+          initializers.set(own, part);
+          return own;
+        });
+        before.push({ ...producers.get(name)!, name: "", inputs, outputs: [target] });
+        return target;
+      }
+      const steps = stepsTo(node, seen);
       return steps.reduce((from, { op, by }, i) => {
         const [number, to] = [
           freshName(taken, `${name}_removed`),
@@ -171,7 +187,7 @@ export interface KeptIndices extends Kept {
   byName(name: string, axis: number): readonly number[];
 }
 
-function keptOf(traced: Traced, removed: Removed): KeptIndices {
+function keptOf(traced: Traced, removed: Removed, isSettled: (name: string, axis: number) => boolean): KeptIndices {
   const known = new Map<string, readonly number[]>();
   const byName = (name: string, axis: number): readonly number[] => {
     const key = `${name}\0${axis}`;
@@ -183,7 +199,11 @@ function keptOf(traced: Traced, removed: Removed): KeptIndices {
     known.set(key, list);
     return list;
   };
-  return { byName, axis: (value: Value, axis: number) => byName(value.name, axis) };
+  return {
+    byName,
+    axis: (value: Value, axis: number) => byName(value.name, axis),
+    settled: (value: Value, axis: number) => isSettled(value.name, axis),
+  };
 }
 
 /** What an operator says of the sizes that a node holds; `undefined` where it holds none. */

@@ -57,6 +57,17 @@ export function tracesElsewhere(traced: Traced, settings: readonly Setting[] = o
   });
 }
 
+/** Whether an axis of a value is as long at all settings; where one could not be traced it is not known, and taken to be not. */
+export function createSettled(traced: Traced): (name: string, axis: number) => boolean {
+  const others = once(() => {
+    const settings = fewestSettings(traced);
+    const traces = tracesElsewhere(traced, settings);
+    return traces.length === settings.length ? traces : undefined;
+  });
+  const sizeAt = ({ types }: Traced, name: string, axis: number) => types.get(name)?.shape[axis];
+  return (name, axis) => others()?.every((other) => sizeAt(other, name, axis) === sizeAt(traced, name, axis)) ?? false;
+}
+
 /**
  * What a removal takes at another size: the same of every weight.
  *
