@@ -28,6 +28,7 @@ function attributeOf<K extends Attribute["type"]>(node: Node, name: string, kind
 
 export const int = (node: Node, name: string): number | undefined => attributeOf(node, name, "int");
 export const ints = (node: Node, name: string): readonly number[] | undefined => attributeOf(node, name, "ints");
+export const floats = (node: Node, name: string): readonly number[] | undefined => attributeOf(node, name, "floats");
 export const float = (node: Node, name: string): number | undefined => attributeOf(node, name, "float");
 export const string = (node: Node, name: string): string | undefined => attributeOf(node, name, "string");
 

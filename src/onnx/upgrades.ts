@@ -2,6 +2,7 @@
 
 import type { Attribute, Node } from "../graph/graph.ts";
 import { float32, int64s, sizeOf, take, toNumbers, type Shape } from "../graph/tensor.ts";
+import { experiments } from "./upgrades-experimental.ts";
 import {
   baseOf,
   beside,
@@ -327,6 +328,7 @@ const groupNormalization: readonly Upgrade[] = [
 
 /** For every operator the steps in which it changed, oldest first. What is not here means in opset 23 what it meant in 7. */
 export const upgrades: Readonly<Record<string, readonly Upgrade[] | undefined>> = {
+  ...experiments,
   BatchNormalization: batchNormalization,
   Clip: clip,
   DFT: dft,
