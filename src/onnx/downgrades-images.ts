@@ -27,20 +27,49 @@ function spreadOver(
 }
 
 /** Resize that names axes, as one of all axes. */
-function overAllAxes(node: Node, context: Downgrading): Node {
+function overAllAxes(node: Node, context: Downgrading): readonly Node[] {
   const given = ints(node, "axes");
-  if (given === undefined) return node;
+  if (given === undefined) return [node];
   const [data = "", roi = ""] = node.inputs;
-  const shape = context.shape(data) ?? context.needs();
+  const rank = context.shape(data)?.length ?? context.rank(data) ?? context.needs();
+  const shape = context.shape(data) ?? Array.from({ length: rank }, () => undefined);
   if (roi !== "" && context.initializer(roi)?.shape.includes(0) !== true) context.needs();
-  const axes = given.map((axis) => (axis < 0 ? axis + shape.length : axis));
+  const axes = given.map((axis) => (axis < 0 ? axis + rank : axis));
   const ones = shape.map(() => 1);
   const scaled = spreadOver(node, 2, axes, ones, (values) => float32([values.length], values), context);
-  if ((node.inputs[3] ?? "") === "") return edit(scaled, ["axes"]);
-  const sizes = shape.map((size, axis) =>
-    axes.includes(axis) ? 1 : typeof size === "number" ? size : context.needs(),
-  );
-  return edit(spreadOver(scaled, 3, axes, sizes, int64s, context), ["axes"]);
+  if ((node.inputs[3] ?? "") === "") return [edit(scaled, ["axes"])];
+  const isKnown = shape.every((size, axis) => axes.includes(axis) || typeof size === "number");
+  if (!isKnown) return withAskedSizes(edit(scaled, ["axes"]), axes, rank, context);
+  return [edit(spreadOver(scaled, 3, axes, shape.map(Number), int64s, context), ["axes"])];
+}
+
+/** Resize whose sizes are given for some axes, with those of the others asked of its input while it runs. */
+function withAskedSizes(node: Node, axes: readonly number[], rank: number, context: Downgrading): readonly Node[] {
+  const given = numbersAt(node, 3, context)!;
+  const base = baseOf(node);
+  const list = (values: readonly number[], what: string): string => context.constant(int64s(values), `${base}_${what}`);
+  const shape = context.fresh(`${base}_shape`);
+  const nodes: Node[] = [
+    { op: "Shape", domain: "", name: "", inputs: [node.inputs[0]!], outputs: [shape], attributes: {} },
+  ];
+  const parts = Array.from({ length: rank }, (_, axis) => {
+    const at = axes.indexOf(axis);
+    if (at >= 0) return list([given[at]!], "size");
+    const size = context.fresh(`${base}_size`);
+    nodes.push({
+      op: "Slice",
+      domain: "",
+      name: "",
+      inputs: [shape, list([axis], "start"), list([axis + 1], "end")],
+      outputs: [size],
+      attributes: {},
+    });
+    return size;
+  });
+  const sizes = context.fresh(`${base}_sizes`);
+  const axis = { axis: { type: "int", value: 0 } } as const;
+  nodes.push({ op: "Concat", domain: "", name: "", inputs: parts, outputs: [sizes], attributes: axis });
+  return [...nodes, { ...node, inputs: node.inputs.with(3, sizes) }];
 }
 
 const resize: readonly Downgrade[] = [
@@ -54,7 +83,8 @@ const resize: readonly Downgrade[] = [
     downgrade(node, context) {
       if (int(node, "antialias") === 1) context.needs();
       if ((string(node, "keep_aspect_ratio_policy") ?? "stretch") !== "stretch") context.needs();
-      return edit(overAllAxes(node, context), ["antialias", "keep_aspect_ratio_policy"]);
+      const nodes = overAllAxes(node, context);
+      return [...nodes.slice(0, -1), edit(nodes.at(-1)!, ["antialias", "keep_aspect_ratio_policy"])];
     },
   },
   {

@@ -15,12 +15,15 @@ import { removedIndices, type Groups, type Removal } from "./groups.ts";
  * an operator needs zero to keep the unit from acting inside it (OpSpec.silence).
  * All shapes stay. It is what {@link cut} must equal, and refuses what that refuses. Along an axis
  * that is as long as open sizes say, the zeros are laid out while the graph runs.
+ *
+ * @param selects the types that Where may take: all of them in a graph that is written in other types before it runs
  */
 export function mask(
   graph: Graph,
   groups: Groups,
   removal: Removal,
   elsewhere: Elsewhere = createElsewhere(groups, removal),
+  selects: (dtype: DType) => boolean = hasWhere,
 ): Graph {
   const { traced } = groups.coupling;
   const removed = removedIndices(groups, removal);
@@ -55,7 +58,7 @@ export function mask(
     const open = openLengths().some((there) => there.types.get(name)?.shape[axis] !== size);
     const ones = shape.slice(axis + 1).map(() => 1);
     // A number whose bits are all set keeps the other's in a bitwise product.
-    const [kind, one] = hasWhere(dtype) ? (["bool", 1] as const) : ([dtype as NumericDType, -1] as const);
+    const [kind, one] = selects(dtype) ? (["bool", 1] as const) : ([dtype as NumericDType, -1] as const);
     const line = (list: readonly boolean[], form: Shape): string =>
       constant(`${kind}:${form.join()}:${list.join()}`, `${name}_mask`, () =>
         tensor(
@@ -65,7 +68,7 @@ export function mask(
         ),
       );
     const zero = (): string => constant(`zero ${dtype}`, `zero_${dtype}`, () => zeros(dtype as NumericDType, []));
-    if (!open) return [zeroing(dtype, line(stayingOf(size, gone), [size, ...ones]), from, to, zero)];
+    if (!open) return [zeroing(dtype, selects, line(stayingOf(size, gone), [size, ...ones]), from, to, zero)];
     const { keep, stretched } = patternOf(node, [
       stayingOf(size, gone),
       ...elsewhere().map(({ groups: found, removed: there }) =>
@@ -95,7 +98,7 @@ export function mask(
       step("Concat", stretched ? [count, times] : [times, count], both, { axis: { type: "int", value: 0 } }),
       step("Expand", [line(keep, stretched ? [keep.length, 1] : [1, keep.length]), both], whole),
       step("Reshape", [whole, number([-1, ...ones], `${name}_mask_line`)], fitting),
-      zeroing(dtype, fitting, from, to, zero),
+      zeroing(dtype, selects, fitting, from, to, zero),
     ];
   };
   const nodes: Node[] = [];
@@ -132,9 +135,16 @@ export function mask(
 const hasWhere = (dtype: DType): boolean => !/^u?int(8|16)$/.test(dtype) || dtype === "uint8";
 
 /** Zero where `keep` is false. A product would turn an infinity into NaN. */
-function zeroing(dtype: DType, keep: string, value: string, result: string, zero: () => string): Node {
+function zeroing(
+  dtype: DType,
+  selects: (dtype: DType) => boolean,
+  keep: string,
+  value: string,
+  result: string,
+  zero: () => string,
+): Node {
   const shared = { domain: "", name: "", outputs: [result], attributes: {} };
-  if (!hasWhere(dtype)) return { ...shared, op: "BitwiseAnd", inputs: [keep, value] };
+  if (!selects(dtype)) return { ...shared, op: "BitwiseAnd", inputs: [keep, value] };
   return dtype === "bool"
     ? { ...shared, op: "And", inputs: [keep, value] }
     : { ...shared, op: "Where", inputs: [keep, value, zero()] };

@@ -68,7 +68,8 @@ export async function prove(
   const at = feeds
     .slice(0, sizes.length)
     .map((one) => Object.fromEntries(Object.entries(one).map(([name, { shape }]) => [name, shape])));
-  const forms = [zeroed, small.graph].map((one) => inFloat(one, settingOf(traced))) as [InFloat, InFloat];
+  const selecting = mask(graph, groups, removal, elsewhere, () => true);
+  const forms = [selecting, small.graph].map((one) => inFloat(one, settingOf(traced))) as [InFloat, InFloat];
   const wide = settings.map((one) => ({ ...one, feeds: widened(one.feeds, forms[0].graph) }));
   try {
     const inFloats = { ...law, settings: wide, zeroed: forms[0].graph, small: forms[1].graph };

@@ -4,6 +4,7 @@ import type { Batch } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
+import { narrowTo } from "../passes/widen.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { openWhole, type Engine, type Taken } from "./engine.ts";
@@ -127,7 +128,12 @@ export class Trainer {
     const now = await this.#engine.carried(last);
     const initializers = new Map(this.graph.initializers);
     const slots = new Map<string, Tensor>();
-    for (const [name, value] of Object.entries(now)) (initializers.has(name) ? initializers : slots).set(name, value);
+    for (const [name, value] of Object.entries(now)) {
+      const old = initializers.get(name);
+      if (old === undefined) slots.set(name, value);
+      // Float32 goes into float64 and back. Beside what stays in float64, one that is narrower would not fit.
+      else initializers.set(name, old.dtype === "float64" ? narrowTo(value, old) : value);
+    }
     return { graph: { ...this.graph, initializers }, slots };
   }
 

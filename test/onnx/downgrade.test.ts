@@ -99,6 +99,18 @@ const downs: readonly (readonly [title: string, model: Model, opset: number, ops
     ["Resize"],
   ],
   [
+    "Resize of some axes, of a value whose sizes nobody declares",
+    young(
+      [
+        node("Transpose", ["x"], ["t"], { perm: [0, 1, 3, 2] }),
+        node("Resize", ["t", "", "", "z"], ["y"], { axes: [3, 2], mode: "linear" }),
+      ],
+      inits({ z: int64s([4, 9]) }),
+    ),
+    11,
+    ["Transpose", "Shape", "Slice", "Slice", "Concat", "Resize"],
+  ],
+  [
     "Gemm without C",
     young([node("Gemm", ["x", "w"], ["y"])], inits({ w: float32([3, 2], noise(6)) }), [2, 3]),
     7,

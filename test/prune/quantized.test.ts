@@ -14,6 +14,7 @@ import {
 } from "../../src/graph/tensor.ts";
 import { explainUnknown } from "../../src/ops/refused.ts";
 import { ops } from "../../src/ops/table.ts";
+import { inFloat } from "../../src/passes/in-float.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { costsOf, createCostModel } from "../../src/prune/costs.ts";
 import { cut } from "../../src/prune/cut.ts";
@@ -106,6 +107,20 @@ describe("a network of quantised weights and activations", () => {
     const { largest, range } = difference(a["y"]!, b["y"]!);
     expect(range).toBeGreaterThan(0.1);
     expect(largest / range).toBeLessThan(1e-5);
+  });
+
+  it("is proved without its steps, also where integers are masked", async () => {
+    const removal = new Map([
+      ["w", [0, 3, 6]],
+      ["v", [1, 2]],
+    ]);
+    const zeroed = mask(net, groups, removal, undefined, () => true);
+    const forms = [zeroed, cut(net, groups, removal).graph].map((graph) => inFloat(graph));
+    expect(forms.map(({ unrounded }) => unrounded)).toEqual([true, true]);
+    const [a, b] = await Promise.all(forms.map(({ graph }) => runGraph(graph, feeds)));
+    const { largest, range } = difference(a!["y"]!, b!["y"]!);
+    expect(range).toBeGreaterThan(0.1);
+    expect(largest / range).toBeLessThan(1e-6);
   });
 
   it("bears its gates on numbers, not on the integers that stand for them", () => {

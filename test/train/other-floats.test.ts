@@ -7,6 +7,7 @@ import { float32, tensor, type NumericDType, type Tensor } from "../../src/graph
 import { cut } from "../../src/jobs/cut.ts";
 import { plan } from "../../src/jobs/plan.ts";
 import { prune } from "../../src/jobs/prune.ts";
+import { finetune } from "../../src/jobs/train.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { restoreForm } from "../../src/passes/restore.ts";
@@ -95,6 +96,40 @@ describe.each(["bfloat16", "float64"] as const)("%s", (dtype) => {
     expect(wide.nodes[0]!.attributes["to"]!.value).toBe(1);
     expect(restoreForm(wide, graph)).toEqual(graph);
   });
+});
+
+it("float64 in a part of a network is measured and written after it has learned", async () => {
+  const made = modelOf(17, {
+    inputs: [value("x", ["n", 6])],
+    outputs: [value("y", ["n", 5])],
+    nodes: [
+      node("Gemm", ["x", "w"], ["h"], { transB: 1 }),
+      node("Relu", ["h"], ["r"]),
+      node("Gemm", ["r", "v"], ["o"], { transB: 1 }),
+      node("Cast", ["o"], ["a"], { to: codes.float64 }),
+      node("Add", ["a", "anchors"], ["b"]),
+      node("Cast", ["b"], ["y"], { to: 1 }),
+    ],
+    initializers: new Map([
+      ["w", float32([8, 6], noise(48, 1))],
+      ["v", float32([5, 8], noise(40, 2))],
+      ["anchors", tensor("float64", [1, 5], noise(5, 3))],
+    ]),
+  });
+  const model = loadModel(encodeModel({ ...made, irVersion: 8 }));
+  const data = randomDataset(prepare(model), { samples: 16, seed: 3, labels: 5 });
+  const learned = await finetune(model, {
+    runtime: directRuntime,
+    data,
+    validation: data,
+    batchSize: 8,
+    epochs: 1,
+    threads: 1,
+  }).result;
+  const written = loadModel(encodeModel(learned));
+  expect(typesOf(written)).toEqual({ w: "float32", v: "float32", anchors: "float64" });
+  const { y } = await runGraph(written.graph, { x: float32([2, 6], noise(12)) });
+  expect(y!.shape).toEqual([2, 5]);
 });
 
 it("bfloat16 is the upper half of a float32, rounded to the nearest, ties to even", () => {
