@@ -90,7 +90,7 @@ NETS = {
     "darknet": net("darknet17", 64),
     "repvgg": net("repvgg_a0", 32),
     "mobileone": net("mobileone_s0"),
-    "vgg": net("vgg11_bn", 32),
+    "vgg": net("vgg11_bn", 32, feature_window_size=1),
     "convnext": net("convnext_atto"),
     "convnextv2": net("convnextv2_atto"),
     "convmixer": net("convmixer_768_32", 64, depth=2),
@@ -154,7 +154,7 @@ NETS = {
     "inception_v4": net("inception_v4", 96),
     "inception_resnet": net("inception_resnet_v2", 96),
     "inception_next": net("inception_next_atto", 64),
-    "nasnet": net("nasnetalarge", 64, num_conv_filters=None),
+    "nasnet": net("nasnetalarge", 64),
     "pnasnet": net("pnasnet5large", 64),
     "xception": net("legacy_xception", 96),
     "xception41": net("xception41", 64),
@@ -184,14 +184,16 @@ class Late(Exception):
 
 
 def build(name, size, options):
-    """The network with random weights; with images of another size where it has to know."""
-    options = {key: value for key, value in options.items() if value is not None}
-    for extra in ({"img_size": size}, {}):
+    """The network with random weights; with images of another size where it has to know. What it fixes itself stays as it is."""
+    options = {**options, "img_size": size}
+    while True:
         try:
-            return timm.create_model(name, pretrained=False, num_classes=CLASSES, **options, **extra)
-        except TypeError:
-            failure = sys.exc_info()[1]
-    raise failure
+            return timm.create_model(name, pretrained=False, num_classes=CLASSES, **options)
+        except TypeError as error:
+            refused = [option for option in options if f"'{option}'" in str(error)]
+            if not refused:
+                raise
+            del options[refused[0]]
 
 
 def export(model, x, exporter, form, path):
