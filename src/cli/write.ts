@@ -8,6 +8,7 @@ import { note } from "./output.ts";
 export async function writeModel(path: string, model: Model, { opset }: OpsetFlags = {}): Promise<void> {
   const { raised } = await writeModelFile(path, model, { opset });
   if (raised !== undefined) note(raised);
+  for (const remark of model.remarks ?? []) note(remark);
 }
 
 /** Where a model goes whose proof failed, so that nobody takes it for one that is proved. */

@@ -95,6 +95,17 @@ export interface Found {
   readonly failed?: string;
 }
 
+/** Outputs of a file that are no tensors, with the nodes that make them of tensors, in the opset of the file. */
+export interface Aside {
+  readonly nodes: readonly Node[];
+  readonly constants: ReadonlyMap<string, Tensor>;
+  /** All outputs of the file in their order: the names of tensors, and the others as the file declares them. */
+  readonly outputs: readonly (
+    | string
+    | { readonly name: string; readonly kind: string; readonly declaration: Uint8Array }
+  )[];
+}
+
 /** A graph and what a model file says besides. */
 export interface Model {
   readonly graph: Graph;
@@ -109,6 +120,10 @@ export interface Model {
   readonly modelVersion: number;
   readonly doc: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** What makes outputs that are no tensors; the graph's are those that it is made of. */
+  readonly aside?: Aside;
+  /** What of the file is not worked on or not kept, in a sentence each. */
+  readonly remarks?: readonly string[];
 }
 
 /** How a message names a node: its operator and its name, or its first output where it has none. */

@@ -24,6 +24,7 @@ import {
   type ValueInfo,
 } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { isTensor, typeOf, remarksOn, setAside } from "./aside.ts";
 import { decodeSparse, decodeTensor, toText, type TensorOptions } from "./decode-tensor.ts";
 import { checkRank, dtypeOf, maxNesting, normalDomain, toInt } from "./proto.ts";
 import { newestOpset, oldestOpset } from "./opsets.ts";
@@ -116,8 +117,10 @@ function readValue(proto: ValueInfoProto): ValueInfo {
       `the value "${proto.name}" is declared without a type; run ONNX shape inference over the model first`,
     );
   if (type.case !== "tensorType") {
-    const kind = type.case.replace("Type", "").replace("sparseTensor", "sparse tensor");
-    fail("unsupported", `the value "${proto.name}" is a ${kind}; only tensors are supported, cut the model before it`);
+    fail(
+      "unsupported",
+      `the value "${proto.name}" is a ${typeOf(proto)}; only tensors are supported, cut the model before it`,
+    );
   }
   const { elemType, shape } = type.value;
   return {
@@ -289,24 +292,28 @@ function dropWeightInputs(graph: Graph): Graph {
  * Constant nodes become initializers; an Identity of an initializer becomes an initializer of its own; weights listed
  * as inputs are no inputs. A size without a name is the empty string. Whole numbers in attributes from 2^53 on are
  * ±`Number.MAX_SAFE_INTEGER`, which {@link encodeModel} writes as INT64_MAX and INT64_MIN. Tensors may be views of
- * `bytes`. Sparse initializers become dense ones. Device configurations are not kept.
+ * `bytes`. Sparse initializers become dense ones. Outputs that are no tensors are set aside, and written again. Training information and device configurations are not kept.
  *
  * @throws SecateurError `bad-model` for bytes that are no model or contradict themselves, `unsupported` for models
- * with what is not held here: sequences as inputs or outputs, sparse attributes, complex numbers.
+ * with what is not held here: sequences as inputs, sparse attributes, complex numbers.
  */
 export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Model {
   if (bytes.length === 0) notOnnx(describeForeign(bytes));
   const proto = parse(bytes);
   if (!proto.graph || proto.irVersion <= 0n) notOnnx(describeForeign(bytes));
-  if (proto.trainingInfo.length > 0)
-    fail("unsupported", "the model holds training information (training_info); export it for inference");
   const inlined = inlineFunctions(proto, proto.graph, readOpsets(proto));
-  const graph = readGraph(inlined.graph, { options, depth: 0 });
-  if (graph.outputs.length === 0) fail("bad-model", "the graph of the model has no outputs; export it again");
+  const declared = inlined.graph.output;
+  const read = readGraph({ ...inlined.graph, output: declared.filter(isTensor) }, { options, depth: 0 });
+  if (declared.length === 0) fail("bad-model", "the graph of the model has no outputs; export it again");
+  const { graph, aside } = setAside(foldConstants(dropWeightInputs(read)), declared);
   if (graph.nodes.length === 0) fail("bad-model", "the graph of the model is empty; export it again");
   refuseReserved(graph);
+  const remarks = [
+    ...(proto.trainingInfo.length > 0 ? ["the file's training information (training_info) is not kept"] : []),
+    ...(aside ? remarksOn(aside) : []),
+  ];
   return {
-    graph: untie(foldConstants(dropWeightInputs(graph))),
+    graph: untie(graph),
     irVersion: toInt(proto.irVersion),
     opsets: inlined.opsets,
     producerName: proto.producerName,
@@ -315,5 +322,7 @@ export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Mod
     modelVersion: toInt(proto.modelVersion),
     doc: proto.docString,
     metadata: readEntries(proto.metadataProps),
+    ...(aside && { aside }),
+    ...(remarks.length > 0 && { remarks }),
   };
 }

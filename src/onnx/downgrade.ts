@@ -108,7 +108,7 @@ export function lower(node: Node, to: number, around: Surroundings, from: number
 }
 
 /** Whether an operator means the same in two opsets. */
-function sameMeaning(op: string, a: number, b: number): boolean {
+export function sameMeaning(op: string, a: number, b: number): boolean {
   const [low, high] = [Math.min(a, b), Math.max(a, b)];
   const steps = [...changesOf(op), ...(own(upgrades, op) ?? []).map(({ since }) => since)];
   const bounds = [introduced.get(op) ?? 0, own(removed, op) ?? 0];

@@ -15,6 +15,7 @@ import {
 import { fail } from "../graph/error.ts";
 import { bodies, describe, type Attribute, type Graph, type Model, type Node, type ValueInfo } from "../graph/graph.ts";
 import { bitsPerElement, byteLength, bytesOf, type Tensor } from "../graph/tensor.ts";
+import { allOutputs } from "./aside.ts";
 import { fileForm, runtimeForm, type FormOptions } from "./file-form.ts";
 import { codeOf, toInt64 } from "./proto.ts";
 
@@ -174,6 +175,7 @@ function write(model: Model, tensors: Tensors, untyped: readonly string[] = []):
     })),
     metadataProps: writeEntries(model.metadata),
   });
+  proto.graph!.output = allOutputs(model, proto.graph!.output);
   const bytes = toBinary(ModelProtoSchema, proto);
   if (bytes.length > messageLimit) refuseSize(bytes.length);
   return bytes;

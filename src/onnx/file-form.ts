@@ -2,6 +2,7 @@
 
 import { describe, type Model } from "../graph/graph.ts";
 import type { DType } from "../graph/tensor.ts";
+import { takeBack } from "./aside.ts";
 import { toOpset, type Lowered } from "./downgrade.ts";
 import { formOf } from "../graph/forms.ts";
 import { internalOpset } from "./opsets.ts";
@@ -92,18 +93,25 @@ function ownOpset({ opsets, fileOpset }: Model): number | undefined {
 export function fileForm(model: Model, { opset }: FormOptions = {}): FileForm & { readonly model: Model } {
   const own = ownOpset(model);
   if (opset === undefined && own !== undefined)
-    return { opset: own, model: { ...model, irVersion: Math.max(model.irVersion, oldestIr) } };
+    return {
+      opset: own,
+      model: { ...takeBack(model, own, own), irVersion: Math.max(model.irVersion, oldestIr) },
+    };
   const wanted = opset ?? model.fileOpset ?? internalOpset;
   const lowered = toOpset(model, wanted);
   return {
     opset: lowered.opset,
     ...(lowered.because.length > 0 && { raised: explain(wanted, lowered) }),
-    model: { ...lowered.model, irVersion: irVersionFor(model, lowered.opset) },
+    model: {
+      ...takeBack(lowered.model, model.fileOpset ?? lowered.opset, lowered.opset),
+      irVersion: irVersionFor(model, lowered.opset),
+    },
   };
 }
 
 /** A model as the runtime is to load it: in the internal opset, or in the one of nodes that have kept their form. */
-export function runtimeForm(model: Model): Model {
+export function runtimeForm(whole: Model): Model {
+  const { aside: _, ...model } = whole;
   if (ownOpset(model) !== undefined) return model;
   const forms = model.graph.nodes.flatMap((node) => formOf(node) ?? []);
   const { model: made, opset } = toOpset(model, forms[0] ?? internalOpset);

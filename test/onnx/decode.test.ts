@@ -453,7 +453,6 @@ describe("hostile and foreign files", () => {
       { opsetImport: [{ version: 17n }, { domain: "ai.onnx", version: 18n }] },
       /two opsets, 17 and 18/,
     ],
-    ["training", {}, { trainingInfo: [{}] }, /training_info/],
     ["half a sparse initializer", { sparseInitializer: [{ values: { name: "sp" } }] }, {}, /"sp" has no .* indices/],
     [
       "a sequence",

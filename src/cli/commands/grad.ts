@@ -29,7 +29,7 @@ export function addGrad(program: Command): void {
     "secateur grad model.onnx --batch 8 --wrt gates -o gradients.onnx",
   )
     .description(
-      "write the graph of the loss and its gradients: inputs of the model and target; outputs loss and grad/NAME",
+      `write the graph of the loss and its gradients, in opset ${internalOpset} whatever the model's: inputs of the model and target; outputs loss and grad/NAME`,
     )
     .requiredOption("-o, --output <file>", "the model to write")
     .addOption(new Option("--loss <loss>", "what is differentiated").choices(losses).default("cross-entropy"))
@@ -57,7 +57,8 @@ export function addGrad(program: Command): void {
         wrt: flags.wrt,
         train: flags.train ?? false,
       });
-      await writeModel(flags.output, { ...model, graph }, { opset: internalOpset });
+      const { aside: _, ...bare } = model;
+      await writeModel(flags.output, { ...bare, graph }, { opset: internalOpset });
       progress.done();
       if (flags.json)
         printJson({
