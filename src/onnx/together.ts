@@ -57,6 +57,13 @@ export function togetherIn(
     return found;
   };
 
+  /** Whether two nodes have each a weight of their own at the same place, as the layers of one recurrent module. */
+  const differ = (a: Node, b: Node): boolean =>
+    weightsOf(a).some(([i, name]) => {
+      const [, beside = name] = weightsOf(b).find(([index]) => index === i) ?? [];
+      return beside !== name && isDistinct(name) && isDistinct(beside);
+    });
+
   /** Whether two nodes are one node of a module that is called twice: /head/conv/Conv and /head/conv_1/Conv. */
   const sameModule = (a: Node, b: Node): boolean => {
     const [one, other] = [a.name.split("/"), b.name.split("/")];
@@ -69,7 +76,7 @@ export function togetherIn(
   return (a, b, isConstant) => {
     const [of, other] = [parametersOf(a.leaf), parametersOf(b.leaf)];
     if (of.length > 0 && other.length > 0) {
-      if (a.path === b.path) return of.join() === other.join();
+      if (a.path === b.path) return of.join() === other.join() && !(isConstant() && differ(a.leaf, b.leaf));
       return !isConstant() && of.some((name) => other.includes(name));
     }
     if (a.via !== b.via) {

@@ -69,6 +69,20 @@ describe("what one exporter merged, by the parameters that it notes", () => {
     expect(second).toBe(first);
   });
 
+  it("the layers of one recurrent module get their own initial states, and two calls of it share them", () => {
+    const call = "lstm p_l_weight_ih_l0 p_l_weight_hh_l0 p_l_weight_ih_l1 p_l_weight_hh_l1";
+    const zero = float32([1, 2, 2], new Float32Array(4));
+    const layer = (x: string, layer: number, made: string): Node =>
+      from(node("LSTM", [x, `w${layer}`, `r${layer}`, "", "", "zero", "zero"], [made]), "l", call);
+    const weights = { w0: drawn(1, 8, 8), r0: drawn(1, 8, 2), w1: drawn(1, 8, 2), r1: drawn(1, 8, 2), zero };
+    const [first, second, again] = weightsOf(
+      untie(graph(weights, [layer("x", 0, "a"), layer("a", 1, "b"), layer("u", 0, "y")])),
+    );
+    const own = [...first!.split(","), ...second!.split(",")];
+    expect(new Set(own).size).toBe(8);
+    expect(again).toBe(first);
+  });
+
   it("equal fresh layers get their own; a layer that several modules hold stays one", () => {
     const layers = (parameters: readonly string[]): Graph =>
       graph({ w: drawn(8, 8), b: drawn(8) }, [
