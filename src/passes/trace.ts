@@ -45,7 +45,7 @@ const mostFloats = 64;
 const mostScales = 8;
 
 /** Axes that have more elements together take long to couple: where images are flattened, every pixel of every channel is one. */
-export const manyElements = 2 ** 21;
+export const manyElements = 2 ** 20;
 
 /** How many elements all axes of all values have together. */
 export function lengthOf({ types }: Pick<Traced, "types">): number {

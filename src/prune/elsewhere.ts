@@ -33,16 +33,50 @@ export function otherSettings(traced: Traced): Setting[] {
   ];
 }
 
-/** Of other settings the first that are enough for every open axis to have had another size. */
+/** Sizes further away than so many times as much, or so much more, cost more than they tell. */
+const [farTimes, farMore] = [2, 64];
+
+/**
+ * Of other settings the fewest at which another batch is tried, and every size of a value is another one that is so at any of them: a little more
+ * of an input may leave what strides make of it as it was.
+ */
 export function fewestSettings(traced: Traced): Setting[] {
   const { graph } = traced;
-  const still = new Set(graph.sizes?.keys());
-  return otherSettings(traced).filter(({ sizes }) => {
-    const moved = [...still].filter((symbol) => sizes.get(symbol) !== graph.sizes!.get(symbol));
-    for (const symbol of moved) still.delete(symbol);
-    // The first is at another batch.
-    return moved.length > 0 || [...sizes].every(([symbol, size]) => size === traced.symbols.get(symbol));
+  const isNear = ({ sizes }: Setting): boolean =>
+    [...sizes].every(([symbol, size]) => {
+      const here = graph.sizes?.get(symbol) ?? size;
+      return size <= Math.max(here * farTimes, here + farMore);
+    });
+  const seen = otherSettings(traced)
+    .filter(isNear)
+    .map((setting) => ({ setting, moved: movedAt(traced, setting) }));
+  const known = new Set<string>();
+  const telling = seen.filter(({ moved }) => {
+    if (moved === undefined) return true;
+    const before = known.size;
+    for (const one of moved) known.add(one);
+    return known.size > before;
   });
+  const needed = new Set(telling);
+  for (const one of telling) {
+    const { moved } = one;
+    if (moved === undefined) continue;
+    const others = [...needed].filter((other) => other !== one);
+    if ([...moved].every((key) => others.some((other) => other.moved?.has(key)))) needed.delete(one);
+  }
+  return [...needed].map(({ setting }) => setting);
+}
+
+/** The sizes of values that are others at a setting than in a trace; `undefined` where it can't be traced there. */
+function movedAt(traced: Traced, setting: Setting): ReadonlySet<string> | undefined {
+  const [there] = tracesElsewhere(traced, [setting]);
+  if (there === undefined) return undefined;
+  const moved = new Set<string>();
+  for (const [name, { shape }] of traced.types)
+    shape.forEach((size, axis) => {
+      if (there.types.get(name)?.shape[axis] !== size) moved.add(`${axis} ${name}`);
+    });
+  return moved;
 }
 
 /** The traces of a graph at other settings. One that it does not have is left out: a graph that was not normalised may declare too much. */

@@ -3,16 +3,18 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Graph, Model } from "../../src/graph/graph.ts";
-import { int64s, type Tensor } from "../../src/graph/tensor.ts";
+import { float32, int64s, type Tensor } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut.ts";
+import { fewestSettings } from "../../src/prune/elsewhere.ts";
 import { findGroups, type Groups } from "../../src/prune/groups.ts";
 import { mask } from "../../src/prune/mask.ts";
 import { assertProved, prove } from "../../src/prune/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { modelOf, node, value } from "../onnx/support.ts";
 import { difference, noise } from "../support/graphs.ts";
 import { laws } from "../support/laws.ts";
 import { addWholes, drawRemoval } from "./support.ts";
@@ -157,6 +159,53 @@ describe.each(Object.entries(nets))("%s", (name, net) => {
     expect(again.inputs).toEqual(graph.inputs);
     const left = findGroups(trace(again));
     assertProved(await prove(directRuntime, { ...model, graph: again }, left, drawRemoval(left, 6), { threads: 1 }));
+  });
+});
+
+describe("a norm over groups of channels behind a stride", () => {
+  // A little more of an input leaves the output of the pooling as long as it was.
+  const model = modelOf(17, {
+    inputs: [value("x", ["n", 3, "height", "width"])],
+    outputs: [value("y")],
+    nodes: [
+      node("Conv", ["x", "a"], ["c"], { pads: [1, 1, 1, 1] }),
+      node("Relu", ["c"], ["r"]),
+      node("MaxPool", ["r"], ["p"], { kernel_shape: [4, 4], strides: [4, 4] }),
+      node("Conv", ["p", "b"], ["d"]),
+      node("Shape", ["d"], ["size"]),
+      node("Reshape", ["d", "grouped"], ["g"]),
+      node("InstanceNormalization", ["g", "one", "zero"], ["i"]),
+      node("Reshape", ["i", "size"], ["m"]),
+      node("Mul", ["m", "scale"], ["s"]),
+      node("Conv", ["s", "e"], ["y"]),
+    ],
+    initializers: new Map<string, Tensor>([
+      ["a", noise([8, 3, 3, 3], 1)],
+      ["b", noise([12, 8, 1, 1], 2)],
+      ["grouped", int64s([0, 4, -1])],
+      ["one", float32([4], [1, 1, 1, 1])],
+      ["zero", float32([4], [0, 0, 0, 0])],
+      ["scale", noise([12, 1, 1], 3)],
+      ["e", noise([2, 12, 1, 1], 4)],
+    ]),
+  });
+  const net: Net = { units: {}, feeds: images };
+  const graph = normalise(model.graph);
+  const groups = findGroups(trace(graph));
+
+  it("is looked at where what the stride makes has other sizes too", () => {
+    const at = fewestSettings(groups.coupling.traced).map((setting) => trace(graph, setting).types.get("d")!.shape);
+    const here = groups.coupling.traced.types.get("d")!.shape;
+    for (const axis of [2, 3]) expect(at.some((shape) => shape[axis] !== here[axis])).toBe(true);
+  });
+
+  it("is cut as it is masked, at sizes that make others of the stride", async () => {
+    const whole = exact(groups).groups.find(({ name, units }) => name === "b" && units.length === 4);
+    const removal = new Map([["b", [1]]]);
+    expect(whole).toBeDefined();
+    const [small, zeroed] = [cut(graph, groups, removal).graph, mask(graph, groups, removal)];
+    expect(small.initializers.get("b")!.shape).toEqual([9, 8, 1, 1]);
+    await compare([zeroed, small], net, model);
   });
 });
 
