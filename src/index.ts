@@ -27,6 +27,7 @@ export type {
   StartEvent,
   State,
 } from "./jobs/prune-events.ts";
+export type { ScheduleEvent } from "./jobs/pace.ts";
 export type { Checkpoints } from "./jobs/checkpoints.ts";
 export type { PruneJobOptions } from "./jobs/prune-options.ts";
 export { finetune, train, type EpochEvent, type TrainJobEvent, type TrainJobOptions } from "./jobs/train.ts";
@@ -118,7 +119,7 @@ export {
   type Pair,
   type Quality,
 } from "./train/compare.ts";
-export type { LearnEvent, RemovalEvent, StepEvent } from "./train/events.ts";
+export type { DivergedEvent, LearnEvent, RateEvent, RemovalEvent, StepEvent } from "./train/events.ts";
 export type { RecomputedStep } from "./train/fit-step.ts";
 export {
   finetune as finetuneGraph,

@@ -48,6 +48,10 @@ export const seed = numberIn(0, Number.MAX_SAFE_INTEGER, true);
 export const positive = numberIn(Number.MIN_VALUE, Number.MAX_VALUE);
 /** More threads than any processor has make the runtime hang for minutes. */
 const threadCount = numberIn(1, 256, true);
+/** A learning rate, or what a trial finds. */
+export const rateOrAuto = withForm((text: string): number | "auto" => (text === "auto" ? text : positive(text)), {
+  anyOf: [{ const: "auto" }, { type: "number", exclusiveMinimum: 0 }],
+});
 export const notNegative = numberIn(0, Number.MAX_VALUE);
 
 const unitsOfMemory = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 } as const;
@@ -263,7 +267,7 @@ export interface LearnFlags extends RunFlags, AugmentFlags {
   readonly momentum: number;
   readonly weightDecay?: number;
   readonly clip?: number;
-  readonly learningRate: number;
+  readonly learningRate: number | "auto";
   readonly minLearningRate: number;
   readonly rateSchedule: RateScheduleName;
   readonly milestones?: number[];
@@ -276,9 +280,14 @@ export interface LearnFlags extends RunFlags, AugmentFlags {
 
 const weightDecays = { sgd: 5e-4, adamw: 1e-2 } as const;
 
-export const withLearning = (command: Command, rate: number): Command =>
+export const withLearning = (command: Command): Command =>
   withAugment(withRun(command))
-    .option("--learning-rate <rate>", "highest learning rate; adamw takes about a hundredth", positive, rate)
+    .option(
+      "--learning-rate <rate>",
+      "highest learning rate; auto: found by a short trial on a copy",
+      rateOrAuto,
+      "auto",
+    )
     .addOption(
       new Option("--rate-schedule <name>", "how the learning rate falls: along half a cosine, a line, in steps, or not")
         .choices(rateSchedules)

@@ -64,6 +64,9 @@ export function reportProgress(progress: Progress): (event: ProgressEvent) => vo
 /** How long is left, from how much is done of how much since a moment; `before` was done by then. */
 export function remaining(started: number, done: number, all: number, before = 0): string {
   if (done <= before) return "";
-  const seconds = Math.round(((performance.now() - started) / 1000) * ((all - done) / (done - before)));
-  return seconds < 90 ? `${seconds} s left` : `${Math.round(seconds / 60)} min left`;
+  return `${duration(((performance.now() - started) / 1000) * ((all - done) / (done - before)))} left`;
 }
+
+/** Seconds, or minutes where they are many. */
+export const duration = (seconds: number): string =>
+  Math.round(seconds) < 90 ? `${Math.round(seconds)} s` : `${Math.round(Math.round(seconds) / 60)} min`;

@@ -7,6 +7,7 @@ export type ErrorCode =
   | "bad-plan"
   | "bad-option"
   | "not-finite"
+  | "diverged"
   | "io"
   | "internal";
 

@@ -61,7 +61,7 @@ export async function pruneDown(course: Course): Promise<Pruned> {
     targets: targets === "teacher" ? undefined : targets,
     teacher: onlyTeacher(course),
     momentum: options.scoreMomentum ?? 0.9,
-    learningRate: options.pruneLearningRate ?? 0.01,
+    learningRate: options.pruneLearningRate ?? "auto",
     onEvent: tell,
     from,
     enough: drop && ((point) => drop.isHopeless(point.graph)),
@@ -130,7 +130,7 @@ async function tune(
   save: (point: FinetunePoint) => Promise<void>,
 ): Promise<Graph> {
   const { runtime, graph, data, options, tell } = course;
-  const { epochs = 5, learningRate = 0.02, warmUp = 0, distil = 0, temperature = 4, checkpoints } = options;
+  const { epochs = 5, learningRate = "auto", warmUp = 0, distil = 0, temperature = 4, checkpoints } = options;
   tell({ kind: "phase", phase: "fine-tuning" });
   const due = createTimer(checkpoints?.every ?? 30);
   return finetune(runtime, begin, data, {
@@ -141,6 +141,8 @@ async function tune(
     firstEpoch: finetuneEpoch,
     teacher: onlyTeacher(course) ?? (distil > 0 ? { graph, weight: distil, temperature } : undefined),
     onEvent: tell,
+    onRate: tell,
+    onDiverged: tell,
     from,
     async onPoint(take) {
       if (checkpoints && due()) await save(await take());

@@ -11,6 +11,7 @@ import type { LearnEvent } from "../train/events.ts";
 import type { LatencyRow } from "../train/latency.ts";
 import type { PruneResult } from "../train/prune.ts";
 import type { Timing } from "../train/timing.ts";
+import type { ScheduleEvent } from "./pace.ts";
 import type { Proved } from "./proving.ts";
 import type { WorkersEvent } from "./workers.ts";
 
@@ -102,6 +103,7 @@ export interface UnprovedEvent {
 
 export type PruneJobEvent =
   | LearnEvent
+  | ScheduleEvent
   | ProgressEvent
   | StartEvent
   | ResumeEvent
@@ -117,7 +119,7 @@ export type PruneJobEvent =
 export interface PruneOutcome extends Proved {
   /** Where `unproved` says why, its metadata does too. */
   readonly model: Model;
-  /** `missed`: pruning ended with a budget that seemed to be met, and the model that is written does not meet it. */
+  /** `diverged`: learning did harm, while pruning or after. `missed`: pruning ended with a budget that seemed to be met, and the model that is written does not meet it. */
   readonly end: PruneResult["end"] | "missed";
   readonly removals: number;
   /** The units of every group of the start that are left: unit i of a group is now what unit `kept.get(group)[i]` was. */

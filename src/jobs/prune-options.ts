@@ -52,12 +52,12 @@ export interface PruneJobOptions
   readonly targets?: Targets | "teacher" | undefined;
   /** The share of the old importances in their average over removals; default 0.9. */
   readonly scoreMomentum?: number | undefined;
-  /** The learning rate while pruning; default 0.01. */
-  readonly pruneLearningRate?: number | undefined;
+  /** The learning rate while pruning; default "auto": found by a short trial on a copy of the model. */
+  readonly pruneLearningRate?: number | "auto" | undefined;
   /** Passes over the data after pruning; default 5. */
   readonly epochs?: number | undefined;
-  /** The highest learning rate of fine-tuning; default 0.02. */
-  readonly learningRate?: number | undefined;
+  /** The highest learning rate of fine-tuning; default "auto", as while pruning. */
+  readonly learningRate?: number | "auto" | undefined;
   /** The share of the original model's outputs in the loss of fine-tuning; default 0. */
   readonly distil?: number | undefined;
   /** What logits are divided by to distil; default 4. */

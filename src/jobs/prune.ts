@@ -21,13 +21,22 @@ import { targetOf } from "../train/prune.ts";
 import { tryBatch } from "../train/stream.ts";
 import { startJob, type Job } from "./job.ts";
 import { createDrop, createMeasure, stateOf } from "./measure.ts";
-import { defaultCriterion, learnOf, pruneDown, searchSmallest, tuneOnce, type Course } from "./prune-course.ts";
+import {
+  defaultCriterion,
+  learnOf,
+  pruneDown,
+  searchSmallest,
+  tuneOnce,
+  type Course,
+  type Pruned,
+} from "./prune-course.ts";
 import type { LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, State, TimedEvent } from "./prune-events.ts";
 import type { PruneJobOptions, SettledOptions } from "./prune-options.ts";
-import { openModel } from "./opened.ts";
+import { batchOf, openModel } from "./opened.ts";
+import { paceOf } from "./pace.ts";
 import { markedUnproved, proveAll, type Proved } from "./proving.ts";
 import { roundingOf } from "./rounding.ts";
-import { memoryStore } from "./search.ts";
+import { memoryStore, type Kept } from "./search.ts";
 import { withTrial } from "./trial.ts";
 import { workersBefore, workersOf } from "./workers.ts";
 
@@ -50,15 +59,21 @@ import { workersBefore, workersOf } from "./workers.ts";
 export const prune = (model: Model, options: PruneJobOptions): Job<PruneJobEvent, PruneOutcome> =>
   startJob((tell) => run(model, options, tell), options.onEvent);
 
-async function run(whole: Model, asked: PruneJobOptions, tell: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
+async function run(whole: Model, asked: PruneJobOptions, told: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
+  let isRuined = false;
+  const tell = (event: PruneJobEvent): void => {
+    isRuined ||= event.kind === "diverged" && event.phase === "finetune";
+    told(event);
+  };
   refuseContradictions(asked);
   const sized = await withDataSizes(whole, asked, asked.data, asked.batchSize ?? 128);
   const { runtime = defaultRuntime(), checkpoints, maxDrop } = sized;
   const model = await withTrial(whole, sized);
-  const { graph, batchSize } = await openModel(runtime, model, sized, 128);
-  const given = { ...sized, batchSize };
-  const parts = maxDrop === undefined ? undefined : split(given.data, heldOutShare, given.seed ?? 0);
-  const data = parts?.rest ?? given.data;
+  const opened = await openModel(runtime, model, sized, 128);
+  const { graph } = opened;
+  const parts = maxDrop === undefined ? undefined : split(sized.data, heldOutShare, sized.seed ?? 0);
+  const data = parts?.rest ?? sized.data;
+  const given = { ...sized, batchSize: batchOf(opened, data, sized.onNote) };
   const resumed = checkpoints?.from && decodeCheckpoint(checkpoints.from.bytes, graph, checkpoints.from.name);
   const { roundTo: wanted = given.latency === undefined ? 1 : "auto", device } = given;
   // Another machine would round to what suits it.
@@ -67,10 +82,12 @@ async function run(whole: Model, asked: PruneJobOptions, tell: (event: PruneJobE
   const workers =
     workersBefore(given.workers, resumed?.note) ??
     workersOf(runtime, graph, { ...given, criterion: criterionOf(given.criterion ?? defaultCriterion) }, tell);
-  const options = { ...given, roundTo, workers };
-  const target = goalOf(graph, options);
-  const measure = createMeasure(runtime, graph, options, tell);
+  const settled = { ...given, roundTo, workers };
+  const target = goalOf(graph, settled);
   const start = stateOf(graph);
+  const pace = paceOf(start, target, data, settled);
+  const options = { ...settled, every: pace.every };
+  const measure = createMeasure(runtime, graph, options, tell);
   if (resumed) {
     checkpoints.resumed?.(resumed.note);
     tell({ kind: "resume", costs: start.costs, units: start.units });
@@ -111,9 +128,12 @@ async function run(whole: Model, asked: PruneJobOptions, tell: (event: PruneJobE
     if (shown.unproved !== undefined) tell({ kind: "unproved", reason: shown.unproved });
     return shown;
   };
+  tell(pace);
   const pruned = await pruneDown(course);
   const proved = await proving(pruned.removals);
-  const { graph: tuned, removals } = await (drop ? searchSmallest : tuneOnce)(course, pruned);
+  // What has just been ruined by learning, and restored, is not handed to learning again.
+  const learnOn = pruned.end === "diverged" && !drop ? keepAsItIs : drop ? searchSmallest : tuneOnce;
+  const { graph: tuned, removals } = await learnOn(course, pruned);
   // A search goes back to fewer removals than were proved before it.
   const { proof, unproved } = drop ? await proving(removals) : proved;
   options.signal?.throwIfAborted();
@@ -127,7 +147,7 @@ async function run(whole: Model, asked: PruneJobOptions, tell: (event: PruneJobE
     latency && (await timeInTurns(runtime, [graph, tuned], { ...options, rounds: finalRounds })).map(timingOf);
   return {
     model: unproved === undefined ? written : markedUnproved(written, unproved),
-    end: drop ? (removals.length > 0 ? "met" : "exhausted") : endOf(pruned.end, target, state),
+    end: drop ? (removals.length > 0 ? "met" : "exhausted") : isRuined ? "diverged" : endOf(pruned.end, target, state),
     removals: removals.length,
     kept: keptAfter(groups, removal),
     removal,
@@ -137,6 +157,8 @@ async function run(whole: Model, asked: PruneJobOptions, tell: (event: PruneJobE
     after: { ...state, evaluation, latency: times?.[1] },
   };
 }
+
+const keepAsItIs = async (_course: Course, { graph, removals }: Pruned): Promise<Kept> => ({ graph, removals });
 
 /** A budget is met where what is written meets it, whatever was reckoned on the way. */
 export const endOf = (end: PruneOutcome["end"], target: Target, { costs, units }: State): PruneOutcome["end"] =>

@@ -7,14 +7,14 @@ import { widen } from "../passes/widen.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../train/checkpoint.ts";
 import { evaluate, type Evaluation } from "../train/evaluate.ts";
-import type { StepEvent } from "../train/events.ts";
+import type { DivergedEvent, RateEvent, StepEvent } from "../train/events.ts";
 import { finetune as finetuneGraph, type FinetuneOptions, type FinetunePoint } from "../train/finetune.ts";
 import { besides } from "../train/memory.ts";
 import type { Metric, MetricName } from "../train/metrics.ts";
 import { withDataSizes, withGraph } from "../train/prepare.ts";
 import { averagedGraph } from "../train/step.ts";
 import { tryBatch } from "../train/stream.ts";
-import { openModel } from "./opened.ts";
+import { batchOf, openModel } from "./opened.ts";
 import { createTimer, type Checkpoints } from "./checkpoints.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 import type { PhaseEvent } from "./prune-events.ts";
@@ -24,7 +24,12 @@ export interface TrainJobOptions
   extends
     JobOptions<TrainJobEvent>,
     WorkersOptions,
-    Partial<Omit<FinetuneOptions, "beside" | "workers" | "carried" | "from" | "onEvent" | "onPoint" | "teacher">> {
+    Partial<
+      Omit<
+        FinetuneOptions,
+        "beside" | "workers" | "carried" | "from" | "onEvent" | "onRate" | "onDiverged" | "onPoint" | "teacher"
+      >
+    > {
   /** What to learn from. */
   readonly data: Dataset;
   /** What to measure by at the start and after every epoch; nothing is chosen by it. */
@@ -44,10 +49,18 @@ export interface EpochEvent {
   readonly evaluation: Evaluation;
 }
 
-export type TrainJobEvent = StepEvent | PhaseEvent | EpochEvent | ProgressEvent | WorkersEvent;
+export type TrainJobEvent =
+  | StepEvent
+  | RateEvent
+  | DivergedEvent
+  | PhaseEvent
+  | EpochEvent
+  | ProgressEvent
+  | WorkersEvent;
 
 /**
- * Trains a model, such as one of {@link newModel}: by default for 20 epochs at a learning rate of up to 0.1.
+ * Trains a model, such as one of {@link newModel}: by default for 20 epochs, at a learning rate that a short trial finds.
+ * Where learning does harm it ends with an event `diverged`, and the model is what it was when it was still good.
  *
  * @example
  * import { newModel, openDataset, save, train } from "secateur";
@@ -56,14 +69,14 @@ export type TrainJobEvent = StepEvent | PhaseEvent | EpochEvent | ProgressEvent 
  * const model = await train(newModel("lenet5", { classes: 10, seed: 1 }), { data, epochs: 2, batchSize: 64 });
  * await save("trained.onnx", model);
  *
- * @throws SecateurError `not-finite` where the loss diverges, `bad-data` where a label does not fit the output
+ * @throws SecateurError `not-finite` where the loss of the model or the data is no number, `bad-data` where a label does not fit the output
  */
 export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
-  return startJob((tell) => learn(model, options, { epochs: 20, learningRate: 0.1 }, tell), options.onEvent);
+  return startJob((tell) => learn(model, options, { epochs: 20, learningRate: "auto" }, tell), options.onEvent);
 }
 
 /**
- * Trains a model further, such as one that was cut: by default for 5 epochs at a learning rate of up to 0.02.
+ * Trains a model further, such as one that was cut: by default for 5 epochs; all else is as in {@link train}.
  *
  * @example
  * import { cut, finetune, load, openDataset, plan } from "secateur";
@@ -82,7 +95,7 @@ export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent
  * @throws SecateurError as {@link train}
  */
 export function finetune(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
-  return startJob((tell) => learn(model, options, { epochs: 5, learningRate: 0.02 }, tell), options.onEvent);
+  return startJob((tell) => learn(model, options, { epochs: 5, learningRate: "auto" }, tell), options.onEvent);
 }
 
 async function learn(
@@ -94,7 +107,9 @@ async function learn(
   const { runtime = defaultRuntime(), data, validation, metric, checkpoints, device, threads, signal } = options;
   const { loss = "cross-entropy", seed = 0, firstEpoch = 0, augment } = options;
   const sized = await withDataSizes(model, options, data, options.batchSize ?? 128);
-  const { graph, batchSize } = await openModel(runtime, model, sized, 128);
+  const opened = await openModel(runtime, model, sized, 128);
+  const { graph } = opened;
+  const batchSize = batchOf(opened, data, sized.onNote);
   const resumed = resume(graph, checkpoints);
   const from = resumed?.point;
   const workers =
@@ -130,6 +145,8 @@ async function learn(
     // Between epochs the model is measured while the step is still loaded.
     beside: options.memory !== undefined && validation ? besides(widen(graph), batchSize) : 0,
     onEvent: tell,
+    onRate: tell,
+    onDiverged: tell,
     from,
     async onPoint(take, { epoch, batch }) {
       const ended = batch === 0;

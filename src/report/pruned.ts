@@ -44,6 +44,7 @@ const endings: Readonly<Record<PruneOutcome["end"], string>> = {
   met: "The budget was met.",
   exhausted: "The budget was not met: every group is down to what has to stay of it.",
   missed: "The budget was not met: the model that was written costs more than pruning had reckoned.",
+  diverged: "Learning did harm and was stopped: the model that was written is the last one that was good.",
   "max-loss": "Pruning stopped because the training loss passed its limit.",
 };
 

@@ -14,10 +14,11 @@ import type {
   UnprovedEvent,
 } from "../jobs/prune-events.ts";
 import type { ProgressEvent } from "../jobs/job.ts";
+import type { ScheduleEvent } from "../jobs/pace.ts";
 import type { EpochEvent, TrainJobEvent } from "../jobs/train.ts";
 import type { WorkersEvent } from "../jobs/workers.ts";
 import type { Evaluation } from "../train/evaluate.ts";
-import type { RemovalEvent, StepEvent } from "../train/events.ts";
+import type { DivergedEvent, RateEvent, RemovalEvent, StepEvent } from "../train/events.ts";
 
 /** `config.json`: how a run was asked for. */
 export interface RunConfig {
@@ -86,7 +87,10 @@ export interface RemovalRecord extends Omit<RemovalEvent, "removed" | "importanc
 /** A line of `events.jsonl`. */
 export type RunRecord = { readonly time: string } & (
   | StepEvent
+  | RateEvent
+  | DivergedEvent
   | StartEvent
+  | ScheduleEvent
   | ResumeEvent
   | LatencyEvent
   | TimedEvent

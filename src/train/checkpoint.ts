@@ -31,10 +31,11 @@ export function encodeCheckpoint({ point, pruned, note }: Checkpoint): Uint8Arra
   const own = point.phase === "prune" ? point.importances : new Map<string, Float64Array>();
   for (const [name, data] of own) tensors.set(`${importance}${name}`, { dtype: "float64", shape: [data.length], data });
   const { phase, position } = point;
+  const { learningRate } = point;
   const place =
     phase === "prune"
-      ? { phase, position, met: point.met, written: point.written }
-      : { phase, position, step: point.step, perEpoch: point.perEpoch };
+      ? { phase, position, met: point.met, written: point.written, learningRate }
+      : { phase, position, step: point.step, perEpoch: point.perEpoch, learningRate };
   const removals = phase === "prune" ? point.removals : (pruned?.removals ?? []);
   const state = { place, removals: removals.map((removal) => Array.from(removal)), end: pruned?.end, note };
   return encodeSafetensors({ tensors, metadata: { secateur: JSON.stringify(state) } });
@@ -68,11 +69,12 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
     written = { removals: removals.length, idle: 0, lasts: true },
     step,
     perEpoch,
+    learningRate,
   } = state.place;
   const point: Checkpoint["point"] =
     phase === "prune"
-      ? { ...carried, phase, position, met, written, removals, importances: numbersOf(named(importance)) }
-      : { ...carried, phase: "finetune", position, step, perEpoch };
+      ? { ...carried, phase, position, met, written, learningRate, removals, importances: numbersOf(named(importance)) }
+      : { ...carried, phase: "finetune", position, step, perEpoch, learningRate };
   return { point, pruned: state.end && { removals, end: state.end }, note: state.note };
 }
 

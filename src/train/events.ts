@@ -38,4 +38,31 @@ export interface RemovalEvent {
   readonly importances: ReadonlyMap<string, Float64Array>;
 }
 
-export type LearnEvent = StepEvent | RemovalEvent;
+/** The learning rate of a phase was found by a trial on a copy of the model. */
+export interface RateEvent {
+  readonly kind: "rate";
+  readonly phase: StepEvent["phase"];
+  readonly learningRate: number;
+  /** That the trial learned from. */
+  readonly minibatches: number;
+}
+
+/** Learning did harm: it has ended, and the model is what it was when it was still good. */
+export interface DivergedEvent {
+  readonly kind: "diverged";
+  readonly phase: StepEvent["phase"];
+  /** Minibatches of the phase by then. */
+  readonly step: number;
+  /** What the loss had come to (the median of the last minibatches), and the least that this had been. */
+  readonly loss: number;
+  readonly least: number;
+  /** What the loss of a model is that knows nothing. */
+  readonly chance: number;
+  readonly learningRate: number;
+  /** A rate that is worth a try. */
+  readonly lower: number;
+  /** Minibatches, or while pruning removals, that the model has behind it now. */
+  readonly restored: number;
+}
+
+export type LearnEvent = StepEvent | RemovalEvent | RateEvent | DivergedEvent;

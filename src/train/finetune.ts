@@ -2,15 +2,18 @@
 
 import type { Augment, Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
+import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import type { StepEvent } from "./events.ts";
+import type { DivergedEvent, RateEvent, StepEvent } from "./events.ts";
+import { findRate, lowerThan } from "./find-rate.ts";
+import { createGuard, createHaven, describeDivergence, isOverflow, type Guard } from "./guard.ts";
 import type { Loss } from "./losses.ts";
 import { besides } from "./memory.ts";
 import { checkSchedule, rateAt, type RateSchedule } from "./schedules.ts";
 import { averagedGraph, type StepOptions, type TrainerState } from "./step.ts";
 import { openStream, type Position } from "./stream.ts";
-import { openTeacher, type TaughtOptions } from "./teacher.ts";
+import { openTeacher, type TaughtOptions, type Teacher } from "./teacher.ts";
 import { Trainer } from "./trainer.ts";
 
 /** How a model learns, whether from scratch, while it is pruned or after. */
@@ -35,17 +38,23 @@ export interface FinetunePoint extends TrainerState {
   readonly position: Position;
   /** Minibatches of an epoch, where known. */
   readonly perEpoch: number | undefined;
+  /** Where it was found by a trial. */
+  readonly learningRate?: number | undefined;
 }
 
 export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateSchedule, "rate"> {
   readonly epochs: number;
-  /** The highest learning rate. */
-  readonly learningRate: number;
+  /** The highest learning rate; "auto": found by a short trial on a copy of the model. */
+  readonly learningRate: number | "auto";
   /** The decay by which weights and statistics are averaged over the steps; the averages are the result. Default: the last ones are. */
   readonly ema?: number | undefined;
   /** The number of the first epoch, so that a second run sees other orders of the same data; default 0. */
   readonly firstEpoch?: number;
   readonly onEvent?: ((event: StepEvent) => void) | undefined;
+  /** Is told what "auto" came to. */
+  readonly onRate?: ((event: RateEvent) => void) | undefined;
+  /** Is told that learning did harm, and has ended; where nobody is, it fails. */
+  readonly onDiverged?: ((event: DivergedEvent) => void) | undefined;
   /** Where an earlier run of the same options stood; it goes on from there. */
   readonly from?: FinetunePoint | undefined;
   /** Offered after every step, with where the next one stands: taking a point copies all weights. */
@@ -56,8 +65,9 @@ export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateS
  * Trains a graph.
  *
  * @param graph the model with an open batch
- * @returns the graph with the weights and statistics it learned, or their averages
- * @throws SecateurError `not-finite` where the loss diverges, `bad-data` where a label does not fit the output
+ * @returns the graph with the weights and statistics it learned, or their averages; where learning did harm, as they were when they were still good
+ * @throws SecateurError `diverged` where learning does harm and nobody is told, `not-finite` where the loss of the model or the data is no number,
+ *   `bad-data` where a label does not fit the output
  */
 export async function finetune(
   runtime: Runtime,
@@ -65,21 +75,31 @@ export async function finetune(
   dataset: Dataset,
   options: FinetuneOptions,
 ): Promise<Graph> {
-  const { epochs, firstEpoch = 0, learningRate, from, signal } = options;
-  const schedule: RateSchedule = { ...options, rate: learningRate };
-  checkSchedule(schedule);
+  const { epochs, firstEpoch = 0, from, signal } = options;
   if (epochs === 0) return graph;
-  const trainer = await Trainer.create(
-    runtime,
-    from?.graph ?? graph,
-    { ...stepOptions(options), ema: options.ema },
-    from?.slots,
-  );
   const teacher = await openTeacher(runtime, options);
-  await using stream = openStream(dataset, options, from?.position ?? { epoch: firstEpoch, batch: 0 }, from?.perEpoch);
   try {
+    const learningRate = await rateOf(runtime, graph, dataset, options, teacher);
+    const schedule: RateSchedule = { ...options, rate: learningRate };
+    checkSchedule(schedule);
+    await using trainer = await Trainer.create(
+      runtime,
+      from?.graph ?? graph,
+      { ...stepOptions(options), ema: options.ema },
+      from?.slots,
+    );
+    await using stream = openStream(
+      dataset,
+      options,
+      from?.position ?? { epoch: firstEpoch, batch: 0 },
+      from?.perEpoch,
+    );
     checkClasses(dataset, trainer.classes);
     let step = from?.step ?? 0;
+    let guard: Guard | undefined;
+    let chance = Number.NaN;
+    const haven = createHaven<Good>({ graph: from ? averagedGraph(from) : graph, step });
+    let taken = step;
     for (;;) {
       const { epoch } = stream.position;
       if (epoch >= firstEpoch + epochs) return averagedGraph(await trainer.state(true));
@@ -92,7 +112,26 @@ export async function finetune(
         steps === undefined
           ? rateAt({ ...schedule, warmUp: 0 }, epoch - firstEpoch, epochs)
           : rateAt(schedule, step, steps);
-      const { loss } = await trainer.step(batch, rate, step, teacher);
+      const diverged = (loss: number): Graph => {
+        const { least = loss } = guard!;
+        const { graph, step: restored } = haven.good;
+        const lower = lowerThan(learningRate);
+        const place = { phase: "finetune", step, restored } as const;
+        tellDiverged(options.onDiverged, { kind: "diverged", ...place, loss, least, chance, learningRate, lower });
+        return graph;
+      };
+      if (guard === undefined) {
+        const scale = await trainer.scaleOf(batch, teacher);
+        guard = createGuard(options.loss, scale);
+        ({ chance } = scale);
+      }
+      let loss: number;
+      try {
+        ({ loss } = await trainer.step(batch, rate, step, teacher));
+      } catch (error) {
+        if (step === (from?.step ?? 0) || !isOverflow(error, batch)) throw error;
+        return diverged(Infinity);
+      }
       step++;
       options.onEvent?.({
         kind: "step",
@@ -104,6 +143,12 @@ export async function finetune(
         loss,
         learningRate: rate,
       });
+      if (guard.add(loss)) return diverged(guard.now);
+      haven.seen(guard.isGood);
+      if (haven.isFree && guard.isGood && step - taken >= Math.max(leastBetween, (steps ?? 0) / goodPoints)) {
+        taken = step;
+        haven.offer({ graph: averagedGraph(await trainer.state()), step });
+      }
       const [at, position] = [step, stream.position];
       const take = async (): Promise<FinetunePoint> => ({
         ...(await trainer.state()),
@@ -111,13 +156,46 @@ export async function finetune(
         step: at,
         position,
         perEpoch,
+        learningRate: options.learningRate === "auto" ? learningRate : undefined,
       });
       await options.onPoint?.(take, position);
     }
   } finally {
-    await trainer.dispose();
     await teacher?.dispose();
   }
+}
+
+/** What is gone back to. */
+interface Good {
+  readonly graph: Graph;
+  readonly step: number;
+}
+
+/** The weights are copied so many times at most, and not more often than every so many steps. */
+const [goodPoints, leastBetween] = [20, 25];
+
+/** The rate that is given, that an earlier run found, or that a trial finds now. */
+async function rateOf(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset,
+  options: FinetuneOptions,
+  teacher: Teacher | undefined,
+): Promise<number> {
+  const { learningRate, from, epochs, batchSize } = options;
+  if (learningRate !== "auto") return learningRate;
+  if (from?.learningRate !== undefined) return from.learningRate;
+  const steps = dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize) * epochs;
+  const trial = { step: stepOptions(options), stream: options, teacher, steps };
+  const found = await findRate(runtime, from?.graph ?? graph, dataset, trial);
+  options.onRate?.({ kind: "rate", phase: "finetune", ...found });
+  return found.learningRate;
+}
+
+/** Tells of harm, or fails where nobody listens. */
+function tellDiverged(listener: FinetuneOptions["onDiverged"], event: DivergedEvent): void {
+  if (listener) listener(event);
+  else fail("diverged", describeDivergence(event));
 }
 
 export const stepOptions = (options: LearnOptions & TaughtOptions): StepOptions => ({

@@ -14,6 +14,7 @@ import { axesAfter, grown, isClear, noAxes, shrunk, type AxesOf } from "../prune
 import type { Device, Runtime } from "../runtime/port.ts";
 import type { Taken } from "./engine.ts";
 import { shrinkScores, type Step } from "./removal.ts";
+import type { LossScale } from "./chance.ts";
 import { ownerOf, type StepOptions, type TrainerState } from "./step.ts";
 import type { Teacher } from "./teacher.ts";
 import { Trainer, type StepResult } from "./trainer.ts";
@@ -116,6 +117,11 @@ export class LastingTrainer {
   /** The number of classes that a label may name. */
   get classes(): number {
     return this.#trainer!.classes;
+  }
+
+  /** What its losses are measured by, from the samples of a minibatch. */
+  scaleOf(batch: Batch, teacher?: Teacher): Promise<LossScale> {
+    return this.#trainer!.scaleOf(batch, teacher);
   }
 
   /** Those that findings are of: of what is there, and what has gone since the graph was written. */

@@ -14,6 +14,7 @@ import { nextTarget, type RemovalSchedule } from "../prune/schedule.ts";
 import { meets, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { LearnEvent } from "./events.ts";
+import { findRate, lowerThan } from "./find-rate.ts";
 import { stepOptions, type LearnOptions } from "./finetune.ts";
 import { LastingTrainer, type Written } from "./lasting.ts";
 import type { LatencyGoal } from "./latency.ts";
@@ -22,7 +23,11 @@ import { nextRemoval, shrinkScores } from "./removal.ts";
 import { learn, measure, stepNeeds } from "./round.ts";
 import { ownerOf, type TrainerState } from "./step.ts";
 import { openStream, type Position } from "./stream.ts";
-import { openTeacher, type TaughtOptions } from "./teacher.ts";
+import { openTeacher, type Teacher, type TaughtOptions } from "./teacher.ts";
+import { openWatch } from "./watch.ts";
+
+/** The paper's: minibatches between two removals, and the share of the units at the start that goes each time. */
+export const [defaultEvery, stepShare] = [10, 0.02];
 
 export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly criterion: Criterion;
@@ -56,8 +61,8 @@ export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly schedule?: RemovalSchedule | undefined;
   /** A latency to reach, besides the target; importance is then counted per millisecond saved. */
   readonly latency?: LatencyGoal | undefined;
-  /** Learning rate while pruning. */
-  readonly learningRate: number;
+  /** Learning rate while pruning; "auto": found by a short trial on a copy of the model. */
+  readonly learningRate: number | "auto";
   /** Is told of each step, and of those of a round that has to be taken again twice. */
   readonly onEvent?: ((event: LearnEvent) => void) | undefined;
   /**
@@ -85,6 +90,8 @@ export interface PrunePoint extends TrainerState {
   readonly importances: Scores;
   /** Whether the target is met. */
   readonly met: boolean;
+  /** Where it was found by a trial. */
+  readonly learningRate?: number | undefined;
 }
 
 export interface PruneResult {
@@ -92,8 +99,11 @@ export interface PruneResult {
   readonly costs: Costs;
   readonly units: number;
   readonly removals: readonly Removal[];
-  /** Whether the target was met, or pruning ended because the loss passed its limit or nothing was left to remove. */
-  readonly end: "met" | "max-loss" | "exhausted";
+  /**
+   * Whether the target was met, or pruning ended because the loss passed its limit, nothing was left to remove, or learning did harm: the graph is then the last one that
+   * was good.
+   */
+  readonly end: "met" | "max-loss" | "exhausted" | "diverged";
 }
 
 /** Shares of what there is at the start, or numbers where they are larger than 1. */
@@ -122,7 +132,7 @@ const countUnits = (groups: Groups): number => groups.groups.reduce((n, group) =
  * Prunes a graph while it learns. Units are really cut after every removal, the optimiser's state along with them.
  *
  * @param graph the model with an open batch
- * @throws SecateurError `unsupported` where nothing can be pruned, `not-finite` where the loss diverges
+ * @throws SecateurError `unsupported` where nothing can be pruned, `not-finite` where the loss of the model or the data is no number
  */
 export async function pruneLoop(
   runtime: Runtime,
@@ -130,7 +140,7 @@ export async function pruneLoop(
   dataset: Dataset,
   options: PruneOptions,
 ): Promise<PruneResult> {
-  const { criterion, target, every = 10, momentum = 0.9, from } = options;
+  const { criterion, target, every = defaultEvery, momentum = 0.9, from } = options;
   const needs = stepNeeds(criterion, options.targets);
   if (from && (from.met || (await options.enough?.(from)))) {
     const groups = findGroups(trace(from.graph, { batch: options.batchSize }));
@@ -142,7 +152,7 @@ export async function pruneLoop(
   refuseWithout(initial);
   const start = { ...costsOf(initial.coupling.traced), units: countUnits(initial) };
   const { schedule, latency } = options;
-  const perStep = schedule ? Infinity : (options.unitsPerStep ?? Math.max(1, Math.round(start.units * 0.02)));
+  const perStep = schedule ? Infinity : (options.unitsPerStep ?? Math.max(1, Math.round(start.units * stepShare)));
   const choice = { ...options, floors: floorsOf(initial, options.limits ?? {}), savings: latency?.savings };
   const nextOf = (now: Costs & { readonly units: number }): Target => {
     // What is met may still be too slow.
@@ -159,17 +169,31 @@ export async function pruneLoop(
     ? LastingTrainer.resume(runtime, lasting, graph, from)
     : LastingTrainer.start(runtime, lasting, { graph: wide, macs: start.macs });
   const teacher = await openTeacher(runtime, options);
+  const watch = openWatch(runtime, lasting.step, { graph: from?.graph ?? wide, removals: from?.removals.length ?? 0 });
   let state: State = from ?? { graph: wide, slots: new Map(), importances: new Map() };
   const removals = [...(from?.removals ?? [])];
   try {
+    const learningRate = await rateOf(runtime, state.graph, dataset, options, teacher);
+    const diverged = (loss: number): PruneResult => {
+      const { good, least, chance } = watch;
+      const groups = findGroups(trace(good.graph, { batch: options.batchSize }));
+      const [costs, units] = [costsOf(groups.coupling.traced), countUnits(groups)];
+      const place = { phase: "prune", step: removals.length * every, restored: good.removals } as const;
+      const lower = lowerThan(learningRate);
+      options.onEvent?.({ kind: "diverged", ...place, loss, least, chance, learningRate, lower });
+      return { graph: good.graph, costs, units, removals: removals.slice(0, good.removals), end: "diverged" };
+    };
     for (;;) {
       const begun = stream.position;
-      const source = { dataset, stream, teacher, count: every, done: removals.length * every, needs };
+      const done = removals.length * every;
+      const source = { dataset, stream, teacher, count: every, done, needs, learningRate, watch };
       let round = await learn(trainer, state, source, options);
-      if (round === undefined) {
+      if (round === "again") {
         await stream.goBack(begun);
-        round = (await learn(trainer, state, source, options))!;
+        round = await learn(trainer, state, source, options);
       }
+      if (typeof round === "string") return diverged(Infinity);
+      if (await watch.judge(round.graph, removals, teacher)) return diverged(watch.loss);
       const groups = round.groups ?? findGroups(trace(round.graph, { batch: options.batchSize }));
       const units = countUnits(groups);
       const costs = costsOf(groups.coupling.traced);
@@ -218,6 +242,7 @@ export async function pruneLoop(
         position: stream.position,
         written: trainer.written,
         met,
+        learningRate: options.learningRate === "auto" ? learningRate : undefined,
       } as const;
       await options.onPoint?.(point);
       if (met || (await options.enough?.(point)))
@@ -227,4 +252,26 @@ export async function pruneLoop(
     await trainer.dispose();
     await teacher?.dispose();
   }
+}
+
+/** While pruning the rate does not fall, and the loss is not to be far above where it could be. */
+const pruningShare = 0.2;
+
+/** The rate that is given, that an earlier run found, or that a trial finds now. */
+async function rateOf(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset,
+  options: PruneOptions,
+  teacher: Teacher | undefined,
+): Promise<number> {
+  const { learningRate, from } = options;
+  if (learningRate !== "auto") return learningRate;
+  if (from?.learningRate !== undefined) return from.learningRate;
+  const { every = defaultEvery, schedule } = options;
+  const steps = every * (schedule?.removals ?? 1 / stepShare);
+  const trial = { step: stepOptions(options), stream: options, teacher, steps, share: pruningShare };
+  const found = await findRate(runtime, graph, dataset, trial);
+  options.onEvent?.({ kind: "rate", phase: "prune", ...found });
+  return found.learningRate;
 }

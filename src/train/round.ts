@@ -7,6 +7,7 @@ import { checkClasses } from "../data/checks.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed, type PassNeed } from "./evidence.ts";
+import { isOverflow } from "./guard.ts";
 import type { LastingTrainer } from "./lasting.ts";
 import type { Targets } from "./losses.ts";
 import type { PruneOptions } from "./prune.ts";
@@ -14,6 +15,8 @@ import { finish, sampleAll, score } from "./score.ts";
 import type { TrainerState } from "./step.ts";
 import type { BatchStream } from "./stream.ts";
 import type { Teacher } from "./teacher.ts";
+import type { StepResult } from "./trainer.ts";
+import type { Watch } from "./watch.ts";
 
 /** What a criterion takes from the backward pass of each step; `undefined` where it takes none, or passes of its own. */
 export function stepNeeds(criterion: Criterion, targets: Targets | undefined): readonly PassNeed[] | undefined {
@@ -31,25 +34,40 @@ interface RoundSource {
   readonly count: number;
   /** Minibatches that were learned from before. */
   readonly done: number;
+  readonly learningRate: number;
   readonly needs: readonly PassNeed[] | undefined;
+  readonly watch: Watch;
 }
 
-/** Some minibatches of learning, each of which gives an importance sample from the same backward pass; `undefined` where they are to be taken again. */
+/**
+ * Some minibatches of learning, each of which gives an importance sample from the same backward pass.
+ *
+ * @returns "again" where they are to be taken again, "harm" where the loss is no number any more
+ */
 export async function learn(
   trainer: LastingTrainer,
   state: TrainerState,
-  { dataset, stream, teacher, count, done, needs }: RoundSource,
+  { dataset, stream, teacher, count, done, needs, learningRate, watch }: RoundSource,
   options: PruneOptions,
-) {
+): Promise<Round | "again" | "harm"> {
   await trainer.begin(state);
   checkClasses(dataset, trainer.classes);
   const average = new Average();
-  const { learningRate } = options;
   let total = 0;
   for (let i = 1; i <= count; i++) {
     options.signal?.throwIfAborted();
     const epoch = stream.position.epoch + 1;
-    const { loss, findings } = await trainer.step(await stream.next(), learningRate, done + i - 1, teacher);
+    const batch = await stream.next();
+    await watch.begin(trainer, batch, teacher);
+    let result: StepResult;
+    try {
+      result = await trainer.step(batch, learningRate, done + i - 1, teacher);
+    } catch (error) {
+      if (!watch.canGoBack || !isOverflow(error, batch)) throw error;
+      return "harm";
+    }
+    const { loss, findings } = result;
+    watch.add(loss, batch);
     total += loss;
     if (needs) {
       const criterion = options.criterion as DataCriterion;
@@ -59,17 +77,23 @@ export async function learn(
     options.onEvent?.({ kind: "step", phase: "prune", ...place, loss, learningRate });
   }
   const learned = await trainer.end();
-  return (
-    learned && {
-      ...learned,
-      groups: trainer.left,
-      samples: needs && trainer.ofLeft(average.mean()),
-      loss: total / count,
-    }
-  );
+  if (learned === undefined) return "again";
+  return {
+    ...learned,
+    groups: trainer.left,
+    samples: needs && trainer.ofLeft(average.mean()),
+    loss: total / count,
+  };
 }
 
-export type Round = NonNullable<Awaited<ReturnType<typeof learn>>>;
+/** What a round came to. */
+export interface Round extends TrainerState {
+  readonly groups: Groups | undefined;
+  /** What the criterion has of the steps, where it takes it from them. */
+  readonly samples: ReturnType<LastingTrainer["ofLeft"]> | undefined;
+  /** The mean of its minibatches. */
+  readonly loss: number;
+}
 
 /** The importances after a round of learning: of the weights as they are now, or averaged with those of earlier rounds. */
 export async function measure(

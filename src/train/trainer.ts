@@ -6,7 +6,8 @@ import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import { narrowTo } from "../passes/widen.ts";
 import type { Groups } from "../prune/groups.ts";
-import type { Runtime } from "../runtime/port.ts";
+import type { Runtime, Tensors } from "../runtime/port.ts";
+import { scaleOf, type LossScale } from "./chance.ts";
 import { openWhole, type Engine, type Taken } from "./engine.ts";
 import { findingsOf, type Findings } from "./evidence.ts";
 import { feedsOf, targetOf } from "./feeds.ts";
@@ -79,6 +80,21 @@ export class Trainer {
    * @throws SecateurError `not-finite` where the loss is not a number any more, `bad-data` where the batch does not fit model and loss
    */
   async step(batch: Batch, rate: number, number = 0, teacher?: Teacher): Promise<StepResult> {
+    const results = await this.#engine.run(await this.#feeds(batch, number, teacher), {
+      [stepName]: { dtype: "float64", shape: [], data: Float64Array.of(number + 1) },
+      [rateName]: { dtype: "float32", shape: [], data: Float32Array.of(rate) },
+    });
+    const loss = Number(results["loss"]!.data[0]);
+    if (!Number.isFinite(loss))
+      fail(
+        "not-finite",
+        `the loss became ${loss} at learning rate ${rate}: lower --learning-rate, or look for values that are not numbers in the data`,
+      );
+    return { loss, findings: this.groups ? findingsOf(this.#step.evidence, this.groups, results) : new Map() };
+  }
+
+  /** What each part takes of a minibatch. */
+  #feeds(batch: Batch, number: number, teacher: Teacher | undefined): Promise<Tensors[]> {
     const { parts } = this.#engine;
     const target = targetOf({ inputs: this.#inputs }, batch, this.classes);
     const inputs = feedsOf({ inputs: this.#inputs.filter(({ name }) => name !== "target") }, batch);
@@ -94,17 +110,13 @@ export class Trainer {
         ...this.#noise(draw),
       };
     });
-    const results = await this.#engine.run(await Promise.all(feeds), {
-      [stepName]: { dtype: "float64", shape: [], data: Float64Array.of(number + 1) },
-      [rateName]: { dtype: "float32", shape: [], data: Float32Array.of(rate) },
-    });
-    const loss = Number(results["loss"]!.data[0]);
-    if (!Number.isFinite(loss))
-      fail(
-        "not-finite",
-        `the loss became ${loss} at learning rate ${rate}: lower --learning-rate, or look for values that are not numbers in the data`,
-      );
-    return { loss, findings: this.groups ? findingsOf(this.#step.evidence, this.groups, results) : new Map() };
+    return Promise.all(feeds);
+  }
+
+  /** What its losses are measured by, from the samples of a minibatch. */
+  async scaleOf(batch: Batch, teacher?: Teacher): Promise<LossScale> {
+    const [first] = await this.#feeds(batch, 0, teacher);
+    return scaleOf({ ...this.#options, classes: this.classes }, first!["target"], first!["teacher"]);
   }
 
   #mixture(step: number): Record<string, Tensor> {

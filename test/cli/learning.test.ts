@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { learnOptions, withLearning, type LearnFlags } from "../../src/cli/options.ts";
 
 function parse(...flags: string[]) {
-  const command = withLearning(new Command(), 0.02)
+  const command = withLearning(new Command())
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
   command.parse(flags, { from: "user" });

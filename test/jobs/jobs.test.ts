@@ -175,13 +175,30 @@ describe("jobs that learn", () => {
 });
 
 describe("train and finetune", () => {
-  it("differ in how long and how fast they learn", async () => {
-    const rates: number[] = [];
+  it("differ in how long they learn, and find how fast", async () => {
+    const lengths: number[] = [];
+    const rates: [number, number][] = [];
     const options = { ...quick, data: randomDataset(prepare(model), { samples: 16, labels: 10 }) };
     for (const learn of [train, finetune])
       for await (const event of learn(model, options))
-        if (event.kind === "step" && event.step === 1) rates.push(event.steps!, event.learningRate);
-    expect(rates).toEqual([20, 0.1, 5, 0.02]);
+        if (event.kind === "rate") rates.push([event.learningRate, event.learningRate]);
+        else if (event.kind === "step" && event.step === 1) {
+          lengths.push(event.steps!);
+          rates.at(-1)![1] = event.learningRate;
+        }
+    expect(lengths).toEqual([20, 5]);
+    expect(rates).toHaveLength(2);
+    for (const [found, used] of rates) expect(used).toBe(found);
+  });
+
+  it("take no more in a minibatch than there is", async () => {
+    const notes: string[] = [];
+    const few = randomDataset(prepare(model), { samples: 7, labels: 10 });
+    const job = finetune(model, { ...quick, data: few, epochs: 2, onNote: (note) => void notes.push(note) });
+    const steps: number[] = [];
+    for await (const event of job) if (event.kind === "step") steps.push(event.steps!);
+    expect(steps).toEqual([2, 2]);
+    expect(notes).toEqual(["the data has 7 samples to learn from: minibatches are of 7, not of 16"]);
   });
 
   it("measure at the start and after every epoch, the averages where these are what is taken", async () => {

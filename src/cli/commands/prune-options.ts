@@ -11,6 +11,7 @@ import {
   count,
   numberIn,
   positive,
+  rateOrAuto,
   withCriterion,
   withData,
   withLearning,
@@ -35,10 +36,10 @@ export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
   readonly maxDrop?: number;
   readonly prove: boolean;
   readonly per: Per;
-  readonly every: number;
+  readonly every?: number;
   readonly unitsPerStep?: number;
   readonly scoreMomentum: number;
-  readonly pruneLearningRate: number;
+  readonly pruneLearningRate: number | "auto";
   readonly distil: number;
   readonly temperature: number;
   readonly evaluateEvery: number;
@@ -54,7 +55,7 @@ export const withPruning = (command: Command): Command =>
   );
 
 const withPruningItself = (command: Command): Command =>
-  withLimits(withCriterion(withMetric(withLearning(withData(withShape(command), false), 0.02))))
+  withLimits(withCriterion(withMetric(withLearning(withData(withShape(command), false)))))
     .description("remove the least important units while learning until a budget is met, then fine-tune")
     .addOption(
       new Option(
@@ -104,7 +105,7 @@ const withPruningItself = (command: Command): Command =>
         .default("steady"),
     )
     .option("--removals <n>", "removals of a planned schedule", count, 25)
-    .option("--every <n>", "minibatches between two removals", count, 10)
+    .option("--every <n>", "minibatches between two removals (default: 10, with little data fewer)", count)
     .option("--units-per-step <n>", "units of each removal (default: 2 % of all)", count)
     .option(
       "--score-momentum <share>",
@@ -112,7 +113,12 @@ const withPruningItself = (command: Command): Command =>
       numberIn(0, 1),
       0.9,
     )
-    .option("--prune-learning-rate <rate>", "learning rate while pruning", positive, 0.01)
+    .option(
+      "--prune-learning-rate <rate>",
+      "learning rate while pruning; auto: found by a short trial",
+      rateOrAuto,
+      "auto",
+    )
     .option("--epochs <n>", "passes over the training data after pruning", epochCount, 5)
     .option("--warm-up <steps>", "steps over which the learning rate of fine-tuning rises at first", epochCount, 0)
     .option("--distil <share>", "share of the original model's outputs in the loss of fine-tuning", numberIn(0, 1), 0)

@@ -4,7 +4,8 @@ import type { PruneJobEvent, PruneOutcome } from "../../jobs/prune-events.ts";
 import { noteRounding } from "../limits.ts";
 import { accuracyOf, lostFigure, metricFigure, note, percent, short } from "../output.ts";
 import { reportProgress, type Progress } from "../progress.ts";
-import { noteWorkers, reportEpochs } from "./train.ts";
+import { createClock, describeSchedule, type Clock, type StartSize } from "./time-left.ts";
+import { noteDiverged, noteRate, noteWorkers, reportEpochs } from "./train.ts";
 
 /** What the command prints as JSON. */
 export const numbersOf = ({ end, removals, before, after }: PruneOutcome) => ({
@@ -39,7 +40,9 @@ export function comparison({ before, after }: PruneOutcome): string[][] {
 /** Shows events on the progress line. */
 export function createShow(progress: Progress, batchSize: number): (event: PruneJobEvent) => void {
   const measuring = reportProgress(progress);
-  let [all, reached] = [Number.NaN, ""];
+  let [all, reached, left] = [Number.NaN, "", ""];
+  let start: StartSize | undefined;
+  let clock: Clock | undefined;
   let epochs: ReturnType<typeof reportEpochs> | undefined;
   return (event) => {
     switch (event.kind) {
@@ -51,6 +54,7 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         break;
       case "start":
         all = event.costs.macs;
+        start = event;
         if (event.roundTo !== undefined) noteRounding(event.roundTo);
         break;
       case "unproved":
@@ -58,6 +62,11 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         break;
       case "resume":
         all = event.costs.macs;
+        start = event;
+        break;
+      case "schedule":
+        note(describeSchedule(event));
+        clock = createClock(start!, event);
         break;
       case "evaluation": {
         const accuracy = accuracyOf(event.evaluation);
@@ -77,7 +86,8 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
       }
       case "removal":
         reached = `removal ${event.step}, ${event.units} units, ${short(event.costs.macs)} MACs (${percent(event.costs.macs / all)}), `;
-        progress.update(`${reached}loss ${event.loss.toFixed(4)}`);
+        left = clock === undefined ? "" : `, ${clock.after(event)}`;
+        progress.update(`${reached}loss ${event.loss.toFixed(4)}${left}`);
         break;
       case "latency":
         if (event.start) progress.done(`one sample takes ${event.start.median.toFixed(2)} ms`);
@@ -85,6 +95,12 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         break;
       case "workers":
         noteWorkers(event);
+        break;
+      case "rate":
+        noteRate(event);
+        break;
+      case "diverged":
+        noteDiverged(progress, event);
         break;
       case "timed":
         progress.update(`${reached}timing: ${percent(event.latency.median)} of the latency`);
@@ -94,8 +110,10 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         progress.done(`pruned in ${event.removals} removals to ${event.units} units, ${short(event.costs.macs)} MACs`);
         break;
       case "step":
-        if (event.phase === "prune") progress.update(`${reached}loss ${event.loss.toFixed(4)}`);
-        else (epochs ??= reportEpochs(progress, batchSize))(event);
+        if (event.phase === "prune") {
+          clock?.begin();
+          progress.update(`${reached}loss ${event.loss.toFixed(4)}${left}`);
+        } else (epochs ??= reportEpochs(progress, batchSize))(event);
     }
   };
 }

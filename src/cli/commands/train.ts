@@ -6,7 +6,8 @@ import type { WorkersEvent } from "../../jobs/workers.ts";
 import type { LearnSummary } from "../../report/record.ts";
 import { readRecords, type Run } from "../../report/run-node.ts";
 import { isOf } from "../../report/story.ts";
-import type { StepEvent } from "../../train/events.ts";
+import type { DivergedEvent, RateEvent, StepEvent } from "../../train/events.ts";
+import { describeDivergence } from "../../train/guard.ts";
 import { withExample } from "../help.ts";
 import { withMetric } from "../metric.ts";
 import { numberIn, seed, withData, withLearning, withShape, type LearnFlags, type ShapeFlags } from "../options.ts";
@@ -28,17 +29,20 @@ export interface TrainFlags extends ShapeFlags, LearnFlags, RecordFlags {
   readonly warmUp: number;
 }
 
+/** Exit code where learning did harm. */
+const ruined = 1;
+
 export const epochCount = numberIn(0, 1_000_000, true);
 
 export function addTrain(program: Command, version: string, signal: AbortSignal): void {
-  const training = withTraining(program.command("train [model]"), 20, 0.1);
+  const training = withTraining(program.command("train [model]"), 20);
   withExample(
     training.description("train a model, such as one of secateur new"),
     "secateur train net.onnx --data mnist:data --epochs 20 -o trained.onnx",
     "secateur train --resume trained.run",
   );
   actAsRun<TrainFlags>(training, version, (...all) => work(train, signal, ...all));
-  const tuning = withTraining(program.command("finetune [model]"), 5, 0.02);
+  const tuning = withTraining(program.command("finetune [model]"), 5);
   withExample(
     tuning.description("train a pruned model further"),
     "secateur finetune small.onnx --data cifar10:data --epochs 5 --crop 4 --flip -o tuned.onnx",
@@ -47,9 +51,9 @@ export function addTrain(program: Command, version: string, signal: AbortSignal)
   actAsRun<TrainFlags>(tuning, version, (...all) => work(finetune, signal, ...all));
 }
 
-const withTraining = (command: Command, epochs: number, rate: number): Command =>
+const withTraining = (command: Command, epochs: number): Command =>
   withRecord(
-    withMetric(withLearning(withData(withShape(command), false), rate))
+    withMetric(withLearning(withData(withShape(command), false)))
       .option("--epochs <n>", "passes over the training data", epochCount, epochs)
       .option("--warm-up <steps>", "steps over which the learning rate rises at first", seed, 0),
   );
@@ -112,6 +116,8 @@ function createShow(progress: Progress, batchSize: number): (event: TrainJobEven
     else if (event.kind === "phase") progress.update(event.phase);
     else if (event.kind === "samples") measuring(event);
     else if (event.kind === "workers") noteWorkers(event);
+    else if (event.kind === "rate") noteRate(event);
+    else if (event.kind === "diverged") noteDiverged(progress, event);
     else if (event.kind === "epoch")
       progress.done(
         `${event.epoch === 0 ? "at the start" : `after epoch ${event.epoch}`}: ${accuracyOf(event.evaluation)}`,
@@ -122,6 +128,18 @@ function createShow(progress: Progress, batchSize: number): (event: TrainJobEven
 /** Says what `--workers auto` came to. */
 export const noteWorkers = ({ workers, samples }: WorkersEvent): void =>
   note(`${workers} workers learn, from ${samples} samples of each minibatch`);
+
+/** Says what a rate of "auto" came to. */
+export const noteRate = ({ phase, learningRate, minibatches }: RateEvent): void =>
+  note(
+    `learning rate${phase === "prune" ? " while pruning" : ""}: ${learningRate}, found by a trial of ${minibatches} minibatches on a copy`,
+  );
+
+/** Says that learning did harm; the command fails at its end. */
+export function noteDiverged(progress: Progress, event: DivergedEvent): void {
+  progress.done(describeDivergence(event));
+  process.exitCode = ruined;
+}
 
 /** A line while an epoch runs, and one that stays when it ends. */
 export function reportEpochs(progress: Progress, batchSize: number): (event: StepEvent) => void {

@@ -1,0 +1,138 @@
+/** Whether learning ruins what it learns: a loss that rises to what knowing nothing costs, or far above where it began. */
+
+import type { Batch } from "../data/batches.ts";
+import { checkFinite } from "../data/checks.ts";
+import { SecateurError } from "../graph/error.ts";
+import type { LossScale } from "./chance.ts";
+import type { DivergedEvent } from "./events.ts";
+import type { Loss } from "./losses.ts";
+
+/** Losses that are looked at together, by their median: one minibatch that is hard is no reason to stop. */
+const lookedAt = 8;
+/** So few are enough at the start. */
+const enough = 4;
+/** On the way from the least loss to chance, a loss this far up has lost most of what was known. */
+const lost = 0.6;
+/** A model that knows less than this share of what there is to know cannot be seen to lose it; its loss may only not explode. */
+const knows = 0.3;
+const exploded = 3;
+/** Errors are measured by themselves. */
+const errorsRisen = 10;
+const slightErrors = 20;
+
+/** What the loss must not come to, from the least it has been. */
+export function limitOf(loss: Loss, { chance, slight }: LossScale, least: number): number {
+  if (loss === "mse") return errorsRisen * least + slightErrors * slight;
+  return least < (1 - knows) * chance ? least + lost * (chance - least) : exploded * Math.max(least, chance);
+}
+
+export interface Guard {
+  /** Takes the loss of a step, and says whether it is too high by now. */
+  add(loss: number): boolean;
+  /** The median of the last losses, and the least that this has been. */
+  readonly now: number;
+  readonly least: number;
+  /** Whether the model is about as good as it has been: worth going back to. */
+  readonly isGood: boolean;
+  /** Takes what the loss is now for where it begins: something else than learning raised it. */
+  accept(): void;
+}
+
+export function createGuard(loss: Loss, scale: LossScale): Guard {
+  let last: number[] = [];
+  let [now, least] = [Infinity, Infinity];
+  return {
+    get now() {
+      return now;
+    },
+    get least() {
+      return least;
+    },
+    get isGood() {
+      return now <= least + (limitOf(loss, scale, least) - least) / 4;
+    },
+    add(value) {
+      last = [...last.slice(1 - lookedAt), value];
+      now = median(last);
+      least = Math.min(least, now);
+      return last.length >= enough && now > limitOf(loss, scale, least);
+    },
+    accept() {
+      [last, least] = [[now], now];
+    },
+  };
+}
+
+/** What is gone back to: a model is known to be good only by the losses after it. */
+export interface Haven<T> {
+  readonly good: T;
+  /** Whether another one may be offered. */
+  readonly isFree: boolean;
+  offer(one: T): void;
+  /** After each loss: whether it is still good. */
+  seen(isGood: boolean): void;
+  /** Takes one for good. */
+  take(one: T): void;
+}
+
+export function createHaven<T>(start: T): Haven<T> {
+  let good = start;
+  let offered: { readonly one: T } | undefined;
+  let since = 0;
+  return {
+    get good() {
+      return good;
+    },
+    get isFree() {
+      return offered === undefined;
+    },
+    offer(one) {
+      [offered, since] = [{ one }, 0];
+    },
+    seen(isGood) {
+      if (offered === undefined || ++since < lookedAt) return;
+      if (isGood) good = offered.one;
+      offered = undefined;
+    },
+    take(one) {
+      [good, offered] = [one, undefined];
+    },
+  };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+}
+
+/** Whether a step failed because weights have grown beyond all numbers, and not because the data holds none. */
+export function isOverflow(error: unknown, batch: Batch): boolean {
+  if (!(error instanceof SecateurError) || error.code !== "not-finite") return false;
+  try {
+    checkFinite(batch);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const figure = (loss: number): string => (Number.isFinite(loss) ? loss.toPrecision(3) : "no number any more");
+
+/** What happened, and what to do, in a sentence. */
+export function describeDivergence({
+  phase,
+  loss,
+  least,
+  chance,
+  learningRate,
+  lower,
+  restored,
+}: DivergedEvent): string {
+  const prune = phase === "prune";
+  const made = `${restored} ${prune ? "removal" : "step"}${restored === 1 ? "" : "s"}`;
+  return (
+    `learning did harm: at learning rate ${learningRate} the loss went from ${figure(least)} to ${figure(loss)}, where knowing nothing costs ${figure(chance)}. ` +
+    `The model is what it was after ${made}: try ${prune ? "--prune-learning-rate" : "--learning-rate"} ${lower}`
+  );
+}

@@ -1,0 +1,119 @@
+/**
+ * Watches over learning between removals. What was removed raises the loss too: where the loss is too high, the last model that was good loses what has been
+ * removed since, learns nothing, and is compared on the same minibatches. Only if that is better learning did harm.
+ */
+
+import type { Batch } from "../data/batches.ts";
+import { SecateurError } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { Removal } from "../prune/groups.ts";
+import { replay } from "../prune/replay.ts";
+import type { Runtime } from "../runtime/port.ts";
+import type { LossScale } from "./chance.ts";
+import { createGuard, createHaven, type Guard } from "./guard.ts";
+import type { StepOptions } from "./step.ts";
+import type { Teacher } from "./teacher.ts";
+import { Trainer } from "./trainer.ts";
+
+/** A model, and how many removals it has behind it. */
+export interface GoodPoint {
+  readonly graph: Graph;
+  readonly removals: number;
+}
+
+/** Minibatches that are compared on. */
+const compared = 2;
+/** Learning may be so much worse than nothing, as a share of the loss. */
+const tolerated = 0.1;
+
+export interface Watch {
+  /** The model to go back to. */
+  readonly good: GoodPoint;
+  /** Whether there has been a loss to judge by. */
+  readonly canGoBack: boolean;
+  readonly loss: number;
+  readonly least: number;
+  readonly chance: number;
+  /** Before a step: finds what losses are measured by. */
+  begin(
+    trainer: { scaleOf(batch: Batch, teacher?: Teacher): Promise<LossScale> },
+    batch: Batch,
+    teacher: Teacher | undefined,
+  ): Promise<void>;
+  add(loss: number, batch: Batch): void;
+  /** After a round: whether learning did harm. */
+  judge(graph: Graph, removals: readonly Removal[], teacher: Teacher | undefined): Promise<boolean>;
+}
+
+/** @param step how models learn that are compared; they take no step */
+export function openWatch(runtime: Runtime, step: StepOptions, start: GoodPoint): Watch {
+  const haven = createHaven(start);
+  let guard: Guard | undefined;
+  let scale: LossScale | undefined;
+  let isTooHigh = false;
+  let last: Batch[] = [];
+  const lossOf = async (graph: Graph, teacher: Teacher | undefined): Promise<number> => {
+    await using trainer = await Trainer.create(runtime, graph, { ...step, needs: undefined });
+    let sum = 0;
+    for (const [i, batch] of last.entries()) sum += (await trainer.step(batch, 0, i, teacher)).loss;
+    return sum / last.length;
+  };
+  return {
+    get good() {
+      return haven.good;
+    },
+    get canGoBack() {
+      return guard !== undefined && Number.isFinite(guard.now);
+    },
+    get loss() {
+      return guard?.now ?? Number.NaN;
+    },
+    get least() {
+      return guard?.least ?? Number.NaN;
+    },
+    get chance() {
+      return scale?.chance ?? Number.NaN;
+    },
+    async begin(trainer, batch, teacher) {
+      if (guard) return;
+      scale = await trainer.scaleOf(batch, teacher);
+      guard = createGuard(step.loss, scale);
+    },
+    add(loss, batch) {
+      isTooHigh = guard!.add(loss);
+      haven.seen(guard!.isGood);
+      last = [...last.slice(1 - compared), batch];
+    },
+    async judge(graph, removals, teacher) {
+      // The last step may have been the one that ruined all, and no loss has told.
+      if (hasOverflown(graph, haven.good.graph)) return true;
+      if (!isTooHigh) {
+        if (haven.isFree && guard!.isGood) haven.offer({ graph, removals: removals.length });
+        return false;
+      }
+      const { good } = haven;
+      const still = replay(good.graph, removals.slice(good.removals)).graph;
+      const before = await lossOf(still, teacher);
+      const after = await lossOf(graph, teacher).catch((error: unknown) => {
+        if (error instanceof SecateurError && error.code === "not-finite") return Infinity;
+        throw error;
+      });
+      if (after > before * (1 + tolerated) + scale!.slight) return true;
+      guard!.accept();
+      haven.take({ graph, removals: removals.length });
+      return false;
+    },
+  };
+}
+
+/** Whether there is a weight that is no number and was one. */
+function hasOverflown(now: Graph, before: Graph): boolean {
+  return [...now.initializers].some(([name, value]) => {
+    const was = before.initializers.get(name);
+    return was !== undefined && was !== value && !allFinite(value) && allFinite(was);
+  });
+}
+
+const allFinite = ({ dtype, data }: Tensor): boolean =>
+  dtype !== "float32" || (data as Float32Array).every((element) => Number.isFinite(element));

@@ -1,0 +1,145 @@
+/** Learning that does harm is seen, and nothing else is taken for it. */
+
+import { describe, expect, it } from "vitest";
+import { findCriterion } from "../../src/criteria/table.ts";
+import { arrayDataset } from "../../src/data/arrays.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import type { DivergedEvent, LearnEvent } from "../../src/train/events.ts";
+import { finetune, type FinetuneOptions } from "../../src/train/finetune.ts";
+import { createGuard, createHaven, describeDivergence, limitOf } from "../../src/train/guard.ts";
+import { prepare } from "../../src/train/prepare.ts";
+import { pruneLoop, targetOf } from "../../src/train/prune.ts";
+import { evaluate } from "../../src/train/evaluate.ts";
+import { newModel } from "../../src/zoo/zoo.ts";
+import { quarters } from "../support/quarters.ts";
+
+const scale = { chance: Math.log(10), slight: 0.02 * Math.log(10) };
+
+/** After how many losses a guard stops, if it does. */
+function stopsAfter(losses: readonly number[]): number | undefined {
+  const guard = createGuard("cross-entropy", scale);
+  const at = losses.findIndex((loss) => guard.add(loss));
+  return at < 0 ? undefined : at + 1;
+}
+
+const times = (count: number, loss: number): number[] => Array.from({ length: count }, () => loss);
+
+describe("a guard", () => {
+  it("stops where the loss rises to chance, within a few steps", () =>
+    expect(stopsAfter([...times(10, 0.1), ...times(8, 2.3)])).toBe(15));
+
+  it("stops within the first steps", () => expect(stopsAfter([0.1, 3, 8, 2.4])).toBe(4));
+
+  it("lets single minibatches be hard", () =>
+    expect(stopsAfter([...times(8, 0.1), 9, 0.1, 0.2, 30, 0.1, 0.1, 7, 0.1])).toBeUndefined());
+
+  it("lets the loss of a good model rise a little, and fall again", () =>
+    expect(stopsAfter([...times(8, 0.02), ...times(20, 0.6), ...times(8, 0.1)])).toBeUndefined());
+
+  it("lets a model that knows nothing begin at chance or above, but not explode", () => {
+    expect(stopsAfter([...times(20, 2.3), ...times(20, 3.1)])).toBeUndefined();
+    expect(stopsAfter(times(20, 9))).toBeUndefined();
+    expect(stopsAfter([...times(8, 2.3), ...times(8, 80)])).toBe(12);
+  });
+
+  it("measures errors by what they were", () => {
+    expect(limitOf("mse", { chance: 1, slight: 0.001 }, 0.01)).toBeCloseTo(0.12);
+    expect(limitOf("mse", { chance: 1, slight: 0.001 }, 0)).toBeCloseTo(0.02);
+  });
+
+  it("takes for granted what something else than learning raised", () => {
+    const guard = createGuard("cross-entropy", scale);
+    for (const loss of times(8, 0.1)) guard.add(loss);
+    expect(times(5, 2.2).some((loss) => guard.add(loss))).toBe(true);
+    guard.accept();
+    expect(times(20, 2.3).some((loss) => guard.add(loss))).toBe(false);
+  });
+});
+
+it("a model is gone back to only when the losses after it were good", () => {
+  const haven = createHaven("start");
+  haven.offer("first");
+  for (let i = 0; i < 7; i++) haven.seen(true);
+  expect([haven.good, haven.isFree]).toEqual(["start", false]);
+  haven.seen(true);
+  expect([haven.good, haven.isFree]).toEqual(["first", true]);
+  haven.offer("second");
+  for (let i = 0; i < 8; i++) haven.seen(false);
+  expect(haven.good).toBe("first");
+});
+
+const data = quarters(160);
+const learn = { loss: "cross-entropy", batchSize: 16, seed: 1, threads: 1 } as const;
+const quick = (options: Partial<FinetuneOptions> = {}): FinetuneOptions => ({
+  ...learn,
+  epochs: 4,
+  learningRate: 0.05,
+  ...options,
+});
+const accuracy = async (graph: Parameters<typeof evaluate>[1]): Promise<number> =>
+  (await evaluate(directRuntime, graph, data, { ...learn, batchSize: 40 })).top1!;
+
+const begun = finetune(
+  directRuntime,
+  prepare(newModel("lenet3", { input: [1, 16, 16], classes: 4, seed: 2 })),
+  data,
+  quick({ epochs: 12 }),
+);
+
+describe("learning at a rate that ruins a model", () => {
+  it("ends in the model as it was, and says which rate to try", async () => {
+    const graph = await begun;
+    expect(await accuracy(graph)).toBeGreaterThan(0.95);
+    const told: DivergedEvent[] = [];
+    const options = quick({ learningRate: 30, onDiverged: (event) => void told.push(event) });
+    const kept = await finetune(directRuntime, graph, data, options);
+    expect(await accuracy(kept)).toBeGreaterThan(0.95);
+    expect(told).toMatchObject([{ phase: "finetune", learningRate: 30, lower: 0.1 }]);
+    expect(describeDivergence(told[0]!)).toMatch(/at learning rate 30 .*try --learning-rate 0\.1$/);
+  });
+
+  it("fails where nobody is told", async () =>
+    expect(finetune(directRuntime, await begun, data, quick({ learningRate: 30 }))).rejects.toMatchObject({
+      code: "diverged",
+    }));
+
+  it("is nothing of data that hold no numbers", async () => {
+    const bad = arrayDataset({
+      name: "bad",
+      inputs: { "": { dtype: "float32", shape: [16, 1, 16, 16], data: new Float32Array(4096).fill(Number.NaN) } },
+      target: { dtype: "int64", shape: [16], data: BigInt64Array.from({ length: 16 }, () => 0n) },
+    });
+    const graph = await begun;
+    await expect(finetune(directRuntime, graph, bad, quick())).rejects.toMatchObject({ code: "not-finite" });
+  });
+});
+
+describe("pruning", () => {
+  const prune = async (learningRate: number, unitsPerStep: number, macs: number) => {
+    const graph = await begun;
+    const events: LearnEvent[] = [];
+    const result = await pruneLoop(directRuntime, graph, data, {
+      ...learn,
+      criterion: findCriterion("magnitude"),
+      target: targetOf(graph, { macs }),
+      learningRate,
+      every: 2,
+      unitsPerStep,
+      onEvent: (event) => void events.push(event),
+    });
+    return { result, told: events.filter(({ kind }) => kind === "diverged") };
+  };
+
+  it("ends with the last good model where learning ruins it", async () => {
+    const { result, told } = await prune(30, 1, 0.3);
+    expect(result.end).toBe("diverged");
+    expect(told).toMatchObject([{ phase: "prune", restored: result.removals.length }]);
+    expect(await accuracy(result.graph)).toBeGreaterThan(0.9);
+  });
+
+  it("goes on where what is removed raises the loss to chance, and learning does not", async () => {
+    const { result, told } = await prune(1e-9, 2, 0.06);
+    expect([result.end, told]).toEqual(["met", []]);
+    expect(await accuracy(result.graph)).toBeLessThan(0.6);
+  });
+});
