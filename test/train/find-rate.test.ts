@@ -58,7 +58,7 @@ describe("a trial", () => {
   it("goes by how steep the loss is: weights that act a hundred times as much are learned more slowly", async () => {
     const graph = untrained;
     const names = [...graph.initializers.keys()];
-    const last = names.filter((name) => graph.initializers.get(name)!.shape.length > 1).at(-1)!;
+    const last = names.findLast((name) => graph.initializers.get(name)!.shape.length > 1)!;
     const value = graph.initializers.get(last)!;
     const steep: Graph = {
       ...graph,
