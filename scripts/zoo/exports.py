@@ -55,6 +55,10 @@ def export(net, exporter, form, path):
         parameter.requires_grad_(False)
         if parameter.numel() > 1 and parameter.min() == parameter.max():
             parameter.add_(torch.randn_like(parameter) * 0.2)
+        # Weights of 0.02, as transformers starts with, would hide what a layer computes behind its shortcut.
+        if parameter.dim() >= 2:
+            fan_in = parameter[0].numel()
+            parameter.mul_(max(1.0, fan_in**-0.5 / float(parameter.std().clamp(min=1e-6))))
     for module in model.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.running_mean.normal_(0, 0.1)

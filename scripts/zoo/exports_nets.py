@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
-import timm
+import timm_exports
 import torch
 import torchvision
 import transformers as hub
+from form import calibrate, randomize
 from torch import nn
 
 
@@ -204,21 +205,13 @@ features = lambda: [Input("input", (12, 20), {0: "length"})]
 
 TORCHVISION = [
     vision("resnet18"),
-    vision("resnet50"),
     vision("mobilenet_v2"),
     vision("mobilenet_v3_small"),
     vision("shufflenet_v2_x0_5"),
     vision("squeezenet1_1", open=False),
-    vision("densenet121"),
-    vision("googlenet", open=False, aux_logits=False, init_weights=False),
     vision("regnet_y_400mf"),
     vision("efficientnet_b0"),
     vision("mnasnet0_5"),
-    vision("vgg11_bn", open=False),
-    vision("convnext_tiny", open=False),
-    vision("swin_t", open=False),
-    vision("swin_v2_t", open=False),
-    vision("vit_b_16", open=False, image_size=64),
     seen("lraspp", lambda: torchvision.models.segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=4)),
     seen("deeplab", lambda: torchvision.models.segmentation.deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=4)),
     seen("pyramid", Pyramid),
@@ -232,65 +225,19 @@ TORCHVISION = [
 ]
 
 
-def of_timm(name, size=64, **more):
-    build = lambda: timm.create_model(name, pretrained=False, num_classes=10, **more)
+def of_timm(name, net):
+    kind, size, options = net
+
+    def build():
+        model = timm_exports.build(kind, size, options)
+        randomize(model)
+        model.eval()
+        calibrate(model, torch.randn(8, 3, size, size))
+        return model
+
     return Net(f"timm-{name}", "timm", build, picture(size, "input"), keywords=False)
 
 
-TIMM = [
-    of_timm(name, size, **more)
-    for name, size, more in (
-        ("resnet26", 64, {}),
-        ("resnext26ts", 64, {}),
-        ("seresnet33ts", 64, {}),
-        ("ecaresnext26t_32x4d", 64, {}),
-        ("skresnet18", 64, {}),
-        ("res2net50_14w_8s", 64, {}),
-        ("resnest14d", 64, {}),
-        ("resnetv2_50", 64, {}),
-        ("resnetv2_50x1_bit", 64, {}),
-        ("nf_resnet26", 64, {}),
-        ("eca_nfnet_l0", 64, {}),
-        ("regnetx_002", 64, {}),
-        ("regnetz_b16", 64, {}),
-        ("efficientnet_lite0", 64, {}),
-        ("tf_efficientnet_b0", 64, {}),
-        ("mobilenetv3_small_050", 64, {}),
-        ("mobilenetv4_conv_small_035", 64, {}),
-        ("ghostnet_050", 64, {}),
-        ("lcnet_050", 64, {}),
-        ("hardcorenas_a", 64, {}),
-        ("hrnet_w18_small", 64, {}),
-        ("dla34", 64, {}),
-        ("vovnet39a", 64, {}),
-        ("cspresnet50", 64, {}),
-        ("darknet53", 64, {}),
-        ("repvgg_a0", 64, {}),
-        ("convnext_atto", 64, {}),
-        ("convmixer_768_32", 64, {}),
-        ("mixer_s32_224", 64, {"img_size": 64}),
-        ("resmlp_12_224", 64, {"img_size": 64}),
-        ("gmlp_ti16_224", 64, {"img_size": 64}),
-        ("vit_tiny_patch16_224", 64, {"img_size": 64}),
-        ("deit_tiny_distilled_patch16_224", 64, {"img_size": 64}),
-        ("cait_xxs24_224", 64, {"img_size": 64}),
-        ("xcit_nano_12_p16_224", 64, {"img_size": 64}),
-        ("levit_128s", 224, {}),
-        ("mobilevit_xxs", 64, {}),
-        ("mobilevitv2_050", 64, {}),
-        ("edgenext_xx_small", 64, {}),
-        ("efficientformer_l1", 224, {}),
-        ("efficientvit_b0", 64, {}),
-        ("fastvit_t8", 64, {}),
-        ("poolformer_s12", 64, {}),
-        ("coatnet_nano_rw_224", 224, {}),
-        ("pit_ti_224", 224, {}),
-        ("tiny_vit_5m_224", 224, {}),
-        ("repvit_m0_9", 64, {}),
-        ("starnet_s1", 64, {}),
-        ("hgnetv2_b0", 64, {}),
-        ("focalnet_tiny_srf", 64, {}),
-    )
-]
+TIMM = [of_timm(name, net) for name, net in timm_exports.NETS.items()]
 
 NETS = TRANSFORMERS + TORCHVISION + TIMM

@@ -189,7 +189,7 @@ async function runAll() {
     }
     ran.push(at);
   }
-  if (largest > 1e-3) throw new Error(`cut and mask differ by ${largest.toPrecision(2)} of the range`);
+  if (largest > 2e-4) throw new Error(`cut and mask differ by ${largest.toPrecision(2)} of the range`);
   return { ran, difference: exactRemoval === undefined ? null : Number(largest.toPrecision(2)) };
 }
 
