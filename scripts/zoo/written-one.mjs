@@ -132,7 +132,7 @@ async function cutAll() {
 }
 
 async function maskAll() {
-  await save(`${out}.mask.onnx`, mask(model, exactRemoval ?? removal).model);
+  await save(`${out}.mask.onnx`, (await mask(model, exactRemoval ?? removal)).model);
 }
 
 async function runAll() {

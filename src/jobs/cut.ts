@@ -78,21 +78,20 @@ export async function cutAndProve(
 }
 
 /**
- * Makes units zero wherever they are read; all shapes stay. A model with operators that are not known is tried first by {@link withTrial}, as
- * {@link plan} does, so that the same groups are found.
+ * Makes units zero wherever they are read; all shapes stay.
  *
  * @example
  * import { load, mask, plan } from "secateur";
  *
  * const model = await load("model.onnx");
  * const { removal } = await plan(model, { ratio: 0.3 });
- * const { model: masked } = mask(model, removal);
+ * const { model: masked } = await mask(model, removal);
  * console.log(masked.graph.nodes.length - model.graph.nodes.length, "nodes more");
  *
  * @throws SecateurError `bad-plan` for units that the model does not have
  */
-export function mask(model: Model, removal: Removal, options: NormaliseOptions = {}): MaskOutcome {
-  return change(model, removal, options, maskGraph).outcome;
+export async function mask(model: Model, removal: Removal, options: RunOptions = {}): Promise<MaskOutcome> {
+  return change(await withTrial(model, options), removal, options, maskGraph).outcome;
 }
 
 function change(

@@ -2,19 +2,23 @@
 
 import type { Model } from "../graph/graph.ts";
 import { summarise, type Summary, type SummaryOptions } from "../prune/summary.ts";
+import type { RunOptions } from "./job.ts";
+import { withTrial } from "./trial.ts";
+
+/** The runtime is for a model with operators that are not known, which is run once for the shapes behind them. */
+export interface InspectOptions extends SummaryOptions, Pick<RunOptions, "runtime" | "threads" | "signal"> {}
 
 /**
- * What a model costs, the groups of units that can only go together, and what is frozen or refused, with the reasons. A model with
- * operators that are not known is tried first by {@link withTrial}, for the shapes behind them.
+ * What a model costs, the groups of units that can only go together, and what is frozen or refused, with the reasons.
  *
  * @example
  * import { inspect, load } from "secateur";
  *
- * const { macs, groups, frozen } = inspect(await load("model.onnx"));
+ * const { macs, groups, frozen } = await inspect(await load("model.onnx"));
  * console.log(macs);
  * for (const { name, units } of groups) console.log(name, units);
  * for (const { name, reasons } of frozen) console.log(name, reasons);
  */
-export function inspect(model: Model, options: SummaryOptions = {}): Summary {
-  return summarise(model, options);
+export async function inspect(model: Model, options: InspectOptions = {}): Promise<Summary> {
+  return summarise(await withTrial(model, options), options);
 }

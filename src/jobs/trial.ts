@@ -27,13 +27,13 @@ type Shapes = ReadonlyMap<string, Pick<Tensor, "dtype" | "shape">>;
  * which all types follow from rules and from the file is returned as it is, and so is one that has been tried. Where it does not run, the reasons of
  * {@link inspect} say so.
  *
- * {@link plan}, {@link cut} and {@link score} do this themselves; hand what this returns to {@link inspect} and {@link mask}.
+ * {@link inspect}, {@link plan}, {@link mask}, {@link cut} and {@link score} do this themselves, each time anew; a model that is tried once is not run again.
  *
  * @example
  * import { inspect, load, withTrial } from "secateur";
  *
  * const model = await withTrial(await load("model.onnx"));
- * console.log(inspect(model).groups.length);
+ * console.log((await inspect(model)).groups.length);
  *
  * @throws SecateurError as {@link inspect} where sizes are missing
  */

@@ -18,7 +18,7 @@ declare const ort: Onnxruntime;
 declare const data: Dataset;
 useRuntime(createRuntime("onnxruntime-web", ort, 1, false));
 const model: Model = await load(new Uint8Array(8));
-const { macs, groups } = inspect(model, { shapes: { input: [1, 3, 32, 32] } });
+const { macs, groups } = await inspect(model, { shapes: { input: [1, 3, 32, 32] } });
 const own = {
   name: "own",
   summary: "the sum of the gradients at the gate",
@@ -29,7 +29,7 @@ const own = {
 const scores: Scores = await score(model, { data, criterion: own });
 const { removal } = await plan(model, { ratio: 0.3, scores, roundTo: "auto", keep: ["fc*"] });
 const small: Model = (await cut(model, removal, { prove: false })).model;
-const masked: Model = mask(model, removal).model;
+const masked: Model = (await mask(model, removal)).model;
 const job = prune(model, { data, budget: { macs: 0.5 }, signal: AbortSignal.timeout(1) });
 for await (const event of job) if (event.kind === "removal") console.log(event.costs.macs / macs, groups.length);
 const outcome = await job;

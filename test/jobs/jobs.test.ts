@@ -69,7 +69,7 @@ describe("score", () => {
     expect(events).toEqual([1, 2, 3].map((done) => ({ kind: "minibatches", done, all: 3 })));
     expect(told).toEqual([1, 2, 3]);
     expect(new Map([...(await job)].map(([name, { length }]) => [name, length]))).toEqual(
-      new Map(inspect(model).groups.map(({ name, units }) => [name, units])),
+      new Map((await inspect(model)).groups.map(({ name, units }) => [name, units])),
     );
   });
 
@@ -89,7 +89,10 @@ describe("score", () => {
 describe("plan", () => {
   it("removes what scores say, and keeps what is to stay", async () => {
     const scores = new Map(
-      inspect(model).groups.map(({ name, units }) => [name, Float64Array.from({ length: units }, (_, i) => -i)]),
+      (await inspect(model)).groups.map(({ name, units }) => [
+        name,
+        Float64Array.from({ length: units }, (_, i) => -i),
+      ]),
     );
     const { removal, groups } = await plan(model, { ratio: 0.5, scores, keep: ["fc*"], minUnits: 4 });
     expect(removal).toEqual(
@@ -122,7 +125,7 @@ describe("cut and mask", () => {
   it("leave a model of the same outputs, the one smaller and the other not", async () => {
     const { removal } = await plan(model, { ratio: 0.5 });
     const small = await cut(model, removal);
-    const masked = mask(model, removal);
+    const masked = await mask(model, removal);
     expect(small.proof!.mismatch).toBeUndefined();
     expect(small.after.params).toBeLessThan(small.before.params / 2);
     expect(masked.after.macs).toBe(masked.before.macs);

@@ -2,7 +2,6 @@
 
 import type { Command } from "commander";
 import { inspect } from "../../jobs/inspect.ts";
-import { withTrial } from "../../jobs/trial.ts";
 import { load } from "../../jobs/load-node.ts";
 import type { Cause } from "../../prune/causes.ts";
 import type { Summary } from "../../prune/summary.ts";
@@ -21,10 +20,8 @@ export function addInspect(program: Command): void {
     .option("--json", "print JSON")
     .action(async (path: string, flags: ShapeFlags & { whole?: boolean; json?: boolean }) => {
       using progress = createProgress("inspecting");
-      const summary = inspect(await withTrial(await load(path), { ...shapesOf(flags), runtime: nodeRuntime }), {
-        ...shapesOf(flags),
-        whole: flags.whole,
-      });
+      const options = { ...shapesOf(flags), whole: flags.whole, runtime: nodeRuntime };
+      const summary = await inspect(await load(path), options);
       progress.done();
       if (flags.json) printJson(summary);
       else printStyled(format(summary));

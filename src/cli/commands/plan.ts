@@ -8,7 +8,6 @@ import type { Model } from "../../graph/graph.ts";
 import { cutAndProve, mask, type CutOutcome } from "../../jobs/cut.ts";
 import { plan } from "../../jobs/plan.ts";
 import { markedUnproved } from "../../jobs/proving.ts";
-import { withTrial } from "../../jobs/trial.ts";
 import { describeIo, writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { load } from "../../jobs/load-node.ts";
 import type { Removal } from "../../prune/groups.ts";
@@ -135,10 +134,7 @@ export function addCutAndMask(program: Command, signal: AbortSignal): void {
     program,
     "mask",
     "keep all shapes and make the units of a plan zero wherever they are read",
-    async (model, removal, flags) => {
-      const options = shapesOf(flags);
-      return mask(await withTrial(model, { ...options, runtime: nodeRuntime }), removal, options);
-    },
+    (model, removal, flags) => mask(model, removal, { ...shapesOf(flags), runtime: nodeRuntime }),
   );
 }
 
