@@ -64,8 +64,10 @@ async function tryOut(trial: Trial, model: Model, traced: Traced, wanted: readon
     return { types: new Map(), sizes, failed: error.message };
   }
   const { shapes: first, names } = await shapesOfAll(trial, model, traced, wanted);
-  const at = (changed: readonly string[]): Traced => {
-    const other = new Map([...sizes].map(([symbol, size]) => [symbol, changed.includes(symbol) ? size + 1 : size]));
+  const more = (changed: readonly string[], by: (size: number) => number) =>
+    new Map([...sizes].map(([symbol, size]) => [symbol, changed.includes(symbol) ? by(size) : size]));
+  const at = (changed: readonly string[], by = (size: number) => size + 1): Traced => {
+    const other = more(changed, by);
     const batch = other.get(batchSymbol) ?? 1;
     other.delete(batchSymbol);
     return trace(model.graph, { batch, sizes: other });
@@ -80,6 +82,13 @@ async function tryOut(trial: Trial, model: Model, traced: Traced, wanted: readon
   const last = await unlessRefused(() => shapesOf(trial, model, at(open), names, 1));
   // Sizes that follow from what the values are differ with other values.
   const again = await unlessRefused(() => shapesOf(trial, model, traced, names, 2));
+  // What a stride or a window rounds away shows itself where there is far more.
+  const double = (size: number): number => 2 * size;
+  const far: { readonly shapes: Shapes; readonly sizes: ReadonlyMap<string, number> }[] = [];
+  for (const symbol of open) {
+    const shapes = await unlessRefused(() => shapesOf(trial, model, at([symbol], double), names, 0));
+    if (shapes) far.push({ shapes, sizes: more([symbol], double) });
+  }
   const types: [string, { dtype: Tensor["dtype"]; shape: (number | OpenDim)[] }][] = [];
   for (const name of last && again ? names : []) {
     const [{ dtype, shape }, check] = [first.get(name)!, last!.get(name)!];
@@ -93,7 +102,10 @@ async function tryOut(trial: Trial, model: Model, traced: Traced, wanted: readon
         check.shape[axis]!,
       ),
     );
-    if (dims.every((dim) => dim !== undefined)) types.push([name, { dtype, shape: dims }]);
+    const holds = dims.every((dim, axis) =>
+      far.every((one) => dim !== undefined && sizeAt(dim, one.sizes) === one.shapes.get(name)!.shape[axis]),
+    );
+    if (dims.every((dim) => dim !== undefined) && holds) types.push([name, { dtype, shape: dims }]);
   }
   return { types: new Map(types), sizes };
 }
@@ -106,6 +118,9 @@ async function unlessRefused<T>(work: () => Promise<T>): Promise<T | undefined> 
     throw error;
   }
 }
+
+const sizeAt = (dim: number | OpenDim, sizes: ReadonlyMap<string, number>): number =>
+  typeof dim === "number" ? dim : dim.symbols.reduce((all, symbol) => all * sizes.get(symbol)!, dim.times) + dim.plus;
 
 /** The open sizes of a trace, by their symbols. */
 function openSizes({ graph, symbols }: Traced): Map<string, number> {

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import type { Dim, Graph, Model, Node } from "../../src/graph/graph.ts";
-import { float32, int64s } from "../../src/graph/tensor.ts";
+import { float32, int64s, type Tensor } from "../../src/graph/tensor.ts";
 import { cut } from "../../src/jobs/cut.ts";
 import { plan } from "../../src/jobs/plan.ts";
 import { withTrial } from "../../src/jobs/trial.ts";
@@ -55,6 +55,21 @@ describe("a trial run", () => {
     );
     expect(trace(tried.graph, { batch: 5 }).types.get("y")).toEqual({ dtype: "float32", shape: [5, 3, 3] });
     expect(await withTrial(tried, { runtime })).toBe(tried);
+  });
+
+  it("does not take for fixed what a little more leaves as it was", async () => {
+    const nodes = [node("STFT", ["x", "step", "window", "length"], ["f"]), node("Relu", ["f"], ["y"])];
+    const initializers = new Map<string, Tensor>([
+      ["step", { ...int64s([16]), shape: [] }],
+      ["window", float32([32], new Float32Array(32).fill(1))],
+      ["length", { ...int64s([32]), shape: [] }],
+    ]);
+    const tried = await withTrial(chain(["N", "L", 1], nodes, { initializers }), {
+      runtime,
+      shapes: { x: [1, 160, 1] },
+    });
+    expect(tried.graph.found!.types.has("f")).toBe(false);
+    expect((await typesAt(tried, [1, 400, 1])).y).toBeUndefined();
   });
 
   it("tells sizes that are products of two open ones, or more by a number", async () => {
