@@ -42,7 +42,7 @@ const largestFold = 4096;
 /** Sizes that are scaled pass through no more floats than a tensor has axes, or a few times as many. */
 const mostFloats = 64;
 /** Scales are two for each axis at most. */
-const mostScales = 8;
+export const mostScales = 8;
 
 /** Axes that have more elements together take long to couple: where images are flattened, every pixel of every channel is one. */
 export const manyElements = 2 ** 20;

@@ -2,14 +2,19 @@
 
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, type Tensor } from "../graph/tensor.ts";
+import { mostScales } from "../passes/trace.ts";
 import type { Tensors } from "../runtime/port.ts";
 
 /** Some roundings of 2 ** -24 each: what sums of thousands of terms lose in another order. */
 const step = 2 ** -20;
 
-/** A tensor of which each element is a hair larger or smaller; what is no float32, and numbers on their own, such as exponents, stay. */
+/**
+ * A tensor of which each element is a hair larger or smaller; what is no float32 stays, and so do numbers on their own, such as exponents, and
+ * lists so short that they may be the scales of a Resize: a hair less of those is an image without its last row.
+ */
 function rounded(value: Tensor, seed: number): Tensor {
-  if (value.dtype !== "float32" || sizeOf(value.shape) < 2) return value;
+  const { dtype, shape } = value;
+  if (dtype !== "float32" || sizeOf(shape) < 2 || (shape.length < 2 && sizeOf(shape) <= mostScales)) return value;
   const data = Float32Array.from(value.data as Float32Array);
   for (let i = 0; i < data.length; i++) {
     let bits = Math.imul(i + Math.imul(seed, 0x9e3779b9), 0x85ebca6b);
