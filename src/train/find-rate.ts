@@ -1,6 +1,7 @@
 /** The learning rate for a model, its data and its optimiser, found by a short trial on a copy. */
 
 import type { Batch, Dataset } from "../data/batches.ts";
+import { checkClasses } from "../data/checks.ts";
 import { SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Runtime } from "../runtime/port.ts";
@@ -90,6 +91,7 @@ export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset,
     return losses;
   };
   await using trainer = await Trainer.create(runtime, graph, step);
+  checkClasses(dataset, trainer.classes);
   const scaleBefore = async () => {
     await using stream = openStream(dataset, trial.stream, { epoch: trialEpoch, batch: 0 });
     const batch = await stream.next();
