@@ -122,7 +122,11 @@ describe("generated networks", laws, () => {
       expect(stepwise.nodes.map(({ op }) => op)).toEqual(direct.nodes.map(({ op }) => op));
       const floats = (one: Graph) => new Map([...one.initializers].filter(([, { dtype }]) => dtype === "float32"));
       expect(floats(stepwise)).toEqual(floats(direct));
-      expect(sizes(findGroups(trace(stepwise)))).toEqual(sizes(findGroups(trace(direct))));
+      const [a, b] = [sizes(findGroups(trace(stepwise))), sizes(findGroups(trace(direct)))];
+      expect([...a.values()].toSorted()).toEqual([...b.values()].toSorted());
+      // A last unit stays: which of the names along its axis it bears, where several came down to it, says nothing.
+      const several = (all: Map<string, number>) => new Map([...all].filter(([, units]) => units > 1));
+      expect(several(a)).toEqual(several(b));
       expect(distance(graph, await runGraph(stepwise, feeds), await runGraph(direct, feeds))).toBeLessThanOrEqual(1e-6);
       total++;
       if (first.size > 0 && second.size > 0) twice++;
