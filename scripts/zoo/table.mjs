@@ -123,6 +123,8 @@ export function document({ command, date, versions, processor, rows }) {
 ${rows.length} networks, exported by \`scripts/zoo/export.py\` with random weights. Made by \`${command}\` on ${date} (${used}; ${processor}); all data is in
 [zoo.json](zoo.json).
 
+What becomes of files as today's exporters write them, with fixed and with open sizes, and what of them is frozen and why: [zoo-written.md](zoo-written.md).
+
 - **form**: \`kept\` has BatchNormalization and computations on shapes and weights in the file, \`folded\` is the exporter's default.
 - **nodes**: after sizes are settled. **groups (units)**: what can be pruned. **frozen**: groups that can not, **refused**: nodes that have no rule;
   the reasons are below.

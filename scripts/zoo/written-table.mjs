@@ -44,7 +44,7 @@ Each file is NET.EXPORTER.FORM, written by \`scripts/zoo/exports.py\` with rando
 exporter; \`fixed\` has a batch of 1, \`batch\` an open one, \`open\` open lengths, heights and widths too. A third of the units of each group goes, by
 magnitude. The original, the cut and the mask then run at batch 1, 2 and 5 and at a second length or size.
 
-- **frozen**: units that can not go; the reasons are below.
+- **frozen**: units that cannot go; the reasons are below.
 - **proof**: the largest difference that \`cut\` found between what it wrote and zeroing, as a share of the range.
 - **cut − mask**: the same of the outputs at every size tried, without groups where removing is not zeroing; those the proof compares piece by piece.
 - **ran at**: how many batches and sizes all of them ran at.
