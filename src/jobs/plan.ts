@@ -53,8 +53,8 @@ export interface PlannedGroup {
  * for (const { name, units, removed } of groups) console.log(name, `${removed} of ${units}`);
  * console.log(formatPlan(removal));
  *
- * @throws SecateurError `bad-option` for a share or a pattern that is none, for a criterion that takes data where there are no scores, and where
- *   nothing would go; `bad-plan` for scores of another model
+ * @throws SecateurError `bad-option` for a share or a pattern that is none. Also for a criterion that takes data, without scores, and where nothing
+ *   would go. `bad-plan` for scores of another model.
  */
 export async function plan(model: Model, options: PlanOptions): Promise<Plan> {
   const { ratio = 0, scope = "local", ratios = new Map() } = options;

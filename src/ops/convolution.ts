@@ -10,7 +10,8 @@ import { extent, slide, windowOf, type Window, type WindowAttributes } from "./g
 import { convWeightGradient } from "./kernel-gradient.ts";
 import { convInputGradient } from "./spatial.ts";
 
-const attributes = {
+/** Of all that slides a kernel as Conv does. */
+export const kernelAttributes = {
   auto_pad: string("NOTSET"),
   dilations: ints(),
   group: int(1),
@@ -72,7 +73,7 @@ export const Conv = defineOp({
   since: 22,
   inputs: ["X", "W", "B?"],
   bias: () => ["B"],
-  attributes,
+  attributes: kernelAttributes,
   shape({ X, W }, attrs) {
     if (X.shape.length < 3 || X.shape.length !== W.shape.length)
       fail(
@@ -218,7 +219,7 @@ export const ConvTranspose = defineOp({
   since: 22,
   inputs: ["X", "W", "B?"],
   bias: () => ["B"],
-  attributes: { ...attributes, output_padding: ints(), output_shape: ints() },
+  attributes: { ...kernelAttributes, output_padding: ints(), output_shape: ints() },
   shape: ({ X, W }, attrs) => {
     if (X.shape.length < 3 || X.shape.length !== W.shape.length)
       fail("bad-model", `weight [${W.shape.join(", ")}] does not fit an input [${X.shape.join(", ")}]`);

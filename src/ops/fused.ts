@@ -1,8 +1,8 @@
 /** Products that onnxruntime's optimiser has made one with what follows them. */
 
 import { fail } from "../graph/error.ts";
-import { Conv, looseSpace } from "./convolution.ts";
-import { defineOp, float, floats, int, ints, string, type Value } from "./define.ts";
+import { Conv, kernelAttributes, looseSpace } from "./convolution.ts";
+import { defineOp, float, floats, int, string, type Value } from "./define.ts";
 import type { Emit } from "./emit.ts";
 import { Gemm, MatMul } from "./linear.ts";
 
@@ -40,12 +40,7 @@ export const FusedConv = defineOp({
   since: 1,
   inputs: ["X", "W", "B?", "Z?"],
   attributes: {
-    auto_pad: string("NOTSET"),
-    dilations: ints(),
-    group: int(1),
-    kernel_shape: ints(),
-    pads: ints(),
-    strides: ints(),
+    ...kernelAttributes,
     activation: string(),
     activation_params: floats(),
   },

@@ -23,8 +23,8 @@ interface Product {
  * sizes of whatever value is at hand. Of a shape, what is fixed is a constant then, products of open sizes are asked of the inputs, and the
  * value is asked for the axes that are left.
  *
- * @param traces at sizes that differ in each open axis; what is the same product in all of them is that product
- * @param initializers gets the factors
+ * @param traces at sizes that differ in each open axis. A number that is the same product of sizes in all of them is taken for it.
+ * @param initializers gets the factors.
  * @returns what stands for a node; `undefined` where it stays as it is
  */
 export function sizeAsker(

@@ -48,8 +48,8 @@ const steps = (size: number): readonly (readonly number[])[] => [
 ];
 
 /**
- * @param shapes of inputs by name, where the user says what to trace with
- * @throws SecateurError `bad-option` for shapes that do not fit, and where no sizes are found that the graph can be traced at
+ * @param shapes of inputs by name, as the user gives them
+ * @throws SecateurError `bad-option` for shapes that do not fit. Also where no sizes are found that the graph runs at.
  */
 export function chooseSizes(graph: Graph, shapes: Readonly<Record<string, Shape>>): ChosenSizes {
   const axes = openAxes(graph);

@@ -33,8 +33,8 @@ export interface NormaliseOptions {
  * from sizes, such as the zeros that a recurrence starts with, get their own; a part that is joined and picked out again is read where
  * it comes from.
  *
- * @returns the graph with the sizes at which it is traced in `sizes`, and others in `otherSizes`
- * @throws SecateurError where no sizes are found at which the graph can be traced, and for a shape that does not fit
+ * @returns the graph. Its `sizes` say at which sizes it is traced; `otherSizes` are more that it runs at.
+ * @throws SecateurError where no sizes are found that the graph runs at. Also for a shape that does not fit.
  */
 export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
   const given = options.shapes ?? {};

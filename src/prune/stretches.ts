@@ -77,9 +77,8 @@ export const upTo = (graph: Graph, names: readonly string[]): Graph => ({
 const mostElements = 2 ** 22;
 
 /**
- * The floats that are compared: the ends, and on the way back from them all that is computed behind the last nodes with weights that multiply and add, these
- * included, so that something is compared in front of what saturates, ranks or counts; then the results of all other such nodes, as far as that
- * does not take much memory.
+ * The floats that are compared. First the ends, and what leads to them from the last nodes with weights, these included: so something is
+ * compared in front of what saturates, ranks or counts. Then the results of the other nodes with weights, as far as memory allows.
  */
 export function watchedIn({ graph, ends }: Stretches, traced: Traced): string[] {
   const original = new Map(traced.graph.nodes.map((node) => [node.outputs[0], node]));

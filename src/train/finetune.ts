@@ -65,7 +65,7 @@ export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateS
  * Trains a graph.
  *
  * @param graph the model with an open batch
- * @returns the graph with the weights and statistics it learned, or their averages; where learning did harm, as they were when they were still good
+ * @returns the graph with the weights and statistics that it learned, or their averages. Where learning did harm, they are the last good ones.
  * @throws SecateurError `diverged` where learning does harm and nobody is told, `not-finite` where the loss of the model or the data is no number,
  *   `bad-data` where a label does not fit the output
  */
