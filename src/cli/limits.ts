@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Limits } from "../prune/limits.ts";
 import { withForm } from "./forms.ts";
-import { countOrAuto, countOrNone } from "./options.ts";
+import { countOrAuto, countOrNone } from "./options/values.ts";
 import { note } from "./output.ts";
 
 export interface LimitFlags {

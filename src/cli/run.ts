@@ -19,17 +19,10 @@ import type { RunConfig } from "../report/record.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
 import { nodeRuntime } from "../runtime/workers-node.ts";
 import { isModule, openMetric, type MetricFlags } from "./metric.ts";
-import {
-  learnOptions,
-  notNegative,
-  openData,
-  shapesOf,
-  type DataFlags,
-  withOpset,
-  type LearnFlags,
-  type OpsetFlags,
-  type ShapeFlags,
-} from "./options.ts";
+import { openData, type DataFlags } from "./options/data.ts";
+import { learnOptions, type LearnFlags } from "./options/learning.ts";
+import { shapesOf, withOpset, type OpsetFlags, type ShapeFlags } from "./options/model.ts";
+import { notNegative } from "./options/values.ts";
 import { Interruption, note, noteFixedBatch } from "./output.ts";
 import { checkOutput } from "./output-file.ts";
 import { createProgress, type Progress } from "./progress.ts";

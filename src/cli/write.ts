@@ -2,7 +2,7 @@
 
 import type { Model } from "../graph/graph.ts";
 import { writeModelFile } from "../onnx/files-node.ts";
-import type { OpsetFlags } from "./options.ts";
+import type { OpsetFlags } from "./options/model.ts";
 import { note } from "./output.ts";
 
 export async function writeModel(path: string, model: Model, { opset }: OpsetFlags = {}): Promise<void> {

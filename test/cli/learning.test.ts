@@ -2,7 +2,7 @@
 
 import { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { learnOptions, withLearning, type LearnFlags } from "../../src/cli/options.ts";
+import { learnOptions, withLearning, type LearnFlags } from "../../src/cli/options/learning.ts";
 
 function parse(...flags: string[]) {
   const command = withLearning(new Command())

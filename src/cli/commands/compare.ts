@@ -12,19 +12,10 @@ import { isBuiltIn, type MetricValue } from "../../train/metrics.ts";
 import type { Timing } from "../../train/timing.ts";
 import { withExample } from "../help.ts";
 import { openMetric, withMetric, type MetricFlags } from "../metric.ts";
-import {
-  count,
-  notNegative,
-  numberIn,
-  openData,
-  shapesOf,
-  withData,
-  withRun,
-  withShape,
-  type DataFlags,
-  type RunFlags,
-  type ShapeFlags,
-} from "../options.ts";
+import { openData, withData, type DataFlags } from "../options/data.ts";
+import { withRun, type RunFlags } from "../options/machine.ts";
+import { shapesOf, withShape, type ShapeFlags } from "../options/model.ts";
+import { count, notNegative, numberIn } from "../options/values.ts";
 import {
   lostFigure,
   metricFigure,

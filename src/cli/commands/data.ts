@@ -7,7 +7,8 @@ import { trace } from "../../passes/trace.ts";
 import { costsOf } from "../../prune/costs.ts";
 import { newModel, zoo, zooNames, type ZooName } from "../../zoo/zoo.ts";
 import { withExample } from "../help.ts";
-import { count, seed, sizesOf, withOpset, type OpsetFlags } from "../options.ts";
+import { withOpset, type OpsetFlags } from "../options/model.ts";
+import { count, seed, sizesOf } from "../options/values.ts";
 import { note, printJson } from "../output.ts";
 import { writeModel } from "../write.ts";
 

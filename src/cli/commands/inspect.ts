@@ -7,7 +7,7 @@ import type { Cause } from "../../prune/causes.ts";
 import type { Summary } from "../../prune/summary.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { withExample } from "../help.ts";
-import { shapesOf, withShape, type ShapeFlags } from "../options.ts";
+import { shapesOf, withShape, type ShapeFlags } from "../options/model.ts";
 import { headed, printable, printJson, printStyled, short, table } from "../output.ts";
 import { createProgress } from "../progress.ts";
 

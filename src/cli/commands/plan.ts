@@ -16,18 +16,9 @@ import type { Proof } from "../../prune/prove.ts";
 import { scopes, type Scope } from "../../prune/prices.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { limitsOf, noteRounding, ratioOf, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
-import {
-  seed,
-  shapesOf,
-  withCompute,
-  withOpset,
-  withDevice,
-  withShape,
-  type ComputeFlags,
-  type OpsetFlags,
-  type DeviceFlags,
-  type ShapeFlags,
-} from "../options.ts";
+import { withCompute, withDevice, type ComputeFlags, type DeviceFlags } from "../options/machine.ts";
+import { shapesOf, withOpset, withShape, type OpsetFlags, type ShapeFlags } from "../options/model.ts";
+import { seed } from "../options/values.ts";
 import { withExample } from "../help.ts";
 import { note, noteTable, printJson, short } from "../output.ts";
 import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";

@@ -7,17 +7,11 @@ import { targetSources, type Targets } from "../../train/losses.ts";
 import { patternRatio, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
 import { withExample } from "../help.ts";
 import { withMetric } from "../metric.ts";
-import {
-  count,
-  numberIn,
-  positive,
-  rateOrAuto,
-  withCriterion,
-  withData,
-  withLearning,
-  withShape,
-  type CriterionFlags,
-} from "../options.ts";
+import { withCriterion, type CriterionFlags } from "../options/criterion.ts";
+import { withData } from "../options/data.ts";
+import { withLearning } from "../options/learning.ts";
+import { withShape } from "../options/model.ts";
+import { count, numberIn, positive, rateOrAuto } from "../options/values.ts";
 import { withRecord } from "../run.ts";
 import { epochCount, type TrainFlags } from "./train.ts";
 

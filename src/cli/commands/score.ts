@@ -11,20 +11,11 @@ import { isBuiltIn } from "../../train/metrics.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
 import { withExample } from "../help.ts";
 import { openMetric, withMetric, type MetricFlags } from "../metric.ts";
-import {
-  count,
-  memorySize,
-  openData,
-  shapesOf,
-  withCriterion,
-  withData,
-  withRun,
-  withShape,
-  type CriterionFlags,
-  type DataFlags,
-  type RunFlags,
-  type ShapeFlags,
-} from "../options.ts";
+import { withCriterion, type CriterionFlags } from "../options/criterion.ts";
+import { openData, withData, type DataFlags } from "../options/data.ts";
+import { withRun, type RunFlags } from "../options/machine.ts";
+import { shapesOf, withShape, type ShapeFlags } from "../options/model.ts";
+import { count, memorySize } from "../options/values.ts";
 import { metricFigure, note, noteFixedBatch, percent, print, printJson, printTable, table } from "../output.ts";
 import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
 import { createProgress, remaining, reportProgress } from "../progress.ts";

@@ -10,7 +10,10 @@ import type { DivergedEvent, RateEvent, StepEvent } from "../../train/events.ts"
 import { describeDivergence } from "../../train/guard.ts";
 import { withExample } from "../help.ts";
 import { withMetric } from "../metric.ts";
-import { numberIn, seed, withData, withLearning, withShape, type LearnFlags, type ShapeFlags } from "../options.ts";
+import { withData } from "../options/data.ts";
+import { withLearning, type LearnFlags } from "../options/learning.ts";
+import { withShape, type ShapeFlags } from "../options/model.ts";
+import { numberIn, seed } from "../options/values.ts";
 import { accuracyOf, note, printJson } from "../output.ts";
 import { remaining, reportProgress, type Progress } from "../progress.ts";
 import {
