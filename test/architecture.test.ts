@@ -246,16 +246,19 @@ describe("operators", () => {
 });
 
 describe("files", () => {
+  // What a generator wrote has the form that the generator gives it.
+  const own = files.filter((file) => !file.startsWith("onnx/schema/"));
+
   it("have at most 400 lines", () => {
-    const long = [...text].map(([file, source]) => [file, source.split("\n").length - 1] as const);
+    const long = own.map((file) => [file, text.get(file)!.split("\n").length - 1] as const);
     expect(long.filter(([, lines]) => lines > 400)).toEqual([]);
   });
 
   it("start with a sentence that says what they are", () => {
-    expect([...text].filter(([, source]) => !/^(#!.*\n)?\/\*\*/.test(source)).map(([file]) => file)).toEqual([]);
+    expect(own.filter((file) => !/^(#!.*\n)?\/\*\*/.test(text.get(file)!))).toEqual([]);
   });
 
   it("are named in kebab case", () => {
-    expect(files.filter((file) => !/^([a-z0-9-]+\/)*[a-z0-9-]+\.ts$/.test(file))).toEqual([]);
+    expect(own.filter((file) => !/^([a-z0-9-]+\/)*[a-z0-9-]+\.ts$/.test(file))).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 /** The models that are mutated: small, of many kinds, with what the table of operators knows and what it does not. */
 
 import { create, toBinary } from "@bufbuild/protobuf";
-import { ModelProtoSchema, TensorProto_DataType as Code } from "onnx-buf";
+import { ModelProtoSchema, TensorProto_DataType as Code } from "../../dist/onnx/schema/onnx_pb.js";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 

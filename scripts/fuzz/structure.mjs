@@ -7,7 +7,7 @@ import {
   StringStringEntryProtoSchema,
   TensorProtoSchema,
   TensorShapeProto_DimensionSchema,
-} from "onnx-buf";
+} from "../../dist/onnx/schema/onnx_pb.js";
 
 const numbers = [
   0n,

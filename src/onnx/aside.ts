@@ -1,7 +1,7 @@
 /** Outputs of a file that are no tensors, as the maps that scikit-learn's classifiers return: set aside when it is read, written again as they stood. */
 
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { ValueInfoProtoSchema, type ValueInfoProto } from "onnx-buf";
+import { ValueInfoProtoSchema, type ValueInfoProto } from "./schema/onnx_pb.ts";
 import { fail } from "../graph/error.ts";
 import {
   bodies,

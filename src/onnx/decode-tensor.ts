@@ -1,6 +1,6 @@
 /** Tensors of a model file, in every encoding the format has, as flat arrays. */
 
-import { TensorProto_DataLocation, type SparseTensorProto, type TensorProto } from "onnx-buf";
+import { TensorProto_DataLocation, type SparseTensorProto, type TensorProto } from "./schema/onnx_pb.ts";
 import { fail } from "../graph/error.ts";
 import {
   arrayType,

@@ -2,6 +2,7 @@
 
 import { fromBinary } from "@bufbuild/protobuf";
 import {
+  AttributeProto_AttributeTypeSchema,
   AttributeProto_AttributeType as Kind,
   ModelProtoSchema,
   type AttributeProto,
@@ -11,7 +12,7 @@ import {
   type StringStringEntryProto,
   type TensorShapeProto,
   type ValueInfoProto,
-} from "onnx-buf";
+} from "./schema/onnx_pb.ts";
 import { fail } from "../graph/error.ts";
 import {
   describe,
@@ -185,8 +186,10 @@ function readAttribute(proto: AttributeProto, owner: string, context: Context): 
         type: "graphs",
         value: proto.graphs.map((g) => readGraph(g, { ...context, depth: context.depth + 1 })),
       };
-    default:
-      fail("unsupported", `${what} is of the kind ${Kind[kind]}, which is not supported`);
+    default: {
+      const name = AttributeProto_AttributeTypeSchema.value[kind].name;
+      fail("unsupported", `${what} is of the kind ${name}, which is not supported`);
+    }
   }
 }
 

@@ -11,7 +11,7 @@ import {
   type StringStringEntryProtoSchema,
   type TensorProtoSchema,
   type ValueInfoProtoSchema,
-} from "onnx-buf";
+} from "./schema/onnx_pb.ts";
 import { fail } from "../graph/error.ts";
 import { bodies, describe, type Attribute, type Graph, type Model, type Node, type ValueInfo } from "../graph/graph.ts";
 import { bitsPerElement, byteLength, bytesOf, type Tensor } from "../graph/tensor.ts";

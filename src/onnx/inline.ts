@@ -10,7 +10,7 @@ import {
   type NodeProto,
   type TensorProto,
   type ValueInfoProto,
-} from "onnx-buf";
+} from "./schema/onnx_pb.ts";
 import { fail } from "../graph/error.ts";
 import { formDomain } from "../graph/forms.ts";
 import { freshName } from "../graph/graph.ts";

@@ -1,6 +1,6 @@
 /** What the file format and the graph name differently: element types, and whole numbers beyond 2^53. */
 
-import { TensorProto_DataType as Code } from "onnx-buf";
+import { TensorProto_DataType as Code, TensorProto_DataTypeSchema } from "./schema/onnx_pb.ts";
 import { fail } from "../graph/error.ts";
 import { maxRank, type DType } from "../graph/tensor.ts";
 
@@ -46,10 +46,8 @@ export function dtypeOf(code: number, what: string): DType {
   const dtype = known.get(code);
   if (dtype !== undefined) return dtype;
   if (code === Code.UNDEFINED) fail("bad-model", `${what} has no element type; export the model again`);
-  fail(
-    "unsupported",
-    `${what} is of element type ${Code[code] ?? `number ${code}`}; supported are ${Object.keys(codes).join(", ")}`,
-  );
+  const name = TensorProto_DataTypeSchema.values.find(({ number }) => number === code)?.name ?? `number ${code}`;
+  fail("unsupported", `${what} is of element type ${name}; supported are ${Object.keys(codes).join(", ")}`);
 }
 
 /** Refuses more axes than a value may have, before they are listed anywhere. */

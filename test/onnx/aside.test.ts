@@ -1,7 +1,12 @@
 /** Outputs that are no tensors: kept as they stand, while what they are made of is pruned around. */
 
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { ModelProtoSchema, TensorProto_DataType as Code, TrainingInfoProtoSchema, TypeProtoSchema } from "onnx-buf";
+import {
+  ModelProtoSchema,
+  TensorProto_DataType as Code,
+  TrainingInfoProtoSchema,
+  TypeProtoSchema,
+} from "../../src/onnx/schema/onnx_pb.ts";
 import { describe, expect, test } from "vitest";
 import { cut } from "../../src/prune/cut.ts";
 import { findGroups } from "../../src/prune/groups.ts";

@@ -1,8 +1,12 @@
 /** Reading: every encoding of tensors and attributes, what is taken apart, and what is refused. */
 
 import { create, toBinary, type DescMessage, type Message, type MessageInitShape } from "@bufbuild/protobuf";
-import { ModelProtoSchema, TensorProto_DataLocation, TensorProto_DataType as Code } from "onnx-buf";
-import type { GraphProtoSchema, NodeProtoSchema, TensorProtoSchema } from "onnx-buf";
+import {
+  ModelProtoSchema,
+  TensorProto_DataLocation,
+  TensorProto_DataType as Code,
+} from "../../src/onnx/schema/onnx_pb.ts";
+import type { GraphProtoSchema, NodeProtoSchema, TensorProtoSchema } from "../../src/onnx/schema/onnx_pb.ts";
 import { describe, expect, test } from "vitest";
 import { SecateurError } from "../../src/graph/error.ts";
 import type { Attribute, Graph } from "../../src/graph/graph.ts";

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { ModelProtoSchema } from "onnx-buf";
+import { ModelProtoSchema } from "../../src/onnx/schema/onnx_pb.ts";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SecateurError } from "../../src/graph/error.ts";
 import type { Graph } from "../../src/graph/graph.ts";

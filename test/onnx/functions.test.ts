@@ -11,7 +11,7 @@ import {
   type FunctionProtoSchema,
   type GraphProtoSchema,
   type NodeProtoSchema,
-} from "onnx-buf";
+} from "../../src/onnx/schema/onnx_pb.ts";
 import { describe, expect, test } from "vitest";
 import { decodeModel } from "../../src/onnx/decode.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";

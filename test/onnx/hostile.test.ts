@@ -1,7 +1,11 @@
 /** Models that are broken or made to do harm: each comes through or is refused by a clear sentence, in time and in little memory. */
 
 import { create, toBinary, type DescMessage, type Message, type MessageInitShape } from "@bufbuild/protobuf";
-import { ModelProtoSchema, TensorProto_DataType as Code, type GraphProtoSchema } from "onnx-buf";
+import {
+  ModelProtoSchema,
+  TensorProto_DataType as Code,
+  type GraphProtoSchema,
+} from "../../src/onnx/schema/onnx_pb.ts";
 import { describe, expect, test } from "vitest";
 import { attempt } from "../../scripts/fuzz/attempt.mjs";
 import { baseModels } from "../../scripts/fuzz/models.mjs";

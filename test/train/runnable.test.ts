@@ -1,7 +1,7 @@
 /** What a training graph is written as for the runtime, and that its optimiser is left out. */
 
 import { fromBinary } from "@bufbuild/protobuf";
-import { ModelProtoSchema } from "onnx-buf";
+import { ModelProtoSchema } from "../../src/onnx/schema/onnx_pb.ts";
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { sizeOf, tensor, type Tensor } from "../../src/graph/tensor.ts";
