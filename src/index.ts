@@ -137,8 +137,9 @@ export { rateSchedules, type RateSchedule, type RateScheduleName } from "./train
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
 export type { Normalise } from "./data/normalise.ts";
 export { presets, type PresetName } from "./data/normalise.ts";
-export { arrayDataset, type ArraySource } from "./data/arrays.ts";
-export { imageDataset } from "./data/images.ts";
+export type { ArraySource } from "./data/arrays.ts";
+export type { ImageSource } from "./data/images.ts";
+export { arrayDataset, imageDataset } from "./jobs/datasets.ts";
 export type { Channels, Layout, PixelForm } from "./data/pixels.ts";
 export { split, take } from "./data/parts.ts";
 
@@ -158,4 +159,5 @@ export type {
 } from "./report/record.ts";
 export { reportPage } from "./report/report.ts";
 export { tensorboardEvents } from "./report/tensorboard.ts";
-export { newModel, zoo, type ZooName } from "./zoo/zoo.ts";
+export { newModel } from "./jobs/new-model.ts";
+export { zoo, type ZooName } from "./zoo/zoo.ts";

@@ -28,12 +28,11 @@ export interface PaceOptions {
   readonly unitsPerStep?: number | undefined;
   readonly schedule?: RemovalSchedule | undefined;
   readonly latency?: number | undefined;
-  readonly epochs?: number | undefined;
+  readonly epochs: number;
 }
 
 /** Unless it is said how many minibatches come between two removals, all pruning takes so many epochs of the data at most. */
 const mostEpochs = 3;
-const defaultEpochs = 5;
 
 /** @param target what is to be reached, in the units of the costs */
 export function paceOf(
@@ -42,7 +41,7 @@ export function paceOf(
   data: Dataset,
   options: PaceOptions,
 ): ScheduleEvent {
-  const { batchSize, epochs = defaultEpochs } = options;
+  const { batchSize, epochs } = options;
   const removals = removalsOf(start, target, options);
   const perEpoch = data.size === undefined ? undefined : Math.floor(data.size / batchSize);
   const fitting = perEpoch === undefined ? defaultEvery : Math.floor((mostEpochs * perEpoch) / removals);

@@ -21,17 +21,9 @@ import { targetOf } from "../train/prune.ts";
 import { tryBatch } from "../train/stream.ts";
 import { startJob, type Job } from "./job.ts";
 import { createDrop, createMeasure, stateOf } from "./measure.ts";
-import {
-  defaultCriterion,
-  learnOf,
-  pruneDown,
-  searchSmallest,
-  tuneOnce,
-  type Course,
-  type Pruned,
-} from "./prune-course.ts";
+import { pruneDown, searchSmallest, tuneOnce, type Course, type Pruned } from "./prune-course.ts";
 import type { LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, State, TimedEvent } from "./prune-events.ts";
-import type { PruneJobOptions, SettledOptions } from "./prune-options.ts";
+import { settle, type CheckedOptions, type PruneJobOptions, type SettledOptions } from "./prune-options.ts";
 import { batchOf, openModel } from "./opened.ts";
 import { paceOf } from "./pace.ts";
 import { markedUnproved, proveAll, type Proved } from "./proving.ts";
@@ -57,21 +49,21 @@ import { workersBefore, workersOf } from "./workers.ts";
  * @throws SecateurError `bad-option` for options that do not go together, and what {@link pruneLoop}, {@link finetune} and {@link evaluate} throw
  */
 export const prune = (model: Model, options: PruneJobOptions): Job<PruneJobEvent, PruneOutcome> =>
-  startJob((tell) => run(model, options, tell), options.onEvent);
+  startJob(async (tell) => run(model, settle(options, model), tell), options?.onEvent);
 
-async function run(whole: Model, asked: PruneJobOptions, told: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
+async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
   let isRuined = false;
   const tell = (event: PruneJobEvent): void => {
     isRuined ||= event.kind === "diverged" && event.phase === "finetune";
     told(event);
   };
   refuseContradictions(asked);
-  const sized = await withDataSizes(whole, asked, asked.data, asked.batchSize ?? 128);
+  const sized = await withDataSizes(whole, asked, asked.data, asked.batchSize);
   const { runtime = defaultRuntime(), checkpoints, maxDrop } = sized;
   const model = await withTrial(whole, sized);
-  const opened = await openModel(runtime, model, sized, 128);
+  const opened = await openModel(runtime, model, sized);
   const { graph } = opened;
-  const parts = maxDrop === undefined ? undefined : split(sized.data, heldOutShare, sized.seed ?? 0);
+  const parts = maxDrop === undefined ? undefined : split(sized.data, heldOutShare, sized.seed);
   const data = parts?.rest ?? sized.data;
   const given = { ...sized, batchSize: batchOf(opened, data, sized.onNote) };
   const resumed = checkpoints?.from && decodeCheckpoint(checkpoints.from.bytes, graph, checkpoints.from.name);
@@ -81,7 +73,7 @@ async function run(whole: Model, asked: PruneJobOptions, told: (event: PruneJobE
     (resumed?.note["roundTo"] as number | undefined) ?? (await roundingOf({ roundTo: wanted, runtime, device }));
   const workers =
     workersBefore(given.workers, resumed?.note) ??
-    workersOf(runtime, graph, { ...given, criterion: criterionOf(given.criterion ?? defaultCriterion) }, tell);
+    workersOf(runtime, graph, { ...given, criterion: criterionOf(given.criterion) }, tell);
   const settled = { ...given, roundTo, workers };
   const target = goalOf(graph, settled);
   const start = stateOf(graph);
@@ -92,7 +84,7 @@ async function run(whole: Model, asked: PruneJobOptions, told: (event: PruneJobE
     checkpoints.resumed?.(resumed.note);
     tell({ kind: "resume", costs: start.costs, units: start.units });
   } else {
-    await tryBatch(data, graph, learnOf(options));
+    await tryBatch(data, graph, options);
     tell({ kind: "start", ...start, target, ...(wanted === "auto" && { roundTo }) });
   }
   const first = resumed
@@ -122,7 +114,7 @@ async function run(whole: Model, asked: PruneJobOptions, told: (event: PruneJobE
   };
 
   const proving = async (list: readonly Removal[]): Promise<Proved> => {
-    if (options.prove === false) return {};
+    if (!options.prove) return {};
     tell({ kind: "phase", phase: "proving" });
     const shown = await proveAll(runtime, model, graph, list, options);
     if (shown.unproved !== undefined) tell({ kind: "unproved", reason: shown.unproved });
@@ -218,18 +210,17 @@ function refuseContradictions({
   maxLoss,
   latency,
   maxDrop,
-  targets = "labels",
+  targets,
   loss,
-  distil = 0,
-  criterion = defaultCriterion,
+  distil,
+  criterion,
   memory,
-}: PruneJobOptions): void {
+}: CheckedOptions): void {
   const measured = criterionOf(criterion);
   if (measured.kind === "data") refuseMemory(measured.needs, memory);
   if (Object.keys(budget).length === 0 && maxLoss === undefined && latency === undefined && maxDrop === undefined)
     fail("bad-option", "say how far to prune: --macs, --params, --bytes, --units, --latency, --max-drop or --max-loss");
-  if (loss !== undefined && loss !== "cross-entropy" && targets !== "labels")
+  if (loss !== "cross-entropy" && targets !== "labels")
     fail("bad-option", `--targets ${targets} goes with --loss cross-entropy only`);
-  if (loss !== undefined && loss !== "cross-entropy" && distil > 0)
-    fail("bad-option", "--distil goes with --loss cross-entropy only");
+  if (loss !== "cross-entropy" && distil > 0) fail("bad-option", "--distil goes with --loss cross-entropy only");
 }
