@@ -2,10 +2,10 @@
 
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { fail } from "../graph/error.ts";
 import { toNumbers, type Tensor } from "../graph/tensor.ts";
 import { arrayDataset } from "./arrays.ts";
-import { crc32 } from "./crc.ts";
 import { readIfPresent } from "./files-node.ts";
 import { parseNpy } from "./npy.ts";
 import { holdOut, type SplitName } from "./parts.ts";

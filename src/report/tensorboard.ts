@@ -4,7 +4,7 @@
  */
 
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { crc32c } from "../data/crc.ts";
+import { crc32c } from "./crc32c.ts";
 import type { RunRecord } from "./record.ts";
 
 /** The name by which TensorBoard finds the file; a run has one, whenever it is written. */
