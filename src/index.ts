@@ -119,7 +119,7 @@ export {
   type Pair,
   type Quality,
 } from "./train/compare.ts";
-export type { DivergedEvent, LearnEvent, RateEvent, RemovalEvent, StepEvent } from "./train/events.ts";
+export type { DivergedEvent, LearnEvent, RateEvent, RemovalEvent, StepEvent, TrialEvent } from "./train/events.ts";
 export type { RecomputedStep } from "./train/fit-step.ts";
 export {
   finetune as finetuneGraph,

@@ -12,7 +12,7 @@ import { widen } from "../passes/widen.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../train/checkpoint.ts";
 import { evaluate, type Evaluation } from "../train/evaluate.ts";
-import type { DivergedEvent, RateEvent, StepEvent } from "../train/events.ts";
+import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "../train/events.ts";
 import { finetune as finetuneGraph, type FinetuneOptions, type FinetunePoint } from "../train/finetune.ts";
 import { besides } from "../train/memory.ts";
 import type { Metric, MetricName } from "../train/metrics.ts";
@@ -65,6 +65,7 @@ export interface EpochEvent {
 
 export type TrainJobEvent =
   | StepEvent
+  | TrialEvent
   | RateEvent
   | DivergedEvent
   | PhaseEvent

@@ -24,7 +24,7 @@ import { learn, measure, stepNeeds } from "./round.ts";
 import { ownerOf, type TrainerState } from "./step.ts";
 import { openStream, type Position } from "./stream.ts";
 import { openTeacher, type Teacher, type TaughtOptions } from "./teacher.ts";
-import { openWatch } from "./watch.ts";
+import { openWatch, type WatchState } from "./watch.ts";
 
 /** The paper's: minibatches between two removals, and the share of the units at the start that goes each time. */
 export const [defaultEvery, stepShare] = [10, 0.02];
@@ -92,6 +92,8 @@ export interface PrunePoint extends TrainerState {
   readonly met: boolean;
   /** Where it was found by a trial. */
   readonly learningRate?: number | undefined;
+  /** What watches over learning; without it that begins anew. */
+  readonly watched?: WatchState | undefined;
 }
 
 export interface PruneResult {
@@ -169,7 +171,8 @@ export async function pruneLoop(
     ? LastingTrainer.resume(runtime, lasting, graph, from)
     : LastingTrainer.start(runtime, lasting, { graph: wide, macs: start.macs });
   const teacher = await openTeacher(runtime, options);
-  const watch = openWatch(runtime, lasting.step, { graph: from?.graph ?? wide, removals: from?.removals.length ?? 0 });
+  const good = from?.watched ?? { graph: from?.graph ?? wide, at: from?.removals.length ?? 0 };
+  const watch = openWatch(runtime, { dataset, stream: options, step: lasting.step }, good);
   let state: State = from ?? { graph: wide, slots: new Map(), importances: new Map() };
   const removals = [...(from?.removals ?? [])];
   try {
@@ -178,10 +181,10 @@ export async function pruneLoop(
       const { good, least, chance } = watch;
       const groups = findGroups(trace(good.graph, { batch: options.batchSize }));
       const [costs, units] = [costsOf(groups.coupling.traced), countUnits(groups)];
-      const place = { phase: "prune", step: removals.length * every, restored: good.removals } as const;
+      const place = { phase: "prune", step: removals.length * every, restored: good.at } as const;
       const lower = lowerThan(learningRate);
       options.onEvent?.({ kind: "diverged", ...place, loss, least, chance, learningRate, lower });
-      return { graph: good.graph, costs, units, removals: removals.slice(0, good.removals), end: "diverged" };
+      return { graph: good.graph, costs, units, removals: removals.slice(0, good.at), end: "diverged" };
     };
     for (;;) {
       const begun = stream.position;
@@ -243,6 +246,7 @@ export async function pruneLoop(
         written: trainer.written,
         met,
         learningRate: options.learningRate === "auto" ? learningRate : undefined,
+        watched: watch.state,
       } as const;
       await options.onPoint?.(point);
       if (met || (await options.enough?.(point)))
@@ -270,7 +274,8 @@ async function rateOf(
   if (from?.learningRate !== undefined) return from.learningRate;
   const { every = defaultEvery, schedule } = options;
   const steps = every * (schedule?.removals ?? 1 / stepShare);
-  const trial = { step: stepOptions(options), stream: options, teacher, steps, share: pruningShare };
+  const own = { steps, share: pruningShare, onTrial: options.onEvent };
+  const trial = { step: stepOptions(options), stream: options, teacher, ...own };
   const found = await findRate(runtime, graph, dataset, trial);
   options.onEvent?.({ kind: "rate", phase: "prune", ...found });
   return found.learningRate;

@@ -5,7 +5,7 @@ import { noteRounding } from "../limits.ts";
 import { accuracyOf, lostFigure, metricFigure, note, percent, short } from "../output.ts";
 import { reportProgress, type Progress } from "../progress.ts";
 import { createClock, describeSchedule, type Clock, type StartSize } from "./time-left.ts";
-import { noteDiverged, noteRate, noteWorkers, reportEpochs } from "./train.ts";
+import { describeTrial, noteDiverged, noteRate, noteWorkers, reportEpochs } from "./train.ts";
 
 /** What the command prints as JSON. */
 export const numbersOf = ({ end, removals, before, after }: PruneOutcome) => ({
@@ -95,6 +95,9 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         break;
       case "workers":
         noteWorkers(event);
+        break;
+      case "trial":
+        progress.update(describeTrial(event));
         break;
       case "rate":
         noteRate(event);
