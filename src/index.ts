@@ -74,7 +74,13 @@ export { pers, scopes, type Per, type Scope } from "./prune/prices.ts";
 export { whyNotWhole } from "./prune/whole.ts";
 export { floorsOf, namesGroup, ratiosOf, type Limits } from "./prune/limits.ts";
 export { scheduleKinds, type RemovalSchedule, type ScheduleKind } from "./prune/schedule.ts";
-export { openLatency, type GoalOptions, type LatencyGoal, type LatencyRow } from "./train/latency.ts";
+export {
+  openLatency,
+  type GoalOptions,
+  type LatencyBudget,
+  type LatencyGoal,
+  type LatencyRow,
+} from "./train/latency.ts";
 export { measureLatency, timingOf, type Timing, type TimingOptions } from "./train/timing.ts";
 
 export { criteria, findCriterion } from "./criteria/table.ts";

@@ -6,7 +6,7 @@ import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { costsOf } from "../prune/costs.ts";
-import { findGroups } from "../prune/groups.ts";
+import { findGroups, type Groups } from "../prune/groups.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { compare, type CompareOptions, type Pair } from "../train/compare.ts";
 import { evaluate, type Evaluation } from "../train/evaluate.ts";
@@ -115,8 +115,13 @@ export async function createDrop(
 }
 
 /** What a graph costs, and how many units each of its groups has. */
-export function stateOf(graph: Graph): Omit<State, "evaluation"> {
-  const traced = trace(widen(graph));
-  const groups = findGroups(traced).groups.map(({ name, units }) => ({ name, units: units.length }));
-  return { costs: costsOf(traced), units: groups.reduce((n, { units }) => n + units, 0), groups };
+export const stateOf = (graph: Graph): Omit<State, "evaluation"> => stateOfGroups(findGroups(trace(widen(graph))));
+
+export function stateOfGroups(found: Groups): Omit<State, "evaluation"> {
+  const groups = found.groups.map(({ name, units }) => ({ name, units: units.length }));
+  return {
+    costs: costsOf(found.coupling.traced),
+    units: groups.reduce((n, { units }) => n + units, 0),
+    groups,
+  };
 }

@@ -24,6 +24,7 @@ import { running } from "../options/machine.ts";
 import { criterion, gates, limits, per, probes, roundTo, scope } from "../options/ranking.ts";
 import type { Target } from "../prune/select.ts";
 import type { FinetuneOptions, LearnOptions } from "../train/finetune.ts";
+import type { LatencyBudget } from "../train/latency.ts";
 import type { Targets } from "../train/losses.ts";
 import type { Metric, MetricName } from "../train/metrics.ts";
 import type { PruneOptions } from "../train/prune.ts";
@@ -53,10 +54,10 @@ export interface PruneJobOptions
   /** What must be reached: shares of what there is at the start, or numbers where they are larger than 1. */
   readonly budget?: Target | undefined;
   /**
-   * The latency to reach with one sample at a time: a share of what it is at the start, or milliseconds where it is larger than 1. It is measured
-   * after every removal, so that a second run may end a removal earlier or later.
+   * The latency to reach with one sample at a time: a share of what it is at the start, or milliseconds where it is larger than 1 or says so. It is
+   * measured after every removal, so that a second run may end a removal earlier or later.
    */
-  readonly latency?: number | undefined;
+  readonly latency?: LatencyBudget | undefined;
   /** What is measured besides, and what `maxDrop` is of: a measure by its name, or a metric of your own. */
   readonly metric?: Metric | MetricName | undefined;
   /**

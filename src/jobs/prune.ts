@@ -3,30 +3,30 @@
 import { criterionOf } from "../criteria/table.ts";
 import { split } from "../data/parts.ts";
 import { fail } from "../graph/error.ts";
-import type { Graph, Model } from "../graph/graph.ts";
+import type { Model } from "../graph/graph.ts";
 import { normalise } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
-import { findGroups, type Removal } from "../prune/groups.ts";
+import { widen } from "../passes/widen.ts";
+import { findGroups, refuseWithout, type Removal } from "../prune/groups.ts";
 import { composed, keptAfter } from "../prune/plan.ts";
 import { meets, type Target } from "../prune/select.ts";
 import { defaultRuntime } from "../runtime/default.ts";
-import type { Runtime } from "../runtime/port.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
 import type { Evaluation } from "../train/evaluate.ts";
-import { openLatency, type LatencyGoal } from "../train/latency.ts";
 import { refuseMemory } from "../train/oracle.ts";
 import { timeInTurns, timingOf } from "../train/timing.ts";
 import { withDataSizes, withGraph } from "../train/prepare.ts";
-import { targetOf } from "../train/prune.ts";
 import { tryBatch } from "../train/stream.ts";
+import { goalOf, openGoal, refuseTooFast, storedGoal, type StoredGoal } from "./goals.ts";
 import { startJob, type Job } from "./job.ts";
-import { createDrop, createMeasure, stateOf } from "./measure.ts";
+import { createDrop, createMeasure, stateOf, stateOfGroups } from "./measure.ts";
 import { pruneDown, searchSmallest, tuneOnce, type Course, type Pruned } from "./prune-course.ts";
-import type { LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, State, TimedEvent } from "./prune-events.ts";
-import { settle, type CheckedOptions, type PruneJobOptions, type SettledOptions } from "./prune-options.ts";
+import type { PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
+import { settle, type CheckedOptions, type PruneJobOptions } from "./prune-options.ts";
 import { batchOf, openModel } from "./opened.ts";
 import { paceOf } from "./pace.ts";
 import { markedUnproved, proveAll, type Proved } from "./proving.ts";
+import { refuseUnreachable } from "./reach.ts";
 import { roundingOf } from "./rounding.ts";
 import { memoryStore, type Kept } from "./search.ts";
 import { withTrial } from "./trial.ts";
@@ -71,12 +71,19 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
   // Another machine would round to what suits it.
   const roundTo =
     (resumed?.note["roundTo"] as number | undefined) ?? (await roundingOf({ roundTo: wanted, runtime, device }));
+  const found = findGroups(trace(widen(graph)));
+  refuseWithout(found);
+  const start = stateOfGroups(found);
+  const target = goalOf(start, given);
+  // A search goes as far as it can.
+  if (!resumed && maxDrop === undefined) {
+    if (given.budget) refuseUnreachable(found, start, target, { ...given, roundTo });
+    await refuseTooFast(runtime, graph, { ...given, roundTo });
+  }
   const workers =
     workersBefore(given.workers, resumed?.note) ??
     workersOf(runtime, graph, { ...given, criterion: criterionOf(given.criterion) }, tell);
   const settled = { ...given, roundTo, workers };
-  const target = goalOf(graph, settled);
-  const start = stateOf(graph);
   const pace = paceOf(start, target, data, settled);
   const options = { ...settled, every: pace.every };
   const measure = createMeasure(runtime, graph, options, tell);
@@ -156,54 +163,10 @@ const keepAsItIs = async (_course: Course, { graph, removals }: Pruned): Promise
 export const endOf = (end: PruneOutcome["end"], target: Target, { costs, units }: State): PruneOutcome["end"] =>
   end === "met" && !meets(target, costs, units) ? "missed" : end;
 
-/** What pruning goes down to; where only a loss stops it, to nothing. */
-function goalOf(graph: Graph, { budget = {}, latency }: PruneJobOptions): Target {
-  if (Object.keys(budget).length > 0) return targetOf(graph, budget);
-  return latency === undefined ? { units: 0 } : {};
-}
-
 /** The share of the data that a search chooses by. */
 const heldOutShare = 0.1;
 /** What is told at the end is measured longer than what decides on the way. */
 const finalRounds = 100;
-
-/** What of a goal cannot be found again: times. */
-type StoredGoal = Pick<LatencyGoal, "share" | "start" | "table">;
-const storedGoal = ({ share, start, table }: LatencyGoal): StoredGoal => ({ share, start, table });
-
-async function openGoal(
-  runtime: Runtime,
-  graph: Graph,
-  options: SettledOptions,
-  known: StoredGoal | undefined,
-  tell: (event: LatencyEvent | TimedEvent | PhaseEvent) => void,
-): Promise<LatencyGoal | undefined> {
-  const { latency, roundTo, limits, device, threads, signal } = options;
-  if (latency === undefined) return undefined;
-  if (!known) tell({ kind: "phase", phase: "timing" });
-  const onProgress = (done: number, all: number): void => tell({ kind: "latency", done, all });
-  const goal = await openLatency(runtime, graph, {
-    latency,
-    roundTo,
-    limits,
-    device,
-    threads,
-    signal,
-    onProgress,
-    known,
-  });
-  if (!known)
-    tell({ kind: "latency", done: goal.table.length, all: goal.table.length, start: goal.start, table: goal.table });
-  return {
-    ...goal,
-    async measure(smaller) {
-      tell({ kind: "phase", phase: "timing" });
-      const latency = await goal.measure(smaller);
-      tell({ kind: "timed", latency });
-      return latency;
-    },
-  };
-}
 
 function refuseContradictions({
   budget = {},

@@ -3,11 +3,14 @@
 import { z } from "zod";
 import { scheduleKinds, type RemovalSchedule } from "../prune/schedule.ts";
 import type { Target } from "../prune/select.ts";
+import type { LatencyBudget } from "../train/latency.ts";
 import { count, positive, share, type KindsOf } from "./kinds.ts";
 
 export const maxDrop = positive.describe("most points of accuracy that may be lost: finds the smallest such model");
 export const macs = positive.describe("multiply-accumulates to keep, as 0.5; above 1 a number");
-export const latency = positive.describe("time of one sample to keep, measured here, as 0.5; above 1 milliseconds");
+export const latency = z
+  .union([positive, z.strictObject({ milliseconds: positive } satisfies KindsOf<Exclude<LatencyBudget, number>>)])
+  .describe("time of one sample to keep, measured here, as 0.5; above 1 milliseconds");
 export const params = positive.describe("parameters to keep, in the same way");
 export const bytes = positive.describe("bytes of weights to keep, in the same way");
 export const units = positive.describe("units to keep, in the same way");

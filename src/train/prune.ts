@@ -111,17 +111,18 @@ export interface PruneResult {
 /** Shares of what there is at the start, or numbers where they are larger than 1. */
 export function targetOf(graph: Graph, budget: Target): Target {
   const traced = trace(widen(graph));
-  const costs = costsOf(traced);
-  const units = countUnits(findGroups(traced));
-  const of = (wanted: number | undefined, all: number): number | undefined =>
-    wanted === undefined ? undefined : wanted <= 1 ? wanted * all : wanted;
-  const target = {
-    macs: of(budget.macs, costs.macs),
-    params: of(budget.params, costs.params),
-    bytes: of(budget.bytes, costs.bytes),
-    units: of(budget.units, units),
-  };
-  return Object.fromEntries(Object.entries(target).filter(([, value]) => value !== undefined));
+  return targetOfCosts({ ...costsOf(traced), units: countUnits(findGroups(traced)) }, budget);
+}
+
+/** The same of what is known to be there. */
+export function targetOfCosts(all: Required<Target>, budget: Target): Target {
+  const keys = ["macs", "params", "bytes", "units"] as const;
+  return Object.fromEntries(
+    keys.flatMap((key) => {
+      const wanted = budget[key];
+      return wanted === undefined ? [] : [[key, wanted <= 1 ? wanted * all[key] : wanted]];
+    }),
+  );
 }
 
 interface State extends TrainerState {

@@ -4,6 +4,8 @@ import { type Command, Option } from "commander";
 import { pers, scopes, type Per, type Scope } from "../../prune/prices.ts";
 import { scheduleKinds, type ScheduleKind } from "../../prune/schedule.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
+import type { LatencyBudget } from "../../train/latency.ts";
+import { budgetOf, latencyOf } from "../budgets.ts";
 import { patternRatio, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
 import { withExample } from "../help.ts";
 import { withMetric } from "../metric.ts";
@@ -21,7 +23,7 @@ export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
   readonly params?: number;
   readonly bytes?: number;
   readonly units?: number;
-  readonly latency?: number;
+  readonly latency?: LatencyBudget;
   readonly scope: Scope;
   readonly ratio?: Ratios;
   readonly schedule: ScheduleKind;
@@ -59,14 +61,14 @@ const withPruningItself = (command: Command): Command =>
         .choices([...targetSources, "teacher"])
         .default("labels"),
     )
-    .option("--macs <share>", "multiply-accumulates to keep: a share, or a number where it is above 1", positive)
-    .option("--params <share>", "parameters to keep, in the same way", positive)
-    .option("--bytes <share>", "bytes of weights to keep, in the same way", positive)
-    .option("--units <share>", "units to keep, in the same way", positive)
+    .option("--macs <budget>", "multiply-accumulates to keep: 0.5 or 50% of them, or a number as 50M", budgetOf("macs"))
+    .option("--params <budget>", "parameters to keep, as 0.5, 50% or 2M", budgetOf("params"))
+    .option("--bytes <budget>", "bytes of weights to keep, as 0.5, 50% or 8MB", budgetOf("bytes"))
+    .option("--units <budget>", "units to keep, as 0.5, 50% or 300units", budgetOf("units"))
     .option(
-      "--latency <share>",
-      "time of one sample to reach, measured on this machine: a share, or milliseconds where it is above 1; widths are rounded to what its kernels take",
-      positive,
+      "--latency <budget>",
+      "time of one sample to reach, measured on this machine: 0.5 or 50% of it, or 3ms; widths are rounded to what its kernels take",
+      latencyOf,
     )
     .option(
       "--max-drop <points>",
