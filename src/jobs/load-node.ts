@@ -3,12 +3,10 @@
 import { fileURLToPath } from "node:url";
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
-import { takes } from "../options/check.ts";
-import { externalAbove, opset } from "../options/model.ts";
 import { readModelFile, writeModelFile, type WriteOptions } from "../onnx/files-node.ts";
 import type { FileForm } from "../onnx/file-form.ts";
 import { nodeRuntime } from "../runtime/workers-node.ts";
-import { load as loadBytes, settleLoad, type LoadModelOptions, type ModelSource } from "./load.ts";
+import { load as loadBytes, type LoadModelOptions, type ModelSource } from "./load.ts";
 import { seeThrough } from "./see-through.ts";
 
 /**
@@ -27,18 +25,12 @@ import { seeThrough } from "./see-through.ts";
  */
 export async function load(
   source: string | URL | ModelSource | Promise<ModelSource>,
-  options: LoadModelOptions = {},
+  { runtime = nodeRuntime }: LoadModelOptions = {},
 ): Promise<Model> {
-  const { runtime = nodeRuntime } = settleLoad(options);
   return typeof source === "string" || source instanceof URL
     ? seeThrough(await readModelFile(pathOf(source)), runtime)
     : loadBytes(source, { runtime });
 }
-
-const settleSave = takes<WriteOptions>()("save", {
-  opset: opset.optional(),
-  externalAbove: externalAbove.optional(),
-});
 
 /**
  * Writes a model file, whole or not at all; see {@link writeModelFile}.
@@ -52,8 +44,8 @@ const settleSave = takes<WriteOptions>()("save", {
  *
  * @throws SecateurError `io` naming the file and the reason
  */
-export async function save(path: string | URL, model: Model, options: WriteOptions = {}): Promise<FileForm> {
-  return writeModelFile(pathOf(path), model, settleSave(options, model));
+export async function save(path: string | URL, model: Model, options?: WriteOptions): Promise<FileForm> {
+  return writeModelFile(pathOf(path), model, options);
 }
 
 function pathOf(path: string | URL): string {

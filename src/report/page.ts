@@ -76,5 +76,4 @@ function circumstances(config: RunConfig, last: string | undefined, summary: Run
 }
 
 /** learningRate -> --learning-rate */
-export const flagOf = (name: string): string =>
-  `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+const flagOf = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

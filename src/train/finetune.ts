@@ -5,17 +5,9 @@ import { checkClasses } from "../data/checks.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "./events.ts";
+import type { DivergedEvent, RateEvent, StepEvent } from "./events.ts";
 import { findRate, lowerThan } from "./find-rate.ts";
-import {
-  createGuard,
-  createHaven,
-  describeDivergence,
-  isOverflow,
-  type GoodPoint,
-  type Guard,
-  type Watched,
-} from "./guard.ts";
+import { createGuard, createHaven, describeDivergence, isOverflow, type Guard } from "./guard.ts";
 import type { Loss } from "./losses.ts";
 import { besides } from "./memory.ts";
 import { checkSchedule, rateAt, type RateSchedule } from "./schedules.ts";
@@ -48,8 +40,6 @@ export interface FinetunePoint extends TrainerState {
   readonly perEpoch: number | undefined;
   /** Where it was found by a trial. */
   readonly learningRate?: number | undefined;
-  /** What watches over learning, and when the weights were last copied for it; without it that begins anew. */
-  readonly watched?: (Watched & { readonly taken: number }) | undefined;
 }
 
 export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateSchedule, "rate"> {
@@ -61,8 +51,8 @@ export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateS
   /** The number of the first epoch, so that a second run sees other orders of the same data; default 0. */
   readonly firstEpoch?: number;
   readonly onEvent?: ((event: StepEvent) => void) | undefined;
-  /** Is told how far the trial of "auto" is, and what came of it. */
-  readonly onRate?: ((event: TrialEvent | RateEvent) => void) | undefined;
+  /** Is told what "auto" came to. */
+  readonly onRate?: ((event: RateEvent) => void) | undefined;
   /** Is told that learning did harm, and has ended; where nobody is, it fails. */
   readonly onDiverged?: ((event: DivergedEvent) => void) | undefined;
   /** Where an earlier run of the same options stood; it goes on from there. */
@@ -106,11 +96,10 @@ export async function finetune(
     );
     checkClasses(dataset, trainer.classes);
     let step = from?.step ?? 0;
-    const watched = from?.watched;
-    let guard: Guard | undefined = watched && createGuard(options.loss, watched.scale, watched);
-    const start = { graph: from ? averagedGraph(from) : graph, at: step };
-    const haven = createHaven<GoodPoint>(watched ?? { good: start, since: 0 });
-    let taken = watched?.taken ?? step;
+    let guard: Guard | undefined;
+    let chance = Number.NaN;
+    const haven = createHaven<Good>({ graph: from ? averagedGraph(from) : graph, step });
+    let taken = step;
     for (;;) {
       const { epoch } = stream.position;
       if (epoch >= firstEpoch + epochs) return averagedGraph(await trainer.state(true));
@@ -124,27 +113,23 @@ export async function finetune(
           ? rateAt({ ...schedule, warmUp: 0 }, epoch - firstEpoch, epochs)
           : rateAt(schedule, step, steps);
       const diverged = (loss: number): Graph => {
-        const { least, scale } = guard!.state;
-        const { graph, at: restored } = haven.good;
+        const { least = loss } = guard!;
+        const { graph, step: restored } = haven.good;
         const lower = lowerThan(learningRate);
         const place = { phase: "finetune", step, restored } as const;
-        tellDiverged(options.onDiverged, {
-          kind: "diverged",
-          ...place,
-          loss,
-          least,
-          chance: scale.chance,
-          learningRate,
-          lower,
-        });
+        tellDiverged(options.onDiverged, { kind: "diverged", ...place, loss, least, chance, learningRate, lower });
         return graph;
       };
-      guard ??= createGuard(options.loss, await trainer.scaleOf(batch, teacher));
+      if (guard === undefined) {
+        const scale = await trainer.scaleOf(batch, teacher);
+        guard = createGuard(options.loss, scale);
+        ({ chance } = scale);
+      }
       let loss: number;
       try {
         ({ loss } = await trainer.step(batch, rate, step, teacher));
       } catch (error) {
-        if (step === 0 || !isOverflow(error, batch)) throw error;
+        if (step === (from?.step ?? 0) || !isOverflow(error, batch)) throw error;
         return diverged(Infinity);
       }
       step++;
@@ -162,9 +147,9 @@ export async function finetune(
       haven.seen(guard.isGood);
       if (haven.isFree && guard.isGood && step - taken >= Math.max(leastBetween, (steps ?? 0) / goodPoints)) {
         taken = step;
-        haven.offer({ graph: averagedGraph(await trainer.state()), at: step });
+        haven.offer({ graph: averagedGraph(await trainer.state()), step });
       }
-      const [at, position, seen] = [step, stream.position, { ...guard.state, ...haven.state, taken }];
+      const [at, position] = [step, stream.position];
       const take = async (): Promise<FinetunePoint> => ({
         ...(await trainer.state()),
         phase: "finetune",
@@ -172,13 +157,18 @@ export async function finetune(
         position,
         perEpoch,
         learningRate: options.learningRate === "auto" ? learningRate : undefined,
-        watched: seen,
       });
       await options.onPoint?.(take, position);
     }
   } finally {
     await teacher?.dispose();
   }
+}
+
+/** What is gone back to. */
+interface Good {
+  readonly graph: Graph;
+  readonly step: number;
 }
 
 /** The weights are copied so many times at most, and not more often than every so many steps. */
@@ -196,7 +186,7 @@ async function rateOf(
   if (learningRate !== "auto") return learningRate;
   if (from?.learningRate !== undefined) return from.learningRate;
   const steps = dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize) * epochs;
-  const trial = { step: stepOptions(options), stream: options, teacher, steps, onTrial: options.onRate };
+  const trial = { step: stepOptions(options), stream: options, teacher, steps };
   const found = await findRate(runtime, from?.graph ?? graph, dataset, trial);
   options.onRate?.({ kind: "rate", phase: "finetune", ...found });
   return found.learningRate;

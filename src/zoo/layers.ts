@@ -35,8 +35,6 @@ export interface ConvOptions {
   readonly kernel: number;
   readonly stride?: number;
   readonly pad?: number;
-  /** Default 1. */
-  readonly group?: number;
   readonly bias: boolean;
 }
 
@@ -84,10 +82,10 @@ export function addNode(
   return emitNode(net.builder, op, inputs, attributes, 1, name)[0]!;
 }
 
-/** A convolution with a square kernel: `NAME.weight` [channels, C / group, k, k] and, where asked, `NAME.bias`. */
+/** A convolution with a square kernel: `NAME.weight` [channels, C, k, k] and, where asked, `NAME.bias`. */
 export function conv(net: Net, name: string, x: Value, options: ConvOptions): Value {
-  const { channels, kernel, stride = 1, pad = 0, group = 1, bias } = options;
-  const shape = [channels, x.shape[1]! / group, kernel, kernel];
+  const { channels, kernel, stride = 1, pad = 0, bias } = options;
+  const shape = [channels, x.shape[1]!, kernel, kernel];
   const fanIn = sizeOf(shape.slice(1));
   const inputs = [x, weight(net, `${name}.weight`, shape, fanIn)];
   if (bias) inputs.push(parameter(net, `${name}.bias`, [channels], uniform(net, channels, fanIn)));
@@ -95,7 +93,6 @@ export function conv(net: Net, name: string, x: Value, options: ConvOptions): Va
     kernel_shape: [kernel, kernel],
     strides: [stride, stride],
     pads: [pad, pad, pad, pad],
-    ...(group > 1 && { group }),
   });
 }
 
@@ -133,8 +130,7 @@ export function flatten(net: Net, name: string, x: Value): Value {
   return addNode(net, "Flatten", name, [x], { axis: 1 });
 }
 
-/** A further initializer. */
-export function parameter(net: Net, name: string, shape: Shape, data: Float32Array): Value {
+function parameter(net: Net, name: string, shape: Shape, data: Float32Array): Value {
   const { builder } = net;
   builder.claim(name);
   builder.initializers.set(name, float32(shape, data));
@@ -142,8 +138,7 @@ export function parameter(net: Net, name: string, shape: Shape, data: Float32Arr
   return valueIn(builder, name);
 }
 
-/** A further initializer with random values. */
-export function weight(net: Net, name: string, shape: Shape, fanIn: number): Value {
+function weight(net: Net, name: string, shape: Shape, fanIn: number): Value {
   const size = sizeOf(shape);
   return parameter(
     net,
