@@ -27,7 +27,6 @@ export type {
   StartEvent,
   State,
 } from "./jobs/prune-events.ts";
-export type { Ranking } from "./jobs/ranking.ts";
 export type { ScheduleEvent } from "./jobs/pace.ts";
 export type { Checkpoints } from "./jobs/checkpoints.ts";
 export type { PruneJobOptions } from "./jobs/prune-options.ts";
@@ -71,11 +70,17 @@ export {
   type Target,
   type StepChoice,
 } from "./prune/select.ts";
-export { normalisations, pers, scopes, type Normalisation, type Per, type Scope } from "./prune/prices.ts";
+export { pers, scopes, type Per, type Scope } from "./prune/prices.ts";
 export { whyNotWhole } from "./prune/whole.ts";
 export { floorsOf, namesGroup, ratiosOf, type Limits } from "./prune/limits.ts";
 export { scheduleKinds, type RemovalSchedule, type ScheduleKind } from "./prune/schedule.ts";
-export { openLatency, type GoalOptions, type LatencyGoal, type LatencyRow } from "./train/latency.ts";
+export {
+  openLatency,
+  type GoalOptions,
+  type LatencyBudget,
+  type LatencyGoal,
+  type LatencyRow,
+} from "./train/latency.ts";
 export { measureLatency, timingOf, type Timing, type TimingOptions } from "./train/timing.ts";
 
 export { criteria, findCriterion } from "./criteria/table.ts";
@@ -120,7 +125,7 @@ export {
   type Pair,
   type Quality,
 } from "./train/compare.ts";
-export type { DivergedEvent, LearnEvent, RateEvent, RemovalEvent, StepEvent } from "./train/events.ts";
+export type { DivergedEvent, LearnEvent, RateEvent, RemovalEvent, StepEvent, TrialEvent } from "./train/events.ts";
 export type { RecomputedStep } from "./train/fit-step.ts";
 export {
   finetune as finetuneGraph,
@@ -138,8 +143,9 @@ export { rateSchedules, type RateSchedule, type RateScheduleName } from "./train
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
 export type { Normalise } from "./data/normalise.ts";
 export { presets, type PresetName } from "./data/normalise.ts";
-export { arrayDataset, type ArraySource } from "./data/arrays.ts";
-export { imageDataset } from "./data/images.ts";
+export type { ArraySource } from "./data/arrays.ts";
+export type { ImageSource } from "./data/images.ts";
+export { arrayDataset, imageDataset } from "./jobs/datasets.ts";
 export type { Channels, Layout, PixelForm } from "./data/pixels.ts";
 export { split, take } from "./data/parts.ts";
 
@@ -159,4 +165,5 @@ export type {
 } from "./report/record.ts";
 export { reportPage } from "./report/report.ts";
 export { tensorboardEvents } from "./report/tensorboard.ts";
-export { newModel, zoo, type ZooName } from "./zoo/zoo.ts";
+export { newModel } from "./jobs/new-model.ts";
+export { zoo, type ZooName } from "./zoo/zoo.ts";

@@ -61,11 +61,12 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   prune: [...base, ...services, "autodiff"],
   criteria: [...base, ...services, "autodiff", "prune"],
   train: [...base, ...services, "autodiff", "prune", "criteria"],
-  jobs: engine,
-  report: [...engine, "jobs"],
-  index: [...engine, "jobs", "report", "zoo"],
-  node: [...engine, "jobs", "report", "zoo", "index"],
-  cli: [...engine, "jobs", "report", "zoo", "index", "node"],
+  options: engine,
+  jobs: [...engine, "zoo", "options"],
+  report: [...engine, "options", "jobs"],
+  index: [...engine, "options", "jobs", "report", "zoo"],
+  node: [...engine, "options", "jobs", "report", "zoo", "index"],
+  cli: [...engine, "options", "jobs", "report", "zoo", "index", "node"],
 };
 
 /** Node's own modules and packages that need them. */

@@ -1,5 +1,8 @@
 /** Checkpoints of jobs: where they go, where they come from, and when they are due. */
 
+import { z } from "zod";
+import { callback, having, type KindsOf } from "../options/kinds.ts";
+import { checkpointEvery } from "../options/machine.ts";
 import type { Store } from "./search.ts";
 
 /** Where checkpoints go, and come from. */
@@ -16,6 +19,16 @@ export interface Checkpoints {
   /** What is to be found in the checkpoint again. */
   note?(): Readonly<Record<string, unknown>>;
 }
+
+/** What a function takes that leaves checkpoints. */
+export const checkpoints = z.strictObject({
+  from: z.strictObject({ name: z.string(), bytes: z.instanceof(Uint8Array) }).optional(),
+  every: checkpointEvery.optional(),
+  save: callback<Checkpoints["save"]>(),
+  store: having<Store>("a store: { keep(), kept() }", "keep", "kept").optional(),
+  resumed: callback<NonNullable<Checkpoints["resumed"]>>().optional(),
+  note: callback<NonNullable<Checkpoints["note"]>>().optional(),
+} satisfies KindsOf<Checkpoints>);
 
 /** Tells whether so many seconds have passed since it last said so. */
 export function createTimer(seconds: number): () => boolean {

@@ -1,7 +1,13 @@
 /** What has changed from one model to another, as a job. */
 
+import { z } from "zod";
 import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
+import { takes } from "../options/check.ts";
+import { dataset } from "../options/data.ts";
+import { callback, count } from "../options/kinds.ts";
+import { loss, metric } from "../options/learning.ts";
+import { batchSize, rounds, running, seed } from "../options/machine.ts";
 import { fixedBatch } from "../passes/open-batch.ts";
 import { changesOf, type Changes } from "../prune/changes.ts";
 import type { Difference } from "../prune/differ.ts";
@@ -36,6 +42,18 @@ export interface DataComparison extends Comparison {
   readonly drop?: number | undefined;
 }
 
+const settle = takes<CompareJobOptions>()("compare", {
+  ...running,
+  onEvent: callback<(event: ProgressEvent) => void>().optional(),
+  data: dataset.optional(),
+  loss,
+  metric: metric.optional(),
+  batchSize: batchSize(200),
+  limit: count.optional(),
+  latency: z.union([z.boolean(), z.strictObject({ batch: count.optional(), rounds: rounds.optional() })]).optional(),
+  seed,
+});
+
 /**
  * Sets two models side by side: costs, units, and outputs on data or on random inputs.
  *
@@ -53,16 +71,16 @@ export interface DataComparison extends Comparison {
 export function compare(
   before: Model,
   after: Model,
-  options: CompareJobOptions = {},
+  given: CompareJobOptions = {},
 ): Job<ProgressEvent, CompareOutcome> {
   return startJob(async (tell) => {
-    const { runtime = defaultRuntime(), data, latency, limit, metric, seed, device, threads, signal } = options;
-    const { loss = "cross-entropy" } = options;
+    const options = settle(given, before, after);
+    const { runtime = defaultRuntime(), data, latency, limit, loss, metric, seed, device, threads, signal } = options;
     const models: Pair<Model> = [before, after];
-    const own = await withDataSizes(before, options, data, options.batchSize ?? 200);
+    const own = await withDataSizes(before, options, data, options.batchSize);
     const sized = withSizesOf(before, own);
     const changes = changesOf(summarise(before, own), summarise(after, sized));
-    const opened = [await openModel(runtime, before, sized, 200), await openModel(runtime, after, sized, 200)] as const;
+    const opened = [await openModel(runtime, before, sized), await openModel(runtime, after, sized)] as const;
     const graphs = [opened[0].graph, opened[1].graph] as const;
     const { batchSize } = opened.find(({ graph }) => fixedBatch(graph) !== undefined) ?? opened[0];
     const comparison =
@@ -78,9 +96,7 @@ export function compare(
         onProgress: (done, all) => tell({ kind: "samples", done, all }),
       }));
     const drop = comparison && (loss === "cross-entropy" || metric !== undefined) ? dropOf(comparison) : undefined;
-    const outputs = data
-      ? undefined
-      : await compareOutputs(runtime, graphs, { device, threads, signal, ...(seed === undefined ? {} : { seed }) });
+    const outputs = data ? undefined : await compareOutputs(runtime, graphs, { device, threads, signal, seed });
     const times = latency
       ? await measureLatency(runtime, models, {
           ...sized,
@@ -94,5 +110,5 @@ export function compare(
       ...(comparison && { data: { ...comparison, ...(drop !== undefined && { drop }) } }),
       ...(times && { latency: [times[0]!, times[1]!] }),
     };
-  }, options.onEvent);
+  }, given?.onEvent);
 }

@@ -1,7 +1,11 @@
 /** The units of a plan removed from a model, or zeroed. */
 
+import { z } from "zod";
 import { SecateurError } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
+import { takes } from "../options/check.ts";
+import { notNegative } from "../options/kinds.ts";
+import { running, seed } from "../options/machine.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { costsOf, type Costs } from "../prune/costs.ts";
@@ -29,6 +33,14 @@ export interface CutOutcome extends MaskOutcome {
   readonly proof?: Proof | undefined;
 }
 
+const settleCut = takes<CutOptions>()("cut", {
+  ...running,
+  prove: z.boolean().default(true),
+  seed,
+  tolerance: notNegative.optional(),
+});
+const settleMask = takes<RunOptions>()("mask", running);
+
 /**
  * Removes units: smaller weights, smaller sizes. What is left is proved to compute what the whole computes with these units at zero.
  *
@@ -53,18 +65,19 @@ export async function cut(model: Model, removal: Removal, options: CutOptions = 
 export async function cutAndProve(
   model: Model,
   removal: Removal,
-  options: CutOptions = {},
+  given: CutOptions = {},
 ): Promise<CutOutcome & { readonly failure?: SecateurError }> {
+  const options = settleCut(given, model);
   const tried = await withTrial(model, options);
   const { whole, groups, outcome } = change(tried, removal, options, (...all) => cutGraph(...all).graph);
-  if (options.prove === false) return outcome;
+  if (!options.prove) return outcome;
   const { runtime = defaultRuntime(), device, threads, signal, seed, tolerance } = options;
   try {
     const proof = await prove(runtime, whole, groups, removal, {
       device,
       threads,
       signal,
-      ...(seed === undefined ? {} : { seed }),
+      seed,
       ...(tolerance === undefined ? {} : { tolerance }),
     });
     assertProved(proof);
@@ -90,7 +103,8 @@ export async function cutAndProve(
  *
  * @throws SecateurError `bad-plan` for units that the model does not have
  */
-export async function mask(model: Model, removal: Removal, options: RunOptions = {}): Promise<MaskOutcome> {
+export async function mask(model: Model, removal: Removal, given: RunOptions = {}): Promise<MaskOutcome> {
+  const options = settleMask(given, model);
   return change(await withTrial(model, options), removal, options, maskGraph).outcome;
 }
 

@@ -2,6 +2,11 @@
 
 import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
+import { takes } from "../options/check.ts";
+import { dataset } from "../options/data.ts";
+import { callback, count } from "../options/kinds.ts";
+import { loss, metric } from "../options/learning.ts";
+import { batchSize, running } from "../options/machine.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { evaluate as evaluateGraph, type EvaluateOptions, type Evaluation } from "../train/evaluate.ts";
 import { withDataSizes } from "../train/prepare.ts";
@@ -13,6 +18,16 @@ export interface EvaluateJobOptions
   /** What to measure by, with labels. */
   readonly data: Dataset;
 }
+
+const settle = takes<EvaluateJobOptions>()("evaluate", {
+  ...running,
+  onEvent: callback<(event: ProgressEvent) => void>().optional(),
+  data: dataset,
+  loss,
+  metric: metric.optional(),
+  batchSize: batchSize(200),
+  limit: count.optional(),
+});
 
 /**
  * Runs a model over labelled data: its loss, and for classes its hits.
@@ -26,11 +41,12 @@ export interface EvaluateJobOptions
  *
  * @throws SecateurError `bad-data` where labels do not fit the output, `not-finite` where the loss is no number
  */
-export function evaluate(model: Model, options: EvaluateJobOptions): Job<ProgressEvent, Evaluation> {
+export function evaluate(model: Model, given: EvaluateJobOptions): Job<ProgressEvent, Evaluation> {
   return startJob(async (tell) => {
-    const { runtime = defaultRuntime(), data, loss = "cross-entropy", limit } = options;
-    const sized = await withDataSizes(model, options, data, options.batchSize ?? 200);
-    const { graph, batchSize } = await openModel(runtime, model, sized, 200);
+    const options = settle(given, model);
+    const { runtime = defaultRuntime(), data, loss, limit } = options;
+    const sized = await withDataSizes(model, options, data, options.batchSize);
+    const { graph, batchSize } = await openModel(runtime, model, sized);
     return evaluateGraph(runtime, graph, data, {
       loss,
       batchSize,
@@ -41,5 +57,5 @@ export function evaluate(model: Model, options: EvaluateJobOptions): Job<Progres
       ...(limit === undefined ? {} : { limit }),
       onProgress: (done, all) => tell({ kind: "samples", done, all }),
     });
-  }, options.onEvent);
+  }, given?.onEvent);
 }

@@ -1,12 +1,24 @@
 /** A look at a model: what could be pruned of it. */
 
+import { z } from "zod";
 import type { Model } from "../graph/graph.ts";
+import { takes } from "../options/check.ts";
+import { runtime, signal, threads } from "../options/machine.ts";
+import { looking } from "../options/model.ts";
 import { summarise, type Summary, type SummaryOptions } from "../prune/summary.ts";
 import type { RunOptions } from "./job.ts";
 import { withTrial } from "./trial.ts";
 
 /** The runtime is for a model with operators that are not known, which is run once for the shapes behind them. */
 export interface InspectOptions extends SummaryOptions, Pick<RunOptions, "runtime" | "threads" | "signal"> {}
+
+const settle = takes<InspectOptions>()("inspect", {
+  ...looking,
+  whole: z.boolean().optional(),
+  runtime: runtime.optional(),
+  threads: threads.optional(),
+  signal: signal.optional(),
+});
 
 /**
  * What a model costs, the groups of units that can only go together, and what is frozen or refused, with the reasons.
@@ -19,6 +31,7 @@ export interface InspectOptions extends SummaryOptions, Pick<RunOptions, "runtim
  * for (const { name, units } of groups) console.log(name, units);
  * for (const { name, reasons } of frozen) console.log(name, reasons);
  */
-export async function inspect(model: Model, options: InspectOptions = {}): Promise<Summary> {
+export async function inspect(model: Model, given: InspectOptions = {}): Promise<Summary> {
+  const options = settle(given, model);
   return summarise(await withTrial(model, options), options);
 }

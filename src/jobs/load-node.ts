@@ -3,10 +3,12 @@
 import { fileURLToPath } from "node:url";
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
+import { takes } from "../options/check.ts";
+import { externalAbove, opset } from "../options/model.ts";
 import { readModelFile, writeModelFile, type WriteOptions } from "../onnx/files-node.ts";
 import type { FileForm } from "../onnx/file-form.ts";
 import { nodeRuntime } from "../runtime/workers-node.ts";
-import { load as loadBytes, type LoadModelOptions, type ModelSource } from "./load.ts";
+import { load as loadBytes, settleLoad, type LoadModelOptions, type ModelSource } from "./load.ts";
 import { seeThrough } from "./see-through.ts";
 
 /**
@@ -25,12 +27,18 @@ import { seeThrough } from "./see-through.ts";
  */
 export async function load(
   source: string | URL | ModelSource | Promise<ModelSource>,
-  { runtime = nodeRuntime }: LoadModelOptions = {},
+  options: LoadModelOptions = {},
 ): Promise<Model> {
+  const { runtime = nodeRuntime } = settleLoad(options);
   return typeof source === "string" || source instanceof URL
     ? seeThrough(await readModelFile(pathOf(source)), runtime)
     : loadBytes(source, { runtime });
 }
+
+const settleSave = takes<WriteOptions>()("save", {
+  opset: opset.optional(),
+  externalAbove: externalAbove.optional(),
+});
 
 /**
  * Writes a model file, whole or not at all; see {@link writeModelFile}.
@@ -44,8 +52,8 @@ export async function load(
  *
  * @throws SecateurError `io` naming the file and the reason
  */
-export async function save(path: string | URL, model: Model, options?: WriteOptions): Promise<FileForm> {
-  return writeModelFile(pathOf(path), model, options);
+export async function save(path: string | URL, model: Model, options: WriteOptions = {}): Promise<FileForm> {
+  return writeModelFile(pathOf(path), model, settleSave(options, model));
 }
 
 function pathOf(path: string | URL): string {

@@ -3,6 +3,8 @@
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { loadModel } from "../onnx/load.ts";
+import { takes } from "../options/check.ts";
+import { runtime } from "../options/machine.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { seeThrough } from "./see-through.ts";
 
@@ -20,6 +22,9 @@ export interface LoadModelOptions {
   readonly runtime?: Runtime | undefined;
 }
 
+/** Checks the options of reading. */
+export const settleLoad = takes<LoadModelOptions>()("load", { runtime: runtime.optional() });
+
 export type ModelSource = Uint8Array | ArrayBuffer | ByteSource;
 
 /**
@@ -34,10 +39,8 @@ export type ModelSource = Uint8Array | ArrayBuffer | ByteSource;
  *
  * @throws SecateurError `io` for a response that is no success, else as {@link loadModel}
  */
-export async function load(
-  source: ModelSource | Promise<ModelSource>,
-  { runtime }: LoadModelOptions = {},
-): Promise<Model> {
+export async function load(source: ModelSource | Promise<ModelSource>, options: LoadModelOptions = {}): Promise<Model> {
+  const { runtime } = settleLoad(options);
   return seeThrough(loadModel(await bytesOf(await source)), runtime);
 }
 

@@ -6,14 +6,14 @@ import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { costsOf } from "../prune/costs.ts";
-import { findGroups } from "../prune/groups.ts";
+import { findGroups, type Groups } from "../prune/groups.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { compare, type CompareOptions, type Pair } from "../train/compare.ts";
 import { evaluate, type Evaluation } from "../train/evaluate.ts";
 import { isShare, lostBetween, type MetricValue } from "../train/metrics.ts";
 import type { ProgressEvent } from "./job.ts";
 import type { EvaluationEvent, PhaseEvent, State } from "./prune-events.ts";
-import type { PruneJobOptions } from "./prune-options.ts";
+import type { CheckedOptions } from "./prune-options.ts";
 
 /** Measures a graph, of so many units after so many removals; nothing where there is no data for it. */
 export type Measure = (
@@ -27,10 +27,10 @@ export type Measure = (
 export function createMeasure(
   runtime: Runtime,
   original: Graph,
-  options: PruneJobOptions,
+  options: CheckedOptions,
   tell: (event: EvaluationEvent | PhaseEvent | ProgressEvent) => void,
 ): Measure {
-  const { validation, evaluateBatches = 16 } = options;
+  const { validation, evaluateBatches } = options;
   const evaluateOn = validation && evaluator(runtime, original, validation, options, tell);
   return async (at, step, units, graph) => {
     if (!evaluateOn) return undefined;
@@ -46,10 +46,10 @@ function evaluator(
   runtime: Runtime,
   original: Graph,
   data: Dataset,
-  options: PruneJobOptions,
+  options: CheckedOptions,
   tell: (event: ProgressEvent) => void,
 ): (graph: Graph, limit: number | undefined) => Promise<Evaluation> {
-  const { targets = "labels", loss = "cross-entropy", batchSize = 128, metric, device, threads, signal } = options;
+  const { targets, loss, batchSize, metric, device, threads, signal } = options;
   return (graph, limit) => {
     const onProgress = (done: number, all: number | undefined): void => tell({ kind: "samples", done, all });
     const limited = limit === undefined ? {} : { limit };
@@ -92,10 +92,10 @@ export async function createDrop(
   runtime: Runtime,
   original: Graph,
   heldOut: Dataset,
-  options: PruneJobOptions & { readonly maxDrop: number },
+  options: CheckedOptions & { readonly maxDrop: number },
   tell: (event: PhaseEvent | ProgressEvent) => void,
 ): Promise<Drop> {
-  const { targets = "labels", loss = "cross-entropy", evaluateBatches = 16, maxDrop } = options;
+  const { targets, loss, evaluateBatches, maxDrop } = options;
   if (loss !== "cross-entropy" && options.metric === undefined)
     fail(
       "bad-option",
@@ -115,8 +115,13 @@ export async function createDrop(
 }
 
 /** What a graph costs, and how many units each of its groups has. */
-export function stateOf(graph: Graph): Omit<State, "evaluation"> {
-  const traced = trace(widen(graph));
-  const groups = findGroups(traced).groups.map(({ name, units }) => ({ name, units: units.length }));
-  return { costs: costsOf(traced), units: groups.reduce((n, { units }) => n + units, 0), groups };
+export const stateOf = (graph: Graph): Omit<State, "evaluation"> => stateOfGroups(findGroups(trace(widen(graph))));
+
+export function stateOfGroups(found: Groups): Omit<State, "evaluation"> {
+  const groups = found.groups.map(({ name, units }) => ({ name, units: units.length }));
+  return {
+    costs: costsOf(found.coupling.traced),
+    units: groups.reduce((n, { units }) => n + units, 0),
+    groups,
+  };
 }

@@ -19,12 +19,11 @@ export interface OpenedModel {
 export async function openModel(
   runtime: Runtime,
   model: Model,
-  options: RunOptions & { readonly batchSize?: number | undefined },
-  defaultSize: number,
+  options: RunOptions & { readonly batchSize: number },
 ): Promise<OpenedModel> {
   const { graph, fixed } = await prepareOn(runtime, model, options);
   if (fixed) options.onFixedBatch?.(fixed.batch, fixed.why);
-  return { graph, batchSize: fixed?.batch ?? options.batchSize ?? defaultSize, isFixed: fixed !== undefined };
+  return { graph, batchSize: fixed?.batch ?? options.batchSize, isFixed: fixed !== undefined };
 }
 
 /** The samples of a minibatch to learn from: no more than there are. */

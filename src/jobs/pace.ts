@@ -3,6 +3,7 @@
 import type { Dataset } from "../data/batches.ts";
 import type { RemovalSchedule } from "../prune/schedule.ts";
 import type { Target } from "../prune/select.ts";
+import { shareOf, type LatencyBudget } from "../train/latency.ts";
 import { defaultEvery, stepShare } from "../train/prune.ts";
 import type { State } from "./prune-events.ts";
 
@@ -27,13 +28,12 @@ export interface PaceOptions {
   readonly every?: number | undefined;
   readonly unitsPerStep?: number | undefined;
   readonly schedule?: RemovalSchedule | undefined;
-  readonly latency?: number | undefined;
-  readonly epochs?: number | undefined;
+  readonly latency?: LatencyBudget | undefined;
+  readonly epochs: number;
 }
 
 /** Unless it is said how many minibatches come between two removals, all pruning takes so many epochs of the data at most. */
 const mostEpochs = 3;
-const defaultEpochs = 5;
 
 /** @param target what is to be reached, in the units of the costs */
 export function paceOf(
@@ -42,7 +42,7 @@ export function paceOf(
   data: Dataset,
   options: PaceOptions,
 ): ScheduleEvent {
-  const { batchSize, epochs = defaultEpochs } = options;
+  const { batchSize, epochs } = options;
   const removals = removalsOf(start, target, options);
   const perEpoch = data.size === undefined ? undefined : Math.floor(data.size / batchSize);
   const fitting = perEpoch === undefined ? defaultEvery : Math.floor((mostEpochs * perEpoch) / removals);
@@ -69,7 +69,7 @@ function removalsOf(
   const shares = [
     ...(["macs", "params", "bytes"] as const).map((key) => keptUnits(target[key], costs[key])),
     target.units === undefined ? 1 : target.units / units,
-    latency !== undefined && latency <= 1 ? Math.sqrt(latency) : 1,
+    Math.sqrt((latency === undefined ? undefined : shareOf(latency)) ?? 1),
   ];
   const gone = Math.max(0, 1 - Math.min(...shares)) * units;
   return Math.max(1, Math.ceil(gone / (unitsPerStep ?? Math.max(1, Math.round(units * stepShare)))));

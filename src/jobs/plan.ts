@@ -4,11 +4,16 @@ import type { Scores, WeightCriterion } from "../criteria/criterion.ts";
 import { criterionOf } from "../criteria/table.ts";
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
+import { takes } from "../options/check.ts";
+import { share } from "../options/kinds.ts";
+import { device, runtime, seed } from "../options/machine.ts";
+import { looking } from "../options/model.ts";
+import { limits, roundTo, scope, scores, weightCriterion } from "../options/ranking.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { findGroups, refuseWithout } from "../prune/groups.ts";
 import { floorsOf, ratiosOf, type Limits } from "../prune/limits.ts";
-import type { Normalisation, Per, Scope } from "../prune/prices.ts";
+import type { Scope } from "../prune/prices.ts";
 import { refuseNothing, refuseOtherScores } from "../prune/nothing.ts";
 import { selectShare } from "../prune/select.ts";
 import { withTrial } from "./trial.ts";
@@ -24,10 +29,6 @@ export interface PlanOptions extends NormaliseOptions, Limits, RoundingOptions {
   readonly criterion?: string | WeightCriterion | undefined;
   /** Whether the same share of every group goes, or the least important of all; default "local". */
   readonly scope?: Scope | undefined;
-  /** What importance is counted per; default a unit, as the share is one of units. */
-  readonly per?: Per | undefined;
-  /** How importances of different groups are made comparable; default "none". */
-  readonly normalise?: Normalisation | undefined;
   /** Of the criterion "random"; default 0. */
   readonly seed?: number | undefined;
 }
@@ -47,6 +48,19 @@ export interface PlannedGroup {
   readonly removed: number;
 }
 
+const settle = takes<PlanOptions>()("plan", {
+  ...looking,
+  ...limits,
+  roundTo: roundTo.optional(),
+  runtime: runtime.optional(),
+  device,
+  ratio: share.optional(),
+  scores: scores.optional(),
+  criterion: weightCriterion.default("magnitude"),
+  scope: scope.default("local"),
+  seed,
+});
+
 /**
  * Chooses the units that matter least.
  *
@@ -60,23 +74,20 @@ export interface PlannedGroup {
  * @throws SecateurError `bad-option` for a share or a pattern that is none. Also for a criterion that takes data, without scores, and where nothing
  *   would go. `bad-plan` for scores of another model.
  */
-export async function plan(model: Model, options: PlanOptions): Promise<Plan> {
-  const { ratio = 0, scope = "local", ratios = new Map() } = options;
+export async function plan(model: Model, given: PlanOptions): Promise<Plan> {
+  const options = settle(given, model);
+  const { ratio = 0, scope, ratios = new Map() } = options;
   const { graph: whole } = await withTrial(model, options);
   const graph = normalise(whole, options);
   const groups = findGroups(trace(graph));
   refuseWithout(groups);
   if (options.scores) refuseOtherScores(groups, options.scores);
-  const importances =
-    options.scores ??
-    weightCriterion(options.criterion ?? "magnitude").score(groups, graph.initializers, options.seed ?? 0);
+  const importances = options.scores ?? ofWeights(options.criterion).score(groups, graph.initializers, options.seed);
   const roundTo = await roundingOf(options);
   const choice = {
     ratio,
     scope,
     roundTo,
-    normalise: options.normalise,
-    per: options.per,
     floors: floorsOf(groups, { ...options, ratios: undefined }),
     ratios: ratiosOf(groups, ratios),
   };
@@ -93,7 +104,7 @@ export async function plan(model: Model, options: PlanOptions): Promise<Plan> {
   };
 }
 
-function weightCriterion(given: string | WeightCriterion): WeightCriterion {
+function ofWeights(given: string | WeightCriterion): WeightCriterion {
   const criterion = criterionOf(given);
   return criterion.kind === "weights"
     ? criterion

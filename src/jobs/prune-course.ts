@@ -13,8 +13,7 @@ import { pruneLoop } from "../train/prune.ts";
 import { createTimer } from "./checkpoints.ts";
 import { stateOf, type Drop, type Measure } from "./measure.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
-import type { PruneJobOptions, SettledOptions } from "./prune-options.ts";
-import { defaultCriterion } from "./ranking.ts";
+import type { SettledOptions } from "./prune-options.ts";
 import { keepBest, keepRemoval, mostThatFit, readKept, type Kept, type Store } from "./search.ts";
 
 /** What the stretches of a run share. */
@@ -48,19 +47,19 @@ const finetuneEpoch = 1_000_000;
 /** Removes units until the budget is met, or finds in the checkpoint that this is done. */
 export async function pruneDown(course: Course): Promise<Pruned> {
   const { runtime, graph, data, target, options, latency, drop, resumed, store, measure, tell, save } = course;
-  const { criterion = defaultCriterion, targets = "labels", evaluateEvery = 5 } = options;
+  const { criterion, targets, evaluateEvery } = options;
   const from = resumed?.point;
   if (from?.phase === "finetune") return { graph: from.graph, ...resumed!.pruned! };
   tell({ kind: "phase", phase: "pruning" });
   const pruned = await pruneLoop(runtime, graph, data, {
-    ...learnOf(options),
+    ...options,
     criterion: criterionOf(criterion),
     target,
     latency,
     targets: targets === "teacher" ? undefined : targets,
     teacher: onlyTeacher(course),
-    momentum: options.scoreMomentum ?? 0.9,
-    learningRate: options.pruneLearningRate ?? "auto",
+    momentum: options.scoreMomentum,
+    learningRate: options.pruneLearningRate,
     onEvent: tell,
     from,
     enough: drop && ((point) => drop.isHopeless(point.graph)),
@@ -129,14 +128,11 @@ async function tune(
   save: (point: FinetunePoint) => Promise<void>,
 ): Promise<Graph> {
   const { runtime, graph, data, options, tell } = course;
-  const { epochs = 5, learningRate = "auto", warmUp = 0, distil = 0, temperature = 4, checkpoints } = options;
+  const { distil, temperature, checkpoints } = options;
   tell({ kind: "phase", phase: "fine-tuning" });
   const due = createTimer(checkpoints?.every ?? 30);
   return finetune(runtime, begin, data, {
-    ...learnOf(options),
-    epochs,
-    learningRate,
-    warmUp,
+    ...options,
     firstEpoch: finetuneEpoch,
     teacher: onlyTeacher(course) ?? (distil > 0 ? { graph, weight: distil, temperature } : undefined),
     onEvent: tell,
@@ -149,14 +145,6 @@ async function tune(
   });
 }
 
-/** How the model learns, by default. */
-export const learnOf = <O extends PruneJobOptions>(options: O) => ({
-  ...options,
-  loss: options.loss ?? "cross-entropy",
-  batchSize: options.batchSize ?? 128,
-  seed: options.seed ?? 0,
-});
-
 /** Without labels all that is learned comes from the original. */
-const onlyTeacher = ({ graph, options: { targets = "labels", temperature = 4 } }: Course) =>
+const onlyTeacher = ({ graph, options: { targets, temperature } }: Course) =>
   targets === "labels" ? undefined : { graph, weight: 1, temperature };

@@ -1,37 +1,48 @@
 /** What the job of pruning can be told. */
 
+import { z } from "zod";
 import type { Criterion } from "../criteria/criterion.ts";
 import type { Dataset } from "../data/batches.ts";
-import type { NormaliseOptions } from "../passes/normalise.ts";
+import {
+  budget,
+  evaluateBatches,
+  evaluateEvery,
+  every,
+  latency,
+  maxDrop,
+  maxLoss,
+  prove,
+  schedule,
+  scoreMomentum,
+  unitsPerStep,
+} from "../options/budget.ts";
+import { takes } from "../options/check.ts";
+import { dataset } from "../options/data.ts";
+import { callback } from "../options/kinds.ts";
+import { distil, epochs, learning, pruneLearningRate, targets, temperature } from "../options/learning.ts";
+import { running } from "../options/machine.ts";
+import { criterion, gates, limits, per, probes, roundTo, scope } from "../options/ranking.ts";
 import type { Target } from "../prune/select.ts";
-import type { Runtime } from "../runtime/port.ts";
 import type { FinetuneOptions, LearnOptions } from "../train/finetune.ts";
+import type { LatencyBudget } from "../train/latency.ts";
 import type { Targets } from "../train/losses.ts";
 import type { Metric, MetricName } from "../train/metrics.ts";
 import type { PruneOptions } from "../train/prune.ts";
-import type { Checkpoints } from "./checkpoints.ts";
+import { checkpoints, type Checkpoints } from "./checkpoints.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
 import type { WorkersOptions } from "./workers.ts";
+import type { JobOptions } from "./job.ts";
 
 export interface PruneJobOptions
   extends
-    NormaliseOptions,
+    JobOptions<PruneJobEvent>,
     WorkersOptions,
-    Partial<Omit<LearnOptions, "beside" | "workers">>,
+    Partial<Omit<LearnOptions, "beside" | "workers" | "carried" | "optimise">>,
     Partial<Pick<FinetuneOptions, "ema" | "rateSchedule" | "minRate" | "milestones" | "gamma" | "warmUp">>,
     Partial<
       Pick<
         PruneOptions,
-        | "gates"
-        | "probes"
-        | "maxLoss"
-        | "normalise"
-        | "per"
-        | "scope"
-        | "limits"
-        | "schedule"
-        | "every"
-        | "unitsPerStep"
+        "gates" | "probes" | "maxLoss" | "per" | "scope" | "limits" | "schedule" | "every" | "unitsPerStep"
       >
     > {
   /** As {@link plan} takes it; default 1, or "auto" where a latency is to be reached. */
@@ -43,10 +54,10 @@ export interface PruneJobOptions
   /** What must be reached: shares of what there is at the start, or numbers where they are larger than 1. */
   readonly budget?: Target | undefined;
   /**
-   * The latency to reach with one sample at a time: a share of what it is at the start, or milliseconds where it is larger than 1. It is measured
-   * after every removal, so that a second run may end a removal earlier or later.
+   * The latency to reach with one sample at a time: a share of what it is at the start, or milliseconds where it is larger than 1 or says so. It is
+   * measured after every removal, so that a second run may end a removal earlier or later.
    */
-  readonly latency?: number | undefined;
+  readonly latency?: LatencyBudget | undefined;
   /** What is measured besides, and what `maxDrop` is of: a measure by its name, or a metric of your own. */
   readonly metric?: Metric | MetricName | undefined;
   /**
@@ -80,12 +91,43 @@ export interface PruneJobOptions
    * says so by `unproved`.
    */
   readonly prove?: boolean | undefined;
-  /** Where none is named, the one of {@link useRuntime}. */
-  readonly runtime?: Runtime | undefined;
   readonly checkpoints?: Checkpoints | undefined;
-  /** Is told at once what the job tells. */
-  readonly onEvent?: ((event: PruneJobEvent) => void) | undefined;
 }
 
+/** Checks the options of pruning, and fills in what the table says where nothing is given. */
+export const settle = takes<PruneJobOptions>()("prune", {
+  ...running,
+  ...learning,
+  onEvent: callback<(event: PruneJobEvent) => void>().optional(),
+  checkpoints: checkpoints.optional(),
+  data: dataset,
+  targets,
+  budget: budget.optional(),
+  latency: latency.optional(),
+  maxDrop: maxDrop.optional(),
+  maxLoss: maxLoss.optional(),
+  criterion: criterion.default("taylor-fo"),
+  gates,
+  probes: probes.optional(),
+  per,
+  scope: scope.default("global"),
+  limits: z.strictObject(limits).optional(),
+  roundTo: roundTo.optional(),
+  schedule: schedule.optional(),
+  every: every.optional(),
+  unitsPerStep: unitsPerStep.optional(),
+  scoreMomentum,
+  pruneLearningRate,
+  epochs: epochs(5),
+  distil,
+  temperature,
+  evaluateEvery,
+  evaluateBatches,
+  prove,
+});
+
+/** The options of pruning as they are checked. */
+export type CheckedOptions = ReturnType<typeof settle>;
+
 /** The options of a run that knows what it rounds to, and how many workers learn. */
-export type SettledOptions = PruneJobOptions & { readonly roundTo: number; readonly workers: number };
+export type SettledOptions = CheckedOptions & { readonly roundTo: number; readonly workers: number };

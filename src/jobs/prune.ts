@@ -3,31 +3,30 @@
 import { criterionOf } from "../criteria/table.ts";
 import { split } from "../data/parts.ts";
 import { fail } from "../graph/error.ts";
-import type { Graph, Model } from "../graph/graph.ts";
+import type { Model } from "../graph/graph.ts";
 import { normalise } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
-import { findGroups, type Removal } from "../prune/groups.ts";
+import { widen } from "../passes/widen.ts";
+import { findGroups, refuseWithout, type Removal } from "../prune/groups.ts";
 import { composed, keptAfter } from "../prune/plan.ts";
 import { meets, type Target } from "../prune/select.ts";
 import { defaultRuntime } from "../runtime/default.ts";
-import type { Runtime } from "../runtime/port.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
 import type { Evaluation } from "../train/evaluate.ts";
-import { openLatency, type LatencyGoal } from "../train/latency.ts";
 import { refuseMemory } from "../train/oracle.ts";
 import { timeInTurns, timingOf } from "../train/timing.ts";
 import { withDataSizes, withGraph } from "../train/prepare.ts";
-import { targetOf } from "../train/prune.ts";
 import { tryBatch } from "../train/stream.ts";
+import { goalOf, openGoal, refuseTooFast, storedGoal, type StoredGoal } from "./goals.ts";
 import { startJob, type Job } from "./job.ts";
-import { createDrop, createMeasure, stateOf } from "./measure.ts";
-import { learnOf, pruneDown, searchSmallest, tuneOnce, type Course, type Pruned } from "./prune-course.ts";
-import type { LatencyEvent, PhaseEvent, PruneJobEvent, PruneOutcome, State, TimedEvent } from "./prune-events.ts";
-import type { PruneJobOptions, SettledOptions } from "./prune-options.ts";
+import { createDrop, createMeasure, stateOf, stateOfGroups } from "./measure.ts";
+import { pruneDown, searchSmallest, tuneOnce, type Course, type Pruned } from "./prune-course.ts";
+import type { PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
+import { settle, type CheckedOptions, type PruneJobOptions } from "./prune-options.ts";
 import { batchOf, openModel } from "./opened.ts";
 import { paceOf } from "./pace.ts";
 import { markedUnproved, proveAll, type Proved } from "./proving.ts";
-import { defaultCriterion, rankingOf } from "./ranking.ts";
+import { refuseUnreachable } from "./reach.ts";
 import { roundingOf } from "./rounding.ts";
 import { memoryStore, type Kept } from "./search.ts";
 import { withTrial } from "./trial.ts";
@@ -50,21 +49,21 @@ import { workersBefore, workersOf } from "./workers.ts";
  * @throws SecateurError `bad-option` for options that do not go together, and what {@link pruneLoop}, {@link finetune} and {@link evaluate} throw
  */
 export const prune = (model: Model, options: PruneJobOptions): Job<PruneJobEvent, PruneOutcome> =>
-  startJob((tell) => run(model, options, tell), options.onEvent);
+  startJob(async (tell) => run(model, settle(options, model), tell), options?.onEvent);
 
-async function run(whole: Model, asked: PruneJobOptions, told: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
+async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
   let isRuined = false;
   const tell = (event: PruneJobEvent): void => {
     isRuined ||= event.kind === "diverged" && event.phase === "finetune";
     told(event);
   };
   refuseContradictions(asked);
-  const sized = await withDataSizes(whole, asked, asked.data, asked.batchSize ?? 128);
+  const sized = await withDataSizes(whole, asked, asked.data, asked.batchSize);
   const { runtime = defaultRuntime(), checkpoints, maxDrop } = sized;
   const model = await withTrial(whole, sized);
-  const opened = await openModel(runtime, model, sized, 128);
+  const opened = await openModel(runtime, model, sized);
   const { graph } = opened;
-  const parts = maxDrop === undefined ? undefined : split(sized.data, heldOutShare, sized.seed ?? 0);
+  const parts = maxDrop === undefined ? undefined : split(sized.data, heldOutShare, sized.seed);
   const data = parts?.rest ?? sized.data;
   const given = { ...sized, batchSize: batchOf(opened, data, sized.onNote) };
   const resumed = checkpoints?.from && decodeCheckpoint(checkpoints.from.bytes, graph, checkpoints.from.name);
@@ -72,14 +71,19 @@ async function run(whole: Model, asked: PruneJobOptions, told: (event: PruneJobE
   // Another machine would round to what suits it.
   const roundTo =
     (resumed?.note["roundTo"] as number | undefined) ?? (await roundingOf({ roundTo: wanted, runtime, device }));
+  const found = findGroups(trace(widen(graph)));
+  refuseWithout(found);
+  const start = stateOfGroups(found);
+  const target = goalOf(start, given);
+  // A search goes as far as it can.
+  if (!resumed && maxDrop === undefined) {
+    if (given.budget) refuseUnreachable(found, start, target, { ...given, roundTo });
+    await refuseTooFast(runtime, graph, { ...given, roundTo });
+  }
   const workers =
     workersBefore(given.workers, resumed?.note) ??
-    workersOf(runtime, graph, { ...given, criterion: criterionOf(given.criterion ?? defaultCriterion) }, tell);
-  const ranking = rankingOf(given);
-  const per = ranking.per === "latency" ? undefined : ranking.per;
-  const settled = { ...given, per, roundTo, workers };
-  const target = goalOf(graph, settled);
-  const start = stateOf(graph);
+    workersOf(runtime, graph, { ...given, criterion: criterionOf(given.criterion) }, tell);
+  const settled = { ...given, roundTo, workers };
   const pace = paceOf(start, target, data, settled);
   const options = { ...settled, every: pace.every };
   const measure = createMeasure(runtime, graph, options, tell);
@@ -87,8 +91,8 @@ async function run(whole: Model, asked: PruneJobOptions, told: (event: PruneJobE
     checkpoints.resumed?.(resumed.note);
     tell({ kind: "resume", costs: start.costs, units: start.units });
   } else {
-    await tryBatch(data, graph, learnOf(options));
-    tell({ kind: "start", ...start, target, ranking, ...(wanted === "auto" && { roundTo }) });
+    await tryBatch(data, graph, options);
+    tell({ kind: "start", ...start, target, ...(wanted === "auto" && { roundTo }) });
   }
   const first = resumed
     ? (resumed.note["start"] as Evaluation | undefined)
@@ -117,7 +121,7 @@ async function run(whole: Model, asked: PruneJobOptions, told: (event: PruneJobE
   };
 
   const proving = async (list: readonly Removal[]): Promise<Proved> => {
-    if (options.prove === false) return {};
+    if (!options.prove) return {};
     tell({ kind: "phase", phase: "proving" });
     const shown = await proveAll(runtime, model, graph, list, options);
     if (shown.unproved !== undefined) tell({ kind: "unproved", reason: shown.unproved });
@@ -159,72 +163,27 @@ const keepAsItIs = async (_course: Course, { graph, removals }: Pruned): Promise
 export const endOf = (end: PruneOutcome["end"], target: Target, { costs, units }: State): PruneOutcome["end"] =>
   end === "met" && !meets(target, costs, units) ? "missed" : end;
 
-/** What pruning goes down to; where only a loss stops it, to nothing. */
-function goalOf(graph: Graph, { budget = {}, latency }: PruneJobOptions): Target {
-  if (Object.keys(budget).length > 0) return targetOf(graph, budget);
-  return latency === undefined ? { units: 0 } : {};
-}
-
 /** The share of the data that a search chooses by. */
 const heldOutShare = 0.1;
 /** What is told at the end is measured longer than what decides on the way. */
 const finalRounds = 100;
-
-/** What of a goal cannot be found again: times. */
-type StoredGoal = Pick<LatencyGoal, "share" | "start" | "table">;
-const storedGoal = ({ share, start, table }: LatencyGoal): StoredGoal => ({ share, start, table });
-
-async function openGoal(
-  runtime: Runtime,
-  graph: Graph,
-  options: SettledOptions,
-  known: StoredGoal | undefined,
-  tell: (event: LatencyEvent | TimedEvent | PhaseEvent) => void,
-): Promise<LatencyGoal | undefined> {
-  const { latency, roundTo, limits, device, threads, signal } = options;
-  if (latency === undefined) return undefined;
-  if (!known) tell({ kind: "phase", phase: "timing" });
-  const onProgress = (done: number, all: number): void => tell({ kind: "latency", done, all });
-  const goal = await openLatency(runtime, graph, {
-    latency,
-    roundTo,
-    limits,
-    device,
-    threads,
-    signal,
-    onProgress,
-    known,
-  });
-  if (!known)
-    tell({ kind: "latency", done: goal.table.length, all: goal.table.length, start: goal.start, table: goal.table });
-  return {
-    ...goal,
-    async measure(smaller) {
-      tell({ kind: "phase", phase: "timing" });
-      const latency = await goal.measure(smaller);
-      tell({ kind: "timed", latency });
-      return latency;
-    },
-  };
-}
 
 function refuseContradictions({
   budget = {},
   maxLoss,
   latency,
   maxDrop,
-  targets = "labels",
+  targets,
   loss,
-  distil = 0,
-  criterion = defaultCriterion,
+  distil,
+  criterion,
   memory,
-}: PruneJobOptions): void {
+}: CheckedOptions): void {
   const measured = criterionOf(criterion);
   if (measured.kind === "data") refuseMemory(measured.needs, memory);
   if (Object.keys(budget).length === 0 && maxLoss === undefined && latency === undefined && maxDrop === undefined)
     fail("bad-option", "say how far to prune: --macs, --params, --bytes, --units, --latency, --max-drop or --max-loss");
-  if (loss !== undefined && loss !== "cross-entropy" && targets !== "labels")
+  if (loss !== "cross-entropy" && targets !== "labels")
     fail("bad-option", `--targets ${targets} goes with --loss cross-entropy only`);
-  if (loss !== undefined && loss !== "cross-entropy" && distil > 0)
-    fail("bad-option", "--distil goes with --loss cross-entropy only");
+  if (loss !== "cross-entropy" && distil > 0) fail("bad-option", "--distil goes with --loss cross-entropy only");
 }

@@ -4,6 +4,12 @@ import type { Criterion, Scores } from "../criteria/criterion.ts";
 import { criterionOf } from "../criteria/table.ts";
 import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
+import { takes } from "../options/check.ts";
+import { dataset } from "../options/data.ts";
+import { callback } from "../options/kinds.ts";
+import { loss, targetSource } from "../options/learning.ts";
+import { batchSize, memory, running, seed } from "../options/machine.ts";
+import { batches, criterion, gates, probes } from "../options/ranking.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { withDataSizes } from "../train/prepare.ts";
 import { score as scoreGraph, type ScoreOptions } from "../train/score.ts";
@@ -26,6 +32,22 @@ export interface ScoreJobOptions
   readonly criterion?: string | Criterion | undefined;
 }
 
+const settle = takes<ScoreJobOptions>()("score", {
+  ...running,
+  onEvent: callback<(event: ProgressEvent) => void>().optional(),
+  data: dataset.optional(),
+  criterion: criterion.default("taylor-fo"),
+  gates,
+  probes: probes.optional(),
+  targets: targetSource,
+  loss,
+  batchSize: batchSize(128),
+  batches,
+  memory: memory.optional(),
+  onSplit: callback<(pieces: number, samples: number) => void>().optional(),
+  seed,
+});
+
 /**
  * Measures the importance of every unit: by default over 10 minibatches of 128 samples.
  *
@@ -39,18 +61,16 @@ export interface ScoreJobOptions
  *
  * @throws SecateurError as {@link scoreAll}
  */
-export function score(model: Model, options: ScoreJobOptions = {}): Job<ProgressEvent, Scores> {
+export function score(model: Model, given: ScoreJobOptions = {}): Job<ProgressEvent, Scores> {
   return startJob(async (tell) => {
-    const { runtime = defaultRuntime(), data, criterion = "taylor-fo" } = options;
-    const sized = await withDataSizes(model, options, data, options.batchSize ?? 128);
-    const { graph, batchSize } = await openModel(runtime, await withTrial(model, sized), sized, 128);
+    const options = settle(given, model);
+    const { runtime = defaultRuntime(), data, criterion } = options;
+    const sized = await withDataSizes(model, options, data, options.batchSize);
+    const { graph, batchSize } = await openModel(runtime, await withTrial(model, sized), sized);
     return scoreGraph(runtime, graph, data, criterionOf(criterion), {
       ...options,
-      loss: options.loss ?? "cross-entropy",
       batchSize,
-      batches: options.batches ?? 10,
-      seed: options.seed ?? 0,
       onProgress: (done, all) => tell({ kind: "minibatches", done, all }),
     });
-  }, options.onEvent);
+  }, given?.onEvent);
 }

@@ -3,11 +3,16 @@
 import type { Dataset } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
+import { takes } from "../options/check.ts";
+import { dataset } from "../options/data.ts";
+import { callback, countOrNone } from "../options/kinds.ts";
+import { epochs, learning } from "../options/learning.ts";
+import { running } from "../options/machine.ts";
 import { widen } from "../passes/widen.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../train/checkpoint.ts";
 import { evaluate, type Evaluation } from "../train/evaluate.ts";
-import type { DivergedEvent, RateEvent, StepEvent } from "../train/events.ts";
+import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "../train/events.ts";
 import { finetune as finetuneGraph, type FinetuneOptions, type FinetunePoint } from "../train/finetune.ts";
 import { besides } from "../train/memory.ts";
 import type { Metric, MetricName } from "../train/metrics.ts";
@@ -15,7 +20,7 @@ import { withDataSizes, withGraph } from "../train/prepare.ts";
 import { averagedGraph } from "../train/step.ts";
 import { tryBatch } from "../train/stream.ts";
 import { batchOf, openModel } from "./opened.ts";
-import { createTimer, type Checkpoints } from "./checkpoints.ts";
+import { checkpoints, createTimer, type Checkpoints } from "./checkpoints.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 import type { PhaseEvent } from "./prune-events.ts";
 import { workersBefore, workersOf, type WorkersEvent, type WorkersOptions } from "./workers.ts";
@@ -27,7 +32,16 @@ export interface TrainJobOptions
     Partial<
       Omit<
         FinetuneOptions,
-        "beside" | "workers" | "carried" | "from" | "onEvent" | "onRate" | "onDiverged" | "onPoint" | "teacher"
+        | "beside"
+        | "workers"
+        | "carried"
+        | "optimise"
+        | "from"
+        | "onEvent"
+        | "onRate"
+        | "onDiverged"
+        | "onPoint"
+        | "teacher"
       >
     > {
   /** What to learn from. */
@@ -51,12 +65,26 @@ export interface EpochEvent {
 
 export type TrainJobEvent =
   | StepEvent
+  | TrialEvent
   | RateEvent
   | DivergedEvent
   | PhaseEvent
   | EpochEvent
   | ProgressEvent
   | WorkersEvent;
+
+const kinds = (passes: number) => ({
+  ...running,
+  ...learning,
+  onEvent: callback<(event: TrainJobEvent) => void>().optional(),
+  checkpoints: checkpoints.optional(),
+  data: dataset,
+  epochs: epochs(passes),
+  firstEpoch: countOrNone.default(0),
+});
+const settleTrain = takes<TrainJobOptions>()("train", kinds(20));
+const settleFinetune = takes<TrainJobOptions>()("finetune", kinds(5));
+type Settled = ReturnType<typeof settleTrain>;
 
 /**
  * Trains a model, such as one of {@link newModel}: by default for 20 epochs, at a learning rate that a short trial finds.
@@ -72,7 +100,7 @@ export type TrainJobEvent =
  * @throws SecateurError `not-finite` where the loss of the model or the data is no number, `bad-data` where a label does not fit the output
  */
 export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
-  return startJob((tell) => learn(model, options, { epochs: 20, learningRate: "auto" }, tell), options.onEvent);
+  return startJob(async (tell) => learn(model, settleTrain(options, model), tell), options?.onEvent);
 }
 
 /**
@@ -95,19 +123,14 @@ export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent
  * @throws SecateurError as {@link train}
  */
 export function finetune(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
-  return startJob((tell) => learn(model, options, { epochs: 5, learningRate: "auto" }, tell), options.onEvent);
+  return startJob(async (tell) => learn(model, settleFinetune(options, model), tell), options?.onEvent);
 }
 
-async function learn(
-  model: Model,
-  options: TrainJobOptions,
-  pace: Pick<FinetuneOptions, "epochs" | "learningRate">,
-  tell: (event: TrainJobEvent) => void,
-): Promise<Model> {
+async function learn(model: Model, options: Settled, tell: (event: TrainJobEvent) => void): Promise<Model> {
   const { runtime = defaultRuntime(), data, validation, metric, checkpoints, device, threads, signal } = options;
-  const { loss = "cross-entropy", seed = 0, firstEpoch = 0, augment } = options;
-  const sized = await withDataSizes(model, options, data, options.batchSize ?? 128);
-  const opened = await openModel(runtime, model, sized, 128);
+  const { loss, seed, firstEpoch, augment } = options;
+  const sized = await withDataSizes(model, options, data, options.batchSize);
+  const opened = await openModel(runtime, model, sized);
   const { graph } = opened;
   const batchSize = batchOf(opened, data, sized.onNote);
   const resumed = resume(graph, checkpoints);
@@ -136,12 +159,8 @@ async function learn(
   const due = createTimer(checkpoints?.every ?? 30);
   const learned = await finetuneGraph(runtime, graph, data, {
     ...options,
-    loss,
     batchSize,
-    seed,
     workers,
-    epochs: options.epochs ?? pace.epochs,
-    learningRate: options.learningRate ?? pace.learningRate,
     // Between epochs the model is measured while the step is still loaded.
     beside: options.memory !== undefined && validation ? besides(widen(graph), batchSize) : 0,
     onEvent: tell,

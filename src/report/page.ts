@@ -76,4 +76,5 @@ function circumstances(config: RunConfig, last: string | undefined, summary: Run
 }
 
 /** learningRate -> --learning-rate */
-const flagOf = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+export const flagOf = (name: string): string =>
+  `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -18,7 +18,7 @@ import type { ScheduleEvent } from "../jobs/pace.ts";
 import type { EpochEvent, TrainJobEvent } from "../jobs/train.ts";
 import type { WorkersEvent } from "../jobs/workers.ts";
 import type { Evaluation } from "../train/evaluate.ts";
-import type { DivergedEvent, RateEvent, RemovalEvent, StepEvent } from "../train/events.ts";
+import type { DivergedEvent, RateEvent, RemovalEvent, StepEvent, TrialEvent } from "../train/events.ts";
 
 /** `config.json`: how a run was asked for. */
 export interface RunConfig {
@@ -59,7 +59,9 @@ export type RunSummary = PruneSummary | LearnSummary;
 /** What commands that leave a record tell. */
 export type RunEvent = PruneJobEvent | TrainJobEvent;
 /** What of it goes into the record. */
-export type LastingEvent = Exclude<RunEvent, ProgressEvent>;
+export type LastingEvent = Exclude<RunEvent, PassingEvent>;
+/** What is of the moment only: how much of a measurement or a trial is done. */
+export type PassingEvent = ProgressEvent | TrialEvent;
 
 /** A group before a removal, by what its units were chosen by. */
 export interface GroupRecord {
@@ -104,9 +106,9 @@ export type RunRecord = { readonly time: string } & (
   | RemovalRecord
 );
 
-/** Whether an event is of the moment only: how many samples of a measurement are done. */
-export const isPassing = (event: RunEvent): event is ProgressEvent =>
-  event.kind === "samples" || event.kind === "minibatches" || event.kind === "rounds";
+const passing: ReadonlySet<RunEvent["kind"]> = new Set(["samples", "minibatches", "rounds", "trial"]);
+
+export const isPassing = (event: RunEvent): event is PassingEvent => passing.has(event.kind);
 
 /** An event as a line of the record. */
 export function recordOf(event: LastingEvent, time: string): RunRecord {

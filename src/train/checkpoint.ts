@@ -7,7 +7,9 @@ import { decodeSafetensors, encodeSafetensors } from "../onnx/safetensors.ts";
 import type { Removal } from "../prune/groups.ts";
 import { replay } from "../prune/replay.ts";
 import type { FinetunePoint } from "./finetune.ts";
+import type { GoodPoint } from "./guard.ts";
 import type { PrunePoint, PruneResult } from "./prune.ts";
+import type { WatchState } from "./watch.ts";
 
 /** How pruning ended, for a run that fine-tunes. */
 export type PruneEnd = Pick<PruneResult, "removals" | "end">;
@@ -20,22 +22,41 @@ export interface Checkpoint {
   readonly note: Readonly<Record<string, unknown>>;
 }
 
-const [weight, slot, importance] = ["weight ", "slot ", "importance "];
+const [weight, slot, importance, good, offered] = ["weight ", "slot ", "importance ", "good ", "offered "];
 
-/** The checkpoint in pieces, in the form of safetensors: all float weights, the slots beside them and the importances. */
+/** What watches over learning, with the removals or steps of its models, whose weights stand apart. */
+type StoredWatch = Omit<WatchState, "good" | "offered"> & {
+  readonly taken: number;
+  readonly good: number;
+  readonly offered?: number | undefined;
+};
+
+/** The checkpoint in pieces, in the form of safetensors: all float weights, the slots beside them, the importances, and the weights that a run may go back to. */
 export function encodeCheckpoint({ point, pruned, note }: Checkpoint): Uint8Array[] {
   const tensors = new Map<string, Tensor>();
-  for (const [name, value] of point.graph.initializers)
-    if (isFloat(value.dtype)) tensors.set(`${weight}${name}`, value);
+  const { watched } = point;
+  const keep = (prefix: string, graph: Graph | undefined): void => {
+    for (const [name, value] of graph?.initializers ?? [])
+      if (isFloat(value.dtype)) tensors.set(`${prefix}${name}`, value);
+  };
+  keep(weight, point.graph);
+  keep(good, watched?.good.graph);
+  keep(offered, watched?.offered?.graph);
   for (const [name, value] of point.slots) tensors.set(`${slot}${name}`, value);
   const own = point.phase === "prune" ? point.importances : new Map<string, Float64Array>();
   for (const [name, data] of own) tensors.set(`${importance}${name}`, { dtype: "float64", shape: [data.length], data });
   const { phase, position } = point;
   const { learningRate } = point;
+  const shared = {
+    phase,
+    position,
+    learningRate,
+    watched: watched && { ...watched, good: watched.good.at, offered: watched.offered?.at },
+  };
   const place =
     phase === "prune"
-      ? { phase, position, met: point.met, written: point.written, learningRate }
-      : { phase, position, step: point.step, perEpoch: point.perEpoch, learningRate };
+      ? { ...shared, met: point.met, written: point.written }
+      : { ...shared, step: point.step, perEpoch: point.perEpoch };
   const removals = phase === "prune" ? point.removals : (pruned?.removals ?? []);
   const state = { place, removals: removals.map((removal) => Array.from(removal)), end: pruned?.end, note };
   return encodeSafetensors({ tensors, metadata: { secateur: JSON.stringify(state) } });
@@ -50,7 +71,8 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
   const { tensors, metadata } = decodeSafetensors(bytes, name);
   const text = metadata["secateur"] ?? fail("bad-data", `${name} is no checkpoint`);
   const state = JSON.parse(text) as {
-    readonly place: Pick<PrunePoint, "met" | "written"> & Omit<FinetunePoint, "phase"> & { readonly phase: string };
+    readonly place: Pick<PrunePoint, "met" | "written"> &
+      Omit<FinetunePoint, "phase" | "watched"> & { readonly phase: string; readonly watched?: StoredWatch };
     readonly removals: readonly (readonly [string, readonly number[]])[][];
     readonly end?: PruneResult["end"];
     readonly note: Record<string, unknown>;
@@ -71,10 +93,30 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
     perEpoch,
     learningRate,
   } = state.place;
+  const pointAt = (prefix: string, at: number): GoodPoint => {
+    const form = phase === "prune" ? replay(graph, removals.slice(0, at)).graph : carried.graph;
+    return { graph: withWeights(form, named(prefix), name), at };
+  };
+  const stored = state.place.watched;
+  const watched = stored && {
+    ...stored,
+    good: pointAt(good, stored.good),
+    offered: stored.offered === undefined ? undefined : pointAt(offered, stored.offered),
+  };
   const point: Checkpoint["point"] =
     phase === "prune"
-      ? { ...carried, phase, position, met, written, learningRate, removals, importances: numbersOf(named(importance)) }
-      : { ...carried, phase: "finetune", position, step, perEpoch, learningRate };
+      ? {
+          ...carried,
+          phase,
+          position,
+          met,
+          written,
+          learningRate,
+          watched,
+          removals,
+          importances: numbersOf(named(importance)),
+        }
+      : { ...carried, phase: "finetune", position, step, perEpoch, learningRate, watched };
   return { point, pruned: state.end && { removals, end: state.end }, note: state.note };
 }
 

@@ -38,6 +38,14 @@ export interface RemovalEvent {
   readonly importances: ReadonlyMap<string, Float64Array>;
 }
 
+/** How far the trial for a learning rate is. */
+export interface TrialEvent {
+  readonly kind: "trial";
+  /** Minibatches so far, and as many as there can be. */
+  readonly done: number;
+  readonly all: number;
+}
+
 /** The learning rate of a phase was found by a trial on a copy of the model. */
 export interface RateEvent {
   readonly kind: "rate";
@@ -65,4 +73,4 @@ export interface DivergedEvent {
   readonly restored: number;
 }
 
-export type LearnEvent = StepEvent | RemovalEvent | RateEvent | DivergedEvent;
+export type LearnEvent = StepEvent | RemovalEvent | TrialEvent | RateEvent | DivergedEvent;

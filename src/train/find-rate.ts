@@ -8,6 +8,7 @@ import type { Runtime } from "../runtime/port.ts";
 import { defaultSgd, type OptimiserOptions } from "./optimisers.ts";
 import type { StepOptions } from "./step.ts";
 import { openStream, type StreamOptions } from "./stream.ts";
+import type { TrialEvent } from "./events.ts";
 import type { Teacher } from "./teacher.ts";
 import { Trainer } from "./trainer.ts";
 
@@ -20,6 +21,8 @@ export interface RateTrial {
   readonly steps?: number | undefined;
   /** No rate above this share of the optimiser's highest is tried; default 1. */
   readonly share?: number | undefined;
+  /** Is told of each minibatch. */
+  readonly onTrial?: ((event: TrialEvent) => void) | undefined;
 }
 
 export interface FoundRate {
@@ -60,7 +63,7 @@ export const lowerThan = (rate: number): number => roundedDown(Math.min(rate / 4
 
 /**
  * Finds a rate: the loss of some minibatches is taken before anything is learned; on the same minibatches, while the rate rises from next to nothing, it is
- * seen at which rate the loss turns up. A rate well below is tried from the start, and lowered until it does no harm. All losses are compared minibatch by minibatch, so that
+ * seen at which rate the loss turns up. A rate well below is tried from the start, and lowered until it does no harm and a lower one learns no more. All losses are compared minibatch by minibatch, so that
  * easy and hard ones make no difference.
  *
  * @param graph the model with an open batch; it stays as it is
@@ -84,6 +87,7 @@ export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset,
       signal?.throwIfAborted();
       const batch = await stream.next();
       minibatches++;
+      trial.onTrial?.({ kind: "trial", done: minibatches, all: count * (mostLowered + 3) });
       const loss = await lossOf(trainer, batch, rateOf(i), i, teacher);
       losses.push(loss);
       if (enough(loss, i)) break;
@@ -127,12 +131,11 @@ export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset,
   let learningRate = roundedDown(Math.min(ceiling, edge / marginOf(optimiser)));
   let harm = await harmOf(learningRate);
   for (let lowered = 0; lowered < mostLowered; lowered++) {
-    const isHarmful = harm > slight / 2;
-    // A model that has a lot to learn may do so faster at a lower rate.
-    if (!isHarmful && harm > -slight) break;
     const lower = roundedDown(learningRate / 2.5);
     const other = await harmOf(lower);
-    if (!isHarmful && other > harm - Math.max(slight / 2, 0.1 * Math.abs(harm))) break;
+    const isHarmful = harm > slight / 2;
+    // What does no harm may still learn less than a lower rate does: on images that it has not seen the model is then worse.
+    if (!isHarmful && other > harm - Math.max(slight / 10, 0.1 * Math.abs(harm))) break;
     [learningRate, harm] = [lower, other];
   }
   return { learningRate, minibatches };

@@ -5,9 +5,17 @@ import { checkClasses } from "../data/checks.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import type { DivergedEvent, RateEvent, StepEvent } from "./events.ts";
+import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "./events.ts";
 import { findRate, lowerThan } from "./find-rate.ts";
-import { createGuard, createHaven, describeDivergence, isOverflow, type Guard } from "./guard.ts";
+import {
+  createGuard,
+  createHaven,
+  describeDivergence,
+  isOverflow,
+  type GoodPoint,
+  type Guard,
+  type Watched,
+} from "./guard.ts";
 import type { Loss } from "./losses.ts";
 import { besides } from "./memory.ts";
 import { checkSchedule, rateAt, type RateSchedule } from "./schedules.ts";
@@ -40,6 +48,8 @@ export interface FinetunePoint extends TrainerState {
   readonly perEpoch: number | undefined;
   /** Where it was found by a trial. */
   readonly learningRate?: number | undefined;
+  /** What watches over learning, and when the weights were last copied for it; without it that begins anew. */
+  readonly watched?: (Watched & { readonly taken: number }) | undefined;
 }
 
 export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateSchedule, "rate"> {
@@ -51,8 +61,8 @@ export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateS
   /** The number of the first epoch, so that a second run sees other orders of the same data; default 0. */
   readonly firstEpoch?: number;
   readonly onEvent?: ((event: StepEvent) => void) | undefined;
-  /** Is told what "auto" came to. */
-  readonly onRate?: ((event: RateEvent) => void) | undefined;
+  /** Is told how far the trial of "auto" is, and what came of it. */
+  readonly onRate?: ((event: TrialEvent | RateEvent) => void) | undefined;
   /** Is told that learning did harm, and has ended; where nobody is, it fails. */
   readonly onDiverged?: ((event: DivergedEvent) => void) | undefined;
   /** Where an earlier run of the same options stood; it goes on from there. */
@@ -96,10 +106,11 @@ export async function finetune(
     );
     checkClasses(dataset, trainer.classes);
     let step = from?.step ?? 0;
-    let guard: Guard | undefined;
-    let chance = Number.NaN;
-    const haven = createHaven<Good>({ graph: from ? averagedGraph(from) : graph, step });
-    let taken = step;
+    const watched = from?.watched;
+    let guard: Guard | undefined = watched && createGuard(options.loss, watched.scale, watched);
+    const start = { graph: from ? averagedGraph(from) : graph, at: step };
+    const haven = createHaven<GoodPoint>(watched ?? { good: start, since: 0 });
+    let taken = watched?.taken ?? step;
     for (;;) {
       const { epoch } = stream.position;
       if (epoch >= firstEpoch + epochs) return averagedGraph(await trainer.state(true));
@@ -113,23 +124,27 @@ export async function finetune(
           ? rateAt({ ...schedule, warmUp: 0 }, epoch - firstEpoch, epochs)
           : rateAt(schedule, step, steps);
       const diverged = (loss: number): Graph => {
-        const { least = loss } = guard!;
-        const { graph, step: restored } = haven.good;
+        const { least, scale } = guard!.state;
+        const { graph, at: restored } = haven.good;
         const lower = lowerThan(learningRate);
         const place = { phase: "finetune", step, restored } as const;
-        tellDiverged(options.onDiverged, { kind: "diverged", ...place, loss, least, chance, learningRate, lower });
+        tellDiverged(options.onDiverged, {
+          kind: "diverged",
+          ...place,
+          loss,
+          least,
+          chance: scale.chance,
+          learningRate,
+          lower,
+        });
         return graph;
       };
-      if (guard === undefined) {
-        const scale = await trainer.scaleOf(batch, teacher);
-        guard = createGuard(options.loss, scale);
-        ({ chance } = scale);
-      }
+      guard ??= createGuard(options.loss, await trainer.scaleOf(batch, teacher));
       let loss: number;
       try {
         ({ loss } = await trainer.step(batch, rate, step, teacher));
       } catch (error) {
-        if (step === (from?.step ?? 0) || !isOverflow(error, batch)) throw error;
+        if (step === 0 || !isOverflow(error, batch)) throw error;
         return diverged(Infinity);
       }
       step++;
@@ -147,9 +162,9 @@ export async function finetune(
       haven.seen(guard.isGood);
       if (haven.isFree && guard.isGood && step - taken >= Math.max(leastBetween, (steps ?? 0) / goodPoints)) {
         taken = step;
-        haven.offer({ graph: averagedGraph(await trainer.state()), step });
+        haven.offer({ graph: averagedGraph(await trainer.state()), at: step });
       }
-      const [at, position] = [step, stream.position];
+      const [at, position, seen] = [step, stream.position, { ...guard.state, ...haven.state, taken }];
       const take = async (): Promise<FinetunePoint> => ({
         ...(await trainer.state()),
         phase: "finetune",
@@ -157,18 +172,13 @@ export async function finetune(
         position,
         perEpoch,
         learningRate: options.learningRate === "auto" ? learningRate : undefined,
+        watched: seen,
       });
       await options.onPoint?.(take, position);
     }
   } finally {
     await teacher?.dispose();
   }
-}
-
-/** What is gone back to. */
-interface Good {
-  readonly graph: Graph;
-  readonly step: number;
 }
 
 /** The weights are copied so many times at most, and not more often than every so many steps. */
@@ -186,7 +196,7 @@ async function rateOf(
   if (learningRate !== "auto") return learningRate;
   if (from?.learningRate !== undefined) return from.learningRate;
   const steps = dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize) * epochs;
-  const trial = { step: stepOptions(options), stream: options, teacher, steps };
+  const trial = { step: stepOptions(options), stream: options, teacher, steps, onTrial: options.onRate };
   const found = await findRate(runtime, from?.graph ?? graph, dataset, trial);
   options.onRate?.({ kind: "rate", phase: "finetune", ...found });
   return found.learningRate;

@@ -3,6 +3,7 @@
 import type { Batch } from "../data/batches.ts";
 import { checkFinite } from "../data/checks.ts";
 import { SecateurError } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
 import type { LossScale } from "./chance.ts";
 import type { DivergedEvent } from "./events.ts";
 import type { Loss } from "./losses.ts";
@@ -26,7 +27,16 @@ export function limitOf(loss: Loss, { chance, slight }: LossScale, least: number
   return least < (1 - knows) * chance ? least + lost * (chance - least) : exploded * Math.max(least, chance);
 }
 
+/** What a guard goes on from. */
+export interface GuardState {
+  readonly scale: LossScale;
+  /** Losses, the latest last; at least one. */
+  readonly last: readonly number[];
+  readonly least: number;
+}
+
 export interface Guard {
+  readonly state: GuardState;
   /** Takes the loss of a step, and says whether it is too high by now. */
   add(loss: number): boolean;
   /** The median of the last losses, and the least that this has been. */
@@ -38,10 +48,15 @@ export interface Guard {
   accept(): void;
 }
 
-export function createGuard(loss: Loss, scale: LossScale): Guard {
-  let last: number[] = [];
-  let [now, least] = [Infinity, Infinity];
+/** @param from what an earlier run's guard had seen */
+export function createGuard(loss: Loss, scale: LossScale, from?: GuardState): Guard {
+  let last = from?.last ?? [];
+  let now = last.length > 0 ? median(last) : Infinity;
+  let least = from?.least ?? Infinity;
   return {
+    get state() {
+      return { scale, last, least };
+    },
     get now() {
       return now;
     },
@@ -63,8 +78,26 @@ export function createGuard(loss: Loss, scale: LossScale): Guard {
   };
 }
 
+/** A model, and the steps or removals that it has behind it. */
+export interface GoodPoint {
+  readonly graph: Graph;
+  readonly at: number;
+}
+
+/** What there is to go back to. */
+export interface HavenState<T> {
+  readonly good: T;
+  /** What may be good too, and the losses since. */
+  readonly offered?: T | undefined;
+  readonly since: number;
+}
+
+/** What watches over learning, as a checkpoint keeps it: a run that goes on decides as the one that was never stopped. */
+export interface Watched extends GuardState, HavenState<GoodPoint> {}
+
 /** What is gone back to: a model is known to be good only by the losses after it. */
 export interface Haven<T> {
+  readonly state: HavenState<T>;
   readonly good: T;
   /** Whether another one may be offered. */
   readonly isFree: boolean;
@@ -75,11 +108,12 @@ export interface Haven<T> {
   take(one: T): void;
 }
 
-export function createHaven<T>(start: T): Haven<T> {
-  let good = start;
-  let offered: { readonly one: T } | undefined;
-  let since = 0;
+export function createHaven<T extends object | string>(start: HavenState<T>): Haven<T> {
+  let { good, offered, since } = start;
   return {
+    get state() {
+      return { good, offered, since };
+    },
     get good() {
       return good;
     },
@@ -87,11 +121,11 @@ export function createHaven<T>(start: T): Haven<T> {
       return offered === undefined;
     },
     offer(one) {
-      [offered, since] = [{ one }, 0];
+      [offered, since] = [one, 0];
     },
     seen(isGood) {
       if (offered === undefined || ++since < lookedAt) return;
-      if (isGood) good = offered.one;
+      if (isGood) good = offered;
       offered = undefined;
     },
     take(one) {

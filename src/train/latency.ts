@@ -34,9 +34,11 @@ export interface LatencyGoal {
   measure(graph: Graph): Promise<Timing>;
 }
 
+/** A share of the latency at the start; or milliseconds, where a number is above 1 or they are named. */
+export type LatencyBudget = number | { readonly milliseconds: number };
+
 export interface GoalOptions extends Omit<TimingOptions, "onProgress"> {
-  /** At most 1: a share of the latency at the start; larger: milliseconds. */
-  readonly latency: number;
+  readonly latency: LatencyBudget;
   /** Widths are multiples of this: units are taken away by so many; default 1. */
   readonly roundTo?: number | undefined;
   /** What has to stay of each group; those of which nothing has to are measured as a whole too. */
@@ -55,7 +57,7 @@ export async function openLatency(runtime: Runtime, graph: Graph, options: GoalO
   const { latency, known, rounds, batch, seed, threads, signal } = options;
   const timing: TimingOptions = { rounds, batch, seed, threads, signal };
   const { start, table } = known ?? (await measureGroups(runtime, graph, options, timing));
-  const share = known?.share ?? (latency <= 1 ? latency : latency / start.median);
+  const share = known?.share ?? shareOf(latency) ?? millisecondsOf(latency) / start.median;
   return {
     share,
     start,
@@ -72,6 +74,13 @@ export async function openLatency(runtime: Runtime, graph: Graph, options: GoalO
     },
   };
 }
+
+/** The share that a budget is, where it is one. */
+export const shareOf = (latency: LatencyBudget): number | undefined =>
+  typeof latency === "number" && latency <= 1 ? latency : undefined;
+
+export const millisecondsOf = (latency: LatencyBudget): number =>
+  typeof latency === "number" ? latency : latency.milliseconds;
 
 async function measureGroups(
   runtime: Runtime,

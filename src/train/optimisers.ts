@@ -28,7 +28,7 @@ export type OptimiserOptions =
   | ({ readonly kind: "sgd" } & Partial<SgdOptions>)
   | ({ readonly kind: "adamw" } & Partial<AdamwOptions>);
 
-export const defaultSgd: SgdOptions = { momentum: 0.9, weightDecay: 1e-4, nesterov: true };
+export const defaultSgd: SgdOptions = { momentum: 0.9, weightDecay: 5e-4, nesterov: true };
 /** PyTorch's. */
 export const defaultAdamw: AdamwOptions = { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 1e-2 };
 

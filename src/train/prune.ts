@@ -9,7 +9,7 @@ import { costsOf, type Costs } from "../prune/costs.ts";
 import type { GatePlace } from "../prune/gate-places.ts";
 import { findGroups, refuseWithout, type Groups, type Removal } from "../prune/groups.ts";
 import { floorsOf, type Limits } from "../prune/limits.ts";
-import type { Normalisation, Per, Scope } from "../prune/prices.ts";
+import type { Per, Scope } from "../prune/prices.ts";
 import { nextTarget, type RemovalSchedule } from "../prune/schedule.ts";
 import { meets, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
@@ -24,7 +24,7 @@ import { learn, measure, stepNeeds } from "./round.ts";
 import { ownerOf, type TrainerState } from "./step.ts";
 import { openStream, type Position } from "./stream.ts";
 import { openTeacher, type Teacher, type TaughtOptions } from "./teacher.ts";
-import { openWatch } from "./watch.ts";
+import { openWatch, type WatchState } from "./watch.ts";
 
 /** The paper's: minibatches between two removals, and the share of the units at the start that goes each time. */
 export const [defaultEvery, stepShare] = [10, 0.02];
@@ -49,9 +49,7 @@ export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly unitsPerStep?: number;
   /** The share of the old importance in the average over removals; default 0.9 (the paper's). */
   readonly momentum?: number;
-  /** How importances of different groups are made comparable; default "none". */
-  readonly normalise?: Normalisation | undefined;
-  /** What importance is counted per; default a unit, or where a latency is to be reached the milliseconds that were measured. */
+  /** What importance is counted per; default a unit. */
   readonly per?: Per | undefined;
   /** Whom a unit is compared with; default all others. */
   readonly scope?: Scope | undefined;
@@ -61,7 +59,7 @@ export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly limits?: Limits | undefined;
   /** How much goes each time; default the same number of units. */
   readonly schedule?: RemovalSchedule | undefined;
-  /** A latency to reach, besides the target. */
+  /** A latency to reach, besides the target; importance is then counted per millisecond saved. */
   readonly latency?: LatencyGoal | undefined;
   /** Learning rate while pruning; "auto": found by a short trial on a copy of the model. */
   readonly learningRate: number | "auto";
@@ -94,6 +92,8 @@ export interface PrunePoint extends TrainerState {
   readonly met: boolean;
   /** Where it was found by a trial. */
   readonly learningRate?: number | undefined;
+  /** What watches over learning; without it that begins anew. */
+  readonly watched?: WatchState | undefined;
 }
 
 export interface PruneResult {
@@ -111,17 +111,18 @@ export interface PruneResult {
 /** Shares of what there is at the start, or numbers where they are larger than 1. */
 export function targetOf(graph: Graph, budget: Target): Target {
   const traced = trace(widen(graph));
-  const costs = costsOf(traced);
-  const units = countUnits(findGroups(traced));
-  const of = (wanted: number | undefined, all: number): number | undefined =>
-    wanted === undefined ? undefined : wanted <= 1 ? wanted * all : wanted;
-  const target = {
-    macs: of(budget.macs, costs.macs),
-    params: of(budget.params, costs.params),
-    bytes: of(budget.bytes, costs.bytes),
-    units: of(budget.units, units),
-  };
-  return Object.fromEntries(Object.entries(target).filter(([, value]) => value !== undefined));
+  return targetOfCosts({ ...costsOf(traced), units: countUnits(findGroups(traced)) }, budget);
+}
+
+/** The same of what is known to be there. */
+export function targetOfCosts(all: Required<Target>, budget: Target): Target {
+  const keys = ["macs", "params", "bytes", "units"] as const;
+  return Object.fromEntries(
+    keys.flatMap((key) => {
+      const wanted = budget[key];
+      return wanted === undefined ? [] : [[key, wanted <= 1 ? wanted * all[key] : wanted]];
+    }),
+  );
 }
 
 interface State extends TrainerState {
@@ -155,8 +156,7 @@ export async function pruneLoop(
   const start = { ...costsOf(initial.coupling.traced), units: countUnits(initial) };
   const { schedule, latency } = options;
   const perStep = schedule ? Infinity : (options.unitsPerStep ?? Math.max(1, Math.round(start.units * stepShare)));
-  const savings = options.per === undefined ? latency?.savings : undefined;
-  const choice = { ...options, floors: floorsOf(initial, options.limits ?? {}), savings };
+  const choice = { ...options, floors: floorsOf(initial, options.limits ?? {}), savings: latency?.savings };
   const nextOf = (now: Costs & { readonly units: number }): Target => {
     // What is met may still be too slow.
     if (meets(target, now, now.units)) return { units: 0 };
@@ -172,7 +172,8 @@ export async function pruneLoop(
     ? LastingTrainer.resume(runtime, lasting, graph, from)
     : LastingTrainer.start(runtime, lasting, { graph: wide, macs: start.macs });
   const teacher = await openTeacher(runtime, options);
-  const watch = openWatch(runtime, lasting.step, { graph: from?.graph ?? wide, removals: from?.removals.length ?? 0 });
+  const good = from?.watched ?? { graph: from?.graph ?? wide, at: from?.removals.length ?? 0 };
+  const watch = openWatch(runtime, { dataset, stream: options, step: lasting.step }, good);
   let state: State = from ?? { graph: wide, slots: new Map(), importances: new Map() };
   const removals = [...(from?.removals ?? [])];
   try {
@@ -181,10 +182,10 @@ export async function pruneLoop(
       const { good, least, chance } = watch;
       const groups = findGroups(trace(good.graph, { batch: options.batchSize }));
       const [costs, units] = [costsOf(groups.coupling.traced), countUnits(groups)];
-      const place = { phase: "prune", step: removals.length * every, restored: good.removals } as const;
+      const place = { phase: "prune", step: removals.length * every, restored: good.at } as const;
       const lower = lowerThan(learningRate);
       options.onEvent?.({ kind: "diverged", ...place, loss, least, chance, learningRate, lower });
-      return { graph: good.graph, costs, units, removals: removals.slice(0, good.removals), end: "diverged" };
+      return { graph: good.graph, costs, units, removals: removals.slice(0, good.at), end: "diverged" };
     };
     for (;;) {
       const begun = stream.position;
@@ -246,6 +247,7 @@ export async function pruneLoop(
         written: trainer.written,
         met,
         learningRate: options.learningRate === "auto" ? learningRate : undefined,
+        watched: watch.state,
       } as const;
       await options.onPoint?.(point);
       if (met || (await options.enough?.(point)))
@@ -273,7 +275,8 @@ async function rateOf(
   if (from?.learningRate !== undefined) return from.learningRate;
   const { every = defaultEvery, schedule } = options;
   const steps = every * (schedule?.removals ?? 1 / stepShare);
-  const trial = { step: stepOptions(options), stream: options, teacher, steps, share: pruningShare };
+  const own = { steps, share: pruningShare, onTrial: options.onEvent };
+  const trial = { step: stepOptions(options), stream: options, teacher, ...own };
   const found = await findRate(runtime, graph, dataset, trial);
   options.onEvent?.({ kind: "rate", phase: "prune", ...found });
   return found.learningRate;

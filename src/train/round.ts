@@ -56,7 +56,7 @@ export async function learn(
   let total = 0;
   for (let i = 1; i <= count; i++) {
     options.signal?.throwIfAborted();
-    const epoch = stream.position.epoch + 1;
+    const { position } = stream;
     const batch = await stream.next();
     await watch.begin(trainer, batch, teacher);
     let result: StepResult;
@@ -67,13 +67,13 @@ export async function learn(
       return "harm";
     }
     const { loss, findings } = result;
-    watch.add(loss, batch);
+    watch.add(loss, position);
     total += loss;
     if (needs) {
       const criterion = options.criterion as DataCriterion;
       average.add(sampleAll(criterion, trainer.groups!, findings, options.batchSize));
     }
-    const place = { step: done + i, steps: undefined, epoch, epochs: undefined };
+    const place = { step: done + i, steps: undefined, epoch: position.epoch + 1, epochs: undefined };
     options.onEvent?.({ kind: "step", phase: "prune", ...place, loss, learningRate });
   }
   const learned = await trainer.end();

@@ -3,7 +3,7 @@
  * removed since, learns nothing, and is compared on the same minibatches. Only if that is better learning did harm.
  */
 
-import type { Batch } from "../data/batches.ts";
+import type { Batch, Dataset } from "../data/batches.ts";
 import { SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -11,23 +11,34 @@ import type { Removal } from "../prune/groups.ts";
 import { replay } from "../prune/replay.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { LossScale } from "./chance.ts";
-import { createGuard, createHaven, type Guard } from "./guard.ts";
+import { createGuard, createHaven, type GoodPoint, type Guard, type Watched } from "./guard.ts";
 import type { StepOptions } from "./step.ts";
+import { openStream, type Position, type StreamOptions } from "./stream.ts";
 import type { Teacher } from "./teacher.ts";
 import { Trainer } from "./trainer.ts";
-
-/** A model, and how many removals it has behind it. */
-export interface GoodPoint {
-  readonly graph: Graph;
-  readonly removals: number;
-}
 
 /** Minibatches that are compared on. */
 const compared = 2;
 /** Learning may be so much worse than nothing, as a share of the loss. */
 const tolerated = 0.1;
 
+/** What a watch goes on from. */
+export interface WatchState extends Watched {
+  /** Where the minibatches stand in the data that would be compared on. */
+  readonly compared: readonly Position[];
+}
+
+/** What a watch looks at. */
+export interface WatchSource {
+  readonly dataset: Dataset;
+  readonly stream: StreamOptions;
+  /** How models learn that are compared; they take no step. */
+  readonly step: StepOptions;
+}
+
 export interface Watch {
+  /** To go on from; there has been a loss. */
+  readonly state: WatchState;
   /** The model to go back to. */
   readonly good: GoodPoint;
   /** Whether there has been a loss to judge by. */
@@ -41,25 +52,36 @@ export interface Watch {
     batch: Batch,
     teacher: Teacher | undefined,
   ): Promise<void>;
-  add(loss: number, batch: Batch): void;
+  /** @param at where its minibatch stands in the data */
+  add(loss: number, at: Position): void;
   /** After a round: whether learning did harm. */
   judge(graph: Graph, removals: readonly Removal[], teacher: Teacher | undefined): Promise<boolean>;
 }
 
-/** @param step how models learn that are compared; they take no step */
-export function openWatch(runtime: Runtime, step: StepOptions, start: GoodPoint): Watch {
-  const haven = createHaven(start);
-  let guard: Guard | undefined;
-  let scale: LossScale | undefined;
+/** @param start a model that is good, or what an earlier run's watch had seen */
+export function openWatch(
+  runtime: Runtime,
+  { dataset, stream: options, step }: WatchSource,
+  start: GoodPoint | WatchState,
+): Watch {
+  const from = "good" in start ? start : undefined;
+  const haven = createHaven<GoodPoint>("good" in start ? start : { good: start, since: 0 });
+  let guard: Guard | undefined = from && createGuard(step.loss, from.scale, from);
   let isTooHigh = false;
-  let last: Batch[] = [];
+  let last = from?.compared ?? [];
   const lossOf = async (graph: Graph, teacher: Teacher | undefined): Promise<number> => {
     await using trainer = await Trainer.create(runtime, graph, { ...step, needs: undefined });
     let sum = 0;
-    for (const [i, batch] of last.entries()) sum += (await trainer.step(batch, 0, i, teacher)).loss;
+    for (const [i, at] of last.entries()) {
+      await using stream = openStream(dataset, options, at);
+      sum += (await trainer.step(await stream.next(), 0, i, teacher)).loss;
+    }
     return sum / last.length;
   };
   return {
+    get state() {
+      return { ...guard!.state, ...haven.state, compared: last };
+    },
     get good() {
       return haven.good;
     },
@@ -73,35 +95,34 @@ export function openWatch(runtime: Runtime, step: StepOptions, start: GoodPoint)
       return guard?.least ?? Number.NaN;
     },
     get chance() {
-      return scale?.chance ?? Number.NaN;
+      return guard?.state.scale.chance ?? Number.NaN;
     },
     async begin(trainer, batch, teacher) {
       if (guard) return;
-      scale = await trainer.scaleOf(batch, teacher);
-      guard = createGuard(step.loss, scale);
+      guard = createGuard(step.loss, await trainer.scaleOf(batch, teacher));
     },
-    add(loss, batch) {
+    add(loss, at) {
       isTooHigh = guard!.add(loss);
       haven.seen(guard!.isGood);
-      last = [...last.slice(1 - compared), batch];
+      last = [...last.slice(1 - compared), at];
     },
     async judge(graph, removals, teacher) {
       // The last step may have been the one that ruined all, and no loss has told.
       if (hasOverflown(graph, haven.good.graph)) return true;
       if (!isTooHigh) {
-        if (haven.isFree && guard!.isGood) haven.offer({ graph, removals: removals.length });
+        if (haven.isFree && guard!.isGood) haven.offer({ graph, at: removals.length });
         return false;
       }
       const { good } = haven;
-      const still = replay(good.graph, removals.slice(good.removals)).graph;
+      const still = replay(good.graph, removals.slice(good.at)).graph;
       const before = await lossOf(still, teacher);
       const after = await lossOf(graph, teacher).catch((error: unknown) => {
         if (error instanceof SecateurError && error.code === "not-finite") return Infinity;
         throw error;
       });
-      if (after > before * (1 + tolerated) + scale!.slight) return true;
+      if (after > before * (1 + tolerated) + guard!.state.scale.slight) return true;
       guard!.accept();
-      haven.take({ graph, removals: removals.length });
+      haven.take({ graph, at: removals.length });
       return false;
     },
   };

@@ -35,6 +35,8 @@ export interface ConvOptions {
   readonly kernel: number;
   readonly stride?: number;
   readonly pad?: number;
+  /** Default 1. */
+  readonly group?: number;
   readonly bias: boolean;
 }
 
@@ -82,10 +84,10 @@ export function addNode(
   return emitNode(net.builder, op, inputs, attributes, 1, name)[0]!;
 }
 
-/** A convolution with a square kernel: `NAME.weight` [channels, C, k, k] and, where asked, `NAME.bias`. */
+/** A convolution with a square kernel: `NAME.weight` [channels, C / group, k, k] and, where asked, `NAME.bias`. */
 export function conv(net: Net, name: string, x: Value, options: ConvOptions): Value {
-  const { channels, kernel, stride = 1, pad = 0, bias } = options;
-  const shape = [channels, x.shape[1]!, kernel, kernel];
+  const { channels, kernel, stride = 1, pad = 0, group = 1, bias } = options;
+  const shape = [channels, x.shape[1]! / group, kernel, kernel];
   const fanIn = sizeOf(shape.slice(1));
   const inputs = [x, weight(net, `${name}.weight`, shape, fanIn)];
   if (bias) inputs.push(parameter(net, `${name}.bias`, [channels], uniform(net, channels, fanIn)));
@@ -93,6 +95,7 @@ export function conv(net: Net, name: string, x: Value, options: ConvOptions): Va
     kernel_shape: [kernel, kernel],
     strides: [stride, stride],
     pads: [pad, pad, pad, pad],
+    ...(group > 1 && { group }),
   });
 }
 
@@ -130,7 +133,8 @@ export function flatten(net: Net, name: string, x: Value): Value {
   return addNode(net, "Flatten", name, [x], { axis: 1 });
 }
 
-function parameter(net: Net, name: string, shape: Shape, data: Float32Array): Value {
+/** A further initializer. */
+export function parameter(net: Net, name: string, shape: Shape, data: Float32Array): Value {
   const { builder } = net;
   builder.claim(name);
   builder.initializers.set(name, float32(shape, data));
@@ -138,7 +142,8 @@ function parameter(net: Net, name: string, shape: Shape, data: Float32Array): Va
   return valueIn(builder, name);
 }
 
-function weight(net: Net, name: string, shape: Shape, fanIn: number): Value {
+/** A further initializer with random values. */
+export function weight(net: Net, name: string, shape: Shape, fanIn: number): Value {
   const size = sizeOf(shape);
   return parameter(
     net,

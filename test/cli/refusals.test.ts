@@ -220,6 +220,16 @@ const options: readonly Case[] = [
     /--macs, --params, --bytes, --units, --latency, --max-drop or --max-loss/,
   ],
   [
+    "a budget that may mean three things",
+    () => ["prune", net(), ...digits, "--macs", "2", ...out()],
+    /Did you mean 2 % \(--macs 0\.02\), 2 times fewer \(--macs 0\.5\) or 2 multiply-accumulates \(--macs 2macs\)\?/,
+  ],
+  [
+    "a budget below a floor",
+    () => ["prune", net(), ...digits, "--macs", "5%", "--min-units", "4", ...out()],
+    /--macs cannot be met: .* at least [\d,]+ \(28\.\d %\) stay, .* without --min-units 4$/,
+  ],
+  [
     "a teacher without classes",
     () => ["prune", net(), ...digits, "--macs", "0.5", "--loss", "mse", "--distil", "0.5", ...out()],
     /--distil goes with --loss cross-entropy/,

@@ -9,7 +9,7 @@ import type { RemovalEvent } from "../../src/train/events.ts";
 const start = { costs: { macs: 1000, params: 100, bytes: 400 }, units: 500 };
 const data = (size?: number) => ({ name: "data", batches: () => [] as never, ...(size !== undefined && { size }) });
 const pace = (target: Target, size: number | undefined, options: Partial<PaceOptions> = {}) =>
-  paceOf(start, target, data(size), { batchSize: 16, ...options });
+  paceOf(start, target, data(size), { batchSize: 16, epochs: 5, ...options });
 
 describe("the minibatches between two removals", () => {
   it("are ten where there is much data, or nobody knows how much", () => {

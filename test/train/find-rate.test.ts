@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import type { RateEvent } from "../../src/train/events.ts";
+import type { RateEvent, TrialEvent } from "../../src/train/events.ts";
 import { evaluate } from "../../src/train/evaluate.ts";
 import { findRate, roundedDown } from "../../src/train/find-rate.ts";
 import { finetune, stepOptions, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
@@ -49,7 +49,7 @@ describe("a trial", () => {
     const options = { ...learn, optimiser, epochs: 4, learningRate: "auto" } as const;
     expect(await accuracy(await finetune(directRuntime, await trained, data, options))).toBeGreaterThan(0.95);
     const rates: RateEvent[] = [];
-    const onRate = (event: RateEvent) => void rates.push(event);
+    const onRate = (event: TrialEvent | RateEvent) => void (event.kind === "rate" && rates.push(event));
     const learned = await finetune(directRuntime, untrained, data, { ...options, epochs: 12, onRate });
     expect(await accuracy(learned)).toBeGreaterThan(0.9);
     expect(rates).toMatchObject([{ phase: "finetune" }]);
@@ -70,6 +70,15 @@ describe("a trial", () => {
     };
     const [plain, other] = [await find(graph), await find(steep)];
     expect(other.learningRate).toBeLessThan(plain.learningRate);
+  });
+
+  it("tells of each of its minibatches", async () => {
+    const told: TrialEvent[] = [];
+    const all = { ...learn, onTrial: (event: TrialEvent) => void told.push(event) };
+    const trial = { step: stepOptions(learn), stream: learn, steps: 160, ...all };
+    const { minibatches } = await findRate(directRuntime, await trained, data, trial);
+    expect(told.map(({ done }) => done)).toEqual(Array.from({ length: minibatches }, (_one, i) => i + 1));
+    expect(told[0]!.all).toBeGreaterThanOrEqual(minibatches);
   });
 
   it("is short for a short run", async () => {
@@ -100,7 +109,7 @@ it("a run that goes on takes the rate that it began with", async () => {
     ...learn,
     epochs: 1,
     learningRate: "auto",
-    onRate: (event) => void rates.push(event),
+    onRate: (event) => void (event.kind === "rate" && rates.push(event)),
   } as const satisfies FinetuneOptions;
   const whole = await finetune(directRuntime, graph, data, {
     ...options,

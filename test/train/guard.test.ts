@@ -1,14 +1,19 @@
 /** Learning that does harm is seen, and nothing else is taken for it. */
 
+import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { findCriterion } from "../../src/criteria/table.ts";
 import { arrayDataset } from "../../src/data/arrays.ts";
+import type { Dataset } from "../../src/data/batches.ts";
+import type { Graph } from "../../src/graph/graph.ts";
+import type { Tensor } from "../../src/graph/tensor.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { DivergedEvent, LearnEvent } from "../../src/train/events.ts";
-import { finetune, type FinetuneOptions } from "../../src/train/finetune.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
+import { finetune, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
 import { createGuard, createHaven, describeDivergence, limitOf } from "../../src/train/guard.ts";
 import { prepare } from "../../src/train/prepare.ts";
-import { pruneLoop, targetOf } from "../../src/train/prune.ts";
+import { pruneLoop, targetOf, type PruneOptions, type PrunePoint } from "../../src/train/prune.ts";
 import { evaluate } from "../../src/train/evaluate.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { quarters } from "../support/quarters.ts";
@@ -57,7 +62,7 @@ describe("a guard", () => {
 });
 
 it("a model is gone back to only when the losses after it were good", () => {
-  const haven = createHaven("start");
+  const haven = createHaven<string>({ good: "start", since: 0 });
   haven.offer("first");
   for (let i = 0; i < 7; i++) haven.seen(true);
   expect([haven.good, haven.isFree]).toEqual(["start", false]);
@@ -86,6 +91,17 @@ const begun = finetune(
   quick({ epochs: 12 }),
 );
 
+/** Of all weights, by name. */
+function digest({ initializers }: Graph): string {
+  const hash = createHash("sha256");
+  for (const [name, { data: weights }] of initializers) hash.update(name).update(weights as Float32Array);
+  return hash.digest("hex");
+}
+
+/** Through the form in which a checkpoint lies on the disk. */
+const stored = async <P extends PrunePoint | FinetunePoint>(point: P): Promise<P> =>
+  decodeCheckpoint(Buffer.concat(encodeCheckpoint({ point, note: {} })), await begun, "checkpoint").point as P;
+
 describe("learning at a rate that ruins a model", () => {
   it("ends in the model as it was, and says which rate to try", async () => {
     const graph = await begun;
@@ -96,6 +112,33 @@ describe("learning at a rate that ruins a model", () => {
     expect(await accuracy(kept)).toBeGreaterThan(0.95);
     expect(told).toMatchObject([{ phase: "finetune", learningRate: 30, lower: 0.1 }]);
     expect(describeDivergence(told[0]!)).toMatch(/at learning rate 30 .*try --learning-rate 0\.1$/);
+  });
+
+  it("ends in the same bytes where it goes on from a checkpoint", async () => {
+    const graph = await begun;
+    // From the fifth epoch on all labels are wrong.
+    const turning: Dataset = {
+      ...data,
+      async *batches(options) {
+        for await (const batch of data.batches(options)) {
+          const { dtype, shape, data: ids } = batch.target!;
+          const wrong = { dtype, shape, data: (ids as BigInt64Array).map((id) => (id + 1n) % 4n) };
+          yield options.epoch! < 4 ? batch : { ...batch, target: wrong as Tensor };
+        }
+      },
+    };
+    const learnOn = async (more: Partial<FinetuneOptions>) => {
+      const told: DivergedEvent[] = [];
+      const onDiverged = (event: DivergedEvent) => void told.push(event);
+      const learned = await finetune(directRuntime, graph, turning, quick({ epochs: 6, onDiverged, ...more }));
+      return { told, weights: digest(learned) };
+    };
+    const points: FinetunePoint[] = [];
+    const whole = await learnOn({ onPoint: async (take) => void points.push(await take()) });
+    const { step, restored } = whole.told[0]!;
+    expect(restored).toBeGreaterThan(0);
+    for (const at of [1, restored, restored + 1, step - 1])
+      expect(await learnOn({ from: await stored(points[at - 1]!) })).toEqual(whole);
   });
 
   it("fails where nobody is told", async () =>
@@ -115,7 +158,7 @@ describe("learning at a rate that ruins a model", () => {
 });
 
 describe("pruning", () => {
-  const prune = async (learningRate: number, unitsPerStep: number, macs: number) => {
+  const prune = async (learningRate: number, unitsPerStep: number, macs: number, more: Partial<PruneOptions> = {}) => {
     const graph = await begun;
     const events: LearnEvent[] = [];
     const result = await pruneLoop(directRuntime, graph, data, {
@@ -126,6 +169,7 @@ describe("pruning", () => {
       every: 2,
       unitsPerStep,
       onEvent: (event) => void events.push(event),
+      ...more,
     });
     return { result, told: events.filter(({ kind }) => kind === "diverged") };
   };
@@ -135,6 +179,18 @@ describe("pruning", () => {
     expect(result.end).toBe("diverged");
     expect(told).toMatchObject([{ phase: "prune", restored: result.removals.length }]);
     expect(await accuracy(result.graph)).toBeGreaterThan(0.9);
+  });
+
+  it("goes on from a checkpoint to the same end", async () => {
+    const points: PrunePoint[] = [];
+    const whole = await prune(30, 1, 0.3, { onPoint: async (point) => void points.push(point) });
+    expect(points.length).toBeGreaterThan(1);
+    for (const point of points) {
+      const again = await prune(30, 1, 0.3, { from: await stored(point) });
+      expect([again.result.end, again.told]).toEqual(["diverged", whole.told]);
+      expect(again.result.removals).toEqual(whole.result.removals);
+      expect(digest(again.result.graph)).toBe(digest(whole.result.graph));
+    }
   });
 
   it("goes on where what is removed raises the loss to chance, and learning does not", async () => {

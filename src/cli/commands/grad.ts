@@ -46,12 +46,11 @@ export function addGrad(program: Command): void {
       await checkOutput(flags.output, [path], flags);
       using progress = createProgress("differentiating");
       const model = await load(path);
-      const opened = await openModel(
-        nodeRuntime,
-        model,
-        { ...shapesOf(flags), batchSize: flags.batch, onFixedBatch: noteFixedBatch },
-        1,
-      );
+      const opened = await openModel(nodeRuntime, model, {
+        ...shapesOf(flags),
+        batchSize: flags.batch,
+        onFixedBatch: noteFixedBatch,
+      });
       const graph = gradientGraph(opened.graph, {
         batch: opened.batchSize,
         loss: flags.loss,

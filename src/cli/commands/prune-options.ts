@@ -1,12 +1,15 @@
 /** What secateur prune can be told. */
 
 import { type Command, Option } from "commander";
+import { pers, scopes, type Per, type Scope } from "../../prune/prices.ts";
 import { scheduleKinds, type ScheduleKind } from "../../prune/schedule.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
+import type { LatencyBudget } from "../../train/latency.ts";
+import { budgetOf, latencyOf } from "../budgets.ts";
 import { patternRatio, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
 import { withExample } from "../help.ts";
 import { withMetric } from "../metric.ts";
-import { withCriterion, withRanking, type CriterionFlags, type RankingFlags } from "../options/criterion.ts";
+import { withCriterion, type CriterionFlags } from "../options/criterion.ts";
 import { withData } from "../options/data.ts";
 import { withLearning } from "../options/learning.ts";
 import { withShape } from "../options/model.ts";
@@ -14,19 +17,21 @@ import { count, numberIn, positive, rateOrAuto } from "../options/values.ts";
 import { withRecord } from "../run.ts";
 import { epochCount, type TrainFlags } from "./train.ts";
 
-export interface PruneFlags extends TrainFlags, CriterionFlags, RankingFlags, LimitFlags {
+export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
   readonly targets: Targets | "teacher";
   readonly macs?: number;
   readonly params?: number;
   readonly bytes?: number;
   readonly units?: number;
-  readonly latency?: number;
+  readonly latency?: LatencyBudget;
+  readonly scope: Scope;
   readonly ratio?: Ratios;
   readonly schedule: ScheduleKind;
   readonly removals: number;
   readonly maxLoss?: number;
   readonly maxDrop?: number;
   readonly prove: boolean;
+  readonly per: Per;
   readonly every?: number;
   readonly unitsPerStep?: number;
   readonly scoreMomentum: number;
@@ -46,11 +51,7 @@ export const withPruning = (command: Command): Command =>
   );
 
 const withPruningItself = (command: Command): Command =>
-  withRanking(withLimits(withCriterion(withMetric(withLearning(withData(withShape(command), false))))), {
-    scope: "global",
-    scopes: "whom a unit is compared with: all, those of its group, or of groups built alike",
-    per: "what the budget counts, else macs",
-  })
+  withLimits(withCriterion(withMetric(withLearning(withData(withShape(command), false)))))
     .description("remove the least important units while learning until a budget is met, then fine-tune")
     .addOption(
       new Option(
@@ -60,14 +61,14 @@ const withPruningItself = (command: Command): Command =>
         .choices([...targetSources, "teacher"])
         .default("labels"),
     )
-    .option("--macs <share>", "multiply-accumulates to keep: a share, or a number where it is above 1", positive)
-    .option("--params <share>", "parameters to keep, in the same way", positive)
-    .option("--bytes <share>", "bytes of weights to keep, in the same way", positive)
-    .option("--units <share>", "units to keep, in the same way", positive)
+    .option("--macs <budget>", "multiply-accumulates to keep: 0.5 or 50% of them, or a number as 50M", budgetOf("macs"))
+    .option("--params <budget>", "parameters to keep, as 0.5, 50% or 2M", budgetOf("params"))
+    .option("--bytes <budget>", "bytes of weights to keep, as 0.5, 50% or 8MB", budgetOf("bytes"))
+    .option("--units <budget>", "units to keep, as 0.5, 50% or 300units", budgetOf("units"))
     .option(
-      "--latency <share>",
-      "time of one sample to reach, measured on this machine: a share, or milliseconds where it is above 1; widths are rounded to what its kernels take",
-      positive,
+      "--latency <budget>",
+      "time of one sample to reach, measured on this machine: 0.5 or 50% of it, or 3ms; widths are rounded to what its kernels take",
+      latencyOf,
     )
     .option(
       "--max-drop <points>",
@@ -76,6 +77,16 @@ const withPruningItself = (command: Command): Command =>
     )
     .option("--no-prove", "do not run the cut and the masked model side by side before fine-tuning")
     .option("--max-loss <loss>", "stop pruning when the training loss between two removals is above this", positive)
+    .addOption(
+      new Option("--per <what>", "what importance is counted per: a unit, or what removing it saves")
+        .choices(pers)
+        .default("unit"),
+    )
+    .addOption(
+      new Option("--scope <scope>", "whom a unit is compared with: all, those of its group, or of groups built alike")
+        .choices(scopes)
+        .default("global"),
+    )
     .option(
       "--ratio <pattern=share>",
       "the share of units that may go of some groups, as 'layer2.*=0.3'; may be repeated, the last that fits counts",

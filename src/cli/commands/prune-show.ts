@@ -1,12 +1,11 @@
 /** What secateur prune shows of its work. */
 
 import type { PruneJobEvent, PruneOutcome } from "../../jobs/prune-events.ts";
-import type { Ranking } from "../../jobs/ranking.ts";
 import { noteRounding } from "../limits.ts";
 import { accuracyOf, lostFigure, metricFigure, note, percent, short } from "../output.ts";
 import { reportProgress, type Progress } from "../progress.ts";
 import { createClock, describeSchedule, type Clock, type StartSize } from "./time-left.ts";
-import { noteDiverged, noteRate, noteWorkers, reportEpochs } from "./train.ts";
+import { describeTrial, noteDiverged, noteRate, noteWorkers, reportEpochs } from "./train.ts";
 
 /** What the command prints as JSON. */
 export const numbersOf = ({ end, removals, before, after }: PruneOutcome) => ({
@@ -38,20 +37,6 @@ export function comparison({ before, after }: PruneOutcome): string[][] {
   return rows;
 }
 
-/** What units are ranked by, in a line. */
-const describeRanking = ({ criterion, normalise, per }: Ranking): string => {
-  const within = normalise === "none" ? "" : `, normalised by ${normalise} within each group`;
-  return `units are ranked by ${criterion}${within}, per ${counted[per]}`;
-};
-
-const counted: Readonly<Record<Ranking["per"], string>> = {
-  unit: "unit",
-  macs: "multiply-accumulate that they cost",
-  params: "parameter that they cost",
-  bytes: "byte that they cost",
-  latency: "millisecond that they cost",
-};
-
 /** Shows events on the progress line. */
 export function createShow(progress: Progress, batchSize: number): (event: PruneJobEvent) => void {
   const measuring = reportProgress(progress);
@@ -70,7 +55,6 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
       case "start":
         all = event.costs.macs;
         start = event;
-        note(describeRanking(event.ranking));
         if (event.roundTo !== undefined) noteRounding(event.roundTo);
         break;
       case "unproved":
@@ -111,6 +95,9 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         break;
       case "workers":
         noteWorkers(event);
+        break;
+      case "trial":
+        progress.update(describeTrial(event));
         break;
       case "rate":
         noteRate(event);

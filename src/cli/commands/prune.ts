@@ -50,7 +50,6 @@ async function work(
     probes: flags.probes,
     maxLoss: flags.maxLoss,
     maxDrop: flags.maxDrop,
-    normalise: flags.normalise,
     per: flags.per,
     every: flags.every,
     scoreMomentum: flags.scoreMomentum,

@@ -60,8 +60,18 @@ export function addScore(program: Command, signal: AbortSignal): void {
       const data = flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train");
       const started = performance.now();
       const scores = await score(model, {
-        ...flags,
         ...shapesOf(flags),
+        criterion: flags.criterion,
+        gates: flags.gates,
+        probes: flags.probes,
+        targets: flags.targets,
+        loss: flags.loss,
+        batchSize: flags.batchSize,
+        batches: flags.batches,
+        memory: flags.memory,
+        seed: flags.seed,
+        device: flags.device,
+        threads: flags.threads,
         onFixedBatch: noteFixedBatch,
         data,
         runtime: nodeRuntime,

@@ -6,7 +6,7 @@ import type { WorkersEvent } from "../../jobs/workers.ts";
 import type { LearnSummary } from "../../report/record.ts";
 import { readRecords, type Run } from "../../report/run-node.ts";
 import { isOf } from "../../report/story.ts";
-import type { DivergedEvent, RateEvent, StepEvent } from "../../train/events.ts";
+import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "../../train/events.ts";
 import { describeDivergence } from "../../train/guard.ts";
 import { withExample } from "../help.ts";
 import { withMetric } from "../metric.ts";
@@ -118,6 +118,7 @@ function createShow(progress: Progress, batchSize: number): (event: TrainJobEven
     if (event.kind === "step") steps(event);
     else if (event.kind === "phase") progress.update(event.phase);
     else if (event.kind === "samples") measuring(event);
+    else if (event.kind === "trial") progress.update(describeTrial(event));
     else if (event.kind === "workers") noteWorkers(event);
     else if (event.kind === "rate") noteRate(event);
     else if (event.kind === "diverged") noteDiverged(progress, event);
@@ -131,6 +132,10 @@ function createShow(progress: Progress, batchSize: number): (event: TrainJobEven
 /** Says what `--workers auto` came to. */
 export const noteWorkers = ({ workers, samples }: WorkersEvent): void =>
   note(`${workers} workers learn, from ${samples} samples of each minibatch`);
+
+/** How far the trial for a rate is. */
+export const describeTrial = ({ done, all }: TrialEvent): string =>
+  `trial for a learning rate: minibatch ${done} of ${all} at most`;
 
 /** Says what a rate of "auto" came to. */
 export const noteRate = ({ phase, learningRate, minibatches }: RateEvent): void =>

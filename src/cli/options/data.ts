@@ -5,7 +5,8 @@ import type { Augment, Dataset } from "../../data/batches.ts";
 import type { ImageSize } from "../../data/decode-node.ts";
 import { presets, type Normalise, type PresetName } from "../../data/normalise.ts";
 import { channelOrders, layouts, type Channels, type Layout } from "../../data/pixels.ts";
-import { datasetForms, openDataset } from "../../data/spec-node.ts";
+import { datasetForms } from "../../data/spec-node.ts";
+import { openDataset } from "../../jobs/dataset-node.ts";
 import { note } from "../output.ts";
 import { count, numberList, positive } from "./values.ts";
 

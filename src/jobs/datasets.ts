@@ -1,0 +1,62 @@
+/** Data sets of what is in memory. */
+
+import { z } from "zod";
+import { arrayDataset as ofArrays, type ArraySource } from "../data/arrays.ts";
+import { imageDataset as ofImages, type ImageDataset, type ImageSource } from "../data/images.ts";
+import type { PixelForm } from "../data/pixels.ts";
+import type { SampleDataset } from "../data/samples.ts";
+import { takes } from "../options/check.ts";
+import { channels, layout, normalise } from "../options/data.ts";
+import { count, tensor } from "../options/kinds.ts";
+
+const form = { ...normalise.shape, layout: layout.optional(), channels: channels.optional() };
+
+const arrays = takes<ArraySource>()("arrayDataset", {
+  name: z.string(),
+  inputs: z.record(z.string(), tensor),
+  target: tensor.optional(),
+});
+const formOfArrays = takes<PixelForm>()("arrayDataset", form);
+
+/**
+ * Named arrays in memory whose first axes count the samples. uint8 is pixels, float64 becomes float32, all else is given as it is. A single input of
+ * uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] is images, which can be augmented. A target of integers [N] or [N, 1] is class ids.
+ *
+ * @example
+ * import { arrayDataset, evaluate, load } from "secateur";
+ *
+ * const inputs = { "": { dtype: "uint8", shape: [4, 28, 28], data: new Uint8Array(4 * 28 * 28) } };
+ * const target = { dtype: "int32", shape: [4], data: Int32Array.of(0, 1, 2, 3) };
+ * const data = arrayDataset({ name: "dark", inputs, target });
+ * console.log((await evaluate(await load("model.onnx"), { data })).loss);
+ *
+ * @throws SecateurError `bad-data` where the arrays do not go together, `bad-option` on a form for pixels where there are none
+ */
+export const arrayDataset = (source: ArraySource, options: PixelForm = {}): SampleDataset =>
+  ofArrays(arrays(source), formOfArrays(options));
+
+const bytes = z.instanceof(Uint8Array);
+const images = takes<ImageSource>()("imageDataset", {
+  name: z.string(),
+  images: bytes,
+  labels: z.union([bytes, z.instanceof(Int32Array)]),
+  shape: z.tuple([count, count, count]),
+  classes: count,
+  classNames: z.array(z.string()).optional(),
+});
+const formOfImages = takes<PixelForm>()("imageDataset", form);
+
+/**
+ * Images in memory, bytes [N, C, H, W]; batches are normalised float32. The bytes are not copied.
+ *
+ * @example
+ * import { imageDataset } from "secateur";
+ *
+ * const [images, labels] = [new Uint8Array(2 * 28 * 28), Uint8Array.of(0, 1)];
+ * const data = imageDataset({ name: "dark", images, labels, shape: [1, 28, 28], classes: 2 });
+ * console.log(data.size);
+ *
+ * @throws SecateurError `bad-data` where bytes, labels and shape do not fit together
+ */
+export const imageDataset = (source: ImageSource, options: PixelForm = {}): ImageDataset =>
+  ofImages(images(source), formOfImages(options));

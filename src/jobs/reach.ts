@@ -1,0 +1,103 @@
+/** Budgets that cannot be met: what has to stay is more. They are refused before anything is learned. */
+
+import { fail } from "../graph/error.ts";
+import type { Groups } from "../prune/groups.ts";
+import { floorsOf, type Limits } from "../prune/limits.ts";
+import type { Target } from "../prune/select.ts";
+import { smallestOf, type Smallest } from "../prune/smallest.ts";
+import type { State } from "./prune-events.ts";
+
+/** What keeps units from going. */
+export interface Holds {
+  readonly limits?: Limits | undefined;
+  readonly roundTo?: number | undefined;
+}
+
+/** The smallest that a model can become while it keeps what it has to. */
+export const leastOf = (groups: Groups, { limits = {}, roundTo }: Holds): Smallest =>
+  smallestOf(groups, { floors: floorsOf(groups, limits), roundTo });
+
+const counted = {
+  macs: "multiply-accumulates",
+  params: "parameters",
+  bytes: "bytes",
+  units: "units",
+} as const satisfies Record<keyof Target, string>;
+
+/**
+ * Refuses a target that lies below the smallest model there can be.
+ *
+ * @throws SecateurError `bad-option` with the least that can be reached, and which options hold it up
+ */
+export function refuseUnreachable(
+  groups: Groups,
+  { costs, units }: Pick<State, "costs" | "units">,
+  target: Target,
+  holds: Holds,
+): void {
+  const least = leastOf(groups, holds);
+  if (!least.isLeast) return;
+  const all = { ...costs, units };
+  for (const key of Object.keys(counted) as (keyof Target)[]) {
+    const wanted = target[key];
+    if (wanted === undefined || wanted >= least[key]) continue;
+    const told = (value: number): string => `${whole(value)} (${percent(value / all[key])})`;
+    const held = heldBy(groups, holds, least, key).map(({ name, value }) => `${told(value)} without ${name}`);
+    const isNumber = wanted > 1 && wanted <= mistaken;
+    fail(
+      "bad-option",
+      `budget.${key} cannot be met: of ${whole(all[key])} ${counted[key]} at least ${told(least[key])} stay, ${whole(wanted)} are asked for` +
+        `${isNumber ? " (a share is at most 1, as 0.5)" : ""}. ` +
+        `Ask for budget.${key} ${roundedUp(least[key] / all[key])} or more${held.length > 0 ? `, or let more go: ${listed(held)}` : ""}`,
+    );
+  }
+}
+
+/** A number so small may have been meant as a percentage. */
+const mistaken = 100;
+
+const listed = (parts: readonly string[]): string =>
+  parts.length > 1 ? `${parts.slice(0, -1).join(", ")} or ${parts.at(-1)}` : parts.join("");
+
+/** What holds up so little is not worth a word. */
+const slight = 0.01;
+
+/** The options without which less would stay, the most effective first, with how much. */
+function heldBy(
+  groups: Groups,
+  holds: Holds,
+  least: Smallest,
+  key: keyof Target,
+): { readonly name: string; readonly value: number }[] {
+  return lifted(holds)
+    .map(([name, others]) => ({ name, value: leastOf(groups, others)[key] }))
+    .filter(({ value }) => value < least[key] * (1 - slight))
+    .toSorted((a, b) => a.value - b.value);
+}
+
+/** The same holds without one of them, by its name. */
+function lifted({ limits = {}, roundTo = 1 }: Holds): [name: string, holds: Holds][] {
+  const { keep = [], minUnits = 1, ratios } = limits;
+  const patterns = [...(ratios?.keys() ?? [])];
+  const all: [boolean, string, Holds][] = [
+    [keep.length > 0, `limits.keep (${keep.join(", ")})`, { roundTo, limits: { ...limits, keep: [] } }],
+    [
+      patterns.length > 0,
+      `limits.ratios (${patterns.join(", ")})`,
+      { roundTo, limits: { ...limits, ratios: new Map() } },
+    ],
+    [minUnits > 1, `limits.minUnits ${minUnits}`, { roundTo, limits: { ...limits, minUnits: 1 } }],
+    [roundTo > 1, `roundTo ${roundTo}`, { limits }],
+    [minUnits === 1, "a unit of every group, by limits.minUnits 0,", { roundTo, limits: { ...limits, minUnits: 0 } }],
+  ];
+  return all.flatMap(([isSet, name, others]) => (isSet ? [[name, others] as [string, Holds]] : []));
+}
+
+const whole = (value: number): string => Math.ceil(value).toLocaleString("en-US");
+const percent = (share: number): string => `${Number((100 * share).toPrecision(3))} %`;
+
+/** A share with two digits that is no less. */
+function roundedUp(share: number): number {
+  const digits = 1 - Math.floor(Math.log10(share));
+  return Number((Math.ceil(share * 10 ** digits) / 10 ** digits).toFixed(digits));
+}

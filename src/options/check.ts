@@ -1,0 +1,119 @@
+/** Options as they were given, held against the table: unknown names, wrong types and impossible values are refused, all in one error. */
+
+import { z } from "zod";
+import { fail } from "../graph/error.ts";
+import type { Model } from "../graph/graph.ts";
+import { bare, defaultOf, expected, type KindsOf } from "./kinds.ts";
+import { nearest } from "./suggest.ts";
+
+type Kinds = Readonly<Record<string, z.ZodType>>;
+
+/** The options of an interface, with what the table says where nothing is given. */
+export type Settled<T, S> = T & {
+  readonly [K in keyof S & keyof T as S[K] extends z.ZodDefault ? K : never]-?: Exclude<T[K], undefined>;
+};
+
+/**
+ * Says what a function takes; every option of the interface has its kind.
+ *
+ * @returns what checks the options of a call, and its models, and fills in what the table says where nothing is given
+ */
+export const takes =
+  <T extends object>() =>
+  <S extends KindsOf<T>>(verb: string, kinds: S & { readonly [K in Exclude<keyof S, keyof T>]: never }) =>
+  (given: T, ...models: readonly Model[]): Settled<T, S> => {
+    const table: Kinds = kinds;
+    for (const model of models) refuseOtherThanModel(verb, model);
+    refuse(verb, z.strictObject(table), given);
+    const defaults = Object.entries(table).flatMap(([name, kind]) => {
+      const value = (given as Readonly<Record<string, unknown>>)[name] === undefined ? defaultOf(kind) : undefined;
+      return value === undefined ? [] : [[name, value] as const];
+    });
+    return { ...given, ...Object.fromEntries(defaults) } as Settled<T, S>;
+  };
+
+/** Refuses what is no model, as the path of its file. */
+export function refuseOtherThanModel(verb: string, model: unknown): asserts model is Model {
+  const graph = (model as Partial<Model> | null | undefined)?.graph;
+  if (!Array.isArray(graph?.nodes))
+    fail("bad-option", `${verb} takes a model, as load gives it, and not ${shown(model)}`);
+}
+
+function refuse(verb: string, table: z.ZodObject, given: unknown): void {
+  if (typeof given !== "object" || given === null)
+    fail("bad-option", `${verb} takes an object of options, and not ${shown(given)}`);
+  const { error } = table.safeParse(given);
+  if (error) fail("bad-option", `${verb}: ${problems(verb, table, given, error.issues).join("; ")}`);
+}
+
+type Path = readonly PropertyKey[];
+
+function problems(verb: string, table: z.ZodObject, given: object, issues: readonly z.core.$ZodIssue[]): string[] {
+  return issues.flatMap((issue) => {
+    if (issue.code === "unrecognized_keys")
+      return issue.keys.map((key) => unknown(verb, table, [...issue.path, key], given));
+    if (issue.code === "invalid_union") {
+      const inside = issue.errors.find((errors) => errors.length > 0 && errors.every(isInside));
+      const deeper = inside?.map((one) => ({ ...one, path: [...issue.path, ...one.path] }) as z.core.$ZodIssue);
+      if (deeper) return problems(verb, table, given, deeper);
+    }
+    const value = at(given, issue.path);
+    const what = `${nameOf(issue.path)} is ${value === undefined ? "missing" : shown(value)}`;
+    return `${what}, it must be ${expected(kindAt(table, issue.path, given))}`;
+  });
+}
+
+/** Whether an issue is of something in the value, and not of the value itself. */
+const isInside = ({ code, path }: z.core.$ZodIssue): boolean => path.length > 0 || code === "unrecognized_keys";
+
+function unknown(verb: string, table: z.ZodObject, path: Path, given: object): string {
+  const place = path.slice(0, -1);
+  const [name, word] = [nameOf(path), String(path.at(-1))];
+  const here = Object.keys(kindsOf(kindAt(table, place, given), at(given, place)));
+  const elsewhere = pathsOf(table).find((other) => other.endsWith(`.${word}`) && other !== name);
+  const near = nearest(word, here);
+  const meant = elsewhere ?? (near === undefined ? undefined : nameOf([...place, near]));
+  const list = `${place.length === 0 ? verb : nameOf(place)} takes ${here.join(", ")}`;
+  return `there is no option ${name} (${meant === undefined ? "" : `did you mean ${meant}? `}${list})`;
+}
+
+/** The names of all options, those within options too. */
+const pathsOf = (kind: z.core.$ZodType, prefix = ""): string[] =>
+  Object.entries(kindsOf(kind)).flatMap(([name, inner]) => [
+    `${prefix}${name}`,
+    ...pathsOf(inner, `${prefix}${name}.`),
+  ]);
+
+/** The options of an object of options; those of one of several that tell themselves apart by their kind. */
+function kindsOf(schema: z.core.$ZodType, value?: unknown): Readonly<Record<string, z.core.$ZodType>> {
+  const kind = bare(schema);
+  if (kind instanceof z.ZodObject) return kind.shape;
+  if (!(kind instanceof z.ZodUnion)) return {};
+  const objects = kind.options.map(bare).filter((option) => option instanceof z.ZodObject);
+  const named = (value as { readonly kind?: unknown } | undefined)?.kind;
+  const chosen = objects.find(({ shape }) => shape["kind"] && z.safeParse(shape["kind"], named).success);
+  const kinds = objects.flatMap(({ shape }) => shape["kind"] ?? []);
+  return chosen?.shape ?? { ...objects[0]?.shape, ...(kinds.length > 0 && { kind: z.union(kinds) }) };
+}
+
+/** The kind of an option of options. */
+function kindAt(schema: z.core.$ZodType, [first, ...rest]: Path, value: unknown): z.core.$ZodType {
+  if (first === undefined) return schema;
+  const kind = bare(schema);
+  const inner = kind instanceof z.ZodArray ? kind.element : kind instanceof z.ZodRecord ? kind.valueType : undefined;
+  return kindAt(inner ?? kindsOf(kind, value)[String(first)] ?? z.unknown(), rest, at(value, [first]));
+}
+
+const at = (value: unknown, path: Path): unknown =>
+  path.reduce<unknown>((now, key) => (now as Readonly<Record<PropertyKey, unknown>> | undefined)?.[key], value);
+
+const nameOf = (path: Path): string =>
+  path.map((key, i) => (typeof key === "number" ? `[${key}]` : `${i === 0 ? "" : "."}${String(key)}`)).join("");
+
+/** A value as messages show it: no more of it than tells what it is. */
+function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
+  if (Array.isArray(value)) return `[${value.slice(0, 6).map(shown).join(", ")}${value.length > 6 ? ", ..." : ""}]`;
+  if (typeof value === "object" && value !== null) return value instanceof Map ? "a Map" : "an object";
+  return typeof value === "function" ? "a function" : String(value);
+}

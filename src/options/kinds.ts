@@ -1,0 +1,115 @@
+/** The kinds of values that options take. A kind that JSON cannot say tells in words what it takes. */
+
+import { z } from "zod";
+import type { Tensor } from "../graph/tensor.ts";
+
+/** What a kind takes, in words. */
+export const words = z.registry<{ readonly takes: string }>();
+
+/** A kind for each option of an interface. */
+export type KindsOf<T> = { readonly [K in keyof T]-?: z.ZodType<unknown, T[K] | undefined> };
+
+const custom = <T>(takes: string, is: (value: unknown) => boolean) => z.custom<T>(is).register(words, { takes });
+
+/** An object of the program that has these functions. */
+export const having = <T>(takes: string, ...functions: readonly string[]) =>
+  custom<T>(
+    takes,
+    (value) =>
+      typeof value === "object" &&
+      value !== null &&
+      functions.every((name) => typeof (value as Record<string, unknown>)[name] === "function"),
+  );
+
+export const tensor = custom<Tensor>("a tensor: { dtype, shape, data }", (value) => {
+  const { dtype, shape, data } = (value ?? {}) as Partial<Tensor>;
+  return typeof dtype === "string" && Array.isArray(shape) && data !== undefined;
+});
+
+export const callback = <F>() => custom<F>("a function", (value) => typeof value === "function");
+
+const isMap = (value: unknown): value is ReadonlyMap<unknown, unknown> => value instanceof Map;
+
+/** A Map from names to what passes a test. */
+export const mapOf = <V>(takes: string, is: (value: unknown) => boolean) =>
+  custom<ReadonlyMap<string, V>>(takes, (value) => isMap(value) && [...value.values()].every(is));
+
+export const count = z.int().min(1);
+export const countOrNone = z.int().min(0);
+export const auto = z.literal("auto");
+export const countOrAuto = z.union([auto, count]);
+export const positive = z.number().positive();
+export const notNegative = z.number().min(0);
+export const share = z.number().min(0).max(1);
+export const shape = z.array(z.int().min(0));
+
+/** A schema without what says that it may be left out. */
+export function bare(schema: z.core.$ZodType): z.core.$ZodType {
+  return schema instanceof z.ZodOptional || schema instanceof z.ZodDefault ? bare(schema.unwrap()) : schema;
+}
+
+/** What stands where nothing is given. */
+export function defaultOf(schema: z.core.$ZodType): unknown {
+  if (schema instanceof z.ZodDefault) return schema.def.defaultValue;
+  return schema instanceof z.ZodOptional ? defaultOf(schema.unwrap()) : undefined;
+}
+
+interface Form {
+  readonly type?: string;
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly minimum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMaximum?: number;
+  readonly items?: Form;
+  readonly anyOf?: readonly Form[];
+}
+
+/** JSON Schema without the bounds that every whole number has. */
+export function formOf(schema: z.core.$ZodType): Readonly<Record<string, unknown>> {
+  return z.toJSONSchema(schema, {
+    unrepresentable: "any",
+    io: "input",
+    override({ jsonSchema }) {
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+      if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+    },
+  });
+}
+
+/** What an option takes: "a whole number from 1 to 256". */
+export const expected = (schema: z.core.$ZodType): string => either(alternatives(bare(schema)));
+
+function alternatives(kind: z.core.$ZodType): string[] {
+  const told = words.get(kind)?.takes;
+  if (told !== undefined) return [told];
+  if (kind instanceof z.ZodUnion) return kind.options.flatMap((option) => alternatives(bare(option)));
+  const form: Form = formOf(kind);
+  return form.enum ? form.enum.map((value) => JSON.stringify(value)) : [inWords(form)];
+}
+
+const named: Readonly<Record<string, readonly [one: string, several: string]>> = {
+  number: ["a number", "numbers"],
+  integer: ["a whole number", "whole numbers"],
+  string: ["a text", "texts"],
+  boolean: ["true or false", "true or false"],
+  object: ["an object of options", "objects"],
+};
+
+/** a, b or c */
+const either = (all: readonly string[]): string =>
+  all.length < 2 ? all.join("") : `${all.slice(0, -1).join(", ")} or ${all.at(-1)}`;
+
+function inWords(form: Form, several = false): string {
+  if (form.const !== undefined) return JSON.stringify(form.const);
+  if (form.type === "array") return `a list of ${inWords(form.items ?? {}, true)}`;
+  return `${named[form.type ?? ""]?.[several ? 1 : 0] ?? "something else"}${bounds(form)}`;
+}
+
+function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Form): string {
+  const from = exclusiveMinimum === undefined ? minimum : exclusiveMinimum;
+  const low = from === undefined ? "" : exclusiveMinimum === undefined ? ` from ${from}` : ` above ${from}`;
+  if (maximum !== undefined) return `${low} to ${maximum}`;
+  return exclusiveMaximum === undefined ? low : `${low}${low === "" ? "" : " and"} below ${exclusiveMaximum}`;
+}

@@ -1,0 +1,45 @@
+/** Options that say what the runtime computes on, and in what portions. */
+
+import { z } from "zod";
+import { devices, type Runtime } from "../runtime/port.ts";
+import { callback, count, countOrAuto, having, notNegative } from "./kinds.ts";
+import { looking } from "./model.ts";
+
+export const runtime = having<Runtime>("a runtime, as createRuntime gives it", "load");
+
+export const device = z.enum(devices).default("cpu").describe("what the runtime computes on");
+
+/** More threads than any processor has make the runtime hang for minutes. */
+export const threads = count.max(256).describe("threads of the runtime");
+
+export const seed = z
+  .int()
+  .min(0)
+  .default(0)
+  .describe("number that draws are made from; the same gives the same bytes");
+
+/** Samples of a minibatch. */
+export const batchSize = (size: number) => count.default(size).describe("samples of a minibatch");
+
+/** Fewer times have no interval of 95 %. */
+export const rounds = z.int().min(6).default(50).describe("how often each model is timed");
+
+export const workers = countOrAuto
+  .default("auto")
+  .describe("threads that each learn from a part of every minibatch; auto: as many as pay");
+
+export const memory = count.describe("bytes that the process should stay below while it works, as 2GB");
+
+export const checkpointEvery = notNegative.default(30).describe("seconds between two checkpoints while learning");
+
+export const signal = having<AbortSignal>("an AbortSignal", "addEventListener");
+
+/** What every function takes that runs a model. */
+export const running = {
+  ...looking,
+  device,
+  threads: threads.optional(),
+  signal: signal.optional(),
+  runtime: runtime.optional(),
+  onFixedBatch: callback<(batch: number, why: string) => void>().optional(),
+};

@@ -1,0 +1,25 @@
+/** Options that say how a model is looked at, and how it is written. */
+
+import { z } from "zod";
+import { newestOpset, oldestOpset } from "../onnx/opsets.ts";
+import { callback, countOrNone, shape } from "./kinds.ts";
+
+/** Sizes of inputs by their names. */
+export const shapes = z
+  .record(z.string(), shape)
+  .describe("sizes to look at an input with, as input=1x3x224x224; may be repeated");
+
+export const opset = z
+  .int()
+  .min(oldestOpset)
+  .max(newestOpset)
+  .describe(`ONNX opset to write, ${oldestOpset} to ${newestOpset} (default: the model's)`);
+
+/** Bytes of all weights above which they are written to a file of their own. */
+export const externalAbove = countOrNone;
+
+/** What every function takes that looks at a model. */
+export const looking = {
+  shapes: shapes.optional(),
+  onNote: callback<(note: string) => void>().optional(),
+};

@@ -1,0 +1,47 @@
+/** Options that say what tells importance, and how units are compared by it. */
+
+import { z } from "zod";
+import type { DataCriterion, WeightCriterion } from "../criteria/criterion.ts";
+import { criteria } from "../criteria/table.ts";
+import { gatePlaces } from "../prune/gate-places.ts";
+import type { Limits } from "../prune/limits.ts";
+import { pers, scopes } from "../prune/prices.ts";
+import { count, countOrAuto, countOrNone, having, mapOf, share, type KindsOf } from "./kinds.ts";
+
+export const criterionName = z.enum([...criteria.keys()]).describe("what tells importance; see secateur criteria");
+
+const ofWeights = having<WeightCriterion>("a criterion with score()", "score");
+/** What looks at weights alone. */
+export const weightCriterion = z.union([criterionName, ofWeights]);
+export const criterion = z.union([
+  criterionName,
+  having<DataCriterion>("a criterion with sample()", "sample"),
+  ofWeights,
+]);
+
+export const gates = z.enum(gatePlaces).default("after-bn").describe("where importance is measured");
+export const probes = countOrNone.describe("random directions for second derivatives; 0: exact (default: by size)");
+export const batches = count.default(10).describe("minibatches to average over");
+
+export const per = z.enum(pers).default("unit").describe("what importance is counted per");
+export const scope = z.enum(scopes).describe("which units are compared with each other");
+
+export const keep = z.array(z.string()).describe("groups that stay whole, as 'layer4.*'; may be repeated");
+export const minUnits = countOrNone.describe("units of each group that stay; 0: groups may go as a whole (default: 1)");
+export const ratios = mapOf<number>(
+  "a Map from patterns of groups to shares from 0 to 1",
+  (value) => share.safeParse(value).success,
+);
+export const roundTo = countOrAuto.describe("widths are multiples of this; auto: what suits the machine (default: 1)");
+
+/** What has to stay. */
+export const limits = {
+  keep: keep.optional(),
+  minUnits: minUnits.optional(),
+  ratios: ratios.optional(),
+} satisfies KindsOf<Limits>;
+
+export const scores = mapOf<Float64Array>(
+  "importances, as score gives them",
+  (value) => ArrayBuffer.isView(value) || Array.isArray(value),
+);
