@@ -1,17 +1,30 @@
 /**
- * (d) Pruning curves with fine-tuning: test accuracy against multiply-accumulates, criterion by criterion under one schedule, several seeds.
+ * (d) Pruning curves with fine-tuning: test accuracy against multiply-accumulates, ranking by ranking under one schedule, several seeds.
  *
- * Usage: npm run experiment:curves -- --model resnet20-cifar10.onnx --data data/cifar10 [--net resnet20] [--criteria a,b] [--budgets 0.8,0.65,0.5]
- *        [--seeds 0,1,2] [--epochs 3] [--quick] [--threads 1] [--device cuda]
+ * Usage: npm run experiment:curves -- --model resnet20-cifar10.onnx --data data/cifar10 [--net resnet20] [--criteria a,a+mean,a+lamp+unit] [--budgets 0.5,0.25,0.125]
+ *        [--seeds 0,1,2] [--epochs 2] [--every 10] [--distil 0.9] [--quick] [--threads 1] [--device cuda]
  *
- * Only training data is used until the end; the test set is looked at once for each model. A stopped run goes on where it was, and runs of other criteria,
- * budgets or seeds add their rows to the same record, also side by side; a row says what device it comes from where that is not the CPU.
+ * A ranking is a criterion, and behind + what its importances are normalised by and counted per (default multiply-accumulates). One run of pruning goes through all budgets, the largest first;
+ * what meets one is fine-tuned beside it. Only training data is used until the end; the test set is looked at once for each model. A stopped run goes on where it was, and
+ * runs of other rankings, budgets or seeds add their rows to the same record, also side by side; a row says what device it comes from where that is not the CPU.
  */
 
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import {
+  criteria,
+  evaluateGraph,
+  finetuneGraph,
+  nodeRuntime,
+  normalisations,
+  pers,
+  prepare,
+  pruneLoop,
+  readModelFile,
+  targetOf,
+  trace,
+  costsOf,
+} from "../dist/node.js";
 import { lineChart } from "./lib/charts.mjs";
-import { cache } from "./lib/cifar.mjs";
+import { cifar10 } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";
 import { openRecord } from "./lib/record.mjs";
 import { deviation, mean } from "./lib/statistics.mjs";
@@ -21,62 +34,109 @@ const flags = options(import.meta.url, {
   data: { type: "string" },
   net: { type: "string", default: "resnet20" },
   criteria: { type: "string", default: "taylor-fo,taylor-fo-fg,magnitude,random" },
-  budgets: { type: "string", default: "0.8,0.65,0.5" },
+  budgets: { type: "string", default: "0.5,0.25,0.125" },
   seeds: { type: "string", default: "0,1,2" },
-  epochs: { type: "string", default: "3" },
-  per: { type: "string", default: "macs" },
+  epochs: { type: "string", default: "2" },
+  every: { type: "string", default: "10" },
+  distil: { type: "string", default: "0" },
   device: { type: "string", default: "cpu" },
 });
-const budgets = flags.quick ? ["0.5"] : flags.budgets.split(",");
-const seeds = flags.quick ? ["0"] : flags.seeds.split(",");
-const epochs = flags.quick ? "0" : flags.epochs;
-const schedule = [
-  `--per ${flags.per} --every ${flags.quick ? 5 : 20} --prune-learning-rate 0.01 --epochs ${epochs} --learning-rate 0.03`,
-  `--weight-decay 0.0005 --distil 0.9 --temperature 4 --crop 4 --flip --threads ${flags.threads}`,
-].join(" ");
-const record = openRecord(`curves-${flags.net}`, flags, { schedule }, ["criteria", "budgets", "seeds", "device"]);
-const main = new URL("../dist/cli/main.js", import.meta.url).pathname;
-const folder = `${cache}curves/`;
-mkdirSync(folder, { recursive: true });
-const data = ["--data", `cifar10:${flags.data}`, "--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225"];
-data.push("--device", flags.device);
+const budgets = (flags.quick ? ["0.5"] : flags.budgets.split(",")).map(Number).sort((a, b) => b - a);
+const seeds = (flags.quick ? ["0"] : flags.seeds.split(",")).map(Number);
+const [epochs, distil] = [flags.quick ? 0 : Number(flags.epochs), Number(flags.distil)];
+const settings = {
+  batchSize: 128,
+  pruneLearningRate: 0.01,
+  learningRate: 0.03,
+  weightDecay: 0.0005,
+  crop: 4,
+  flip: true,
+};
+const record = openRecord(`curves-${flags.net}-${distil > 0 ? "distilled" : "labels"}`, flags, settings, [
+  "criteria",
+  "budgets",
+  "seeds",
+  "device",
+]);
+const { train, test } = await cifar10(flags.data);
+const start = prepare(await readModelFile(flags.model));
+const shared = {
+  loss: "cross-entropy",
+  batchSize: settings.batchSize,
+  threads: Number(flags.threads),
+  device: flags.device,
+};
 
-function secateur(...argv) {
-  const { status, stdout } = spawnSync(process.execPath, [main, ...argv], { stdio: ["ignore", "pipe", "inherit"] });
-  if (status !== 0) process.exit(status ?? 1);
-  return JSON.parse(stdout);
-}
-const evaluate = (model) => secateur("eval", model, ...data, "--threads", flags.threads, "--json");
+const evaluate = async (graph) => {
+  const { top1, loss } = await evaluateGraph(nodeRuntime, graph, test, { ...shared, batchSize: 200 });
+  return { top1, testLoss: loss };
+};
 
-if (!record.find({ criterion: "unpruned" })) {
-  const { top1, loss } = evaluate(flags.model);
-  record.add({ criterion: "unpruned", budget: 1, top1, testLoss: loss });
+if (!record.find({ criterion: "unpruned" }))
+  record.add({ criterion: "unpruned", budget: 1, ...(await evaluate(start)) });
+
+const before = costsOf(trace(start));
+
+/** Prunes to one budget after the other, and fine-tunes at each. */
+async function measureAll(ranking, seed) {
+  const missing = budgets.filter((budget) => !record.find({ criterion: ranking, budget, seed }));
+  const [name, ...more] = ranking.split("+");
+  const choice = { per: more.find((word) => pers.includes(word)) ?? "macs" };
+  choice.normalise = more.find((word) => normalisations.includes(word)) ?? "none";
+  const learning = {
+    ...shared,
+    seed,
+    augment: { crop: settings.crop, flip: settings.flip },
+    optimiser: { kind: "sgd", momentum: 0.9, weightDecay: settings.weightDecay },
+  };
+  let from;
+  let graph = start;
+  for (const budget of budgets) {
+    if (missing.length === 0 || budget < missing.at(-1)) return;
+    const began = performance.now();
+    const target = targetOf(start, { macs: budget });
+    const pruned = await pruneLoop(nodeRuntime, graph, train, {
+      ...learning,
+      ...choice,
+      criterion: criteria.get(name),
+      target,
+      every: flags.quick ? 5 : Number(flags.every),
+      learningRate: settings.pruneLearningRate,
+      from: from && { ...from, met: false },
+      onPoint: async (point) => (from = point),
+    });
+    ({ graph } = pruned);
+    const minutes = (performance.now() - began) / 60_000;
+    if (!missing.includes(budget)) continue;
+    const tuned = await finetuneGraph(nodeRuntime, graph, train, {
+      ...learning,
+      epochs,
+      firstEpoch: 1_000_000,
+      learningRate: settings.learningRate,
+      teacher: distil > 0 ? { graph: start, weight: distil, temperature: 4 } : undefined,
+      onDiverged: ({ loss }) => console.error(`fine-tuning ended at a loss of ${loss}`),
+    });
+    const costs = costsOf(trace(tuned));
+    record.add({
+      criterion: ranking,
+      budget,
+      seed,
+      ...(await evaluate(tuned)),
+      pruned: (await evaluate(graph)).top1,
+      macs: costs.macs / before.macs,
+      params: costs.params / before.params,
+      removals: pruned.removals.length,
+      ...(pruned.end !== "met" && { end: pruned.end }),
+      pruneMinutes: minutes,
+      minutes: (performance.now() - began) / 60_000,
+      version: record.version,
+      ...(flags.device !== "cpu" && { device: flags.device }),
+    });
+    if (pruned.end !== "met") return;
+  }
 }
-for (const budget of budgets)
-  for (const seed of seeds)
-    for (const criterion of flags.criteria.split(",")) {
-      if (record.find({ criterion, budget: Number(budget), seed: Number(seed) })) continue;
-      const output = `${folder}${flags.net}-${criterion}-${budget}-${seed}.onnx`;
-      const started = performance.now();
-      const run = output.replace(/onnx$/, "run");
-      const argv = [flags.model, ...data, ...schedule.split(" "), "--macs", budget, "--seed", seed, "-o", output];
-      const how = existsSync(`${run}/checkpoint.safetensors`) ? ["--resume", run] : [...argv, "--criterion", criterion];
-      const { before, after, removals } = secateur("prune", ...how, "--json");
-      const { top1, loss } = evaluate(output);
-      record.add({
-        criterion,
-        budget: Number(budget),
-        seed: Number(seed),
-        top1,
-        testLoss: loss,
-        macs: after.macs / before.macs,
-        params: after.params / before.params,
-        removals,
-        minutes: (performance.now() - started) / 60_000,
-        version: record.version,
-        ...(flags.device !== "cpu" && { device: flags.device }),
-      });
-    }
+
+for (const seed of seeds) for (const ranking of flags.criteria.split(",")) await measureAll(ranking, seed);
 
 const groups = new Map();
 for (const row of record.rows.filter(({ seed }) => seed !== undefined)) {
@@ -95,7 +155,7 @@ const points = [...groups.values()].map((rows) => ({
 const series = [...new Set(points.map((point) => point.series))];
 await lineChart(record.path("svg"), {
   title: `${flags.net}: accuracy after pruning and fine-tuning`,
-  subtitle: `${epochs} epoch${epochs === "1" ? "" : "s"}, ${fewest < most ? "up to " : ""}${most} seed${most > 1 ? "s, bars one standard deviation" : ""}`,
+  subtitle: `${epochs} epoch${epochs === 1 ? "" : "s"}, ${fewest < most ? "up to " : ""}${most} seed${most > 1 ? "s, bars one standard deviation" : ""}`,
   rows: [...points, ...series.map((name) => ({ series: name, x: 1, y: unpruned * 100, e: 0 }))],
   x: "multiply-accumulates, share of the original",
   y: "top-1 on the test set, %",

@@ -27,6 +27,7 @@ export type {
   StartEvent,
   State,
 } from "./jobs/prune-events.ts";
+export type { Ranking } from "./jobs/ranking.ts";
 export type { ScheduleEvent } from "./jobs/pace.ts";
 export type { Checkpoints } from "./jobs/checkpoints.ts";
 export type { PruneJobOptions } from "./jobs/prune-options.ts";
@@ -70,7 +71,7 @@ export {
   type Target,
   type StepChoice,
 } from "./prune/select.ts";
-export { pers, scopes, type Per, type Scope } from "./prune/prices.ts";
+export { normalisations, pers, scopes, type Normalisation, type Per, type Scope } from "./prune/prices.ts";
 export { whyNotWhole } from "./prune/whole.ts";
 export { floorsOf, namesGroup, ratiosOf, type Limits } from "./prune/limits.ts";
 export { scheduleKinds, type RemovalSchedule, type ScheduleKind } from "./prune/schedule.ts";

@@ -8,12 +8,20 @@ import { takes } from "../options/check.ts";
 import { share } from "../options/kinds.ts";
 import { device, runtime, seed } from "../options/machine.ts";
 import { looking } from "../options/model.ts";
-import { limits, roundTo, scope, scores, weightCriterion } from "../options/ranking.ts";
+import {
+  limits,
+  normalise as normalisation,
+  per,
+  roundTo,
+  scope,
+  scores,
+  weightCriterion,
+} from "../options/ranking.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { findGroups, refuseWithout } from "../prune/groups.ts";
 import { floorsOf, ratiosOf, type Limits } from "../prune/limits.ts";
-import type { Scope } from "../prune/prices.ts";
+import type { Normalisation, Per, Scope } from "../prune/prices.ts";
 import { refuseNothing, refuseOtherScores } from "../prune/nothing.ts";
 import { selectShare } from "../prune/select.ts";
 import { withTrial } from "./trial.ts";
@@ -29,6 +37,10 @@ export interface PlanOptions extends NormaliseOptions, Limits, RoundingOptions {
   readonly criterion?: string | WeightCriterion | undefined;
   /** Whether the same share of every group goes, or the least important of all; default "local". */
   readonly scope?: Scope | undefined;
+  /** What importance is counted per; default a unit, as the share is one of units. */
+  readonly per?: Per | undefined;
+  /** How importances of different groups are made comparable; default "none". */
+  readonly normalise?: Normalisation | undefined;
   /** Of the criterion "random"; default 0. */
   readonly seed?: number | undefined;
 }
@@ -58,6 +70,8 @@ const settle = takes<PlanOptions>()("plan", {
   scores: scores.optional(),
   criterion: weightCriterion.default("magnitude"),
   scope: scope.default("local"),
+  per: per.default("unit"),
+  normalise: normalisation,
   seed,
 });
 
@@ -88,6 +102,8 @@ export async function plan(model: Model, given: PlanOptions): Promise<Plan> {
     ratio,
     scope,
     roundTo,
+    normalise: options.normalise,
+    per: options.per,
     floors: floorsOf(groups, { ...options, ratios: undefined }),
     ratios: ratiosOf(groups, ratios),
   };

@@ -12,6 +12,7 @@ import type { LatencyRow } from "../train/latency.ts";
 import type { PruneResult } from "../train/prune.ts";
 import type { Timing } from "../train/timing.ts";
 import type { ScheduleEvent } from "./pace.ts";
+import type { Ranking } from "./ranking.ts";
 import type { Proved } from "./proving.ts";
 import type { WorkersEvent } from "./workers.ts";
 
@@ -22,6 +23,7 @@ export interface StartEvent {
   readonly units: number;
   readonly groups: readonly GroupSize[];
   readonly target: Target;
+  readonly ranking: Ranking;
   /** What widths are rounded to, where the machine was asked. */
   readonly roundTo?: number | undefined;
 }

@@ -21,7 +21,7 @@ import { dataset } from "../options/data.ts";
 import { callback } from "../options/kinds.ts";
 import { distil, epochs, learning, pruneLearningRate, targets, temperature } from "../options/learning.ts";
 import { running } from "../options/machine.ts";
-import { criterion, gates, limits, per, probes, roundTo, scope } from "../options/ranking.ts";
+import { criterion, gates, limits, normalise, per, probes, roundTo, scope } from "../options/ranking.ts";
 import type { Target } from "../prune/select.ts";
 import type { FinetuneOptions, LearnOptions } from "../train/finetune.ts";
 import type { LatencyBudget } from "../train/latency.ts";
@@ -42,7 +42,16 @@ export interface PruneJobOptions
     Partial<
       Pick<
         PruneOptions,
-        "gates" | "probes" | "maxLoss" | "per" | "scope" | "limits" | "schedule" | "every" | "unitsPerStep"
+        | "gates"
+        | "probes"
+        | "maxLoss"
+        | "normalise"
+        | "per"
+        | "scope"
+        | "limits"
+        | "schedule"
+        | "every"
+        | "unitsPerStep"
       >
     > {
   /** As {@link plan} takes it; default 1, or "auto" where a latency is to be reached. */
@@ -109,7 +118,8 @@ export const settle = takes<PruneJobOptions>()("prune", {
   criterion: criterion.default("taylor-fo"),
   gates,
   probes: probes.optional(),
-  per,
+  per: per.optional(),
+  normalise,
   scope: scope.default("global"),
   limits: z.strictObject(limits).optional(),
   roundTo: roundTo.optional(),

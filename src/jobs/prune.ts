@@ -27,6 +27,7 @@ import { batchOf, openModel } from "./opened.ts";
 import { paceOf } from "./pace.ts";
 import { markedUnproved, proveAll, type Proved } from "./proving.ts";
 import { refuseUnreachable } from "./reach.ts";
+import { rankingOf } from "./ranking.ts";
 import { roundingOf } from "./rounding.ts";
 import { memoryStore, type Kept } from "./search.ts";
 import { withTrial } from "./trial.ts";
@@ -83,7 +84,9 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
   const workers =
     workersBefore(given.workers, resumed?.note) ??
     workersOf(runtime, graph, { ...given, criterion: criterionOf(given.criterion) }, tell);
-  const settled = { ...given, roundTo, workers };
+  const ranking = rankingOf(given);
+  const per = ranking.per === "latency" ? undefined : ranking.per;
+  const settled = { ...given, per, roundTo, workers };
   const pace = paceOf(start, target, data, settled);
   const options = { ...settled, every: pace.every };
   const measure = createMeasure(runtime, graph, options, tell);
@@ -92,7 +95,7 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
     tell({ kind: "resume", costs: start.costs, units: start.units });
   } else {
     await tryBatch(data, graph, options);
-    tell({ kind: "start", ...start, target, ...(wanted === "auto" && { roundTo }) });
+    tell({ kind: "start", ...start, target, ranking, ...(wanted === "auto" && { roundTo }) });
   }
   const first = resumed
     ? (resumed.note["start"] as Evaluation | undefined)

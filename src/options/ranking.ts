@@ -5,7 +5,7 @@ import type { DataCriterion, WeightCriterion } from "../criteria/criterion.ts";
 import { criteria } from "../criteria/table.ts";
 import { gatePlaces } from "../prune/gate-places.ts";
 import type { Limits } from "../prune/limits.ts";
-import { pers, scopes } from "../prune/prices.ts";
+import { normalisations, pers, scopes } from "../prune/prices.ts";
 import { count, countOrAuto, countOrNone, having, mapOf, share, type KindsOf } from "./kinds.ts";
 
 export const criterionName = z.enum([...criteria.keys()]).describe("what tells importance; see secateur criteria");
@@ -23,7 +23,11 @@ export const gates = z.enum(gatePlaces).default("after-bn").describe("where impo
 export const probes = countOrNone.describe("random directions for second derivatives; 0: exact (default: by size)");
 export const batches = count.default(10).describe("minibatches to average over");
 
-export const per = z.enum(pers).default("unit").describe("what importance is counted per");
+export const per = z.enum(pers).describe("what importance is counted per: a unit, or what removing it saves");
+export const normalise = z
+  .enum(normalisations)
+  .default("none")
+  .describe("what importances are divided by within a group, before groups are compared");
 export const scope = z.enum(scopes).describe("which units are compared with each other");
 
 export const keep = z.array(z.string()).describe("groups that stay whole, as 'layer4.*'; may be repeated");

@@ -18,20 +18,86 @@ export type Scope = (typeof scopes)[number];
 export const pers = ["unit", "macs", "params", "bytes"] as const;
 export type Per = (typeof pers)[number];
 
-/** Importances divided by what the removal of each unit alone saves; a unit that saves nothing is beyond price. */
-export function perCost(groups: Groups, importances: Importances, model: CostModel, per: Per): Importances {
-  if (per === "unit") return importances;
-  const price = (unit: Unit, score: number): number => {
-    const saved = model.saving(unit)[per];
-    return saved > 0 ? score / saved : Number.POSITIVE_INFINITY;
-  };
+export const normalisations = ["none", "mean", "max", "sum", "standardised", "lamp"] as const;
+/**
+ * What the importances I of a group are divided by before groups are compared; the order within a group stays as it is.
+ *
+ * - `none`: nothing.
+ * - `mean`, `max`, `sum`: the mean, the largest, or the sum of |I| over the group (the normalisers of Torch-Pruning, Fang et al. 2023).
+ * - `standardised`: 1 / (1 + exp(-z)) with z = (I - mean) / standard deviation. The logistic function makes z positive, so that a cost can divide it.
+ * - `lamp`: I_m over the sum of all I in the group that are at least I_m (Lee et al. 2021, "Layer-Adaptive Sparsity for the Magnitude-based Pruning",
+ *   eq. 5): the share of what is left that goes with m. The last unit of any group has 1, the most there is. What is below 0 is divided by the sum of |I|.
+ *
+ * A group whose importances are all 0 keeps them; infinite ones stay so and are left out of means and sums.
+ */
+export type Normalisation = (typeof normalisations)[number];
+
+/** Importances that can be compared between groups. */
+export function normalised(importances: Importances, how: Normalisation): Importances {
+  if (how === "none") return importances;
+  return new Map([...importances].map(([name, scores]) => [name, within(Float64Array.from(scores), how)]));
+}
+
+function within(scores: Float64Array, how: Exclude<Normalisation, "none">): Float64Array {
+  const finite = scores.filter(Number.isFinite);
+  const sizes = finite.map(Math.abs);
+  const total = sum(sizes);
+  if (total === 0) return scores;
+  const mean = total / sizes.length;
+  if (how === "lamp") return sharesOfLeft(scores, total);
+  if (how !== "standardised") {
+    const scale = { mean, sum: total, max: Math.max(...sizes) }[how];
+    return scores.map((score) => score / scale);
+  }
+  const middle = sum(finite) / finite.length;
+  const deviation = Math.sqrt(sum(finite.map((score) => (score - middle) ** 2)) / finite.length) || 1;
+  return scores.map((score) => (score === Infinity ? score : 1 / (1 + Math.exp((middle - score) / deviation))));
+}
+
+/** Each over the sum of itself and all above it. */
+function sharesOfLeft(scores: Float64Array, total: number): Float64Array {
+  const order = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]!);
+  const shares = new Float64Array(scores.length);
+  let left = 0;
+  for (const unit of order) {
+    const score = scores[unit]!;
+    if (score > 0 && score < Infinity) left += score;
+    shares[unit] = score > 0 && score < Infinity ? score / left : score / total;
+  }
+  return shares;
+}
+
+const sum = (values: Float64Array): number => values.reduce((a, b) => a + b, 0);
+
+/** What each unit of a group saves when it goes alone. */
+type Savings = (group: string, unit: Unit) => number;
+
+/**
+ * Importances over what the removal of each unit alone saves; a unit that saves nothing is beyond price. Below 0, where removal does good, it is
+ * multiplied instead: what saves more goes first there too.
+ *
+ * @param savings of each unit of a group, where that is measured; it stands in for `per`
+ */
+export function perCost(
+  groups: Groups,
+  importances: Importances,
+  model: CostModel,
+  per: Per,
+  savings?: ReadonlyMap<string, number>,
+): Importances {
+  if (per === "unit" && !savings) return importances;
+  const saving: Savings = savings
+    ? (group) => savings.get(group) ?? 0
+    : (_, unit) => (per === "unit" ? 1 : model.saving(unit)[per]);
+  const price = (saved: number, score: number): number =>
+    saved > 0 ? (score < 0 ? score * saved : score / saved) : Number.POSITIVE_INFINITY;
   const priced = new Map<string, Float64Array>();
   for (const { name, units } of groups.groups) {
     const scores = importances.get(name);
     if (scores)
       priced.set(
         name,
-        Float64Array.from(units, (unit, i) => price(unit, scores[i]!)),
+        Float64Array.from(units, (unit, i) => price(saving(name, unit), scores[i]!)),
       );
   }
   return priced;

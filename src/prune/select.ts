@@ -3,7 +3,15 @@
 import { fail } from "../graph/error.ts";
 import { createCostModel, type CostModel, type Costs } from "./costs.ts";
 import type { Groups, Unit } from "./groups.ts";
-import { perCost, withinScope, type Importances, type Per, type Scope } from "./prices.ts";
+import {
+  normalised,
+  perCost,
+  withinScope,
+  type Importances,
+  type Normalisation,
+  type Per,
+  type Scope,
+} from "./prices.ts";
 import { whyNotWhole, groupsWithout } from "./whole.ts";
 
 export interface SelectOptions {
@@ -17,6 +25,9 @@ export interface SelectOptions {
   readonly floors?: ReadonlyMap<string, number> | undefined;
   /** Groups of which another share goes than of the others. */
   readonly ratios?: ReadonlyMap<string, number> | undefined;
+  /** As for a {@link StepChoice}. */
+  readonly normalise?: Normalisation | undefined;
+  readonly per?: Per | undefined;
 }
 
 interface Candidate {
@@ -55,10 +66,11 @@ function checkRounding(roundTo: number): void {
 
 /** Chooses a share of the units. A group goes as a whole only where its floor is 0, and it can beside the others that do. */
 export function selectShare(groups: Groups, importances: Importances, options: SelectOptions): Map<string, number[]> {
-  const { ratio, scope, roundTo = 1, floors, ratios } = options;
+  const { ratio, scope, roundTo = 1, floors, ratios, normalise = "none", per = "unit" } = options;
   if (!(ratio >= 0 && ratio < 1)) fail("bad-option", `the ratio must be at least 0 and less than 1; it is ${ratio}`);
   checkRounding(roundTo);
-  const order = ranked(groups, scope === "isomorphic" ? withinScope(groups, importances, scope) : importances);
+  const prices = perCost(groups, normalised(importances, normalise), createCostModel(groups), per);
+  const order = ranked(groups, scope === "isomorphic" ? withinScope(groups, prices, scope) : prices);
   const sizes = new Map(groups.groups.map(({ name, units }) => [name, units.length]));
   const total = [...sizes.values()].reduce((a, b) => a + b, 0);
   let left = scope === "local" ? Number.POSITIVE_INFINITY : Math.floor(ratio * total);
@@ -115,6 +127,8 @@ export interface Selection {
 }
 
 export interface StepChoice {
+  /** How importances of different groups are made comparable; default "none". */
+  readonly normalise?: Normalisation | undefined;
   /** What importance is counted per; default a unit. */
   readonly per?: Per | undefined;
   /** What a group's units save, each, where that is measured: it stands in for `per`. */
@@ -169,10 +183,10 @@ export function selectStep(
   target: Target,
   choice: StepChoice = {},
 ): Selection {
-  const { per = "unit", scope = "global", savings, roundTo = 1 } = choice;
+  const { normalise = "none", per = "unit", scope = "global", savings, roundTo = 1 } = choice;
   checkRounding(roundTo);
   const state = new Shrinking(groups);
-  const priced = savings ? perSaving(importances, savings) : perCost(groups, importances, createCostModel(groups), per);
+  const priced = perCost(groups, normalised(importances, normalise), createCostModel(groups), per, savings);
   let removed = 0;
   for (const { group, units } of blocksOf(groups, withinScope(groups, priced, scope), choice)) {
     if (meets(target, state.costs(), state.units)) break;
@@ -243,11 +257,3 @@ class Shrinking {
     return [...this.#left.values()].reduce((n, { size }) => n + size, 0);
   }
 }
-
-const perSaving = (importances: Importances, savings: ReadonlyMap<string, number>): Importances =>
-  new Map(
-    [...importances].map(([name, scores]) => {
-      const saved = savings.get(name) ?? 0;
-      return [name, Float64Array.from(scores, (score) => (saved > 0 ? score / saved : Number.POSITIVE_INFINITY))];
-    }),
-  );

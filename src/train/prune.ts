@@ -9,7 +9,7 @@ import { costsOf, type Costs } from "../prune/costs.ts";
 import type { GatePlace } from "../prune/gate-places.ts";
 import { findGroups, refuseWithout, type Groups, type Removal } from "../prune/groups.ts";
 import { floorsOf, type Limits } from "../prune/limits.ts";
-import type { Per, Scope } from "../prune/prices.ts";
+import type { Normalisation, Per, Scope } from "../prune/prices.ts";
 import { nextTarget, type RemovalSchedule } from "../prune/schedule.ts";
 import { meets, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
@@ -49,7 +49,9 @@ export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly unitsPerStep?: number;
   /** The share of the old importance in the average over removals; default 0.9 (the paper's). */
   readonly momentum?: number;
-  /** What importance is counted per; default a unit. */
+  /** How importances of different groups are made comparable; default "none". */
+  readonly normalise?: Normalisation | undefined;
+  /** What importance is counted per; default a unit, or where a latency is to be reached the milliseconds that were measured. */
   readonly per?: Per | undefined;
   /** Whom a unit is compared with; default all others. */
   readonly scope?: Scope | undefined;
@@ -59,7 +61,7 @@ export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly limits?: Limits | undefined;
   /** How much goes each time; default the same number of units. */
   readonly schedule?: RemovalSchedule | undefined;
-  /** A latency to reach, besides the target; importance is then counted per millisecond saved. */
+  /** A latency to reach, besides the target. */
   readonly latency?: LatencyGoal | undefined;
   /** Learning rate while pruning; "auto": found by a short trial on a copy of the model. */
   readonly learningRate: number | "auto";
@@ -156,7 +158,8 @@ export async function pruneLoop(
   const start = { ...costsOf(initial.coupling.traced), units: countUnits(initial) };
   const { schedule, latency } = options;
   const perStep = schedule ? Infinity : (options.unitsPerStep ?? Math.max(1, Math.round(start.units * stepShare)));
-  const choice = { ...options, floors: floorsOf(initial, options.limits ?? {}), savings: latency?.savings };
+  const savings = options.per === undefined ? latency?.savings : undefined;
+  const choice = { ...options, floors: floorsOf(initial, options.limits ?? {}), savings };
   const nextOf = (now: Costs & { readonly units: number }): Target => {
     // What is met may still be too slow.
     if (meets(target, now, now.units)) return { units: 0 };

@@ -52,6 +52,7 @@ describe("a configuration", () => {
         device: { value: "cpu", source: "default" },
         criterion: { value: "magnitude", source: "default" },
         scope: { value: "local", source: "default" },
+        normalise: { value: "none", source: "default" },
         seed: { value: 5, source: "config" },
       },
     });

@@ -109,6 +109,16 @@ describe("plan", () => {
     ]);
   });
 
+  it("counts importance per what it is told, and makes groups comparable", async () => {
+    const widths = async (options: object) =>
+      (await plan(model, { ratio: 0.3, scope: "global", ...options })).groups.map(({ removed }) => removed);
+    const [units, macs, mean] = [await widths({}), await widths({ per: "macs" }), await widths({ normalise: "mean" })];
+    expect(await widths({ per: "unit", normalise: "none" })).toEqual(units);
+    for (const other of [macs, mean]) expect(other).not.toEqual(units);
+    // A unit of the first convolution costs most: 6 of them are read at 24 x 24 places.
+    expect(macs[0]).toBeGreaterThan(units[0]!);
+  });
+
   it("takes shares by patterns alone", async () => {
     const { removal } = await plan(model, { ratios: new Map([["conv2*", 0.5]]) });
     expect([...removal].map(([name, units]) => [name, units.length])).toEqual([["conv2.weight", 8]]);

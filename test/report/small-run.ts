@@ -52,6 +52,7 @@ export function smallRecords([first, second]: readonly [string, string] = ["conv
         { name: second, units: 20 },
       ],
       target: { macs: 200_000 },
+      ranking: { criterion: "taylor-fo", normalise: "none", per: "macs" },
     },
     { ...at(6), kind: "evaluation", at: "start", step: 0, units: 30, evaluation: evaluation(0.25, 0.9375) },
     step("prune", 1, 0.5),

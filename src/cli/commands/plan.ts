@@ -13,23 +13,22 @@ import { load } from "../../jobs/load-node.ts";
 import type { Removal } from "../../prune/groups.ts";
 import { formatPlan, parsePlan, parseScores } from "../../prune/plan.ts";
 import type { Proof } from "../../prune/prove.ts";
-import { scopes, type Scope } from "../../prune/prices.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { limitsOf, noteRounding, ratioOf, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
 import { withCompute, withDevice, type ComputeFlags, type DeviceFlags } from "../options/machine.ts";
 import { shapesOf, withOpset, withShape, type OpsetFlags, type ShapeFlags } from "../options/model.ts";
 import { seed } from "../options/values.ts";
+import { withRanking, type RankingFlags } from "../options/criterion.ts";
 import { withExample } from "../help.ts";
 import { note, noteTable, printJson, short } from "../output.ts";
 import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
 import { createProgress } from "../progress.ts";
 import { unprovedPath, writeModel } from "../write.ts";
 
-interface PlanFlags extends ShapeFlags, LimitFlags, DeviceFlags, ForceFlags {
+interface PlanFlags extends ShapeFlags, LimitFlags, DeviceFlags, ForceFlags, RankingFlags {
   readonly scores?: string;
   readonly ratio: Ratios;
   readonly criterion: string;
-  readonly scope: Scope;
   readonly seed: number;
   readonly output: string;
   readonly json?: boolean;
@@ -40,7 +39,11 @@ const dataless = [...criteria.values()].filter(({ kind }) => kind === "weights")
 
 export function addPlan(program: Command): void {
   withExample(
-    withForce(withDevice(withLimits(withShape(program.command("plan <model>"))))),
+    withRanking(withForce(withDevice(withLimits(withShape(program.command("plan <model>"))))), {
+      scope: "local",
+      scopes: "the same share of every group, or of the whole net",
+      per: "unit, as the share is one of units",
+    }),
     "secateur plan model.onnx --ratio 0.5 -o plan.json && secateur cut model.onnx --plan plan.json -o small.onnx",
     "secateur plan model.onnx --scores scores.json --ratio 0.5 -o plan.json",
   )
@@ -57,11 +60,6 @@ export function addPlan(program: Command): void {
         .conflicts("scores"),
     )
     .option("--scores <file>", "importances, as secateur score --json writes them")
-    .addOption(
-      new Option("--scope <scope>", "the same share of every group, or of the whole net")
-        .choices(scopes)
-        .default("local"),
-    )
     .option("--seed <n>", "seed of the criterion random", seed, 0)
     .requiredOption("-o, --output <file>", "the plan to write")
     .option("--json", "print how many units of each group go as JSON")
@@ -76,6 +74,8 @@ export function addPlan(program: Command): void {
         scores,
         criterion: flags.criterion,
         scope: flags.scope,
+        normalise: flags.normalise,
+        per: flags.per,
         roundTo: flags.roundTo,
         device: flags.device,
         runtime: nodeRuntime,

@@ -1,7 +1,6 @@
 /** What secateur prune can be told. */
 
 import { type Command, Option } from "commander";
-import { pers, scopes, type Per, type Scope } from "../../prune/prices.ts";
 import { scheduleKinds, type ScheduleKind } from "../../prune/schedule.ts";
 import { targetSources, type Targets } from "../../train/losses.ts";
 import type { LatencyBudget } from "../../train/latency.ts";
@@ -9,7 +8,7 @@ import { budgetOf, latencyOf } from "../budgets.ts";
 import { patternRatio, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
 import { withExample } from "../help.ts";
 import { withMetric } from "../metric.ts";
-import { withCriterion, type CriterionFlags } from "../options/criterion.ts";
+import { withCriterion, withRanking, type CriterionFlags, type RankingFlags } from "../options/criterion.ts";
 import { withData } from "../options/data.ts";
 import { withLearning } from "../options/learning.ts";
 import { withShape } from "../options/model.ts";
@@ -17,21 +16,19 @@ import { count, numberIn, positive, rateOrAuto } from "../options/values.ts";
 import { withRecord } from "../run.ts";
 import { epochCount, type TrainFlags } from "./train.ts";
 
-export interface PruneFlags extends TrainFlags, CriterionFlags, LimitFlags {
+export interface PruneFlags extends TrainFlags, CriterionFlags, RankingFlags, LimitFlags {
   readonly targets: Targets | "teacher";
   readonly macs?: number;
   readonly params?: number;
   readonly bytes?: number;
   readonly units?: number;
   readonly latency?: LatencyBudget;
-  readonly scope: Scope;
   readonly ratio?: Ratios;
   readonly schedule: ScheduleKind;
   readonly removals: number;
   readonly maxLoss?: number;
   readonly maxDrop?: number;
   readonly prove: boolean;
-  readonly per: Per;
   readonly every?: number;
   readonly unitsPerStep?: number;
   readonly scoreMomentum: number;
@@ -51,7 +48,11 @@ export const withPruning = (command: Command): Command =>
   );
 
 const withPruningItself = (command: Command): Command =>
-  withLimits(withCriterion(withMetric(withLearning(withData(withShape(command), false)))))
+  withRanking(withLimits(withCriterion(withMetric(withLearning(withData(withShape(command), false))))), {
+    scope: "global",
+    scopes: "whom a unit is compared with: all, those of its group, or of groups built alike",
+    per: "what the budget counts, else macs",
+  })
     .description("remove the least important units while learning until a budget is met, then fine-tune")
     .addOption(
       new Option(
@@ -77,16 +78,6 @@ const withPruningItself = (command: Command): Command =>
     )
     .option("--no-prove", "do not run the cut and the masked model side by side before fine-tuning")
     .option("--max-loss <loss>", "stop pruning when the training loss between two removals is above this", positive)
-    .addOption(
-      new Option("--per <what>", "what importance is counted per: a unit, or what removing it saves")
-        .choices(pers)
-        .default("unit"),
-    )
-    .addOption(
-      new Option("--scope <scope>", "whom a unit is compared with: all, those of its group, or of groups built alike")
-        .choices(scopes)
-        .default("global"),
-    )
     .option(
       "--ratio <pattern=share>",
       "the share of units that may go of some groups, as 'layer2.*=0.3'; may be repeated, the last that fits counts",

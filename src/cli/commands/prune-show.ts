@@ -1,6 +1,7 @@
 /** What secateur prune shows of its work. */
 
 import type { PruneJobEvent, PruneOutcome } from "../../jobs/prune-events.ts";
+import type { Ranking } from "../../jobs/ranking.ts";
 import { noteRounding } from "../limits.ts";
 import { accuracyOf, lostFigure, metricFigure, note, percent, short } from "../output.ts";
 import { reportProgress, type Progress } from "../progress.ts";
@@ -37,6 +38,20 @@ export function comparison({ before, after }: PruneOutcome): string[][] {
   return rows;
 }
 
+/** What units are ranked by, in a line. */
+const describeRanking = ({ criterion, normalise, per }: Ranking): string => {
+  const within = normalise === "none" ? "" : `, normalised by ${normalise} within each group`;
+  return `units are ranked by ${criterion}${within}, per ${counted[per]}`;
+};
+
+const counted: Readonly<Record<Ranking["per"], string>> = {
+  unit: "unit",
+  macs: "multiply-accumulate that they cost",
+  params: "parameter that they cost",
+  bytes: "byte that they cost",
+  latency: "millisecond that they cost",
+};
+
 /** Shows events on the progress line. */
 export function createShow(progress: Progress, batchSize: number): (event: PruneJobEvent) => void {
   const measuring = reportProgress(progress);
@@ -55,6 +70,7 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
       case "start":
         all = event.costs.macs;
         start = event;
+        note(describeRanking(event.ranking));
         if (event.roundTo !== undefined) noteRounding(event.roundTo);
         break;
       case "unproved":

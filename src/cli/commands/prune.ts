@@ -50,6 +50,7 @@ async function work(
     probes: flags.probes,
     maxLoss: flags.maxLoss,
     maxDrop: flags.maxDrop,
+    normalise: flags.normalise,
     per: flags.per,
     every: flags.every,
     scoreMomentum: flags.scoreMomentum,

@@ -3,6 +3,7 @@
 import { type Command, Option } from "commander";
 import { criteria } from "../../criteria/table.ts";
 import { gatePlaces, type GatePlace } from "../../prune/gate-places.ts";
+import { normalisations, pers, scopes, type Normalisation, type Per, type Scope } from "../../prune/prices.ts";
 import { seed } from "./values.ts";
 
 /** What tells importance, and where and how it is measured. */
@@ -28,4 +29,34 @@ export const withCriterion = (command: Command): Command =>
       "--probes <n>",
       "random directions to estimate second derivatives from; 0 is exact (default: 0 up to 300 units, else 32)",
       seed,
+    );
+
+/** What is made of importances before units are compared. */
+export interface RankingFlags {
+  readonly scope: Scope;
+  readonly normalise: Normalisation;
+  readonly per?: Per;
+}
+
+/** What the commands that rank units do by default. */
+interface RankingDefaults {
+  readonly scope: Scope;
+  readonly scopes: string;
+  /** What importance is counted per, where it is not said. */
+  readonly per: string;
+}
+
+export const withRanking = (command: Command, { scope, scopes: described, per }: RankingDefaults): Command =>
+  command
+    .addOption(new Option("--scope <scope>", described).choices(scopes).default(scope))
+    .addOption(
+      new Option(
+        "--per <what>",
+        `what importance is counted per: a unit, or what removing it saves (default: ${per})`,
+      ).choices(pers),
+    )
+    .addOption(
+      new Option("--normalise <how>", "what importances are divided by within a group, before groups are compared")
+        .choices(normalisations)
+        .default("none"),
     );

@@ -1,0 +1,34 @@
+/** How units are ranked where nothing else is asked for. */
+
+import { criterionOf } from "../criteria/table.ts";
+import type { Normalisation, Per } from "../prune/prices.ts";
+import type { CheckedOptions } from "./prune-options.ts";
+
+/** What a run ranks units by. */
+export interface Ranking {
+  /** The name of the criterion. */
+  readonly criterion: string;
+  readonly normalise: Normalisation;
+  /** "latency": milliseconds that were measured on this machine. */
+  readonly per: Per | "latency";
+}
+
+type Asked = Pick<CheckedOptions, "criterion" | "normalise" | "per" | "budget" | "latency">;
+
+/**
+ * What is asked for, or the default: importance is counted per what the budget counts; where only a loss or a drop ends pruning, per multiply-accumulate. A criterion that counts
+ * a cost by itself is counted per unit.
+ */
+export function rankingOf({ criterion, normalise, per, budget = {}, latency }: Asked): Ranking {
+  const measured = criterionOf(criterion);
+  const isPriced = measured.kind === "data" && measured.priced;
+  const counted = per ?? (latency !== undefined ? "latency" : isPriced ? "unit" : perOf(budget));
+  return { criterion: measured.name, normalise, per: counted };
+}
+
+function perOf({ macs, params, bytes, units }: NonNullable<CheckedOptions["budget"]>): Per {
+  if (macs !== undefined) return "macs";
+  if (params !== undefined) return "params";
+  if (bytes !== undefined) return "bytes";
+  return units === undefined ? "macs" : "unit";
+}
