@@ -1,9 +1,10 @@
 /** Options that say what has to stay, and how widths are rounded. */
 
 import { type Command, InvalidArgumentError } from "commander";
+import { keep, minUnits, roundTo } from "../options/ranking.ts";
 import type { Limits } from "../prune/limits.ts";
 import { withForm } from "./forms.ts";
-import { countOrAuto, countOrNone } from "./options/values.ts";
+import { flag, withGroup } from "./options/flag.ts";
 import { note } from "./output.ts";
 
 export interface LimitFlags {
@@ -15,21 +16,13 @@ export interface LimitFlags {
 /** Shares by patterns of groups; "" stands for all other groups. */
 export type Ratios = Readonly<Record<string, number>>;
 
-const collect = (pattern: string, known: readonly string[] = []): string[] => [...known, pattern];
-
 export const withLimits = (command: Command): Command =>
-  command
-    .option("--keep <pattern>", "groups that stay whole, as 'layer4.*'; may be repeated", collect)
-    .option(
-      "--min-units <n>",
-      "units of every group that stay at least (default: 1); with 0 groups go as a whole where they can, as the inside of a residual block",
-      countOrNone,
-    )
-    .option(
-      "--round-to <n>",
-      "what remains of a group is a multiple of this; auto: of the channels that this machine's kernels take at a time",
-      countOrAuto,
-    );
+  withGroup(
+    command,
+    "Budget",
+    [flag("--keep <pattern>", keep), flag("--round-to <n>", roundTo)],
+    [flag("--min-units <n>", minUnits)],
+  );
 
 /** 0.5, or layer2.*=0.3 */
 export const ratioOf = withForm(readRatio, {

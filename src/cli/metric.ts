@@ -1,10 +1,12 @@
 /** `--metric`: what models are measured by. */
 
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, type Option } from "commander";
 import { fail } from "../graph/error.ts";
 import { importDefault } from "../data/module-node.ts";
+import { metric } from "../options/learning.ts";
 import { checkMetric, metricNames, type Metric, type MetricName } from "../train/metrics.ts";
 import { withForm } from "./forms.ts";
+import { flag, withGroup } from "./options/flag.ts";
 
 export interface MetricFlags {
   readonly metric?: string;
@@ -21,12 +23,8 @@ const metricOf = withForm(
   { anyOf: [{ enum: metricNames }, { type: "string", pattern: String.raw`\.[cm]?js$` }] },
 );
 
-export const withMetric = (command: Command): Command =>
-  command.option(
-    "--metric <spec>",
-    `what counts: ${metricNames.join(", ")}, or a module whose default export is a metric, as f1.mjs (default: top1, without labels agreement)`,
-    metricOf,
-  );
+export const withMetric = (command: Command, more: readonly Option[] = []): Command =>
+  withGroup(command, "Measuring", [flag("--metric <spec>", metric, metricOf)], more);
 
 /** Loads the metric that the flags name. */
 export async function openMetric({ metric }: MetricFlags): Promise<Metric | MetricName | undefined> {

@@ -2,14 +2,18 @@
 
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
+import { z } from "zod";
 import { fail } from "../graph/error.ts";
 import { checkWritable } from "../onnx/atomic-node.ts";
+import { flag, withGroup } from "./options/flag.ts";
 
 export interface ForceFlags {
   readonly force?: boolean;
 }
 
-export const withForce = (command: Command): Command => command.option("--force", "write over the file that is read");
+const force = z.boolean().describe("write over the file that is read");
+
+export const withForce = (command: Command): Command => withGroup(command, "Output", [], [flag("--force", force)]);
 
 /**
  * Fails where a file cannot be written, before there is work to lose, and where it is one of those that are read.

@@ -2,8 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
-import pc from "picocolors";
 import { SecateurError } from "../graph/error.ts";
+import { nearest } from "../options/suggest.ts";
 import { addCompare } from "./commands/compare.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addConfig } from "./commands/config.ts";
@@ -19,7 +19,7 @@ import { addTrain } from "./commands/train.ts";
 import { configure } from "./config/apply.ts";
 import { readConfiguration } from "./config/read.ts";
 import { configurable } from "./config/schema.ts";
-import { exitCodes } from "./help.ts";
+import { examples, exitCodes, helpOption, helpStyle } from "./help.ts";
 import { complainOf, Interruption, note, prefix } from "./output.ts";
 
 const badInput = 2;
@@ -36,7 +36,7 @@ export async function run(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<number> {
   process.exitCode = undefined;
-  const program = createProgram(signal);
+  const program = createProgram(signal, argv);
   try {
     await program.parseAsync([...argv], { from: "user" });
     return Number(process.exitCode ?? 0);
@@ -48,36 +48,48 @@ export async function run(
   }
 }
 
-function createProgram(signal: AbortSignal): Command {
-  const program = new Command("secateur")
+/** Whether all of the help is asked for. */
+const wantsAll = (argv: readonly string[]): boolean =>
+  argv.some((word, i) => (word === "--help" || word === "-h") && argv[i + 1] === "all");
+
+function createProgram(signal: AbortSignal, argv: readonly string[]): Command {
+  const program: Command = new Command("secateur");
+  program
     .description(
       "Makes neural networks smaller: reads a trained ONNX model, removes what matters least, writes a smaller one.",
     )
     .version(version)
-    .option("--config <file>", "options by command (default: secateur.config.json, .mjs, .js or .ts in this folder)")
+    .option("--config <file>", "options by command (default: secateur.config.* in this folder)")
     .option("--no-config", "ignore the configuration in this folder")
     .option("--debug", "print where in the program an error came from")
     .showSuggestionAfterError()
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(`${oneLine(text)}\n`) })
-    .configureHelp({ styleTitle: (title) => pc.createColors(true).bold(title) })
+    .configureOutput({ outputError: (text, write) => write(`${oneLine(misspelt(program, argv, text) ?? text)}\n`) })
+    .configureHelp(helpStyle(wantsAll(argv)))
+    .addHelpOption(helpOption("Output"))
+    .addHelpText("after", examples)
     .addHelpText("after", exitCodes);
 
-  addInspect(program);
-  addCriteria(program);
-  addScore(program, signal);
+  program.commandsGroup("Make a model smaller:");
+  addPrune(program, version, signal);
   addPlan(program);
   addCutAndMask(program, signal);
-  addPrune(program, version, signal);
-  addReport(program);
-  addTrain(program, version, signal);
+  program.commandsGroup("Look at models:");
+  addInspect(program);
+  addScore(program, signal);
+  addCriteria(program);
   addEval(program, signal);
   addCompare(program, signal);
-  addGrad(program);
-  addData(program);
+  addReport(program);
+  program.commandsGroup("Train:");
+  addTrain(program, version, signal);
   addNew(program);
+  addData(program);
+  program.commandsGroup("More:");
+  addGrad(program);
   addConfig(program);
   addCompletion(program);
+  program.helpCommand("help [command]", "print the help of a command").addHelpOption(helpOption("Options"));
   inheritOverride(program);
   for (const command of configurable(program)) addDenials(command);
   program.hook("preSubcommand", async (_, command) => {
@@ -98,6 +110,16 @@ function addDenials(command: Command): void {
     if (option.isBoolean() && !option.negate && !known.has(denial)) command.addOption(new Option(denial!).hideHelp());
   }
   for (const sub of command.commands) addDenials(sub);
+}
+
+/** What stands where an option is missing because its name is misspelt. */
+function misspelt(program: Command, argv: readonly string[], text: string): string | undefined {
+  const command = program.commands.find((one) => argv.includes(one.name()));
+  if (!/required option/.test(text) || !command) return undefined;
+  const known = command.options.flatMap(({ long }) => long ?? []);
+  const word = argv.map((one) => one.split("=")[0]!).find((one) => /^--./.test(one) && !known.includes(one));
+  const meant = word && nearest(word, known);
+  return meant && `unknown option '${word}' (Did you mean ${meant}?)`;
 }
 
 /** "error: unknown command 'plna'\n(Did you mean plan?)" in one line, and in the form of all other errors. */

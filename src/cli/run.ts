@@ -1,5 +1,8 @@
 /** Commands that leave a record of themselves behind, and can be gone on with from it. */
 
+import { z } from "zod";
+import { checkpointEvery } from "../options/machine.ts";
+import { flag, json, output, withGroup } from "./options/flag.ts";
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { arch, cpus, platform } from "node:os";
@@ -23,7 +26,6 @@ import { isModule, openMetric, type MetricFlags } from "./metric.ts";
 import { openData, type DataFlags } from "./options/data.ts";
 import { learnOptions, type LearnFlags } from "./options/learning.ts";
 import { shapesOf, withOpset, type OpsetFlags, type ShapeFlags } from "./options/model.ts";
-import { notNegative } from "./options/values.ts";
 import { Interruption, note, noteFixedBatch } from "./output.ts";
 import { checkOutput } from "./output-file.ts";
 import { createProgress, type Progress } from "./progress.ts";
@@ -42,23 +44,22 @@ export interface RecordFlags extends DataFlags, MetricFlags, OpsetFlags {
 
 /** Where the model and the record go. */
 export const withRecord = (command: Command): Command =>
-  withOpset(command.option("-o, --output <file>", "the model to write"))
-    .option("--run <dir>", "the directory for the record of the run (default: the output's name, with .run)")
-    .option(
-      "--checkpoint-every <seconds>",
-      "seconds between two checkpoints within an epoch of learning",
-      notNegative,
-      30,
-    )
-    .option(
-      "--force",
-      "start anew where the directory holds a run that is not finished; write over the model that is read",
-    )
-    .option(
-      "--resume <dir>",
-      "go on with a run that was stopped, from any folder; it ends in the same bytes, unless --threads, --device or --workers are others now",
-    )
-    .option("--json", "print what was reached as JSON");
+  withOpset(
+    withGroup(
+      command,
+      "Output",
+      [
+        output("the model to write"),
+        flag("--resume <dir>", z.string().describe("go on with a run that was stopped")),
+        json("print what was reached as JSON"),
+      ],
+      [
+        flag("--run <dir>", z.string().describe("folder of the record (default: the output's name, with .run)")),
+        flag("--force", z.boolean().describe("begin anew in the folder of a run; write over the model that is read")),
+        flag("--checkpoint-every <seconds>", checkpointEvery),
+      ],
+    ),
+  );
 
 const reading = "reading model and data";
 

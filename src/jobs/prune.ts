@@ -78,7 +78,7 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
   const target = goalOf(start, given);
   // A search goes as far as it can.
   if (!resumed && maxDrop === undefined) {
-    if (given.budget) refuseUnreachable(found, start, target, { ...given, roundTo });
+    if (Object.keys(given.budget ?? {}).length > 0) refuseUnreachable(found, start, target, { ...given, roundTo });
     await refuseTooFast(runtime, graph, { ...given, roundTo });
   }
   const workers =

@@ -68,7 +68,8 @@ interface Form {
 
 /** JSON Schema without the bounds that every whole number has. */
 export function formOf(schema: z.core.$ZodType): Readonly<Record<string, unknown>> {
-  return z.toJSONSchema(schema, {
+  const { $schema: _, ...form } = z.toJSONSchema(schema, {
+    target: "draft-7",
     unrepresentable: "any",
     io: "input",
     override({ jsonSchema }) {
@@ -76,6 +77,7 @@ export function formOf(schema: z.core.$ZodType): Readonly<Record<string, unknown
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
     },
   });
+  return form;
 }
 
 /** What an option takes: "a whole number from 1 to 256". */

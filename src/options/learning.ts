@@ -20,7 +20,7 @@ export const loss = z.enum(losses).default("cross-entropy").describe("what is mi
 
 export const metric = z
   .union([z.enum(metricNames), having<Metric>("a metric: { name, better, start() }", "start")])
-  .describe("what counts: top1, top5, agreement, loss or a module, as f1.mjs (default: top1)");
+  .describe("what counts: top1 (default), top5, agreement, loss, or f1.mjs");
 
 /** What the loss compares with where importance is measured. */
 export const targetSource = z.enum(targetSources).default("labels").describe("what the loss compares with");
@@ -45,7 +45,7 @@ export const rateSchedule = z.enum(rateSchedules).default("cosine").describe("ho
 export const minRate = notNegative.default(0).describe("what the learning rate falls to");
 export const milestones = z
   .array(z.number().gt(0).lt(1))
-  .describe("shares of the run after which steps divide the rate by 10 (default: 0.5,0.75)");
+  .describe("shares of the run after which the rate is a tenth (default: 0.5,0.75)");
 export const warmUp = countOrNone
   .max(1_000_000)
   .default(0)
@@ -78,7 +78,7 @@ export const clip = positive.describe("largest norm of the gradients of a step")
 export const labelSmoothing = share.default(0).describe("share of a label that is spread over all classes");
 export const mixup = positive.describe("learn from mixtures of two samples by shares from Beta(alpha, alpha)");
 export const ema = decay.describe("learn a moving average of the weights by this decay, as 0.999");
-export const distil = share.default(0).describe("share of the original's outputs in the loss of fine-tuning");
+export const distil = share.default(0).describe("share of the original's outputs in the loss");
 export const temperature = positive.default(4).describe("what logits are divided by to distil");
 
 /** What every function takes that makes a model learn. */

@@ -5,9 +5,7 @@ import { newestOpset, oldestOpset } from "../onnx/opsets.ts";
 import { callback, countOrNone, shape } from "./kinds.ts";
 
 /** Sizes of inputs by their names. */
-export const shapes = z
-  .record(z.string(), shape)
-  .describe("sizes to look at an input with, as input=1x3x224x224; may be repeated");
+export const shapes = z.record(z.string(), shape).describe("sizes to look at an input with, as input=1x3x224x224");
 
 export const opset = z
   .int()

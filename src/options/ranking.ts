@@ -20,23 +20,20 @@ export const criterion = z.union([
 ]);
 
 export const gates = z.enum(gatePlaces).default("after-bn").describe("where importance is measured");
-export const probes = countOrNone.describe("random directions for second derivatives; 0: exact (default: by size)");
+export const probes = countOrNone.describe("random directions for second derivatives; 0: exact");
 export const batches = count.default(10).describe("minibatches to average over");
 
-export const per = z.enum(pers).describe("what importance is counted per: a unit, or what removing it saves");
-export const normalise = z
-  .enum(normalisations)
-  .default("none")
-  .describe("what importances are divided by within a group, before groups are compared");
-export const scope = z.enum(scopes).describe("which units are compared with each other");
+export const per = z.enum(pers).describe("what importance is counted per");
+export const normalise = z.enum(normalisations).default("none").describe("what importances of a group are divided by");
+export const scope = z.enum(scopes).describe("which units are compared");
 
 export const keep = z.array(z.string()).describe("groups that stay whole, as 'layer4.*'; may be repeated");
-export const minUnits = countOrNone.describe("units of each group that stay; 0: groups may go as a whole (default: 1)");
+export const minUnits = countOrNone.describe("units of each group that stay (default: 1); 0: groups may go");
 export const ratios = mapOf<number>(
   "a Map from patterns of groups to shares from 0 to 1",
   (value) => share.safeParse(value).success,
 );
-export const roundTo = countOrAuto.describe("widths are multiples of this; auto: what suits the machine (default: 1)");
+export const roundTo = countOrAuto.describe("what widths are multiples of; auto: what suits the machine");
 
 /** What has to stay. */
 export const limits = {

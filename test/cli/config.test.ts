@@ -255,6 +255,6 @@ describe("the schema", () => {
       maximum: 256,
     });
     expect(properties.eval.properties.batchSize).toMatchObject({ default: 200 });
-    expect(properties.eval.description).toMatch(/^print the loss/);
+    expect(properties.eval.description).toMatch(/^measure loss, accuracy/);
   });
 });

@@ -3,9 +3,10 @@
 import { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { learnOptions, withLearning, type LearnFlags } from "../../src/cli/options/learning.ts";
+import { defaultAdamw, defaultSgd } from "../../src/train/optimisers.ts";
 
 function parse(...flags: string[]) {
-  const command = withLearning(new Command())
+  const command = withLearning(new Command(), 5)
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
   command.parse(flags, { from: "user" });
@@ -15,7 +16,7 @@ function parse(...flags: string[]) {
 describe("the flags of learning", () => {
   it("are SGD along a cosine unless they say otherwise", () =>
     expect(parse()).toMatchObject({
-      optimiser: { kind: "sgd", momentum: 0.9, weightDecay: 5e-4 },
+      optimiser: { kind: "sgd", momentum: 0.9 },
       clip: undefined,
       labelSmoothing: 0,
       mixup: undefined,
@@ -26,10 +27,13 @@ describe("the flags of learning", () => {
     }));
 
   it("name an optimiser, which has its own decay", () => {
-    expect(parse("--optimiser", "adamw").optimiser).toEqual({ kind: "adamw", weightDecay: 0.01 });
+    expect(parse("--optimiser", "adamw").optimiser).toEqual({ kind: "adamw" });
     expect(parse("--optimiser", "adamw", "--weight-decay", "0").optimiser).toEqual({ kind: "adamw", weightDecay: 0 });
-    expect(parse("--momentum", "0.5").optimiser).toEqual({ kind: "sgd", momentum: 0.5, weightDecay: 5e-4 });
+    expect(parse("--momentum", "0.5").optimiser).toEqual({ kind: "sgd", momentum: 0.5 });
   });
+
+  it("leave to the library what it decays by", () =>
+    expect([defaultSgd.weightDecay, defaultAdamw.weightDecay]).toEqual([5e-4, 1e-2]));
 
   it("name a schedule", () =>
     expect(parse("--rate-schedule", "step", "--milestones", "0.3,0.6", "--min-learning-rate", "0.001")).toMatchObject({

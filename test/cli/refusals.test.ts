@@ -248,7 +248,9 @@ const options: readonly Case[] = [
 
 /** A line that tells how the work goes. */
 const isProgress = (line: string): boolean =>
-  /^(epoch|removal|minibatch) \d|^\d+ samples|^(measuring|pruning|learning)$|^at the start: /.test(line);
+  /^(epoch|removal|minibatch) \d|^\d+ samples|^(measuring|pruning|learning)$|^at the start: |^units are ranked by /.test(
+    line,
+  );
 
 for (const [title, cases] of Object.entries({ files, plans, data, options }))
   describe(`bad ${title}: one clear line, exit code 2, nothing written`, () => {

@@ -1,6 +1,10 @@
 /** secateur compare: what has changed from one model to another, and whether that is still good enough. */
 
-import { type Command, Option } from "commander";
+import { z } from "zod";
+import { notNegative } from "../../options/kinds.ts";
+import { rounds } from "../../options/machine.ts";
+import { flag, json, withGroup } from "../options/flag.ts";
+import type { Command } from "commander";
 import { fail } from "../../graph/error.ts";
 import { compare, type CompareOutcome } from "../../jobs/compare.ts";
 import { load } from "../../jobs/load-node.ts";
@@ -11,11 +15,10 @@ import type { Comparison, Pair, Quality } from "../../train/compare.ts";
 import { isBuiltIn, type MetricValue } from "../../train/metrics.ts";
 import type { Timing } from "../../train/timing.ts";
 import { withExample } from "../help.ts";
-import { openMetric, withMetric, type MetricFlags } from "../metric.ts";
+import { openMetric, type MetricFlags } from "../metric.ts";
 import { openData, withData, type DataFlags } from "../options/data.ts";
-import { withRun, type RunFlags } from "../options/machine.ts";
+import { withMeasured, type RunFlags } from "../options/machine.ts";
 import { shapesOf, withShape, type ShapeFlags } from "../options/model.ts";
-import { count, notNegative, numberIn } from "../options/values.ts";
 import {
   lostFigure,
   metricFigure,
@@ -42,20 +45,22 @@ interface CompareFlags extends ShapeFlags, DataFlags, RunFlags, MetricFlags {
 const notMet = 1;
 
 export function addCompare(program: Command, signal: AbortSignal): void {
-  const command = withMetric(withRun(withData(withShape(program.command("compare <before> <after>")), false), 200))
-    .description(
-      "print what has changed from one model to another: costs, units, and outputs, on random inputs or on data",
-    )
-    .addOption(new Option("--split <part>", "which part of the data").choices(["test", "train"]).default("test"))
-    .option("--batches <n>", "no more minibatches than this", count)
-    .option("--latency", "time both models in turns, at batch 1 unless --batch-size says otherwise")
-    .option("--rounds <n>", "how often each model is timed", numberIn(6, Number.MAX_SAFE_INTEGER, true), 50)
-    .option(
-      "--max-drop <points>",
-      "exit with 1 if top-1, or without labels the agreement, falls by more percentage points, or --metric gets worse by more",
-      notNegative,
-    )
-    .option("--json", "print JSON");
+  const command = withMeasured(withShape(withData(program.command("compare <before> <after>"), false))).description(
+    "print what has changed from one model to another",
+  );
+  withGroup(
+    command,
+    "Measuring",
+    [
+      flag("--max-drop <points>", notNegative.describe("exit with 1 where more points are lost, of top-1 or --metric")),
+      flag(
+        "--latency",
+        z.boolean().describe("time both models in turns, at batch 1 unless --batch-size says otherwise"),
+      ),
+    ],
+    [flag("--rounds <n>", rounds)],
+  );
+  withGroup(command, "Output", [json("print JSON")]);
   withExample(
     command,
     "secateur compare model.onnx small.onnx",

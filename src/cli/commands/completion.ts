@@ -17,7 +17,7 @@ export function addCompletion(program: Command): void {
     'eval "$(secateur completion zsh)"',
     "secateur completion fish | source",
   )
-    .description("print a script that makes a shell complete commands, options and their values")
+    .description("print a script that makes a shell complete commands and options")
     .addArgument(new Argument("<shell>", "the shell").choices(Object.keys(shells)))
     .action((shell: keyof typeof shells) => print(shells[shell](program.name(), completedOf(program)).trimEnd()));
 }

@@ -14,9 +14,7 @@ export function addConfig(program: Command): void {
     "secateur config --schema > secateur.schema.json",
     "secateur config prune --macs 0.5",
   )
-    .description(
-      "print the options of a command as JSON: what the configuration, the flags given here and the defaults make of them, and which of these it was",
-    )
+    .description("print the options of a command as JSON, and where each comes from")
     .addArgument(
       new Argument("[command]", "the command").choices(configurable(program).map((command) => command.name())),
     )

@@ -1,14 +1,14 @@
 /** secateur criteria: what tells importance. */
 
+import { json, withGroup } from "../options/flag.ts";
 import type { Command } from "commander";
 import { criteriaRows } from "../../report/criteria.ts";
 import { withExample } from "../help.ts";
 import { print, printJson } from "../output.ts";
 
 export function addCriteria(program: Command): void {
-  withExample(program.command("criteria"), "secateur criteria --json")
-    .description("list the criteria of importance, what each takes for a minibatch, and what it is")
-    .option("--json", "print JSON")
+  withExample(withGroup(program.command("criteria"), "Output", [json("print JSON")]), "secateur criteria --json")
+    .description("list the criteria of importance")
     .action(({ json }: { json?: boolean }) => {
       const rows = criteriaRows();
       if (json) {

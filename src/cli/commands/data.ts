@@ -1,6 +1,9 @@
 /** secateur data and new: real data sets, and models to train on them. */
 
-import { Argument, type Command, Option } from "commander";
+import { count, shape } from "../../options/kinds.ts";
+import { seed } from "../../options/machine.ts";
+import { flag, json, output, withGroup } from "../options/flag.ts";
+import { Argument, type Command } from "commander";
 import { fetchCifar10, fetchMnist } from "../../data/fetch-node.ts";
 import type { Shape } from "../../graph/tensor.ts";
 import { trace } from "../../passes/trace.ts";
@@ -8,7 +11,7 @@ import { costsOf } from "../../prune/costs.ts";
 import { newModel, zoo, zooNames, type ZooName } from "../../zoo/zoo.ts";
 import { withExample } from "../help.ts";
 import { withOpset, type OpsetFlags } from "../options/model.ts";
-import { count, seed, sizesOf } from "../options/values.ts";
+import { sizesOf } from "../options/values.ts";
 import { note, printJson } from "../output.ts";
 import { writeModel } from "../write.ts";
 
@@ -21,9 +24,11 @@ export function addData(program: Command): void {
     ["cifar10", "CIFAR-10, 60,000 images, in its binary form", fetchCifar10],
     ["mnist", "10,000 digits of MNIST in its idx form: 8,000 to train on and 2,000 to test on", fetchMnist],
   ] as const)
-    withExample(data.command(`${name} <dir>`), `secateur data ${name} data/${name}`)
+    withExample(
+      withGroup(data.command(`${name} <dir>`), "Output", [json("print the folder and its files as JSON")]),
+      `secateur data ${name} data/${name}`,
+    )
       .description(description)
-      .option("--json", "print the folder and the files that were written as JSON")
       .action(async (dir: string, { json }: { json?: boolean }) => {
         const result = await fetch(dir, note);
         if (json) printJson(result);
@@ -39,7 +44,17 @@ interface NewFlags extends OpsetFlags {
 }
 
 export function addNew(program: Command): void {
-  withExample(withOpset(program.command("new")), "secateur new resnet20 --classes 10 --seed 1 -o model.onnx")
+  const command = program.command("new");
+  withGroup(command, "Model", [
+    flag("--classes <n>", count.default(10).describe("outputs of the model")),
+    flag("--input <shape>", shape.describe("shape of an image, as 3x32x32"), sizesOf),
+    flag("--seed <n>", seed.describe("seed of the weights")),
+  ]);
+  withGroup(command, "Output", [
+    output("the model to write").makeOptionMandatory(),
+    json("print what the model costs as JSON"),
+  ]);
+  withExample(withOpset(command), "secateur new resnet20 --classes 10 --seed 1 -o model.onnx")
     .description("write an untrained model")
     .addArgument(
       new Argument(
@@ -49,11 +64,6 @@ export function addNew(program: Command): void {
           .join("; "),
       ).choices(zooNames),
     )
-    .addOption(new Option("--classes <n>", "outputs of the model").argParser(count).default(10))
-    .option("--input <shape>", "shape of an image, as 3x32x32", sizesOf)
-    .option("--seed <n>", "seed of the weights", seed, 0)
-    .requiredOption("-o, --output <file>", "the model to write")
-    .option("--json", "print what the model costs as JSON")
     .action(async (name: string, flags: NewFlags) => {
       const model = newModel(name as ZooName, {
         classes: flags.classes,

@@ -1,15 +1,18 @@
 /** secateur grad: the gradient graph of a model, as a model. */
 
-import { type Command, Option } from "commander";
+import { z } from "zod";
+import { count } from "../../options/kinds.ts";
+import { loss } from "../../options/learning.ts";
+import { flag, json, output, withGroup } from "../options/flag.ts";
+import type { Command } from "commander";
 import { internalOpset } from "../../onnx/upgrade.ts";
 import { load } from "../../jobs/load-node.ts";
 import { gradientGraph } from "../../train/gradients.ts";
-import { losses, type Loss } from "../../train/losses.ts";
+import type { Loss } from "../../train/losses.ts";
 import { openModel } from "../../jobs/opened.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { withExample } from "../help.ts";
 import { shapesOf, withShape, type ShapeFlags } from "../options/model.ts";
-import { count } from "../options/values.ts";
 import { note, noteFixedBatch, printJson } from "../output.ts";
 import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
 import { createProgress } from "../progress.ts";
@@ -25,23 +28,19 @@ interface GradFlags extends ShapeFlags, ForceFlags {
 }
 
 export function addGrad(program: Command): void {
-  withExample(
-    withForce(withShape(program.command("grad <model>"))),
-    "secateur grad model.onnx --batch 8 --wrt gates -o gradients.onnx",
-  )
-    .description(
-      `write the graph of the loss and its gradients, in opset ${internalOpset} whatever the model's: inputs of the model and target; outputs loss and grad/NAME`,
-    )
-    .requiredOption("-o, --output <file>", "the model to write")
-    .addOption(new Option("--loss <loss>", "what is differentiated").choices(losses).default("cross-entropy"))
-    .addOption(
-      new Option("--wrt <what>", "gradients of parameters, or of the gates of every group, [N, units] for each sample")
-        .choices(["parameters", "gates"])
-        .default("parameters"),
-    )
-    .option("--batch <n>", "samples of a batch, which the graph fixes", count, 1)
-    .option("--train", "BatchNormalization by the batch's statistics, Dropout at work")
-    .option("--json", "print the inputs, outputs and nodes of the graph as JSON")
+  const command = withShape(program.command("grad <model>"));
+  withGroup(command, "Learning", [
+    flag("--wrt <what>", z.enum(["parameters", "gates"]).default("parameters").describe("what gradients are of")),
+    flag("--batch <n>", count.default(1).describe("samples of a batch, which the graph fixes")),
+    flag("--loss <loss>", loss),
+    flag("--train", z.boolean().describe("BatchNormalization by the batch's statistics, Dropout at work")),
+  ]);
+  withGroup(command, "Output", [
+    output("the model to write").makeOptionMandatory(),
+    json("print the inputs, outputs and nodes of the graph as JSON"),
+  ]);
+  withExample(withForce(command), "secateur grad model.onnx --batch 8 --wrt gates -o gradients.onnx")
+    .description(`write the graph of the loss and its gradients, in opset ${internalOpset}`)
     .action(async (path: string, flags: GradFlags) => {
       await checkOutput(flags.output, [path], flags);
       using progress = createProgress("differentiating");

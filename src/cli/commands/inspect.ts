@@ -1,5 +1,7 @@
 /** secateur inspect: what a model is made of and what of it could be pruned. */
 
+import { z } from "zod";
+import { flag, json, withGroup } from "../options/flag.ts";
 import type { Command } from "commander";
 import { inspect } from "../../jobs/inspect.ts";
 import { load } from "../../jobs/load-node.ts";
@@ -12,12 +14,12 @@ import { headed, printable, printJson, printStyled, short, table } from "../outp
 import { createProgress } from "../progress.ts";
 
 export function addInspect(program: Command): void {
-  withExample(withShape(program.command("inspect <model>")), "secateur inspect model.onnx")
-    .description(
-      "print opset, parameters, MACs, bytes, the groups of units, and what is frozen or refused, with the reason",
-    )
-    .option("--whole", "tell of each group whether it can go as a whole, and why not where it cannot")
-    .option("--json", "print JSON")
+  const command = withGroup(program.command("inspect <model>"), "Output", [
+    flag("--whole", z.boolean().describe("tell of each group whether it can go as a whole")),
+    json("print JSON"),
+  ]);
+  withExample(withShape(command), "secateur inspect model.onnx")
+    .description("print what a model costs, what of it can be pruned, and what not and why")
     .action(async (path: string, flags: ShapeFlags & { whole?: boolean; json?: boolean }) => {
       using progress = createProgress("inspecting");
       const options = { ...shapesOf(flags), whole: flags.whole, runtime: nodeRuntime };

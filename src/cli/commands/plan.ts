@@ -1,7 +1,13 @@
 /** secateur plan, cut and mask: choosing units without data, and removing or zeroing them. */
 
+import { z } from "zod";
+import { prove } from "../../options/budget.ts";
+import { seed } from "../../options/machine.ts";
+import { ratios } from "../../options/ranking.ts";
+import { withRanking, type RankingFlags } from "../options/criterion.ts";
+import { flag, json, output, withGroup } from "../options/flag.ts";
 import { readFile } from "node:fs/promises";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { criteria } from "../../criteria/table.ts";
 import { fail, type SecateurError } from "../../graph/error.ts";
 import type { Model } from "../../graph/graph.ts";
@@ -17,8 +23,6 @@ import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { limitsOf, noteRounding, ratioOf, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
 import { withCompute, withDevice, type ComputeFlags, type DeviceFlags } from "../options/machine.ts";
 import { shapesOf, withOpset, withShape, type OpsetFlags, type ShapeFlags } from "../options/model.ts";
-import { seed } from "../options/values.ts";
-import { withRanking, type RankingFlags } from "../options/criterion.ts";
 import { withExample } from "../help.ts";
 import { note, noteTable, printJson, short } from "../output.ts";
 import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
@@ -38,31 +42,37 @@ interface PlanFlags extends ShapeFlags, LimitFlags, DeviceFlags, ForceFlags, Ran
 const dataless = [...criteria.values()].filter(({ kind }) => kind === "weights").map(({ name }) => name);
 
 export function addPlan(program: Command): void {
+  const command = program.command("plan <model>");
+  withGroup(command, "Budget", [
+    flag(
+      "--ratio <share>",
+      ratios.describe("share of units to remove; of some groups 'layer2.*=0.3', repeated"),
+      ratioOf,
+    ).makeOptionMandatory(),
+  ]);
+  withShape(withLimits(command));
+  withGroup(
+    command,
+    "Importance",
+    [
+      flag("--criterion <name>", z.enum(dataless).default("magnitude").describe("what tells importance")).conflicts(
+        "scores",
+      ),
+      flag("--scores <file>", z.string().describe("importances, as secateur score --json writes them")),
+    ],
+    [flag("--seed <n>", seed)],
+  );
+  withRanking(command, "local", "unit");
+  withGroup(withDevice(command), "Output", [
+    output("the plan to write").makeOptionMandatory(),
+    json("print how many units of each group go as JSON"),
+  ]);
   withExample(
-    withRanking(withForce(withDevice(withLimits(withShape(program.command("plan <model>"))))), {
-      scope: "local",
-      scopes: "the same share of every group, or of the whole net",
-      per: "unit, as the share is one of units",
-    }),
+    withForce(command),
     "secateur plan model.onnx --ratio 0.5 -o plan.json && secateur cut model.onnx --plan plan.json -o small.onnx",
     "secateur plan model.onnx --scores scores.json --ratio 0.5 -o plan.json",
   )
-    .description("choose units to remove, by their weights or by what score has measured, and write the plan")
-    .requiredOption(
-      "--ratio <share>",
-      "the share of units to remove, 0 up to 1; for some groups 'layer2.*=0.3', repeated, the last that fits counts",
-      ratioOf,
-    )
-    .addOption(
-      new Option("--criterion <name>", "what tells importance")
-        .choices(dataless)
-        .default("magnitude")
-        .conflicts("scores"),
-    )
-    .option("--scores <file>", "importances, as secateur score --json writes them")
-    .option("--seed <n>", "seed of the criterion random", seed, 0)
-    .requiredOption("-o, --output <file>", "the plan to write")
-    .option("--json", "print how many units of each group go as JSON")
+    .description("choose units to remove, and write the plan")
     .action(async (path: string, flags: PlanFlags) => {
       await checkOutput(flags.output, [path, ...(flags.scores === undefined ? [] : [flags.scores])], flags);
       using progress = createProgress("planning");
@@ -101,31 +111,21 @@ interface ApplyFlags extends ShapeFlags, OpsetFlags, ForceFlags, Partial<Compute
 }
 
 export function addCutAndMask(program: Command, signal: AbortSignal): void {
-  const cutting = addApply(
-    program,
-    "cut",
-    "remove the units of a plan: smaller weights, smaller sizes",
-    (model, removal, flags) => {
-      const { prove, seed, device, threads } = flags;
-      return cutAndProve(model, removal, {
-        ...shapesOf(flags),
-        prove,
-        seed,
-        device,
-        threads,
-        signal,
-        runtime: nodeRuntime,
-      });
-    },
-  );
-  withCompute(cutting)
-    .option("--no-prove", "write without running the cut and the masked model side by side")
-    .option("--seed <n>", "seed of the inputs that the proof draws", seed, 0);
-  addApply(
-    program,
-    "mask",
-    "keep all shapes and make the units of a plan zero wherever they are read",
-    (model, removal, flags) => mask(model, removal, { ...shapesOf(flags), runtime: nodeRuntime }),
+  const cutting = addApply(program, "cut", "remove the units of a plan, and prove it", (model, removal, flags) => {
+    const { prove, seed, device, threads } = flags;
+    return cutAndProve(model, removal, {
+      ...shapesOf(flags),
+      prove,
+      seed,
+      device,
+      threads,
+      signal,
+      runtime: nodeRuntime,
+    });
+  });
+  withGroup(withCompute(cutting), "Output", [], [flag("--no-prove", prove), flag("--seed <n>", seed)]);
+  addApply(program, "mask", "set the units of a plan to zero; all shapes stay", (model, removal, flags) =>
+    mask(model, removal, { ...shapesOf(flags), runtime: nodeRuntime }),
   );
 }
 
@@ -140,14 +140,16 @@ function addApply(
   description: string,
   apply: (model: Model, removal: Removal, flags: ApplyFlags) => Outcome | Promise<Outcome>,
 ): Command {
-  return withExample(
-    withForce(withOpset(withShape(program.command(`${name} <model>`)))),
-    `secateur ${name} model.onnx --plan plan.json -o ${name}.onnx`,
-  )
+  const command = program.command(`${name} <model>`);
+  withGroup(command, "Data", [
+    flag("--plan <file>", z.string().describe("the plan, as secateur plan writes it")).makeOptionMandatory(),
+  ]);
+  withGroup(withShape(command), "Output", [
+    output("the model to write").makeOptionMandatory(),
+    json("print the costs before and after as JSON"),
+  ]);
+  return withExample(withForce(withOpset(command)), `secateur ${name} model.onnx --plan plan.json -o ${name}.onnx`)
     .description(description)
-    .requiredOption("--plan <file>", "the plan, as secateur plan writes it")
-    .requiredOption("-o, --output <file>", "the model to write")
-    .option("--json", "print the costs before and after as JSON")
     .action(async (path: string, flags: ApplyFlags) => {
       await checkOutput(flags.output, [path, flags.plan], flags);
       using progress = createProgress(name === "cut" ? "cutting and proving" : "masking");

@@ -1,6 +1,7 @@
 /** secateur report: the record of a run for people, for TensorBoard, and as JSON for other programs. */
 
-import { type Command, Option } from "commander";
+import { json, output, withGroup } from "../options/flag.ts";
+import type { Command } from "commander";
 import { epochRows, removalRows } from "../../report/story.ts";
 import { withExample } from "../help.ts";
 import { note, printJson } from "../output.ts";
@@ -11,16 +12,12 @@ interface ReportFlags {
 }
 
 export function addReport(program: Command): void {
-  withExample(program.command("report <run>"), "secateur report small.run -o small.html")
-    .description(
-      "write what a run of prune, train or finetune did, finished or not, as a page and as events for TensorBoard",
-    )
-    .option("-o, --output <file>", "the page to write (default: report.html in the run)")
-    .addOption(
-      new Option("--json", "print what was reached and a row for each removal or epoch, and write nothing").conflicts(
-        "output",
-      ),
-    )
+  const command = withGroup(program.command("report <run>"), "Output", [
+    output("the page to write (default: report.html in the run)"),
+    json("print what was reached, and write nothing").conflicts("output"),
+  ]);
+  withExample(command, "secateur report small.run -o small.html")
+    .description("write a page of what a run of prune, train or finetune did")
     .action(async (dir: string, { output, json }: ReportFlags) => {
       const { readRun, writeReport } = await import("../../report/report-node.ts");
       if (json === true) {

@@ -1,6 +1,11 @@
 /** secateur score and eval: importances, and how good a model is. */
 
-import { type Command, Option } from "commander";
+import { z } from "zod";
+import { targetSource } from "../../options/learning.ts";
+import { memory } from "../../options/machine.ts";
+import { batches } from "../../options/ranking.ts";
+import { flag, json, withGroup } from "../options/flag.ts";
+import type { Command } from "commander";
 import { evaluate } from "../../jobs/evaluate.ts";
 import { score } from "../../jobs/score.ts";
 import { writeFileAtomic } from "../../onnx/atomic-node.ts";
@@ -8,14 +13,14 @@ import { load } from "../../jobs/load-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Evaluation } from "../../train/evaluate.ts";
 import { isBuiltIn } from "../../train/metrics.ts";
-import { targetSources, type Targets } from "../../train/losses.ts";
+import type { Targets } from "../../train/losses.ts";
 import { withExample } from "../help.ts";
-import { openMetric, withMetric, type MetricFlags } from "../metric.ts";
+import { openMetric, type MetricFlags } from "../metric.ts";
 import { withCriterion, type CriterionFlags } from "../options/criterion.ts";
 import { openData, withData, type DataFlags } from "../options/data.ts";
-import { withRun, type RunFlags } from "../options/machine.ts";
+import { withMeasured, withRun, type RunFlags } from "../options/machine.ts";
 import { shapesOf, withShape, type ShapeFlags } from "../options/model.ts";
-import { count, memorySize } from "../options/values.ts";
+import { memorySize } from "../options/values.ts";
 import { metricFigure, note, noteFixedBatch, percent, print, printJson, printTable, table } from "../output.ts";
 import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
 import { createProgress, remaining, reportProgress } from "../progress.ts";
@@ -29,30 +34,18 @@ interface ScoreFlags extends ShapeFlags, ForceFlags, DataFlags, RunFlags, Criter
 }
 
 export function addScore(program: Command, signal: AbortSignal): void {
+  const command = withRun(withCriterion(withShape(withData(program.command("score <model>"), false))), 128);
+  withGroup(command, "Data", [flag("--batches <n>", batches)], [flag("--targets <source>", targetSource)]);
+  withGroup(command, "Machine", [], [flag("--memory <size>", memory, memorySize)]);
+  withGroup(command, "Output", [
+    flag("--json [file]", z.string().describe("write importances as JSON, to a file or out")),
+  ]);
   withExample(
-    withForce(withCriterion(withRun(withData(withShape(program.command("score <model>")), false)))),
+    withForce(command),
     "secateur score model.onnx --data cifar10:data --criterion taylor-fo-fg --json scores.json",
     "secateur score model.onnx --criterion magnitude --json",
   )
     .description("measure the importance of every unit")
-    .addOption(
-      new Option(
-        "--targets <source>",
-        "what the loss compares with: the labels, or classes drawn from the model's own outputs, which needs no labels",
-      )
-        .choices(targetSources)
-        .default("labels"),
-    )
-    .option("--batches <n>", "minibatches to average over", count, 10)
-    .option(
-      "--memory <size>",
-      "what the process should stay below, as 2GB: minibatches that would take more are run in pieces, which gives the same importances",
-      memorySize,
-    )
-    .option(
-      "--json [file]",
-      "write the importances as JSON, or print them where no file is named; otherwise a table is printed",
-    )
     .action(async (path: string, flags: ScoreFlags) => {
       if (typeof flags.json === "string") await checkOutput(flags.json, [path], flags);
       using progress = createProgress("reading model and data");
@@ -113,14 +106,12 @@ interface EvalFlags extends ShapeFlags, DataFlags, RunFlags, MetricFlags {
 }
 
 export function addEval(program: Command, signal: AbortSignal): void {
+  const command = withMeasured(withShape(withData(program.command("eval <model>"))));
   withExample(
-    withMetric(withRun(withData(withShape(program.command("eval <model>"))), 200)),
+    withGroup(command, "Output", [json("print JSON")]),
     "secateur eval model.onnx --data cifar10:data --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
   )
-    .description("print the loss, top-1, top-5, a metric of your own and images/s of a model on labelled data")
-    .addOption(new Option("--split <part>", "which part of the data").choices(["test", "train"]).default("test"))
-    .option("--batches <n>", "no more minibatches than this", count)
-    .option("--json", "print JSON")
+    .description("measure loss, accuracy and speed of a model on data")
     .action(async (path: string, flags: EvalFlags) => {
       using progress = createProgress("reading model and data");
       const model = await load(path);

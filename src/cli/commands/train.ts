@@ -13,7 +13,6 @@ import { withMetric } from "../metric.ts";
 import { withData } from "../options/data.ts";
 import { withLearning, type LearnFlags } from "../options/learning.ts";
 import { withShape, type ShapeFlags } from "../options/model.ts";
-import { numberIn, seed } from "../options/values.ts";
 import { accuracyOf, note, printJson } from "../output.ts";
 import { remaining, reportProgress, type Progress } from "../progress.ts";
 import {
@@ -27,15 +26,10 @@ import {
   type RecordFlags,
 } from "../run.ts";
 
-export interface TrainFlags extends ShapeFlags, LearnFlags, RecordFlags {
-  readonly epochs: number;
-  readonly warmUp: number;
-}
+export interface TrainFlags extends ShapeFlags, LearnFlags, RecordFlags {}
 
 /** Exit code where learning did harm. */
 const ruined = 1;
-
-export const epochCount = numberIn(0, 1_000_000, true);
 
 export function addTrain(program: Command, version: string, signal: AbortSignal): void {
   const training = withTraining(program.command("train [model]"), 20);
@@ -55,11 +49,7 @@ export function addTrain(program: Command, version: string, signal: AbortSignal)
 }
 
 const withTraining = (command: Command, epochs: number): Command =>
-  withRecord(
-    withMetric(withLearning(withData(withShape(command), false)))
-      .option("--epochs <n>", "passes over the training data", epochCount, epochs)
-      .option("--warm-up <steps>", "steps over which the learning rate rises at first", seed, 0),
-  );
+  withRecord(withMetric(withLearning(withShape(withData(command, false)), epochs)));
 
 async function work(
   learn: typeof train,
@@ -75,9 +65,6 @@ async function work(
   const checkpoints = checkpointsOf(run, flags);
   const job = learn(opened.model, {
     ...runOptions(flags, opened, signal),
-    epochs: flags.epochs,
-    learningRate: flags.learningRate,
-    warmUp: flags.warmUp,
     checkpoints: {
       ...checkpoints,
       resumed(note) {

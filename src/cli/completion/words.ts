@@ -34,7 +34,9 @@ export function completedOf(
   inherited: readonly CompletedOption[] = [],
 ): CompletedCommand {
   const help = command.createHelp();
-  const own = help.visibleOptions(command).map(optionOf);
+  const own = [...command.options.filter(({ hidden }) => !hidden), ...help.visibleOptions(command).slice(-1)].map(
+    optionOf,
+  );
   // Those of the program are read behind a command too; the version and help are each command's own affair.
   const handed = [...inherited, ...own].filter(({ long }) => long !== "version" && long !== "help");
   return {

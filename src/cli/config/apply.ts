@@ -1,8 +1,8 @@
 /** From a configuration to the options of a command: below the command line, above the defaults. */
 
 import { type Command, InvalidArgumentError, type Option } from "commander";
-import { closest, distance } from "fastest-levenshtein";
 import { fail } from "../../graph/error.ts";
+import { nearest } from "../../options/suggest.ts";
 import { isRecord, type Configuration } from "./read.ts";
 import { configurable, everyCommand, optionsOf } from "./schema.ts";
 
@@ -42,15 +42,9 @@ function check(program: Command, { file, sections }: Configuration): void {
   }
 }
 
-/** What is so far from a word is another word: commander's bounds. */
-const mostEdits = 3;
-const leastAlike = 0.4;
-
 function suggest(word: string, known: readonly string[]): string {
-  const near = closest(word, known);
-  const edits = distance(word, near);
-  const length = Math.max(word.length, near.length);
-  return edits <= mostEdits && (length - edits) / length > leastAlike ? ` (Did you mean "${near}"?)` : "";
+  const near = nearest(word, known);
+  return near === undefined ? "" : ` (Did you mean "${near}"?)`;
 }
 
 /** The value as the option itself would have read it from the command line. */

@@ -1,10 +1,10 @@
 /** Options that say what tells importance. */
 
-import { type Command, Option } from "commander";
-import { criteria } from "../../criteria/table.ts";
-import { gatePlaces, type GatePlace } from "../../prune/gate-places.ts";
-import { normalisations, pers, scopes, type Normalisation, type Per, type Scope } from "../../prune/prices.ts";
-import { seed } from "./values.ts";
+import type { Command } from "commander";
+import { criterionName, gates, normalise, per, probes, scope } from "../../options/ranking.ts";
+import type { GatePlace } from "../../prune/gate-places.ts";
+import type { Normalisation, Per, Scope } from "../../prune/prices.ts";
+import { flag, withGroup } from "./flag.ts";
 
 /** What tells importance, and where and how it is measured. */
 export interface CriterionFlags {
@@ -14,22 +14,12 @@ export interface CriterionFlags {
 }
 
 export const withCriterion = (command: Command): Command =>
-  command
-    .addOption(
-      new Option("--criterion <name>", "what tells importance (see secateur criteria)")
-        .choices([...criteria.keys()])
-        .default("taylor-fo"),
-    )
-    .addOption(
-      new Option("--gates <place>", "where gates stand: the default is where they remove a unit")
-        .choices(gatePlaces)
-        .default("after-bn"),
-    )
-    .option(
-      "--probes <n>",
-      "random directions to estimate second derivatives from; 0 is exact (default: 0 up to 300 units, else 32)",
-      seed,
-    );
+  withGroup(
+    command,
+    "Importance",
+    [flag("--criterion <name>", criterionName.default("taylor-fo"))],
+    [flag("--gates <place>", gates), flag("--probes <n>", probes)],
+  );
 
 /** What is made of importances before units are compared. */
 export interface RankingFlags {
@@ -38,25 +28,15 @@ export interface RankingFlags {
   readonly per?: Per;
 }
 
-/** What the commands that rank units do by default. */
-interface RankingDefaults {
-  readonly scope: Scope;
-  readonly scopes: string;
-  /** What importance is counted per, where it is not said. */
-  readonly per: string;
-}
-
-export const withRanking = (command: Command, { scope, scopes: described, per }: RankingDefaults): Command =>
-  command
-    .addOption(new Option("--scope <scope>", described).choices(scopes).default(scope))
-    .addOption(
-      new Option(
-        "--per <what>",
-        `what importance is counted per: a unit, or what removing it saves (default: ${per})`,
-      ).choices(pers),
-    )
-    .addOption(
-      new Option("--normalise <how>", "what importances are divided by within a group, before groups are compared")
-        .choices(normalisations)
-        .default("none"),
-    );
+/** @param counted what importance is counted per where it is not said */
+export const withRanking = (command: Command, among: Scope, counted: string): Command =>
+  withGroup(
+    command,
+    "Importance",
+    [],
+    [
+      flag("--per <what>", per.describe(`what importance is counted per (default: ${counted})`)),
+      flag("--normalise <how>", normalise),
+      flag("--scope <scope>", scope.default(among)),
+    ],
+  );

@@ -1,14 +1,16 @@
 /** Options that say which data, and how it becomes inputs. */
 
-import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Command } from "commander";
+import { z } from "zod";
 import type { Augment, Dataset } from "../../data/batches.ts";
 import type { ImageSize } from "../../data/decode-node.ts";
 import { presets, type Normalise, type PresetName } from "../../data/normalise.ts";
-import { channelOrders, layouts, type Channels, type Layout } from "../../data/pixels.ts";
-import { datasetForms } from "../../data/spec-node.ts";
+import type { Channels, Layout } from "../../data/pixels.ts";
 import { openDataset } from "../../jobs/dataset-node.ts";
+import { channels, crop, flip, layout, mean, preset, resize, scale, size, std, strict } from "../../options/data.ts";
 import { note } from "../output.ts";
-import { count, numberList, positive } from "./values.ts";
+import { flag, withGroup } from "./flag.ts";
+import { imageSizeOf } from "./values.ts";
 
 export interface DataFlags {
   readonly data?: string;
@@ -23,34 +25,28 @@ export interface DataFlags {
   readonly strict?: boolean;
 }
 
-/** 224, or height and width as 224x160. */
-function imageSizeOf(text: string): ImageSize {
-  const [, height, width = height] = /^([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?$/.exec(text) ?? [];
-  if (height === undefined) throw new InvalidArgumentError("It must look like 224 or 224x160, height before width.");
-  return [Number(height), Number(width)];
-}
+const spec = z.string().describe("folder, parquet, cifar10 or mnist:DIR; csv, npz or module:FILE");
 
 /** `--data` and how its pixels become inputs. */
-export const withData = (command: Command, required = true): Command => {
-  const data = new Option("--data <spec>", `the data: ${datasetForms.join(", ")}`);
-  return command
-    .addOption(required ? data.makeOptionMandatory() : data)
-    .addOption(
-      new Option("--preset <name>", "mean, std and scale that well-known networks take").choices(Object.keys(presets)),
-    )
-    .option("--mean <list>", "mean of each channel, subtracted after scaling, as 0.485,0.456,0.406", numberList)
-    .option("--std <list>", "standard deviation of each channel, divided by", numberList)
-    .option("--scale <number>", "factor on pixels of 0..255 (default: 1/255)", positive)
-    .option(
-      "--size <pixels>",
-      "size of the model's input, as 224 or 224x160; encoded images are cut to it",
-      imageSizeOf,
-    )
-    .option("--resize <pixels>", "what the shorter side is resized to before the cut (default: what covers it)", count)
-    .addOption(new Option("--layout <layout>", "order of the axes of an image (default: nchw)").choices(layouts))
-    .addOption(new Option("--channels <order>", "the channels of an image (default: rgb)").choices(channelOrders))
-    .option("--strict", "stop at an image that cannot be read instead of leaving it out");
-};
+export const withData = (command: Command, required = true): Command =>
+  withGroup(
+    command,
+    "Data",
+    [
+      required ? flag("--data <spec>", spec).makeOptionMandatory() : flag("--data <spec>", spec),
+      flag("--preset <name>", preset),
+      flag("--mean <list>", mean),
+      flag("--std <list>", std),
+      flag("--size <pixels>", size, imageSizeOf),
+    ],
+    [
+      flag("--scale <number>", scale),
+      flag("--resize <pixels>", resize),
+      flag("--layout <layout>", layout),
+      flag("--channels <order>", channels),
+      flag("--strict", strict),
+    ],
+  );
 
 export interface AugmentFlags {
   readonly crop?: number;
@@ -58,9 +54,7 @@ export interface AugmentFlags {
 }
 
 export const withAugment = (command: Command): Command =>
-  command
-    .option("--crop <pixels>", "random crops after padding by so many pixels", count)
-    .option("--flip", "random horizontal flips");
+  withGroup(command, "Data", [flag("--crop <pixels>", crop), flag("--flip", flip)]);
 
 export function augmentOf({ crop, flip }: AugmentFlags): Augment | undefined {
   return crop === undefined && !flip

@@ -1,14 +1,32 @@
 /** Options that say how a model learns. */
 
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
+import {
+  clip,
+  ema,
+  epochs,
+  labelSmoothing,
+  learningRate,
+  loss,
+  milestones,
+  minRate,
+  mixup,
+  momentum,
+  optimiserName,
+  rateSchedule,
+  warmUp,
+  weightDecay,
+} from "../../options/learning.ts";
+import { batchSize, memory, seed, workers } from "../../options/machine.ts";
 import type { RecomputedStep } from "../../train/fit-step.ts";
 import { gigabytes } from "../../train/memory.ts";
-import { optimisers, type OptimiserOptions } from "../../train/optimisers.ts";
-import { rateSchedules, type RateScheduleName } from "../../train/schedules.ts";
+import type { OptimiserOptions, optimisers } from "../../train/optimisers.ts";
+import type { RateScheduleName } from "../../train/schedules.ts";
 import { note } from "../output.ts";
 import { augmentOf, withAugment, type AugmentFlags } from "./data.ts";
-import { withRun, type RunFlags } from "./machine.ts";
-import { countOrAuto, memorySize, notNegative, numberIn, numberList, positive, rateOrAuto } from "./values.ts";
+import { flag, withGroup } from "./flag.ts";
+import { withCompute, type RunFlags } from "./machine.ts";
+import { memorySize } from "./values.ts";
 
 /** The optimiser, its schedule, and what keeps it from learning by heart. */
 export interface LearnFlags extends RunFlags, AugmentFlags {
@@ -16,6 +34,8 @@ export interface LearnFlags extends RunFlags, AugmentFlags {
   readonly momentum: number;
   readonly weightDecay?: number;
   readonly clip?: number;
+  readonly epochs: number;
+  readonly warmUp: number;
   readonly learningRate: number | "auto";
   readonly minLearningRate: number;
   readonly rateSchedule: RateScheduleName;
@@ -27,56 +47,46 @@ export interface LearnFlags extends RunFlags, AugmentFlags {
   readonly ema?: number;
 }
 
-const weightDecays = { sgd: 5e-4, adamw: 1e-2 } as const;
+/** @param passes over the data, by default */
+export const withLearning = (command: Command, passes: number): Command =>
+  withMachine(
+    withGroup(
+      withAugment(command),
+      "Learning",
+      [
+        flag("--epochs <n>", epochs(passes)),
+        flag("--learning-rate <rate>", learningRate),
+        flag("--batch-size <n>", batchSize(128)),
+      ],
+      [
+        flag("--optimiser <name>", optimiserName),
+        flag("--momentum <share>", momentum),
+        flag("--weight-decay <rate>", weightDecay),
+        flag("--rate-schedule <name>", rateSchedule),
+        flag("--min-learning-rate <rate>", minRate),
+        flag("--milestones <list>", milestones),
+        flag("--warm-up <steps>", warmUp),
+        flag("--loss <loss>", loss),
+        flag("--label-smoothing <share>", labelSmoothing),
+        flag("--mixup <alpha>", mixup),
+        flag("--clip <norm>", clip),
+        flag("--ema <decay>", ema),
+        flag("--seed <n>", seed),
+      ],
+    ),
+  );
 
-export const withLearning = (command: Command): Command =>
-  withAugment(withRun(command))
-    .option(
-      "--learning-rate <rate>",
-      "highest learning rate; auto: found by a short trial on a copy",
-      rateOrAuto,
-      "auto",
-    )
-    .addOption(
-      new Option("--rate-schedule <name>", "how the learning rate falls: along half a cosine, a line, in steps, or not")
-        .choices(rateSchedules)
-        .default("cosine"),
-    )
-    .option("--min-learning-rate <rate>", "what the learning rate falls to", notNegative, 0)
-    .option(
-      "--milestones <list>",
-      "shares of the run at which steps divide the learning rate by 10 (default: 0.5,0.75)",
-      numberList,
-    )
-    .addOption(new Option("--optimiser <name>", "what makes steps of gradients").choices(optimisers).default("sgd"))
-    .option("--momentum <share>", "momentum of sgd (Nesterov's)", numberIn(0, 1), 0.9)
-    .option(
-      "--weight-decay <rate>",
-      `decay of weights; biases and normalisations are not decayed (default: ${weightDecays.sgd}, of adamw ${weightDecays.adamw})`,
-      notNegative,
-    )
-    .option(
-      "--workers <n>",
-      "threads that each learn from a part of every minibatch; BatchNormalization then takes the statistics of a part. auto: one for each of --threads, where it pays, of 16 samples or more if there are such statistics",
-      countOrAuto,
-      "auto",
-    )
-    .option(
-      "--memory <size>",
-      "what the process should stay below while it learns, as 2GB: activations that would take more are computed twice instead of kept, with the same results",
-      memorySize,
-    )
-    .option("--clip <norm>", "scale the gradients of a step down to this norm of them all", positive)
-    .option("--label-smoothing <share>", "share of a label that is spread over all classes", numberIn(0, 1), 0)
-    .option("--mixup <alpha>", "learn from mixtures of two samples by shares from Beta(alpha, alpha)", positive)
-    .option(
-      "--ema <decay>",
-      "take the moving average of the weights by this decay, as 0.999, and not the last ones; not while pruning",
-      numberIn(0, 0.999999),
-    );
+const withMachine = (command: Command): Command =>
+  withGroup(
+    withCompute(command),
+    "Machine",
+    [flag("--memory <size>", memory, memorySize)],
+    [flag("--workers <n>", workers)],
+  );
 
-function optimiserOf({ optimiser, momentum, weightDecay = weightDecays[optimiser] }: LearnFlags): OptimiserOptions {
-  return optimiser === "sgd" ? { kind: optimiser, momentum, weightDecay } : { kind: optimiser, weightDecay };
+function optimiserOf({ optimiser, momentum, weightDecay }: LearnFlags): OptimiserOptions {
+  const decay = weightDecay === undefined ? {} : { weightDecay };
+  return optimiser === "sgd" ? { kind: optimiser, momentum, ...decay } : { kind: optimiser, ...decay };
 }
 
 export const learnOptions = (flags: LearnFlags, signal: AbortSignal) => ({
@@ -87,6 +97,9 @@ export const learnOptions = (flags: LearnFlags, signal: AbortSignal) => ({
   threads: flags.threads,
   augment: augmentOf(flags),
   optimiser: optimiserOf(flags),
+  epochs: flags.epochs,
+  learningRate: flags.learningRate,
+  warmUp: flags.warmUp,
   clip: flags.clip,
   rateSchedule: flags.rateSchedule,
   minRate: flags.minLearningRate,

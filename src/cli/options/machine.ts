@@ -1,28 +1,31 @@
 /** Options that say what the runtime computes on, and in what portions. */
 
+import { parts } from "../../options/data.ts";
+import { count } from "../../options/kinds.ts";
+import { withMetric } from "../metric.ts";
 import { availableParallelism } from "node:os";
-import { type Command, Option } from "commander";
-import { devices, type Device } from "../../runtime/port.ts";
-import { losses, type Loss } from "../../train/losses.ts";
-import { count, seed, threadCount } from "./values.ts";
+import type { Command } from "commander";
+import { loss } from "../../options/learning.ts";
+import { batchSize, device, seed, threads } from "../../options/machine.ts";
+import type { Device } from "../../runtime/port.ts";
+import type { Loss } from "../../train/losses.ts";
+import { flag, withGroup, type Heading } from "./flag.ts";
 
 export interface DeviceFlags {
   readonly device: Device;
 }
 
 export const withDevice = (command: Command): Command =>
-  command.addOption(new Option("--device <device>", "what the runtime computes on").choices(devices).default("cpu"));
+  withGroup(command, "Machine", [flag("--device <device>", device)]);
 
 export interface ComputeFlags extends DeviceFlags {
   readonly threads: number;
 }
 
 export const withCompute = (command: Command): Command =>
-  withDevice(command).addOption(
-    new Option("--threads <n>", "threads of the runtime")
-      .argParser(threadCount)
-      .default(Math.min(256, availableParallelism()), "one for each core"),
-  );
+  withGroup(withDevice(command), "Machine", [
+    flag("--threads <n>", threads).default(Math.min(256, availableParallelism()), "one for each core"),
+  ]);
 
 export interface RunFlags extends ComputeFlags {
   readonly loss: Loss;
@@ -30,10 +33,20 @@ export interface RunFlags extends ComputeFlags {
   readonly seed: number;
 }
 
-export const withRun = (command: Command, batchSize = 128): Command =>
+/** @param heading what the loss is for */
+export const withRun = (command: Command, size: number, heading: Heading = "Measuring"): Command =>
   withCompute(
-    command
-      .addOption(new Option("--loss <loss>", "what is minimised").choices(losses).default("cross-entropy"))
-      .option("--batch-size <n>", "samples of a minibatch", count, batchSize)
-      .option("--seed <n>", "the same seed gives the same bytes", seed, 0),
+    withGroup(
+      command,
+      heading,
+      [flag("--batch-size <n>", batchSize(size))],
+      [flag("--loss <loss>", loss), flag("--seed <n>", seed)],
+    ),
   );
+
+const part = parts.default("test");
+const limit = count.describe("no more minibatches than this");
+
+/** What a command takes that measures models on data. */
+export const withMeasured = (command: Command): Command =>
+  withRun(withMetric(withGroup(command, "Data", [flag("--split <part>", part), flag("--batches <n>", limit)])), 200);

@@ -1,28 +1,19 @@
 /** Options that say how a model is looked at, and how it is written. */
 
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import type { Shape } from "../../graph/tensor.ts";
-import { newestOpset, oldestOpset } from "../../onnx/opsets.ts";
+import { opset, shapes } from "../../options/model.ts";
 import type { NormaliseOptions } from "../../passes/normalise.ts";
 import { note } from "../output.ts";
-import { numberIn, sizesOf } from "./values.ts";
-
-function shapeOf(text: string, known: Record<string, Shape> = {}): Record<string, Shape> {
-  const [, name, sizes] = /^(.+)=(\d+(?:x\d+)*)$/.exec(text) ?? [];
-  if (name === undefined || sizes === undefined) throw new InvalidArgumentError("It must look like NAME=1x3x224x224.");
-  return { ...known, [name]: sizesOf(sizes) };
-}
+import { flag, withGroup } from "./flag.ts";
+import { shapeOf } from "./values.ts";
 
 export interface ShapeFlags {
   readonly shape?: Readonly<Record<string, Shape>>;
 }
 
 export const withShape = (command: Command): Command =>
-  command.option(
-    "--shape <name=sizes>",
-    "the shape to look at an input with whose sizes the file leaves open, as input=1x3x224x224; they stay open; may be repeated",
-    shapeOf,
-  );
+  withGroup(command, "Data", [], [flag("--shape <name=sizes>", shapes, shapeOf)]);
 
 /** Said once, however often a command looks at the model. */
 const told = new Set<string>();
@@ -40,9 +31,4 @@ export interface OpsetFlags {
   readonly opset?: number;
 }
 
-export const withOpset = (command: Command): Command =>
-  command.option(
-    "--opset <n>",
-    `ONNX opset of what is written, ${oldestOpset} to ${newestOpset} (default: that of the model)`,
-    numberIn(oldestOpset, newestOpset, true),
-  );
+export const withOpset = (command: Command): Command => withGroup(command, "Output", [], [flag("--opset <n>", opset)]);

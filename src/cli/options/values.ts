@@ -1,41 +1,9 @@
-/** Values of options that several commands take: numbers, sizes, lists. */
+/** Values that are written in a way of the command line: sizes of memory, of tensors and of images. */
 
 import { InvalidArgumentError } from "commander";
+import type { ImageSize } from "../../data/decode-node.ts";
 import type { Shape } from "../../graph/tensor.ts";
 import { withForm } from "../forms.ts";
-
-/** Parses a number within bounds, or says which. */
-export function numberIn(low: number, high: number, whole = false): (text: string) => number {
-  const from = low === Number.MIN_VALUE ? "above 0" : `from ${low}`;
-  const bounds = high === Number.MAX_VALUE || high === Number.MAX_SAFE_INTEGER ? from : `${from} to ${high}`;
-  const parse = (text: string): number => {
-    const value = Number(text);
-    if (text.trim() === "" || !(value >= low && value <= high) || (whole && !Number.isInteger(value)))
-      throw new InvalidArgumentError(`It must be a ${whole ? "whole " : ""}number ${bounds}.`);
-    return value;
-  };
-  return withForm(parse, {
-    type: whole ? "integer" : "number",
-    ...(low === Number.MIN_VALUE ? { exclusiveMinimum: 0 } : { minimum: low }),
-    ...(high === Number.MAX_VALUE || high === Number.MAX_SAFE_INTEGER ? {} : { maximum: high }),
-  });
-}
-
-export const count = numberIn(1, Number.MAX_SAFE_INTEGER, true);
-export const countOrNone = numberIn(0, Number.MAX_SAFE_INTEGER, true);
-/** A count, or what suits the machine. */
-export const countOrAuto = withForm((text: string): number | "auto" => (text === "auto" ? text : count(text)), {
-  anyOf: [{ const: "auto" }, { type: "integer", minimum: 1 }],
-});
-export const seed = numberIn(0, Number.MAX_SAFE_INTEGER, true);
-export const positive = numberIn(Number.MIN_VALUE, Number.MAX_VALUE);
-/** More threads than any processor has make the runtime hang for minutes. */
-export const threadCount = numberIn(1, 256, true);
-/** A learning rate, or what a trial finds. */
-export const rateOrAuto = withForm((text: string): number | "auto" => (text === "auto" ? text : positive(text)), {
-  anyOf: [{ const: "auto" }, { type: "number", exclusiveMinimum: 0 }],
-});
-export const notNegative = numberIn(0, Number.MAX_VALUE);
 
 const unitsOfMemory = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 } as const;
 
@@ -55,15 +23,22 @@ export const memorySize = withForm(
   },
 );
 
-export function numberList(text: string): number[] {
-  const values = text.split(",").map(Number);
-  if (values.some((value) => !Number.isFinite(value)))
-    throw new InvalidArgumentError("It must be numbers with commas between them.");
-  return values;
-}
-
 /** 3x32x32 */
 export function sizesOf(text: string): Shape {
   if (!/^\d+(x\d+)*$/.test(text)) throw new InvalidArgumentError("It must look like 3x32x32.");
   return text.split("x").map(Number);
+}
+
+/** NAME=1x3x224x224 */
+export function shapeOf(text: string, known: Record<string, Shape> = {}): Record<string, Shape> {
+  const [, name, sizes] = /^(.+)=(\d+(?:x\d+)*)$/.exec(text) ?? [];
+  if (name === undefined || sizes === undefined) throw new InvalidArgumentError("It must look like NAME=1x3x224x224.");
+  return { ...known, [name]: sizesOf(sizes) };
+}
+
+/** 224, or height and width as 224x160. */
+export function imageSizeOf(text: string): ImageSize {
+  const [, height, width = height] = /^([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?$/.exec(text) ?? [];
+  if (height === undefined) throw new InvalidArgumentError("It must look like 224 or 224x160, height before width.");
+  return [Number(height), Number(width)];
 }
