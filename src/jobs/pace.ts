@@ -1,11 +1,15 @@
 /** How long a run of pruning is: its removals, the minibatches between them, and the epochs that come of it. */
 
+import { criterionOf } from "../criteria/table.ts";
 import type { Dataset } from "../data/batches.ts";
-import type { RemovalSchedule } from "../prune/schedule.ts";
-import type { Target } from "../prune/select.ts";
-import { shareOf, type LatencyBudget } from "../train/latency.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Groups } from "../prune/groups.ts";
+import { floorsOf } from "../prune/limits.ts";
+import { selectStep, type Target } from "../prune/select.ts";
+import type { Runtime } from "../runtime/port.ts";
 import { defaultEvery, stepShare } from "../train/prune.ts";
-import type { State } from "./prune-events.ts";
+import { score } from "../train/score.ts";
+import type { SettledOptions } from "./prune-options.ts";
 
 /** What will be done, as far as it can be known before anything is. */
 export interface ScheduleEvent {
@@ -27,23 +31,23 @@ export interface PaceOptions {
   readonly batchSize: number;
   readonly every?: number | undefined;
   readonly unitsPerStep?: number | undefined;
-  readonly schedule?: RemovalSchedule | undefined;
-  readonly latency?: LatencyBudget | undefined;
+  readonly schedule?: SettledOptions["schedule"];
+  readonly roundTo?: number | undefined;
   readonly epochs: number;
 }
 
 /** Unless it is said how many minibatches come between two removals, all pruning takes so many epochs of the data at most. */
 const mostEpochs = 3;
+/** Minibatches that tell which units will go. */
+const lookAhead = 4;
 
-/** @param target what is to be reached, in the units of the costs */
-export function paceOf(
-  start: Pick<State, "costs" | "units">,
-  target: Target,
-  data: Dataset,
-  options: PaceOptions,
-): ScheduleEvent {
+/**
+ * @param units there are at the start
+ * @param gone units that go until what is to be reached is reached
+ */
+export function paceOf(units: number, gone: number, data: Dataset, options: PaceOptions): ScheduleEvent {
   const { batchSize, epochs } = options;
-  const removals = removalsOf(start, target, options);
+  const removals = removalsOf(units, gone, options);
   const perEpoch = data.size === undefined ? undefined : Math.floor(data.size / batchSize);
   const fitting = perEpoch === undefined ? defaultEvery : Math.floor((mostEpochs * perEpoch) / removals);
   const every = options.every ?? Math.max(1, Math.min(defaultEvery, fitting));
@@ -60,21 +64,41 @@ export function paceOf(
   };
 }
 
-function removalsOf(
-  { costs, units }: Pick<State, "costs" | "units">,
-  target: Target,
-  { schedule, unitsPerStep, latency }: PaceOptions,
-): number {
+function removalsOf(units: number, gone: number, { schedule, unitsPerStep, roundTo = 1 }: PaceOptions): number {
   if (schedule) return schedule.kind === "one-shot" ? 1 : schedule.removals;
-  const shares = [
-    ...(["macs", "params", "bytes"] as const).map((key) => keptUnits(target[key], costs[key])),
-    target.units === undefined ? 1 : target.units / units,
-    Math.sqrt((latency === undefined ? undefined : shareOf(latency)) ?? 1),
-  ];
-  const gone = Math.max(0, 1 - Math.min(...shares)) * units;
-  return Math.max(1, Math.ceil(gone / (unitsPerStep ?? Math.max(1, Math.round(units * stepShare)))));
+  const perStep = unitsPerStep ?? Math.round(units * stepShare);
+  return Math.max(1, Math.ceil(gone / (Math.max(1, Math.floor(perStep / roundTo)) * roundTo)));
 }
 
-/** The share of the units that stays where a cost comes down to a target: most weights lie between units and units. */
-const keptUnits = (target: number | undefined, cost: number): number =>
-  target === undefined || cost === 0 ? 1 : Math.sqrt(Math.min(1, target / cost));
+/**
+ * How many units go until the target and the latency are reached, reckoned from the importances of the model as it is.
+ *
+ * @param graph with an open batch
+ * @param share of the latency at the start, where one is to be reached
+ */
+export async function unitsToGo(
+  runtime: Runtime,
+  graph: Graph,
+  data: Dataset,
+  { groups, target, share = 1 }: { groups: Groups; target: Target; share?: number | undefined },
+  options: SettledOptions,
+): Promise<number> {
+  const units = groups.groups.reduce((n, group) => n + group.units.length, 0);
+  // Most time goes into what lies between units and units.
+  const forLatency = (1 - Math.sqrt(Math.min(1, share))) * units;
+  const { units: left = units, ...costs } = target;
+  // A schedule says itself how often, and units need no choice to be counted.
+  if (options.schedule || Object.keys(costs).length === 0) return Math.max(forLatency, units - left);
+  const { criterion, targets, limits = {} } = options;
+  const importances = await score(runtime, graph, data, criterionOf(criterion), {
+    ...options,
+    batches: lookAhead,
+    targets: targets === "teacher" ? "sampled" : targets,
+  });
+  const choice = { ...options, floors: floorsOf(groups, limits) };
+  const { removal } = selectStep(groups, importances, Infinity, target, choice);
+  return Math.max(
+    forLatency,
+    [...removal.values()].reduce((n, { length }) => n + length, 0),
+  );
+}

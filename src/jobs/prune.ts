@@ -24,7 +24,7 @@ import { pruneDown, searchSmallest, tuneOnce, type Course, type Pruned } from ".
 import type { PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
 import { settle, type CheckedOptions, type PruneJobOptions } from "./prune-options.ts";
 import { batchOf, openModel } from "./opened.ts";
-import { paceOf } from "./pace.ts";
+import { paceOf, unitsToGo, type ScheduleEvent } from "./pace.ts";
 import { markedUnproved, proveAll, type Proved } from "./proving.ts";
 import { refuseUnreachable } from "./reach.ts";
 import { rankingOf } from "./ranking.ts";
@@ -87,21 +87,25 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
   const ranking = rankingOf(given);
   const per = ranking.per === "latency" ? undefined : ranking.per;
   const settled = { ...given, per, roundTo, workers };
-  const pace = paceOf(start, target, data, settled);
-  const options = { ...settled, every: pace.every };
-  const measure = createMeasure(runtime, graph, options, tell);
+  const measure = createMeasure(runtime, graph, settled, tell);
   if (resumed) {
     checkpoints.resumed?.(resumed.note);
     tell({ kind: "resume", costs: start.costs, units: start.units });
   } else {
-    await tryBatch(data, graph, options);
+    await tryBatch(data, graph, settled);
     tell({ kind: "start", ...start, target, ranking, ...(wanted === "auto" && { roundTo }) });
   }
   const first = resumed
     ? (resumed.note["start"] as Evaluation | undefined)
     : await measure("start", 0, start.units, graph);
-  const drop = parts && (await createDrop(runtime, graph, parts.heldOut, { ...options, maxDrop: maxDrop! }, tell));
-  const latency = await openGoal(runtime, graph, options, resumed?.note["latency"] as StoredGoal | undefined, tell);
+  const drop = parts && (await createDrop(runtime, graph, parts.heldOut, { ...settled, maxDrop: maxDrop! }, tell));
+  const latency = await openGoal(runtime, graph, settled, resumed?.note["latency"] as StoredGoal | undefined, tell);
+  tell({ kind: "phase", phase: "measuring" });
+  const reach = { groups: found, target, share: latency?.share };
+  const pace =
+    (resumed?.note["pace"] as ScheduleEvent | undefined) ??
+    paceOf(start.units, await unitsToGo(runtime, graph, data, reach, settled), data, settled);
+  const options = { ...settled, every: pace.every };
   const store = checkpoints?.store ?? memoryStore();
   const course: Course = {
     runtime,
@@ -118,7 +122,7 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
     async save(checkpoint, more = {}) {
       if (!checkpoints) return;
       const goal = latency && storedGoal(latency);
-      const note = { ...checkpoints.note?.(), ...more, start: first, roundTo, workers, latency: goal };
+      const note = { ...checkpoints.note?.(), ...more, start: first, roundTo, workers, latency: goal, pace };
       await checkpoints.save(encodeCheckpoint({ ...checkpoint, note }));
     },
   };
