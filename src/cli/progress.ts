@@ -5,13 +5,18 @@ import type { ProgressEvent } from "../jobs/job.ts";
 import { freshLine, note } from "./output.ts";
 import { startPulse } from "./pulse.ts";
 
-/** A line of progress is written at most this often where there is no terminal, and where there is one. */
-const quietInterval = 1500;
+/** A line on a terminal is rewritten at most this often. */
 const terminalInterval = 100;
+/** Elsewhere progress that has been made is told so many times. */
+const marks = 10;
 
 export interface Progress extends Disposable {
-  /** Shows the state of the work: on a terminal in place, elsewhere as a line every few seconds. */
-  update(text: string): void;
+  /**
+   * Shows the state of the work: on a terminal in place, elsewhere not before nothing has been said for long (pulse.ts).
+   *
+   * @param done the share of a stage that is done: elsewhere a line tells of every tenth
+   */
+  update(text: string, done?: number): void;
   /** Ends a stage of the work with a line that stays. */
   done(text?: string): void;
 }
@@ -19,14 +24,20 @@ export interface Progress extends Disposable {
 /** @param doing what is done before the first update */
 export function createProgress(doing: string): Progress {
   const terminal = stderr.isTTY === true;
-  const interval = terminal ? terminalInterval : quietInterval;
   const pulse = startPulse(doing, terminal ? (stderr.columns ?? 80) : undefined);
   let last = Number.NEGATIVE_INFINITY;
+  let marked = 0;
+  const isDue = (now: number, done: number): boolean => {
+    if (terminal) return now - last >= terminalInterval;
+    const before = marked;
+    marked = Math.max(marked, Math.floor(done * marks));
+    return marked > before;
+  };
   return {
-    update(text) {
+    update(text, done = 0) {
       const now = performance.now();
       pulse.set(text);
-      if (now - last < interval) return;
+      if (!isDue(now, done)) return;
       last = now;
       stderr.write(terminal ? `${freshLine}${text.slice(0, (stderr.columns ?? 80) - 1)}` : `${text}\n`);
       pulse.beat();

@@ -2,6 +2,7 @@
 
 import { writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
+import { patience } from "./patience.ts";
 
 export interface Line {
   readonly text: string;
@@ -18,8 +19,7 @@ export interface Shared {
   readonly line: Line;
 }
 
-/** Milliseconds of silence before it speaks, and between two looks: together less than two seconds. */
-const patience = 1750;
+/** Milliseconds between two looks. */
 const tick = 100;
 /** What has gone on for less is told without its time. */
 const fresh = 1000;
@@ -33,7 +33,7 @@ parentPort!.on("message", (next: Line) => (line = next));
 
 setInterval(() => {
   const now = Date.now() - start;
-  if (now - Atomics.load(said, 0) < patience) return;
+  if (now - Atomics.load(said, 0) < patience(columns !== undefined, now)) return;
   Atomics.store(said, 0, now);
   const spent = now - line.since;
   const text = spent < fresh ? line.text : `${line.text} (${Math.round(spent / 1000)} s)`;

@@ -3,7 +3,7 @@
 import { Worker } from "node:worker_threads";
 import type { Line, Shared } from "./pulse-worker.ts";
 
-/** Says what is going on where nothing has been said for two seconds. */
+/** Says what is going on where nothing has been said for long: see patience.ts. */
 export interface Pulse extends Disposable {
   /** What goes on from now on. */
   set(text: string): void;

@@ -39,7 +39,7 @@ const whenever = "says how to go on, and leaves with exit code 130";
 
 it.skipIf(process.platform === "win32").each([
   ["train", ["--epochs", "100000"], "epoch 2"],
-  ["prune", ["--units", "0.05", "--units-per-step", "1", "--every", "1"], "removal 2"],
+  ["prune", ["--units", "0.05", "--units-per-step", "1", "--every", "1"], "removal "],
 ])(`%s ${whenever}`, async (command, more, when) => {
   const run = at(`${command}.run`);
   const words = [command, at("net.onnx"), ...digits, ...more, "--run", run, "-o", at(`${command}.onnx`)];

@@ -56,6 +56,7 @@ const counted: Readonly<Record<Ranking["per"], string>> = {
 export function createShow(progress: Progress, batchSize: number): (event: PruneJobEvent) => void {
   const measuring = reportProgress(progress);
   let [all, reached, left] = [Number.NaN, "", ""];
+  let removals = 0;
   let start: StartSize | undefined;
   let clock: Clock | undefined;
   let epochs: ReturnType<typeof reportEpochs> | undefined;
@@ -82,6 +83,7 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         break;
       case "schedule":
         note(describeSchedule(event));
+        ({ removals } = event);
         clock = createClock(start!, event);
         break;
       case "evaluation": {
@@ -103,7 +105,7 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
       case "removal":
         reached = `removal ${event.step}, ${event.units} units, ${short(event.costs.macs)} MACs (${percent(event.costs.macs / all)}), `;
         left = clock === undefined ? "" : `, ${clock.after(event)}`;
-        progress.update(`${reached}loss ${event.loss.toFixed(4)}${left}`);
+        progress.update(`${reached}loss ${event.loss.toFixed(4)}${left}`, event.step / Math.max(event.step, removals));
         break;
       case "latency":
         if (event.start) progress.done(`one sample takes ${event.start.median.toFixed(2)} ms`);
