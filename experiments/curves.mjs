@@ -4,7 +4,7 @@
  * Usage: npm run experiment:curves -- --model resnet20-cifar10.onnx --data data/cifar10 [--net resnet20] [--criteria a,a+mean,a+lamp+unit] [--budgets 0.5,0.25,0.125]
  *        [--seeds 0,1,2] [--epochs 2] [--every 10] [--distil 0.9] [--quick] [--threads 1] [--device cuda]
  *
- * A ranking is a criterion, and behind + what its importances are normalised by and counted per (default multiply-accumulates). One run of pruning goes through all budgets, the largest first;
+ * A ranking is a criterion, `:sampled` behind it where classes are drawn from the model's own probabilities, and behind + what its importances are normalised by and counted per (default multiply-accumulates). One run of pruning goes through all budgets, the largest first;
  * what meets one is fine-tuned beside it. Only training data is used until the end; the test set is looked at once for each model. A stopped run goes on where it was, and
  * runs of other rankings, budgets or seeds add their rows to the same record, also side by side; a row says what device it comes from where that is not the CPU.
  */
@@ -80,7 +80,8 @@ const before = costsOf(trace(start));
 /** Prunes to one budget after the other, and fine-tunes at each. */
 async function measureAll(ranking, seed) {
   const missing = budgets.filter((budget) => !record.find({ criterion: ranking, budget, seed }));
-  const [name, ...more] = ranking.split("+");
+  const [asked, ...more] = ranking.split("+");
+  const [name, targets] = asked.split(":");
   const choice = { per: more.find((word) => pers.includes(word)) ?? "macs" };
   choice.normalise = more.find((word) => normalisations.includes(word)) ?? "none";
   const learning = {
@@ -99,6 +100,7 @@ async function measureAll(ranking, seed) {
       ...learning,
       ...choice,
       criterion: criteria.get(name),
+      targets,
       target,
       every: flags.quick ? 5 : Number(flags.every),
       learningRate: settings.pruneLearningRate,

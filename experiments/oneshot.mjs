@@ -13,6 +13,7 @@ import {
   cutGraph,
   evaluateGraph,
   findGroups,
+  groupLosses,
   nodeRuntime,
   normalisations,
   prepare,
@@ -64,7 +65,7 @@ for (const asked of list(flags.criteria, 0)) {
   const [name, targets = "labels"] = asked.split(":");
   const criterion = criteria.get(name);
   for (const batches of criterion.kind === "data" ? list(flags.batches, 0).map(Number) : [0]) {
-    let scores;
+    let scores, scales;
     for (const normalise of list(flags.normalise, 0))
       for (const per of list(flags.per, -1))
         for (const budget of list(flags.budgets, 0).map(Number)) {
@@ -72,8 +73,9 @@ for (const asked of list(flags.criteria, 0)) {
           if (record.find(of)) continue;
           const options = { loss: "cross-entropy", batchSize: 128, batches: batches || 1, targets, seed, threads };
           scores ??= (await scoreAll(nodeRuntime, graph, train, [criterion], options)).get(name);
+          if (normalise === "loss") scales ??= await groupLosses(nodeRuntime, graph, train, scores, options);
           const target = targetOf(graph, { macs: budget });
-          const { removal } = selectStep(groups, scores, Infinity, target, { normalise, per });
+          const { removal } = selectStep(groups, scores, Infinity, target, { normalise, per, scales });
           const smaller = cutGraph(graph, groups, removal).graph;
           record.add({ ...of, top1: await accuracy(smaller) });
         }

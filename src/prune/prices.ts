@@ -1,5 +1,6 @@
 /** What units are compared by: their importance, for what they cost, among all units or their like. */
 
+import { fail } from "../graph/error.ts";
 import { applicationOf, type Traced } from "../passes/trace.ts";
 import type { Node } from "../graph/graph.ts";
 import type { CostModel } from "./costs.ts";
@@ -18,7 +19,7 @@ export type Scope = (typeof scopes)[number];
 export const pers = ["unit", "macs", "params", "bytes"] as const;
 export type Per = (typeof pers)[number];
 
-export const normalisations = ["none", "mean", "max", "sum", "standardised", "lamp"] as const;
+export const normalisations = ["none", "mean", "max", "sum", "standardised", "lamp", "loss"] as const;
 /**
  * What the importances I of a group are divided by before groups are compared; the order within a group stays as it is.
  *
@@ -27,18 +28,42 @@ export const normalisations = ["none", "mean", "max", "sum", "standardised", "la
  * - `standardised`: 1 / (1 + exp(-z)) with z = (I - mean) / standard deviation. The logistic function makes z positive, so that a cost can divide it.
  * - `lamp`: I_m over the sum of all I in the group that are at least I_m (Lee et al. 2021, "Layer-Adaptive Sparsity for the Magnitude-based Pruning",
  *   eq. 5): the share of what is left that goes with m. The last unit of any group has 1, the most there is. What is below 0 is divided by the sum of |I|.
+ * - `loss`: what makes the lesser half add up to what masking that half does to the outputs of the net, which is measured ({@link groupLosses}).
  *
  * A group whose importances are all 0 keeps them; infinite ones stay so and are left out of means and sums.
  */
 export type Normalisation = (typeof normalisations)[number];
 
-/** Importances that can be compared between groups. */
-export function normalised(importances: Importances, how: Normalisation): Importances {
+/**
+ * Importances that can be compared between groups.
+ *
+ * @param scales what was measured for `loss`, by the group's name; a group without one keeps its importances
+ * @throws SecateurError `bad-option` for `loss` where nothing was measured
+ */
+export function normalised(
+  importances: Importances,
+  how: Normalisation,
+  scales?: ReadonlyMap<string, number>,
+): Importances {
   if (how === "none") return importances;
+  if (how === "loss") {
+    const of =
+      scales ??
+      fail(
+        "bad-option",
+        "what a group loses by itself is measured on data, while pruning: plan normalises by something else",
+      );
+    return new Map(
+      [...importances].map(([name, scores]) => [
+        name,
+        Float64Array.from(scores, (score) => score * (of.get(name) ?? 1)),
+      ]),
+    );
+  }
   return new Map([...importances].map(([name, scores]) => [name, within(Float64Array.from(scores), how)]));
 }
 
-function within(scores: Float64Array, how: Exclude<Normalisation, "none">): Float64Array {
+function within(scores: Float64Array, how: Exclude<Normalisation, "none" | "loss">): Float64Array {
   const finite = scores.filter(Number.isFinite);
   const sizes = finite.map(Math.abs);
   const total = sum(sizes);

@@ -129,6 +129,8 @@ export interface Selection {
 export interface StepChoice {
   /** How importances of different groups are made comparable; default "none". */
   readonly normalise?: Normalisation | undefined;
+  /** What was measured of each group for the normalisation `loss`. */
+  readonly scales?: ReadonlyMap<string, number> | undefined;
   /** What importance is counted per; default a unit. */
   readonly per?: Per | undefined;
   /** What a group's units save, each, where that is measured: it stands in for `per`. */
@@ -186,7 +188,13 @@ export function selectStep(
   const { normalise = "none", per = "unit", scope = "global", savings, roundTo = 1 } = choice;
   checkRounding(roundTo);
   const state = new Shrinking(groups);
-  const priced = perCost(groups, normalised(importances, normalise), createCostModel(groups), per, savings);
+  const priced = perCost(
+    groups,
+    normalised(importances, normalise, choice.scales),
+    createCostModel(groups),
+    per,
+    savings,
+  );
   let removed = 0;
   for (const { group, units } of blocksOf(groups, withinScope(groups, priced, scope), choice)) {
     if (meets(target, state.costs(), state.units)) break;

@@ -16,6 +16,7 @@ import type { Runtime } from "../runtime/port.ts";
 import type { LearnEvent } from "./events.ts";
 import { findRate, lowerThan } from "./find-rate.ts";
 import { stepOptions, type LearnOptions } from "./finetune.ts";
+import { freshScales, groupLosses, type Scales } from "./group-losses.ts";
 import { LastingTrainer, type Written } from "./lasting.ts";
 import type { LatencyGoal } from "./latency.ts";
 import type { Targets } from "./losses.ts";
@@ -90,6 +91,8 @@ export interface PrunePoint extends TrainerState {
   readonly written: Written;
   /** The average of the importances of what is left. */
   readonly importances: Scores;
+  /** What was measured of the groups for the normalisation `loss`. */
+  readonly scales?: Scales | undefined;
   /** Whether the target is met. */
   readonly met: boolean;
   /** Where it was found by a trial. */
@@ -179,6 +182,7 @@ export async function pruneLoop(
   const watch = openWatch(runtime, { dataset, stream: options, step: lasting.step }, good);
   let state: State = from ?? { graph: wide, slots: new Map(), importances: new Map() };
   const removals = [...(from?.removals ?? [])];
+  let scales = from?.scales;
   try {
     const learningRate = await rateOf(runtime, state.graph, dataset, options, teacher);
     const diverged = (loss: number): PruneResult => {
@@ -213,9 +217,13 @@ export async function pruneLoop(
         momentum,
         seed: options.seed + removals.length,
       });
+      if (options.normalise === "loss")
+        scales = await freshScales(scales, units, () =>
+          groupLosses(runtime, round.graph, dataset, importances, { ...options, seed: options.seed + removals.length }),
+        );
       const now = nextOf({ ...costs, units });
       const step = await nextRemoval(round.graph, groups, importances, {
-        choice,
+        choice: { ...choice, scales: scales && new Map(scales.of) },
         count: perStep,
         now,
         target,
@@ -248,6 +256,7 @@ export async function pruneLoop(
         removals: [...removals],
         position: stream.position,
         written: trainer.written,
+        scales,
         met,
         learningRate: options.learningRate === "auto" ? learningRate : undefined,
         watched: watch.state,

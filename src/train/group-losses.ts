@@ -1,0 +1,135 @@
+/** The loss of a group by itself: how far the outputs of the net go when the lesser half of the group is masked, and what its importances say of that. */
+
+import type { Scores } from "../criteria/criterion.ts";
+import type { Dataset } from "../data/batches.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import { zeros, type Shape } from "../graph/tensor.ts";
+import { valueIn } from "../ops/emitter.ts";
+import { logitsOf } from "../passes/strip-softmax.ts";
+import { trace } from "../passes/trace.ts";
+import { widen } from "../passes/widen.ts";
+import { insertGates } from "../prune/gated.ts";
+import { findGates } from "../prune/gates.ts";
+import { findGroups } from "../prune/groups.ts";
+import type { Runtime, Tensors } from "../runtime/port.ts";
+import { feedsOf, refuseBatches } from "./feeds.ts";
+import { finishGraph } from "./gradients.ts";
+import { appendLoss } from "./losses.ts";
+import { runnable } from "./runnable.ts";
+import type { SourceOptions } from "./source.ts";
+
+export interface GroupLossOptions extends SourceOptions {
+  readonly seed: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Scales of groups, and how many units there were when they were measured. */
+export interface Scales {
+  readonly units: number;
+  /** By the name of the group. */
+  readonly of: readonly (readonly [string, number])[];
+}
+
+/** When this share of the units is left, scales are measured anew. */
+const staleAt = 0.9;
+
+/** Scales that were measured a short while ago, or are measured now. */
+export const freshScales = async (
+  known: Scales | undefined,
+  units: number,
+  measure: () => Promise<ReadonlyMap<string, number>>,
+): Promise<Scales> => (known && units > known.units * staleAt ? known : { units, of: [...(await measure())] });
+
+/** Minibatches that are looked at. */
+const batches = 2;
+
+/**
+ * What the importances of each group are to be multiplied by, so that those of its lesser half add up to what masking that half changes: the Kullback-Leibler divergence of the
+ * outputs from the unmasked net's, in nats, or for mse the mean squared difference. It needs no labels and is never below 0. A pruning sensitivity (Li et al. 2017, "Pruning Filters
+ * for Efficient ConvNets", section 3.2) shared out by importance.
+ *
+ * Units of importance 0 or less are no part of the half. A group that has no others is left out.
+ *
+ * @param graph the model with an open batch, in inference mode
+ */
+export async function groupLosses(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset,
+  importances: Scores,
+  options: GroupLossOptions,
+): Promise<Map<string, number>> {
+  const { batchSize, seed, signal } = options;
+  const { finished, inputs, output, reference, units } = maskable(graph, options);
+  const halves = new Map(
+    [...importances].flatMap(([name, scores]) => (units.has(name) ? [[name, lesserHalf(scores)] as const] : [])),
+  );
+  const changes = new Map([...halves].map(([name]) => [name, 0]));
+  const whole = new Map([...units].map(([name, count]) => [`mask/${name}`, ones(count)]));
+  const session = await runtime.load(runnable(finished, options.device), options);
+  let done = 0;
+  let seen: number | undefined;
+  try {
+    const given = dataset.batches({ batchSize, shuffle: true, seed, epoch: 0, dropLast: true, limit: batches });
+    for await (const batch of given) {
+      seen = batch.size;
+      if (batch.size !== batchSize) continue;
+      const feeds = { ...feedsOf({ inputs }, batch), ...Object.fromEntries(whole) };
+      const run = (more: Tensors) => session.run({ ...feeds, ...more });
+      const blank = zeros("float32", reference.shape);
+      const unmasked = { [reference.name]: (await run({ [reference.name]: blank }))[output]! };
+      for (const [name, { half }] of halves) {
+        signal?.throwIfAborted();
+        if (half.length === 0) continue;
+        const mask = ones(units.get(name)!);
+        for (const unit of half) mask.data[unit] = 0;
+        const results = await run({ ...unmasked, [`mask/${name}`]: mask });
+        changes.set(name, changes.get(name)! + Number(results["loss"]!.data[0]));
+      }
+      done++;
+    }
+  } finally {
+    await session.dispose();
+  }
+  if (done === 0) refuseBatches(dataset, batchSize, seen);
+  return new Map(
+    [...halves].flatMap(([name, { half, sum }]) =>
+      half.length === 0 ? [] : [[name, changes.get(name)! / done / sum] as const],
+    ),
+  );
+}
+
+const ones = (count: number) => ({ dtype: "float32", shape: [count], data: new Float32Array(count).fill(1) }) as const;
+
+/** The least important half of the units that have any importance, and the sum of theirs. */
+function lesserHalf(scores: Float64Array): { readonly half: readonly number[]; readonly sum: number } {
+  const order = [...scores.keys()]
+    .filter((unit) => scores[unit]! > 0 && scores[unit]! < Infinity)
+    .sort((a, b) => scores[a]! - scores[b]!);
+  const half = order.slice(0, Math.ceil(order.length / 2));
+  return { half, sum: half.reduce((sum, unit) => sum + scores[unit]!, 0) };
+}
+
+/** The net with a mask for each group, and as its loss how far its output is from a reference that is given. */
+function maskable(graph: Graph, { batchSize: batch, loss }: GroupLossOptions) {
+  const traced = trace(widen(graph), { batch });
+  const groups = findGroups(traced);
+  const { inputs, outputs } = traced.graph;
+  const { builder } = insertGates(groups, findGates(groups), (b, _, { name, units }) =>
+    valueIn(b, b.input(`mask/${name}`, { dtype: "float32", shape: [units.length] }, true)),
+  );
+  const first = outputs[0]?.name ?? fail("bad-model", "the model has no output");
+  const output = loss === "mse" ? first : logitsOf(traced.graph, first);
+  appendLoss(builder, first, loss === "mse" ? { loss } : { loss, distillation: { weight: 1, temperature: 1 } });
+  const finished = finishGraph(builder, ["loss", output]);
+  const name = loss === "mse" ? "target" : "teacher";
+  const { shape } = finished.inputs.find((input) => input.name === name)!;
+  return {
+    finished,
+    inputs,
+    output,
+    reference: { name, shape: shape as Shape },
+    units: new Map(groups.groups.map((group) => [group.name, group.units.length])),
+  };
+}
