@@ -96,7 +96,7 @@ async function measureAll(ranking, seed) {
     if (missing.length === 0 || budget < missing.at(-1)) return;
     const began = performance.now();
     const target = targetOf(start, { macs: budget });
-    const pruned = await pruneLoop(nodeRuntime, graph, train, {
+    const pruned = await pruneLoop(nodeRuntime, start, train, {
       ...learning,
       ...choice,
       criterion: criteria.get(name),

@@ -19,7 +19,7 @@ import { appendLoss } from "./losses.ts";
 import { runnable } from "./runnable.ts";
 import type { SourceOptions } from "./source.ts";
 
-export interface GroupLossOptions extends SourceOptions {
+export interface GroupLossOptions extends Pick<SourceOptions, "batchSize" | "loss" | "device" | "threads"> {
   readonly seed: number;
   readonly signal?: AbortSignal | undefined;
 }

@@ -128,6 +128,7 @@ describe("plan", () => {
     await expect(plan(model, { ratio: 0.5, criterion: "taylor-fo" })).rejects.toThrow(
       /taylor-fo needs data: score the model by it/,
     );
+    await expect(plan(model, { ratio: 0.5, normalise: "loss" })).rejects.toThrow(/measured on data, while pruning/);
   });
 });
 

@@ -142,6 +142,7 @@ describe("a graph that outlasts removals", () => {
     ["as one graph", {}, directRuntime],
     ["in parts", { workers: 2 }, directRuntime],
     ["in threads", { workers: 2, optimiser: { kind: "adamw", weightDecay: 0.1 } }, nodeRuntime],
+    ["by what groups lose by themselves", { normalise: "loss" }, directRuntime],
     ["from a teacher", { teacher: { graph, weight: 0.5, temperature: 2 } }, directRuntime],
   ])("goes on from any removal to the same bytes: %s", laws, async (_name, more, runtime) => {
     const most = await some(more, runtime);

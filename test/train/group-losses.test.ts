@@ -1,0 +1,99 @@
+/** What masking half of a group does to the outputs, and how importances are scaled by it. */
+
+import { describe, expect, it } from "vitest";
+import { loadModel } from "../../src/onnx/load.ts";
+import { trace } from "../../src/passes/trace.ts";
+import { findGroups } from "../../src/prune/groups.ts";
+import { mask } from "../../src/prune/mask.ts";
+import { selectStep } from "../../src/prune/select.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import type { Graph } from "../../src/graph/graph.ts";
+import { feedsOf } from "../../src/train/feeds.ts";
+import { freshScales, groupLosses } from "../../src/train/group-losses.ts";
+import { prepare } from "../../src/train/prepare.ts";
+import { scoredGraph } from "../../src/train/scored.ts";
+import { runnable } from "../../src/train/runnable.ts";
+import { randomDataset } from "../support/datasets.ts";
+import { readNetModel } from "../support/reference.ts";
+
+const graph = prepare(loadModel(readNetModel("residual-conv")));
+const groups = findGroups(trace(graph));
+const data = randomDataset(graph, { samples: 8, labels: 3 });
+const options = { batchSize: 8, seed: 0, threads: 1 } as const;
+/** Unit i matters i + 1, and the first one nothing. */
+const importances = new Map(
+  groups.groups.map(({ name, units }) => [name, Float64Array.from(units, (_, i) => (i === 0 ? 0 : i + 1))]),
+);
+
+async function outputsOf(of: Graph, loss: "cross-entropy" | "mse"): Promise<number[][]> {
+  const scored = scoredGraph(of, loss);
+  const session = await directRuntime.load(runnable(scored.graph), { threads: 1 });
+  const all: number[][] = [];
+  for await (const batch of data.batches({ batchSize: 8, shuffle: true, seed: 0, epoch: 0 })) {
+    const { shape, data: values } = scored.scores(await session.run(feedsOf(of, batch)));
+    const width = values.length / shape[0]!;
+    for (let n = 0; n < shape[0]!; n++) all.push(Array.from(values.slice(n * width, (n + 1) * width) as Float32Array));
+  }
+  await session.dispose();
+  return all;
+}
+
+const softmax = (logits: readonly number[]): number[] => {
+  const all = logits.map(Math.exp);
+  const sum = all.reduce((a, b) => a + b);
+  return all.map((x) => x / sum);
+};
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+const apart = {
+  "cross-entropy": (a: readonly number[], b: readonly number[]): number => {
+    const [p, q] = [softmax(a), softmax(b)];
+    return sum(p.map((x, i) => x * Math.log(x / q[i]!)));
+  },
+  mse: (a: readonly number[], b: readonly number[]): number => sum(a.map((x, i) => (x - b[i]!) ** 2)) / a.length,
+};
+
+describe.each(["cross-entropy", "mse"] as const)("with %s, the scale of a group", (loss) => {
+  it("makes the importances of its lesser half add up to what masking that half changes, without labels", async () => {
+    const scales = await groupLosses(directRuntime, graph, data, importances, { ...options, loss });
+    expect([...scales.keys()]).toEqual(groups.groups.map(({ name }) => name));
+    const whole = await outputsOf(graph, loss);
+    for (const { name, units } of groups.groups) {
+      // Of the units that matter at all, half.
+      const half = Array.from({ length: Math.ceil((units.length - 1) / 2) }, (_, i) => i + 1);
+      const masked = await outputsOf(mask(graph, groups, new Map([[name, half]])), loss);
+      const changed = sum(whole.map((row, n) => apart[loss](row, masked[n]!))) / whole.length;
+      expect(changed).toBeGreaterThan(0);
+      const claimed = sum(half.map((unit) => importances.get(name)![unit]!));
+      expect(scales.get(name)! * claimed, name).toBeCloseTo(changed, 6);
+    }
+  });
+});
+
+it("a group without importance has no scale, and no labels are asked for", async () => {
+  const [first] = groups.groups;
+  const dead = new Map([...importances].map(([name, all]) => [name, name === first!.name ? all.map(() => 0) : all]));
+  const unlabelled = { ...randomDataset(graph, { samples: 8 }), name: "unlabelled" };
+  const scales = await groupLosses(directRuntime, graph, unlabelled, dead, { ...options, loss: "cross-entropy" });
+  expect(scales.has(first!.name)).toBe(false);
+  expect(scales.size).toBe(groups.groups.length - 1);
+});
+
+it("scales are measured anew when a tenth of the units is gone", async () => {
+  const measured: number[] = [];
+  let known = await freshScales(undefined, 100, async () => new Map([["a", measured.push(100)]]));
+  for (const units of [100, 95, 91, 90, 85, 82, 81])
+    known = await freshScales(known, units, async () => new Map([["a", measured.push(units)]]));
+  expect(measured).toEqual([100, 90, 81]);
+  expect(known).toEqual({ units: 81, of: [["a", 3]] });
+});
+
+it("units are chosen by scaled importances, and not where nothing was measured", () => {
+  const names = groups.groups.map(({ name }) => name);
+  const last = names.at(-1)!;
+  const scales = new Map(names.map((name) => [name, name === last ? 1e-6 : 1]));
+  // One of each matters nothing and goes first; then what was scaled down.
+  const choose = (choice: object) =>
+    selectStep(groups, importances, names.length + 2, { units: 0 }, { normalise: "loss", ...choice }).removal;
+  expect(choose({ scales }).get(last)).toEqual([0, 1, 2]);
+  expect(() => choose({})).toThrow(/measured on data/);
+});
