@@ -143,12 +143,14 @@ export { averagedGraph, type TrainerState } from "./train/step.ts";
 export { rateSchedules, type RateSchedule, type RateScheduleName } from "./train/schedules.ts";
 
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
+export { preprocessingOf, preprocessingKey, withPreprocessing, type Preprocessing } from "./data/preprocessing.ts";
+export { builtInLists, withClasses, type BuiltInList, type ClassList } from "./data/class-list.ts";
 export type { Normalise } from "./data/normalise.ts";
 export { presets, type PresetName } from "./data/normalise.ts";
 export type { ArraySource } from "./data/arrays.ts";
 export type { ImageSource } from "./data/images.ts";
 export { arrayDataset, imageDataset } from "./jobs/datasets.ts";
-export type { Channels, Layout, PixelForm } from "./data/pixels.ts";
+export type { Channels, Layout, PixelForm } from "./data/form.ts";
 export { split, take } from "./data/parts.ts";
 
 export { createRuntime, type Onnxruntime } from "./runtime/onnxruntime.ts";

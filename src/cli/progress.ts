@@ -65,8 +65,8 @@ export function reportProgress(progress: Progress): (event: ProgressEvent) => vo
     if (done < before) started = performance.now();
     before = done;
     progress.update(
-      kind === "rounds"
-        ? `round ${done} of ${all}`
+      kind === "rounds" || kind === "forms"
+        ? `${kind.slice(0, -1)} ${done} of ${all}`
         : `${done} ${kind}${all === undefined ? "" : ` of ${all}, ${remaining(started, done, all)}`}`,
     );
   };

@@ -142,6 +142,9 @@ const found = <F extends RecordFlags>(flags: F, places: Places): F => ({
   ...flags,
   output: findFolder(places(flags.output)),
   data: withPath(flags.data!, (path) => find(places(path))),
+  ...(flags.classes !== undefined && {
+    classes: places(flags.classes).find((place) => existsSync(place)) ?? flags.classes,
+  }),
   ...(flags.metric !== undefined && isModule(flags.metric) && { metric: find(places(flags.metric)) }),
 });
 
@@ -168,16 +171,19 @@ function noteOthers(began: object, machine: object): void {
 }
 
 /** What the work is done with. */
-const openWork = async (path: string, flags: RecordFlags) => ({
-  model: await load(path),
-  data: await openData({ ...flags, data: flags.data! }, "train"),
-  validation: await openValidation(flags),
-  metric: await openMetric(flags),
-});
+const openWork = async (path: string, flags: RecordFlags) => {
+  const model = await load(path);
+  return {
+    model,
+    data: await openData({ ...flags, data: flags.data! }, "train", model),
+    validation: await openValidation(flags, model),
+    metric: await openMetric(flags),
+  };
+};
 
 /** What the job of every run takes. */
 export const runOptions = (
-  flags: LearnFlags & ShapeFlags,
+  flags: LearnFlags & ShapeFlags & DataFlags,
   { data, validation, metric }: Opened,
   signal: AbortSignal,
 ) => ({
@@ -187,13 +193,14 @@ export const runOptions = (
   data,
   validation,
   metric,
+  labelsAreRight: flags.labelsAreRight,
   runtime: nodeRuntime,
 });
 
 /** The test part of the data, where there is one. */
-async function openValidation(flags: RecordFlags): Promise<Dataset | undefined> {
+async function openValidation(flags: RecordFlags, model: Model): Promise<Dataset | undefined> {
   try {
-    return await openData({ ...flags, data: flags.data! }, "test");
+    return await openData({ ...flags, data: flags.data! }, "test", model);
   } catch (error) {
     note(`there is nothing to measure accuracy on: ${(error as Error).message}`);
     return undefined;

@@ -6,7 +6,8 @@ import type { Batch } from "./batches.ts";
 import { checkFinite } from "./checks.ts";
 import { classIds, inMemory, pixelDataset } from "./images.ts";
 import { normalisationTable, type Normalise } from "./normalise.ts";
-import { toChannels, toPlanes, type ImageShape, type PixelForm, type Planes } from "./pixels.ts";
+import type { ImageForm, PixelForm } from "./form.ts";
+import { toChannels, toPlanes, type ImageShape, type Planes } from "./pixels.ts";
 import { sampleDataset, type SampleDataset } from "./samples.ts";
 
 export interface ArraySource {
@@ -23,8 +24,14 @@ const mostChannels = 4;
  * uint8 is pixels, float64 becomes float32, all else is given as it is. A single input of uint8 [N, H, W], [N, H, W, C] or
  * [N, C, H, W] is images, which can be augmented. A target of integers [N] or [N, 1] is class ids. Fails with
  * `bad-data` where the arrays do not go together, and with `bad-option` on a form for pixels where there are none.
+ *
+ * @param stated what is not in `form`, for pixels alone: it is passed over where there are none
  */
-export function arrayDataset({ name, inputs, target: given }: ArraySource, form: PixelForm = {}): SampleDataset {
+export function arrayDataset(
+  { name, inputs, target: given }: ArraySource,
+  form: PixelForm = {},
+  stated: PixelForm = {},
+): SampleDataset {
   const size = checkSizes(name, { ...inputs, ...(given && { target: given }) });
   const target = given && targetOf(name, given);
   const classes =
@@ -36,12 +43,21 @@ export function arrayDataset({ name, inputs, target: given }: ArraySource, form:
     ...(target && { target }),
   };
   const images = inputs[""] && planesOf(inputs[""]);
-  if (images) return pixelDataset({ ...about, ...inMemory(toChannels(images, form.channels, name)) }, form);
-  return tensorDataset(about, prepare(name, inputs, form));
+  if (images) {
+    const whole = { ...stated, ...form };
+    return pixelDataset({ ...about, ...inMemory(toChannels(images, whole.channels, name)) }, whole);
+  }
+  const { layout: _, channels: __, ...normalise } = stated;
+  const hasBytes = Object.values(inputs).some(({ dtype }) => dtype === "uint8");
+  const used = hasBytes ? { ...normalise, ...form } : form;
+  return tensorDataset({ ...about, ...(hasBytes && { form: used }) }, prepare(name, inputs, used));
 }
 
 function tensorDataset(
-  { target, ...about }: { readonly name: string; readonly size: number; readonly target?: Tensor },
+  {
+    target,
+    ...about
+  }: { readonly name: string; readonly size: number; readonly target?: Tensor; readonly form?: ImageForm },
   inputs: Readonly<Record<string, Tensor>>,
 ): SampleDataset {
   return sampleDataset<number>({

@@ -2,6 +2,7 @@
 
 import { fail } from "../graph/error.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import type { ImageForm } from "./form.ts";
 
 export interface Batch {
   /** By the name of the model's input, or "" for the only one; the first axis counts the samples. */
@@ -19,6 +20,10 @@ export interface Dataset {
   readonly classes?: number;
   /** The names of the classes, in the order of their ids. */
   readonly labels?: readonly string[];
+  /** The list that `labels` were matched to, a built-in one by its name; absent where class ids are the data's own. */
+  readonly classList?: string;
+  /** How its pixels become inputs, where it has pixels. */
+  readonly form?: ImageForm;
   /** One epoch. A wrong option fails here, a wrong sample when its batch is asked for. */
   batches(options: BatchOptions): AsyncIterable<Batch>;
   /** The samples of the given indices, in that order; absent where samples cannot be addressed. */

@@ -15,7 +15,7 @@ import { readIfPresent } from "./files-node.ts";
 import type { ImageDataset } from "./images.ts";
 import { imageDataset } from "./images.ts";
 import type { SplitName } from "./parts.ts";
-import type { PixelForm } from "./pixels.ts";
+import type { PixelForm } from "./form.ts";
 
 /**
  * The 50,000 training images (data_batch_1.bin to data_batch_5.bin) or the 10,000 test images

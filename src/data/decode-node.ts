@@ -2,18 +2,8 @@
 
 import type { Sharp } from "sharp";
 import { fail } from "../graph/error.ts";
-import { toChannels, toPlanes, type Channels, type PixelForm, type Planes } from "./pixels.ts";
-
-/** Height and width. */
-export type ImageSize = readonly [number, number];
-
-/** How encoded images become the input of a model. */
-export interface ImageForm extends PixelForm {
-  /** The size of the model's input; that of the images unless given. */
-  readonly size?: ImageSize;
-  /** What the shorter side is resized to before the middle is cut out; unless given, as little as covers `size`. */
-  readonly resize?: number;
-}
+import type { Channels, ImageForm, ImageSize } from "./form.ts";
+import { toChannels, toPlanes, type Planes } from "./pixels.ts";
 
 export function checkForm({ size, resize }: ImageForm): void {
   const whole = (value: number): boolean => Number.isSafeInteger(value) && value > 0;

@@ -3,8 +3,9 @@
 import { readFile } from "node:fs/promises";
 import { fail, SecateurError } from "../graph/error.ts";
 import type { Dataset } from "./batches.ts";
-import { checkForm, decodeImage, sizeOfImage, type ImageForm, type ImageSize } from "./decode-node.ts";
+import { checkForm, decodeImage, sizeOfImage } from "./decode-node.ts";
 import { classIds, pixelDataset, type Pixels } from "./images.ts";
+import type { ImageForm, ImageSize } from "./form.ts";
 import type { ImageShape } from "./pixels.ts";
 import type { SampleDataset } from "./samples.ts";
 

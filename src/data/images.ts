@@ -6,7 +6,8 @@ import type { Tensor } from "../graph/tensor.ts";
 import { take } from "../graph/tensor.ts";
 import type { Dataset } from "./batches.ts";
 import { normalisationTable } from "./normalise.ts";
-import { drawView, toChannels, writeView, type ImageShape, type PixelForm, type View } from "./pixels.ts";
+import type { ImageForm, PixelForm } from "./form.ts";
+import { drawView, toChannels, writeView, type ImageShape, type View } from "./pixels.ts";
 import { purposes, sampleDataset, type SampleDataset } from "./samples.ts";
 
 export interface ImageSource {
@@ -86,7 +87,7 @@ interface ImageSample {
  * an epoch decide order and augmentation, whatever the batch size. Padding is black before
  * normalisation, and cropping comes before mirroring, as in torchvision.
  */
-export function pixelDataset(source: PixelSource, form: PixelForm): SampleDataset {
+export function pixelDataset(source: PixelSource, form: ImageForm): SampleDataset {
   const { shape, target } = source;
   const [channels, height, width] = shape;
   const { layout = "nchw" } = form;
@@ -94,6 +95,7 @@ export function pixelDataset(source: PixelSource, form: PixelForm): SampleDatase
   const pixels = channels * height * width;
   return sampleDataset<ImageSample>({
     ...source,
+    form: wholeForm(form, shape),
     open(name, { seed, epoch, augment }) {
       const crop = augment?.crop ?? 0;
       if (crop >= Math.min(height, width))
@@ -128,6 +130,22 @@ export function pixelDataset(source: PixelSource, form: PixelForm): SampleDatase
       };
     },
   });
+}
+
+/** A form with all that was left to its defaults. */
+function wholeForm(form: ImageForm, [count, height, width]: ImageShape): ImageForm {
+  const { scale = 1 / 255, mean = [0], std = [1], layout = "nchw", resize } = form;
+  const stored = ({ 1: "gray", 3: "rgb" } as const)[count];
+  const channels = form.channels ?? stored;
+  return {
+    scale,
+    mean,
+    std,
+    layout,
+    ...(channels && { channels }),
+    size: [height, width],
+    ...(resize !== undefined && { resize }),
+  };
 }
 
 function checkSource({ name, images, labels, shape, classes, classNames }: ImageSource): void {

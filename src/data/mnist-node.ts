@@ -9,7 +9,7 @@ import { parseMnist } from "./idx.ts";
 import type { ImageDataset } from "./images.ts";
 import { imageDataset } from "./images.ts";
 import type { SplitName } from "./parts.ts";
-import type { PixelForm } from "./pixels.ts";
+import type { PixelForm } from "./form.ts";
 
 export const mnistClasses = 10;
 

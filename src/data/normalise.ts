@@ -14,7 +14,8 @@ export interface Normalise {
 
 /**
  * What well-known networks were trained with. imagenet is torchvision's, inception what TensorFlow's Inception and MobileNet take (-1 to 1), clip
- * OpenAI's; cifar10 and mnist are the statistics of the training images of these sets; none leaves bytes as they are.
+ * OpenAI's; cifar10 and mnist are the statistics of the training images of these sets; caffe is the mean of ImageNet's bytes in Caffe's order, for
+ * channels `bgr`; unit gives 0 to 1; none leaves bytes as they are.
  */
 export const presets = {
   imagenet: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
@@ -22,6 +23,8 @@ export const presets = {
   clip: { mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711] },
   cifar10: { mean: [0.4914, 0.4822, 0.4465], std: [0.247, 0.2435, 0.2616] },
   mnist: { mean: [0.1307], std: [0.3081] },
+  caffe: { scale: 1, mean: [103.939, 116.779, 123.68] },
+  unit: { scale: 1 / 255 },
   none: { scale: 1 },
 } as const satisfies Readonly<Record<string, Normalise>>;
 

@@ -9,7 +9,7 @@ import { arrayDataset } from "./arrays.ts";
 import { readIfPresent } from "./files-node.ts";
 import { parseNpy } from "./npy.ts";
 import { holdOut, type SplitName } from "./parts.ts";
-import type { PixelForm } from "./pixels.ts";
+import type { PixelForm } from "./form.ts";
 import type { SampleDataset } from "./samples.ts";
 import { checksumsOf } from "./zip.ts";
 
@@ -22,9 +22,14 @@ interface Archive {
 /**
  * The arrays of one part: NAME_train for training, and NAME_test, NAME_validation or NAME_val for testing. Arrays without such endings are one set, of which
  * every fifth sample is held out, of each class where there are classes. y or target is the target, any other name that of an
- * input of the model; where there is only one it may be called anything. Fails with `io` on a missing file and with `bad-data` on a wrong one.
+ * input of the model; where there is only one it may be called anything. What is stated holds for pixels alone, and is passed over where there are none. Fails with `io` on a missing file and with `bad-data` on a wrong one.
  */
-export async function npz(path: string, split: SplitName, form: PixelForm): Promise<SampleDataset> {
+export async function npz(
+  path: string,
+  split: SplitName,
+  form: PixelForm,
+  stated: PixelForm = {},
+): Promise<SampleDataset> {
   const archive = await openArchive(path);
   const chosen = choose(path, archive.names, split);
   const tensors = await archive.read([...chosen.keys()]);
@@ -43,6 +48,7 @@ export async function npz(path: string, split: SplitName, form: PixelForm): Prom
       ...(target && { target }),
     },
     form,
+    stated,
   );
   if ([...chosen.keys()].some((name) => partOf(name))) return dataset;
   const ids = target && !target.dtype.startsWith("float") ? toNumbers(target) : new Uint8Array(dataset.size);

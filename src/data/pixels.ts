@@ -4,22 +4,7 @@ import { uniformInt } from "pure-rand/distribution/uniformInt";
 import type { RandomGenerator } from "pure-rand/types/RandomGenerator";
 import { fail } from "../graph/error.ts";
 import type { Augment } from "./batches.ts";
-import type { Normalise } from "./normalise.ts";
-
-/** Channels before rows and columns, as PyTorch has them, or after, as TensorFlow does. */
-export const layouts = ["nchw", "nhwc"] as const;
-export type Layout = (typeof layouts)[number];
-
-export const channelOrders = ["rgb", "bgr", "gray"] as const;
-export type Channels = (typeof channelOrders)[number];
-
-/** How pixels become the input of a model. */
-export interface PixelForm extends Normalise {
-  /** nchw unless given. */
-  readonly layout?: Layout;
-  /** As stored unless given; encoded images as rgb. */
-  readonly channels?: Channels;
-}
+import type { Channels, Layout } from "./form.ts";
 
 /** [C, H, W] */
 export type ImageShape = readonly [number, number, number];
@@ -76,7 +61,7 @@ export interface View {
   readonly mirrored: boolean;
 }
 
-const plainView: View = { dx: 0, dy: 0, mirrored: false };
+export const plainView: View = { dx: 0, dy: 0, mirrored: false };
 
 export function drawView(stream: RandomGenerator, { crop = 0, flip = false }: Augment = {}): View {
   if (crop === 0 && !flip) return plainView;

@@ -11,7 +11,7 @@ export interface SampleDataset extends Dataset {
   subset(indices: ArrayLike<number>, name: string): SampleDataset;
 }
 
-export interface SampleSource<Sample> extends Pick<Dataset, "name" | "classes" | "labels"> {
+export interface SampleSource<Sample> extends Pick<Dataset, "name" | "classes" | "labels" | "form"> {
   readonly size: number;
   /** Begins an epoch of the data set `name`. Fails with `bad-option` where the options do not suit the samples. */
   open(name: string, options: CheckedOptions): SampleReader<Sample>;
@@ -44,6 +44,7 @@ function view<Sample>(source: SampleSource<Sample>, name: string, indices: Int32
     size: indices.length,
     ...(source.classes !== undefined && { classes: source.classes }),
     ...(source.labels && { labels: source.labels }),
+    ...(source.form && { form: source.form }),
     batches(given) {
       const options = checkOptions(name, given);
       const order = orderOf(name, indices, options);

@@ -1,10 +1,12 @@
 /** Data sets as they are named on the command line: a kind, a colon and a path. */
 
+import { readFile } from "node:fs/promises";
 import { fail } from "../graph/error.ts";
+import type { Model } from "../graph/graph.ts";
 import type { Dataset } from "./batches.ts";
 import { cifar10 } from "./cifar10-node.ts";
+import { builtInList, builtInLists, isBuiltInList, parseClasses, withClasses, type ClassList } from "./class-list.ts";
 import { csv } from "./csv-node.ts";
-import type { ImageForm } from "./decode-node.ts";
 import type { EncodedOptions } from "./encoded-node.ts";
 import { folder } from "./folder-node.ts";
 import { mnist } from "./mnist-node.ts";
@@ -13,18 +15,29 @@ import type { Normalise } from "./normalise.ts";
 import { npz } from "./npz-node.ts";
 import { parquet } from "./parquet-node.ts";
 import type { SplitName } from "./parts.ts";
-import { channelOrders, layouts, type PixelForm } from "./pixels.ts";
+import { channelOrders, layouts, type ImageForm, type PixelForm } from "./form.ts";
+import { optionsFor, preprocessingOf, type Preprocessing } from "./preprocessing.ts";
 
 export interface OpenOptions extends Omit<PixelForm, keyof Normalise>, Omit<EncodedOptions, keyof PixelForm> {
   readonly split: SplitName;
   readonly normalise?: Normalise;
+  /** The model that the data is for: what its file says of pixels and classes is taken where the options do not say it. */
+  readonly model?: Pick<Model, "metadata" | "graph" | "aside">;
+  /**
+   * The classes in the order of the model's outputs, by which those of the data are found by name: a list, a built-in one by its name (imagenet,
+   * imagenet-1001, cifar10, numbers), a file with one name a line or a JSON list, or names with commas between. "data" keeps the order of the data.
+   */
+  readonly classes?: string | readonly string[];
+  /** Told in one sentence what is taken from the model's file. */
+  readonly onNote?: (note: string) => void;
 }
 
 interface Kind {
   readonly form: string;
   /** What its pixels can be told to become. */
   readonly takes: readonly (keyof ImageForm)[];
-  readonly open: (path: string, split: SplitName, options: EncodedOptions) => Promise<Dataset>;
+  /** @param stated what the model's file says of pixels, for data that may have none */
+  readonly open: (path: string, split: SplitName, options: EncodedOptions, stated: ImageForm) => Promise<Dataset>;
 }
 
 const pixels = ["scale", "mean", "std", "layout", "channels"] as const;
@@ -60,13 +73,65 @@ export async function openDataset(spec: string, options: OpenOptions): Promise<D
   const known = Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
   if (!known) fail("bad-option", `data set "${spec}": unknown kind "${kind}"; give one of ${datasetForms.join(", ")}`);
   if (path === "") fail("bad-option", `data set "${spec}": no path; give ${known.form}`);
-  const { split, normalise, ...rest } = options;
+  const { split, normalise, model, classes: named, onNote, ...rest } = options;
   if (split !== "train" && split !== "test")
     fail("bad-option", `data set "${spec}": split "${String(split)}"; give train or test`);
-  const form = { ...normalise, ...rest };
-  refuseOthers(spec, known, form);
-  return known.open(path, split, form);
+  const given = { ...normalise, ...rest };
+  refuseOthers(spec, known, given);
+  const stated: Preprocessing = model ? preprocessingOf(model) : { form: {}, input: {}, remarks: [] };
+  const { layout } = stated.input;
+  // Images that are decoded are made to fit; others have the channels and the size that they have.
+  const input = known.takes.includes("size") ? stated.input : layout && { layout };
+  const form = openForm({ ...input, ...stated.form }, given, known.takes);
+  const own = kind === "npz" ? given : { ...form, ...given };
+  const dataset = await known.open(path, split, own, form);
+  const list = await listFor(dataset, named ?? stated.classes, named === undefined);
+  if (onNote) {
+    for (const remark of stated.remarks) onNote(remark);
+    const text = optionsFor(dataset.form ? form : {}, list && named === undefined ? stated.classes : undefined);
+    if (text !== "") onNote(`from the model's file: ${text}`);
+  }
+  return list ? withClasses(dataset, list) : dataset;
 }
+
+/** What is open in a form that is given: mean, std and scale go together, and so do the sizes. */
+function openForm(stated: ImageForm, given: EncodedOptions, takes: Kind["takes"]): ImageForm {
+  const has = (...keys: (keyof ImageForm)[]): boolean => keys.some((key) => given[key] !== undefined);
+  const taken = Object.entries(stated).filter(
+    ([key]) =>
+      takes.includes(key as keyof ImageForm) &&
+      !has(key as keyof ImageForm) &&
+      !(["scale", "mean", "std"].includes(key) && has("scale", "mean", "std")) &&
+      !(key === "resize" && has("size")),
+  );
+  return Object.fromEntries(taken);
+}
+
+/** The list that the classes of data are looked for in; none where they keep their order. */
+async function listFor(
+  dataset: Dataset,
+  classes: string | readonly string[] | undefined,
+  isStated: boolean,
+): Promise<ClassList | undefined> {
+  // What a file says of classes is for data that has names; data of numbers means the outputs themselves.
+  if (classes === undefined || classes === "data" || (isStated && !dataset.labels)) return undefined;
+  if (typeof classes !== "string") return named(classes, isStated ? "the model's file" : "the list");
+  if (isBuiltInList(classes)) return builtInList(classes, dataset.labels);
+  const text = await readFile(classes, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" && classes.includes(",")) return undefined;
+    return fail(
+      "io",
+      `cannot read the list of classes ${classes} (${error.code}): give a file, ${builtInLists.join(", ")}, or names with commas between`,
+      error,
+    );
+  });
+  return text === undefined ? named(classes.split(","), "the list") : parseClasses(text, classes);
+}
+
+const named = (classes: readonly string[], name: string): ClassList => ({
+  name,
+  classes: classes.map((one) => [one.trim()]),
+});
 
 function refuseOthers(spec: string, { takes }: Kind, form: EncodedOptions): void {
   const others = encoded.filter((key) => form[key] !== undefined && !takes.includes(key));

@@ -4,6 +4,7 @@ export type ErrorCode =
   | "bad-model"
   | "unsupported"
   | "bad-data"
+  | "bad-labels"
   | "bad-plan"
   | "bad-option"
   | "not-finite"

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
-import { dataset } from "../options/data.ts";
+import { dataset, labelsAreRight } from "../options/data.ts";
 import { callback, count } from "../options/kinds.ts";
 import { loss, metric } from "../options/learning.ts";
 import { batchSize, rounds, running, seed } from "../options/machine.ts";
@@ -17,11 +17,15 @@ import { compare as compareGraphs, compareOutputs, dropOf } from "../train/compa
 import type { CompareOptions, Comparison, Pair } from "../train/compare.ts";
 import { withDataSizes, withSizesOf } from "../train/prepare.ts";
 import { measureLatency, type Timing, type TimingOptions } from "../train/timing.ts";
+import { checkLabelsFit, type LabelsOptions } from "./labels.ts";
 import { openModel } from "./opened.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 
 export interface CompareJobOptions
-  extends JobOptions<ProgressEvent>, Partial<Pick<CompareOptions, "batchSize" | "limit" | "loss" | "metric">> {
+  extends
+    JobOptions<ProgressEvent>,
+    LabelsOptions,
+    Partial<Pick<CompareOptions, "batchSize" | "limit" | "loss" | "metric">> {
   /** What to run both models over; random inputs where there is none. */
   readonly data?: Dataset | undefined;
   /** How to time both models in turns, or true for 50 rounds of single samples; default: not at all. */
@@ -46,6 +50,7 @@ const settle = takes<CompareJobOptions>()("compare", {
   ...running,
   onEvent: callback<(event: ProgressEvent) => void>().optional(),
   data: dataset.optional(),
+  labelsAreRight: labelsAreRight.optional(),
   loss,
   metric: metric.optional(),
   batchSize: batchSize(200),
@@ -95,6 +100,7 @@ export function compare(
         ...(limit === undefined ? {} : { limit }),
         onProgress: (done, all) => tell({ kind: "samples", done, all }),
       }));
+    if (data) await checkLabelsFit({ ...opened[0], model: before, data, tell }, options, "measure");
     const drop = comparison && (loss === "cross-entropy" || metric !== undefined) ? dropOf(comparison) : undefined;
     const outputs = data ? undefined : await compareOutputs(runtime, graphs, { device, threads, signal, seed });
     const times = latency

@@ -4,7 +4,8 @@ import type { Dataset } from "../data/batches.ts";
 import { openDataset as open, type OpenOptions } from "../data/spec-node.ts";
 import { fail } from "../graph/error.ts";
 import { takes } from "../options/check.ts";
-import { channels, layout, normalise, parts, resize, size, strict, warn } from "../options/data.ts";
+import { callback } from "../options/kinds.ts";
+import { channels, classes, described, layout, normalise, parts, resize, size, strict, warn } from "../options/data.ts";
 
 const settle = takes<OpenOptions>()("openDataset", {
   split: parts,
@@ -15,10 +16,13 @@ const settle = takes<OpenOptions>()("openDataset", {
   resize: resize.optional(),
   strict: strict.optional(),
   warn: warn.optional(),
+  model: described.optional(),
+  classes: classes.optional(),
+  onNote: callback<(note: string) => void>().optional(),
 });
 
 /**
- * Opens one of {@link datasetForms}, as `"mnist:data/mnist"`.
+ * Opens one of {@link datasetForms}, as `"mnist:data/mnist"`. With a model, what its file says of pixels and classes is taken where the options do not say it.
  *
  * @example
  * import { openDataset } from "secateur";

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { arrayDataset as ofArrays, type ArraySource } from "../data/arrays.ts";
 import { imageDataset as ofImages, type ImageDataset, type ImageSource } from "../data/images.ts";
-import type { PixelForm } from "../data/pixels.ts";
+import type { PixelForm } from "../data/form.ts";
 import type { SampleDataset } from "../data/samples.ts";
 import { takes } from "../options/check.ts";
 import { channels, layout, normalise } from "../options/data.ts";

@@ -3,18 +3,23 @@
 import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
-import { dataset } from "../options/data.ts";
+import { dataset, labelsAreRight } from "../options/data.ts";
 import { callback, count } from "../options/kinds.ts";
 import { loss, metric } from "../options/learning.ts";
 import { batchSize, running } from "../options/machine.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { evaluate as evaluateGraph, type EvaluateOptions, type Evaluation } from "../train/evaluate.ts";
 import { withDataSizes } from "../train/prepare.ts";
+import { listen } from "../train/first-look.ts";
+import { adviseOn, refuseFewer, type LabelsOptions } from "./labels.ts";
 import { openModel } from "./opened.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 
 export interface EvaluateJobOptions
-  extends JobOptions<ProgressEvent>, Partial<Pick<EvaluateOptions, "batchSize" | "limit" | "loss" | "metric">> {
+  extends
+    JobOptions<ProgressEvent>,
+    LabelsOptions,
+    Partial<Pick<EvaluateOptions, "batchSize" | "limit" | "loss" | "metric">> {
   /** What to measure by, with labels. */
   readonly data: Dataset;
 }
@@ -23,6 +28,7 @@ const settle = takes<EvaluateJobOptions>()("evaluate", {
   ...running,
   onEvent: callback<(event: ProgressEvent) => void>().optional(),
   data: dataset,
+  labelsAreRight: labelsAreRight.optional(),
   loss,
   metric: metric.optional(),
   batchSize: batchSize(200),
@@ -30,7 +36,7 @@ const settle = takes<EvaluateJobOptions>()("evaluate", {
 });
 
 /**
- * Runs a model over labelled data: its loss, and for classes its hits.
+ * Runs a model over labelled data: its loss, and for classes its hits. Where these are no more than by chance, a note says what to look at.
  *
  * @example
  * import { evaluate, load, openDataset } from "secateur";
@@ -39,15 +45,18 @@ const settle = takes<EvaluateJobOptions>()("evaluate", {
  * const { loss, top1 } = await evaluate(await load("model.onnx"), { data });
  * console.log(loss, top1);
  *
- * @throws SecateurError `bad-data` where labels do not fit the output, `not-finite` where the loss is no number
+ * @throws SecateurError `bad-data` where labels do not fit the output, `bad-labels` where the data names fewer classes than there are outputs, `not-finite` where
+ * the loss is no number
  */
 export function evaluate(model: Model, given: EvaluateJobOptions): Job<ProgressEvent, Evaluation> {
   return startJob(async (tell) => {
     const options = settle(given, model);
     const { runtime = defaultRuntime(), data, loss, limit } = options;
     const sized = await withDataSizes(model, options, data, options.batchSize);
-    const { graph, batchSize } = await openModel(runtime, model, sized);
-    return evaluateGraph(runtime, graph, data, {
+    const opened = await openModel(runtime, model, sized);
+    const { graph, batchSize } = opened;
+    const listener = listen();
+    const evaluation = await evaluateGraph(runtime, graph, data, {
       loss,
       batchSize,
       metric: options.metric,
@@ -56,6 +65,12 @@ export function evaluate(model: Model, given: EvaluateJobOptions): Job<ProgressE
       signal: options.signal,
       ...(limit === undefined ? {} : { limit }),
       onProgress: (done, all) => tell({ kind: "samples", done, all }),
+      onScores(scores, target) {
+        if (!options.labelsAreRight) refuseFewer(data, scores.shape[1]!);
+        listener.add(scores, target);
+      },
     });
+    await adviseOn(listener.said, { ...opened, model, data, tell }, options);
+    return evaluation;
   }, given?.onEvent);
 }

@@ -19,7 +19,7 @@ export interface JobOptions<E> extends RunOptions {
 
 /** How much of the work is done. */
 export interface ProgressEvent {
-  readonly kind: "minibatches" | "samples" | "rounds";
+  readonly kind: "minibatches" | "samples" | "rounds" | "forms";
   readonly done: number;
   /** Absent where the data does not know its size. */
   readonly all?: number | undefined;

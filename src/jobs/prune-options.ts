@@ -17,7 +17,7 @@ import {
   unitsPerStep,
 } from "../options/budget.ts";
 import { takes } from "../options/check.ts";
-import { dataset } from "../options/data.ts";
+import { dataset, labelsAreRight } from "../options/data.ts";
 import { callback } from "../options/kinds.ts";
 import { distil, epochs, learning, pruneLearningRate, targets, temperature } from "../options/learning.ts";
 import { running } from "../options/machine.ts";
@@ -29,6 +29,7 @@ import type { Targets } from "../train/losses.ts";
 import type { Metric, MetricName } from "../train/metrics.ts";
 import type { PruneOptions } from "../train/prune.ts";
 import { checkpoints, type Checkpoints } from "./checkpoints.ts";
+import type { LabelsOptions } from "./labels.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
 import type { WorkersOptions } from "./workers.ts";
 import type { JobOptions } from "./job.ts";
@@ -37,6 +38,7 @@ export interface PruneJobOptions
   extends
     JobOptions<PruneJobEvent>,
     WorkersOptions,
+    LabelsOptions,
     Partial<Omit<LearnOptions, "beside" | "workers" | "carried" | "optimise">>,
     Partial<Pick<FinetuneOptions, "ema" | "rateSchedule" | "minRate" | "milestones" | "gamma" | "warmUp">>,
     Partial<
@@ -110,6 +112,7 @@ export const settle = takes<PruneJobOptions>()("prune", {
   onEvent: callback<(event: PruneJobEvent) => void>().optional(),
   checkpoints: checkpoints.optional(),
   data: dataset,
+  labelsAreRight: labelsAreRight.optional(),
   targets,
   budget: budget.optional(),
   latency: latency.optional(),

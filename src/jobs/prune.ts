@@ -2,6 +2,7 @@
 
 import { criterionOf } from "../criteria/table.ts";
 import { split } from "../data/parts.ts";
+import { withPreprocessing } from "../data/preprocessing.ts";
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { normalise } from "../passes/normalise.ts";
@@ -19,6 +20,7 @@ import { withDataSizes, withGraph } from "../train/prepare.ts";
 import { tryBatch } from "../train/stream.ts";
 import { goalOf, openGoal, refuseTooFast, storedGoal, type StoredGoal } from "./goals.ts";
 import { startJob, type Job } from "./job.ts";
+import { checkLabelsFit } from "./labels.ts";
 import { createDrop, createMeasure, stateOf, stateOfGroups } from "./measure.ts";
 import { pruneDown, searchSmallest, tuneOnce, type Course, type Pruned } from "./prune-course.ts";
 import type { PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
@@ -47,7 +49,7 @@ import { workersBefore, workersOf } from "./workers.ts";
  * console.log(`${before.costs.macs} -> ${after.costs.macs} multiply-accumulates`);
  * await save("small.onnx", small);
  *
- * @throws SecateurError `bad-option` for options that do not go together, and what {@link pruneLoop}, {@link finetune} and {@link evaluate} throw
+ * @throws SecateurError `bad-option` for options that do not go together, `bad-labels` for labels that the model is right on by chance alone, and what {@link pruneLoop}, {@link finetune} and {@link evaluate} throw
  */
 export const prune = (model: Model, options: PruneJobOptions): Job<PruneJobEvent, PruneOutcome> =>
   startJob(async (tell) => run(model, settle(options, model), tell), options?.onEvent);
@@ -93,6 +95,7 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
     tell({ kind: "resume", costs: start.costs, units: start.units });
   } else {
     await tryBatch(data, graph, settled);
+    await checkLabelsFit({ ...opened, model, data, tell }, settled, "prune");
     tell({ kind: "start", ...start, target, ranking, ...(wanted === "auto" && { roundTo }) });
   }
   const first = resumed
@@ -145,7 +148,7 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
   options.signal?.throwIfAborted();
   const groups = findGroups(trace(graph));
   const removal = composed(groups, removals);
-  const written = withGraph(model, tuned);
+  const written = withPreprocessing(withGraph(model, tuned), data);
   const state = stateOf(normalise(written.graph, options));
   const evaluation = await measure("end", removals.length, state.units, tuned);
   if (latency) tell({ kind: "phase", phase: "timing" });

@@ -5,7 +5,7 @@ import { criterionOf } from "../criteria/table.ts";
 import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
-import { dataset } from "../options/data.ts";
+import { dataset, labelsAreRight } from "../options/data.ts";
 import { callback } from "../options/kinds.ts";
 import { loss, targetSource } from "../options/learning.ts";
 import { batchSize, memory, running, seed } from "../options/machine.ts";
@@ -13,6 +13,7 @@ import { batches, criterion, gates, probes } from "../options/ranking.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { withDataSizes } from "../train/prepare.ts";
 import { score as scoreGraph, type ScoreOptions } from "../train/score.ts";
+import { checkLabelsFit, type LabelsOptions } from "./labels.ts";
 import { openModel } from "./opened.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 import { withTrial } from "./trial.ts";
@@ -20,6 +21,7 @@ import { withTrial } from "./trial.ts";
 export interface ScoreJobOptions
   extends
     JobOptions<ProgressEvent>,
+    LabelsOptions,
     Partial<
       Pick<
         ScoreOptions,
@@ -36,6 +38,7 @@ const settle = takes<ScoreJobOptions>()("score", {
   ...running,
   onEvent: callback<(event: ProgressEvent) => void>().optional(),
   data: dataset.optional(),
+  labelsAreRight: labelsAreRight.optional(),
   criterion: criterion.default("taylor-fo"),
   gates,
   probes: probes.optional(),
@@ -66,11 +69,15 @@ export function score(model: Model, given: ScoreJobOptions = {}): Job<ProgressEv
     const options = settle(given, model);
     const { runtime = defaultRuntime(), data, criterion } = options;
     const sized = await withDataSizes(model, options, data, options.batchSize);
-    const { graph, batchSize } = await openModel(runtime, await withTrial(model, sized), sized);
-    return scoreGraph(runtime, graph, data, criterionOf(criterion), {
+    const opened = await openModel(runtime, await withTrial(model, sized), sized);
+    const { graph, batchSize } = opened;
+    const measured = criterionOf(criterion);
+    const scores = await scoreGraph(runtime, graph, data, measured, {
       ...options,
       batchSize,
       onProgress: (done, all) => tell({ kind: "minibatches", done, all }),
     });
+    if (data && measured.kind === "data") await checkLabelsFit({ ...opened, model, data, tell }, options, "measure");
+    return scores;
   }, given?.onEvent);
 }

@@ -1,10 +1,11 @@
 /** Learning, from nothing or from what there is, as a job. */
 
 import type { Dataset } from "../data/batches.ts";
+import { withPreprocessing } from "../data/preprocessing.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
-import { dataset } from "../options/data.ts";
+import { dataset, labelsAreRight } from "../options/data.ts";
 import { callback, countOrNone } from "../options/kinds.ts";
 import { epochs, learning } from "../options/learning.ts";
 import { running } from "../options/machine.ts";
@@ -21,6 +22,7 @@ import { averagedGraph } from "../train/step.ts";
 import { tryBatch } from "../train/stream.ts";
 import { batchOf, openModel } from "./opened.ts";
 import { checkpoints, createTimer, type Checkpoints } from "./checkpoints.ts";
+import { checkLabelsFit, type LabelsOptions } from "./labels.ts";
 import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
 import type { PhaseEvent } from "./prune-events.ts";
 import { workersBefore, workersOf, type WorkersEvent, type WorkersOptions } from "./workers.ts";
@@ -29,6 +31,7 @@ export interface TrainJobOptions
   extends
     JobOptions<TrainJobEvent>,
     WorkersOptions,
+    LabelsOptions,
     Partial<
       Omit<
         FinetuneOptions,
@@ -79,6 +82,7 @@ const kinds = (passes: number) => ({
   onEvent: callback<(event: TrainJobEvent) => void>().optional(),
   checkpoints: checkpoints.optional(),
   data: dataset,
+  labelsAreRight: labelsAreRight.optional(),
   epochs: epochs(passes),
   firstEpoch: countOrNone.default(0),
 });
@@ -97,10 +101,11 @@ type Settled = ReturnType<typeof settleTrain>;
  * const model = await train(newModel("lenet5", { classes: 10, seed: 1 }), { data, epochs: 2, batchSize: 64 });
  * await save("trained.onnx", model);
  *
- * @throws SecateurError `not-finite` where the loss of the model or the data is no number, `bad-data` where a label does not fit the output
+ * @throws SecateurError `not-finite` where the loss of the model or the data is no number, `bad-data` where a label does not fit the output, `bad-labels` where the model
+ * is trained already and right by chance alone
  */
 export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
-  return startJob(async (tell) => learn(model, settleTrain(options, model), tell), options?.onEvent);
+  return startJob(async (tell) => learn(model, settleTrain(options, model), "train", tell), options?.onEvent);
 }
 
 /**
@@ -123,10 +128,15 @@ export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent
  * @throws SecateurError as {@link train}
  */
 export function finetune(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
-  return startJob(async (tell) => learn(model, settleFinetune(options, model), tell), options?.onEvent);
+  return startJob(async (tell) => learn(model, settleFinetune(options, model), "finetune", tell), options?.onEvent);
 }
 
-async function learn(model: Model, options: Settled, tell: (event: TrainJobEvent) => void): Promise<Model> {
+async function learn(
+  model: Model,
+  options: Settled,
+  purpose: "train" | "finetune",
+  tell: (event: TrainJobEvent) => void,
+): Promise<Model> {
   const { runtime = defaultRuntime(), data, validation, metric, checkpoints, device, threads, signal } = options;
   const { loss, seed, firstEpoch, augment } = options;
   const sized = await withDataSizes(model, options, data, options.batchSize);
@@ -152,8 +162,9 @@ async function learn(model: Model, options: Settled, tell: (event: TrainJobEvent
     tell({ kind: "epoch", epoch, step, evaluation });
     tell({ kind: "phase", phase: "learning" });
   };
-  if (!from && validation) {
-    await tryBatch(data, graph, { batchSize, seed, augment });
+  if (!from) {
+    if (validation) await tryBatch(data, graph, { batchSize, seed, augment });
+    await checkLabelsFit({ ...opened, model, data, tell }, options, purpose);
     await measure(0, 0, graph);
   }
   const due = createTimer(checkpoints?.every ?? 30);
@@ -176,7 +187,7 @@ async function learn(model: Model, options: Settled, tell: (event: TrainJobEvent
     },
   });
   signal?.throwIfAborted();
-  return withGraph(model, learned);
+  return withPreprocessing(withGraph(model, learned), data);
 }
 
 /** Where an earlier run stood. */

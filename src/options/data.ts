@@ -3,8 +3,10 @@
 import { z } from "zod";
 import type { Augment, Dataset } from "../data/batches.ts";
 import { presets } from "../data/normalise.ts";
-import { channelOrders, layouts } from "../data/pixels.ts";
-import { callback, count, countOrNone, having, type KindsOf } from "./kinds.ts";
+import { channelOrders, layouts } from "../data/form.ts";
+import { builtInLists } from "../data/class-list.ts";
+import type { Model } from "../graph/graph.ts";
+import { callback, count, countOrNone, having, words, type KindsOf } from "./kinds.ts";
 
 export const dataset = having<Dataset>("a data set, as openDataset gives it", "batches");
 
@@ -34,5 +36,21 @@ export const augment = z.strictObject({
 
 /** What pixels become. */
 export const normalise = z.strictObject({ mean: mean.optional(), std: std.optional(), scale: scale.optional() });
+
+/** The classes in the order of the model's outputs, by the name of a list, a file or names with commas between. */
+export const classesText = z
+  .string()
+  .register(words, { takes: `${builtInLists.join(", ")}, a file, names with commas between, or "data"` })
+  .describe(`names of the model's classes in order: a file, a,b,c, ${builtInLists.join(", ")}, or data as it is`);
+export const classes = z.union([classesText, z.array(z.string()).min(1)]);
+
+/** A model, of which what its file says is read. */
+export const described = z
+  .custom<Pick<Model, "metadata" | "graph" | "aside">>(
+    (value) => typeof (value as Partial<Model> | null)?.metadata === "object",
+  )
+  .register(words, { takes: "a model, as load gives it" });
+
+export const labelsAreRight = z.boolean().describe("go on although the labels look wrong for the model");
 
 export const warn = callback<(message: string) => void>();

@@ -106,7 +106,7 @@ export type RunRecord = { readonly time: string } & (
   | RemovalRecord
 );
 
-const passing: ReadonlySet<RunEvent["kind"]> = new Set(["samples", "minibatches", "rounds", "trial"]);
+const passing: ReadonlySet<RunEvent["kind"]> = new Set(["samples", "minibatches", "rounds", "forms", "trial"]);
 
 export const isPassing = (event: RunEvent): event is PassingEvent => passing.has(event.kind);
 

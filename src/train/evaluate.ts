@@ -34,6 +34,8 @@ export interface EvaluateOptions extends LoadOptions, Pick<BatchOptions, "batchS
   /** A measure to look at above all, or a metric of your own, which is counted besides. */
   readonly metric?: Metric | MetricName | undefined;
   readonly onProgress?: (samples: number, total: number | undefined) => void;
+  /** Is shown what the loss looks at, [N, ...], with the labels. */
+  readonly onScores?: ((scores: Tensor, target: Tensor) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -74,6 +76,7 @@ export async function evaluate(
         checkTarget(target, { dtype: "int64", shape: [batch.size] });
         checkClasses(dataset, scores.shape[1]!);
         checkLabels(batch, scores.shape[1]!);
+        options.onScores?.(scores, target);
         addHits(sums, scores, target);
       }
       await counting?.add(scored.shown(results, batch));

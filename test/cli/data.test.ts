@@ -110,10 +110,10 @@ describe("arrays", () => {
 describe("Parquet", () => {
   it("is read, cut to size and told of where it does not fit", async () => {
     const hub = fileURLToPath(new URL("../fixtures/data/hub", import.meta.url));
-    const { code, out } = await run("eval", `parquet:${hub}`, ...gray, "--size", "28");
+    const { code, out } = await run("eval", `parquet:${hub}`, ...gray, "--size", "28", "--labels-are-right");
     expect(out).toMatch(/samples +2$/m);
     expect(code).toBe(0);
-    const { err } = await run("eval", `parquet:${hub}`, ...gray);
+    const { err } = await run("eval", `parquet:${hub}`, ...gray, "--size", "6x8");
     expect(err).toMatch(/the data has \[2, 1, 6, 8\]/);
   });
 });
@@ -142,7 +142,7 @@ describe("what does not fit", () => {
     [["--layout", "chwn"], /Allowed choices are nchw, nhwc/],
     [["--size", "28", "--resize", "20"], /resize is 20/],
     [["--preset", "imagenet", ...gray], /mean has 3 values for 1 channels/],
-    [[], /input "input" is \[.*1, 28, 28\]; the data has \[32, 3, 28, 28\]/],
+    [["--channels", "rgb"], /input "input" is \[.*1, 28, 28\]; the data has \[32, 3, 28, 28\]/],
     [[...gray, "--layout", "nhwc"], /the data has \[32, 28, 28, 1\]/],
   ])("%j", async (flags, message) => {
     const { code, err } = await run("eval", `folder:${at("pictures")}`, ...flags);

@@ -85,7 +85,7 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
   const metric = await openMetric(flags);
   using progress = createProgress("reading and comparing");
   const models = [await load(paths[0]), await load(paths[1])] as const;
-  const data = spec === undefined ? undefined : await openData({ ...flags, data: spec }, flags.split);
+  const data = spec === undefined ? undefined : await openData({ ...flags, data: spec }, flags.split, models[0]);
   const found = await compare(...models, {
     ...shapesOf(flags),
     onFixedBatch: noteFixedBatch,
@@ -95,6 +95,7 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
     metric,
     batchSize,
     limit: batches,
+    labelsAreRight: flags.labelsAreRight,
     latency: flags.latency && { rounds: flags.rounds, batch: ownBatch ? batchSize : 1 },
     device,
     threads,

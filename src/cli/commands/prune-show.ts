@@ -66,6 +66,7 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         progress.update(reached === "" ? event.phase : `${reached}${event.phase}`);
         break;
       case "samples":
+      case "forms":
         measuring(event);
         break;
       case "start":

@@ -50,7 +50,8 @@ export function addScore(program: Command, signal: AbortSignal): void {
       if (typeof flags.json === "string") await checkOutput(flags.json, [path], flags);
       using progress = createProgress("reading model and data");
       const model = await load(path);
-      const data = flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train");
+      const data =
+        flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train", model);
       const started = performance.now();
       const scores = await score(model, {
         ...shapesOf(flags),
@@ -73,7 +74,10 @@ export function addScore(program: Command, signal: AbortSignal): void {
           note(
             `every minibatch of ${flags.batchSize} is run in ${pieces} pieces of ${samples}, to stay below --memory`,
           ),
-        onEvent: ({ done, all }) => progress.update(`minibatch ${done} of ${all}, ${remaining(started, done, all!)}`),
+        onEvent({ kind, done, all }) {
+          const what = kind === "forms" ? "form" : "minibatch";
+          progress.update(`${what} ${done} of ${all}, ${remaining(started, done, all!)}`);
+        },
       });
       progress.done();
       if (flags.json === undefined) {
@@ -116,7 +120,7 @@ export function addEval(program: Command, signal: AbortSignal): void {
       using progress = createProgress("reading model and data");
       const model = await load(path);
       const metric = await openMetric(flags);
-      const data = await openData({ ...flags, data: flags.data! }, flags.split);
+      const data = await openData({ ...flags, data: flags.data! }, flags.split, model);
       const result = await evaluate(model, {
         ...shapesOf(flags),
         onFixedBatch: noteFixedBatch,
@@ -127,6 +131,7 @@ export function addEval(program: Command, signal: AbortSignal): void {
         batchSize: flags.batchSize,
         device: flags.device,
         limit: flags.batches,
+        labelsAreRight: flags.labelsAreRight,
         threads: flags.threads,
         signal,
         onEvent: reportProgress(progress),

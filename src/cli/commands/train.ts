@@ -104,7 +104,7 @@ function createShow(progress: Progress, batchSize: number): (event: TrainJobEven
   return (event) => {
     if (event.kind === "step") steps(event);
     else if (event.kind === "phase") progress.update(event.phase);
-    else if (event.kind === "samples") measuring(event);
+    else if (event.kind === "samples" || event.kind === "forms") measuring(event);
     else if (event.kind === "trial") progress.update(describeTrial(event));
     else if (event.kind === "workers") noteWorkers(event);
     else if (event.kind === "rate") noteRate(event);

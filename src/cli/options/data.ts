@@ -3,13 +3,28 @@
 import type { Command } from "commander";
 import { z } from "zod";
 import type { Augment, Dataset } from "../../data/batches.ts";
-import type { ImageSize } from "../../data/decode-node.ts";
 import { presets, type Normalise, type PresetName } from "../../data/normalise.ts";
-import type { Channels, Layout } from "../../data/pixels.ts";
+import type { Channels, ImageSize, Layout } from "../../data/form.ts";
+import type { Model } from "../../graph/graph.ts";
 import { openDataset } from "../../jobs/dataset-node.ts";
-import { channels, crop, flip, layout, mean, preset, resize, scale, size, std, strict } from "../../options/data.ts";
+import {
+  channels,
+  classesText,
+  crop,
+  flip,
+  labelsAreRight,
+  layout,
+  mean,
+  preset,
+  resize,
+  scale,
+  size,
+  std,
+  strict,
+} from "../../options/data.ts";
 import { note } from "../output.ts";
 import { flag, withGroup } from "./flag.ts";
+import { tellOnce } from "./model.ts";
 import { imageSizeOf } from "./values.ts";
 
 export interface DataFlags {
@@ -23,6 +38,8 @@ export interface DataFlags {
   readonly layout?: Layout;
   readonly channels?: Channels;
   readonly strict?: boolean;
+  readonly classes?: string;
+  readonly labelsAreRight?: boolean;
 }
 
 const spec = z.string().describe("folder, parquet, cifar10 or mnist:DIR; csv, npz or module:FILE");
@@ -44,7 +61,9 @@ export const withData = (command: Command, required = true): Command =>
       flag("--resize <pixels>", resize),
       flag("--layout <layout>", layout),
       flag("--channels <order>", channels),
+      flag("--classes <list>", classesText),
       flag("--strict", strict),
+      flag("--labels-are-right", labelsAreRight),
     ],
   );
 
@@ -63,8 +82,12 @@ export function augmentOf({ crop, flip }: AugmentFlags): Augment | undefined {
 }
 
 /** Opens one part of the data that the flags name. */
-export function openData(flags: DataFlags & { readonly data: string }, split: "train" | "test"): Promise<Dataset> {
-  const { mean, std, scale, preset, size, resize, layout, channels, strict } = flags;
+export function openData(
+  flags: DataFlags & { readonly data: string },
+  split: "train" | "test",
+  model: Model,
+): Promise<Dataset> {
+  const { mean, std, scale, preset, size, resize, layout, channels, strict, classes } = flags;
   const normalise: Normalise = {
     ...(preset ? presets[preset] : {}),
     ...(mean ? { mean } : {}),
@@ -79,6 +102,9 @@ export function openData(flags: DataFlags & { readonly data: string }, split: "t
     ...(layout ? { layout } : {}),
     ...(channels ? { channels } : {}),
     ...(strict ? { strict } : {}),
+    ...(classes === undefined ? {} : { classes }),
+    model,
+    onNote: tellOnce,
     warn: note,
   });
 }

@@ -17,7 +17,7 @@ export const withShape = (command: Command): Command =>
 
 /** Said once, however often a command looks at the model. */
 const told = new Set<string>();
-const tellOnce = (text: string): void => {
+export const tellOnce = (text: string): void => {
   if (!told.has(text)) note(text);
   told.add(text);
 };

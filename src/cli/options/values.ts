@@ -1,7 +1,7 @@
 /** Values that are written in a way of the command line: sizes of memory, of tensors and of images. */
 
 import { InvalidArgumentError } from "commander";
-import type { ImageSize } from "../../data/decode-node.ts";
+import type { ImageSize } from "../../data/form.ts";
 import type { Shape } from "../../graph/tensor.ts";
 import { withForm } from "../forms.ts";
 
