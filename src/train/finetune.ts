@@ -7,15 +7,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "./events.ts";
 import { findRate, lowerThan } from "./find-rate.ts";
-import {
-  createGuard,
-  createHaven,
-  describeDivergence,
-  isOverflow,
-  type GoodPoint,
-  type Guard,
-  type Watched,
-} from "./guard.ts";
+import { describeDivergence, isOverflow } from "./guard.ts";
 import type { Loss } from "./losses.ts";
 import { besides } from "./memory.ts";
 import { checkSchedule, rateAt, type RateSchedule } from "./schedules.ts";
@@ -23,6 +15,7 @@ import { averagedGraph, type StepOptions, type TrainerState } from "./step.ts";
 import { openStream, type Position } from "./stream.ts";
 import { openTeacher, type TaughtOptions, type Teacher } from "./teacher.ts";
 import { Trainer } from "./trainer.ts";
+import { openWatch, type WatchState } from "./watch.ts";
 
 /** How a model learns, whether from scratch, while it is pruned or after. */
 export interface LearnOptions
@@ -49,7 +42,7 @@ export interface FinetunePoint extends TrainerState {
   /** Where it was found by a trial. */
   readonly learningRate?: number | undefined;
   /** What watches over learning, and when the weights were last copied for it; without it that begins anew. */
-  readonly watched?: (Watched & { readonly taken: number }) | undefined;
+  readonly watched?: (WatchState & { readonly taken: number }) | undefined;
 }
 
 export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateSchedule, "rate"> {
@@ -106,13 +99,12 @@ export async function finetune(
     );
     checkClasses(dataset, trainer.classes);
     let step = from?.step ?? 0;
-    const watched = from?.watched;
-    let guard: Guard | undefined = watched && createGuard(options.loss, watched.scale, watched);
     const start = { graph: from ? averagedGraph(from) : graph, at: step };
-    const haven = createHaven<GoodPoint>(watched ?? { good: start, since: 0 });
-    let taken = watched?.taken ?? step;
+    const watch = openWatch(runtime, { dataset, stream: options, step: stepOptions(options) }, from?.watched ?? start);
+    let taken = from?.watched?.taken ?? step;
     for (;;) {
-      const { epoch } = stream.position;
+      const began = stream.position;
+      const { epoch } = began;
       if (epoch >= firstEpoch + epochs) return averagedGraph(await trainer.state(true));
       signal?.throwIfAborted();
       const batch = await stream.next();
@@ -124,8 +116,8 @@ export async function finetune(
           ? rateAt({ ...schedule, warmUp: 0 }, epoch - firstEpoch, epochs)
           : rateAt(schedule, step, steps);
       const diverged = (loss: number): Graph => {
-        const { least, scale } = guard!.state;
-        const { graph, at: restored } = haven.good;
+        const { least, chance } = watch;
+        const { graph, at: restored } = watch.good;
         const lower = lowerThan(learningRate);
         const place = { phase: "finetune", step, restored } as const;
         tellDiverged(options.onDiverged, {
@@ -133,13 +125,13 @@ export async function finetune(
           ...place,
           loss,
           least,
-          chance: scale.chance,
+          chance,
           learningRate,
           lower,
         });
         return graph;
       };
-      guard ??= createGuard(options.loss, await trainer.scaleOf(batch, teacher));
+      await watch.begin(trainer, batch, teacher);
       let loss: number;
       try {
         ({ loss } = await trainer.step(batch, rate, step, teacher));
@@ -158,13 +150,16 @@ export async function finetune(
         loss,
         learningRate: rate,
       });
-      if (guard.add(loss)) return diverged(guard.now);
-      haven.seen(guard.isGood);
-      if (haven.isFree && guard.isGood && step - taken >= Math.max(leastBetween, (steps ?? 0) / goodPoints)) {
-        taken = step;
-        haven.offer({ graph: averagedGraph(await trainer.state()), at: step });
+      watch.add(loss, began);
+      if (watch.isTooHigh) {
+        const now = { graph: averagedGraph(await trainer.state()), at: step };
+        if (await watch.judge(now, watch.good.graph, teacher)) return diverged(watch.loss);
       }
-      const [at, position, seen] = [step, stream.position, { ...guard.state, ...haven.state, taken }];
+      if (watch.canOffer && step - taken >= Math.max(leastBetween, (steps ?? 0) / goodPoints)) {
+        taken = step;
+        watch.offer({ graph: averagedGraph(await trainer.state()), at: step });
+      }
+      const [at, position, seen] = [step, stream.position, { ...watch.state, taken }];
       const take = async (): Promise<FinetunePoint> => ({
         ...(await trainer.state()),
         phase: "finetune",

@@ -9,7 +9,7 @@ import type { DivergedEvent } from "./events.ts";
 import type { Loss } from "./losses.ts";
 
 /** Losses that are looked at together, by their median: one minibatch that is hard is no reason to stop. */
-const lookedAt = 8;
+export const lookedAt = 8;
 /** So few are enough at the start. */
 const enough = 4;
 /** On the way from the least loss to chance, a loss this far up has lost most of what was known. */

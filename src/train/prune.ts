@@ -11,6 +11,7 @@ import { findGroups, refuseWithout, type Groups, type Removal } from "../prune/g
 import { floorsOf, type Limits } from "../prune/limits.ts";
 import type { Normalisation, Per, Scope } from "../prune/prices.ts";
 import { nextTarget, type RemovalSchedule } from "../prune/schedule.ts";
+import { replay } from "../prune/replay.ts";
 import { meets, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { LearnEvent } from "./events.ts";
@@ -25,7 +26,7 @@ import { learn, measure, stepNeeds } from "./round.ts";
 import { ownerOf, type TrainerState } from "./step.ts";
 import { openStream, type Position } from "./stream.ts";
 import { openTeacher, type Teacher, type TaughtOptions } from "./teacher.ts";
-import { openWatch, type WatchState } from "./watch.ts";
+import { hasOverflown, openWatch, type WatchState } from "./watch.ts";
 
 /** The paper's: minibatches between two removals, and the share of the units at the start that goes each time. */
 export const [defaultEvery, stepShare] = [10, 0.02];
@@ -204,7 +205,12 @@ export async function pruneLoop(
         round = await learn(trainer, state, source, options);
       }
       if (typeof round === "string") return diverged(Infinity);
-      if (await watch.judge(round.graph, removals, teacher)) return diverged(watch.loss);
+      if (hasOverflown(round.graph, watch.good.graph)) return diverged(watch.loss);
+      const learned = { graph: round.graph, at: removals.length };
+      if (watch.isTooHigh) {
+        const still = replay(watch.good.graph, removals.slice(watch.good.at)).graph;
+        if (await watch.judge(learned, still, teacher)) return diverged(watch.loss);
+      } else if (watch.canOffer) watch.offer(learned);
       const groups = round.groups ?? findGroups(trace(round.graph, { batch: options.batchSize }));
       const units = countUnits(groups);
       const costs = costsOf(groups.coupling.traced);

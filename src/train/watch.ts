@@ -1,24 +1,20 @@
 /**
- * Watches over learning between removals. What was removed raises the loss too: where the loss is too high, the last model that was good loses what has been
- * removed since, learns nothing, and is compared on the same minibatches. Only if that is better learning did harm.
+ * Watches over learning. What was removed raises the loss too, and that of some models is high on one minibatch and nothing on the next: where the loss is too high, the last model that was good
+ * loses what has been removed since, learns nothing, and is compared on the same minibatches. Only if that is better learning did harm.
  */
 
 import type { Batch, Dataset } from "../data/batches.ts";
 import { SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Removal } from "../prune/groups.ts";
-import { replay } from "../prune/replay.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { LossScale } from "./chance.ts";
-import { createGuard, createHaven, type GoodPoint, type Guard, type Watched } from "./guard.ts";
+import { createGuard, createHaven, lookedAt, type GoodPoint, type Guard, type Watched } from "./guard.ts";
 import type { StepOptions } from "./step.ts";
 import { openStream, type Position, type StreamOptions } from "./stream.ts";
 import type { Teacher } from "./teacher.ts";
 import { Trainer } from "./trainer.ts";
 
-/** Minibatches that are compared on. */
-const compared = 2;
 /** Learning may be so much worse than nothing, as a share of the loss. */
 const tolerated = 0.1;
 
@@ -46,6 +42,10 @@ export interface Watch {
   readonly loss: number;
   readonly least: number;
   readonly chance: number;
+  /** Whether the loss has to be judged. */
+  readonly isTooHigh: boolean;
+  /** Whether a model may be offered: the loss is about as low as it has been. */
+  readonly canOffer: boolean;
   /** Before a step: finds what losses are measured by. */
   begin(
     trainer: { scaleOf(batch: Batch, teacher?: Teacher): Promise<LossScale> },
@@ -54,8 +54,14 @@ export interface Watch {
   ): Promise<void>;
   /** @param at where its minibatch stands in the data */
   add(loss: number, at: Position): void;
-  /** After a round: whether learning did harm. */
-  judge(graph: Graph, removals: readonly Removal[], teacher: Teacher | undefined): Promise<boolean>;
+  /** Offers a model to go back to, if the next losses are good too. */
+  offer(one: GoodPoint): void;
+  /**
+   * Where the loss is too high: whether learning did harm.
+   *
+   * @param still the last good model without what has been removed since
+   */
+  judge(now: GoodPoint, still: Graph, teacher: Teacher | undefined): Promise<boolean>;
 }
 
 /** @param start a model that is good, or what an earlier run's watch had seen */
@@ -72,8 +78,9 @@ export function openWatch(
   const lossOf = async (graph: Graph, teacher: Teacher | undefined): Promise<number> => {
     await using trainer = await Trainer.create(runtime, graph, { ...step, needs: undefined });
     let sum = 0;
+    await using stream = openStream(dataset, options, last[0]!);
     for (const [i, at] of last.entries()) {
-      await using stream = openStream(dataset, options, at);
+      if (stream.position.epoch !== at.epoch || stream.position.batch !== at.batch) await stream.goBack(at);
       sum += (await trainer.step(await stream.next(), 0, i, teacher)).loss;
     }
     return sum / last.length;
@@ -97,6 +104,15 @@ export function openWatch(
     get chance() {
       return guard?.state.scale.chance ?? Number.NaN;
     },
+    get isTooHigh() {
+      return isTooHigh;
+    },
+    get canOffer() {
+      return haven.isFree && guard!.isGood;
+    },
+    offer(one) {
+      haven.offer(one);
+    },
     async begin(trainer, batch, teacher) {
       if (guard) return;
       guard = createGuard(step.loss, await trainer.scaleOf(batch, teacher));
@@ -104,32 +120,25 @@ export function openWatch(
     add(loss, at) {
       isTooHigh = guard!.add(loss);
       haven.seen(guard!.isGood);
-      last = [...last.slice(1 - compared), at];
+      last = [...last.slice(1 - lookedAt), at];
     },
-    async judge(graph, removals, teacher) {
-      // The last step may have been the one that ruined all, and no loss has told.
-      if (hasOverflown(graph, haven.good.graph)) return true;
-      if (!isTooHigh) {
-        if (haven.isFree && guard!.isGood) haven.offer({ graph, at: removals.length });
-        return false;
-      }
-      const { good } = haven;
-      const still = replay(good.graph, removals.slice(good.at)).graph;
+    async judge(now, still, teacher) {
       const before = await lossOf(still, teacher);
-      const after = await lossOf(graph, teacher).catch((error: unknown) => {
+      const after = await lossOf(now.graph, teacher).catch((error: unknown) => {
         if (error instanceof SecateurError && error.code === "not-finite") return Infinity;
         throw error;
       });
       if (after > before * (1 + tolerated) + guard!.state.scale.slight) return true;
       guard!.accept();
-      haven.take({ graph, at: removals.length });
+      haven.take(now);
+      isTooHigh = false;
       return false;
     },
   };
 }
 
-/** Whether there is a weight that is no number and was one. */
-function hasOverflown(now: Graph, before: Graph): boolean {
+/** Whether there is a weight that is no number and was one: the last step may have been the one that ruined all, and no loss has told. */
+export function hasOverflown(now: Graph, before: Graph): boolean {
   return [...now.initializers].some(([name, value]) => {
     const was = before.initializers.get(name);
     return was !== undefined && was !== value && !allFinite(value) && allFinite(was);

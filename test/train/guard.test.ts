@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { findCriterion } from "../../src/criteria/table.ts";
 import { arrayDataset } from "../../src/data/arrays.ts";
-import type { Dataset } from "../../src/data/batches.ts";
+import type { Batch, Dataset } from "../../src/data/batches.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
@@ -102,6 +102,21 @@ function digest({ initializers }: Graph): string {
 const stored = async <P extends PrunePoint | FinetunePoint>(point: P): Promise<P> =>
   decodeCheckpoint(Buffer.concat(encodeCheckpoint({ point, note: {} })), await begun, "checkpoint").point as P;
 
+/** The same samples, changed from an epoch on. */
+const from = (
+  first: number,
+  change: (inputs: Batch["inputs"], target: Tensor) => Pick<Batch, "inputs" | "target">,
+): Dataset => ({
+  ...data,
+  async *batches(options) {
+    for await (const batch of data.batches(options))
+      yield options.epoch! < first ? batch : { ...batch, ...change(batch.inputs, batch.target!) };
+  },
+});
+
+const wrong = ({ dtype, shape, data: ids }: Tensor): Tensor =>
+  ({ dtype, shape, data: (ids as BigInt64Array).map((id) => (id + 1n) % 4n) }) as Tensor;
+
 describe("learning at a rate that ruins a model", () => {
   it("ends in the model as it was, and says which rate to try", async () => {
     const graph = await begun;
@@ -116,29 +131,32 @@ describe("learning at a rate that ruins a model", () => {
 
   it("ends in the same bytes where it goes on from a checkpoint", async () => {
     const graph = await begun;
-    // From the fifth epoch on all labels are wrong.
-    const turning: Dataset = {
-      ...data,
-      async *batches(options) {
-        for await (const batch of data.batches(options)) {
-          const { dtype, shape, data: ids } = batch.target!;
-          const wrong = { dtype, shape, data: (ids as BigInt64Array).map((id) => (id + 1n) % 4n) };
-          yield options.epoch! < 4 ? batch : { ...batch, target: wrong as Tensor };
-        }
-      },
-    };
+    // Steps are a million times too long from the fifth epoch on.
+    const glaring = from(4, ({ "": image }, target) => ({
+      inputs: { "": { ...image!, data: (image!.data as Float32Array).map((pixel) => pixel * 1e6) } },
+      target: wrong(target),
+    }));
     const learnOn = async (more: Partial<FinetuneOptions>) => {
       const told: DivergedEvent[] = [];
       const onDiverged = (event: DivergedEvent) => void told.push(event);
-      const learned = await finetune(directRuntime, graph, turning, quick({ epochs: 6, onDiverged, ...more }));
+      const learned = await finetune(directRuntime, graph, glaring, quick({ epochs: 6, onDiverged, ...more }));
       return { told, weights: digest(learned) };
     };
     const points: FinetunePoint[] = [];
     const whole = await learnOn({ onPoint: async (take) => void points.push(await take()) });
     const { step, restored } = whole.told[0]!;
+
     expect(restored).toBeGreaterThan(0);
     for (const at of [1, restored, restored + 1, step - 1])
       expect(await learnOn({ from: await stored(points[at - 1]!) })).toEqual(whole);
+  });
+
+  it("goes on where the data raises the loss, and learning does not", async () => {
+    const told: DivergedEvent[] = [];
+    const mislabelled = from(1, (inputs, target) => ({ inputs, target: wrong(target) }));
+    const options = quick({ epochs: 3, learningRate: 1e-6, onDiverged: (event) => void told.push(event) });
+    await finetune(directRuntime, await begun, mislabelled, options);
+    expect(told).toEqual([]);
   });
 
   it("fails where nobody is told", async () =>
