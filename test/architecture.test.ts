@@ -118,6 +118,25 @@ describe("imports", () => {
     expect(findCycle(ring)).toEqual(["b", "c", "b"]);
   });
 
+  it("below the command line name options, and not flags", () => {
+    // Command lines of others, a style sheet, and what makes flags of names.
+    const others = new Set(["data/npm-node.ts", "report/style.ts", "report/charts.ts", "report/page.ts"]);
+    // These still speak to the command line alone.
+    for (const file of ["jobs/labels.ts", "jobs/label-ways.ts", "data/preprocessing.ts", "data/class-list.ts"])
+      others.add(file);
+    const flagged = [...text].flatMap(([file, source]) =>
+      layerOf(file) === "cli" || others.has(file)
+        ? []
+        : source
+            .replaceAll(/\/\*\*.*?\*\//gs, "")
+            .replaceAll(/secateur [^`"]*?--(?:json|resume)/g, "")
+            .split("\n")
+            .filter((line) => /(?:^|[\s"'`(])--[a-z]/.test(line.replaceAll(/- --\w/g, "")))
+            .map((line) => `${file}: ${line.trim()}`),
+    );
+    expect(flagged).toEqual([]);
+  });
+
   it("use Node only in files that say so by their name", () => {
     const wrong = [...imports].flatMap(([file, { own, foreign }]) =>
       isForNode(file)

@@ -1,17 +1,46 @@
 /** What the library says of its options, in flags. */
 
-import { SecateurError } from "../graph/error.ts";
 import { flagOf } from "../report/page.ts";
 
-/** Options of the library that messages name without what they are part of. */
-const alone = /\b(roundTo)\b/g;
+/** Options whose flags have other names. */
+const others: Readonly<Record<string, string>> = {
+  limit: "batches",
+  minRate: "minLearningRate",
+  "optimiser.kind": "optimiser",
+  ratios: "ratio",
+  "schedule.kind": "schedule",
+  shapes: "shape",
+};
 
-/** "limits.minUnits 8" -> "--min-units 8" */
-export const inFlags = (message: string): string =>
-  message
-    .replaceAll(/\b(?:budget|limits)\.(\w+)/g, (_, name: string) => flagOf(name === "ratios" ? "ratio" : name))
-    .replaceAll(alone, flagOf);
+const named = /`([a-z][\w.]*)(?:: ([^`]+))?`/gi;
 
-/** An error of a job with flags in its message. */
-export const withFlags = (error: unknown): unknown =>
-  error instanceof SecateurError ? new SecateurError(error.code, inFlags(error.message), { cause: error }) : error;
+/**
+ * Errors and notes with flags for the options that they name (graph/error.ts): "lower `batchSize`" -> "lower --batch-size",
+ * "`loss: "mse"`" -> "--loss mse", "`prove: false`" -> "--no-prove".
+ */
+export function inFlags(message: string): string {
+  return message.replaceAll(named, (_, path: string, value: string | undefined) => flagFor(path, value));
+}
+
+function flagFor(path: string, value: string | undefined): string {
+  const last = path.slice(path.lastIndexOf(".") + 1);
+  const flag = flagOf(others[path] ?? others[last] ?? last);
+  return value === undefined ? flag : withValue(flag, valueOf(value));
+}
+
+function valueOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function withValue(flag: string, value: unknown): string {
+  if (typeof value === "boolean") return value ? flag : flag.replace("--", "--no-");
+  if (Array.isArray(value)) return value.map((one) => withValue(flag, one)).join(" ");
+  if (typeof value !== "object" || value === null) return `${flag} ${String(value)}`;
+  return Object.entries(value)
+    .map(([name, sizes]) => `${flag} ${name}=${(sizes as readonly unknown[]).join("x")}`)
+    .join(" ");
+}

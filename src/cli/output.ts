@@ -3,6 +3,7 @@
 import { stderr, stdout } from "node:process";
 import { Command } from "commander";
 import pc from "picocolors";
+import { inFlags } from "./flags.ts";
 
 export { accuracyOf, lostFigure, metricFigure, percent, short } from "../report/figures.ts";
 
@@ -38,7 +39,7 @@ export const freshLine = "\r\u001B[2K";
 
 /** Says something that is no result, instead of the progress that may stand on the line. */
 export function note(text: string): void {
-  write(printable(text));
+  write(printable(inFlags(text)));
 }
 
 /** Says that a model runs at one batch size alone. */
@@ -57,7 +58,7 @@ function complain(message: string): void {
 }
 
 /** An error of what was given: its names may hold ends of lines. */
-export const complainOf = ({ message }: Error): void => complain(message.replaceAll("\n", "\\n"));
+export const complainOf = ({ message }: Error): void => complain(inFlags(message).replaceAll("\n", "\\n"));
 
 /** A table whose first row is its heading, as a result. */
 export const printTable = (rows: readonly (readonly string[])[]): void => printStyled(headed(rows));

@@ -21,7 +21,6 @@ import type { Kept } from "../prune/plan.ts";
 import type { RunConfig } from "../report/record.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
 import { nodeRuntime } from "../runtime/workers-node.ts";
-import { withFlags } from "./flags.ts";
 import { isModule, openMetric, type MetricFlags } from "./metric.ts";
 import { openData, type DataFlags } from "./options/data.ts";
 import { learnOptions, type LearnFlags } from "./options/learning.ts";
@@ -225,7 +224,7 @@ export const resultOf = async <R>(
   signal: AbortSignal,
 ): Promise<R> =>
   job.result.catch((error: unknown) => {
-    if (!signal.aborted || !run.begun) throw withFlags(error);
+    if (!signal.aborted || !run.begun) throw error;
     progress.done();
     throw new Interruption(`secateur ${run.config.command} --resume ${word(run.dir)} goes on`);
   });

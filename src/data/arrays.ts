@@ -1,6 +1,6 @@
 /** Named arrays in memory whose first axes count the samples, as a data set. */
 
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import { take, toNumbers, type Tensor } from "../graph/tensor.ts";
 import type { Batch } from "./batches.ts";
 import { checkFinite } from "./checks.ts";
@@ -64,7 +64,10 @@ function tensorDataset(
     ...about,
     open(name, { augment }) {
       if (augment)
-        fail("bad-option", `data set ${name}: augmentation (--crop, --flip) is for images, a single array of uint8`);
+        fail(
+          "bad-option",
+          `data set ${name}: augmentation (${option("augment.crop")}, ${option("augment.flip")}) is for images, a single array of uint8`,
+        );
       return {
         read: (indices) => [...indices],
         toBatch(samples) {

@@ -1,7 +1,7 @@
 /** Sets of encoded images, decoded when a batch wants them; what cannot be decoded is named once and left out. */
 
 import { readFile } from "node:fs/promises";
-import { fail, SecateurError } from "../graph/error.ts";
+import { fail, SecateurError, option } from "../graph/error.ts";
 import type { Dataset } from "./batches.ts";
 import { checkForm, decodeImage, sizeOfImage } from "./decode-node.ts";
 import { classIds, pixelDataset, type Pixels } from "./images.ts";
@@ -112,7 +112,7 @@ async function commonSize(source: EncodedSource, unreadable: Unreadable): Promis
 function refuseSizes({ name, describe }: EncodedSource, index: number, own: ImageSize, others: ImageSize): never {
   fail(
     "bad-data",
-    `${name}: ${describe(index)} has ${own.join(" x ")} pixels (height x width), others ${others.join(" x ")}; give the size of the model's input by --size`,
+    `${name}: ${describe(index)} has ${own.join(" x ")} pixels (height x width), others ${others.join(" x ")}; give the size of the model's input by ${option("size")}`,
   );
 }
 
@@ -145,7 +145,10 @@ class Unreadable {
     const { describe, size } = this.#source;
     const [reason] = message.split("\n");
     if (this.#options.strict)
-      fail("bad-data", `${describe(index)} cannot be read (${reason}); without --strict it would be left out`);
+      fail(
+        "bad-data",
+        `${describe(index)} cannot be read (${reason}); without ${option("strict")} it would be left out`,
+      );
     this.#known.add(index);
     this.#options.warn?.(
       `${describe(index)} cannot be read (${reason}) and is left out; so far ${this.#known.size} of ${size}`,

@@ -1,7 +1,7 @@
 /** The units of a plan removed from a model, or zeroed. */
 
 import { z } from "zod";
-import { SecateurError } from "../graph/error.ts";
+import { SecateurError, option } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
 import { notNegative } from "../options/kinds.ts";
@@ -85,7 +85,7 @@ export async function cutAndProve(
   } catch (error) {
     if (!(error instanceof SecateurError) || signal?.aborted) throw error;
     if (error.code === "internal") return { ...outcome, failure: error };
-    const message = `the proof could not be run: ${error.message}; cut without it by --no-prove (prove: false)`;
+    const message = `the proof could not be run: ${error.message}; cut without it by ${option("prove", false)}`;
     return { ...outcome, failure: new SecateurError(error.code, message, { cause: error }) };
   }
 }

@@ -1,6 +1,6 @@
 /** What pruning goes down to: costs, and a latency that is measured. */
 
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { cut } from "../prune/cut.ts";
@@ -78,7 +78,7 @@ export async function refuseTooFast(
   const told = (of: number): string => `${(median * of).toPrecision(3)} ms (${(100 * of).toPrecision(3)} %)`;
   fail(
     "bad-option",
-    `latency cannot be met: a sample takes ${median.toPrecision(3)} ms, and ${told(took.median)} with all removed that may go; ${told(share)} is asked for. ` +
-      "Ask for more, or let more go: limits.keep, limits.minUnits and roundTo say what stays",
+    `${option("latency")} cannot be met: a sample takes ${median.toPrecision(3)} ms, and ${told(took.median)} with all removed that may go; ${told(share)} is asked for. ` +
+      `Ask for more, or let more go: ${option("limits.keep")}, ${option("limits.minUnits")} and ${option("roundTo")} say what stays`,
   );
 }

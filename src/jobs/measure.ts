@@ -1,7 +1,7 @@
 /** How good a model is on its way to a smaller one. */
 
 import type { Dataset } from "../data/batches.ts";
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
@@ -99,7 +99,7 @@ export async function createDrop(
   if (loss !== "cross-entropy" && options.metric === undefined)
     fail(
       "bad-option",
-      "--max-drop is of top-1 or agreement, which go with --loss cross-entropy; say of what else by --metric",
+      `${option("maxDrop")} is of top-1 or agreement, which go with ${option("loss", "cross-entropy")}; say of what else by ${option("metric")}`,
     );
   const metric = options.metric ?? (targets === "labels" ? "top1" : "agreement");
   tell({ kind: "phase", phase: "measuring" });

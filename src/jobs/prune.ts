@@ -3,7 +3,7 @@
 import { criterionOf } from "../criteria/table.ts";
 import { split } from "../data/parts.ts";
 import { withPreprocessing } from "../data/preprocessing.ts";
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { normalise } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
@@ -192,8 +192,12 @@ function refuseContradictions({
   const measured = criterionOf(criterion);
   if (measured.kind === "data") refuseMemory(measured.needs, memory);
   if (Object.keys(budget).length === 0 && maxLoss === undefined && latency === undefined && maxDrop === undefined)
-    fail("bad-option", "say how far to prune: --macs, --params, --bytes, --units, --latency, --max-drop or --max-loss");
+    fail(
+      "bad-option",
+      `say how far to prune: ${["maxDrop", "budget.macs", "budget.params", "budget.bytes", "budget.units", "latency"].map((name) => option(name)).join(", ")} or ${option("maxLoss")}`,
+    );
   if (loss !== "cross-entropy" && targets !== "labels")
-    fail("bad-option", `--targets ${targets} goes with --loss cross-entropy only`);
-  if (loss !== "cross-entropy" && distil > 0) fail("bad-option", "--distil goes with --loss cross-entropy only");
+    fail("bad-option", `${option("targets", targets)} goes with ${option("loss", "cross-entropy")} only`);
+  if (loss !== "cross-entropy" && distil > 0)
+    fail("bad-option", `${option("distil")} goes with ${option("loss", "cross-entropy")} only`);
 }

@@ -1,6 +1,6 @@
 /** Budgets that cannot be met: what has to stay is more. They are refused before anything is learned. */
 
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Groups } from "../prune/groups.ts";
 import { floorsOf, type Limits } from "../prune/limits.ts";
 import type { Target } from "../prune/select.ts";
@@ -46,9 +46,9 @@ export function refuseUnreachable(
     const isNumber = wanted > 1 && wanted <= mistaken;
     fail(
       "bad-option",
-      `budget.${key} cannot be met: of ${whole(all[key])} ${counted[key]} at least ${told(least[key])} stay, ${whole(wanted)} are asked for` +
+      `${option(`budget.${key}`)} cannot be met: of ${whole(all[key])} ${counted[key]} at least ${told(least[key])} stay, ${whole(wanted)} are asked for` +
         `${isNumber ? " (a share is at most 1, as 0.5)" : ""}. ` +
-        `Ask for budget.${key} ${roundedUp(least[key] / all[key])} or more${held.length > 0 ? `, or let more go: ${listed(held)}` : ""}`,
+        `Ask for ${option(`budget.${key}`, roundedUp(least[key] / all[key]))} or more${held.length > 0 ? `, or let more go: ${listed(held)}` : ""}`,
     );
   }
 }
@@ -80,15 +80,19 @@ function lifted({ limits = {}, roundTo = 1 }: Holds): [name: string, holds: Hold
   const { keep = [], minUnits = 1, ratios } = limits;
   const patterns = [...(ratios?.keys() ?? [])];
   const all: [boolean, string, Holds][] = [
-    [keep.length > 0, `limits.keep (${keep.join(", ")})`, { roundTo, limits: { ...limits, keep: [] } }],
+    [keep.length > 0, option("limits.keep", keep), { roundTo, limits: { ...limits, keep: [] } }],
     [
       patterns.length > 0,
-      `limits.ratios (${patterns.join(", ")})`,
+      `${option("limits.ratios")} (${patterns.join(", ")})`,
       { roundTo, limits: { ...limits, ratios: new Map() } },
     ],
-    [minUnits > 1, `limits.minUnits ${minUnits}`, { roundTo, limits: { ...limits, minUnits: 1 } }],
-    [roundTo > 1, `roundTo ${roundTo}`, { limits }],
-    [minUnits === 1, "a unit of every group, by limits.minUnits 0,", { roundTo, limits: { ...limits, minUnits: 0 } }],
+    [minUnits > 1, option("limits.minUnits", minUnits), { roundTo, limits: { ...limits, minUnits: 1 } }],
+    [roundTo > 1, option("roundTo", roundTo), { limits }],
+    [
+      minUnits === 1,
+      `a unit of every group, by ${option("limits.minUnits", 0)},`,
+      { roundTo, limits: { ...limits, minUnits: 0 } },
+    ],
   ];
   return all.flatMap(([isSet, name, others]) => (isSet ? [[name, others] as [string, Holds]] : []));
 }

@@ -1,6 +1,6 @@
 /** At which sizes a graph with open axes is traced, and how far each of them can be another: found by trying. */
 
-import { fail, SecateurError } from "../graph/error.ts";
+import { fail, SecateurError, option } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import { isFloat, type Shape } from "../graph/tensor.ts";
 import { openAxes, symbolOf, type OpenAxis } from "./dims.ts";
@@ -172,7 +172,7 @@ function firstThatTraces(
   }
   fail(
     "bad-option",
-    `no sizes were found for the open axes of ${[...new Set(free.map(({ input }) => shown(input)))].join(", ")} that go together (${reason}); give them by --shape ${free[0]!.input.name}=${free[0]!.input.shape!.map((dim) => (typeof dim === "number" ? dim : "N")).join("x")}`,
+    `no sizes were found for the open axes of ${[...new Set(free.map(({ input }) => shown(input)))].join(", ")} that go together (${reason}); give them by ${option("shapes", { [free[0]!.input.name]: free[0]!.input.shape!.map((dim) => (typeof dim === "number" ? dim : "N")) })}`,
   );
 }
 

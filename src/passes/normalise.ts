@@ -1,6 +1,6 @@
 /** Brings a loaded graph into the form that coupling wants: arithmetic on sizes that are not open is constants. */
 
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Dim, Graph, Node, ValueInfo } from "../graph/graph.ts";
 import { captures, freshName, namesOf } from "../graph/graph.ts";
 import { bytesOf, int64s, isFloat, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
@@ -148,7 +148,7 @@ function tellSizes(
       return `${input.name}=${shape.join("x")}`;
     });
     tell?.(
-      `sizes that the file leaves open are counted at ${shapes.slice(0, 4).join(", ")}${shapes.length > 4 ? ", ..." : ""}; others by --shape`,
+      `sizes that the file leaves open are counted at ${shapes.slice(0, 4).join(", ")}${shapes.length > 4 ? ", ..." : ""}; others by ${option("shapes")}`,
     );
   }
   const told = new Set<string>();

@@ -1,6 +1,6 @@
 /** Fixes every size of a graph and infers the type of every value; what is computed from sizes alone becomes known. */
 
-import { SecateurError, fail } from "../graph/error.ts";
+import { SecateurError, fail, option } from "../graph/error.ts";
 import { describe, type Graph, type Node, type Type, type ValueInfo } from "../graph/graph.ts";
 import { isFloat, maxRank, sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
 import { plainAttributes, type Op, type Value } from "../ops/define.ts";
@@ -140,14 +140,17 @@ function bindSymbols({ inputs, sizes: own }: Graph, { batch = 1, sizes = own }: 
 function bindInput(input: ValueInfo, symbols: ReadonlyMap<string, number>): Shape {
   const { name, shape: declared } = input;
   if (declared === undefined)
-    fail("bad-option", `the model does not say the shape of its input "${name}"; give it by --shape ${name}=...`);
+    fail(
+      "bad-option",
+      `the model does not say the shape of its input "${name}"; give it by ${option("shapes", { [name]: ["..."] })}`,
+    );
   const shape = declared.map((dim, axis) =>
     typeof dim === "number" ? dim : sizeOfDim(symbolOf(input, axis, dim), symbols),
   );
   if (shape.includes(undefined))
     fail(
       "bad-option",
-      `input "${name}" is [${declared.map((dim) => (dim === "" ? "?" : dim)).join(", ")}]; give its sizes by --shape ${name}=${declared.map((dim) => (typeof dim === "number" ? dim : "N")).join("x")}`,
+      `input "${name}" is [${declared.map((dim) => (dim === "" ? "?" : dim)).join(", ")}]; give its sizes by ${option("shapes", { [name]: declared.map((dim) => (typeof dim === "number" ? dim : "N")) })}`,
     );
   return shape as number[];
 }

@@ -1,6 +1,6 @@
 /** Other places for gates than where they remove a unit: what criteria have been measured at. */
 
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import { producersOf, readersOf, type Node } from "../graph/graph.ts";
 import { isFloat } from "../graph/tensor.ts";
 import { activations } from "./couple.ts";
@@ -28,7 +28,7 @@ export function moveGates(groups: Groups, gates: Gates, at: GatePlace): Map<stri
     const old = new Set(gates.get(name)!.map(keyOf));
     return now.length === old.size && now.every((place) => old.has(keyOf(place)));
   });
-  if (same) fail("unsupported", `no gate of the model can stand ${missing[at]}; use --gates after-bn`);
+  if (same) fail("unsupported", `no gate of the model can stand ${missing[at]}; use ${option("gates", "after-bn")}`);
   return moved;
 }
 

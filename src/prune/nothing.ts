@@ -1,6 +1,6 @@
 /** Why a choice of units is empty, and scores that are another model's. */
 
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Groups } from "./groups.ts";
 import type { Importances } from "./prices.ts";
 import type { SelectOptions } from "./select.ts";
@@ -11,7 +11,7 @@ import type { SelectOptions } from "./select.ts";
  * @throws SecateurError `bad-plan` naming the group
  */
 export function refuseOtherScores({ groups }: Groups, scores: Importances): void {
-  const again = "score this model, with the --shape of the plan";
+  const again = `score this model, with the ${option("shapes")} of the plan`;
   for (const { name, units } of groups) {
     const own = scores.get(name);
     if (own === undefined) fail("bad-plan", `the scores have no group "${name}": ${again}`);
@@ -37,7 +37,10 @@ export function refuseNothing(
   const nothing = "the plan removes nothing";
   const free = groups.map(({ name, units }) => units.length - (floors?.get(name) ?? 1));
   if (free.every((count) => count <= 0))
-    fail("bad-option", `${nothing}: every group has to keep all its units; lower --min-units or take back a --keep`);
+    fail(
+      "bad-option",
+      `${nothing}: every group has to keep all its units; lower ${option("minUnits")} or take back a ${option("keep")}`,
+    );
   const total = groups.reduce((sum, { units }) => sum + units.length, 0);
   const largest = Math.max(...groups.map(({ units }) => units.length));
   const shares = groups.map(({ name, units }) => {
@@ -45,13 +48,19 @@ export function refuseNothing(
     return Math.floor(share * units.length);
   });
   if (scope !== "local" && Math.floor(ratio * total) === 0)
-    fail("bad-option", `${nothing}: a share of ${ratio} of ${total} units is less than one; raise --ratio`);
+    fail("bad-option", `${nothing}: a share of ${ratio} of ${total} units is less than one; raise ${option("ratio")}`);
   if (scope === "local" && shares.every((count) => count === 0))
     fail(
       "bad-option",
-      `${nothing}: a share of ${ratio} is less than one unit of every group, the largest of which has ${largest}; raise --ratio, or take it of the whole net by --scope global`,
+      `${nothing}: a share of ${ratio} is less than one unit of every group, the largest of which has ${largest}; raise ${option("ratio")}, or take it of the whole net by ${option("scope", "global")}`,
     );
   if (roundTo > 1)
-    fail("bad-option", `${nothing}: what would go is less than the ${roundTo} units that --round-to takes at a time`);
-  fail("bad-option", `${nothing}: what the share would take has to stay by --keep, --min-units or a share of its own`);
+    fail(
+      "bad-option",
+      `${nothing}: what would go is less than the ${roundTo} units that ${option("roundTo")} takes at a time`,
+    );
+  fail(
+    "bad-option",
+    `${nothing}: what the share would take has to stay by ${option("keep")}, ${option("minUnits")} or a share of its own`,
+  );
 }

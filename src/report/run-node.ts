@@ -14,7 +14,7 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { mkdir, readFile, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
 import type { Removal } from "../prune/groups.ts";
 import { formatKept, formatPlan, type Kept } from "../prune/plan.ts";
@@ -65,15 +65,18 @@ export interface Run extends AsyncDisposable, Store {
 export async function createRun(dir: string, config: RunConfig, force: boolean): Promise<Run> {
   const [old, done] = await Promise.all([exists(join(dir, files.config)), isFinished(dir)]);
   if (!old && (await hasFiles(dir)))
-    fail("bad-option", `${dir} is there and is no run of secateur: give another directory by --run`);
+    fail("bad-option", `${dir} is there and is no run of secateur: give another directory by ${option("run")}`);
   const command = old ? (await readConfig(dir)).command : config.command;
   if (old && !done && !force)
     fail(
       "bad-option",
-      `${dir} holds a run that is not finished: secateur ${command} --resume ${dir} goes on, --force starts anew`,
+      `${dir} holds a run that is not finished: secateur ${command} --resume ${dir} goes on, ${option("force", true)} starts anew`,
     );
   if (command !== config.command && !force)
-    fail("bad-option", `${dir} is the record of secateur ${command}: give another directory by --run, or --force`);
+    fail(
+      "bad-option",
+      `${dir} is the record of secateur ${command}: give another directory by ${option("run")}, or ${option("force", true)}`,
+    );
   return new DirectoryRun(dir, config, undefined, async () => {
     await mkdir(dir, { recursive: true });
     await lock(dir);

@@ -1,7 +1,7 @@
 /** The devices that onnxruntime computes on: how each is asked for, and what it takes where it is not to be had. */
 
 import type { InferenceSession } from "onnxruntime-common";
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import { devices, type Device } from "./port.ts";
 
 /** An execution provider of an onnxruntime package; one that is not bundled has libraries of its own, which may have been installed. */
@@ -38,6 +38,6 @@ export function requireDevice(device: Device, name: string, backends: readonly B
 export function refuseDevice(device: Device, reason: string): never {
   fail(
     "unsupported",
-    `the model does not load on ${device}, though it does on the CPU: ${reason}. ${device} needs ${needs[device]}; --device cpu always works`,
+    `the model does not load on ${device}, though it does on the CPU: ${reason}. ${device} needs ${needs[device]}; ${option("device", "cpu")} always works`,
   );
 }

@@ -3,7 +3,7 @@
 import type { BatchOptions, Dataset } from "../data/batches.ts";
 import { checkLabels } from "../data/checks.ts";
 import { prefetch } from "../data/prefetch.ts";
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
 import { sameShape } from "../ops/emitter.ts";
@@ -224,7 +224,7 @@ function classesOf({ shape }: Tensor): number {
   if (sizeOf(shape) !== n! * classes)
     fail(
       "unsupported",
-      `agreement wants an output of [N, classes], the models' is [${shape.join(", ")}]: use --loss mse`,
+      `agreement wants an output of [N, classes], the models' is [${shape.join(", ")}]: use ${option("loss", "mse")}`,
     );
   return classes;
 }

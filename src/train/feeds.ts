@@ -1,6 +1,6 @@
 /** From a batch of data to the inputs of a model. */
 
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import { sameShape } from "../ops/emitter.ts";
@@ -43,7 +43,10 @@ export function targetOf(graph: Pick<Graph, "inputs">, batch: Batch, classes: nu
 export function requireTarget({ target }: Batch): Tensor {
   return (
     target ??
-    fail("bad-data", "the data has no labels, and the loss takes them; without labels use --targets sampled or teacher")
+    fail(
+      "bad-data",
+      `the data has no labels, and the loss takes them; without labels use ${option("targets", "sampled")} or ${option("targets", "teacher")}`,
+    )
   );
 }
 
@@ -62,8 +65,8 @@ export function refuseBatches({ name }: Dataset, batchSize: number, seen: number
   fail(
     "bad-data",
     seen === undefined || seen < batchSize
-      ? `"${name}" has fewer than ${batchSize} samples${seen === undefined ? "" : ` in a batch, ${seen}`}: lower --batch-size`
-      : `"${name}" gives batches of ${seen} samples, not of ${batchSize}: set --batch-size to ${seen}`,
+      ? `"${name}" has fewer than ${batchSize} samples${seen === undefined ? "" : ` in a batch, ${seen}`}: lower ${option("batchSize")}`
+      : `"${name}" gives batches of ${seen} samples, not of ${batchSize}: set ${option("batchSize", seen)}`,
   );
 }
 

@@ -1,6 +1,6 @@
 /** Training steps below a size: activations that would take more are not kept for the backward pass, but computed again where it reads them. */
 
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import { byteLength, type Tensor } from "../graph/tensor.ts";
 import { footprintOf } from "../passes/footprint.ts";
 import { arrange } from "../passes/arrange.ts";
@@ -76,7 +76,7 @@ export function fitStep<S extends Sized>(
   if (activations > limit)
     fail(
       "bad-option",
-      `a step of training takes about ${gigabytes(expected)} with all computed twice that costs little, more than --memory allows: raise --memory, or lower --batch-size`,
+      `a step of training takes about ${gigabytes(expected)} with all computed twice that costs little, more than ${option("memory")} allows: raise ${option("memory")}, or lower ${option("batchSize")}`,
     );
   if (repeated === 0) return { step: { ...step, graph }, repeated: false };
   onRecompute?.({ nodes: repeated, kept, expected });

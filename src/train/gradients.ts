@@ -2,7 +2,7 @@
 
 import { differentiate, type Inside } from "../autodiff/differentiate.ts";
 import { GraphBuilder } from "../graph/builder.ts";
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import { describe, type Graph, type Type, type ValueInfo } from "../graph/graph.ts";
 import { isFloat } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
@@ -175,7 +175,10 @@ export function gradientGraph(
   const gates = [...backward.evidence].flatMap(([name, found]) => {
     const value = found.get("gates");
     if (value && value.shape[0] !== options.batch)
-      fail("unsupported", `the samples of the batch cannot be told apart at the gates of "${name}": use --batch 1`);
+      fail(
+        "unsupported",
+        `the samples of the batch cannot be told apart at the gates of "${name}": use ${option("batch", 1)}`,
+      );
     return value ? [[name, value] as const] : [];
   });
   const outputs = ["loss"];

@@ -2,7 +2,7 @@
 
 import type { Batch } from "../data/batches.ts";
 import { checkFinite } from "../data/checks.ts";
-import { SecateurError } from "../graph/error.ts";
+import { SecateurError, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LossScale } from "./chance.ts";
 import type { DivergedEvent } from "./events.ts";
@@ -167,6 +167,6 @@ export function describeDivergence({
   const made = `${restored} ${prune ? "removal" : "step"}${restored === 1 ? "" : "s"}`;
   return (
     `learning did harm: at learning rate ${learningRate} the loss went from ${figure(least)} to ${figure(loss)}, where knowing nothing costs ${figure(chance)}. ` +
-    `The model is what it was after ${made}: try ${prune ? "--prune-learning-rate" : "--learning-rate"} ${lower}`
+    `The model is what it was after ${made}: try ${option(prune ? "pruneLearningRate" : "learningRate", lower)}`
   );
 }

@@ -1,6 +1,6 @@
 /** A latency as a budget: what a model would gain from fewer units, measured on the runtime and the machine at hand. */
 
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { cut } from "../prune/cut.ts";
@@ -115,7 +115,7 @@ async function measureGroups(
   if (all.length === 0)
     fail(
       "unsupported",
-      `no group is wider than ${roundTo}, the multiple that widths are rounded to: give a smaller --round-to`,
+      `no group is wider than ${roundTo}, the multiple that widths are rounded to: give a smaller ${option("roundTo")}`,
     );
   return { start: timingOf(all), table };
 }

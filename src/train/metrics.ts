@@ -1,6 +1,6 @@
 /** What tells how good a model is: measures that every evaluation has, and metrics of the user's own. */
 
-import { fail, SecateurError } from "../graph/error.ts";
+import { fail, SecateurError, option } from "../graph/error.ts";
 import type { Tensor } from "../graph/tensor.ts";
 
 /** Which of two values is that of the better model. */
@@ -124,9 +124,9 @@ export function namedValue(name: MetricName, values: Readonly<Partial<Record<Met
 }
 
 const reasons: Readonly<Record<MetricName, string>> = {
-  top1: "it takes labels, and --loss cross-entropy",
-  top5: "it takes labels, and --loss cross-entropy",
-  agreement: "it is with the original model, of compare and prune, and goes with --loss cross-entropy",
+  top1: `it takes labels, and ${option("loss", "cross-entropy")}`,
+  top5: `it takes labels, and ${option("loss", "cross-entropy")}`,
+  agreement: `it is with the original model, of compare and prune, and goes with ${option("loss", "cross-entropy")}`,
   loss: "it takes labels",
 };
 

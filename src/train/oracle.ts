@@ -4,7 +4,7 @@ import type { Evidence, Need } from "../criteria/criterion.ts";
 import { mostCombined } from "../criteria/oracle-combinatorial.ts";
 import type { Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
-import { SecateurError, fail } from "../graph/error.ts";
+import { SecateurError, fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, type NumericDType, type Shape, type Tensor, zeros } from "../graph/tensor.ts";
 import { trace } from "../passes/trace.ts";
@@ -159,7 +159,10 @@ function repeated(value: Tensor, times: number): Tensor {
 /** Refuses a limit for what is needed of the oracle. */
 export function refuseMemory(needs: readonly Need[], memory: number | undefined): void {
   if (memory !== undefined && (needs.includes("losses") || needs.includes("subsets")))
-    fail("bad-option", "--memory has no say in the oracle, which runs many masks at once: lower --batch-size instead");
+    fail(
+      "bad-option",
+      `${option("memory")} has no say in the oracle, which runs many masks at once: lower ${option("batchSize")} instead`,
+    );
 }
 
 /** Opens the oracle as a source of evidence: each unit by itself, or every subset of the units of a group. */

@@ -4,7 +4,7 @@
  */
 
 import { GraphBuilder } from "../graph/builder.ts";
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Graph, Type } from "../graph/graph.ts";
 import {
   byteLength,
@@ -155,11 +155,14 @@ export async function openParts(
 ): Promise<Opened> {
   const { batch, workers: parts = 1, needs = [], device, threads, signal } = options;
   if (batch % parts !== 0)
-    fail("bad-option", `a minibatch of ${batch} does not divide into ${parts} parts: change --batch-size or --workers`);
+    fail(
+      "bad-option",
+      `a minibatch of ${batch} does not divide into ${parts} parts: change ${option("batchSize")} or ${option("workers")}`,
+    );
   if (needs.some((need) => whole.has(need)))
     fail(
       "unsupported",
-      "a criterion that takes gradients of single weights needs the whole minibatch at once: leave out --workers",
+      `a criterion that takes gradients of single weights needs the whole minibatch at once: leave out ${option("workers")}`,
     );
   const load = { device, signal, threads: threadsOfPart(runtime, threads, parts) };
   const { part: kept, updates, sharing } = partGraphs(graph, options);

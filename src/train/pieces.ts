@@ -1,6 +1,6 @@
 /** A minibatch that is run in pieces, one after the other, so that what is alive at once fits into memory. */
 
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Session, Tensors } from "../runtime/port.ts";
@@ -42,7 +42,7 @@ export function fitMemory<G extends { readonly graph: Graph }>(
   if (bound !== undefined)
     fail(
       "unsupported",
-      `a minibatch takes about ${gigabytes(fixed + moving)}, more than --memory allows, and cannot be run in pieces, as ${bound}: raise --memory, or lower --batch-size`,
+      `a minibatch takes about ${gigabytes(fixed + moving)}, more than ${option("memory")} allows, and cannot be run in pieces, as ${bound}: raise ${option("memory")}, or lower ${option("batchSize")}`,
     );
   const pieces = Array.from({ length: batch }, (_, i) => i + 1).find(
     (count) => batch % count === 0 && fixed + moving / count <= memory,
@@ -50,7 +50,7 @@ export function fitMemory<G extends { readonly graph: Graph }>(
   if (pieces === undefined)
     fail(
       "bad-option",
-      `one sample at a time takes about ${gigabytes(fixed + moving / batch)}, more than --memory allows: raise it`,
+      `one sample at a time takes about ${gigabytes(fixed + moving / batch)}, more than ${option("memory")} allows: raise it`,
     );
   onSplit?.(pieces, batch / pieces);
   return { pieces, of: build(batch / pieces) };

@@ -5,7 +5,7 @@ import type { Context, Criterion, DataCriterion, Evidence, Need, Scores } from "
 import type { Batch, Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
 import { prefetch } from "../data/prefetch.ts";
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Shape } from "../graph/tensor.ts";
 import { trace } from "../passes/trace.ts";
@@ -90,7 +90,7 @@ async function measure(
   criteria: readonly DataCriterion[],
   options: ScoreOptions,
 ): Promise<{ readonly groups: Groups; readonly scores: Map<string, Scores> }> {
-  const data = dataset ?? fail("bad-option", `${criteria[0]!.name} needs data: give it by --data`);
+  const data = dataset ?? fail("bad-option", `${criteria[0]!.name} needs data: give it by ${option("data")}`);
   const { batchSize, batches, seed } = options;
   const all = keptFor(graph, { what: "groups", batchSize }, () => findGroups(trace(graph, { batch: batchSize })));
   refuseWithout(all);
@@ -195,7 +195,7 @@ export function sampleAll(
     if (rows !== samples && !criterion.means)
       fail(
         "unsupported",
-        `${criterion.name} looks at each sample by itself, and those of a batch cannot be told apart at the gates of "${name}": use --criterion taylor-fo, or --batch-size 1`,
+        `${criterion.name} looks at each sample by itself, and those of a batch cannot be told apart at the gates of "${name}": use ${option("criterion", "taylor-fo")} or ${option("batchSize", 1)}`,
       );
     found.set(name, criterion.sample({ ...(own as Evidence), samples: rows, units: units.length }));
   }

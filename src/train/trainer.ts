@@ -1,7 +1,7 @@
 /** Training steps: the forward pass, all gradients and the optimiser in one graph, run again and again. */
 
 import type { Batch } from "../data/batches.ts";
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import { narrowTo } from "../passes/widen.ts";
@@ -88,7 +88,7 @@ export class Trainer {
     if (!Number.isFinite(loss))
       fail(
         "not-finite",
-        `the loss became ${loss} at learning rate ${rate}: lower --learning-rate, or look for values that are not numbers in the data`,
+        `the loss became ${loss} at learning rate ${rate}: lower ${option("learningRate")}, or look for values that are not numbers in the data`,
       );
     return { loss, findings: this.groups ? findingsOf(this.#step.evidence, this.groups, results) : new Map() };
   }

@@ -4,6 +4,7 @@ import { InvalidArgumentError } from "commander";
 import { describe, expect, it } from "vitest";
 import { budgetOf, latencyOf } from "../../src/cli/budgets.ts";
 import { inFlags } from "../../src/cli/flags.ts";
+import { option } from "../../src/graph/error.ts";
 import { formOf } from "../../src/cli/forms.ts";
 import { Option } from "commander";
 
@@ -99,7 +100,17 @@ it("a configuration may hold them as numbers and as texts", () => {
 });
 
 it("what the library says of options is said in flags", () => {
-  expect(inFlags("budget.macs is met without limits.minUnits 8, limits.ratios (a.*) or roundTo 16")).toBe(
-    "--macs is met without --min-units 8, --ratio (a.*) or --round-to 16",
-  );
+  const { macs, ...others } = {
+    macs: [option("budget.macs"), "--macs"],
+    value: [option("roundTo", 16), "--round-to 16"],
+    word: [option("targets", "sampled"), "--targets sampled"],
+    several: [option("limits.keep", ["a*", "b"]), "--keep a* --keep b"],
+    switched: [option("prove", false), "--no-prove"],
+    other: [option("minRate", 0.1), "--min-learning-rate 0.1"],
+    within: [option("optimiser.kind"), "--optimiser"],
+    sizes: [option("shapes", { x: ["N", 3], "y:0": [1] }), "--shape x=Nx3 --shape y:0=1"],
+    call: ["`f(x)`", "`f(x)`"],
+  };
+  expect(inFlags(`${macs[0]} is met`)).toBe(`${macs[1]} is met`);
+  for (const [text, flags] of Object.values(others)) expect(inFlags(text!)).toBe(flags);
 });

@@ -181,7 +181,7 @@ const data: readonly Case[] = [
   ...everyLearner(
     "smaller batches than a module's",
     () => [...moduleData("fine.mjs"), "--batch-size", "4"],
-    /batches of 8 samples, not of 4: set --batch-size to 8/,
+    /batches of 8 samples, not of 4: set --batch-size 8/,
   ),
   ...everyLearner("a module that throws", () => moduleData("throws.mjs"), /the module threw "no such disk"/),
   ...everyLearner("an unknown kind of data", () => ["--data", "imagenet:x"], /"imagenet".*cifar10:DIR/),
@@ -217,7 +217,7 @@ const options: readonly Case[] = [
   [
     "no budget",
     () => ["prune", net(), ...digits, ...out()],
-    /--macs, --params, --bytes, --units, --latency, --max-drop or --max-loss/,
+    /say how far to prune: --max-drop, --macs, --params, --bytes, --units, --latency or --max-loss/,
   ],
   [
     "a budget that may mean three things",

@@ -211,9 +211,9 @@ describe("images that cannot be read", () => {
   it("are left out when sizes are compared as well, and stop a strict run", async () => {
     await expect(colours(`folder:${dir}`)).resolves.toHaveLength(10);
     await expect(colours(`folder:${dir}`, { strict: true })).rejects.toThrow(
-      /(dog.001|owl.000)\.png cannot be read \(.+\); without --strict it would be left out/,
+      /(dog.001|owl.000)\.png cannot be read \(.+\); without `strict` it would be left out/,
     );
-    await expect(colours(`folder:${dir}`, { strict: true, size: [4, 6] })).rejects.toThrow(/without --strict/);
+    await expect(colours(`folder:${dir}`, { strict: true, size: [4, 6] })).rejects.toThrow(/without `strict`/);
   });
 
   it("are an error where there are no others", async () => {
@@ -234,7 +234,7 @@ describe("sizes", () => {
     expect(batch!.inputs[""]!.shape).toEqual([1, 3, 4, 6]);
     await writeImage(at("train", "dog", "odd.png"), plain([1, 2, 3], [6, 4]), [6, 4]);
     await expect(open(`folder:${dir}`)).rejects.toThrow(
-      /odd\.png has 6 x 4 pixels \(height x width\), others 4 x 6; give the size of the model's input by --size/,
+      /odd\.png has 6 x 4 pixels \(height x width\), others 4 x 6; give the size of the model's input by `size`/,
     );
     const [sized] = await collect(await open(`folder:${dir}`, { size: [5, 3] }), { batchSize: 10 });
     expect(sized!.inputs[""]!.shape).toEqual([10, 3, 5, 3]);

@@ -43,7 +43,7 @@ describe.each(cases)("a proof that is %s", (how, message) => {
     await expect(cut(model, removal, { runtime })).rejects.toThrow(message);
     const { failure, model: small, proof } = await cutAndProve(model, removal, { runtime });
     expect(failure!.message).toMatch(message);
-    expect(failure!.message).toMatch(how === "wrong" ? /Please report/ : /cut without it by --no-prove/);
+    expect(failure!.message).toMatch(how === "wrong" ? /Please report/ : /cut without it by `prove: false`/);
     expect(proof).toBeUndefined();
     expect(small.graph.initializers.size).toBe(model.graph.initializers.size);
   });

@@ -128,7 +128,7 @@ describe.each(Object.entries(nets))("%s", (name, net) => {
     if (net.fixed) expect(notes.join("\n")).toMatch(net.fixed);
     else {
       expect(declared).toEqual(model.graph.inputs.map(({ shape }) => shape));
-      expect(notes).toEqual([expect.stringMatching(/^sizes that the file leaves open are counted at .*--shape$/)]);
+      expect(notes).toEqual([expect.stringMatching(/^sizes that the file leaves open are counted at .*`shapes`$/)]);
     }
   });
 
@@ -234,7 +234,7 @@ describe("sizes to look at a model with", () => {
     const { graph } = read("cached");
     const inputs = graph.inputs.map((input) => (input.name === "mask" ? { ...input, shape: ["batch", 613] } : input));
     expect(() => normalise({ ...graph, inputs })).toThrow(
-      /no sizes were found for the open axes of "ids" \[batch, length\], .* that go together \(.*\); give them by --shape ids=NxN/,
+      /no sizes were found for the open axes of "ids" \[batch, length\], .* that go together \(.*\); give them by `shapes: \{ "ids": \[ "N", "N" \] \}`/,
     );
     const shapes = { ids: [1, 600], key: [1, 4, 13, 4], value: [1, 4, 13, 4] };
     expect(normalise({ ...graph, inputs }, { shapes }).sizes!.get("length")).toBe(600);

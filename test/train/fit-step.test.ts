@@ -168,7 +168,7 @@ describe("a trainer", () => {
         expect(told[0]!.nodes).toBeGreaterThan(0);
         expect({ told: [], ...less }).toEqual(kept);
         await expect(learn(net, { workers, memory: fixed })).rejects.toThrow(
-          /^a step of training takes about 0\.\d\d GB with all computed twice that costs little, more than --memory allows: raise --memory, or lower --batch-size$/,
+          /^a step of training takes about 0\.\d\d GB with all computed twice that costs little, more than `memory` allows: raise `memory`, or lower `batchSize`$/,
         );
       },
     );

@@ -126,7 +126,7 @@ describe("learning at a rate that ruins a model", () => {
     const kept = await finetune(directRuntime, graph, data, options);
     expect(await accuracy(kept)).toBeGreaterThan(0.95);
     expect(told).toMatchObject([{ phase: "finetune", learningRate: 30, lower: 0.1 }]);
-    expect(describeDivergence(told[0]!)).toMatch(/at learning rate 30 .*try --learning-rate 0\.1$/);
+    expect(describeDivergence(told[0]!)).toMatch(/at learning rate 30 .*try `learningRate: 0\.1`$/);
   });
 
   it("ends in the same bytes where it goes on from a checkpoint", async () => {

@@ -79,7 +79,7 @@ describe("a goal", () => {
   it("takes whole blocks, and says where there are none", async () => {
     const goal = await open({ roundTo: 4 });
     expect(goal.table.find(({ group }) => group === "conv1.weight")).toMatchObject({ units: 6, without: 2 });
-    await expect(open({ roundTo: 1000 })).rejects.toThrow("give a smaller --round-to");
+    await expect(open({ roundTo: 1000 })).rejects.toThrow("give a smaller `roundTo`");
   });
 
   it("does not measure again what is known", async () => {

@@ -156,7 +156,7 @@ describe("measures by their names", () => {
     const values = randomDataset(graph, { samples: 16, labels: [10] });
     await expect(
       evaluateGraph(nodeRuntime, graph, values, { ...options, loss: "mse", metric: "top1" }),
-    ).rejects.toThrow(/there is no top1 here: it takes labels, and --loss cross-entropy/);
+    ).rejects.toThrow(/there is no top1 here: it takes labels, and `loss: "cross-entropy"`/);
   });
 
   it("that are shares differ by points that are whole counts, all others as they are, in the direction that is worse", () => {

@@ -77,7 +77,7 @@ describe("units that all samples share", () => {
 
   it("are refused where a criterion looks at each sample, with what to do, unless there is one sample", async () => {
     await expect(scored("taylor-fo-fg")).rejects.toThrow(
-      /taylor-fo-fg looks at each sample by itself.*at the gates of "v": use --criterion taylor-fo, or --batch-size 1/,
+      /taylor-fo-fg looks at each sample by itself.*at the gates of "v": use `criterion: "taylor-fo"` or `batchSize: 1`/,
     );
     expect((await scored("taylor-fo-fg", 1)).get("v")!.length).toBe(5);
   });

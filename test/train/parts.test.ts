@@ -137,10 +137,10 @@ describe("what cannot be split", () => {
   const batches = [batchOf(lenet, 12, 10, 1)];
   it("is refused", async () => {
     await expect(learn(directRuntime, lenet, batches, { workers: 5 })).rejects.toThrow(
-      "a minibatch of 12 does not divide into 5 parts: change --batch-size or --workers",
+      "a minibatch of 12 does not divide into 5 parts: change `batchSize` or `workers`",
     );
     await expect(learn(directRuntime, lenet, batches, { workers: 2, needs: ["weights"] })).rejects.toThrow(
-      "leave out --workers",
+      "leave out `workers`",
     );
   });
 

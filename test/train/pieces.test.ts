@@ -133,7 +133,7 @@ describe("what cannot be taken to pieces", () => {
 
   it("is a sample", async () => {
     await expect(run(lenet, gates, { memory: 1000 })).rejects.toThrow(
-      /^one sample at a time takes about 0\.\d\d GB, more than --memory allows: raise it$/,
+      /^one sample at a time takes about 0\.\d\d GB, more than `memory` allows: raise it$/,
     );
   });
 
@@ -141,13 +141,13 @@ describe("what cannot be taken to pieces", () => {
     const [criterion] = needing("weights");
     const memory = limitFor(lenet, criterion!, 2);
     await expect(run(lenet, criterion!, { memory })).rejects.toThrow(
-      /takes the gradients of single weights over all of it: raise --memory/,
+      /takes the gradients of single weights over all of it: raise `memory`/,
     );
     expect((await run(lenet, criterion!, { memory: memory * 2 })).size).toBeGreaterThan(0);
   });
 
   it("is the oracle", async () => {
     const [criterion] = needing("losses");
-    await expect(run(lenet, criterion!, { memory: 1e12 })).rejects.toThrow(/^--memory has no say in the oracle/);
+    await expect(run(lenet, criterion!, { memory: 1e12 })).rejects.toThrow(/^`memory` has no say in the oracle/);
   });
 });
