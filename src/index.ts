@@ -121,12 +121,13 @@ export {
 export {
   compare as compareGraphs,
   compareOutputs,
-  dropOf,
   type CompareOptions,
   type Comparison,
   type Pair,
   type Quality,
 } from "./train/compare.ts";
+export { dropOf, type Drop } from "./train/drop.ts";
+export { intervalOf, intervalOfLoss, type Changed, type Interval } from "./train/intervals.ts";
 export type { DivergedEvent, LearnEvent, RateEvent, RemovalEvent, StepEvent, TrialEvent } from "./train/events.ts";
 export type { RecomputedStep } from "./train/fit-step.ts";
 export {

@@ -1,6 +1,6 @@
 /** What the library says of its options, in flags. */
 
-import { flagOf } from "../report/page.ts";
+import { flagOf } from "../report/figures.ts";
 
 /** Options whose flags have other names. */
 const others: Readonly<Record<string, string>> = {

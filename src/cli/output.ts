@@ -5,7 +5,19 @@ import { Command } from "commander";
 import pc from "picocolors";
 import { inFlags } from "./flags.ts";
 
-export { accuracyOf, lostFigure, metricFigure, percent, short } from "../report/figures.ts";
+export {
+  accuracyOf,
+  counted,
+  dropFigure,
+  lossFigure,
+  metricFigure,
+  metricLabel,
+  negative,
+  percent,
+  pointsFigure,
+  shareFigure,
+  short,
+} from "../report/figures.ts";
 
 /**
  * Text with every control character but ends of lines and tabs as an escape, which JSON reads as the same. Names come from model

@@ -9,7 +9,6 @@ import { arch, cpus, platform } from "node:os";
 import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
-import type { Dataset } from "../data/batches.ts";
 import { withPath } from "../data/spec-node.ts";
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
@@ -29,7 +28,8 @@ import { Interruption, note, noteFixedBatch } from "./output.ts";
 import { checkOutput } from "./output-file.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import { find, findFolder, placesOf, type Places } from "./relocate.ts";
-import { word } from "./shell.ts";
+import { word } from "../report/shell.ts";
+import { openValidation } from "./validation.ts";
 import { writeModel } from "./write.ts";
 
 export interface RecordFlags extends DataFlags, MetricFlags, OpsetFlags {
@@ -103,7 +103,8 @@ export function actAsRun<F extends RecordFlags>(
       },
     };
     const opened = await openWork(path, flags);
-    await using run = await createRun(runDir, config, force === true);
+    const { unmeasured } = opened;
+    await using run = await createRun(runDir, { ...config, ...(unmeasured && { unmeasured }) }, force === true);
     await work(run, flags, opened, json === true, progress);
   };
   const resume = async (dir: string, json: boolean, machine: Partial<F>): Promise<void> => {
@@ -175,7 +176,7 @@ const openWork = async (path: string, flags: RecordFlags) => {
   return {
     model,
     data: await openData({ ...flags, data: flags.data! }, "train", model),
-    validation: await openValidation(flags, model),
+    ...(await openValidation({ ...flags, data: flags.data! }, model)),
     metric: await openMetric(flags),
   };
 };
@@ -195,16 +196,6 @@ export const runOptions = (
   labelsAreRight: flags.labelsAreRight,
   runtime: nodeRuntime,
 });
-
-/** The test part of the data, where there is one. */
-async function openValidation(flags: RecordFlags, model: Model): Promise<Dataset | undefined> {
-  try {
-    return await openData({ ...flags, data: flags.data! }, "test", model);
-  } catch (error) {
-    note(`there is nothing to measure accuracy on: ${(error as Error).message}`);
-    return undefined;
-  }
-}
 
 /** Where a job's checkpoints go, and come from; its events are told to the run besides. */
 export const checkpointsOf = (run: Run, { checkpointEvery }: RecordFlags): Checkpoints => ({
@@ -250,10 +241,12 @@ export async function closeRun<S extends { readonly output: string }>(
   kept?: Kept,
 ): Promise<void> {
   await writeModel(summary.output, model, flags);
-  await run.finish({ ...summary }, kept);
+  const inputs = model.graph.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+  await run.finish({ ...summary, inputs }, kept);
   const { writeReport } = await import("../report/report-node.ts");
-  const report = await writeReport(run.dir);
+  const { path: report, next } = await writeReport(run.dir);
   progress.done();
   show();
   note(`-> ${summary.output}, and how it came about -> ${report}`);
+  if (next) note(`next: ${next.text}`);
 }

@@ -36,6 +36,8 @@ interface Kind {
   readonly form: string;
   /** What its pixels can be told to become. */
   readonly takes: readonly (keyof ImageForm)[];
+  /** What a part for testing looks like there. */
+  readonly test: (path: string) => string;
   /** @param stated what the model's file says of pixels, for data that may have none */
   readonly open: (path: string, split: SplitName, options: EncodedOptions, stated: ImageForm) => Promise<Dataset>;
 }
@@ -43,20 +45,43 @@ interface Kind {
 const pixels = ["scale", "mean", "std", "layout", "channels"] as const;
 const encoded = [...pixels, "size", "resize"] as const;
 
+const idx = "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte";
+
 const kinds: Readonly<Record<string, Kind>> = {
-  cifar10: { form: "cifar10:DIR", takes: pixels, open: cifar10 },
-  mnist: { form: "mnist:DIR", takes: pixels, open: mnist },
-  folder: { form: "folder:DIR", takes: encoded, open: folder },
-  csv: { form: "csv:FILE.csv", takes: encoded, open: csv },
-  parquet: { form: "parquet:DIR", takes: encoded, open: parquet },
-  npz: { form: "npz:FILE.npz", takes: pixels, open: npz },
-  module: { form: "module:FILE.mjs", takes: [], open: moduleDataset },
+  cifar10: { form: "cifar10:DIR", takes: pixels, test: (path) => `${path}/test_batch.bin`, open: cifar10 },
+  mnist: { form: "mnist:DIR", takes: pixels, test: (path) => `${idx} to ${path}`, open: mnist },
+  folder: { form: "folder:DIR", takes: encoded, test: (path) => `${path}/test/CLASS/IMAGE`, open: folder },
+  csv: {
+    form: "csv:FILE.csv",
+    takes: encoded,
+    test: (path) => `rows to ${path} whose column split is test`,
+    open: csv,
+  },
+  parquet: {
+    form: "parquet:DIR",
+    takes: encoded,
+    test: (path) => `test-*.parquet to the folder of ${path}`,
+    open: parquet,
+  },
+  npz: { form: "npz:FILE.npz", takes: pixels, test: (path) => `the arrays x_test and y_test to ${path}`, open: npz },
+  module: {
+    form: "module:FILE.mjs",
+    takes: [],
+    test: (path) => `batches to ${path} for split "test"`,
+    open: moduleDataset,
+  },
 };
 
 /** The same data set with another path. */
 export function withPath(spec: string, change: (path: string) => string): string {
   const colon = spec.indexOf(":");
   return colon < 0 ? spec : `${spec.slice(0, colon + 1)}${change(spec.slice(colon + 1))}`;
+}
+
+/** What to add to data that has no part for testing. */
+export function testPartOf(spec: string): string {
+  const colon = spec.indexOf(":");
+  return kinds[spec.slice(0, colon)]?.test(spec.slice(colon + 1)) ?? "a part for testing";
 }
 
 /** The forms that {@link openDataset} takes, for help texts. */

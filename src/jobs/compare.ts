@@ -13,8 +13,9 @@ import { changesOf, type Changes } from "../prune/changes.ts";
 import type { Difference } from "../prune/differ.ts";
 import { summarise } from "../prune/summary.ts";
 import { defaultRuntime } from "../runtime/default.ts";
-import { compare as compareGraphs, compareOutputs, dropOf } from "../train/compare.ts";
+import { compare as compareGraphs, compareOutputs } from "../train/compare.ts";
 import type { CompareOptions, Comparison, Pair } from "../train/compare.ts";
+import { dropOf, type Drop } from "../train/drop.ts";
 import { withDataSizes, withSizesOf } from "../train/prepare.ts";
 import { measureLatency, type Timing, type TimingOptions } from "../train/timing.ts";
 import { checkLabelsFit, type LabelsOptions } from "./labels.ts";
@@ -41,10 +42,8 @@ export interface CompareOutcome extends Changes {
   readonly latency?: Pair<Timing> | undefined;
 }
 
-export interface DataComparison extends Comparison {
-  /** What was lost of the metric, or of top-1, or without labels of agreement, as {@link dropOf} has it; absent for mse without a metric. */
-  readonly drop?: number | undefined;
-}
+/** With what was lost, as {@link dropOf} has it; that is absent for mse without a metric. */
+export interface DataComparison extends Comparison, Partial<Pick<Drop, "drop" | "dropInterval">> {}
 
 const settle = takes<CompareJobOptions>()("compare", {
   ...running,
@@ -101,7 +100,8 @@ export function compare(
         onProgress: (done, all) => tell({ kind: "samples", done, all }),
       }));
     if (data) await checkLabelsFit({ ...opened[0], model: before, data, tell }, options, "measure");
-    const drop = comparison && (loss === "cross-entropy" || metric !== undefined) ? dropOf(comparison) : undefined;
+    const isCounted = loss === "cross-entropy" || metric !== undefined;
+    const { metric: _, ...drop } = comparison && isCounted ? dropOf(comparison) : {};
     const outputs = data ? undefined : await compareOutputs(runtime, graphs, { device, threads, signal, seed });
     const times = latency
       ? await measureLatency(runtime, models, {
@@ -113,7 +113,7 @@ export function compare(
     return {
       ...changes,
       ...(outputs && { outputs }),
-      ...(comparison && { data: { ...comparison, ...(drop !== undefined && { drop }) } }),
+      ...(comparison && { data: { ...comparison, ...drop } }),
       ...(times && { latency: [times[0]!, times[1]!] }),
     };
   }, given?.onEvent);

@@ -9,8 +9,9 @@ import { costsOf } from "../prune/costs.ts";
 import { findGroups, type Groups } from "../prune/groups.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { compare, type CompareOptions, type Pair } from "../train/compare.ts";
+import { changedBetween, dropBetween, type Drop as Lost } from "../train/drop.ts";
 import { evaluate, type Evaluation } from "../train/evaluate.ts";
-import { isShare, lostBetween, type MetricValue } from "../train/metrics.ts";
+import { isShare, namedValue, type MetricValue } from "../train/metrics.ts";
 import type { ProgressEvent } from "./job.ts";
 import type { EvaluationEvent, PhaseEvent, State } from "./prune-events.ts";
 import type { CheckedOptions } from "./prune-options.ts";
@@ -23,22 +24,60 @@ export type Measure = (
   graph: Graph,
 ) => Promise<Evaluation | undefined>;
 
+export interface Measuring {
+  readonly measure: Measure;
+  /** What was lost from the start to the end, once both are measured; nothing where there is nothing to count by. */
+  lost(): Promise<Lost | undefined>;
+}
+
 /** Measures by the data for validation, where there is any, and tells what it finds. */
 export function createMeasure(
   runtime: Runtime,
   original: Graph,
   options: CheckedOptions,
   tell: (event: EvaluationEvent | PhaseEvent | ProgressEvent) => void,
-): Measure {
+): Measuring {
   const { validation, evaluateBatches } = options;
   const evaluateOn = validation && evaluator(runtime, original, validation, options, tell);
-  return async (at, step, units, graph) => {
-    if (!evaluateOn) return undefined;
-    tell({ kind: "phase", phase: "measuring" });
-    const evaluation = await evaluateOn(graph, at === "start" || at === "end" ? undefined : evaluateBatches);
-    tell({ kind: "evaluation", at, step, units, evaluation });
-    return evaluation;
+  const whole: { start?: Counted; end?: Counted } = {};
+  return {
+    async measure(at, step, units, graph) {
+      if (!evaluateOn) return undefined;
+      tell({ kind: "phase", phase: "measuring" });
+      const isWhole = at === "start" || at === "end";
+      const counted = await evaluateOn(graph, isWhole ? undefined : evaluateBatches);
+      if (isWhole) whole[at] = counted;
+      const { evaluation } = counted;
+      tell({ kind: "evaluation", at, step, units, evaluation });
+      return evaluation;
+    },
+    async lost() {
+      if (!evaluateOn || !whole.end) return undefined;
+      // A run that goes on has not measured the start itself.
+      return lostBetweenCounted(whole.start ?? (await evaluateOn(original, undefined)), whole.end);
+    },
   };
+}
+
+/** A measurement, with the rank of each sample's label where there are classes. */
+interface Counted {
+  readonly evaluation: Evaluation;
+  readonly ranks: readonly number[];
+}
+
+function lostBetweenCounted(before: Counted, after: Counted): Lost | undefined {
+  const pair = [countedBy(before.evaluation), countedBy(after.evaluation)] as const;
+  if (!pair[0] || !pair[1]) return undefined;
+  const isPaired = before.ranks.length > 0 && before.ranks.length === after.ranks.length;
+  const changed = isPaired ? changedBetween([before.ranks, after.ranks]) : undefined;
+  return dropBetween([pair[0], pair[1]], after.evaluation.samples, changed);
+}
+
+/** What an evaluation counts by: the metric that was asked for, else top-1, or agreement. */
+function countedBy({ metric, top1, agreement }: Evaluation): MetricValue | undefined {
+  if (metric) return metric;
+  if (top1 !== undefined) return namedValue("top1", { top1 });
+  return agreement === undefined ? undefined : namedValue("agreement", { agreement });
 }
 
 /** Measures graphs on data: by its labels, or by their agreement with the original. */
@@ -48,15 +87,19 @@ function evaluator(
   data: Dataset,
   options: CheckedOptions,
   tell: (event: ProgressEvent) => void,
-): (graph: Graph, limit: number | undefined) => Promise<Evaluation> {
+): (graph: Graph, limit: number | undefined) => Promise<Counted> {
   const { targets, loss, batchSize, metric, device, threads, signal } = options;
-  return (graph, limit) => {
+  return async (graph, limit) => {
+    const ranks: number[] = [];
+    const onRanks = (more: Uint32Array): void => void ranks.push(...more);
     const onProgress = (done: number, all: number | undefined): void => tell({ kind: "samples", done, all });
     const limited = limit === undefined ? {} : { limit };
     const given = { loss, batchSize, metric, device, threads, signal, onProgress, ...limited };
-    return targets === "labels" && metric !== "agreement"
-      ? evaluate(runtime, graph, data, given)
-      : agreementOf(runtime, [original, graph], data, given);
+    const evaluation =
+      targets === "labels" && metric !== "agreement"
+        ? await evaluate(runtime, graph, data, { ...given, onRanks })
+        : await agreementOf(runtime, [original, graph], data, given);
+    return { evaluation, ranks };
   };
 }
 
@@ -68,17 +111,16 @@ async function agreementOf(
   options: CompareOptions,
 ): Promise<Evaluation> {
   const started = performance.now();
-  const { agreement, divergence, metric, samples } = await compare(runtime, graphs, data, options);
+  const { agreement, intervals, divergence, metric, samples } = await compare(runtime, graphs, data, options);
   const seconds = (performance.now() - started) / 1000;
   const of = metric && { metric: metric[1] };
-  return { loss: divergence!, agreement: agreement!, ...of, samples, samplesPerSecond: samples / seconds };
+  const measured = { loss: divergence!, agreement: agreement!, ...(intervals && { intervals }), ...of };
+  return { ...measured, samples, samplesPerSecond: samples / seconds };
 }
 
-/** What a graph has lost against the one at the start, as {@link lostBetween} has it. */
+/** What a graph has lost against the one at the start. */
 export interface Drop {
-  /** The name of the metric. */
-  readonly metric: string;
-  of(graph: Graph): Promise<number>;
+  of(graph: Graph): Promise<Lost>;
   /** Whether it has lost more than fine-tuning is hoped to win back, by some minibatches only. */
   isHopeless(graph: Graph): Promise<boolean>;
 }
@@ -105,12 +147,11 @@ export async function createDrop(
   tell({ kind: "phase", phase: "measuring" });
   const evaluateOn = evaluator(runtime, original, heldOut, { ...options, metric }, tell);
   const [all, some] = [await evaluateOn(original, undefined), await evaluateOn(original, evaluateBatches)];
-  const lost = (before: Evaluation, after: Evaluation): number =>
-    lostBetween(before.metric!, after.metric!, after.samples);
+  const lost = (before: Counted, after: Counted): Lost => lostBetweenCounted(before, after)!;
+  const bound = hopeless(maxDrop, some.evaluation.metric!);
   return {
-    metric: all.metric!.name,
     of: async (graph) => lost(all, await evaluateOn(graph, undefined)),
-    isHopeless: async (graph) => lost(some, await evaluateOn(graph, evaluateBatches)) > hopeless(maxDrop, some.metric!),
+    isHopeless: async (graph) => lost(some, await evaluateOn(graph, evaluateBatches)).drop > bound,
   };
 }
 

@@ -11,6 +11,7 @@ import { defaultEvery, stepShare } from "../train/prune.ts";
 import { groupLosses } from "../train/group-losses.ts";
 import { score } from "../train/score.ts";
 import type { SettledOptions } from "./prune-options.ts";
+import { mostTries } from "./search.ts";
 
 /** What will be done, as far as it can be known before anything is. */
 export interface ScheduleEvent {
@@ -25,6 +26,8 @@ export interface ScheduleEvent {
   /** Epochs of fine-tuning, and their minibatches. */
   readonly epochs: number;
   readonly tuningSteps: number | undefined;
+  /** Where the smallest model is searched for that loses little enough: so many are fine-tuned at most, each as long as that. */
+  readonly tries?: number | undefined;
   readonly batchSize: number;
 }
 
@@ -35,6 +38,7 @@ export interface PaceOptions {
   readonly schedule?: SettledOptions["schedule"];
   readonly roundTo?: number | undefined;
   readonly epochs: number;
+  readonly maxDrop?: number | undefined;
 }
 
 /** Unless it is said how many minibatches come between two removals, all pruning takes so many epochs of the data at most. */
@@ -47,7 +51,7 @@ const lookAhead = 4;
  * @param gone units that go until what is to be reached is reached
  */
 export function paceOf(units: number, gone: number, data: Dataset, options: PaceOptions): ScheduleEvent {
-  const { batchSize, epochs } = options;
+  const { batchSize, epochs, maxDrop } = options;
   const removals = removalsOf(units, gone, options);
   const perEpoch = data.size === undefined ? undefined : Math.floor(data.size / batchSize);
   const fitting = perEpoch === undefined ? defaultEvery : Math.floor((mostEpochs * perEpoch) / removals);
@@ -61,6 +65,7 @@ export function paceOf(units: number, gone: number, data: Dataset, options: Pace
     pruningEpochs: perEpoch && steps / perEpoch,
     epochs,
     tuningSteps: perEpoch === undefined ? undefined : perEpoch * epochs,
+    tries: maxDrop === undefined ? undefined : mostTries(removals),
     batchSize,
   };
 }

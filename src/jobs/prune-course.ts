@@ -14,7 +14,7 @@ import { createTimer } from "./checkpoints.ts";
 import { stateOf, type Drop, type Measure } from "./measure.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
 import type { SettledOptions } from "./prune-options.ts";
-import { keepBest, keepRemoval, mostThatFit, readKept, type Kept, type Store } from "./search.ts";
+import { keepBest, keepRemoval, mostThatFit, mostTries, readKept, type Kept, type Store } from "./search.ts";
 
 /** What the stretches of a run share. */
 export interface Course {
@@ -93,15 +93,16 @@ export async function searchSmallest(course: Course, pruned: Pruned): Promise<Ke
   const most = await mostThatFit(count, tried, async (removals) => {
     const begin =
       (await readKept(store, removals, graph)) ?? fail("io", `the model after ${removals} removals is gone`);
+    const { costs, units } = stateOf(begin.graph);
+    tell({ kind: "try", number: tried.size + 1, most: mostTries(count), removals, units, costs });
     const going = known?.current === removals ? tunedIn(course) : undefined;
     const search = (): StoredSearch => ({ count, tried: [...tried], current: removals });
     const tuned = await tune(course, begin.graph, going, (point) =>
       course.save({ point, pruned: { removals: begin.removals, end: pruned.end } }, { search: search() }),
     );
     const lost = await drop!.of(tuned);
-    const fits = lost <= options.maxDrop!;
-    const { costs, units } = stateOf(tuned);
-    tell({ kind: "search", removals, units, costs, drop: lost, metric: drop!.metric, fits });
+    const fits = lost.drop <= options.maxDrop!;
+    tell({ kind: "search", removals, units, costs, ...lost, fits });
     if (fits) await keepBest(store, { graph: tuned, removals: begin.removals });
     return fits;
   });

@@ -6,6 +6,7 @@ import type { Costs } from "../prune/costs.ts";
 import type { Kept } from "../prune/plan.ts";
 import type { Removal } from "../prune/groups.ts";
 import type { Target } from "../prune/select.ts";
+import type { Drop } from "../train/drop.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import type { LearnEvent } from "../train/events.ts";
 import type { LatencyRow } from "../train/latency.ts";
@@ -74,17 +75,25 @@ export interface EvaluationEvent {
   readonly evaluation: Evaluation;
 }
 
-/** A model on the way was fine-tuned to see whether it loses too much. */
-export interface SearchEvent {
+/** A model on the way will be fine-tuned to see whether it loses too much. */
+export interface TryEvent {
+  readonly kind: "try";
+  /** From 1 on, and the most there can be. */
+  readonly number: number;
+  readonly most: number;
+  /** After how many removals. */
+  readonly removals: number;
+  readonly units: number;
+  readonly costs: Costs;
+}
+
+/** A model on the way was fine-tuned to see whether it loses too much on the data that was held out. */
+export interface SearchEvent extends Drop {
   readonly kind: "search";
   /** After how many removals. */
   readonly removals: number;
   readonly units: number;
   readonly costs: Costs;
-  /** What was lost of the metric on the data that was held out, as {@link lostBetween} has it. */
-  readonly drop: number;
-  /** The name of what the drop is of. */
-  readonly metric: string;
   readonly fits: boolean;
 }
 
@@ -110,6 +119,7 @@ export type PruneJobEvent =
   | StartEvent
   | ResumeEvent
   | PhaseEvent
+  | TryEvent
   | SearchEvent
   | LatencyEvent
   | TimedEvent
@@ -118,7 +128,8 @@ export type PruneJobEvent =
   | PrunedEvent
   | UnprovedEvent;
 
-export interface PruneOutcome extends Proved {
+/** With what was lost of the metric, of top-1 or of agreement on the data for validation, where there is any. */
+export interface PruneOutcome extends Proved, Partial<Pick<Drop, "drop" | "dropInterval">> {
   /** Where `unproved` says why, its metadata does too. */
   readonly model: Model;
   /** `diverged`: learning did harm, while pruning or after. `missed`: pruning ended with a budget that seemed to be met, and the model that is written does not meet it. */

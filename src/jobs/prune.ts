@@ -89,7 +89,7 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
   const ranking = rankingOf(given);
   const per = ranking.per === "latency" ? undefined : ranking.per;
   const settled = { ...given, per, roundTo, workers };
-  const measure = createMeasure(runtime, graph, settled, tell);
+  const { measure, lost } = createMeasure(runtime, graph, settled, tell);
   if (resumed) {
     checkpoints.resumed?.(resumed.note);
     tell({ kind: "resume", costs: start.costs, units: start.units });
@@ -151,6 +151,7 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
   const written = withPreprocessing(withGraph(model, tuned), data);
   const state = stateOf(normalise(written.graph, options));
   const evaluation = await measure("end", removals.length, state.units, tuned);
+  const { drop: points, dropInterval } = (await lost()) ?? {};
   if (latency) tell({ kind: "phase", phase: "timing" });
   const times =
     latency && (await timeInTurns(runtime, [graph, tuned], { ...options, rounds: finalRounds })).map(timingOf);
@@ -164,6 +165,8 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
     unproved,
     before: { ...start, evaluation: first, latency: times?.[0] },
     after: { ...state, evaluation, latency: times?.[1] },
+    ...(points !== undefined && { drop: points }),
+    ...(dropInterval && { dropInterval }),
   };
 }
 

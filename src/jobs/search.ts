@@ -60,6 +60,9 @@ export async function readKept(store: Store, which: number | typeof best, start:
   return { graph: point.graph, removals: point.phase === "prune" ? point.removals : pruned!.removals };
 }
 
+/** How many models {@link mostThatFit} looks at, at most. */
+export const mostTries = (count: number): number => Math.ceil(Math.log2(count + 1));
+
 /**
  * Finds by halving after how many removals a model still fits, as if fewer removals always fitted too.
  *

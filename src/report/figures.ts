@@ -1,7 +1,9 @@
 /** Numbers as people read them. */
 
 import type { Evaluation } from "../train/evaluate.ts";
-import { isShare, type MetricValue } from "../train/metrics.ts";
+import type { Drop } from "../train/drop.ts";
+import { intervalOf, type Interval } from "../train/intervals.ts";
+import { isShare } from "../train/metrics.ts";
 
 /** 40812928 -> "40.81 M". */
 export function short(value: number): string {
@@ -19,20 +21,64 @@ export const percent = (share: number): string => `${(share * 100).toFixed(2)} %
 /** A measure as it is called in texts: "top1" -> "top-1". */
 export const metricLabel = (name: string): string => ({ top1: "top-1", top5: "top-5" })[name] ?? name;
 
-/** "91.25 %" of a share of samples, else the number: "31.416". */
-export const metricFigure = ({ name, value }: Pick<MetricValue, "name" | "value">): string =>
-  isShare(name) ? percent(value) : String(Number(value.toPrecision(5)));
+/** Digits behind the point of a percentage that so many samples tell: one of 1,000 samples is 0.1 %. */
+const digitsOf = (samples: number): number => Math.min(2, Math.max(0, Math.ceil(Math.log10(samples)) - 2));
 
-/** What was lost: "1.25 points of top-1", "0.012 of f1". */
-export const lostFigure = (name: string, lost: number): string =>
-  `${isShare(name) ? `${Number(lost.toFixed(2))} points` : Number(lost.toPrecision(5))} of ${metricLabel(name)}`;
+/** A share of samples with where it lies with 95 % confidence: "96.5 % (94.9 to 97.6 %)". */
+export const shareFigure = (share: number, samples: number): string =>
+  `${shareAlone(share, samples)} (${within(share, samples)})`;
+
+/** The same with what it was counted over: "96.5 % (94.9 to 97.6 %, 1,000 samples)". */
+export const shareOver = (share: number, samples: number): string =>
+  `${shareAlone(share, samples)} (${within(share, samples)}, ${counted(samples)})`;
+
+const shareAlone = (share: number, samples: number): string => `${(100 * share).toFixed(digitsOf(samples))} %`;
+
+function within(share: number, samples: number): string {
+  const { low, high } = intervalOf(share, samples);
+  return `${(100 * low).toFixed(digitsOf(samples))} to ${shareAlone(high, samples)}`;
+}
+
+export const counted = (samples: number): string =>
+  `${samples.toLocaleString("en-US")} sample${samples === 1 ? "" : "s"}`;
+
+/** A value of a metric of one's own: "31.416". */
+export const metricFigure = (value: number): string => String(Number(value.toPrecision(5)));
+
+/** What became of a measure, as the end of a sentence: "loses 1.25 points of top-1 (0.4 to 2.1)", "gains 0.012 of f1". */
+export function dropFigure({ metric, drop, dropInterval }: Drop): string {
+  const isGain = drop < 0;
+  const amount = isShare(metric) ? `${round(Math.abs(drop))} points` : metricFigure(Math.abs(drop));
+  const span = dropInterval && ` (${spanOf(isGain ? negative(dropInterval) : dropInterval)})`;
+  return `${isGain ? "gains" : "loses"} ${amount} of ${metricLabel(metric)}${span ?? ""}`;
+}
+
+/** A change in percentage points, above 0 where it is for the better: "-0.4 points (-1.3 to 0.5)". */
+export function pointsFigure(gained: number, samples: number, interval?: Interval): string {
+  const figure = (value: number): string => String(Number(value.toFixed(digitsOf(samples))) + 0);
+  const span = interval ? ` (${figure(interval.low)} to ${figure(interval.high)})` : "";
+  return `${gained < 0 ? "" : "+"}${gained.toFixed(digitsOf(samples))} points${span}`;
+}
+
+const spanOf = ({ low, high }: Interval): string => `${round(low)} to ${round(high)}`;
+export const negative = ({ low, high }: Interval): Interval => ({ low: -high, high: -low });
+/** Two digits, and no zero below zero. */
+const round = (value: number): string => String(Number(value.toFixed(2)) + 0);
 
 /** What counts of a measurement. */
-export function accuracyOf({ loss, top1, agreement, metric }: Evaluation): string {
-  if (metric) return `${metricLabel(metric.name)} ${metricFigure(metric)}`;
-  if (top1 !== undefined) return `top-1 ${percent(top1)}`;
-  return agreement === undefined ? `loss ${loss.toFixed(4)}` : `${percent(agreement)} as the original`;
+export function accuracyOf({ loss, top1, agreement, metric, samples }: Evaluation): string {
+  if (metric)
+    return `${metricLabel(metric.name)} ${isShare(metric.name) ? shareOver(metric.value, samples) : metricFigure(metric.value)}`;
+  if (top1 !== undefined) return `top-1 ${shareOver(top1, samples)}`;
+  return agreement === undefined
+    ? `loss ${lossFigure(loss)}`
+    : `agreement with the original ${shareOver(agreement, samples)}`;
 }
+
+/** A loss with four digits behind the point, or as many as a small one needs. */
+export const lossFigure = (loss: number): string =>
+  Math.abs(loss) >= leastPlain || loss === 0 ? loss.toFixed(4) : loss.toPrecision(3);
+const leastPlain = 0.01;
 
 const raised = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 /** 0.00000147 -> "1.5 × 10⁻⁶", 0.0123 -> "0.012". */
@@ -57,3 +103,7 @@ export const worded = (value: unknown): string => (typeof value === "string" ? v
 /** What a loss counts. */
 export const lossUnit = (loss: unknown): string =>
   loss === "cross-entropy" ? "cross-entropy (nats)" : `loss (${worded(loss)})`;
+
+/** learningRate -> --learning-rate */
+export const flagOf = (name: string): string =>
+  `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

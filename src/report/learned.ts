@@ -2,9 +2,10 @@
 
 import type { Evaluation } from "../train/evaluate.ts";
 import { learningSection, lineChart, type Point } from "./charts.ts";
-import { listed, lossUnit, metricFigure, percent } from "./figures.ts";
+import { listed, lossFigure, lossUnit, metricFigure, shareFigure } from "./figures.ts";
 import { changesIn, figuresBetween, figuresTable, isNumber, type Figure } from "./figures-table.ts";
 import type { Markup } from "./html.ts";
+import { measuredBy } from "./measured.ts";
 import type { Page } from "./page.ts";
 import type { LearnSummary, RunConfig, RunRecord } from "./record.ts";
 import { isOf, ownMetric, smooth, thin, type Of } from "./story.ts";
@@ -18,13 +19,14 @@ export function learnedPage(
 ): Page {
   const steps = records.filter(isOf("step"));
   const epochs = records.filter(isOf("epoch"));
-  const rows = figuresOf(summary?.before ?? epochs[0]?.evaluation, summary?.after ?? epochs.at(-1)?.evaluation);
+  const before = summary?.before ?? epochs[0]?.evaluation;
+  const rows = figuresOf(before, summary?.after ?? epochs.at(-1)?.evaluation);
   const doing = config.command === "train" ? "Training" : "Fine-tuning";
   return {
     title: `${doing} of ${model}`,
     lead: headline(`${doing} ${model}`, rows, steps),
     stands: summary ? undefined : standOf(steps.at(-1)),
-    sections: [figuresTable(rows), curves(steps, epochs, config.options["loss"])],
+    sections: [figuresTable(rows), measuredBy(config, before), curves(steps, epochs, config.options["loss"])],
   };
 }
 
@@ -32,22 +34,14 @@ type Step = Of<"step">;
 
 function figuresOf(before: Evaluation | undefined, after: Evaluation | undefined): Figure[] {
   const metric = (after && ownMetric(after)?.name) ?? "";
-  const figure = figuresBetween(before, after);
+  const figure = figuresBetween([before, after]);
+  const share = (value: number, { samples }: Evaluation): string => shareFigure(value, samples);
+  const points = { compared: "points", samples: after?.samples } as const;
   return [
-    figure("top-1", ({ top1 }) => top1, percent, { subject: "top-1 accuracy", share: true }),
-    figure("top-5", ({ top5 }) => top5, percent, { share: true }),
-    figure(
-      metric,
-      (one) => ownMetric(one)?.value,
-      (value) => metricFigure({ name: metric, value }),
-      { subject: metric },
-    ),
-    figure(
-      "loss",
-      ({ loss }) => loss,
-      (loss) => loss.toFixed(4),
-      { subject: "loss on the test data" },
-    ),
+    figure("top-1", ({ top1 }) => top1, share, { subject: "top-1 accuracy", ...points }),
+    figure("top-5", ({ top5 }) => top5, share, points),
+    figure(metric, (one) => ownMetric(one)?.value, metricFigure, { subject: metric }),
+    figure("loss", ({ loss }) => loss, lossFigure, { subject: "loss on the test data", compared: "difference" }),
   ].filter((row) => isNumber(row.before) && isNumber(row.after));
 }
 

@@ -1,7 +1,8 @@
 /** The frame of the page of a run: what it was, what stands in it, and how to repeat it. */
 
 import { html, Markup, type Content } from "./html.ts";
-import { worded } from "./figures.ts";
+import { flagOf, worded } from "./figures.ts";
+import { nextSection, nextSteps } from "./next.ts";
 import type { RunConfig, RunRecord, RunSummary } from "./record.ts";
 import { style } from "./style.ts";
 
@@ -37,8 +38,10 @@ export function pageOf(
           <p class="lead">${lead}</p>
           ${stands === undefined ? undefined : html`<p class="notice">The run is not finished: ${stands}.</p>`}
           ${outcome === undefined ? undefined : html`<p>${outcome}</p>`}
+          ${summary && html`<p><a href="#next">What to do next</a></p>`}
         </header>
         ${sections} ${circumstances(config, records.at(-1)?.time, summary)}
+        ${summary && nextSection(nextSteps(config, records, summary), config.folder)}
         <footer>Written by Secateur ${config.version}.</footer>
       </body>
     </html> `.text;
@@ -74,7 +77,3 @@ function circumstances(config: RunConfig, last: string | undefined, summary: Run
     ${facts(Object.entries(config.options).map(([name, value]) => [flagOf(name), value]))}
   </section>`;
 }
-
-/** learningRate -> --learning-rate */
-export const flagOf = (name: string): string =>
-  `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

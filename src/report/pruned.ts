@@ -1,11 +1,24 @@
 /** What stands on the page of a run of prune. */
 
 import type { PruneOutcome } from "../jobs/prune-events.ts";
+import type { ShareName } from "../train/metrics.ts";
 import { learningSection, lineChart, type Point } from "./charts.ts";
-import { listed, lossUnit, metricFigure, percent, scientific, short } from "./figures.ts";
+import {
+  listed,
+  lossFigure,
+  lossUnit,
+  metricFigure,
+  metricLabel,
+  negative,
+  scientific,
+  shareFigure,
+  short,
+  worded,
+} from "./figures.ts";
 import { changesIn, figuresBetween, figuresTable, isNumber, type Figure } from "./figures-table.ts";
 import { html, type Markup } from "./html.ts";
 import { layers } from "./layers.ts";
+import { doubtOf, measuredBy } from "./measured.ts";
 import type { Page } from "./page.ts";
 import type { PruneSummary, RunConfig, RunRecord } from "./record.ts";
 import { smooth, storyOf, thin, type Measured, type Story } from "./story.ts";
@@ -22,22 +35,31 @@ export function prunedPage(
     title: `Pruning of ${model}`,
     lead: headline(model, story),
     stands: story.stands,
-    outcome: summary && endings[summary.end],
+    outcome: summary && outcomeOf(summary, config.options),
     sections: [
-      figuresTable(
-        figuresOf(story, summary),
-        summary?.unproved === undefined
-          ? summary?.proof &&
-              html`<p>
-                The cut model and the masked one differ by ${scientific(summary.proof.difference)} of the largest value
-                at most.
-              </p>`
-          : html`<p>Not proved: ${summary.unproved}.</p>`,
-      ),
+      figuresTable(figuresOf(story, summary), [proofOf(summary), measuredBy(config, story.before?.evaluation)]),
       curves(story, config.options["loss"]),
       layers(story, String(config.options["criterion"] ?? "the criterion")),
     ],
   };
+}
+
+const proofOf = (summary: PruneSummary | undefined): Markup | undefined =>
+  summary?.unproved === undefined
+    ? summary?.proof &&
+      html`<p>
+        The cut model and the masked one differ by ${scientific(summary.proof.difference)} of the largest value at most.
+      </p>`
+    : html`<p>Not proved: ${summary.unproved}.</p>`;
+
+function outcomeOf({ end }: PruneSummary, { maxDrop, metric }: RunConfig["options"]): string {
+  if (maxDrop === undefined) return endings[end];
+  const most = `${worded(maxDrop)}${metric === undefined ? " points" : ` of ${worded(metric)}`}`;
+  if (end === "met")
+    return `This is the smallest model found that loses at most ${most} on the data that was held out.`;
+  return end === "exhausted"
+    ? `No smaller model was found that loses at most ${most}: this is the model as it was.`
+    : endings[end];
 }
 
 const endings: Readonly<Record<PruneOutcome["end"], string>> = {
@@ -52,39 +74,38 @@ const milliseconds = (value: number): string => `${value.toPrecision(3)} ms`;
 
 /** What is known of the model, before and after. */
 function figuresOf({ before, after, metric }: Story, summary: PruneSummary | undefined): Figure[] {
-  const figure = figuresBetween(before, after);
+  const figure = figuresBetween([before, after]);
+  const shares = (name: ShareName, subject?: string): Figure => {
+    const counts = after?.evaluation?.metric?.name ?? (after?.evaluation?.top1 === undefined ? "agreement" : "top1");
+    const lost = name === counts ? summary?.dropInterval : undefined;
+    return figure(
+      metricLabel(name),
+      ({ evaluation }) => evaluation?.[name],
+      // The original agrees with itself.
+      (value, known) =>
+        name === "agreement" && known === before ? "100 %" : shareFigure(value, known.evaluation!.samples),
+      {
+        compared: "points",
+        samples: after?.evaluation?.samples,
+        gained: lost && negative(lost),
+        ...(subject !== undefined && { subject }),
+      },
+    );
+  };
+  const timed = figuresBetween([summary?.before, summary?.after]);
   return [
     figure("MACs", ({ costs }) => costs.macs, short, { subject: "multiply-accumulates" }),
     figure("parameters", ({ costs }) => costs.params, short, { subject: "parameters" }),
     figure("bytes", ({ costs }) => costs.bytes, short, { subject: "bytes" }),
     figure("units", ({ units }) => units, String, { subject: "units" }),
-    figure("top-1", ({ evaluation }) => evaluation?.top1, percent, { subject: "top-1 accuracy", share: true }),
-    figure("top-5", ({ evaluation }) => evaluation?.top5, percent, { share: true }),
-    figure("agreement", ({ evaluation }) => evaluation?.agreement, percent, {
-      subject: "agreement with the original",
-      share: true,
-    }),
+    shares("top1", "top-1 accuracy"),
+    shares("top5"),
+    shares("agreement", "agreement with the original"),
     ...(metric === undefined
       ? []
-      : [
-          figure(
-            metric,
-            ({ evaluation }) => evaluation?.metric?.value,
-            (value) => metricFigure({ name: metric, value }),
-            { subject: metric },
-          ),
-        ]),
-    figure(
-      "loss",
-      ({ evaluation }) => evaluation?.loss,
-      (loss) => loss.toFixed(4),
-    ),
-    {
-      name: "latency",
-      before: summary?.before.latency?.median,
-      after: summary?.after.latency?.median,
-      show: milliseconds,
-    },
+      : [figure(metric, ({ evaluation }) => evaluation?.metric?.value, metricFigure, { subject: metric })]),
+    figure("loss", ({ evaluation }) => evaluation?.loss, lossFigure, { compared: "difference" }),
+    timed("latency", ({ latency }) => latency?.median, milliseconds),
   ].filter((row) => isNumber(row.before) || isNumber(row.after));
 }
 
@@ -94,7 +115,7 @@ function headline(model: string, story: Story): string {
   if (changes.length > 0) return `Pruning ${model} takes its ${listed(changes)}.`;
   const sizes = told.filter(({ before }) => isNumber(before));
   if (sizes.length === 0) return `Of ${model} nothing is known yet.`;
-  return `${model} begins with ${listed(sizes.map(({ subject, before, show, share }) => (share ? `a ${subject} of ${show(before!)}` : `${show(before!)} ${subject}`)))}.`;
+  return `${model} begins with ${listed(sizes.map(({ subject, texts: [text], compared }) => (compared === "points" ? `a ${subject} of ${text}` : `${text} ${subject}`)))}.`;
 }
 
 function curves({ pruningLoss, measured, finetuning, metric }: Story, loss: unknown): Markup | undefined {
@@ -104,6 +125,7 @@ function curves({ pruningLoss, measured, finetuning, metric }: Story, loss: unkn
   const unit = lossUnit(loss);
   const end = { name: "test data, at the end", tone: "second", as: "diamonds" } as const;
   const labelled = !measured.some(({ agreement }) => agreement !== undefined);
+  const doubt = doubtOf(pruning);
   const shareOf = ({ gone, top1 = Number.NaN, agreement = top1 }: Measured): Point => [gone, agreement * 100];
   const metricOf = ({ gone, metric = Number.NaN }: Measured): Point => [gone, metric];
   return learningSection([
@@ -121,7 +143,7 @@ function curves({ pruningLoss, measured, finetuning, metric }: Story, loss: unkn
     }),
     lineChart({
       title: "Accuracy while pruning",
-      note: "Of some minibatches of the test data; at the start and the end of all of it.",
+      note: `Of some minibatches of the test data; at the start and the end of all of it.${doubt === undefined ? "" : ` With 95 % confidence a dot is off by ${doubt} points at most.`}`,
       x: gone,
       y: labelled ? "top-1 accuracy (%)" : "agreement with the original (%)",
       series: [

@@ -9,10 +9,13 @@ import type {
   PrunedEvent,
   PruneOutcome,
   SearchEvent,
+  TryEvent,
   ResumeEvent,
   StartEvent,
   UnprovedEvent,
 } from "../jobs/prune-events.ts";
+import type { Dim } from "../graph/graph.ts";
+import type { DType } from "../graph/tensor.ts";
 import type { ProgressEvent } from "../jobs/job.ts";
 import type { ScheduleEvent } from "../jobs/pace.ts";
 import type { EpochEvent, TrainJobEvent } from "../jobs/train.ts";
@@ -35,22 +38,34 @@ export interface RunConfig {
   /** The command that repeats the run. */
   readonly repeat: string;
   readonly versions: Readonly<Record<string, string>>;
+  /** Why there is nothing to measure accuracy on, and what to add. */
+  readonly unmeasured?: string | undefined;
+}
+
+/** An input of the model that was written. */
+export interface InputForm {
+  readonly name: string;
+  readonly dtype: DType;
+  /** Open axes by their names. */
+  readonly shape?: readonly Dim[] | undefined;
+}
+
+interface Written {
+  /** The model that was written. */
+  readonly output: string;
+  /** Absent in runs of old. */
+  readonly inputs?: readonly InputForm[] | undefined;
 }
 
 /** `summary.json` of a run of prune: what it reached. */
-export interface PruneSummary extends Omit<PruneOutcome, "model" | "kept" | "removal"> {
-  /** The model that was written. */
-  readonly output: string;
-}
+export interface PruneSummary extends Omit<PruneOutcome, "model" | "kept" | "removal">, Written {}
 
 /** `summary.json` of a run of train or finetune. */
-export interface LearnSummary {
+export interface LearnSummary extends Written {
   readonly epochs: number;
   /** Absent where there was nothing to measure by. */
   readonly before?: Evaluation | undefined;
   readonly after?: Evaluation | undefined;
-  /** The model that was written. */
-  readonly output: string;
 }
 
 /** `summary.json`: what a finished run reached. */
@@ -98,6 +113,7 @@ export type RunRecord = { readonly time: string } & (
   | TimedEvent
   | WorkersEvent
   | PhaseEvent
+  | TryEvent
   | SearchEvent
   | EvaluationEvent
   | PrunedEvent

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "../graph/error.ts";
 import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
+import { nextSteps, type NextStep } from "./next.ts";
 import type { RunConfig, RunRecord, RunSummary } from "./record.ts";
 import { reportPage } from "./report.ts";
 import { files, readRecords } from "./run-node.ts";
@@ -27,18 +28,24 @@ export async function readRun(dir: string): Promise<StoredRun> {
   return { config, records: readRecords(dir), summary };
 }
 
+export interface WrittenReport {
+  /** Of the page. */
+  readonly path: string;
+  /** What is most worth doing after a run that is finished. */
+  readonly next: NextStep | undefined;
+}
+
 /**
  * Writes the page and the events for TensorBoard from the record of a run, finished or not.
  *
- * @param output the page, where it is not to lie in the run
- * @returns the path of the page
+ * @param path the page, where it is not to lie in the run
  * @throws SecateurError `io`
  */
-export async function writeReport(dir: string, output: string = join(dir, files.report)): Promise<string> {
+export async function writeReport(dir: string, path: string = join(dir, files.report)): Promise<WrittenReport> {
   const { config, records, summary } = await readRun(dir);
-  await writeFileAtomic(output, reportPage(config, records, summary));
+  await writeFileAtomic(path, reportPage(config, records, summary));
   await writeFileAtomic(join(dir, eventsFileName(config.started)), tensorboardEvents(records, config.started));
-  return output;
+  return { path, next: summary && nextSteps(config, records, summary)[0] };
 }
 
 /** What a file of JSON holds; nothing where there is none. */

@@ -39,6 +39,7 @@ export interface Measured {
   readonly agreement: number | undefined;
   /** Of the user's own metric. */
   readonly metric: number | undefined;
+  readonly samples: number;
   /** Whether fine-tuning came before. */
   readonly tuned: boolean;
 }
@@ -72,6 +73,7 @@ export function storyOf(records: readonly RunRecord[], summary: PruneSummary | u
       top1: evaluation.top1,
       agreement: evaluation.agreement,
       metric: ownMetric(evaluation)?.value,
+      samples: evaluation.samples,
       tuned: at === "end",
     })),
     finetuning: steps.filter(({ phase }) => phase === "finetune").map(({ step, loss }) => [step, loss]),

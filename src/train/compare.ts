@@ -13,17 +13,19 @@ import { widen } from "../passes/widen.ts";
 import { differ, type Difference } from "../prune/differ.ts";
 import { drawInputs } from "../prune/draw.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
-import { addHits, addSquares, samplesOf, type Sums } from "./evaluate.ts";
+import { changedBetween } from "./drop.ts";
+import { addHits, addSquares, samplesOf, type Evaluation, type Sums, type Top } from "./evaluate.ts";
 import { checkTarget } from "./feeds.ts";
+import { intervalsOf, type Changed } from "./intervals.ts";
 import type { Loss } from "./losses.ts";
 import {
   checkMetric,
-  lostBetween,
   namedValue,
   startCounting,
   type Metric,
   type MetricName,
   type MetricValue,
+  type ShareName,
 } from "./metrics.ts";
 import { runnable } from "./runnable.ts";
 import { scoredGraph } from "./scored.ts";
@@ -38,6 +40,8 @@ export interface Quality {
   /** Absent for mse. */
   readonly top1?: number;
   readonly top5?: number;
+  /** Where these shares lie with 95 % confidence. */
+  readonly intervals?: Evaluation["intervals"];
 }
 
 export interface Comparison {
@@ -46,6 +50,9 @@ export interface Comparison {
   readonly quality?: Pair<Quality>;
   /** The share of samples whose largest output is the same; absent for mse. */
   readonly agreement?: number;
+  readonly intervals?: Evaluation["intervals"];
+  /** Samples that one model has right and the other has not; absent for mse and without labels. */
+  readonly changed?: Readonly<Record<Top, Changed>>;
   /** Kullback and Leibler's divergence of the softmax of the second from that of the first, in nats; absent for mse. */
   readonly divergence?: number;
   /** The metric that was asked for, of both. */
@@ -114,6 +121,7 @@ export async function compare(
   const sums = { samples: 0, labelled: 0, outputs: 0, squares: 0, agreed: 0, divergence: 0 };
   const each = both(scored, () => ({ loss: 0, top1: 0, top5: 0, samples: 0 }));
   const shown = both(scored, ({ graph }) => graph);
+  const ranks: Pair<number[]> = [[], []];
   await withSessions(runtime, shown, options, async (sessions) => {
     for await (const batch of prefetch(dataset.batches({ batchSize, ...(limit === undefined ? {} : { limit }) }))) {
       signal?.throwIfAborted();
@@ -136,8 +144,11 @@ export async function compare(
         sums.labelled += batch.size;
       }
       if (loss === "cross-entropy") addRows(sums, [a, b]);
-      const add = loss === "cross-entropy" ? addHits : addSquares;
-      if (target) both([a, b], (output, i) => add(each[i], output, target));
+      if (target)
+        both([a, b], (output, i) => {
+          if (loss === "cross-entropy") ranks[i].push(...addHits(each[i], output, target));
+          else addSquares(each[i], output, target);
+        });
       onProgress?.(sums.samples, samplesOf(dataset, options));
     }
   });
@@ -153,34 +164,29 @@ export async function compare(
       "not-finite",
       `outputs over ${samples} samples are not finite: look for values that are not numbers in the weights of the models`,
     );
-  const hits = ({ top1, top5 }: Sums) => (loss === "mse" ? {} : { top1: top1 / samples, top5: top5 / samples });
+  const withIntervals = <S extends Partial<Record<ShareName, number>>>(shares: S) => ({
+    ...shares,
+    intervals: intervalsOf(shares, samples),
+  });
+  const hits = ({ top1, top5 }: Sums) =>
+    loss === "mse" ? {} : withIntervals({ top1: top1 / samples, top5: top5 / samples });
   const quality = labelled > 0 ? both(each, (one) => ({ loss: one.loss / samples, ...hits(one) })) : undefined;
-  const apart = loss === "mse" ? {} : { agreement: sums.agreed / samples, divergence: sums.divergence / samples };
+  const agreement = loss === "mse" ? undefined : sums.agreed / samples;
+  const apart =
+    agreement === undefined ? {} : { ...withIntervals({ agreement }), divergence: sums.divergence / samples };
   const named = (name: MetricName): Pair<MetricValue> =>
-    both([1, apart.agreement], (agreement, i) =>
-      namedValue(name, { ...quality?.[i], ...(agreement === undefined ? {} : { agreement }) }),
+    both([1, agreement], (agreed, i) =>
+      namedValue(name, { ...quality?.[i], ...(agreed === undefined ? {} : { agreement: agreed }) }),
     );
   const [first, second] = [await counting[0]?.value(), await counting[1]?.value()];
   return {
     samples,
     ...(quality && { quality }),
     ...apart,
+    ...(quality && loss !== "mse" && { changed: changedBetween(ranks) }),
     ...(metric !== undefined && { metric: first && second ? [first, second] : named(metric as MetricName) }),
     squaredDifference: sums.squares / sums.outputs,
   };
-}
-
-/**
- * What was lost: percentage points of top-1, or without labels of the agreement with the first model; where a metric was asked for, of that, in its
- * own unit unless it is a share of samples.
- */
-export function dropOf({ samples, quality, agreement = 1, metric }: Comparison): number {
-  const shares = (name: MetricName, a: number, b: number): Pair<MetricValue> =>
-    both([a, b], (value) => namedValue(name, { [name]: value }));
-  const [before, after] =
-    metric ??
-    (quality ? shares("top1", quality[0].top1 ?? 0, quality[1].top1 ?? 0) : shares("agreement", 1, agreement));
-  return lostBetween(before, after, samples);
 }
 
 function both<T, U>(pair: Pair<T>, map: (one: T, i: 0 | 1) => U): Pair<U> {

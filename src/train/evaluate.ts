@@ -9,8 +9,17 @@ import type { Tensor } from "../graph/tensor.ts";
 import { sizeOf, toNumbers } from "../graph/tensor.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import { checkTarget, requireTarget } from "./feeds.ts";
+import { intervalsOf, type Interval } from "./intervals.ts";
 import type { Loss } from "./losses.ts";
-import { checkMetric, namedValue, startCounting, type Metric, type MetricName, type MetricValue } from "./metrics.ts";
+import {
+  checkMetric,
+  namedValue,
+  startCounting,
+  type Metric,
+  type MetricName,
+  type MetricValue,
+  type ShareName,
+} from "./metrics.ts";
 import { runnable } from "./runnable.ts";
 import { scoredGraph } from "./scored.ts";
 import { runBatch } from "./whole-batch.ts";
@@ -23,6 +32,8 @@ export interface Evaluation {
   readonly top5?: number;
   /** Without labels: the share of samples whose largest output is that of the original model; the loss is then the divergence from it, in nats. */
   readonly agreement?: number;
+  /** Where these shares lie with 95 % confidence, as so many samples can tell: {@link intervalOf}. */
+  readonly intervals?: Readonly<Partial<Record<ShareName, Interval>>>;
   /** The metric that was asked for. */
   readonly metric?: MetricValue;
   readonly samples: number;
@@ -36,6 +47,8 @@ export interface EvaluateOptions extends LoadOptions, Pick<BatchOptions, "batchS
   readonly onProgress?: (samples: number, total: number | undefined) => void;
   /** Is shown what the loss looks at, [N, ...], with the labels. */
   readonly onScores?: ((scores: Tensor, target: Tensor) => void) | undefined;
+  /** Is given, of each minibatch with labels, how many outputs are larger than that of the label, sample by sample. */
+  readonly onRanks?: ((ranks: Uint32Array) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -77,7 +90,8 @@ export async function evaluate(
         checkClasses(dataset, scores.shape[1]!);
         checkLabels(batch, scores.shape[1]!);
         options.onScores?.(scores, target);
-        addHits(sums, scores, target);
+        const ranks = addHits(sums, scores, target);
+        options.onRanks?.(ranks);
       }
       await counting?.add(scored.shown(results, batch));
       onProgress?.(sums.samples, samplesOf(dataset, options));
@@ -92,12 +106,11 @@ export async function evaluate(
       `the loss over ${sums.samples} samples is ${sums.loss}: look for values that are not numbers in the weights of the model`,
     );
   const mean = (sum: number): number => sum / sums.samples;
-  const measures = {
-    loss: mean(sums.loss),
-    ...(loss === "mse" ? {} : { top1: mean(sums.top1), top5: mean(sums.top5) }),
-  };
+  const shares = loss === "mse" ? {} : { top1: mean(sums.top1), top5: mean(sums.top5) };
+  const measures = { loss: mean(sums.loss), ...shares };
   return {
     ...measures,
+    ...(loss !== "mse" && { intervals: intervalsOf(shares, sums.samples) }),
     ...(metric !== undefined && { metric: (await counting?.value()) ?? namedValue(metric as MetricName, measures) }),
     samples: sums.samples,
     samplesPerSecond: sums.samples / (spent / 1000),
@@ -110,6 +123,18 @@ export const samplesOf = (
   { batchSize, limit }: Pick<BatchOptions, "batchSize" | "limit">,
 ): number | undefined => (size === undefined || limit === undefined ? size : Math.min(size, limit * batchSize));
 
+/** The ranks that count. */
+const hits = { top1: 1, top5: 5 } as const;
+const tops = Object.keys(hits) as readonly (keyof typeof hits)[];
+
+export type Top = keyof typeof hits;
+
+/** The rank of what is not a number: it is never a hit. */
+const last = 2 ** 32 - 1;
+
+/** Whether a label before which so many classes come is a hit. */
+export const isHit = (name: Top, rank: number): boolean => rank < hits[name];
+
 /** Sums over samples. */
 export interface Sums {
   loss: number;
@@ -118,13 +143,18 @@ export interface Sums {
   samples: number;
 }
 
-/** -log softmax and rank of the label for each row of [N, C] (or [N, C, 1, 1]). */
-export function addHits(sums: Sums, scores: Tensor, target: Tensor): void {
+/**
+ * Adds up -log softmax, and whether the label is among the first, for each row of [N, C] (or [N, C, 1, 1]).
+ *
+ * @returns how many classes come before the label in each row
+ */
+export function addHits(sums: Sums, scores: Tensor, target: Tensor): Uint32Array {
   const [n, classes] = scores.shape as [number, number];
   if (sizeOf(scores.shape) !== n * classes)
     fail("unsupported", `top-k wants an output of [N, classes]; the model's is [${scores.shape.join(", ")}]`);
   const data = scores.data as Float32Array;
   const labels = toNumbers(target);
+  const ranks = new Uint32Array(n);
   for (let i = 0; i < n; i++) {
     const row = data.subarray(i * classes, (i + 1) * classes);
     const own = row[labels[i]!]!;
@@ -138,10 +168,11 @@ export function addHits(sums: Sums, scores: Tensor, target: Tensor): void {
       if (!(x < own) && (x !== own || c < labels[i]!) && c !== labels[i]) before++;
     });
     sums.loss += Math.log(sum) + largest - own;
-    if (Number.isFinite(own) && before < 1) sums.top1++;
-    if (Number.isFinite(own) && before < 5) sums.top5++;
+    ranks[i] = Number.isFinite(own) ? before : last;
+    for (const name of tops) if (isHit(name, ranks[i]!)) sums[name]++;
   }
   sums.samples += n;
+  return ranks;
 }
 
 /** The mean over elements of the squared distance from the target, for each sample. */

@@ -45,6 +45,9 @@ const builtIn = { top1: "higher", top5: "higher", agreement: "higher", loss: "lo
 
 export type MetricName = keyof typeof builtIn;
 
+/** Those that are shares of samples. */
+export type ShareName = Exclude<MetricName, "loss">;
+
 /** The measures of every evaluation that can stand where a metric can. */
 export const metricNames = Object.keys(builtIn) as readonly MetricName[];
 
@@ -53,7 +56,7 @@ export const isBuiltIn = (metric: unknown): metric is MetricName =>
   typeof metric === "string" && Object.hasOwn(builtIn, metric);
 
 /** Whether values of this name are shares of samples, which are told in percent and differ by percentage points. */
-export const isShare = (name: string): boolean => isBuiltIn(name) && name !== "loss";
+export const isShare = (name: string): name is ShareName => isBuiltIn(name) && name !== "loss";
 
 /**
  * A metric as it was given, checked.

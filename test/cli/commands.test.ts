@@ -249,7 +249,9 @@ describe("eval", () => {
   it("prints JSON of what a trained net can do", async () => {
     const { out, err } = await succeed("eval trained.onnx DIGITS --json");
     const result = JSON.parse(out);
-    expect(Object.keys(result)).toEqual(["loss", "top1", "top5", "samples", "samplesPerSecond"]);
+    expect(Object.keys(result)).toEqual(["loss", "top1", "top5", "intervals", "samples", "samplesPerSecond"]);
+    expect(result.intervals.top1.low).toBeLessThan(result.top1);
+    expect(result.intervals.top1.high).toBeGreaterThanOrEqual(result.top1);
     expect(result).toMatchObject({ samples: 100 });
     expect(result.top1).toBeGreaterThan(0.95);
     expect(err).toMatch(/^(from the model's file: --preset unit .*\n)?$/);
@@ -257,7 +259,9 @@ describe("eval", () => {
 
   it("prints lines, of the split and the number of batches asked for", async () => {
     const { out } = await succeed("eval trained.onnx DIGITS --split train --batches 3");
-    expect(out).toMatch(/^loss +\d\.\d{4}\ntop-1 +\d+\.\d\d %\ntop-5 +\d+\.\d\d %\nsamples +96\nimages\/s +\d+\n$/);
+    expect(out).toMatch(
+      /^loss +\d\.\d{4}\ntop-1 +\d+ % \(\d+ to \d+ %\)\ntop-5 +\d+ % \(\d+ to \d+ %\)\nsamples +96\nimages\/s +\d+\n$/,
+    );
   });
 
   it("takes data from a module", async () => {
@@ -310,7 +314,8 @@ describe("prune and finetune", () => {
     expect(bytesOf("again.onnx").equals(bytesOf("small.onnx"))).toBe(true);
     const tuned = await succeed("finetune small.onnx DIGITS --epochs 1 --flip -o tuned.onnx");
     const last = `-> ${at("tuned.onnx")}, and how it came about -> ${at("tuned.run/report.html")}`;
-    expect([tuned.out, tuned.err.split("\n").slice(-2)]).toEqual(["", [last, ""]]);
+    const next = `next: secateur eval ${at("tuned.onnx")} --data mnist:${folder}`;
+    expect([tuned.out, tuned.err.split("\n").slice(-3)]).toEqual(["", [last, next, ""]]);
     expect(JSON.parse((await succeed("eval tuned.onnx DIGITS --json")).out).top1).toBeGreaterThan(0.95);
   });
 
@@ -321,9 +326,9 @@ describe("prune and finetune", () => {
     expect(after.agreement).toBeGreaterThan(0.8);
     expect(after.loss).toBeGreaterThan(0);
     expect(after).not.toHaveProperty("top1");
-    expect(err).toContain("at the start: 100.00 % as the original with 226 units");
+    expect(err).toContain("at the start: agreement with the original 100 % (96 to 100 %, 100 samples) with 226 units");
     const page = readFileSync(`${run}/report.html`, "utf8");
-    expect(page).toContain("agreement with the original from 100.00 %");
+    expect(page).toContain("agreement with the original from 100 %");
     expect(page).toContain("agreement with the original (%)");
   });
 

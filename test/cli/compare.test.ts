@@ -54,13 +54,18 @@ describe("compare", () => {
     const { out } = await compare(["net.onnx", "small.onnx"], ...digits, "--json");
     const { data } = JSON.parse(out);
     for (const [i, name] of ["net.onnx", "small.onnx"].entries()) {
-      const { top1, top5, loss } = JSON.parse((await secateur(["eval", at(name), ...digits, "--json"])).out);
-      expect(data.quality[i]).toEqual({ top1, top5, loss: expect.closeTo(loss, 6) });
+      const { top1, top5, loss, intervals } = JSON.parse((await secateur(["eval", at(name), ...digits, "--json"])).out);
+      expect(data.quality[i]).toEqual({ top1, top5, loss: expect.closeTo(loss, 6), intervals });
     }
     expect(data).toMatchObject({ samples: 100, drop: 100 * (data.quality[0].top1 - data.quality[1].top1) });
+    expect(data.dropInterval.low).toBeLessThan(data.drop);
+    expect(data.dropInterval.high).toBeGreaterThan(data.drop);
     const table = (await compare(["net.onnx", "small.onnx"], ...digits)).out;
-    expect(table).toMatch(/^top-1 +\d+\.\d\d % +\d+\.\d\d % +-\d+\.\d\d points$/m);
-    expect(table).toMatch(/^over 100 samples: \d+\.\d\d % agreement, divergence \d.*, mean squared difference \d/m);
+    const share = String.raw`\d+ % \(\d+ to \d+ %\)`;
+    expect(table).toMatch(new RegExp(`^top-1 +${share} +${share} +-\\d+ points \\(-\\d+ to -?\\d+\\)$`, "m"));
+    expect(table).toMatch(
+      new RegExp(`^over 100 samples: agreement ${share}, divergence \\d.*, mean squared difference \\d`, "m"),
+    );
   });
 
   it("times both", async () => {
@@ -78,10 +83,27 @@ describe("--max-drop", () => {
     const worse = await compare(["net.onnx", "new.onnx"], ...digits, "--max-drop", "1.0");
     expect([worse.code, worse.err]).toEqual([
       1,
-      expect.stringMatching(/^\d+ points of top-1 were lost, more than --max-drop 1$/m),
+      expect.stringMatching(
+        /^the second model loses \d+ points of top-1 \([\d.]+ to [\d.]+\); more than --max-drop 1$/m,
+      ),
     ]);
     expect((await compare(["new.onnx", "net.onnx"], ...digits, "--max-drop", "0")).code).toBe(0);
     expect((await compare(["net.onnx", "new.onnx"], ...digits, "--max-drop", "100")).code).toBe(0);
+  });
+
+  it("says where so few samples cannot tell, on either side", async () => {
+    const pair = ["net.onnx", "small.onnx"] as const;
+    const { drop, dropInterval } = JSON.parse((await compare(pair, ...digits, "--json")).out).data;
+    const doubt = "100 samples cannot tell whether it loses more than --max-drop";
+    const within = [drop - 0.5, drop + 0.5].map((points) => Math.max(0, points));
+    const [below, above] = [
+      await compare(pair, ...digits, "--max-drop", `${within[0]}`),
+      await compare(pair, ...digits, "--max-drop", `${within[1]}`),
+    ];
+    expect([below.code, above.code]).toEqual([1, 0]);
+    for (const { err } of [below, above]) expect(err).toContain(doubt);
+    const sure = await compare(pair, ...digits, "--max-drop", `${dropInterval.high + 1}`);
+    expect([sure.code, sure.err]).toEqual([0, expect.not.stringContaining(doubt)]);
   });
 
   it("counts agreement where there are no labels", async () => {
@@ -90,7 +112,7 @@ describe("--max-drop", () => {
     const found = JSON.parse(apart.out).data;
     expect(found.quality).toBeUndefined();
     expect(found).toMatchObject({ samples: 32, drop: expect.closeTo(100 * (1 - found.agreement), 9) });
-    expect([apart.code, apart.err]).toEqual([1, expect.stringContaining("points of agreement were lost")]);
+    expect([apart.code, apart.err]).toEqual([1, expect.stringMatching(/loses \d+(\.\d+)? points of agreement \(/)]);
     expect((await compare(["net.onnx", "net.onnx"], ...data, "--max-drop", "0")).code).toBe(0);
   });
 

@@ -60,6 +60,7 @@ interface Search {
   readonly removals: number;
   readonly drop: number;
   readonly fits: boolean;
+  readonly dropInterval: { readonly low: number; readonly high: number };
 }
 const searched = (run: string): Search[] =>
   readFileSync(at(`${run}/events.jsonl`), "utf8")
@@ -70,19 +71,29 @@ const searched = (run: string): Search[] =>
 describe("--max-drop", () => {
   it("ends with the smallest model that was found to fit, after a stop too", laws, async () => {
     const { code, out, err } = await secateur(line("small.onnx", "--max-drop", "5", "--json"));
-    expect([code, err.includes("points of top-1 lost after")]).toEqual([0, true]);
+    expect([
+      code,
+      /^the model of \d.* % of the MACs \(\d+ removals?\) (loses|gains) [\d.]+ points of top-1 \(.*\): (little enough|too much)$/m.test(
+        err,
+      ),
+    ]).toEqual([0, true]);
     const result = JSON.parse(out);
     const tries = searched("small.run");
     const fitting = tries.filter(({ fits }) => fits).map(({ removals }) => removals);
     expect(tries.length).toBeGreaterThan(1);
-    for (const { drop, fits } of tries) expect(fits).toBe(drop <= 5);
+    for (const { drop, fits, dropInterval } of tries) {
+      expect(fits).toBe(drop <= 5);
+      expect(dropInterval.low < drop && drop < dropInterval.high).toBe(true);
+    }
+    const [, most] = /^try 1 of at most (\d+): the model of [\d.]+ % of the MACs/m.exec(err)!;
+    expect(tries.length).toBeLessThanOrEqual(Number(most));
     expect(result).toMatchObject({ end: "met", removals: Math.max(...fitting) });
     expect(result.after.macs).toBeLessThan(result.before.macs);
     expect(existsSync(at("small.run/points"))).toBe(false);
 
     const abort = new AbortController();
     const stopped = await secateur(line("again.onnx", "--max-drop", "5"), abort.signal, (text) => {
-      if (text.includes("points of top-1 lost after")) abort.abort();
+      if (/(loses|gains) .* points of top-1/.test(text)) abort.abort();
     });
     expect(stopped.code).toBe(130);
     expect(existsSync(at("again.run/points/0001.safetensors"))).toBe(true);
@@ -110,7 +121,7 @@ describe("--max-drop", () => {
     const { end, removals, before, after } = JSON.parse(out);
     expect([code, end, removals]).toEqual([1, "exhausted", 0]);
     expect(after.macs).toBe(before.macs);
-    expect(err).toContain("no smaller model loses at most 0.5 points");
+    expect(err).toContain("no smaller model was found that loses at most 0.5 points");
   });
 
   it("needs data that can be cut into parts", async () => {

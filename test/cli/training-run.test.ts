@@ -39,9 +39,9 @@ describe("a run of train", () => {
     expect([epochs, output, run]).toEqual([3, at("trained.onnx"), at("trained.run")]);
     expect(after.top1).toBeGreaterThan(before.top1);
     expect(after.metric).toEqual({ name: "top5", better: "higher", value: after.top5 });
-    expect(trained.err).toMatch(/^at the start: top-5 \d.* %$/m);
+    expect(trained.err).toMatch(/^at the start: top-5 \d+ % \(\d+ to \d+ %, \d+ samples\)$/m);
     for (const epoch of [1, 2, 3])
-      expect(trained.err).toMatch(new RegExp(`^after epoch ${epoch}: top-5 \\d.* %$`, "m"));
+      expect(trained.err).toMatch(new RegExp(`^after epoch ${epoch}: top-5 \\d+ % .* samples\\)$`, "m"));
     expect(trained.err).toContain(
       `-> ${at("trained.onnx")}, and how it came about -> ${at("trained.run/report.html")}`,
     );
@@ -66,7 +66,7 @@ describe("a run of train", () => {
     const page = read("trained.run/report.html");
     expect(page).toContain("Training of net.onnx");
     expect(page).toMatch(
-      /Training net\.onnx takes its top-1 accuracy from \d.* % to \d.* % and loss on the test data from/,
+      /Training net\.onnx takes its top-1 accuracy from \d+ % \(.* %\) to \d+ % \(.* %\) and loss on the test data from/,
     );
     for (const title of ["Loss while learning", "Accuracy while learning", "Learning rate"])
       expect(page).toContain(title);

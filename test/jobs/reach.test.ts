@@ -47,7 +47,7 @@ describe("the smallest model", () => {
     expect(costsOf(trace(left))).toEqual({ macs: least.macs, params: least.params, bytes: least.bytes });
     for (const key of ["macs", "params", "bytes", "units"] as const) {
       expect(refusal({ [key]: least[key] }, limits, roundTo)).toBe("none");
-      expect(refusal({ [key]: least[key] - 1 }, limits, roundTo)).toContain(`budget.${key} cannot be met`);
+      expect(refusal({ [key]: least[key] - 1 }, limits, roundTo)).toContain(`\`budget.${key}\` cannot be met`);
     }
   });
 
@@ -62,8 +62,8 @@ describe("the smallest model", () => {
 describe("what is said", () => {
   it("is the least, in numbers and as a share to ask for", () => {
     expect(refusal({ macs: 0.02 })).toBe(
-      "budget.macs cannot be met: of 416,520 multiply-accumulates at least 22,136 (5.31 %) stay, 8,331 are asked for. " +
-        "Ask for budget.macs 0.054 or more",
+      "`budget.macs` cannot be met: of 416,520 multiply-accumulates at least 22,136 (5.31 %) stay, 8,331 are asked for. " +
+        "Ask for `budget.macs: 0.054` or more",
     );
     expect(refusal({ macs: 0.054 })).toBe("none");
   });
@@ -72,10 +72,10 @@ describe("what is said", () => {
     const limits = { keep: ["conv2*"], minUnits: 3, ratios: new Map([["fc2.weight", 0.99]]) };
     const text = refusal({ macs: 0.05 }, limits);
     expect(text).toMatch(
-      /Ask for budget\.macs 0\.44 or more, or let more go: 60,\d+ \(14\.\d %\) without limits\.minUnits 3 or 81,\d+ \(19\.\d %\) without limits\.keep \(conv2\*\)$/,
+      /Ask for `budget\.macs: 0\.44` or more, or let more go: 60,\d+ \(14\.\d %\) without `limits\.minUnits: 3` or 81,\d+ \(19\.\d %\) without `limits\.keep: \[ "conv2\*" \]`$/,
     );
-    expect(refusal({ macs: 0.05 }, {}, 16)).toContain("without roundTo 16");
-    expect(refusal({ params: 0.001 }, { ratios: new Map([["*", 0.5]]) })).toContain("without limits.ratios (*)");
+    expect(refusal({ macs: 0.05 }, {}, 16)).toContain("without `roundTo: 16`");
+    expect(refusal({ params: 0.001 }, { ratios: new Map([["*", 0.5]]) })).toContain("without `limits.ratios` (*)");
   });
 
   it("hints at shares where a small number was given", () => {
@@ -115,15 +115,15 @@ describe("a run", () => {
     }).result;
 
   it.each<[string, Partial<PruneJobOptions>, RegExp]>([
-    ["a share", { budget: { macs: 0.05 } }, /budget\.macs cannot be met/],
-    ["a number", { budget: { macs: 2 } }, /budget\.macs cannot be met/],
-    ["units above a floor", { budget: { units: 0.1 }, limits: { minUnits: 20 } }, /without limits\.minUnits 20/],
+    ["a share", { budget: { macs: 0.05 } }, /`budget\.macs` cannot be met/],
+    ["a number", { budget: { macs: 2 } }, /`budget\.macs` cannot be met/],
+    ["units above a floor", { budget: { units: 0.1 }, limits: { minUnits: 20 } }, /without `limits\.minUnits: 20`/],
     [
       "a latency",
       { latency: 0.001, roundTo: 1 },
-      /latency cannot be met: a sample takes [\d.]+ ms, and [\d.]+ ms \([\d.]+ %\)/,
+      /`latency` cannot be met: a sample takes [\d.]+ ms, and [\d.]+ ms \([\d.]+ %\)/,
     ],
-    ["a latency in milliseconds", { latency: { milliseconds: 1e-5 }, roundTo: 1 }, /latency cannot be met/],
+    ["a latency in milliseconds", { latency: { milliseconds: 1e-5 }, roundTo: 1 }, /`latency` cannot be met/],
   ])("to %s below the floor opens no session that learns", async (_, more, message) => {
     const seen = watched();
     await expect(run(seen.runtime, more)).rejects.toThrow(message);

@@ -7,7 +7,17 @@ export const config: RunConfig = {
   version: "0.5.0",
   started: "2026-01-02T03:04:05.000Z",
   model: { path: "/nets/digits.onnx", sha256: "c0ffee" },
-  options: { loss: "cross-entropy", seed: 42, criterion: "taylor-fo", learningRate: 0.02, macs: 0.5, crop: undefined },
+  folder: "/home/me/nets",
+  options: {
+    data: "mnist:my digits",
+    batchSize: 128,
+    loss: "cross-entropy",
+    seed: 42,
+    criterion: "taylor-fo",
+    learningRate: 0.02,
+    macs: 0.5,
+    crop: undefined,
+  },
   repeat: "secateur prune digits.onnx --data 'mnist:my digits' --macs 0.5 -o small.onnx",
   versions: { node: "22.12.0", machine: "linux x64, a processor" },
 };
@@ -28,7 +38,7 @@ export function smallRecords([first, second]: readonly [string, string] = ["conv
   const at = (second: number): { time: string } => ({
     time: new Date(Date.UTC(2026, 0, 2, 3, 4, second)).toISOString(),
   });
-  const evaluation = (loss: number, top1: number) => ({ loss, top1, top5: 0.99, samples: 100, samplesPerSecond: 5 });
+  const evaluation = (loss: number, top1: number) => ({ loss, top1, top5: 0.99, samples: 1000, samplesPerSecond: 5 });
   const step = (phase: "prune" | "finetune", step: number, loss: number): RunRecord => ({
     ...at(6 + step),
     kind: "step",
@@ -54,7 +64,7 @@ export function smallRecords([first, second]: readonly [string, string] = ["conv
       target: { macs: 200_000 },
       ranking: { criterion: "taylor-fo", normalise: "none", per: "macs" },
     },
-    { ...at(6), kind: "evaluation", at: "start", step: 0, units: 30, evaluation: evaluation(0.25, 0.9375) },
+    { ...at(6), kind: "evaluation", at: "start", step: 0, units: 30, evaluation: evaluation(0.25, 0.94) },
     step("prune", 1, 0.5),
     {
       ...at(8),
@@ -80,7 +90,7 @@ export function smallRecords([first, second]: readonly [string, string] = ["conv
     step("finetune", 1, 0.25),
     step("finetune", 2, 0.125),
     step("finetune", 3, 0.1875),
-    { ...at(20), kind: "evaluation", at: "end", step: 2, units: 18, evaluation: evaluation(0.125, 0.96875) },
+    { ...at(20), kind: "evaluation", at: "end", step: 2, units: 18, evaluation: evaluation(0.125, 0.965) },
   ];
 }
 
@@ -92,13 +102,16 @@ export const summary: PruneSummary = {
     costs: { macs: 400_000, params: 40_000, bytes: 160_000 },
     units: 30,
     groups: [],
-    evaluation: { loss: 0.25, top1: 0.9375, top5: 0.99, samples: 100, samplesPerSecond: 5 },
+    evaluation: { loss: 0.25, top1: 0.94, top5: 0.99, samples: 1000, samplesPerSecond: 5 },
   },
   after: {
     costs: { macs: 200_000, params: 20_000, bytes: 80_000 },
     units: 18,
     groups: [],
-    evaluation: { loss: 0.125, top1: 0.96875, top5: 0.99, samples: 100, samplesPerSecond: 5 },
+    evaluation: { loss: 0.125, top1: 0.965, top5: 0.99, samples: 1000, samplesPerSecond: 5 },
   },
+  drop: -2.5,
+  dropInterval: { low: -3.9, high: -1.1 },
   output: "small.onnx",
+  inputs: [{ name: "input", dtype: "float32", shape: ["batch", 1, 28, 28] }],
 };

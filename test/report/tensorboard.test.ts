@@ -100,7 +100,7 @@ describe("events for TensorBoard", () => {
     const learned = (loss: number) => ({ "train/loss": loss, "train/learning_rate": float(0.01) });
     const measured = (loss: number, top1: number) => ({ "validation/loss": loss, "validation/top1": top1 });
     expect(events.map(({ step, wallTime, scalars }) => [step, wallTime! - started, scalars])).toEqual([
-      [0, 1, measured(0.25, 0.9375)],
+      [0, 1, measured(0.25, Math.fround(0.94))],
       [1, 2, learned(0.5)],
       [1, 3, removal(24, 300_000, 0.5)],
       [2, 3, learned(0.375)],
@@ -109,7 +109,7 @@ describe("events for TensorBoard", () => {
       [3, 2, learned(0.25)],
       [4, 3, learned(0.125)],
       [5, 4, learned(0.1875)],
-      [5, 15, measured(0.125, 0.96875)],
+      [5, 15, measured(0.125, Math.fround(0.965))],
     ]);
   });
 

@@ -7,6 +7,8 @@ import {
   compareOutputs,
   cutGraph,
   dropOf,
+  intervalOf,
+  intervalOfLoss,
   encodeModel,
   evaluateGraph,
   findGroups,
@@ -85,11 +87,36 @@ describe("compare", () => {
     const found = await compareGraphs(nodeRuntime, graphs, dataset(labels), options);
     expect(found.samples).toBe(48);
     for (const [i, graph] of graphs.entries()) {
-      const { loss, top1, top5 } = await evaluateGraph(nodeRuntime, graph, dataset(labels), options);
-      expect(found.quality![i as 0 | 1]).toEqual({ loss: expect.closeTo(loss, 6), top1, top5 });
+      const { loss, top1, top5, intervals } = await evaluateGraph(nodeRuntime, graph, dataset(labels), options);
+      expect(found.quality![i as 0 | 1]).toEqual({ loss: expect.closeTo(loss, 6), top1, top5, intervals });
+      expect(intervals).toEqual({ top1: intervalOf(top1!, 48), top5: intervalOf(top5!, 48) });
     }
     expect(found.agreement).toBeLessThan(1);
     expect(found.divergence).toBeGreaterThan(0);
+  });
+
+  it("counts the samples that one model has right and the other has not", async () => {
+    const graphs = [graphOf(1), graphOf(2)] as const;
+    const ranks: number[][] = [];
+    for (const graph of graphs) {
+      const own: number[] = [];
+      ranks.push(own);
+      const onRanks = (more: Uint32Array): void => void own.push(...more);
+      const { top1, top5 } = await evaluateGraph(nodeRuntime, graph, dataset(labels), { ...options, onRanks });
+      expect(own.filter((rank) => rank < 1).length / 48).toBe(top1);
+      expect(own.filter((rank) => rank < 5).length / 48).toBe(top5);
+    }
+    const found = await compareGraphs(nodeRuntime, graphs, dataset(labels), options);
+    const lost = ranks[0]!.filter((rank, i) => rank < 1 && ranks[1]![i]! >= 1).length;
+    const gained = ranks[1]!.filter((rank, i) => rank < 1 && ranks[0]![i]! >= 1).length;
+    expect(found.changed!.top1).toEqual({ lost, gained });
+    expect(lost + gained).toBeGreaterThan(0);
+    const { low, high } = intervalOfLoss({ lost, gained }, 48);
+    expect(dropOf(found)).toEqual({
+      metric: "top1",
+      drop: expect.closeTo((100 * (lost - gained)) / 48, 9),
+      dropInterval: { low: 100 * low, high: 100 * high },
+    });
   });
 
   it("has agreement, divergence and squares as they are defined", async () => {
@@ -103,6 +130,12 @@ describe("compare", () => {
     expect(await compareGraphs(nodeRuntime, graphs, dataset(), options)).toEqual({
       samples: 48,
       agreement: mean((x, y) => (best(x) === best(y) ? 1 : 0)),
+      intervals: {
+        agreement: intervalOf(
+          mean((x, y) => (best(x) === best(y) ? 1 : 0)),
+          48,
+        ),
+      },
       divergence: expect.closeTo(
         mean((x, y) => share(x).reduce((sum, p, c) => sum + p * Math.log(p / share(y)[c]!), 0)),
         9,
@@ -116,8 +149,10 @@ describe("compare", () => {
 
   it("needs no labels, and finds a model to agree with itself", async () => {
     const same = await compareGraphs(nodeRuntime, [graphOf(1), graphOf(1)], dataset(), options);
-    expect(same).toEqual({ samples: 48, agreement: 1, divergence: 0, squaredDifference: 0 });
-    expect(dropOf(same)).toBe(0);
+    const intervals = { agreement: intervalOf(1, 48) };
+    expect(same).toEqual({ samples: 48, agreement: 1, intervals, divergence: 0, squaredDifference: 0 });
+    const { low } = intervals.agreement;
+    expect(dropOf(same)).toEqual({ metric: "agreement", drop: 0, dropInterval: { low: 0, high: 100 * (1 - low) } });
   });
 
   it("measures squares where the loss is mse, with and without targets", async () => {
@@ -149,9 +184,9 @@ describe("compare", () => {
 describe("dropOf", () => {
   it("counts in whole samples", () => {
     const quality = ([98, 97] as const).map((hits) => ({ loss: 1, top1: hits / 100 }));
-    expect(dropOf({ samples: 100, quality: [quality[0]!, quality[1]!], squaredDifference: 0 })).toBe(1);
-    expect(dropOf({ samples: 100, quality: [quality[1]!, quality[0]!], squaredDifference: 0 })).toBe(-1);
-    expect(dropOf({ samples: 50, agreement: 0.98, squaredDifference: 0 })).toBe(2);
+    expect(dropOf({ samples: 100, quality: [quality[0]!, quality[1]!], squaredDifference: 0 }).drop).toBe(1);
+    expect(dropOf({ samples: 100, quality: [quality[1]!, quality[0]!], squaredDifference: 0 }).drop).toBe(-1);
+    expect(dropOf({ samples: 50, agreement: 0.98, squaredDifference: 0 }).drop).toBe(2);
   });
 });
 

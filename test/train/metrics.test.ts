@@ -126,7 +126,7 @@ describe("a metric", () => {
     const found = await compareGraphs(nodeRuntime, [graph, other], data, { ...options, metric: hits });
     expect(found.metric!.map(({ value }) => value)).toEqual(found.quality!.map(({ top1 }) => top1));
     const [before, after] = found.metric!;
-    expect(dropOf(found)).toBe(before.value - after.value);
+    expect(dropOf(found).drop).toBe(before.value - after.value);
     const spread: Metric = {
       name: "spread",
       better: "lower",
@@ -139,7 +139,7 @@ describe("a metric", () => {
     const silent = await compareGraphs(nodeRuntime, [graph, other], unlabelled, { ...options, metric: spread });
     const [a, b] = silent.metric!;
     expect(a.value).not.toBe(b.value);
-    expect(dropOf(silent)).toBe(b.value - a.value);
+    expect(dropOf(silent).drop).toBe(b.value - a.value);
   });
 });
 

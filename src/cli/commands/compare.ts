@@ -6,12 +6,14 @@ import { rounds } from "../../options/machine.ts";
 import { flag, json, withGroup } from "../options/flag.ts";
 import type { Command } from "commander";
 import { fail } from "../../graph/error.ts";
-import { compare, type CompareOutcome } from "../../jobs/compare.ts";
+import { compare, type CompareOutcome, type DataComparison } from "../../jobs/compare.ts";
 import { load } from "../../jobs/load-node.ts";
 import type { Difference } from "../../prune/differ.ts";
 import type { Changes } from "../../prune/changes.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
-import type { Comparison, Pair, Quality } from "../../train/compare.ts";
+import type { Comparison, Pair } from "../../train/compare.ts";
+import type { Top } from "../../train/evaluate.ts";
+import { intervalOfLoss } from "../../train/intervals.ts";
 import { isBuiltIn, type MetricValue } from "../../train/metrics.ts";
 import type { Timing } from "../../train/timing.ts";
 import { withExample } from "../help.ts";
@@ -20,14 +22,18 @@ import { openData, withData, type DataFlags } from "../options/data.ts";
 import { withMeasured, type RunFlags } from "../options/machine.ts";
 import { shapesOf, withShape, type ShapeFlags } from "../options/model.ts";
 import {
-  lostFigure,
+  counted,
+  dropFigure,
+  lossFigure,
   metricFigure,
   note,
   noteFixedBatch,
   percent,
+  pointsFigure,
   print,
   printJson,
   printTable,
+  shareFigure,
   short,
 } from "../output.ts";
 import { createProgress, reportProgress } from "../progress.ts";
@@ -107,12 +113,19 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
   const { outputs, ...rest } = found;
   if (flags.json) printJson({ ...rest, ...(outputs && { outputs: Object.fromEntries(outputs) }) });
   else show(found);
-  const drop = found.data?.drop;
-  if (maxDrop !== undefined && drop! > maxDrop) {
-    const of = found.data!.metric?.[0].name ?? (found.data!.quality ? "top1" : "agreement");
-    note(`${lostFigure(of, drop!)} were lost, more than --max-drop ${maxDrop}`);
-    process.exitCode = notMet;
-  }
+  if (maxDrop !== undefined) judge(found.data!, maxDrop);
+}
+
+/** Fails where more was lost than may be, and says where so few samples cannot tell. */
+function judge({ drop = 0, dropInterval, metric, quality, samples }: DataComparison, maxDrop: number): void {
+  const name = metric?.[0].name ?? (quality ? "top1" : "agreement");
+  const isTooMuch = drop > maxDrop;
+  const isDoubtful = dropInterval && dropInterval.low <= maxDrop && maxDrop <= dropInterval.high;
+  const doubt = `${counted(samples)} cannot tell whether it loses more than --max-drop ${maxDrop}: measure on more`;
+  const found = `the second model ${dropFigure({ metric: name, drop, ...(dropInterval && { dropInterval }) })}`;
+  if (isTooMuch) process.exitCode = notMet;
+  if (isTooMuch || isDoubtful)
+    note([found, ...(isTooMuch ? [`more than --max-drop ${maxDrop}`] : []), ...(isDoubtful ? [doubt] : [])].join("; "));
 }
 
 function show({ outputs, data, latency, ...changes }: CompareOutcome): void {
@@ -120,7 +133,7 @@ function show({ outputs, data, latency, ...changes }: CompareOutcome): void {
     ["", "before", "after", "change"],
     ...costRows(changes),
     ...(latency ? [latencyRow(latency)] : []),
-    ...(data?.quality ? qualityRows(data.quality) : []),
+    ...(data ? qualityRows(data) : []),
     ...(data?.metric ? metricRows(data.metric) : []),
   ]);
   const { groups } = changes;
@@ -155,23 +168,35 @@ function latencyRow([before, after]: Pair<Timing>): string[] {
   return ["latency", milliseconds(before), milliseconds(after), ratio(before.median, after.median)];
 }
 
-function qualityRows([before, after]: Pair<Quality>): string[][] {
-  const signed = (value: number, digits: number): string => `${value < 0 ? "" : "+"}${value.toFixed(digits)}`;
-  const hits = (name: string, a: number | undefined, b: number | undefined): string[][] =>
-    a === undefined || b === undefined ? [] : [[name, percent(a), percent(b), `${signed(100 * (b - a), 2)} points`]];
+function qualityRows({ quality, changed, samples }: DataComparison): string[][] {
+  if (!quality) return [];
+  const [before, after] = quality;
+  const hits = (key: Top, name: string): string[][] => {
+    const [a, b] = [before[key], after[key]];
+    if (a === undefined || b === undefined) return [];
+    const lost = changed && intervalOfLoss(changed[key], samples);
+    const gained = lost && { low: -100 * lost.high, high: -100 * lost.low };
+    return [[name, shareFigure(a, samples), shareFigure(b, samples), pointsFigure(100 * (b - a), samples, gained)]];
+  };
+  const more = after.loss - before.loss;
   return [
-    ["loss", before.loss.toFixed(4), after.loss.toFixed(4), signed(after.loss - before.loss, 4)],
-    ...hits("top-1", before.top1, after.top1),
-    ...hits("top-5", before.top5, after.top5),
+    ["loss", lossFigure(before.loss), lossFigure(after.loss), `${more < 0 ? "" : "+"}${lossFigure(more)}`],
+    ...hits("top1", "top-1"),
+    ...hits("top5", "top-5"),
   ];
 }
 
 /** A metric of the user's own; the others stand in their places. */
 function metricRows([before, after]: Pair<MetricValue>): string[][] {
   if (isBuiltIn(before.name)) return [];
-  const change = { name: before.name, value: after.value - before.value };
+  const change = after.value - before.value;
   return [
-    [before.name, metricFigure(before), metricFigure(after), `${change.value < 0 ? "" : "+"}${metricFigure(change)}`],
+    [
+      before.name,
+      metricFigure(before.value),
+      metricFigure(after.value),
+      `${change < 0 ? "" : "+"}${metricFigure(change)}`,
+    ],
   ];
 }
 
@@ -179,8 +204,10 @@ const ratio = (before: number, after: number): string => (before === 0 ? "" : (a
 
 function formatComparison({ samples, agreement, divergence, squaredDifference }: Comparison): string {
   const classes =
-    agreement === undefined ? "" : `${percent(agreement)} agreement, divergence ${divergence!.toPrecision(3)}, `;
-  return `over ${samples} samples: ${classes}mean squared difference ${squaredDifference.toPrecision(3)}`;
+    agreement === undefined
+      ? ""
+      : `agreement ${shareFigure(agreement, samples)}, divergence ${divergence!.toPrecision(3)}, `;
+  return `over ${counted(samples)}: ${classes}mean squared difference ${squaredDifference.toPrecision(3)}`;
 }
 
 const formatDifference = ([name, { largest, difference }]: readonly [string, Difference]): string =>

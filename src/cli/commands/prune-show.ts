@@ -1,25 +1,41 @@
 /** What secateur prune shows of its work. */
 
-import type { PruneJobEvent, PruneOutcome } from "../../jobs/prune-events.ts";
+import type { PruneJobEvent, PruneOutcome, SearchEvent } from "../../jobs/prune-events.ts";
 import type { Ranking } from "../../jobs/ranking.ts";
+import { isBuiltIn } from "../../train/metrics.ts";
 import { noteRounding } from "../limits.ts";
-import { accuracyOf, lostFigure, metricFigure, note, percent, short } from "../output.ts";
+import {
+  accuracyOf,
+  dropFigure,
+  lossFigure,
+  metricFigure,
+  metricLabel,
+  negative,
+  note,
+  percent,
+  pointsFigure,
+  shareFigure,
+  short,
+} from "../output.ts";
 import { reportProgress, type Progress } from "../progress.ts";
 import { createClock, describeSchedule, type Clock, type StartSize } from "./time-left.ts";
 import { describeTrial, noteDiverged, noteRate, noteWorkers, reportEpochs } from "./train.ts";
 
 /** What the command prints as JSON. */
-export const numbersOf = ({ end, removals, before, after }: PruneOutcome) => ({
+export const numbersOf = ({ end, removals, before, after, drop, dropInterval }: PruneOutcome) => ({
   end,
   removals,
   units: after.units,
   before: { ...before.costs, ...before.evaluation, latency: before.latency },
   after: { ...after.costs, ...after.evaluation, latency: after.latency },
+  drop,
+  dropInterval,
 });
 
 /** What there was and what is left, as rows of a table. */
-export function comparison({ before, after }: PruneOutcome): string[][] {
-  const rows = [["", "before", "after", "ratio"]];
+export function comparison(outcome: PruneOutcome): string[][] {
+  const { before, after } = outcome;
+  const rows = [["", "before", "after", "change"]];
   for (const key of ["params", "macs", "bytes"] as const) {
     const [was, is] = [before.costs[key], after.costs[key]];
     rows.push([key, short(was), short(is), (is / was).toFixed(3)]);
@@ -28,14 +44,31 @@ export function comparison({ before, after }: PruneOutcome): string[][] {
     const [was, is] = [before.latency.median, after.latency.median];
     rows.push(["ms", was.toFixed(3), is.toFixed(3), (is / was).toFixed(3)]);
   }
-  for (const key of ["top1", "top5", "agreement"] as const) {
-    const [was, is] = [before.evaluation?.[key], after.evaluation?.[key]];
-    if (was !== undefined && is !== undefined) rows.push([key, percent(was), percent(is), ""]);
-  }
-  const [was, is] = [before.evaluation?.metric, after.evaluation?.metric];
-  if (was && is && !rows.some(([name]) => name === was.name))
-    rows.push([was.name, metricFigure(was), metricFigure(is), ""]);
-  return rows;
+  return [...rows, ...measures(outcome)];
+}
+
+/** What was measured before and after, each with what became of it. */
+function measures({ before, after, dropInterval }: PruneOutcome): string[][] {
+  const [first, last] = [before.evaluation, after.evaluation];
+  if (!first || !last) return [];
+  const counts = first.metric?.name ?? (first.top1 === undefined ? "agreement" : "top1");
+  const rows = (["top1", "top5", "agreement"] as const).flatMap((key) => {
+    const [was, is] = [first[key], last[key]];
+    if (was === undefined || is === undefined) return [];
+    const gained = key === counts && dropInterval ? negative(dropInterval) : undefined;
+    // The original agrees with itself.
+    const start = key === "agreement" ? "100 %" : shareFigure(was, first.samples);
+    return [
+      [metricLabel(key), start, shareFigure(is, last.samples), pointsFigure(100 * (is - was), last.samples, gained)],
+    ];
+  });
+  const [was, is] = [first.metric, last.metric];
+  if (was && is && !isBuiltIn(was.name)) rows.push([was.name, metricFigure(was.value), metricFigure(is.value), ""]);
+  const more = last.loss - first.loss;
+  return [
+    ...rows,
+    ["loss", lossFigure(first.loss), lossFigure(last.loss), `${more < 0 ? "" : "+"}${lossFigure(more)}`],
+  ];
 }
 
 /** What units are ranked by, in a line. */
@@ -52,6 +85,10 @@ const counted: Readonly<Record<Ranking["per"], string>> = {
   latency: "millisecond that they cost",
 };
 
+/** A model on the way, as the subject of a sentence. */
+const sizeOf = ({ removals, costs }: Pick<SearchEvent, "removals" | "costs">, all: number): string =>
+  `the model of ${percent(costs.macs / all)} of the MACs (${removals} removal${removals === 1 ? "" : "s"})`;
+
 /** Shows events on the progress line. */
 export function createShow(progress: Progress, batchSize: number): (event: PruneJobEvent) => void {
   const measuring = reportProgress(progress);
@@ -63,6 +100,7 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
   return (event) => {
     switch (event.kind) {
       case "phase":
+        if (event.phase === "fine-tuning") epochs = undefined;
         progress.update(reached === "" ? event.phase : `${reached}${event.phase}`);
         break;
       case "samples":
@@ -98,11 +136,12 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         progress.done(`${at[event.at]}: ${accuracy} with ${event.units} units`);
         break;
       }
-      case "search": {
-        const lost = `${lostFigure(event.metric, event.drop)} lost after ${event.removals} removals`;
-        progress.done(`${lost}, ${short(event.costs.macs)} MACs: ${event.fits ? "smaller?" : "too much"}`);
+      case "try":
+        progress.done(`try ${event.number} of at most ${event.most}: ${sizeOf(event, all)}`);
         break;
-      }
+      case "search":
+        progress.done(`${sizeOf(event, all)} ${dropFigure(event)}: ${event.fits ? "little enough" : "too much"}`);
+        break;
       case "removal":
         reached = `removal ${event.step}, ${event.units} units, ${short(event.costs.macs)} MACs (${percent(event.costs.macs / all)}), `;
         left = clock === undefined ? "" : `, ${clock.after(event)}`;

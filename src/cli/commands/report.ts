@@ -24,6 +24,6 @@ export function addReport(program: Command): void {
         const { config, records, summary } = await readRun(dir);
         const rows = config.command === "prune" ? { removals: removalRows(records) } : { epochs: epochRows(records) };
         printJson({ summary: summary ?? null, ...rows });
-      } else note(`-> ${await writeReport(dir, output)}, and events for TensorBoard -> ${dir}`);
+      } else note(`-> ${(await writeReport(dir, output)).path}, and events for TensorBoard -> ${dir}`);
     });
 }

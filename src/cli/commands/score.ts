@@ -21,7 +21,17 @@ import { openData, withData, type DataFlags } from "../options/data.ts";
 import { withMeasured, withRun, type RunFlags } from "../options/machine.ts";
 import { shapesOf, withShape, type ShapeFlags } from "../options/model.ts";
 import { memorySize } from "../options/values.ts";
-import { metricFigure, note, noteFixedBatch, percent, print, printJson, printTable, table } from "../output.ts";
+import {
+  lossFigure,
+  metricFigure,
+  note,
+  noteFixedBatch,
+  print,
+  printJson,
+  printTable,
+  shareFigure,
+  table,
+} from "../output.ts";
 import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
 import { createProgress, remaining, reportProgress } from "../progress.ts";
 
@@ -145,10 +155,10 @@ export function addEval(program: Command, signal: AbortSignal): void {
 /** The lines that eval prints. */
 export function formatEvaluation({ loss, top1, top5, metric, samples, samplesPerSecond }: Evaluation): string {
   return table([
-    ["loss", loss.toFixed(4)],
-    ...(top1 === undefined ? [] : [["top-1", percent(top1)]]),
-    ...(top5 === undefined ? [] : [["top-5", percent(top5)]]),
-    ...(metric && !isBuiltIn(metric.name) ? [[metric.name, metricFigure(metric)]] : []),
+    ["loss", lossFigure(loss)],
+    ...(top1 === undefined ? [] : [["top-1", shareFigure(top1, samples)]]),
+    ...(top5 === undefined ? [] : [["top-5", shareFigure(top5, samples)]]),
+    ...(metric && !isBuiltIn(metric.name) ? [[metric.name, metricFigure(metric.value)]] : []),
     ["samples", String(samples)],
     ["images/s", samplesPerSecond.toFixed(0)],
   ]);

@@ -18,12 +18,17 @@ export function describeSchedule({
   pruningEpochs,
   epochs,
   tuningSteps,
+  tries,
 }: ScheduleEvent): string {
   const each = every === 1 ? "each minibatch" : `every ${every} minibatches`;
   const data = pruningEpochs === undefined ? "" : `, ${shortEpochs(pruningEpochs)} of the data`;
-  const then = epochs === 0 ? "no fine-tuning" : `then ${shortEpochs(epochs)} of fine-tuning`;
+  const once = epochs === 0 ? "no fine-tuning" : `then ${shortEpochs(epochs)} of fine-tuning`;
+  const then =
+    tries === undefined
+      ? once
+      : `then ${tries} tries at most to find the smallest model that loses little enough, each with ${epochs === 0 ? once : `${shortEpochs(epochs)} of fine-tuning`}`;
   const tuning = epochs === 0 || tuningSteps === undefined ? "" : `, ${tuningSteps} steps`;
-  return `about ${removals} removal${removals === 1 ? "" : "s"}, one after ${each}: ${steps} steps${data}; ${then}${tuning}`;
+  return `${tries === undefined ? "about" : "at most"} ${removals} removal${removals === 1 ? "" : "s"}, one after ${each}: ${steps} steps${data}; ${then}${tuning}`;
 }
 
 function shortEpochs(epochs: number): string {
@@ -50,7 +55,7 @@ export function createClock(start: StartSize, schedule: ScheduleEvent, now = ():
       first ??= removal.step - 1;
       const each = (now() - begun!) / (removal.step - first);
       const more = Math.max(0, removalsInAll(start, schedule, removal) - removal.step);
-      const tuning = ((schedule.tuningSteps ?? 0) / schedule.every) * each;
+      const tuning = (((schedule.tries ?? 1) * (schedule.tuningSteps ?? 0)) / schedule.every) * each;
       return `${duration((more * each + tuning) / 1000)} left`;
     },
   };

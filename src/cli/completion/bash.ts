@@ -1,6 +1,6 @@
 /** Completion for bash, 3.2 of macOS too: no mapfile, no associative arrays. */
 
-import { quoted } from "../shell.ts";
+import { quoted } from "../../report/shell.ts";
 import { everyCommand, type Completed, type CompletedCommand } from "./words.ts";
 
 export function bashCompletion(name: string, program: CompletedCommand): string {

@@ -1,6 +1,6 @@
 /** Completion for fish: a line for each option and command. */
 
-import { quoted } from "../shell.ts";
+import { quoted } from "../../report/shell.ts";
 import { briefly, type Completed, type CompletedCommand } from "./words.ts";
 
 export function fishCompletion(name: string, program: CompletedCommand): string {

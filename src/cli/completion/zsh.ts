@@ -1,6 +1,6 @@
 /** Completion for zsh, by its _arguments. */
 
-import { quoted } from "../shell.ts";
+import { quoted } from "../../report/shell.ts";
 import { briefly, everyCommand, type Completed, type CompletedCommand, type CompletedOption } from "./words.ts";
 
 export function zshCompletion(name: string, program: CompletedCommand): string {

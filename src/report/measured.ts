@@ -1,0 +1,36 @@
+/** What figures of quality are of, and how sure they are. */
+
+import type { Evaluation } from "../train/evaluate.ts";
+import { intervalOf } from "../train/intervals.ts";
+import { counted, worded } from "./figures.ts";
+import { isNumber } from "./figures-table.ts";
+import { html, type Markup } from "./html.ts";
+import type { RunConfig } from "./record.ts";
+import type { Measured } from "./story.ts";
+
+/** What figures of quality are of, or why there are none. */
+export function measuredBy({ options, unmeasured }: RunConfig, evaluation: Evaluation | undefined): Markup | undefined {
+  if (unmeasured !== undefined) return html`<p>No accuracy was measured: ${unmeasured}.</p>`;
+  if (!evaluation) return undefined;
+  const { samples, top1, agreement, metric } = evaluation;
+  if (top1 !== undefined || agreement !== undefined)
+    return html`<p>
+      Shares are of ${counted(samples)} of test data. In brackets is where they lie with 95 % confidence, as so many
+      samples can tell; a change is told by the samples that only one of the two models has right.
+    </p>`;
+  const instead = metric ? metric.name : "the loss";
+  return html`<p>
+    There is no accuracy where the loss is ${worded(options["loss"])}: ${instead} was measured on ${counted(samples)} of
+    test data.
+  </p>`;
+}
+
+/** How far from the truth a share may be, in points, where it is least certain. */
+export function doubtOf(measured: readonly Measured[]): string | undefined {
+  const reaches = measured.flatMap(({ top1, agreement = top1, samples }) => {
+    if (!isNumber(agreement)) return [];
+    const { low, high } = intervalOf(agreement, samples);
+    return [100 * Math.max(high - agreement, agreement - low)];
+  });
+  return reaches.length === 0 ? undefined : Math.max(...reaches).toFixed(1);
+}

@@ -1,0 +1,62 @@
+/** What one model loses of another's quality, and what so many samples can tell of it. */
+
+import type { Comparison, Pair } from "./compare.ts";
+import { isHit, type Top } from "./evaluate.ts";
+import { intervalOf, intervalOfLoss, type Changed, type Interval } from "./intervals.ts";
+import { lostBetween, namedValue, type MetricName, type MetricValue } from "./metrics.ts";
+
+/** What was lost of a measure. */
+export interface Drop {
+  /** Its name. */
+  readonly metric: string;
+  /** Percentage points of a share of samples, else the measure's own unit; below 0 where something was gained. */
+  readonly drop: number;
+  /** Where it lies with 95 % confidence, where samples were counted: {@link intervalOfLoss}. */
+  readonly dropInterval?: Interval;
+}
+
+/** What was lost of the metric where one was asked for, else of top-1, or without labels of the agreement with the first model. */
+export function dropOf({ samples, quality, agreement = 1, metric, changed }: Comparison): Drop {
+  const shares = (name: MetricName, a: number, b: number): Pair<MetricValue> => [
+    namedValue(name, { [name]: a }),
+    namedValue(name, { [name]: b }),
+  ];
+  const pair =
+    metric ??
+    (quality ? shares("top1", quality[0].top1 ?? 0, quality[1].top1 ?? 0) : shares("agreement", 1, agreement));
+  return dropBetween(pair, samples, changed);
+}
+
+/** @param changed samples that one of the two has right, by what counts as right */
+export function dropBetween(
+  [before, after]: Pair<MetricValue>,
+  samples: number,
+  changed?: Comparison["changed"],
+): Drop {
+  const { name } = before;
+  const shares =
+    name === "agreement"
+      ? turned(intervalOf(after.value, samples))
+      : changed && (name === "top1" || name === "top5")
+        ? intervalOfLoss(changed[name], samples)
+        : undefined;
+  const dropInterval = shares && { low: 100 * shares.low, high: 100 * shares.high };
+  return { metric: name, drop: lostBetween(before, after, samples), ...(dropInterval && { dropInterval }) };
+}
+
+/** Of what does not agree. */
+const turned = ({ low, high }: Interval): Interval => ({ low: 1 - high, high: 1 - low });
+
+/** @param ranks of the labels by two models, sample by sample */
+export function changedBetween([before, after]: Pair<ArrayLike<number>>): Readonly<Record<Top, Changed>> {
+  const count = (name: Top): Changed => {
+    let [lost, gained] = [0, 0];
+    for (let i = 0; i < before.length; i++) {
+      const [was, is] = [isHit(name, before[i]!), isHit(name, after[i]!)];
+      if (was && !is) lost++;
+      if (is && !was) gained++;
+    }
+    return { lost, gained };
+  };
+  return { top1: count("top1"), top5: count("top5") };
+}
