@@ -68,7 +68,7 @@ const settle = takes<CompareJobOptions>()("compare", {
  * const { model: small } = await cut(model, (await plan(model, { ratio: 0.2 })).removal);
  * const data = await openDataset("mnist:data/mnist", { split: "test" });
  * const { before, after, data: found } = await compare(model, small, { data });
- * console.log(after.macs / before.macs, found.agreement, found.drop);
+ * console.log(after.macs / before.macs, found?.agreement, found?.drop);
  *
  * @throws SecateurError `bad-model` for models of different inputs or outputs
  */

@@ -50,7 +50,7 @@ const settleMask = takes<RunOptions>()("mask", running);
  * const model = await load("model.onnx");
  * const { removal } = await plan(model, { ratio: 0.3 });
  * const { model: small, before, after, proof } = await cut(model, removal);
- * console.log(`${before.params} -> ${after.params} parameters; differs by ${proof.difference} from zeroing`);
+ * console.log(`${before.params} -> ${after.params} parameters; differs by ${proof?.difference} from zeroing`);
  * await save("small.onnx", small);
  *
  * @throws SecateurError `bad-plan` for units that the model does not have, `internal` naming the node where the proof fails

@@ -25,9 +25,11 @@ const formOfArrays = takes<PixelForm>()("arrayDataset", form);
  * @example
  * import { arrayDataset, evaluate, load } from "secateur";
  *
- * const inputs = { "": { dtype: "uint8", shape: [4, 28, 28], data: new Uint8Array(4 * 28 * 28) } };
- * const target = { dtype: "int32", shape: [4], data: Int32Array.of(0, 1, 2, 3) };
- * const data = arrayDataset({ name: "dark", inputs, target });
+ * const data = arrayDataset({
+ *   name: "dark",
+ *   inputs: { "": { dtype: "uint8", shape: [4, 28, 28], data: new Uint8Array(4 * 28 * 28) } },
+ *   target: { dtype: "int32", shape: [4], data: Int32Array.of(0, 1, 2, 3) },
+ * });
  * console.log((await evaluate(await load("model.onnx"), { data })).loss);
  *
  * @throws SecateurError `bad-data` where the arrays do not go together, `bad-option` on a form for pixels where there are none
