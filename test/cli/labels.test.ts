@@ -99,6 +99,12 @@ describe("labels that cannot be right", () => {
   });
 });
 
+it("a new model, which other pixels suit a little better by chance, is fine-tuned with a line", async () => {
+  const { code, err } = await run("finetune", "fresh.onnx", `mnist:${folder}`, "--epochs", "0", "-o", at("tuned.onnx"));
+  expect(err).toMatch(/no more than by chance; in 3 other forms .*has learned nothing yet/);
+  expect(code).toBe(0);
+});
+
 describe("folders of other names", () => {
   it("are refused where the model has more outputs, with what to do", async () => {
     const { code, err } = await run("eval", "fresh.onnx", `folder:${at("pets")}`, "--preset", "mnist");

@@ -59,12 +59,13 @@ describe("another order", () => {
     expect(order.above).toBeGreaterThan(8);
   });
 
-  it("is found where classes come in turns", () => {
-    const turns = Array.from({ length: 200 }, (_, i) => i % 10);
-    expect(findOrder({ labels: turns, answers: turns.map((label) => 9 - label) })).toMatchObject({
-      samples: 100,
-      share: 1,
-    });
+  it.each([
+    ["in turns", (i: number) => i % 10],
+    ["one behind the other", (i: number) => Math.floor(i / 20)],
+  ])("is found where classes come %s", (_, labelOf) => {
+    const ordered = Array.from({ length: 200 }, (_, i) => labelOf(i));
+    const answers = ordered.map((label) => 9 - label);
+    expect(findOrder({ labels: ordered, answers })).toMatchObject({ samples: 100, share: 1 });
   });
 
   it("is none where there is none", () => {
