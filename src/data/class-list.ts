@@ -133,7 +133,7 @@ export function matchClasses(labels: readonly string[], { classes }: ClassList):
     if (only !== undefined && rest.length === 0) return only;
     const like =
       found.length > 1 ? found : [...classes.keys()].filter((id) => classes[id]!.some((name) => hasWord(name, plain)));
-    const shown = like.slice(0, mostLike).map((id) => `${id} ${classes[id]!.join(", ")}`);
+    const shown = like.slice(0, mostLike).map((id) => [id, classes[id]![0], ...classes[id]!.filter(isId)].join(" "));
     const what = found.length > 1 ? `"${label}" is several of them` : `"${label}" is none of them`;
     problems.push(shown.length === 0 ? what : `${what} (${found.length > 1 ? "" : "like it: "}${shown.join("; ")})`);
     return -1;
