@@ -247,6 +247,8 @@ export async function closeRun<S extends { readonly output: string }>(
   const { path: report, next } = await writeReport(run.dir);
   progress.done();
   show();
+  const { unmeasured } = run.config;
+  if (unmeasured !== undefined) note(`no accuracy was measured: ${unmeasured}`);
   note(`-> ${summary.output}, and how it came about -> ${report}`);
   if (next) note(`next: ${next.text}`);
 }

@@ -44,6 +44,10 @@ export function dropBetween(
   return { metric: name, drop: lostBetween(before, after, samples), ...(dropInterval && { dropInterval }) };
 }
 
+/** Whether so few samples cannot tell on which side of the most that may be lost a drop lies. */
+export const isDoubtful = ({ dropInterval }: Partial<Drop>, most: number | undefined): boolean =>
+  dropInterval !== undefined && most !== undefined && dropInterval.low <= most && most <= dropInterval.high;
+
 /** Of what does not agree. */
 const turned = ({ low, high }: Interval): Interval => ({ low: 1 - high, high: 1 - low });
 

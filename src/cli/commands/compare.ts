@@ -12,6 +12,7 @@ import type { Difference } from "../../prune/differ.ts";
 import type { Changes } from "../../prune/changes.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Comparison, Pair } from "../../train/compare.ts";
+import { isDoubtful, type Drop } from "../../train/drop.ts";
 import type { Top } from "../../train/evaluate.ts";
 import { intervalOfLoss } from "../../train/intervals.ts";
 import { isBuiltIn, type MetricValue } from "../../train/metrics.ts";
@@ -118,14 +119,19 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
 
 /** Fails where more was lost than may be, and says where so few samples cannot tell. */
 function judge({ drop = 0, dropInterval, metric, quality, samples }: DataComparison, maxDrop: number): void {
-  const name = metric?.[0].name ?? (quality ? "top1" : "agreement");
-  const isTooMuch = drop > maxDrop;
-  const isDoubtful = dropInterval && dropInterval.low <= maxDrop && maxDrop <= dropInterval.high;
-  const doubt = `${counted(samples)} cannot tell whether it loses more than --max-drop ${maxDrop}: measure on more`;
-  const found = `the second model ${dropFigure({ metric: name, drop, ...(dropInterval && { dropInterval }) })}`;
-  if (isTooMuch) process.exitCode = notMet;
-  if (isTooMuch || isDoubtful)
-    note([found, ...(isTooMuch ? [`more than --max-drop ${maxDrop}`] : []), ...(isDoubtful ? [doubt] : [])].join("; "));
+  const found: Drop = {
+    metric: metric?.[0].name ?? (quality ? "top1" : "agreement"),
+    drop,
+    ...(dropInterval && { dropInterval }),
+  };
+  const remarks = [
+    ...(drop > maxDrop ? [`more than --max-drop ${maxDrop}`] : []),
+    ...(isDoubtful(found, maxDrop)
+      ? [`${counted(samples)} cannot tell whether it loses more than --max-drop ${maxDrop}: measure on more`]
+      : []),
+  ];
+  if (drop > maxDrop) process.exitCode = notMet;
+  if (remarks.length > 0) note([`the second model ${dropFigure(found)}`, ...remarks].join("; "));
 }
 
 function show({ outputs, data, latency, ...changes }: CompareOutcome): void {

@@ -2,6 +2,7 @@
 
 import type { PruneJobEvent, PruneOutcome, SearchEvent } from "../../jobs/prune-events.ts";
 import type { Ranking } from "../../jobs/ranking.ts";
+import { isDoubtful } from "../../train/drop.ts";
 import { isBuiltIn } from "../../train/metrics.ts";
 import { noteRounding } from "../limits.ts";
 import {
@@ -18,6 +19,7 @@ import {
   short,
 } from "../output.ts";
 import { reportProgress, type Progress } from "../progress.ts";
+import type { PruneFlags } from "./prune-options.ts";
 import { createClock, describeSchedule, type Clock, type StartSize } from "./time-left.ts";
 import { describeTrial, noteDiverged, noteRate, noteWorkers, reportEpochs } from "./train.ts";
 
@@ -65,10 +67,8 @@ function measures({ before, after, dropInterval }: PruneOutcome): string[][] {
   const [was, is] = [first.metric, last.metric];
   if (was && is && !isBuiltIn(was.name)) rows.push([was.name, metricFigure(was.value), metricFigure(is.value), ""]);
   const more = last.loss - first.loss;
-  return [
-    ...rows,
-    ["loss", lossFigure(first.loss), lossFigure(last.loss), `${more < 0 ? "" : "+"}${lossFigure(more)}`],
-  ];
+  const loss = first.agreement === undefined ? (first.top1 === undefined ? "mse loss" : "loss") : "divergence";
+  return [...rows, [loss, lossFigure(first.loss), lossFigure(last.loss), `${more < 0 ? "" : "+"}${lossFigure(more)}`]];
 }
 
 /** What units are ranked by, in a line. */
@@ -90,7 +90,10 @@ const sizeOf = ({ removals, costs }: Pick<SearchEvent, "removals" | "costs">, al
   `the model of ${percent(costs.macs / all)} of the MACs (${removals} removal${removals === 1 ? "" : "s"})`;
 
 /** Shows events on the progress line. */
-export function createShow(progress: Progress, batchSize: number): (event: PruneJobEvent) => void {
+export function createShow(
+  progress: Progress,
+  { batchSize, maxDrop }: Pick<PruneFlags, "batchSize" | "maxDrop">,
+): (event: PruneJobEvent) => void {
   const measuring = reportProgress(progress);
   let [all, reached, left] = [Number.NaN, "", ""];
   let removals = 0;
@@ -140,7 +143,9 @@ export function createShow(progress: Progress, batchSize: number): (event: Prune
         progress.done(`try ${event.number} of at most ${event.most}: ${sizeOf(event, all)}`);
         break;
       case "search":
-        progress.done(`${sizeOf(event, all)} ${dropFigure(event)}: ${event.fits ? "little enough" : "too much"}`);
+        progress.done(
+          `${sizeOf(event, all)} ${dropFigure(event)}: ${event.fits ? "little enough" : "too much"}${isDoubtful(event, maxDrop) ? ", as far as so few samples tell" : ""}`,
+        );
         break;
       case "removal":
         reached = `removal ${event.step}, ${event.units} units, ${short(event.costs.macs)} MACs (${percent(event.costs.macs / all)}), `;

@@ -34,7 +34,7 @@ async function work(
   const budget = Object.fromEntries(
     Object.entries({ macs, params, bytes, units }).filter(([, value]) => value !== undefined),
   );
-  const show = createShow(progress, flags.batchSize);
+  const show = createShow(progress, flags);
   const job = prune(opened.model, {
     ...runOptions(flags, opened, signal),
     criterion: flags.criterion,
@@ -100,7 +100,6 @@ async function work(
         ? `the budget was not met: every group is down to what has to stay of it${(flags.minUnits ?? 1) > 0 ? "; with --min-units 0 groups can go as a whole" : ""}`
         : `no smaller model was found that loses at most ${flags.maxDrop}${flags.metric === undefined ? " points" : ` of ${flags.metric}`}: what was written is the model as it was`,
     );
-  if (opened.unmeasured !== undefined) note(`no accuracy was measured: ${opened.unmeasured}`);
   if (outcome.end === "max-loss") note(`pruning stopped because the loss passed ${flags.maxLoss}`);
   if (outcome.end === "exhausted" || (outcome.end === "max-loss" && Object.keys(budget).length > 0))
     process.exitCode = notMet;
