@@ -374,6 +374,17 @@ describe("prune and finetune", () => {
     expect(macs.units).toBeGreaterThan(units.units);
   });
 
+  it("leave a LeNet-5 of 30 % of its multiply-accumulates what it knows, with no option but the budget", async () => {
+    const left = async (more: string): Promise<number> => {
+      const line = `prune trained.onnx DIGITS --macs 0.3 --schedule one-shot --epochs 0${more} --json -o third.onnx`;
+      return JSON.parse((await succeed(line)).out).after.top1;
+    };
+    const [byDefault, perUnit] = [await left(""), await left(" --per unit")];
+    expect(byDefault).toBeGreaterThan(0.95);
+    // Per unit the last layers go, which cost little, and with them nearly all units.
+    expect(byDefault - perUnit, `${byDefault} against ${perUnit}`).toBeGreaterThan(0.1);
+  });
+
   it("print the costs on stderr without --json", async () => {
     const { out, err } = await succeed(`${prune} --units 0.9 --epochs 0 -o ninety.onnx`);
     expect(out).toBe("");
