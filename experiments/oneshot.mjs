@@ -18,6 +18,7 @@ import {
   normalisations,
   prepare,
   readModelFile,
+  groupScales,
   scoreAll,
   selectStep,
   targetOf,
@@ -73,7 +74,8 @@ for (const asked of list(flags.criteria, 0)) {
           if (record.find(of)) continue;
           const options = { loss: "cross-entropy", batchSize: 128, batches: batches || 1, targets, seed, threads };
           scores ??= (await scoreAll(nodeRuntime, graph, train, [criterion], options)).get(name);
-          if (normalise === "loss") scales ??= await groupLosses(nodeRuntime, graph, train, scores, options);
+          if (normalise === "loss")
+            scales ??= groupScales(await groupLosses(nodeRuntime, graph, train, scores, options), scores);
           const target = targetOf(graph, { macs: budget });
           const { removal } = selectStep(groups, scores, Infinity, target, { normalise, per, scales });
           const smaller = cutGraph(graph, groups, removal).graph;

@@ -103,7 +103,7 @@ export { gradientGraph, type BackwardOptions } from "./train/gradients.ts";
 export { blockOf } from "./train/blocks.ts";
 export { prepare, withGraph } from "./train/prepare.ts";
 export { score as scoreGraph, scoreAll, type ScoreOptions } from "./train/score.ts";
-export { groupLosses, type GroupLossOptions } from "./train/group-losses.ts";
+export { groupLosses, groupScales, type GroupLoss, type GroupLossOptions } from "./train/group-losses.ts";
 export { allSubsets, maskedLosses, openOracle, type MaskedOptions, type Oracle } from "./train/oracle.ts";
 export { curvatureGraph } from "./train/curvature.ts";
 export { evaluate as evaluateGraph, type EvaluateOptions, type Evaluation } from "./train/evaluate.ts";

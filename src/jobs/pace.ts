@@ -8,7 +8,7 @@ import { floorsOf } from "../prune/limits.ts";
 import { selectStep, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { defaultEvery, stepShare } from "../train/prune.ts";
-import { groupLosses } from "../train/group-losses.ts";
+import { groupLosses, groupScales } from "../train/group-losses.ts";
 import { score } from "../train/score.ts";
 import type { SettledOptions } from "./prune-options.ts";
 import { mostTries } from "./search.ts";
@@ -102,7 +102,9 @@ export async function unitsToGo(
     targets: targets === "teacher" ? "sampled" : targets,
   });
   const scales =
-    options.normalise === "loss" ? await groupLosses(runtime, graph, data, importances, options) : undefined;
+    options.normalise === "loss"
+      ? groupScales(await groupLosses(runtime, graph, data, importances, options), importances)
+      : undefined;
   const choice = { ...options, scales, floors: floorsOf(groups, limits) };
   const { removal } = selectStep(groups, importances, Infinity, target, choice);
   return Math.max(

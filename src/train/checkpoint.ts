@@ -55,7 +55,7 @@ export function encodeCheckpoint({ point, pruned, note }: Checkpoint): Uint8Arra
   };
   const place =
     phase === "prune"
-      ? { ...shared, met: point.met, written: point.written, scales: point.scales }
+      ? { ...shared, met: point.met, written: point.written, groupLosses: point.groupLosses }
       : { ...shared, step: point.step, perEpoch: point.perEpoch };
   const removals = phase === "prune" ? point.removals : (pruned?.removals ?? []);
   const state = { place, removals: removals.map((removal) => Array.from(removal)), end: pruned?.end, note };
@@ -71,7 +71,7 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
   const { tensors, metadata } = decodeSafetensors(bytes, name);
   const text = metadata["secateur"] ?? fail("bad-data", `${name} is no checkpoint`);
   const state = JSON.parse(text) as {
-    readonly place: Pick<PrunePoint, "met" | "written" | "scales"> &
+    readonly place: Pick<PrunePoint, "met" | "written" | "groupLosses"> &
       Omit<FinetunePoint, "phase" | "watched"> & { readonly phase: string; readonly watched?: StoredWatch };
     readonly removals: readonly (readonly [string, readonly number[]])[][];
     readonly end?: PruneResult["end"];
@@ -89,7 +89,7 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
     position,
     met,
     written = { removals: removals.length, idle: 0, lasts: true },
-    scales,
+    groupLosses,
     step,
     perEpoch,
     learningRate,
@@ -112,7 +112,7 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
           position,
           met,
           written,
-          scales,
+          groupLosses,
           learningRate,
           watched,
           removals,

@@ -24,34 +24,70 @@ export interface GroupLossOptions extends Pick<SourceOptions, "batchSize" | "los
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Scales of groups, and how many units there were when they were measured. */
-export interface Scales {
+/** The loss of a group, and how many units it had then. */
+export interface GroupLoss {
+  readonly group: string;
   readonly units: number;
-  /** By the name of the group. */
-  readonly of: readonly (readonly [string, number])[];
+  readonly loss: number;
 }
 
-/** When this share of the units is left, scales are measured anew. */
-const staleAt = 0.9;
+/** A group is measured again when less than this share of its units is left. */
+const staleAt = 0.8;
+/** All are when less than this share of all units is left. */
+const allStaleAt = 0.9;
 
-/** Scales that were measured a short while ago, or are measured now. */
-export const freshScales = async (
-  known: Scales | undefined,
-  units: number,
-  measure: () => Promise<ReadonlyMap<string, number>>,
-): Promise<Scales> => (known && units > known.units * staleAt ? known : { units, of: [...(await measure())] });
+/** Groups whose losses are to be measured, as they never were or units have gone since. */
+export function staleGroups(known: readonly GroupLoss[], importances: Scores): string[] {
+  const then = new Map(known.map(({ group, units }) => [group, units]));
+  const now = [...importances].map(([group, { length }]) => ({
+    group,
+    left: length / (then.get(group) ?? Infinity),
+    length,
+  }));
+  const [before, after] = [known.reduce((n, { units }) => n + units, 0), now.reduce((n, { length }) => n + length, 0)];
+  const all = after < before * allStaleAt;
+  return now.filter(({ left }) => all || left < staleAt).map(({ group }) => group);
+}
+
+/** Losses of all groups, of which those are measured anew that are stale. */
+export async function freshLosses(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset,
+  known: readonly GroupLoss[],
+  importances: Scores,
+  options: GroupLossOptions,
+): Promise<readonly GroupLoss[]> {
+  const stale = new Set(staleGroups(known, importances));
+  const kept = known.filter(({ group }) => !stale.has(group) && importances.has(group));
+  return stale.size === 0
+    ? kept
+    : [...kept, ...(await groupLosses(runtime, graph, dataset, importances, options, [...stale]))];
+}
+
+/**
+ * What the importances of each group are to be multiplied by, so that those of its lesser half add up to its loss. A group without importances above 0 is left out.
+ */
+export function groupScales(losses: readonly GroupLoss[], importances: Scores): Map<string, number> {
+  return new Map(
+    losses.flatMap(({ group, loss }) => {
+      const { sum } = lesserHalf(importances.get(group) ?? new Float64Array(0));
+      return sum > 0 ? [[group, loss / sum] as const] : [];
+    }),
+  );
+}
 
 /** Minibatches that are looked at. */
 const batches = 2;
 
 /**
- * What the importances of each group are to be multiplied by, so that those of its lesser half add up to what masking that half changes: the Kullback-Leibler divergence of the
- * outputs from the unmasked net's, in nats, or for mse the mean squared difference. It needs no labels and is never below 0. A pruning sensitivity (Li et al. 2017, "Pruning Filters
- * for Efficient ConvNets", section 3.2) shared out by importance.
+ * What masking the lesser half of each group changes: the Kullback-Leibler divergence of the outputs from the unmasked net's, in nats, or for mse the mean squared difference. It needs no
+ * labels and is never below 0. A pruning sensitivity (Li et al. 2017, "Pruning Filters for Efficient ConvNets", section 3.2), to be shared out by importance ({@link groupScales}).
  *
- * Units of importance 0 or less are no part of the half. A group that has no others is left out.
+ * Units of importance 0 or less are no part of the half; a group of no others has a loss of 0.
  *
  * @param graph the model with an open batch, in inference mode
+ * @param of the groups; default all that have importances
  */
 export async function groupLosses(
   runtime: Runtime,
@@ -59,13 +95,14 @@ export async function groupLosses(
   dataset: Dataset,
   importances: Scores,
   options: GroupLossOptions,
-): Promise<Map<string, number>> {
+  of: readonly string[] = [...importances.keys()],
+): Promise<GroupLoss[]> {
   const { batchSize, seed, signal } = options;
   const { finished, inputs, output, reference, units } = maskable(graph, options);
-  const halves = new Map(
-    [...importances].flatMap(([name, scores]) => (units.has(name) ? [[name, lesserHalf(scores)] as const] : [])),
+  const halves = of.flatMap((group) =>
+    units.has(group) ? [{ group, half: lesserHalf(importances.get(group)!).half }] : [],
   );
-  const changes = new Map([...halves].map(([name]) => [name, 0]));
+  const changes = new Map(halves.map(({ group }) => [group, 0]));
   const whole = new Map([...units].map(([name, count]) => [`mask/${name}`, ones(count)]));
   const session = await runtime.load(runnable(finished, options.device), options);
   let done = 0;
@@ -79,13 +116,13 @@ export async function groupLosses(
       const run = (more: Tensors) => session.run({ ...feeds, ...more });
       const blank = zeros("float32", reference.shape);
       const unmasked = { [reference.name]: (await run({ [reference.name]: blank }))[output]! };
-      for (const [name, { half }] of halves) {
+      for (const { group, half } of halves) {
         signal?.throwIfAborted();
         if (half.length === 0) continue;
-        const mask = ones(units.get(name)!);
+        const mask = ones(units.get(group)!);
         for (const unit of half) mask.data[unit] = 0;
-        const results = await run({ ...unmasked, [`mask/${name}`]: mask });
-        changes.set(name, changes.get(name)! + Number(results["loss"]!.data[0]));
+        const results = await run({ ...unmasked, [`mask/${group}`]: mask });
+        changes.set(group, changes.get(group)! + Number(results["loss"]!.data[0]));
       }
       done++;
     }
@@ -93,11 +130,7 @@ export async function groupLosses(
     await session.dispose();
   }
   if (done === 0) refuseBatches(dataset, batchSize, seen);
-  return new Map(
-    [...halves].flatMap(([name, { half, sum }]) =>
-      half.length === 0 ? [] : [[name, changes.get(name)! / done / sum] as const],
-    ),
-  );
+  return halves.map(({ group }) => ({ group, units: units.get(group)!, loss: changes.get(group)! / done }));
 }
 
 const ones = (count: number) => ({ dtype: "float32", shape: [count], data: new Float32Array(count).fill(1) }) as const;

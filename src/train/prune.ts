@@ -17,7 +17,7 @@ import type { Runtime } from "../runtime/port.ts";
 import type { LearnEvent } from "./events.ts";
 import { findRate, lowerThan } from "./find-rate.ts";
 import { stepOptions, type LearnOptions } from "./finetune.ts";
-import { freshScales, groupLosses, type Scales } from "./group-losses.ts";
+import { freshLosses, groupScales, type GroupLoss } from "./group-losses.ts";
 import { LastingTrainer, type Written } from "./lasting.ts";
 import type { LatencyGoal } from "./latency.ts";
 import type { Targets } from "./losses.ts";
@@ -93,7 +93,7 @@ export interface PrunePoint extends TrainerState {
   /** The average of the importances of what is left. */
   readonly importances: Scores;
   /** What was measured of the groups for the normalisation `loss`. */
-  readonly scales?: Scales | undefined;
+  readonly groupLosses?: readonly GroupLoss[] | undefined;
   /** Whether the target is met. */
   readonly met: boolean;
   /** Where it was found by a trial. */
@@ -183,7 +183,7 @@ export async function pruneLoop(
   const watch = openWatch(runtime, { dataset, stream: options, step: lasting.step }, good);
   let state: State = from ?? { graph: wide, slots: new Map(), importances: new Map() };
   const removals = [...(from?.removals ?? [])];
-  let scales = from?.scales;
+  let losses: readonly GroupLoss[] = from?.groupLosses ?? [];
   try {
     const learningRate = await rateOf(runtime, state.graph, dataset, options, teacher);
     const diverged = (loss: number): PruneResult => {
@@ -224,12 +224,13 @@ export async function pruneLoop(
         seed: options.seed + removals.length,
       });
       if (options.normalise === "loss")
-        scales = await freshScales(scales, units, () =>
-          groupLosses(runtime, round.graph, dataset, importances, { ...options, seed: options.seed + removals.length }),
-        );
+        losses = await freshLosses(runtime, round.graph, dataset, losses, importances, {
+          ...options,
+          seed: options.seed + removals.length,
+        });
       const now = nextOf({ ...costs, units });
       const step = await nextRemoval(round.graph, groups, importances, {
-        choice: { ...choice, scales: scales && new Map(scales.of) },
+        choice: { ...choice, scales: groupScales(losses, importances) },
         count: perStep,
         now,
         target,
@@ -262,7 +263,7 @@ export async function pruneLoop(
         removals: [...removals],
         position: stream.position,
         written: trainer.written,
-        scales,
+        groupLosses: losses.length > 0 ? losses : undefined,
         met,
         learningRate: options.learningRate === "auto" ? learningRate : undefined,
         watched: watch.state,

@@ -9,7 +9,7 @@ import { selectStep } from "../../src/prune/select.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { feedsOf } from "../../src/train/feeds.ts";
-import { freshScales, groupLosses } from "../../src/train/group-losses.ts";
+import { freshLosses, groupLosses, groupScales, staleGroups } from "../../src/train/group-losses.ts";
 import { prepare } from "../../src/train/prepare.ts";
 import { scoredGraph } from "../../src/train/scored.ts";
 import { runnable } from "../../src/train/runnable.ts";
@@ -54,7 +54,8 @@ const apart = {
 
 describe.each(["cross-entropy", "mse"] as const)("with %s, the scale of a group", (loss) => {
   it("makes the importances of its lesser half add up to what masking that half changes, without labels", async () => {
-    const scales = await groupLosses(directRuntime, graph, data, importances, { ...options, loss });
+    const losses = await groupLosses(directRuntime, graph, data, importances, { ...options, loss });
+    const scales = groupScales(losses, importances);
     expect([...scales.keys()]).toEqual(groups.groups.map(({ name }) => name));
     const whole = await outputsOf(graph, loss);
     for (const { name, units } of groups.groups) {
@@ -72,19 +73,40 @@ describe.each(["cross-entropy", "mse"] as const)("with %s, the scale of a group"
 it("a group without importance has no scale, and no labels are asked for", async () => {
   const [first] = groups.groups;
   const dead = new Map([...importances].map(([name, all]) => [name, name === first!.name ? all.map(() => 0) : all]));
-  const unlabelled = { ...randomDataset(graph, { samples: 8 }), name: "unlabelled" };
-  const scales = await groupLosses(directRuntime, graph, unlabelled, dead, { ...options, loss: "cross-entropy" });
-  expect(scales.has(first!.name)).toBe(false);
-  expect(scales.size).toBe(groups.groups.length - 1);
+  const unlabelled = randomDataset(graph, { samples: 8 });
+  const losses = await groupLosses(directRuntime, graph, unlabelled, dead, { ...options, loss: "cross-entropy" });
+  expect(losses[0]).toEqual({ group: first!.name, units: first!.units.length, loss: 0 });
+  expect([...groupScales(losses, dead).keys()]).toEqual(groups.groups.slice(1).map(({ name }) => name));
 });
 
-it("scales are measured anew when a tenth of the units is gone", async () => {
-  const measured: number[] = [];
-  let known = await freshScales(undefined, 100, async () => new Map([["a", measured.push(100)]]));
-  for (const units of [100, 95, 91, 90, 85, 82, 81])
-    known = await freshScales(known, units, async () => new Map([["a", measured.push(units)]]));
-  expect(measured).toEqual([100, 90, 81]);
-  expect(known).toEqual({ units: 81, of: [["a", 3]] });
+describe("losses are measured again", () => {
+  const of = (a: number, b: number) =>
+    new Map([
+      ["a", new Float64Array(a)],
+      ["b", new Float64Array(b)],
+    ]);
+  const known = [
+    { group: "a", units: 10, loss: 1 },
+    { group: "b", units: 90, loss: 2 },
+  ];
+
+  it("of a group that has lost a fifth of its units, and of all when a tenth of all units is gone", () => {
+    expect(staleGroups([], of(10, 90))).toEqual(["a", "b"]);
+    expect(staleGroups(known, of(8, 88))).toEqual([]);
+    expect(staleGroups(known, of(7, 90))).toEqual(["a"]);
+    expect(staleGroups(known, of(10, 79))).toEqual(["a", "b"]);
+  });
+
+  it("and those of other groups are kept", async () => {
+    const [first, ...others] = groups.groups.map(({ name, units }) => ({ group: name, units: units.length, loss: 7 }));
+    const old = [{ ...first!, units: Math.ceil(first!.units / 0.75) }, ...others];
+    const gone = { group: "gone", units: 0, loss: 1 };
+    const args = [directRuntime, graph, data] as const;
+    const fresh = await freshLosses(...args, [...old, gone], importances, { ...options, loss: "mse" });
+    const names = fresh.filter(({ loss }) => loss === 7).map(({ group }) => group);
+    expect(names).toEqual(others.map(({ group }) => group));
+    expect(fresh.map(({ group }) => group).toSorted()).toEqual([...importances.keys()].toSorted());
+  });
 });
 
 it("units are chosen by scaled importances, and not where nothing was measured", () => {
