@@ -15,7 +15,7 @@ const backwards = digits.toReversed().join(",");
 
 const run = (command: string, model: string, data: string, ...more: string[]) =>
   secateur([command, at(model), "--data", data, "--threads", "1", "--batch-size", "32", ...more]);
-const top1 = (out: string): string | undefined => /^top-1 +(\S+) %$/m.exec(out)?.[1];
+const top1 = (out: string): string | undefined => /^top-1 +(\S+) %/m.exec(out)?.[1];
 
 beforeAll(async () => {
   writeDigits(workshop);
