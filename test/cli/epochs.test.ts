@@ -28,3 +28,8 @@ it("how long is left follows from the steps of this run", () => {
 it("those of a run that goes on are no steps of this one", () => {
   expect(lineAfter(40, 900)).toBe("epoch 2 of 2: loss 1.0000, learning rate 0.100, 16 images/s, 60 s left");
 });
+
+it("nothing is said of how fast it is before there is a step to tell", () => {
+  expect(lineAfter(1, 0)).toBe("epoch 1 of 2: loss 1.0000, learning rate 0.100");
+  expect(lineAfter(2, 0)).toContain("16 images/s, 17 min left");
+});

@@ -138,19 +138,22 @@ export function noteDiverged(progress: Progress, event: DivergedEvent): void {
 
 /** A line while an epoch runs, and one that stays when it ends. */
 export function reportEpochs(progress: Progress, batchSize: number): (event: StepEvent) => void {
-  const started = performance.now();
-  let [sum, steps, epoch, first, before] = [0, 0, 1, started, started];
-  /** How many steps a run that goes on had done. */
-  let earlier: number | undefined;
+  let [sum, steps, epoch] = [0, 0, 1];
+  /** When the first step that is seen ended, and what there was by then: how long that took is not known. */
+  let seen: { readonly at: number; readonly step: number } | undefined;
+  let [first, untimed, before] = [0, 1, 0];
   return (event) => {
-    earlier ??= event.step - 1;
-    if (event.epoch !== epoch) [sum, steps, epoch, first] = [0, 0, event.epoch, before];
+    const now = performance.now();
+    seen ??= { at: now, step: event.step };
+    if (event.epoch !== epoch) [sum, steps, epoch, first, untimed] = [0, 0, event.epoch, before, before === 0 ? 1 : 0];
+    first ||= now;
     sum += event.loss;
     steps++;
-    before = performance.now();
-    const rate = ((steps * batchSize) / (before - first)) * 1000;
-    const left = event.steps === undefined ? "" : `, ${remaining(started, event.step, event.steps, earlier)}`;
-    const line = `epoch ${event.epoch} of ${event.epochs}: loss ${(sum / steps).toFixed(4)}, learning rate ${event.learningRate.toPrecision(3)}, ${rate.toFixed(0)} images/s${left}`;
+    before = now;
+    const rate = ((steps - untimed) * batchSize * 1000) / (now - first);
+    const speed = steps > untimed ? `, ${rate.toFixed(0)} images/s` : "";
+    const left = event.steps === undefined ? "" : remaining(seen.at, event.step, event.steps, seen.step);
+    const line = `epoch ${event.epoch} of ${event.epochs}: loss ${(sum / steps).toFixed(4)}, learning rate ${event.learningRate.toPrecision(3)}${speed}${left && `, ${left}`}`;
     const last = event.steps !== undefined && event.step % (event.steps / event.epochs!) === 0;
     if (last) progress.done(line);
     else progress.update(line);
