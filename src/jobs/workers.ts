@@ -8,7 +8,7 @@ import { costsOf } from "../prune/costs.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed } from "../train/evidence.ts";
 import type { LearnOptions } from "../train/finetune.ts";
-import { whole } from "../train/parts.ts";
+import { wholeBatchNeeds } from "../train/batch-slices.ts";
 import { otherAxis } from "../train/pieces.ts";
 
 export interface WorkersOptions {
@@ -67,4 +67,4 @@ interface Settings extends WorkersOptions, Partial<Pick<LearnOptions, "batchSize
 }
 
 const needsWhole = (criterion: Criterion | undefined): boolean =>
-  criterion?.kind === "data" && criterion.needs.some((need) => isPassNeed(need) && whole.has(need));
+  criterion?.kind === "data" && criterion.needs.some((need) => isPassNeed(need) && wholeBatchNeeds.has(need));

@@ -17,7 +17,7 @@ import type { Runtime, Tensors } from "../runtime/port.ts";
 import { finishGraph } from "./gradients.ts";
 import { keptFor } from "./kept.ts";
 import { appendLoss } from "./losses.ts";
-import { meanOf } from "./parts.ts";
+import { meanOf } from "./batch-slices.ts";
 import { fitMemory, inPieces, wholeInputs } from "./pieces.ts";
 import type { Source, SourceOptions } from "./source.ts";
 import { runnable } from "./runnable.ts";

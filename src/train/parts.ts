@@ -6,31 +6,20 @@
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph, Type } from "../graph/graph.ts";
-import {
-  byteLength,
-  clearAt,
-  sizeOf,
-  zeros,
-  type NumericDType,
-  type Tensor,
-  type TypedArray,
-} from "../graph/tensor.ts";
+import { byteLength, clearAt, sizeOf, type Tensor } from "../graph/tensor.ts";
 import type { Value } from "../ops/define.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { laneOf, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
 import { takenIn, type Engine, type Opened, type Taken } from "./engine.ts";
-import type { EvidenceOutput, PassNeed } from "./evidence.ts";
 import { fitStep } from "./fit-step.ts";
 import { finishTyped } from "./gradients.ts";
+import { joinEvidence, meanOf, wholeBatchNeeds } from "./batch-slices.ts";
 import { loadable } from "./runnable.ts";
 import { packed, rowsOf, unpacked, type Row } from "./rows.ts";
 import { appendUpdates, nextOf, openClock, openStep, ownerOf, type StepGraph, type StepOptions } from "./step.ts";
 
 const gradientOf = (name: string): string => `gradient/${name}`;
 const ofPart = (name: string, part: number): string => `${name}/part ${part}`;
-
-/** What a part cannot tell: the square of a sum over all samples is no sum over parts. */
-export const whole = new Set<PassNeed>(["weights"]);
 
 interface PartGraph extends StepGraph {
   /** Weights that gradients come out for, and statistics, by name. */
@@ -159,7 +148,7 @@ export async function openParts(
       "bad-option",
       `a minibatch of ${batch} does not divide into ${parts} parts: change ${option("batchSize")} or ${option("workers")}`,
     );
-  if (needs.some((need) => whole.has(need)))
+  if (needs.some((need) => wholeBatchNeeds.has(need)))
     fail(
       "unsupported",
       `a criterion that takes gradients of single weights needs the whole minibatch at once: leave out ${option("workers")}`,
@@ -273,7 +262,7 @@ function createEngine(part: PartGraph, lanes: readonly Session[], updaters: read
       );
       const next = merged(await Promise.all(updaters.map((updater) => runUpdate(updater, found, clock))));
       weights = Object.fromEntries(names.map((name) => [name, next[name]!]));
-      const told = evidence.map((one) => [one.output, join(one, found)] as const);
+      const told = evidence.map((one) => [one.output, joinEvidence(one, found)] as const);
       return { loss: meanOf(found.map((results) => results["loss"]!)), ...Object.fromEntries(told) };
     },
     async clear(taken) {
@@ -293,34 +282,3 @@ const merged = (all: readonly Tensors[]): Tensors =>
 
 const copies = (tensors: Tensors): Tensors =>
   Object.fromEntries(Object.entries(tensors).map(([name, value]) => [name, { ...value, data: value.data.slice() }]));
-
-/** Rows of samples stand one after the other; all else is a mean over samples, or linear in gradients that are. */
-export function join({ need, output }: EvidenceOutput, found: readonly Tensors[]): Tensor {
-  const values = found.map((results) => results[output]!);
-  if (need !== "gates") return meanOf(values);
-  const { dtype, shape } = values[0]!;
-  const data = new Float32Array(values.reduce((n, value) => n + value.data.length, 0));
-  let at = 0;
-  for (const value of values) {
-    data.set(value.data as Float32Array, at);
-    at += value.data.length;
-  }
-  return { dtype, shape: [shape[0]! * values.length, ...shape.slice(1)], data };
-}
-
-export function meanOf(values: readonly Tensor[]): Tensor {
-  const { dtype, shape } = values[0]!;
-  const mean = zeros(dtype as NumericDType, shape);
-  const data = mean.data as Float32Array;
-  for (const value of values) (value.data as Float32Array).forEach((x, i) => (data[i]! += x / values.length));
-  return mean;
-}
-
-/** The samples of one part of a batch. */
-export function partOf(value: Tensor, part: number, parts: number): Tensor {
-  if (parts === 1) return value;
-  const rows = value.shape[0]! / parts;
-  const each = value.data.length / parts;
-  const data = (value.data as TypedArray).subarray(part * each, (part + 1) * each);
-  return { dtype: value.dtype, shape: [rows, ...value.shape.slice(1)], data };
-}

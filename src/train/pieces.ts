@@ -5,7 +5,7 @@ import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Session, Tensors } from "../runtime/port.ts";
 import { expectedMemory, gigabytes } from "./memory.ts";
-import { partOf } from "./parts.ts";
+import { sliceOf } from "./batch-slices.ts";
 
 export interface MemoryOptions {
   /** Bytes that the process is to stay below, by estimate: a minibatch that would take more is run in pieces. Default: it never is. */
@@ -89,7 +89,7 @@ export function inPieces(
       for (let piece = 0; piece < pieces; piece++) {
         const own = Object.entries(feeds).map(([name, value]) => [
           name,
-          sliced.has(name) ? partOf(value, piece, pieces) : value,
+          sliced.has(name) ? sliceOf(value, piece, pieces) : value,
         ]);
         found.push(await session.run(Object.fromEntries(own) as Tensors));
       }

@@ -10,7 +10,7 @@ import { findingsOf, nameEvidence, type Findings, type PassNeed } from "./eviden
 import { appendBackward, finishGraph } from "./gradients.ts";
 import { keptFor } from "./kept.ts";
 import type { Loss, Targets } from "./losses.ts";
-import { join, meanOf, whole } from "./parts.ts";
+import { joinEvidence, meanOf, wholeBatchNeeds } from "./batch-slices.ts";
 import { fitMemory, inPieces, wholeInputs, type MemoryOptions } from "./pieces.ts";
 import { runnable } from "./runnable.ts";
 
@@ -49,7 +49,7 @@ export async function openPass(
   };
   const build = (batch: number) =>
     keptFor(graph, { what: "pass", batch, loss, targets, gates, needs }, () => write(batch));
-  const bound = needs.some((need) => whole.has(need))
+  const bound = needs.some((need) => wholeBatchNeeds.has(need))
     ? "a criterion takes the gradients of single weights over all of it"
     : undefined;
   const { pieces, of } = fitMemory(graph, batchSize, options, build, bound);
@@ -59,7 +59,7 @@ export async function openPass(
   const fed = new Set(finished.inputs.map(({ name }) => name));
   const session = inPieces(loaded, pieces, fed, (name, found) => {
     const own = evidence.get(name);
-    return own ? join(own, found) : meanOf(found.map((results) => results[name]!));
+    return own ? joinEvidence(own, found) : meanOf(found.map((results) => results[name]!));
   });
   return {
     groups,

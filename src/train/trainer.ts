@@ -14,7 +14,8 @@ import { feedsOf, targetOf } from "./feeds.ts";
 import { kernelsOf } from "./kernels.ts";
 import { drawMixture } from "./mixup.ts";
 import { uniformNoise } from "./noise.ts";
-import { openParts, partOf, threadsOfPart } from "./parts.ts";
+import { sliceOf } from "./batch-slices.ts";
+import { openParts, threadsOfPart } from "./parts.ts";
 import { rateName, stepName, type StepGraph, type StepOptions, type TrainerState } from "./step.ts";
 import type { Teacher } from "./teacher.ts";
 
@@ -99,13 +100,15 @@ export class Trainer {
     const target = targetOf({ inputs: this.#inputs }, batch, this.classes);
     const inputs = feedsOf({ inputs: this.#inputs.filter(({ name }) => name !== "target") }, batch);
     const feeds = Array.from({ length: parts }, async (_, part) => {
-      const own = Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, partOf(value, part, parts)]));
+      const own = Object.fromEntries(
+        Object.entries(inputs).map(([name, value]) => [name, sliceOf(value, part, parts)]),
+      );
       // Each part draws its own.
       const draw = number * parts + part;
       const seen = { ...own, ...this.#mixture(draw) };
       return {
         ...seen,
-        ...(target && { target: partOf(target, part, parts) }),
+        ...(target && { target: sliceOf(target, part, parts) }),
         ...(teacher && { teacher: await teacher.logits(seen, part) }),
         ...this.#noise(draw),
       };

@@ -8,7 +8,7 @@ import { loadModel } from "../../src/onnx/load.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
 import { nodeRuntime } from "../../src/runtime/workers-node.ts";
-import { partOf } from "../../src/train/parts.ts";
+import { sliceOf } from "../../src/train/batch-slices.ts";
 import { prepare } from "../../src/train/prepare.ts";
 import type { StepOptions, TrainerState } from "../../src/train/step.ts";
 import { Trainer } from "../../src/train/trainer.ts";
@@ -33,8 +33,8 @@ function batchOf(graph: Graph, size: number, classes: number, seed: number): Bat
 }
 
 const half = (batch: Batch, part: number): Batch => ({
-  inputs: { "": partOf(batch.inputs[""]!, part, 2) },
-  target: partOf(batch.target!, part, 2),
+  inputs: { "": sliceOf(batch.inputs[""]!, part, 2) },
+  target: sliceOf(batch.target!, part, 2),
   size: batch.size / 2,
 });
 
