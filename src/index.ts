@@ -81,8 +81,8 @@ export {
   type LatencyBudget,
   type LatencyGoal,
   type LatencyRow,
-} from "./train/latency.ts";
-export { measureLatency, timingOf, type Timing, type TimingOptions } from "./train/timing.ts";
+} from "./evaluate/latency.ts";
+export { measureLatency, timingOf, type Timing, type TimingOptions } from "./evaluate/timing.ts";
 
 export { criteria, findCriterion } from "./criteria/table.ts";
 export { meanGradient, meanOver, needs } from "./criteria/criterion.ts";
@@ -97,16 +97,16 @@ export type {
 } from "./criteria/criterion.ts";
 export { bestSubsets } from "./criteria/oracle-combinatorial.ts";
 
-export { losses, targetSources, type Distillation, type Loss, type Targets } from "./train/losses.ts";
+export { losses, targetSources, type Distillation, type Loss, type Targets } from "./objective/losses.ts";
 export { correctBias, type CorrectBiasOptions } from "./train/correct-bias.ts";
-export { gradientGraph, type BackwardOptions } from "./train/gradients.ts";
-export { blockOf } from "./train/blocks.ts";
-export { prepare, withGraph } from "./train/prepare.ts";
-export { score as scoreGraph, scoreAll, type ScoreOptions } from "./train/score.ts";
-export { groupLosses, groupScales, type GroupLoss, type GroupLossOptions } from "./train/group-losses.ts";
-export { allSubsets, maskedLosses, openOracle, type MaskedOptions, type Oracle } from "./train/oracle.ts";
-export { curvatureGraph } from "./train/curvature.ts";
-export { evaluate as evaluateGraph, type EvaluateOptions, type Evaluation } from "./train/evaluate.ts";
+export { gradientGraph, type BackwardOptions } from "./objective/backward.ts";
+export { blockOf } from "./execute/channel-block.ts";
+export { prepare, withGraph } from "./execute/prepare.ts";
+export { score as scoreGraph, scoreAll, type ScoreOptions } from "./score/score.ts";
+export { groupLosses, groupScales, type GroupLoss, type GroupLossOptions } from "./score/group-losses.ts";
+export { allSubsets, maskedLosses, openOracle, type MaskedOptions, type Oracle } from "./score/oracle.ts";
+export { curvatureGraph } from "./score/curvature.ts";
+export { evaluate as evaluateGraph, type EvaluateOptions, type Evaluation } from "./evaluate/evaluate.ts";
 export {
   checkMetric,
   lostBetween,
@@ -117,7 +117,7 @@ export {
   type MetricCount,
   type MetricName,
   type MetricValue,
-} from "./train/metrics.ts";
+} from "./evaluate/metrics.ts";
 export {
   compare as compareGraphs,
   compareOutputs,
@@ -125,19 +125,19 @@ export {
   type Comparison,
   type Pair,
   type Quality,
-} from "./train/compare.ts";
-export { dropOf, type Drop } from "./train/drop.ts";
-export { intervalOf, intervalOfLoss, type Changed, type Interval } from "./train/intervals.ts";
+} from "./evaluate/compare.ts";
+export { dropOf, type Drop } from "./evaluate/drop.ts";
+export { intervalOf, intervalOfLoss, type Changed, type Interval } from "./evaluate/intervals.ts";
 export type { DivergedEvent, LearnEvent, RateEvent, RemovalEvent, StepEvent, TrialEvent } from "./train/events.ts";
-export type { RecomputedStep } from "./train/fit-step.ts";
+export type { RecomputedStep } from "./train/activation-checkpointing.ts";
 export {
   finetune as finetuneGraph,
   type FinetuneOptions,
   type FinetunePoint,
   type LearnOptions,
 } from "./train/finetune.ts";
-export type { Written } from "./train/lasting.ts";
-export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResult } from "./train/prune.ts";
+export type { Written } from "./loop/lasting.ts";
+export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResult } from "./loop/prune.ts";
 export { optimisers, type AdamwOptions, type OptimiserOptions, type SgdOptions } from "./train/optimisers.ts";
 export { reestimate, type ReestimateOptions } from "./train/reestimate.ts";
 export { averagedGraph, type TrainerState } from "./train/step.ts";

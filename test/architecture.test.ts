@@ -45,29 +45,42 @@ const imports = new Map<string, Imports>(
 /** The first part of a path; a file of `src` itself is a layer of its own. */
 const layerOf = (file: string): string => file.split("/")[0]!.replace(/\.ts$/, "");
 
-const base = ["graph", "onnx", "ops", "passes"];
-const services = ["data", "runtime"];
-const engine = [...base, ...services, "autodiff", "prune", "criteria", "train"];
-/** What each layer may import besides itself. */
-const allowed: Readonly<Record<string, readonly string[]>> = {
-  graph: [],
+/** The layers in the order in which data flows: each may import those before it, unless {@link fewer} says less. */
+const layers = [
+  "graph",
+  "onnx",
+  "ops",
+  "data",
+  "runtime",
+  "passes",
+  "autodiff",
+  "prune",
+  "criteria",
+  "objective",
+  "execute",
+  "evaluate",
+  "train",
+  "score",
+  "loop",
+  "zoo",
+  "options",
+  "jobs",
+  "report",
+  "index",
+  "node",
+  "cli",
+];
+/** Layers that stand for themselves, and what they import. */
+const fewer: Readonly<Record<string, readonly string[]>> = {
   onnx: ["graph"],
   ops: ["graph"],
   data: ["graph"],
   runtime: ["graph"],
-  zoo: ["graph", "ops", "onnx"],
   passes: ["graph", "onnx", "ops"],
-  autodiff: base,
-  prune: [...base, ...services, "autodiff"],
-  criteria: [...base, ...services, "autodiff", "prune"],
-  train: [...base, ...services, "autodiff", "prune", "criteria"],
-  options: engine,
-  jobs: [...engine, "zoo", "options"],
-  report: [...engine, "options", "jobs"],
-  index: [...engine, "options", "jobs", "report", "zoo"],
-  node: [...engine, "options", "jobs", "report", "zoo", "index"],
-  cli: [...engine, "options", "jobs", "report", "zoo", "index", "node"],
+  zoo: ["graph", "ops", "onnx"],
 };
+/** What each layer may import besides itself. */
+const allowed = Object.fromEntries(layers.map((layer, i) => [layer, fewer[layer] ?? layers.slice(0, i)]));
 
 /** Node's own modules and packages that need them. */
 const needsNode = (name: string): boolean => /^(node:|onnxruntime-node$|sharp$|tar$|commander$)/.test(name);
@@ -216,7 +229,7 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
     names: ["And", "BitwiseAnd", "Concat", "Div", "Expand", "Reshape", "Shape", "Where"],
     reason: "writes the nodes that zero a unit, and the line of zeros along an open axis",
   },
-  "train/runnable.ts": {
+  "execute/executable.ts": {
     names: ["Gemm", "MatMul", "Transpose"],
     reason: "matches what the runtime's optimiser makes one",
   },

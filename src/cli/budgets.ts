@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError } from "commander";
 import type { Target } from "../prune/select.ts";
-import type { LatencyBudget } from "../train/latency.ts";
+import type { LatencyBudget } from "../evaluate/latency.ts";
 import { withForm } from "./forms.ts";
 
 /** What a number counts: the word that is typed behind it, a pattern of that word, and how texts call it. */

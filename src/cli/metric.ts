@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, type Option } from "commander";
 import { fail } from "../graph/error.ts";
 import { importDefault } from "../data/module-node.ts";
 import { metric } from "../options/learning.ts";
-import { checkMetric, metricNames, type Metric, type MetricName } from "../train/metrics.ts";
+import { checkMetric, metricNames, type Metric, type MetricName } from "../evaluate/metrics.ts";
 import { withForm } from "./forms.ts";
 import { flag, withGroup } from "./options/flag.ts";
 

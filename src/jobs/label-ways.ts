@@ -5,7 +5,7 @@ import { builtInList, builtInLists, matchClasses } from "../data/class-list.ts";
 import type { ImageForm } from "../data/form.ts";
 import { isSame, optionsFor } from "../data/preprocessing.ts";
 import { commonForms, reformed } from "../data/reform.ts";
-import { aboveChance, findOrder, hitsOf, listen, type Asker, type Order, type Said } from "../train/first-look.ts";
+import { aboveChance, findOrder, hitsOf, listen, type Asker, type Order, type Said } from "../evaluate/first-look.ts";
 
 /** What other ways are tried with. */
 export interface Trial {

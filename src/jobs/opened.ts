@@ -3,7 +3,7 @@
 import type { Dataset } from "../data/batches.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { prepareOn } from "../train/prepare.ts";
+import { prepareOn } from "../execute/prepare.ts";
 import type { RunOptions } from "./job.ts";
 
 /** What a job works on. */

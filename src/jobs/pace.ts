@@ -7,9 +7,9 @@ import type { Groups } from "../prune/groups.ts";
 import { floorsOf } from "../prune/limits.ts";
 import { selectStep, type Target } from "../prune/select.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { defaultEvery, stepShare } from "../train/prune.ts";
-import { groupLosses, groupScales } from "../train/group-losses.ts";
-import { score } from "../train/score.ts";
+import { defaultEvery, stepShare } from "../loop/prune.ts";
+import { groupLosses, groupScales } from "../score/group-losses.ts";
+import { score } from "../score/score.ts";
 import type { SettledOptions } from "./prune-options.ts";
 import { mostTries } from "./search.ts";
 

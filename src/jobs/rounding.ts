@@ -2,7 +2,7 @@
 
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Device, Runtime } from "../runtime/port.ts";
-import { blockOf } from "../train/blocks.ts";
+import { blockOf } from "../execute/channel-block.ts";
 
 export interface RoundingOptions {
   /** What remains of a group is a multiple of this; "auto": of the channels that the runtime's kernels take at a time, found by trying. Default 1. */

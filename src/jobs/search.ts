@@ -2,9 +2,9 @@
 
 import type { Graph } from "../graph/graph.ts";
 import type { Removal } from "../prune/groups.ts";
-import { decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../loop/checkpoint.ts";
 import type { FinetunePoint } from "../train/finetune.ts";
-import type { PrunePoint } from "../train/prune.ts";
+import type { PrunePoint } from "../loop/prune.ts";
 
 /** Where models on the way are kept. */
 export interface Store {

@@ -7,7 +7,7 @@ import { isShort, narrowTensor, widen } from "../passes/widen.ts";
 import { weightArithmetic, withResults } from "../passes/weight-arithmetic.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { runnable } from "../train/runnable.ts";
+import { runnable } from "../execute/executable.ts";
 
 /**
  * The model with every weight that it computes from other weights alone as the weight that comes out: standardised, normalised or composed of two, it is

@@ -6,10 +6,10 @@ import { trace } from "../passes/trace.ts";
 import { statesOf } from "../passes/training.ts";
 import { costsOf } from "../prune/costs.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { isPassNeed } from "../train/evidence.ts";
+import { isPassNeed } from "../objective/evidence.ts";
 import type { LearnOptions } from "../train/finetune.ts";
-import { wholeBatchNeeds } from "../train/batch-slices.ts";
-import { otherAxis } from "../train/pieces.ts";
+import { wholeBatchNeeds } from "../execute/batch-slices.ts";
+import { otherAxis } from "../execute/micro-batches.ts";
 
 export interface WorkersOptions {
   /**

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { scheduleKinds, type RemovalSchedule } from "../prune/schedule.ts";
 import type { Target } from "../prune/select.ts";
-import type { LatencyBudget } from "../train/latency.ts";
+import type { LatencyBudget } from "../evaluate/latency.ts";
 import { count, positive, share, type KindsOf } from "./kinds.ts";
 
 export const maxDrop = positive.describe("find the smallest model that loses at most so many points");

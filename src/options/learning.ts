@@ -1,9 +1,9 @@
 /** Options that say how a model learns. */
 
 import { z } from "zod";
-import type { RecomputedStep } from "../train/fit-step.ts";
-import { losses, targetSources } from "../train/losses.ts";
-import { metricNames, type Metric } from "../train/metrics.ts";
+import type { RecomputedStep } from "../train/activation-checkpointing.ts";
+import { losses, targetSources } from "../objective/losses.ts";
+import { metricNames, type Metric } from "../evaluate/metrics.ts";
 import {
   defaultAdamw,
   defaultSgd,

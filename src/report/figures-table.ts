@@ -1,6 +1,6 @@
 /** The table of figures of a page: before, after, and how they compare. */
 
-import type { Interval } from "../train/intervals.ts";
+import type { Interval } from "../evaluate/intervals.ts";
 import { pointsFigure, scientific } from "./figures.ts";
 import { html, type Content, type Markup } from "./html.ts";
 

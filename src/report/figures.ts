@@ -1,9 +1,9 @@
 /** Numbers as people read them. */
 
-import type { Evaluation } from "../train/evaluate.ts";
-import type { Drop } from "../train/drop.ts";
-import { intervalOf, type Interval } from "../train/intervals.ts";
-import { isShare } from "../train/metrics.ts";
+import type { Evaluation } from "../evaluate/evaluate.ts";
+import type { Drop } from "../evaluate/drop.ts";
+import { intervalOf, type Interval } from "../evaluate/intervals.ts";
+import { isShare } from "../evaluate/metrics.ts";
 
 /** 40812928 -> "40.81 M". */
 export function short(value: number): string {

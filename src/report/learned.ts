@@ -1,6 +1,6 @@
 /** What stands on the page of a run of train or finetune. */
 
-import type { Evaluation } from "../train/evaluate.ts";
+import type { Evaluation } from "../evaluate/evaluate.ts";
 import { learningSection, lineChart, type Point } from "./charts.ts";
 import { listed, lossFigure, lossUnit, metricFigure, shareFigure } from "./figures.ts";
 import { changesIn, figuresBetween, figuresTable, isNumber, type Figure } from "./figures-table.ts";

@@ -1,7 +1,7 @@
 /** What figures of quality are of, and how sure they are. */
 
-import type { Evaluation } from "../train/evaluate.ts";
-import { intervalOf } from "../train/intervals.ts";
+import type { Evaluation } from "../evaluate/evaluate.ts";
+import { intervalOf } from "../evaluate/intervals.ts";
 import { counted, worded } from "./figures.ts";
 import { isNumber } from "./figures-table.ts";
 import { html, type Markup } from "./html.ts";

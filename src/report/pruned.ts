@@ -1,7 +1,7 @@
 /** What stands on the page of a run of prune. */
 
 import type { PruneOutcome } from "../jobs/prune-events.ts";
-import type { ShareName } from "../train/metrics.ts";
+import type { ShareName } from "../evaluate/metrics.ts";
 import { learningSection, lineChart, type Point } from "./charts.ts";
 import {
   listed,

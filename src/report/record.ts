@@ -20,7 +20,7 @@ import type { ProgressEvent } from "../jobs/job.ts";
 import type { ScheduleEvent } from "../jobs/pace.ts";
 import type { EpochEvent, TrainJobEvent } from "../jobs/train.ts";
 import type { WorkersEvent } from "../jobs/workers.ts";
-import type { Evaluation } from "../train/evaluate.ts";
+import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { DivergedEvent, RateEvent, RemovalEvent, StepEvent, TrialEvent } from "../train/events.ts";
 
 /** `config.json`: how a run was asked for. */

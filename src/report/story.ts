@@ -1,8 +1,8 @@
 /** What the record of a run comes to: where it began, where it stands, and the curves on the way. */
 
 import type { GroupSize, State } from "../jobs/prune-events.ts";
-import type { Evaluation } from "../train/evaluate.ts";
-import { isBuiltIn, type MetricValue } from "../train/metrics.ts";
+import type { Evaluation } from "../evaluate/evaluate.ts";
+import { isBuiltIn, type MetricValue } from "../evaluate/metrics.ts";
 import type { Point } from "./charts.ts";
 import type { RemovalRecord, RunRecord, PruneSummary } from "./record.ts";
 

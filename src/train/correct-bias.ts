@@ -12,9 +12,9 @@ import { widen } from "../passes/widen.ts";
 import type { Removal } from "../prune/groups.ts";
 import { replay } from "../prune/replay.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
-import { feedsOf, refuseBatches } from "./feeds.ts";
-import { finishGraph } from "./gradients.ts";
-import { runnable } from "./runnable.ts";
+import { feedsOf, refuseBatches } from "../execute/feeds.ts";
+import { finishGraph } from "../objective/backward.ts";
+import { runnable } from "../execute/executable.ts";
 
 export interface CorrectBiasOptions extends LoadOptions {
   /** How the model came of the original: each removal in the numbering of before it. */

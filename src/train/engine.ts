@@ -3,8 +3,8 @@
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { CarriedPart, Runtime, Tensors } from "../runtime/port.ts";
-import { fitStep, type Sharing } from "./fit-step.ts";
-import { loadable } from "./runnable.ts";
+import { fitStep, type Sharing } from "./activation-checkpointing.ts";
+import { loadable } from "../execute/executable.ts";
 import { nextOf, stepGraph, stepName, type StepGraph, type StepOptions } from "./step.ts";
 
 /** What runs a step: all at once, or in parts. */

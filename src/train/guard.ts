@@ -4,9 +4,9 @@ import type { Batch } from "../data/batches.ts";
 import { checkFinite } from "../data/checks.ts";
 import { SecateurError, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { LossScale } from "./chance.ts";
+import type { LossScale } from "../objective/chance.ts";
 import type { DivergedEvent } from "./events.ts";
-import type { Loss } from "./losses.ts";
+import type { Loss } from "../objective/losses.ts";
 
 /** Losses that are looked at together, by their median: one minibatch that is hard is no reason to stop. */
 export const lookedAt = 8;

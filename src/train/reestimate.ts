@@ -11,10 +11,10 @@ import { trace } from "../passes/trace.ts";
 import { enterTraining } from "../passes/training.ts";
 import { widen } from "../passes/widen.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import { feedsOf, refuseBatches } from "./feeds.ts";
-import { finishGraph } from "./gradients.ts";
-import { uniformNoise } from "./noise.ts";
-import { runnable } from "./runnable.ts";
+import { feedsOf, refuseBatches } from "../execute/feeds.ts";
+import { finishGraph } from "../objective/backward.ts";
+import { uniformNoise } from "../objective/random-inputs.ts";
+import { runnable } from "../execute/executable.ts";
 
 export interface ReestimateOptions extends LoadOptions {
   readonly batchSize: number;

@@ -11,10 +11,10 @@ import type { Kernels } from "../passes/lower.ts";
 import type { GatePlace } from "../prune/gate-places.ts";
 import type { Groups } from "../prune/groups.ts";
 import type { LoadOptions } from "../runtime/port.ts";
-import { nameEvidence, type EvidenceOutput, type PassNeed } from "./evidence.ts";
-import type { FitOptions } from "./fit-step.ts";
-import { appendBackward, finishTyped } from "./gradients.ts";
-import type { Distillation, Loss } from "./losses.ts";
+import { nameEvidence, type EvidenceOutput, type PassNeed } from "../objective/evidence.ts";
+import type { FitOptions } from "./activation-checkpointing.ts";
+import { appendBackward, finishTyped } from "../objective/backward.ts";
+import type { Distillation, Loss } from "../objective/losses.ts";
 import { clipGradients, createOptimiser, moveAverage, type Clock, type OptimiserOptions } from "./optimisers.ts";
 
 export interface StepOptions extends LoadOptions, FitOptions {

@@ -4,7 +4,7 @@ import type { Augment, Batch, Dataset } from "../data/batches.ts";
 import { prefetch } from "../data/prefetch.ts";
 import type { Graph } from "../graph/graph.ts";
 import { widen } from "../passes/widen.ts";
-import { feedsOf, refuseBatches } from "./feeds.ts";
+import { feedsOf, refuseBatches } from "../execute/feeds.ts";
 
 /** Where a run stands in its data: the next batch is number `batch` of epoch `epoch`. */
 export interface Position {

@@ -4,11 +4,11 @@ import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { laneOf, type Runtime, type Tensors } from "../runtime/port.ts";
 import type { LearnOptions } from "./finetune.ts";
-import type { Distillation } from "./losses.ts";
-import { mixInputs } from "./mixup.ts";
-import { threadsOfPart } from "./parts.ts";
-import { runnable } from "./runnable.ts";
-import { scoredGraph } from "./scored.ts";
+import type { Distillation } from "../objective/losses.ts";
+import { mixInputs } from "../objective/mixup.ts";
+import { threadsOfPart } from "./data-parallel.ts";
+import { runnable } from "../execute/executable.ts";
+import { scoredGraph } from "../evaluate/evaluation-graph.ts";
 
 export interface TaughtOptions {
   /** A model to learn from besides the labels: its graph with an open batch. */

@@ -8,7 +8,7 @@ import { SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Runtime } from "../runtime/port.ts";
-import type { LossScale } from "./chance.ts";
+import type { LossScale } from "../objective/chance.ts";
 import { createGuard, createHaven, lookedAt, type GoodPoint, type Guard, type Watched } from "./guard.ts";
 import type { StepOptions } from "./step.ts";
 import { openStream, type Position, type StreamOptions } from "./stream.ts";

@@ -6,7 +6,7 @@ import { tensor, type Tensor } from "../../src/graph/tensor.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { valueIn } from "../../src/ops/emitter.ts";
 import { normalise } from "../../src/passes/normalise.ts";
-import { appendBackward, finishGraph } from "../../src/train/gradients.ts";
+import { appendBackward, finishGraph } from "../../src/objective/backward.ts";
 import { random, runGraph } from "../support/graphs.ts";
 import { readNetModel, readNetReference } from "../support/reference.ts";
 import { smoothed } from "../support/smooth.ts";

@@ -7,7 +7,7 @@ import { float32, tensor, type Tensor } from "../../src/graph/tensor.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { toHalf } from "../../src/graph/half.ts";
 import { normalise } from "../../src/passes/normalise.ts";
-import { gradientGraph } from "../../src/train/gradients.ts";
+import { gradientGraph } from "../../src/objective/backward.ts";
 import { runGraph } from "../support/graphs.ts";
 import {
   listNets,

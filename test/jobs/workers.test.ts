@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { criterionOf } from "../../src/criteria/table.ts";
 import { workersOf, type WorkersEvent } from "../../src/jobs/workers.ts";
-import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
+import { decodeCheckpoint } from "../../src/loop/checkpoint.ts";
 import { finetune, newModel, nodeRuntime, prepare, prune, type Model } from "../../src/node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";

@@ -4,10 +4,10 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { sizeOf, tensor, type Shape } from "../../src/graph/tensor.ts";
 import { createEmitter } from "../../src/ops/emitter.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import { blockOf } from "../../src/train/blocks.ts";
-import { finishGraph } from "../../src/train/gradients.ts";
+import { blockOf } from "../../src/execute/channel-block.ts";
+import { finishGraph } from "../../src/objective/backward.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
-import { runnable } from "../../src/train/runnable.ts";
+import { runnable } from "../../src/execute/executable.ts";
 import { processors } from "../support/processors.ts";
 
 interface Case {

@@ -6,7 +6,7 @@ import { float32, sizeOf, type Shape, type Tensor } from "../../src/graph/tensor
 import { normalise } from "../../src/passes/normalise.ts";
 import { applicationOf, trace } from "../../src/passes/trace.ts";
 import { findGroups } from "../../src/prune/groups.ts";
-import { gradientGraph } from "../../src/train/gradients.ts";
+import { gradientGraph } from "../../src/objective/backward.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 
 const ones = (shape: Shape): Tensor => float32(shape, new Float32Array(sizeOf(shape)).fill(1));

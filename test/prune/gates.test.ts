@@ -10,7 +10,7 @@ import { widen } from "../../src/passes/widen.ts";
 import { mask } from "../../src/prune/mask.ts";
 import { findGates } from "../../src/prune/gates.ts";
 import { findGroups } from "../../src/prune/groups.ts";
-import { gradientGraph } from "../../src/train/gradients.ts";
+import { gradientGraph } from "../../src/objective/backward.ts";
 import { difference, random, runGraph, shuffled } from "../support/graphs.ts";
 import { onlyAtGates } from "../support/masks.ts";
 import { listNets, readNetModel } from "../support/reference.ts";

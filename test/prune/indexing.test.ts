@@ -12,7 +12,7 @@ import { cut } from "../../src/prune/cut.ts";
 import { mask } from "../../src/prune/mask.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { prove } from "../../src/prune/prove.ts";
-import { gradientGraph } from "../../src/train/gradients.ts";
+import { gradientGraph } from "../../src/objective/backward.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { difference, modelOf, newBuilder, random, runGraph } from "../support/graphs.ts";
 import { graphOf, node, value } from "../onnx/support.ts";

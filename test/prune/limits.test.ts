@@ -10,7 +10,7 @@ import { composed } from "../../src/prune/plan.ts";
 import { withinScope } from "../../src/prune/prices.ts";
 import { nextTarget } from "../../src/prune/schedule.ts";
 import { selectShare, selectStep, type StepChoice } from "../../src/prune/select.ts";
-import { prepare } from "../../src/train/prepare.ts";
+import { prepare } from "../../src/execute/prepare.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { random } from "../support/graphs.ts";
 

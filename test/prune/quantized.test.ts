@@ -22,7 +22,7 @@ import { mask } from "../../src/prune/mask.ts";
 import { findGates } from "../../src/prune/gates.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { summarise } from "../../src/prune/summary.ts";
-import { gradientGraph, parameterNames } from "../../src/train/gradients.ts";
+import { gradientGraph, parameterNames } from "../../src/objective/backward.ts";
 import { difference, modelOf, random, runGraph } from "../support/graphs.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 

@@ -13,7 +13,7 @@ import { costsOf } from "../../src/prune/costs.ts";
 import { cut } from "../../src/prune/cut.ts";
 import { mask } from "../../src/prune/mask.ts";
 import { findGroups } from "../../src/prune/groups.ts";
-import { gradientGraph } from "../../src/train/gradients.ts";
+import { gradientGraph } from "../../src/objective/backward.ts";
 import { difference, modelOf, newBuilder, random, runGraph } from "../support/graphs.ts";
 import { readNetModel } from "../support/reference.ts";
 import { graphOf, node, value } from "../onnx/support.ts";

@@ -24,9 +24,9 @@ import { selectShare, selectStep, type Target } from "../../src/prune/select.ts"
 import { whyNotWhole } from "../../src/prune/whole.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { finetune } from "../../src/train/finetune.ts";
-import { prepare, withGraph } from "../../src/train/prepare.ts";
-import { pruneLoop, targetOf, type PrunePoint } from "../../src/train/prune.ts";
-import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
+import { prepare, withGraph } from "../../src/execute/prepare.ts";
+import { pruneLoop, targetOf, type PrunePoint } from "../../src/loop/prune.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../../src/loop/checkpoint.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { random, runGraph, tinyNet } from "../support/graphs.ts";

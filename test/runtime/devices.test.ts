@@ -10,7 +10,7 @@ import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { createRuntime } from "../../src/runtime/onnxruntime.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
 import { createWorkerRuntime } from "../../src/runtime/workers-node.ts";
-import { blockOf } from "../../src/train/blocks.ts";
+import { blockOf } from "../../src/execute/channel-block.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { moduleText, openWorkshop, secateur } from "../cli/support.ts";
 

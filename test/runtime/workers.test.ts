@@ -6,7 +6,7 @@ import { tensor, type Tensor } from "../../src/graph/tensor.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { wrapGraph } from "../../src/onnx/wrap.ts";
-import { prepare } from "../../src/train/prepare.ts";
+import { prepare } from "../../src/execute/prepare.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";

@@ -9,7 +9,7 @@ import { cut } from "../../src/prune/cut.ts";
 import { findGroups, type Removal } from "../../src/prune/groups.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { correctBias } from "../../src/train/correct-bias.ts";
-import { prepare } from "../../src/train/prepare.ts";
+import { prepare } from "../../src/execute/prepare.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { runGraph } from "../support/graphs.ts";
 import { readNetModel, relativeError } from "../support/reference.ts";

@@ -3,11 +3,11 @@
 import { describe, expect, it } from "vitest";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { RateEvent, TrialEvent } from "../../src/train/events.ts";
-import { evaluate } from "../../src/train/evaluate.ts";
+import { evaluate } from "../../src/evaluate/evaluate.ts";
 import { findRate, roundedDown } from "../../src/train/find-rate.ts";
 import { finetune, stepOptions, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
-import { encodeCheckpoint, decodeCheckpoint } from "../../src/train/checkpoint.ts";
-import { prepare } from "../../src/train/prepare.ts";
+import { encodeCheckpoint, decodeCheckpoint } from "../../src/loop/checkpoint.ts";
+import { prepare } from "../../src/execute/prepare.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { quarters } from "../support/quarters.ts";

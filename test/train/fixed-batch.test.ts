@@ -12,8 +12,8 @@ import { costsOf } from "../../src/prune/costs.ts";
 import { cut as cutGraph } from "../../src/prune/cut.ts";
 import { findGroups } from "../../src/prune/groups.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import { gradientGraph } from "../../src/train/gradients.ts";
-import { prepareOn, withGraph } from "../../src/train/prepare.ts";
+import { gradientGraph } from "../../src/objective/backward.ts";
+import { prepareOn, withGraph } from "../../src/execute/prepare.ts";
 import { difference, runGraph } from "../support/graphs.ts";
 
 const folder = join(import.meta.dirname, "../fixtures/fixed-batch");

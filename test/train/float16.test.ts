@@ -7,7 +7,7 @@ import { encodeModel } from "../../src/onnx/encode.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { narrowTensor, widen, widenTensor } from "../../src/passes/widen.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import { prepare } from "../../src/train/prepare.ts";
+import { prepare } from "../../src/execute/prepare.ts";
 import { random, runGraph } from "../support/graphs.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { readNetModel, relativeError } from "../support/reference.ts";

@@ -9,12 +9,12 @@ import type { Graph } from "../../src/graph/graph.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { DivergedEvent, LearnEvent } from "../../src/train/events.ts";
-import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../../src/loop/checkpoint.ts";
 import { finetune, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
 import { createGuard, createHaven, describeDivergence, limitOf } from "../../src/train/guard.ts";
-import { prepare } from "../../src/train/prepare.ts";
-import { pruneLoop, targetOf, type PruneOptions, type PrunePoint } from "../../src/train/prune.ts";
-import { evaluate } from "../../src/train/evaluate.ts";
+import { prepare } from "../../src/execute/prepare.ts";
+import { pruneLoop, targetOf, type PruneOptions, type PrunePoint } from "../../src/loop/prune.ts";
+import { evaluate } from "../../src/evaluate/evaluate.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { quarters } from "../support/quarters.ts";
 

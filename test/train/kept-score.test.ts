@@ -5,8 +5,8 @@ import { afterAll, beforeEach, expect, it, vi } from "vitest";
 /** What was made and not found. */
 const made = vi.hoisted((): string[] => []);
 
-vi.mock("../../src/train/kept.ts", async (original) => {
-  const { keptFor } = await original<typeof import("../../src/train/kept.ts")>();
+vi.mock("../../src/execute/graph-cache.ts", async (original) => {
+  const { keptFor } = await original<typeof import("../../src/execute/graph-cache.ts")>();
   return {
     keptFor: ((graph, of, make) =>
       keptFor(graph, of, () => {
@@ -21,8 +21,8 @@ vi.resetModules();
 afterAll(() => void vi.resetModules());
 const { findCriterion } = await import("../../src/criteria/table.ts");
 const { directRuntime } = await import("../../src/runtime/onnxruntime-node.ts");
-const { prepare } = await import("../../src/train/prepare.ts");
-const { score } = await import("../../src/train/score.ts");
+const { prepare } = await import("../../src/execute/prepare.ts");
+const { score } = await import("../../src/score/score.ts");
 const { newModel } = await import("../../src/zoo/zoo.ts");
 const { randomDataset } = await import("../support/datasets.ts");
 

@@ -13,7 +13,7 @@ import { loadModel } from "../../src/onnx/load.ts";
 import { restoreForm } from "../../src/passes/restore.ts";
 import { narrowTo, narrowTensor, widen, widenTensor } from "../../src/passes/widen.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import { prepare } from "../../src/train/prepare.ts";
+import { prepare } from "../../src/execute/prepare.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { runGraph } from "../support/graphs.ts";
 import { modelOf, node, noise, value } from "../onnx/support.ts";

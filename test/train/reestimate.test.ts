@@ -6,7 +6,7 @@ import { encodeModel } from "../../src/onnx/encode.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { float32, toNumbers } from "../../src/graph/tensor.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import { prepare, withGraph } from "../../src/train/prepare.ts";
+import { prepare, withGraph } from "../../src/execute/prepare.ts";
 import { reestimate } from "../../src/train/reestimate.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { tinyNet } from "../support/graphs.ts";

@@ -12,12 +12,12 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../../src/train/checkpoint.ts";
+import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../../src/loop/checkpoint.ts";
 import type { StepEvent } from "../../src/train/events.ts";
 import { finetune, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
-import { prepare, withGraph } from "../../src/train/prepare.ts";
+import { prepare, withGraph } from "../../src/execute/prepare.ts";
 import { averagedGraph, ownerOf } from "../../src/train/step.ts";
-import { pruneLoop, targetOf, type PrunePoint } from "../../src/train/prune.ts";
+import { pruneLoop, targetOf, type PrunePoint } from "../../src/loop/prune.ts";
 import { readNetModel } from "../support/reference.ts";
 import { random } from "../support/graphs.ts";
 

@@ -21,8 +21,8 @@ import {
 import { distil, pruneLearningRate, targets, temperature } from "../../options/learning.ts";
 import { ratios } from "../../options/ranking.ts";
 import type { ScheduleKind } from "../../prune/schedule.ts";
-import type { LatencyBudget } from "../../train/latency.ts";
-import type { Targets } from "../../train/losses.ts";
+import type { LatencyBudget } from "../../evaluate/latency.ts";
+import type { Targets } from "../../objective/losses.ts";
 import { budgetOf, latencyOf } from "../budgets.ts";
 import { withExample } from "../help.ts";
 import { patternRatio, withLimits, type LimitFlags, type Ratios } from "../limits.ts";

@@ -2,8 +2,8 @@
 
 import type { PruneJobEvent, PruneOutcome, SearchEvent } from "../../jobs/prune-events.ts";
 import type { Ranking } from "../../jobs/ranking.ts";
-import { isDoubtful } from "../../train/drop.ts";
-import { isBuiltIn } from "../../train/metrics.ts";
+import { isDoubtful } from "../../evaluate/drop.ts";
+import { isBuiltIn } from "../../evaluate/metrics.ts";
 import { noteRounding } from "../limits.ts";
 import {
   accuracyOf,

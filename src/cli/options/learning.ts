@@ -18,8 +18,8 @@ import {
   weightDecay,
 } from "../../options/learning.ts";
 import { batchSize, memory, seed, workers } from "../../options/machine.ts";
-import type { RecomputedStep } from "../../train/fit-step.ts";
-import { gigabytes } from "../../train/memory.ts";
+import type { RecomputedStep } from "../../train/activation-checkpointing.ts";
+import { gigabytes } from "../../execute/memory.ts";
 import type { OptimiserOptions, optimisers } from "../../train/optimisers.ts";
 import type { RateScheduleName } from "../../train/schedules.ts";
 import { note } from "../output.ts";

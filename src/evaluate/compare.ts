@@ -1,0 +1,256 @@
+/** How far two models are apart in what they compute: on random inputs, and on data. */
+
+import type { BatchOptions, Dataset } from "../data/batches.ts";
+import { checkLabels } from "../data/checks.ts";
+import { prefetch } from "../data/prefetch.ts";
+import { fail, option } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import { sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
+import { sameShape } from "../ops/emitter.ts";
+import { fixedBatch } from "../passes/open-batch.ts";
+import { trace } from "../passes/trace.ts";
+import { widen } from "../passes/widen.ts";
+import { differ, type Difference } from "../prune/differ.ts";
+import { drawInputs } from "../prune/draw.ts";
+import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
+import { changedBetween } from "./drop.ts";
+import { addHits, addSquares, samplesOf, type Evaluation, type Sums, type Top } from "./evaluate.ts";
+import { checkTarget } from "../execute/feeds.ts";
+import { intervalsOf, type Changed } from "./intervals.ts";
+import type { Loss } from "../objective/losses.ts";
+import {
+  checkMetric,
+  namedValue,
+  startCounting,
+  type Metric,
+  type MetricName,
+  type MetricValue,
+  type ShareName,
+} from "./metrics.ts";
+import { runnable } from "../execute/executable.ts";
+import { scoredGraph } from "./evaluation-graph.ts";
+import { runBatch } from "../execute/whole-batch.ts";
+
+/** The models that are compared; the first is what the second is measured by. */
+export type Pair<T> = readonly [before: T, after: T];
+
+/** How good one of two models is, as {@link evaluate} has it. */
+export interface Quality {
+  readonly loss: number;
+  /** Absent for mse. */
+  readonly top1?: number;
+  readonly top5?: number;
+  /** Where these shares lie with 95 % confidence. */
+  readonly intervals?: Evaluation["intervals"];
+}
+
+export interface Comparison {
+  readonly samples: number;
+  /** Absent where the data has no labels. */
+  readonly quality?: Pair<Quality>;
+  /** The share of samples whose largest output is the same; absent for mse. */
+  readonly agreement?: number;
+  readonly intervals?: Evaluation["intervals"];
+  /** Samples that one model has right and the other has not; absent for mse and without labels. */
+  readonly changed?: Readonly<Record<Top, Changed>>;
+  /** Kullback and Leibler's divergence of the softmax of the second from that of the first, in nats; absent for mse. */
+  readonly divergence?: number;
+  /** The metric that was asked for, of both. */
+  readonly metric?: Pair<MetricValue>;
+  /** The mean of (a - b)² over samples and outputs, logits where the loss is cross-entropy. */
+  readonly squaredDifference: number;
+}
+
+export interface CompareOptions extends Omit<LoadOptions, "carried">, Pick<BatchOptions, "batchSize" | "limit"> {
+  readonly loss: Loss;
+  /** A measure to look at above all, or a metric of your own, which is counted besides; default top-1, or without labels the agreement. */
+  readonly metric?: Metric | MetricName | undefined;
+  readonly onProgress?: (samples: number, total: number | undefined) => void;
+}
+
+/** Samples of the random inputs. */
+const drawn = 8;
+
+/**
+ * The largest difference of the outputs of two models on the same random inputs.
+ *
+ * @param graphs the models with open batches; inputs and outputs go by their order, not by their names
+ * @returns the difference of each output, under its name in the first model
+ * @throws SecateurError `bad-model` for models of different inputs or outputs
+ */
+export async function compareOutputs(
+  runtime: Runtime,
+  graphs: Pair<Graph>,
+  options: Omit<LoadOptions, "carried"> & { readonly seed?: number } = {},
+): Promise<Map<string, Difference>> {
+  const wide = both(graphs, widen);
+  const batch = fixedBatch(graphs[0]) ?? fixedBatch(graphs[1]) ?? drawn;
+  const traced = both(wide, (graph) => trace(graph, { batch }));
+  requireSame(
+    "inputs",
+    both(traced, ({ graph, types }) => graph.inputs.map(({ name }) => types.get(name)!)),
+  );
+  return await withSessions(runtime, wide, options, async (sessions) => {
+    const results: (readonly Tensor[])[] = [];
+    for (const [i, session] of sessions.entries()) {
+      const found = await session.run(drawInputs(traced[i]!, options.seed ?? 0));
+      results.push(wide[i]!.outputs.map(({ name }) => found[name]!));
+    }
+    const [a, b] = results as [Tensor[], Tensor[]];
+    requireSame("outputs", [a, b]);
+    return new Map(wide[0].outputs.map(({ name }, i) => [name, differ(a[i]!, b[i]!)]));
+  });
+}
+
+/**
+ * Runs two models over a data set: how good each is where the data has labels, and how far their first outputs are apart.
+ *
+ * @param graphs the models with open batches
+ * @throws SecateurError `bad-model` for models of different outputs, `bad-option` for a metric that is none, or that throws
+ */
+export async function compare(
+  runtime: Runtime,
+  graphs: Pair<Graph>,
+  dataset: Dataset,
+  options: CompareOptions,
+): Promise<Comparison> {
+  const { loss, batchSize, limit, onProgress, signal } = options;
+  const metric = options.metric === undefined ? undefined : checkMetric(options.metric);
+  const scored = both(graphs, (graph) => scoredGraph(graph, loss, metric));
+  const counting = [await startCounting(metric), await startCounting(metric)] as const;
+  const sums = { samples: 0, labelled: 0, outputs: 0, squares: 0, agreed: 0, divergence: 0 };
+  const each = both(scored, () => ({ loss: 0, top1: 0, top5: 0, samples: 0 }));
+  const shown = both(scored, ({ graph }) => graph);
+  const ranks: Pair<number[]> = [[], []];
+  await withSessions(runtime, shown, options, async (sessions) => {
+    for await (const batch of prefetch(dataset.batches({ batchSize, ...(limit === undefined ? {} : { limit }) }))) {
+      signal?.throwIfAborted();
+      const outputs: Tensor[] = [];
+      for (const [i, session] of sessions.entries()) {
+        const results = await runBatch(session, shown[i]!, batch);
+        outputs.push(scored[i]!.scores(results));
+        await counting[i]?.add(scored[i]!.shown(results, batch));
+      }
+      const [a, b] = outputs as [Tensor, Tensor];
+      requireSame("outputs", [[a], [b]]);
+      const [x, y] = [a.data, b.data] as [Float32Array, Float32Array];
+      x.forEach((value, i) => (sums.squares += (value - y[i]!) ** 2));
+      sums.outputs += x.length;
+      sums.samples += batch.size;
+      const { target } = batch;
+      if (target) {
+        checkTarget(target, loss === "mse" ? a : { dtype: "int64", shape: [batch.size] });
+        if (loss === "cross-entropy") checkLabels(batch, a.shape[1]!);
+        sums.labelled += batch.size;
+      }
+      if (loss === "cross-entropy") addRows(sums, [a, b]);
+      if (target)
+        both([a, b], (output, i) => {
+          if (loss === "cross-entropy") ranks[i].push(...addHits(each[i], output, target));
+          else addSquares(each[i], output, target);
+        });
+      onProgress?.(sums.samples, samplesOf(dataset, options));
+    }
+  });
+  const { samples, labelled } = sums;
+  if (samples === 0) fail("bad-data", `"${dataset.name}" has no samples`);
+  if (labelled > 0 && labelled < samples)
+    fail(
+      "bad-data",
+      `${samples - labelled} of the ${samples} samples of "${dataset.name}" have no label: give all or none`,
+    );
+  if (![sums.squares, sums.divergence, each[0].loss, each[1].loss].every(Number.isFinite))
+    fail(
+      "not-finite",
+      `outputs over ${samples} samples are not finite: look for values that are not numbers in the weights of the models`,
+    );
+  const withIntervals = <S extends Partial<Record<ShareName, number>>>(shares: S) => ({
+    ...shares,
+    intervals: intervalsOf(shares, samples),
+  });
+  const hits = ({ top1, top5 }: Sums) =>
+    loss === "mse" ? {} : withIntervals({ top1: top1 / samples, top5: top5 / samples });
+  const quality = labelled > 0 ? both(each, (one) => ({ loss: one.loss / samples, ...hits(one) })) : undefined;
+  const agreement = loss === "mse" ? undefined : sums.agreed / samples;
+  const apart =
+    agreement === undefined ? {} : { ...withIntervals({ agreement }), divergence: sums.divergence / samples };
+  const named = (name: MetricName): Pair<MetricValue> =>
+    both([1, agreement], (agreed, i) =>
+      namedValue(name, { ...quality?.[i], ...(agreed === undefined ? {} : { agreement: agreed }) }),
+    );
+  const [first, second] = [await counting[0]?.value(), await counting[1]?.value()];
+  return {
+    samples,
+    ...(quality && { quality }),
+    ...apart,
+    ...(quality && loss !== "mse" && { changed: changedBetween(ranks) }),
+    ...(metric !== undefined && { metric: first && second ? [first, second] : named(metric as MetricName) }),
+    squaredDifference: sums.squares / sums.outputs,
+  };
+}
+
+function both<T, U>(pair: Pair<T>, map: (one: T, i: 0 | 1) => U): Pair<U> {
+  return [map(pair[0], 0), map(pair[1], 1)];
+}
+
+async function withSessions<T>(
+  runtime: Runtime,
+  graphs: Pair<Graph>,
+  options: Omit<LoadOptions, "carried">,
+  use: (sessions: readonly Session[]) => Promise<T>,
+): Promise<T> {
+  const sessions: Session[] = [];
+  try {
+    for (const graph of graphs) sessions.push(await runtime.load(runnable(graph, options.device), options));
+    return await use(sessions);
+  } finally {
+    for (const session of sessions) await session.dispose();
+  }
+}
+
+type Form = Pick<Tensor, "dtype" | "shape">;
+
+function requireSame(what: "inputs" | "outputs", [a, b]: Pair<readonly Form[]>): void {
+  const same =
+    a.length === b.length && a.every(({ dtype, shape }, i) => dtype === b[i]!.dtype && sameShape(shape, b[i]!.shape));
+  const form = (all: readonly Form[]): string =>
+    all.map(({ dtype, shape }) => `${dtype} [${sample(shape)}]`).join(", ");
+  if (!same)
+    fail(
+      "bad-model",
+      `the models cannot be compared: the ${what} of a sample are ${form(a)} in the first and ${form(b)} in the second`,
+    );
+}
+
+const sample = (shape: Shape): string => shape.slice(1).join(", ");
+
+/** The classes of logits [N, C] (or [N, C, 1, 1]). */
+function classesOf({ shape }: Tensor): number {
+  const [n, classes = 0] = shape;
+  if (sizeOf(shape) !== n! * classes)
+    fail(
+      "unsupported",
+      `agreement wants an output of [N, classes], the models' is [${shape.join(", ")}]: use ${option("loss", "mse")}`,
+    );
+  return classes;
+}
+
+/** How far what classifiers put out is apart, sample by sample. */
+function addRows(sums: { agreed: number; divergence: number }, logits: Pair<Tensor>): void {
+  const classes = classesOf(logits[0]);
+  for (let n = 0; n < logits[0].shape[0]!; n++) {
+    const rows = both(logits, ({ data }) =>
+      logSoftmax((data as Float32Array).subarray(n * classes, (n + 1) * classes)),
+    );
+    if (largestOf(rows[0]) === largestOf(rows[1])) sums.agreed++;
+    rows[0].forEach((p, c) => (sums.divergence += Math.exp(p) * (p - rows[1][c]!)));
+  }
+}
+
+function logSoftmax(logits: Float32Array): Float64Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b));
+  const sum = logits.reduce((all, x) => all + Math.exp(x - largest), 0);
+  return Float64Array.from(logits, (x) => x - largest - Math.log(sum));
+}
+
+const largestOf = (row: Float64Array): number => row.reduce((best, x, c) => (x > row[best]! ? c : best), 0);

@@ -1,0 +1,165 @@
+/** The curvature of the loss at the gates, by Hessian-vector products. */
+
+import { uniformInt } from "pure-rand/distribution/uniformInt";
+import { differentiate } from "../autodiff/differentiate.ts";
+import type { Evidence } from "../criteria/criterion.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import { randomStream } from "../graph/random.ts";
+import { tensor, type Tensor } from "../graph/tensor.ts";
+import { alias, valueIn } from "../ops/emitter.ts";
+import { trace } from "../passes/trace.ts";
+import { widen } from "../passes/widen.ts";
+import { insertGates } from "../prune/gated.ts";
+import { findGates } from "../prune/gates.ts";
+import { findGroups, type Groups } from "../prune/groups.ts";
+import type { Runtime, Tensors } from "../runtime/port.ts";
+import { finishGraph } from "../objective/backward.ts";
+import { keptFor } from "../execute/graph-cache.ts";
+import { appendLoss } from "../objective/losses.ts";
+import { meanOf } from "../execute/batch-slices.ts";
+import { fitMemory, inPieces, wholeInputs } from "../execute/micro-batches.ts";
+import type { Source, SourceOptions } from "./provider.ts";
+import { runnable } from "../execute/executable.ts";
+
+export interface CurvatureOptions extends SourceOptions {
+  readonly needs: readonly ("row" | "diagonal")[];
+  /** Random directions for the diagonal; 0 computes it exactly by one direction for each unit. */
+  readonly probes: number;
+  readonly seed: number;
+}
+
+const directionOf = (group: string): string => `direction/${group}`;
+const productOf = (group: string): string => `product/${group}`;
+
+interface CurvatureGraph {
+  readonly graph: Graph;
+  readonly groups: Groups;
+  /** Names and numbers of units of the groups that the loss depends on. */
+  readonly gated: readonly { readonly name: string; readonly units: number }[];
+  readonly classes: number;
+}
+
+/**
+ * The graph of one Hessian-vector product over the gates z = 1 of all groups: inputs `direction/GROUP` [units], outputs `loss` and
+ * `product/GROUP` [units] = Σ_k ∂²E/∂z_m∂z_k · direction_k. It is the gradient of (gradient · direction).
+ */
+export function curvatureGraph(graph: Graph, options: SourceOptions): CurvatureGraph {
+  const { batchSize: batch, gates: at = "after-bn" } = options;
+  const traced = trace(widen(graph), { batch });
+  const groups = findGroups(traced);
+  const places = findGates(groups, at);
+  const names = new Map<string, string>();
+  const { builder, g } = insertGates(groups, places, (b, emit, { name, units }) => {
+    const z = b.claim(`gate/${name}`);
+    const ones = tensor("float32", [units.length], new Float64Array(units.length).fill(1));
+    b.initializers.set(z, ones);
+    b.types.set(z, ones);
+    names.set(name, z);
+    // A shared gate on a residual stream counts the mean of its places, as in a single pass.
+    const share = at === "residual" ? 1 / Math.max(1, places.get(name)!.length) : 1;
+    if (share === 1) return valueIn(b, z);
+    return emit.Add(emit.Mul(valueIn(b, z), emit.scalar(share)), emit.scalar(1 - share));
+  });
+  const output = traced.graph.outputs[0]?.name ?? fail("bad-model", "the model has no output");
+  const { perSample, classes } = appendLoss(builder, output, options);
+  const all = [...names.values()];
+  const first = differentiate(builder, [{ value: perSample, seed: g.filled(1 / batch, [batch]) }], all);
+  const gated = groups.groups.flatMap(({ name, units }) => {
+    const value = first.get(names.get(name)!);
+    return value ? [{ name, units: units.length, value }] : [];
+  });
+  const ys = gated.map(({ name, units, value }) => ({
+    value,
+    seed: valueIn(builder, builder.input(directionOf(name), { dtype: "float32", shape: [units] }, true)),
+  }));
+  const second = differentiate(
+    builder,
+    ys,
+    gated.map(({ name }) => names.get(name)!),
+  );
+  const outputs = ["loss"];
+  for (const { name, units } of gated) {
+    const product = second.get(names.get(name)!) ?? g.filled(0, [units]);
+    alias(builder, product.name, builder.claim(productOf(name)));
+    outputs.push(productOf(name));
+  }
+  return { graph: finishGraph(builder, outputs), groups, gated, classes };
+}
+
+/** Opens what gives rows and diagonals of the Hessian over the gates, in inference mode. */
+export async function openCurvature(runtime: Runtime, graph: Graph, options: CurvatureOptions): Promise<Source> {
+  const { needs, probes, seed } = options;
+  const { loss, targets, gates } = options;
+  const { pieces, of } = fitMemory(graph, options.batchSize, options, (batchSize) =>
+    keptFor(graph, { what: "curvature", batchSize, loss, targets, gates }, () =>
+      curvatureGraph(graph, { ...options, batchSize }),
+    ),
+  );
+  const { graph: finished, groups, gated, classes } = of;
+  const inputs = finished.inputs.filter(({ name }) => !gated.some((group) => directionOf(group.name) === name));
+  const loaded = await runtime.load(runnable(finished, options.device), options);
+  // The loss is a mean over samples, and so is its Hessian.
+  const session = inPieces(loaded, pieces, new Set(inputs.map(({ name }) => name)), (output, found) =>
+    meanOf(found.map((results) => results[output]!)),
+  );
+  const total = gated.reduce((n, { units }) => n + units, 0);
+  let minibatches = 0;
+  /** H · v, v and the product over the units of all groups in order. */
+  const multiply = async (feeds: Tensors, v: Float32Array) => {
+    const directions: Record<string, Tensor> = {};
+    let at = 0;
+    for (const { name, units } of gated) {
+      directions[directionOf(name)] = { dtype: "float32", shape: [units], data: v.slice(at, at + units) };
+      at += units;
+    }
+    const results = await session.run({ ...feeds, ...directions });
+    const product = new Float64Array(total);
+    at = 0;
+    for (const { name, units } of gated) {
+      product.set(results[productOf(name)]!.data as Float32Array, at);
+      at += units;
+    }
+    return { product, loss: Number(results["loss"]!.data[0]) };
+  };
+  const diagonalOf = async (feeds: Tensors): Promise<Float64Array> => {
+    const diagonal = new Float64Array(total);
+    if (probes === 0) {
+      for (let m = 0; m < total; m++) {
+        const v = new Float32Array(total);
+        v[m] = 1;
+        diagonal[m] = (await multiply(feeds, v)).product[m]!;
+      }
+      return diagonal;
+    }
+    // The mean of v ∘ Hv over random signs v is the diagonal (Hutchinson 1990; Bekas et al. 2007, eq. 4).
+    const stream = randomStream(seed, minibatches);
+    for (let probe = 0; probe < probes; probe++) {
+      const v = Float32Array.from({ length: total }, () => uniformInt(stream, 0, 1) * 2 - 1);
+      const { product } = await multiply(feeds, v);
+      product.forEach((value, m) => (diagonal[m]! += (v[m]! * value) / probes));
+    }
+    return diagonal;
+  };
+  return {
+    groups,
+    inputs: wholeInputs(inputs, pieces),
+    classes,
+    async measure(feeds) {
+      const { product: row, loss } = await multiply(feeds, new Float32Array(total).fill(1));
+      const diagonal = needs.includes("diagonal") ? await diagonalOf(feeds) : new Float64Array(total);
+      minibatches++;
+      const findings = new Map<string, Partial<Evidence>>();
+      let at = 0;
+      for (const { name, units } of gated) {
+        findings.set(name, {
+          ...(needs.includes("row") && { row: row.slice(at, at + units) }),
+          ...(needs.includes("diagonal") && { diagonal: diagonal.slice(at, at + units) }),
+        });
+        at += units;
+      }
+      return { loss, findings };
+    },
+    dispose: () => session.dispose(),
+  };
+}

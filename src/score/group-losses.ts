@@ -1,0 +1,168 @@
+/** The loss of a group by itself: how far the outputs of the net go when the lesser half of the group is masked, and what its importances say of that. */
+
+import type { Scores } from "../criteria/criterion.ts";
+import type { Dataset } from "../data/batches.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import { zeros, type Shape } from "../graph/tensor.ts";
+import { valueIn } from "../ops/emitter.ts";
+import { logitsOf } from "../passes/strip-softmax.ts";
+import { trace } from "../passes/trace.ts";
+import { widen } from "../passes/widen.ts";
+import { insertGates } from "../prune/gated.ts";
+import { findGates } from "../prune/gates.ts";
+import { findGroups } from "../prune/groups.ts";
+import type { Runtime, Tensors } from "../runtime/port.ts";
+import { feedsOf, refuseBatches } from "../execute/feeds.ts";
+import { finishGraph } from "../objective/backward.ts";
+import { appendLoss } from "../objective/losses.ts";
+import { runnable } from "../execute/executable.ts";
+import type { SourceOptions } from "./provider.ts";
+
+export interface GroupLossOptions extends Pick<SourceOptions, "batchSize" | "loss" | "device" | "threads"> {
+  readonly seed: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The loss of a group, and how many units it had then. */
+export interface GroupLoss {
+  readonly group: string;
+  readonly units: number;
+  readonly loss: number;
+}
+
+/** A group is measured again when less than this share of its units is left. */
+const staleAt = 0.8;
+/** All are when less than this share of all units is left. */
+const allStaleAt = 0.9;
+
+/** Groups whose losses are to be measured, as they never were or units have gone since. */
+export function staleGroups(known: readonly GroupLoss[], importances: Scores): string[] {
+  const then = new Map(known.map(({ group, units }) => [group, units]));
+  const now = [...importances].map(([group, { length }]) => ({
+    group,
+    left: length / (then.get(group) ?? Infinity),
+    length,
+  }));
+  const [before, after] = [known.reduce((n, { units }) => n + units, 0), now.reduce((n, { length }) => n + length, 0)];
+  const all = after < before * allStaleAt;
+  return now.filter(({ left }) => all || left < staleAt).map(({ group }) => group);
+}
+
+/** Losses of all groups, of which those are measured anew that are stale. */
+export async function freshLosses(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset,
+  known: readonly GroupLoss[],
+  importances: Scores,
+  options: GroupLossOptions,
+): Promise<readonly GroupLoss[]> {
+  const stale = new Set(staleGroups(known, importances));
+  const kept = known.filter(({ group }) => !stale.has(group) && importances.has(group));
+  return stale.size === 0
+    ? kept
+    : [...kept, ...(await groupLosses(runtime, graph, dataset, importances, options, [...stale]))];
+}
+
+/**
+ * What the importances of each group are to be multiplied by, so that those of its lesser half add up to its loss. A group without importances above 0 is left out.
+ */
+export function groupScales(losses: readonly GroupLoss[], importances: Scores): Map<string, number> {
+  return new Map(
+    losses.flatMap(({ group, loss }) => {
+      const { sum } = lesserHalf(importances.get(group) ?? new Float64Array(0));
+      return sum > 0 ? [[group, loss / sum] as const] : [];
+    }),
+  );
+}
+
+/** Minibatches that are looked at. */
+const batches = 2;
+
+/**
+ * What masking the lesser half of each group changes: the Kullback-Leibler divergence of the outputs from the unmasked net's, in nats, or for mse the mean squared difference. It needs no
+ * labels and is never below 0. A pruning sensitivity (Li et al. 2017, "Pruning Filters for Efficient ConvNets", section 3.2), to be shared out by importance ({@link groupScales}).
+ *
+ * Units of importance 0 or less are no part of the half; a group of no others has a loss of 0.
+ *
+ * @param graph the model with an open batch, in inference mode
+ * @param of the groups; default all that have importances
+ */
+export async function groupLosses(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset,
+  importances: Scores,
+  options: GroupLossOptions,
+  of: readonly string[] = [...importances.keys()],
+): Promise<GroupLoss[]> {
+  const { batchSize, seed, signal } = options;
+  const { finished, inputs, output, reference, units } = maskable(graph, options);
+  const halves = of.flatMap((group) =>
+    units.has(group) ? [{ group, half: lesserHalf(importances.get(group)!).half }] : [],
+  );
+  const changes = new Map(halves.map(({ group }) => [group, 0]));
+  const whole = new Map([...units].map(([name, count]) => [`mask/${name}`, ones(count)]));
+  const session = await runtime.load(runnable(finished, options.device), options);
+  let done = 0;
+  let seen: number | undefined;
+  try {
+    const given = dataset.batches({ batchSize, shuffle: true, seed, epoch: 0, dropLast: true, limit: batches });
+    for await (const batch of given) {
+      seen = batch.size;
+      if (batch.size !== batchSize) continue;
+      const feeds = { ...feedsOf({ inputs }, batch), ...Object.fromEntries(whole) };
+      const run = (more: Tensors) => session.run({ ...feeds, ...more });
+      const blank = zeros("float32", reference.shape);
+      const unmasked = { [reference.name]: (await run({ [reference.name]: blank }))[output]! };
+      for (const { group, half } of halves) {
+        signal?.throwIfAborted();
+        if (half.length === 0) continue;
+        const mask = ones(units.get(group)!);
+        for (const unit of half) mask.data[unit] = 0;
+        const results = await run({ ...unmasked, [`mask/${group}`]: mask });
+        changes.set(group, changes.get(group)! + Number(results["loss"]!.data[0]));
+      }
+      done++;
+    }
+  } finally {
+    await session.dispose();
+  }
+  if (done === 0) refuseBatches(dataset, batchSize, seen);
+  return halves.map(({ group }) => ({ group, units: units.get(group)!, loss: changes.get(group)! / done }));
+}
+
+const ones = (count: number) => ({ dtype: "float32", shape: [count], data: new Float32Array(count).fill(1) }) as const;
+
+/** The least important half of the units that have any importance, and the sum of theirs. */
+function lesserHalf(scores: Float64Array): { readonly half: readonly number[]; readonly sum: number } {
+  const order = [...scores.keys()]
+    .filter((unit) => scores[unit]! > 0 && scores[unit]! < Infinity)
+    .sort((a, b) => scores[a]! - scores[b]!);
+  const half = order.slice(0, Math.ceil(order.length / 2));
+  return { half, sum: half.reduce((sum, unit) => sum + scores[unit]!, 0) };
+}
+
+/** The net with a mask for each group, and as its loss how far its output is from a reference that is given. */
+function maskable(graph: Graph, { batchSize: batch, loss }: GroupLossOptions) {
+  const traced = trace(widen(graph), { batch });
+  const groups = findGroups(traced);
+  const { inputs, outputs } = traced.graph;
+  const { builder } = insertGates(groups, findGates(groups), (b, _, { name, units }) =>
+    valueIn(b, b.input(`mask/${name}`, { dtype: "float32", shape: [units.length] }, true)),
+  );
+  const first = outputs[0]?.name ?? fail("bad-model", "the model has no output");
+  const output = loss === "mse" ? first : logitsOf(traced.graph, first);
+  appendLoss(builder, first, loss === "mse" ? { loss } : { loss, distillation: { weight: 1, temperature: 1 } });
+  const finished = finishGraph(builder, ["loss", output]);
+  const name = loss === "mse" ? "target" : "teacher";
+  const { shape } = finished.inputs.find((input) => input.name === name)!;
+  return {
+    finished,
+    inputs,
+    output,
+    reference: { name, shape: shape as Shape },
+    units: new Map(groups.groups.map((group) => [group.name, group.units.length])),
+  };
+}

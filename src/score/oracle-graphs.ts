@@ -1,0 +1,148 @@
+/** The two graphs of the oracle: what no mask reaches, run once, and what follows the gates of a group, run for many masks. */
+
+import type { GraphBuilder } from "../graph/builder.ts";
+import { GraphBuilder as Builder } from "../graph/builder.ts";
+import { fail } from "../graph/error.ts";
+import { producersOf, type Graph, type Node } from "../graph/graph.ts";
+import type { Value } from "../ops/define.ts";
+import type { Emit } from "../ops/emit.ts";
+import { alias, sameShape, valueIn } from "../ops/emitter.ts";
+import type { Traced } from "../passes/trace.ts";
+import { activations } from "../prune/couple.ts";
+import { insertGates } from "../prune/gated.ts";
+import type { Groups } from "../prune/groups.ts";
+import type { Place } from "../prune/places.ts";
+import { finishGraph } from "../objective/backward.ts";
+import { appendLoss, type LossOptions } from "../objective/losses.ts";
+
+/** The unmasked net: outputs `loss` and the activations that suffixes read. */
+export function prefixGraph(traced: Traced, values: ReadonlySet<string>, options: LossOptions) {
+  const { graph } = traced;
+  const computed = new Map([...traced.constants].filter(([name]) => !graph.initializers.has(name)));
+  const builder = new Builder(graph, traced.types, computed);
+  const { classes } = appendLoss(builder, outputOf(graph), options);
+  const given = new Set(graph.inputs.map(({ name }) => name));
+  return { graph: finishGraph(builder, ["loss", ...[...values].filter((name) => !given.has(name))]), classes };
+}
+
+const outputOf = (graph: Graph): string => graph.outputs[0]?.name ?? fail("bad-model", "the model has no output");
+
+/** A graph from the gates of a group to the loss. */
+export interface Suffix {
+  readonly graph: Graph;
+  /** How many masks it evaluates at once, K. */
+  readonly tile: number;
+  /** Its inputs that are activations of the unmasked net, with their names there; [N, ...] each. */
+  readonly reads: ReadonlyMap<string, string>;
+  /** Its inputs that come with the batch, K times over: `target` or `noise`. */
+  readonly tiledInputs: readonly string[];
+  /** The name of the input [K, units]: 1 keeps a unit, 0 masks it. */
+  readonly factors: string;
+  /** The name of the output [K]: the mean loss for each mask. */
+  readonly losses: string;
+}
+
+/**
+ * @param groups of the net at batch size N
+ * @param tiled of the net at batch size K N
+ * @param gates of the group, at the places that remove its units
+ * @throws SecateurError `unsupported` where samples are not told apart along the first axis of what must be tiled
+ */
+export function suffixGraph(
+  groups: Groups,
+  tiled: Groups,
+  name: string,
+  gates: readonly Place[],
+  tile: number,
+  options: LossOptions,
+): Suffix {
+  const { traced } = tiled.coupling;
+  let factors = "";
+  const { builder, g, ungated } = insertGates(tiled, new Map([[name, gates]]), (b, emit, group) => {
+    factors = b.input("factors", { dtype: "float32", shape: [tile, group.units.length] });
+    return spread(emit, valueIn(b, factors), tile, batchOf(traced));
+  });
+  const { perSample } = appendLoss(builder, outputOf(traced.graph), options);
+  const rows = g.reshaped(perSample, [tile, perSample.shape[0]! / tile]);
+  const losses = g.ReduceMean(rows, g.ints([1]), { keepdims: 0 }).name;
+  const { nodes, frontier } = upTo(builder, losses, factors, traced, ungated);
+  builder.nodes.length = 0;
+  const reads = new Map<string, string>();
+  for (const inner of frontier) {
+    const original = ungated.get(inner) ?? inner;
+    const shape = groups.coupling.traced.types.get(original)!.shape;
+    const type = builder.types.get(inner)!;
+    const input = builder.input(`unmasked/${original}`, { dtype: type.dtype, shape });
+    reads.set(input, original);
+    alias(builder, repeated(g, valueIn(builder, input), tile, type.shape).name, inner);
+  }
+  builder.nodes.push(...nodes);
+  const given = builder.inputs.filter(({ name: input }) => input === "target" || input === "noise");
+  const own = new Set([...reads.keys(), factors, ...given.map((input) => input.name)]);
+  const kept = builder.inputs.filter((input) => own.has(input.name));
+  builder.inputs.length = 0;
+  builder.inputs.push(...kept);
+  return {
+    graph: finishGraph(builder, [losses]),
+    tile,
+    reads,
+    tiledInputs: given.map((input) => input.name),
+    factors,
+    losses,
+  };
+}
+
+const batchOf = ({ graph, types }: Traced): number => types.get(graph.inputs[0]?.name ?? "")?.shape[0] ?? 1;
+
+/** Factors for each mask [K, units] as factors for each sample [K N, units]; for one mask [units], which fits any layout. */
+function spread(g: Emit, factors: Value, tile: number, batch: number): Value {
+  const units = factors.shape[1]!;
+  if (tile === 1) return g.reshaped(factors, [units]);
+  const each = batch / tile;
+  return g.reshaped(g.expanded(g.reshaped(factors, [tile, 1, units]), [tile, each, units]), [batch, units]);
+}
+
+/** A value K times behind itself along the first axis. */
+function repeated(g: Emit, value: Value, tile: number, wanted: readonly number[]): Value {
+  const { shape } = value;
+  if (tile === 1 || shape.length === 0) {
+    if (!sameShape(shape, wanted)) fail("internal", `"${value.name}" [${shape.join()}] is not [${wanted.join()}]`);
+    return value;
+  }
+  if (!sameShape([shape[0]! * tile, ...shape.slice(1)], wanted))
+    fail("unsupported", `the samples of the batch do not lie along the first axis of "${value.name}"`);
+  return g.reshaped(g.expanded(g.reshaped(value, [1, ...shape]), [tile, ...shape]), wanted);
+}
+
+/** The nodes between the activations that no mask reaches and a result, and the names of those activations. */
+function upTo(
+  builder: GraphBuilder,
+  result: string,
+  factors: string,
+  traced: Traced,
+  ungated: ReadonlyMap<string, string>,
+): { readonly nodes: readonly Node[]; readonly frontier: ReadonlySet<string> } {
+  const masked = new Set([factors]);
+  for (const node of builder.nodes)
+    if (node.inputs.some((name) => masked.has(name))) for (const name of node.outputs) masked.add(name);
+  const alive = activations(traced);
+  const given = new Set(traced.graph.inputs.map(({ name }) => name));
+  const outer = (name: string): boolean =>
+    !masked.has(name) && (given.has(name) || alive.has(ungated.get(name) ?? name));
+  const producers = producersOf({ ...traced.graph, nodes: builder.nodes });
+  const needed = new Set<Node>();
+  const frontier = new Set<string>();
+  const pending = [result];
+  for (let at = 0; at < pending.length; at++) {
+    const name = pending[at]!;
+    if (outer(name)) {
+      frontier.add(name);
+      continue;
+    }
+    const node = producers.get(name);
+    if (node === undefined || needed.has(node)) continue;
+    needed.add(node);
+    pending.push(...node.inputs.filter((input) => input !== ""));
+  }
+  return { nodes: builder.nodes.filter((node) => needed.has(node)), frontier };
+}

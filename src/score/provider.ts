@@ -1,0 +1,87 @@
+/** Sources of evidence: what a minibatch is run through for criteria. */
+
+import type { Need } from "../criteria/criterion.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph, ValueInfo } from "../graph/graph.ts";
+import type { GatePlace } from "../prune/gate-places.ts";
+import type { Groups } from "../prune/groups.ts";
+import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
+import { findingsOf, nameEvidence, type Findings, type PassNeed } from "../objective/evidence.ts";
+import { appendBackward, finishGraph } from "../objective/backward.ts";
+import { keptFor } from "../execute/graph-cache.ts";
+import type { Loss, Targets } from "../objective/losses.ts";
+import { joinEvidence, meanOf, wholeBatchNeeds } from "../execute/batch-slices.ts";
+import { fitMemory, inPieces, wholeInputs, type MemoryOptions } from "../execute/micro-batches.ts";
+import { runnable } from "../execute/executable.ts";
+
+export interface SourceOptions extends LoadOptions, MemoryOptions {
+  readonly batchSize: number;
+  readonly loss: Loss;
+  readonly targets?: Targets | undefined;
+  readonly gates?: GatePlace | undefined;
+}
+
+export interface Source {
+  readonly groups: Groups;
+  /** The inputs of the graph it runs that come from a batch: those of the model, and `target` or `noise`. */
+  readonly inputs: readonly ValueInfo[];
+  /** The number of classes that a label may name; 0 where the target is no label. */
+  readonly classes: number;
+  /** Runs one minibatch. */
+  measure(feeds: Tensors): Promise<{ readonly loss: number; readonly findings: Findings }>;
+  dispose(): Promise<void>;
+}
+
+/** Opens what meets the needs that one backward pass meets, in inference mode. */
+export async function openPass(
+  runtime: Runtime,
+  graph: Graph,
+  needs: readonly PassNeed[],
+  options: SourceOptions,
+): Promise<Source> {
+  const { batchSize, loss, targets, gates } = options;
+  const write = (batch: number) => {
+    const backward = appendBackward(graph, { batch, loss, targets, gates, needs, parameters: false, train: false });
+    const outputs = nameEvidence(backward.builder, backward.evidence);
+    if (outputs.length === 0) refuseNeeds(needs);
+    const finished = finishGraph(backward.builder, ["loss", ...outputs.map(({ output }) => output)]);
+    return { graph: finished, outputs, groups: backward.groups!, classes: backward.classes };
+  };
+  const build = (batch: number) =>
+    keptFor(graph, { what: "pass", batch, loss, targets, gates, needs }, () => write(batch));
+  const bound = needs.some((need) => wholeBatchNeeds.has(need))
+    ? "a criterion takes the gradients of single weights over all of it"
+    : undefined;
+  const { pieces, of } = fitMemory(graph, batchSize, options, build, bound);
+  const { graph: finished, outputs, groups, classes } = of;
+  const loaded = await runtime.load(runnable(finished, options.device), options);
+  const evidence = new Map(outputs.map((one) => [one.output, one]));
+  const fed = new Set(finished.inputs.map(({ name }) => name));
+  const session = inPieces(loaded, pieces, fed, (name, found) => {
+    const own = evidence.get(name);
+    return own ? joinEvidence(own, found) : meanOf(found.map((results) => results[name]!));
+  });
+  return {
+    groups,
+    inputs: wholeInputs(finished.inputs, pieces),
+    classes,
+    async measure(feeds) {
+      const results = await session.run(feeds);
+      return { loss: Number(results["loss"]!.data[0]), findings: findingsOf(outputs, groups, results) };
+    },
+    dispose: () => session.dispose(),
+  };
+}
+
+const lacking: Readonly<Partial<Record<Need, string>>> = {
+  gates: "no unit of the model has a gate that the loss depends on",
+  weights: "no unit is produced by weights that the loss depends on",
+  scales: "no unit passes through a BatchNormalization: the model has none, or all are folded",
+  activations: "no unit is read by anything",
+  subsets: "no group is small enough to try every subset of its units",
+};
+
+/** Fails where nothing of what a criterion needs is to be had of a model. */
+export function refuseNeeds(needs: readonly Need[]): never {
+  fail("unsupported", `the model cannot be scored: ${needs.map((need) => lacking[need] ?? need).join("; ")}`);
+}

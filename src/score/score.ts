@@ -1,0 +1,221 @@
+/** Importances from data: what some minibatches tell of the units, the weights as they are. */
+
+import { Average } from "../criteria/average.ts";
+import type { Context, Criterion, DataCriterion, Evidence, Need, Scores } from "../criteria/criterion.ts";
+import type { Batch, Dataset } from "../data/batches.ts";
+import { checkClasses } from "../data/checks.ts";
+import { prefetch } from "../data/prefetch.ts";
+import { fail, option } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Shape } from "../graph/tensor.ts";
+import { trace } from "../passes/trace.ts";
+import { createCostModel, type CostModel } from "../prune/costs.ts";
+import { findGroups, refuseWithout, type Groups } from "../prune/groups.ts";
+import type { Runtime, Tensors } from "../runtime/port.ts";
+import { openCurvature } from "./curvature.ts";
+import { isPassNeed, type Findings } from "../objective/evidence.ts";
+import { feedsOf, refuseBatches, targetOf } from "../execute/feeds.ts";
+import { keptFor } from "../execute/graph-cache.ts";
+import { gumbelNoise } from "../objective/random-inputs.ts";
+import { openOracleSource } from "./oracle.ts";
+import { openPass, refuseNeeds, type Source, type SourceOptions } from "./provider.ts";
+
+export interface ScoreOptions extends SourceOptions {
+  /** Minibatches to average over. */
+  readonly batches: number;
+  readonly seed: number;
+  /**
+   * Random directions from which the diagonal of the Hessian is estimated (Hutchinson); 0 computes it exactly, by one Hessian-vector product
+   * for each unit. Default: exact for nets of up to 300 units, 32 directions for larger ones.
+   */
+  readonly probes?: number | undefined;
+  readonly onProgress?: (batch: number, batches: number) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Up to so many units the diagonal of the Hessian is computed exactly, if nothing else is asked for. */
+const mostExact = 300;
+const defaultProbes = 32;
+
+/**
+ * The importance of every unit of a model by one criterion; see {@link scoreAll}.
+ *
+ * @param graph the model with an open batch
+ * @param dataset not needed by criteria that look at weights alone
+ */
+export async function score(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset | undefined,
+  criterion: Criterion,
+  options: ScoreOptions,
+): Promise<Scores> {
+  return (await scoreAll(runtime, graph, dataset, [criterion], options)).get(criterion.name)!;
+}
+
+/**
+ * The importance of every unit of a model, which stays in inference mode, by several criteria. What several of them need is measured once: the
+ * gate gradients of all samples come from one backward pass of each minibatch, the Hessian's row from one more.
+ *
+ * @param graph the model with an open batch
+ * @param dataset not needed by criteria that look at weights alone
+ * @returns by the name of the criterion
+ * @throws SecateurError `unsupported` where the model has nothing of what a criterion needs, `not-finite` where the loss is no number
+ */
+export async function scoreAll(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset | undefined,
+  criteria: readonly Criterion[],
+  options: ScoreOptions,
+): Promise<Map<string, Scores>> {
+  const measured = criteria.filter((criterion) => criterion.kind === "data");
+  const found = measured.length > 0 ? await measure(runtime, graph, dataset, measured, options) : undefined;
+  const groups = found?.groups ?? findGroups(trace(graph));
+  refuseWithout(groups);
+  return new Map(
+    criteria.map((criterion) => [
+      criterion.name,
+      criterion.kind === "weights"
+        ? criterion.score(groups, graph.initializers, options.seed)
+        : found!.scores.get(criterion.name)!,
+    ]),
+  );
+}
+
+async function measure(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset | undefined,
+  criteria: readonly DataCriterion[],
+  options: ScoreOptions,
+): Promise<{ readonly groups: Groups; readonly scores: Map<string, Scores> }> {
+  const data = dataset ?? fail("bad-option", `${criteria[0]!.name} needs data: give it by ${option("data")}`);
+  const { batchSize, batches, seed } = options;
+  const all = keptFor(graph, { what: "groups", batchSize }, () => findGroups(trace(graph, { batch: batchSize })));
+  refuseWithout(all);
+  const needs = new Set(criteria.flatMap((criterion) => criterion.needs));
+  const sources: Source[] = [];
+  const averages = new Map(criteria.map((criterion) => [criterion, new Average()]));
+  let done = 0;
+  let seen: number | undefined;
+  try {
+    for (const open of openers(runtime, graph, needs, options, all)) sources.push(await open());
+    if (options.targets !== "sampled") for (const { classes } of sources) checkClasses(data, classes);
+    const given = data.batches({ batchSize, shuffle: true, seed, epoch: 0, dropLast: true, limit: batches });
+    for await (const batch of prefetch(given)) {
+      options.signal?.throwIfAborted();
+      seen = batch.size;
+      if (batch.size !== batchSize) continue;
+      const findings = await runAll(sources, batch, options, done);
+      done++;
+      for (const [criterion, average] of averages) average.add(sampleAll(criterion, all, findings, batchSize));
+      options.onProgress?.(done, batches);
+    }
+  } finally {
+    for (const source of sources) await source.dispose();
+  }
+  if (done === 0) refuseBatches(data, batchSize, seen);
+  return {
+    groups: all,
+    scores: new Map(
+      [...averages].map(([criterion, average]) => [criterion.name, finish(criterion, all, average.mean())]),
+    ),
+  };
+}
+
+/** How to open each source that some needs take. */
+function openers(
+  runtime: Runtime,
+  graph: Graph,
+  needs: ReadonlySet<Need>,
+  options: ScoreOptions,
+  { groups }: Groups,
+): (() => Promise<Source>)[] {
+  const of = <N extends Need>(...some: readonly N[]): N[] => some.filter((need) => needs.has(need));
+  const units = groups.reduce((n, group) => n + group.units.length, 0);
+  const probes = options.probes ?? (units <= mostExact ? 0 : defaultProbes);
+  const [pass, curvature, oracle] = [[...needs].filter(isPassNeed), of("row", "diagonal"), of("losses", "subsets")];
+  // What is loaded stays loaded until the end.
+  const some = [pass, curvature, oracle].filter((needed) => needed.length > 0).length;
+  const own = { ...options, ...(options.memory !== undefined && { memory: options.memory / some }) };
+  return [
+    ...(pass.length > 0 ? [() => openPass(runtime, graph, pass, own)] : []),
+    ...(curvature.length > 0 ? [() => openCurvature(runtime, graph, { ...own, needs: curvature, probes })] : []),
+    ...(oracle.length > 0 ? [() => openOracleSource(runtime, graph, oracle, own)] : []),
+  ];
+}
+
+/** Runs a minibatch through all sources. */
+async function runAll(
+  sources: readonly Source[],
+  batch: Batch,
+  options: ScoreOptions,
+  index: number,
+): Promise<Findings> {
+  const findings = new Map<string, Partial<Evidence>>();
+  for (const source of sources) {
+    const { loss, findings: own } = await source.measure(sourceFeeds(source, batch, options, index));
+    if (!Number.isFinite(loss))
+      fail(
+        "not-finite",
+        `the loss of minibatch ${index + 1} is ${loss}: look for values that are not numbers in the data or the weights`,
+      );
+    for (const [name, found] of own) findings.set(name, { ...findings.get(name), ...found });
+  }
+  return findings;
+}
+
+function sourceFeeds(source: Source, batch: Batch, options: ScoreOptions, index: number): Tensors {
+  const added = new Set(["target", "noise"]);
+  const inputs = source.inputs.filter(({ name }) => !added.has(name));
+  const feeds = feedsOf({ inputs }, batch);
+  const noise = source.inputs.find(({ name }) => name === "noise");
+  if (noise) return { ...feeds, noise: gumbelNoise(noise.shape as Shape, options.seed, index) };
+  const target = targetOf(source, batch, source.classes);
+  return target ? { ...feeds, target } : feeds;
+}
+
+/**
+ * What one minibatch gives for every group of which all that the criterion needs is known.
+ *
+ * @throws SecateurError `unsupported` where that is no group
+ */
+export function sampleAll(
+  criterion: DataCriterion,
+  { groups }: Groups,
+  findings: Findings,
+  samples: number,
+): Map<string, Float64Array> {
+  const found = new Map<string, Float64Array>();
+  for (const { name, units } of groups) {
+    const own = findings.get(name);
+    if (own === undefined || criterion.needs.some((need) => own[need] === undefined)) continue;
+    const rows = own.gates === undefined ? samples : own.gates.length / units.length;
+    if (rows !== samples && !criterion.means)
+      fail(
+        "unsupported",
+        `${criterion.name} looks at each sample by itself, and those of a batch cannot be told apart at the gates of "${name}": use ${option("criterion", "taylor-fo")} or ${option("batchSize", 1)}`,
+      );
+    found.set(name, criterion.sample({ ...(own as Evidence), samples: rows, units: units.length }));
+  }
+  if (found.size === 0) refuseNeeds(criterion.needs);
+  return found;
+}
+
+/** Importances from the averages of what minibatches gave. */
+export function finish(criterion: DataCriterion, groups: Groups, averages: Scores): Scores {
+  let model: CostModel | undefined;
+  return new Map(
+    groups.groups.flatMap((group) => {
+      const average = averages.get(group.name);
+      if (average === undefined) return [];
+      const context: Context = {
+        groups,
+        group,
+        saving: (unit) => (model ??= createCostModel(groups)).saving(group.units[unit]!),
+      };
+      return [[group.name, criterion.finish?.(average, context) ?? average] as const];
+    }),
+  );
+}

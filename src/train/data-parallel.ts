@@ -1,0 +1,284 @@
+/**
+ * A step whose minibatch is split over workers: each runs a part of it forward and backward, and what they found is put together for one update.
+ * BatchNormalization takes the statistics of a part, as it does in PyTorch's DataParallel; everything else is what it is for the whole.
+ */
+
+import { GraphBuilder } from "../graph/builder.ts";
+import { fail, option } from "../graph/error.ts";
+import type { Graph, Type } from "../graph/graph.ts";
+import { byteLength, clearAt, sizeOf, type Tensor } from "../graph/tensor.ts";
+import type { Value } from "../ops/define.ts";
+import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
+import { laneOf, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
+import { takenIn, type Engine, type Opened, type Taken } from "./engine.ts";
+import { fitStep } from "./activation-checkpointing.ts";
+import { finishTyped } from "../objective/backward.ts";
+import { joinEvidence, meanOf, wholeBatchNeeds } from "../execute/batch-slices.ts";
+import { loadable } from "../execute/executable.ts";
+import { packed, rowsOf, unpacked, type Row } from "./packed-parameters.ts";
+import { appendUpdates, nextOf, openClock, openStep, ownerOf, type StepGraph, type StepOptions } from "./step.ts";
+
+const gradientOf = (name: string): string => `gradient/${name}`;
+const ofPart = (name: string, part: number): string => `${name}/part ${part}`;
+
+interface PartGraph extends StepGraph {
+  /** Weights that gradients come out for, and statistics, by name. */
+  readonly parameters: readonly string[];
+  readonly states: readonly string[];
+}
+
+/** The forward and backward pass of a part: weights and statistics come in, gradients and the next statistics leave. */
+function partGraph(graph: Graph, options: StepOptions): PartGraph {
+  const { backward, takeIn, evidence } = openStep(graph, options);
+  const { builder, parameters, states } = backward;
+  const outputs = ["loss"];
+  const put = (value: string, name: string): void => {
+    alias(builder, value, builder.claim(name));
+    outputs.push(name);
+  };
+  const carried = new Map<string, Tensor>();
+  for (const [name, gradient] of parameters) {
+    carried.set(name, takeIn(name));
+    put(gradient.name, gradientOf(name));
+  }
+  const kept = [...states].filter(([name]) => builder.initializers.has(name));
+  for (const [name, next] of kept) {
+    carried.set(name, takeIn(name));
+    put(next, nextOf(name));
+  }
+  outputs.push(...evidence.map(({ output }) => output));
+  return {
+    ...backward,
+    ...finishTyped(builder, outputs, options.kernels),
+    carried,
+    evidence,
+    parameters: [...parameters.keys()],
+    states: kept.map(([name]) => name),
+  };
+}
+
+/** What an update is of. */
+interface Share {
+  readonly parameters: readonly Row[];
+  readonly states: readonly Row[];
+}
+
+/** An update: gradients and statistics of all parts come in, and weights, statistics and slots are carried on, in rows. */
+interface UpdateGraph extends Pick<StepGraph, "graph" | "types" | "carried"> {
+  readonly share: Share;
+}
+
+function updateGraph(part: PartGraph, share: Share, parts: number, options: StepOptions): UpdateGraph {
+  const empty: Graph = {
+    name: "update",
+    nodes: [],
+    inputs: [],
+    outputs: [],
+    initializers: new Map(),
+    info: new Map(),
+  };
+  const builder = new GraphBuilder(empty, new Map());
+  const g = createEmitter(builder);
+  const input = (name: string, type: Type): Value => valueIn(builder, builder.input(name, type, true));
+  const mean = (name: string, type: Type): Value => {
+    const all = Array.from({ length: parts }, (_, i) => input(ofPart(name, i), type));
+    return g.Mul(g.Sum(...all), g.scalar(1 / parts));
+  };
+  const starts = new Map(
+    [...share.parameters, ...share.states].map((row) => [row.name, packed(row, (name) => part.carried.get(name)!)]),
+  );
+  const typeOf = (name: string): Type => {
+    const { dtype, shape } = starts.get(name)!;
+    return { dtype, shape };
+  };
+  const gradients = new Map(share.parameters.map(({ name }) => [name, mean(gradientOf(name), typeOf(name))]));
+  const states = share.states.map(({ name }) => [name, mean(nextOf(name), typeOf(name))] as const);
+  const takeIn = (name: string): Tensor => {
+    input(name, typeOf(name));
+    return starts.get(name)!;
+  };
+  const { carried, outputs } = appendUpdates({ builder, g, gradients, states, takeIn }, options, openClock(builder));
+  return { ...finishTyped(builder, outputs), carried, share };
+}
+
+/** Weights in as many shares as there are parts, of about the same size; one share where the norm of all gradients is asked for. */
+function sharesOf({ parameters, states, carried }: PartGraph, parts: number, { clip }: StepOptions): Share[] {
+  const inRows = (share: Pick<PartGraph, "parameters" | "states">): Share => ({
+    parameters: rowsOf(share.parameters, carried),
+    states: rowsOf(share.states, carried),
+  });
+  if (clip !== undefined) return [inRows({ parameters, states })];
+  const shares = Array.from({ length: parts }, () => ({
+    parameters: [] as string[],
+    states: [] as string[],
+    bytes: 0,
+  }));
+  for (const name of parameters) {
+    const least = shares.reduce((a, b) => (b.bytes < a.bytes ? b : a));
+    least.parameters.push(name);
+    least.bytes += byteLength(carried.get(name)!);
+  }
+  shares[0]!.states.push(...states);
+  return shares.filter((share) => share.parameters.length + share.states.length > 0).map(inRows);
+}
+
+/** The graphs of a step that is split: of each part, and of the updates, which run side by side too. */
+export function partGraphs(graph: Graph, options: StepOptions) {
+  const { batch, workers: parts = 1 } = options;
+  const part = partGraph(graph, { ...options, batch: batch / parts });
+  const updates = sharesOf(part, parts, options).map((share) => updateGraph(part, share, parts, options));
+  const carried = new Map(updates.flatMap((update) => [...update.carried]));
+  return { part, updates, sharing: { parts, carried, elsewhere: new Set<string>() } };
+}
+
+/** Threads within an operator that are left for each of some parts, which run side by side. */
+export const threadsOfPart = (runtime: Runtime, threads = runtime.threads, parts = 1): number =>
+  Math.max(1, Math.floor(threads / parts));
+
+/** Opens a step that is split over workers. */
+export async function openParts(
+  runtime: Runtime,
+  graph: Graph,
+  options: StepOptions,
+  slots: ReadonlyMap<string, Tensor>,
+): Promise<Opened> {
+  const { batch, workers: parts = 1, needs = [], device, threads, signal } = options;
+  if (batch % parts !== 0)
+    fail(
+      "bad-option",
+      `a minibatch of ${batch} does not divide into ${parts} parts: change ${option("batchSize")} or ${option("workers")}`,
+    );
+  if (needs.some((need) => wholeBatchNeeds.has(need)))
+    fail(
+      "unsupported",
+      `a criterion that takes gradients of single weights needs the whole minibatch at once: leave out ${option("workers")}`,
+    );
+  const load = { device, signal, threads: threadsOfPart(runtime, threads, parts) };
+  const { part: kept, updates, sharing } = partGraphs(graph, options);
+  const { step: part, repeated } = fitStep(kept, sharing, options);
+  const { model, optimise: gains } = loadable(part, device);
+  // The optimiser would make one of what is computed twice.
+  const optimise = gains && !repeated;
+  // They load in their threads while the updates are made ready in this one.
+  const opening = Array.from({ length: parts }, (_, i) => laneOf(runtime, i).load(model, { ...load, optimise }));
+  const updating = updates.map((update, i) => {
+    const rowOf = rowsByName(update.share);
+    const carried = [...update.carried].map(([input, fresh]) => {
+      const { row, of } = rowOf(input);
+      const start = slots.has(of(row.name)) ? packed(row, (name) => slots.get(of(name))!) : fresh;
+      return { input, output: nextOf(input), start, told: input === row.name };
+    });
+    const side = { ...load, threads: threadsOfPart(runtime, threads, updates.length) };
+    const { model, optimise } = loadable(update, device);
+    return laneOf(runtime, i).load(model, { ...side, carried, optimise });
+  });
+  const sessions = await allOrNone([...opening, ...updating]);
+  const updaters = updates.map(({ share, carried }, i) => {
+    return { share, inputs: [...carried.keys()], session: sessions[parts + i]! };
+  });
+  return {
+    step: part,
+    engine: createEngine(part, sessions.slice(0, parts), updaters),
+  };
+}
+
+/** Sessions that are being opened, once all are; where one cannot be, the others are let go. */
+async function allOrNone(opening: readonly Promise<Session>[]): Promise<Session[]> {
+  const opened = await Promise.allSettled(opening);
+  const failed = opened.find((one) => one.status === "rejected");
+  const sessions = opened.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  if (failed === undefined) return sessions;
+  for (const session of sessions) await session.dispose();
+  throw failed.reason as Error;
+}
+
+/** What keeps a share of the weights. */
+interface Updater {
+  readonly share: Share;
+  /** What it carries. */
+  readonly inputs: readonly string[];
+  readonly session: Session;
+}
+
+/** Runs an update on what the parts found; gives the next weights and statistics by their names. */
+async function runUpdate({ share, session }: Updater, found: readonly Tensors[], clock: Tensors): Promise<Tensors> {
+  const { parameters, states } = share;
+  const handed = found.flatMap((results, i) => {
+    const inRows = (rows: readonly Row[], of: (name: string) => string) =>
+      rows.map((row) => [ofPart(of(row.name), i), packed(row, (name) => results[of(name)]!)] as const);
+    return [...inRows(parameters, gradientOf), ...inRows(states, nextOf)];
+  });
+  const told = Object.entries(clock).filter(([name]) => session.inputs.includes(name));
+  const next = await session.run(Object.fromEntries(told), Object.fromEntries(handed));
+  return Object.fromEntries([...parameters, ...states].flatMap((row) => unpacked(row, next[nextOf(row.name)]!)));
+}
+
+/** What an update carries by the names of its members: weights, statistics and slots. */
+async function carriedBy({ share, session }: Updater, last: boolean | undefined): Promise<Tensors> {
+  const rowOf = rowsByName(share);
+  const held = Object.entries(await session.carried(last)).flatMap(([input, value]) => {
+    const { row, of } = rowOf(input);
+    return unpacked(row, value).map(([name, one]) => [of(name), one] as const);
+  });
+  return Object.fromEntries(held);
+}
+
+/** Clears what an update carries. */
+function clearIn({ share, inputs, session }: Updater, taken: Taken): Promise<void> {
+  const rowOf = rowsByName(share);
+  const parts = inputs.flatMap((input) => {
+    let from = 0;
+    const { row, of } = rowOf(input);
+    return row.members.flatMap(({ name, shape }) => {
+      const own = takenIn(taken, of(name), { input, from, shape });
+      from += sizeOf(shape);
+      return own;
+    });
+  });
+  return session.clear(parts);
+}
+
+/** The row that something carried belongs to, and how what is carried of a member is called: as the member, or as a slot of it. */
+function rowsByName({ parameters, states }: Share) {
+  const rows = new Map([...parameters, ...states].map((row) => [row.name, row]));
+  return (input: string) => {
+    const own = rows.get(input);
+    const row = own ?? rows.get(ownerOf(input))!;
+    const slot = own ? "" : input.slice(0, -row.name.length);
+    return { row, of: (name: string) => slot + name };
+  };
+}
+
+function createEngine(part: PartGraph, lanes: readonly Session[], updaters: readonly Updater[]): Engine {
+  const { evidence } = part;
+  const names = [...part.carried.keys()];
+  let weights: Tensors = copies(Object.fromEntries(part.carried));
+  return {
+    parts: lanes.length,
+    async run(feeds, clock) {
+      const last = lanes.length - 1;
+      const found = await Promise.all(
+        lanes.map((lane, i) => lane.run(feeds[i]!, i < last ? copies(weights) : weights)),
+      );
+      const next = merged(await Promise.all(updaters.map((updater) => runUpdate(updater, found, clock))));
+      weights = Object.fromEntries(names.map((name) => [name, next[name]!]));
+      const told = evidence.map((one) => [one.output, joinEvidence(one, found)] as const);
+      return { loss: meanOf(found.map((results) => results["loss"]!)), ...Object.fromEntries(told) };
+    },
+    async clear(taken) {
+      for (const [name, weight] of Object.entries(weights))
+        for (const { axis, indices } of taken.get(name) ?? []) clearAt(weight, axis, indices);
+      await Promise.all(updaters.map((updater) => clearIn(updater, taken)));
+    },
+    carried: async (last) => merged(await Promise.all(updaters.map((updater) => carriedBy(updater, last)))),
+    async dispose() {
+      await Promise.all([...lanes, ...updaters.map(({ session }) => session)].map((session) => session.dispose()));
+    },
+  };
+}
+
+const merged = (all: readonly Tensors[]): Tensors =>
+  Object.fromEntries(all.flatMap((tensors) => Object.entries(tensors)));
+
+const copies = (tensors: Tensors): Tensors =>
+  Object.fromEntries(Object.entries(tensors).map(([name, value]) => [name, { ...value, data: value.data.slice() }]));
