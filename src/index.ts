@@ -51,18 +51,25 @@ export { ops } from "./ops/table.ts";
 export { normalise, type NormaliseOptions } from "./passes/normalise.ts";
 export { trace, type Traced, type TraceOptions } from "./passes/trace.ts";
 
-export { findGroups, type FrozenGroup, type Group, type Groups, type Removal, type Unit } from "./prune/groups.ts";
-export { findGates } from "./prune/gates.ts";
-export { gatePlaces, type GatePlace } from "./prune/gate-places.ts";
-export { cut as cutGraph, type Cut } from "./prune/cut.ts";
-export { mask as maskGraph } from "./prune/mask.ts";
-export { type Difference } from "./prune/differ.ts";
-export { assertProved, prove, type Mismatch, type Proof, type ProofOptions } from "./prune/prove.ts";
-export { costsOf, type Costs } from "./prune/costs.ts";
+export {
+  findGroups,
+  type FrozenGroup,
+  type Group,
+  type Groups,
+  type Removal,
+  type Unit,
+} from "./prune/coupling/groups.ts";
+export { findGates } from "./prune/gates/gates.ts";
+export { gatePlaces, type GatePlace } from "./prune/gates/gate-places.ts";
+export { cut as cutGraph, type Cut } from "./prune/cut/cut.ts";
+export { mask as maskGraph } from "./prune/cut/mask.ts";
+export { type Difference } from "./prune/proof/differ.ts";
+export { assertProved, prove, type Mismatch, type Proof, type ProofOptions } from "./prune/proof/prove.ts";
+export { costsOf, type Costs } from "./prune/select/costs.ts";
 export { changesOf, type Changes, type GroupChange } from "./prune/changes.ts";
 export type { Cause } from "./prune/causes.ts";
 export { summarise, type GroupSummary, type Summary, type SummaryOptions } from "./prune/summary.ts";
-export { formatPlan, parsePlan } from "./prune/plan.ts";
+export { formatPlan, parsePlan } from "./prune/select/plan.ts";
 export {
   selectShare,
   selectStep,
@@ -70,11 +77,11 @@ export {
   type Selection,
   type Target,
   type StepChoice,
-} from "./prune/select.ts";
-export { normalisations, pers, scopes, type Normalisation, type Per, type Scope } from "./prune/prices.ts";
-export { whyNotWhole } from "./prune/whole.ts";
-export { floorsOf, namesGroup, ratiosOf, type Limits } from "./prune/limits.ts";
-export { scheduleKinds, type RemovalSchedule, type ScheduleKind } from "./prune/schedule.ts";
+} from "./prune/select/select.ts";
+export { normalisations, pers, scopes, type Normalisation, type Per, type Scope } from "./prune/select/ranking.ts";
+export { whyNotWhole } from "./prune/cut/whole.ts";
+export { floorsOf, namesGroup, ratiosOf, type Limits } from "./prune/select/limits.ts";
+export { scheduleKinds, type RemovalSchedule, type ScheduleKind } from "./prune/select/schedule.ts";
 export {
   openLatency,
   type GoalOptions,

@@ -1,7 +1,7 @@
 /** Training steps with one thing left out that makes them faster or smaller. */
 
 import { nodeRuntime } from "../../dist/node.js";
-import { blockedDomain } from "../../dist/ops/blocked.js";
+import { blockedDomain } from "../../dist/ops/gradients/channel-block.js";
 import { runtimeWith } from "./runtime.mjs";
 import { openTraining } from "./train.mjs";
 

@@ -2,7 +2,7 @@
 
 import { nodeRuntime } from "../../dist/node.js";
 import { producersOf } from "../../dist/graph/graph.js";
-import { findGates } from "../../dist/prune/gates.js";
+import { findGates } from "../../dist/prune/gates/gates.js";
 import { openPass } from "../../dist/score/provider.js";
 import { readSamples, readNet } from "./net.mjs";
 

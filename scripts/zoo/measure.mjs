@@ -19,7 +19,7 @@ import {
   trace,
 } from "../../dist/node.js";
 import { logitsOf } from "../../dist/passes/strip-softmax.js";
-import { drawInputs } from "../../dist/prune/draw.js";
+import { drawInputs } from "../../dist/prune/proof/draw.js";
 import { newModelOf, randomWeights } from "./weights.mjs";
 import { norm, openArrays, readHeader, relativeError, sketch } from "./reference.mjs";
 

@@ -4,8 +4,8 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import { SecateurError, fail } from "../graph/error.ts";
 import { describe, type Node } from "../graph/graph.ts";
 import { sizeOf } from "../graph/tensor.ts";
-import { plainAttributes, type Op, type Pullback, type Value } from "../ops/define.ts";
-import type { Emit } from "../ops/emit.ts";
+import { plainAttributes, type Op, type Pullback, type Value } from "../ops/core/define.ts";
+import type { Emit } from "../ops/core/emit.ts";
 import { createEmitter, inputsOf, sameShape, valueIn } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
 

@@ -1,7 +1,7 @@
 /** Budgets as they are typed: shares, percentages, and numbers that say what they count. */
 
 import { InvalidArgumentError } from "commander";
-import type { Target } from "../prune/select.ts";
+import type { Target } from "../prune/select/select.ts";
 import type { LatencyBudget } from "../evaluate/latency.ts";
 import { withForm } from "./forms.ts";
 

@@ -2,7 +2,7 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import { keep, minUnits, roundTo } from "../options/ranking.ts";
-import type { Limits } from "../prune/limits.ts";
+import type { Limits } from "../prune/select/limits.ts";
 import { withForm } from "./forms.ts";
 import { flag, withGroup } from "./options/flag.ts";
 import { note } from "./output.ts";

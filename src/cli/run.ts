@@ -16,7 +16,7 @@ import type { Checkpoints } from "../jobs/checkpoints.ts";
 import type { Job } from "../jobs/job.ts";
 import { checkWritable, describeIo } from "../onnx/atomic-node.ts";
 import { load } from "../jobs/load-node.ts";
-import type { Kept } from "../prune/plan.ts";
+import type { Kept } from "../prune/select/plan.ts";
 import type { RunConfig } from "../report/record.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
 import { nodeRuntime } from "../runtime/workers-node.ts";

@@ -2,7 +2,7 @@
 
 import { fail } from "../graph/error.ts";
 import { widenTensor } from "../passes/widen.ts";
-import { scalesOf } from "../prune/scales.ts";
+import { scalesOf } from "../prune/coupling/scales.ts";
 import type { WeightCriterion } from "./criterion.ts";
 
 /**

@@ -1,8 +1,8 @@
 /** The form of a criterion. */
 
 import type { Tensor } from "../graph/tensor.ts";
-import type { Costs } from "../prune/costs.ts";
-import type { Group, Groups } from "../prune/groups.ts";
+import type { Costs } from "../prune/select/costs.ts";
+import type { Group, Groups } from "../prune/coupling/groups.ts";
 
 /** Importance of each unit by group name; small = remove first. */
 export type Scores = ReadonlyMap<string, Float64Array>;

@@ -4,9 +4,9 @@ import { fail } from "../graph/error.ts";
 import { isFloat, sizeOf, type Tensor } from "../graph/tensor.ts";
 import { numbersOf } from "../passes/quantised.ts";
 import { widenTensor } from "../passes/widen.ts";
-import { keyOf } from "../prune/places.ts";
-import { producingWeights } from "../prune/producers.ts";
-import type { Group, Groups } from "../prune/groups.ts";
+import { keyOf } from "../prune/coupling/axis-references.ts";
+import { producingWeights } from "../prune/coupling/producers.ts";
+import type { Group, Groups } from "../prune/coupling/groups.ts";
 
 /**
  * For a group the weights that produce each of its units: filters and rows of matrices, not biases and normalisations unless the unit has

@@ -3,9 +3,9 @@
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
-import { cut } from "../prune/cut.ts";
-import { findGroups, type Group } from "../prune/groups.ts";
-import { floorsOf, type Limits } from "../prune/limits.ts";
+import { cut } from "../prune/cut/cut.ts";
+import { findGroups, type Group } from "../prune/coupling/groups.ts";
+import { floorsOf, type Limits } from "../prune/select/limits.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { timeInTurns, timingOf, type Timing, type TimingOptions } from "./timing.ts";
 

@@ -9,7 +9,7 @@ import { wrapGraph } from "../onnx/wrap.ts";
 import { forDevice } from "../passes/for-device.ts";
 import type { NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
-import { drawInputs } from "../prune/draw.ts";
+import { drawInputs } from "../prune/proof/draw.ts";
 import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
 import { prepareOn, withSizesOf } from "../execute/prepare.ts";
 

@@ -3,7 +3,7 @@
 import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph } from "../graph/graph.ts";
 import { float32, sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
-import { plainAttributes, type Op, type Sample, type Value } from "../ops/define.ts";
+import { plainAttributes, type Op, type Sample, type Value } from "../ops/core/define.ts";
 import { createEmitter, valueIn } from "../ops/emitter.ts";
 import { ops } from "../ops/table.ts";
 import type { Kernels } from "../passes/lower.ts";

@@ -3,7 +3,7 @@
 import { producersOf, type Attribute, type Graph, type Node, type Type, type ValueInfo } from "../graph/graph.ts";
 import { encodeForRuntime } from "../onnx/encode.ts";
 import { wrapGraph } from "../onnx/wrap.ts";
-import { blockedDomain } from "../ops/blocked.ts";
+import { blockedDomain } from "../ops/gradients/channel-block.ts";
 import { removeDead } from "../passes/dead.ts";
 import { forDevice } from "../passes/for-device.ts";
 import type { Device, ModelFiles } from "../runtime/port.ts";

@@ -7,8 +7,8 @@ import { indicesOf, type BatchPlace } from "../passes/batch-place.ts";
 import { removeDead } from "../passes/dead.ts";
 import { fixedBatch, openings, type Opening } from "../passes/open-batch.ts";
 import { trace, type Traced } from "../passes/trace.ts";
-import { differ } from "../prune/differ.ts";
-import { drawInputs } from "../prune/draw.ts";
+import { differ } from "../prune/proof/differ.ts";
+import { drawInputs } from "../prune/proof/draw.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { runnable } from "./executable.ts";
 

@@ -10,7 +10,7 @@ import { loss, metric } from "../options/learning.ts";
 import { batchSize, rounds, running, seed } from "../options/machine.ts";
 import { fixedBatch } from "../passes/open-batch.ts";
 import { changesOf, type Changes } from "../prune/changes.ts";
-import type { Difference } from "../prune/differ.ts";
+import type { Difference } from "../prune/proof/differ.ts";
 import { summarise } from "../prune/summary.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { compare as compareGraphs, compareOutputs } from "../evaluate/compare.ts";

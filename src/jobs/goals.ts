@@ -3,9 +3,9 @@
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
-import { cut } from "../prune/cut.ts";
-import { findGroups } from "../prune/groups.ts";
-import type { Target } from "../prune/select.ts";
+import { cut } from "../prune/cut/cut.ts";
+import { findGroups } from "../prune/coupling/groups.ts";
+import type { Target } from "../prune/select/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { millisecondsOf, openLatency, shareOf, type LatencyGoal } from "../evaluate/latency.ts";
 import { targetOfCosts } from "../loop/prune.ts";

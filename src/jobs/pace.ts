@@ -3,9 +3,9 @@
 import { criterionOf } from "../criteria/table.ts";
 import type { Dataset } from "../data/batches.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { Groups } from "../prune/groups.ts";
-import { floorsOf } from "../prune/limits.ts";
-import { selectStep, type Target } from "../prune/select.ts";
+import type { Groups } from "../prune/coupling/groups.ts";
+import { floorsOf } from "../prune/select/limits.ts";
+import { selectStep, type Target } from "../prune/select/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { defaultEvery, stepShare } from "../loop/prune.ts";
 import { groupLosses, groupScales } from "../score/group-losses.ts";

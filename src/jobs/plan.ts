@@ -19,11 +19,11 @@ import {
 } from "../options/ranking.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
-import { findGroups, refuseWithout } from "../prune/groups.ts";
-import { floorsOf, ratiosOf, type Limits } from "../prune/limits.ts";
-import type { Normalisation, Per, Scope } from "../prune/prices.ts";
-import { refuseNothing, refuseOtherScores } from "../prune/nothing.ts";
-import { selectShare } from "../prune/select.ts";
+import { findGroups, refuseWithout } from "../prune/coupling/groups.ts";
+import { floorsOf, ratiosOf, type Limits } from "../prune/select/limits.ts";
+import type { Normalisation, Per, Scope } from "../prune/select/ranking.ts";
+import { refuseNothing, refuseOtherScores } from "../prune/select/nothing.ts";
+import { selectShare } from "../prune/select/select.ts";
 import { withTrial } from "./trial.ts";
 import { roundingOf, type RoundingOptions } from "./rounding.ts";
 

@@ -3,9 +3,9 @@
 import { SecateurError } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
-import { findGroups, type Removal } from "../prune/groups.ts";
-import { composed } from "../prune/plan.ts";
-import { explainMismatch, prove, type Proof, type ProofOptions } from "../prune/prove.ts";
+import { findGroups, type Removal } from "../prune/coupling/groups.ts";
+import { composed } from "../prune/select/plan.ts";
+import { explainMismatch, prove, type Proof, type ProofOptions } from "../prune/proof/prove.ts";
 import type { Runtime } from "../runtime/port.ts";
 
 /** What a run has shown of its model. */

@@ -2,10 +2,10 @@
 
 import type { ProgressEvent } from "./job.ts";
 import type { Model } from "../graph/graph.ts";
-import type { Costs } from "../prune/costs.ts";
-import type { Kept } from "../prune/plan.ts";
-import type { Removal } from "../prune/groups.ts";
-import type { Target } from "../prune/select.ts";
+import type { Costs } from "../prune/select/costs.ts";
+import type { Kept } from "../prune/select/plan.ts";
+import type { Removal } from "../prune/coupling/groups.ts";
+import type { Target } from "../prune/select/select.ts";
 import type { Drop } from "../evaluate/drop.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { LearnEvent } from "../train/events.ts";

@@ -22,7 +22,7 @@ import { callback } from "../options/kinds.ts";
 import { distil, epochs, learning, pruneLearningRate, targets, temperature } from "../options/learning.ts";
 import { running } from "../options/machine.ts";
 import { criterion, gates, limits, normalise, per, probes, roundTo, scope } from "../options/ranking.ts";
-import type { Target } from "../prune/select.ts";
+import type { Target } from "../prune/select/select.ts";
 import type { FinetuneOptions, LearnOptions } from "../train/finetune.ts";
 import type { LatencyBudget } from "../evaluate/latency.ts";
 import type { Targets } from "../objective/losses.ts";

@@ -1,10 +1,10 @@
 /** Budgets that cannot be met: what has to stay is more. They are refused before anything is learned. */
 
 import { fail, option } from "../graph/error.ts";
-import type { Groups } from "../prune/groups.ts";
-import { floorsOf, type Limits } from "../prune/limits.ts";
-import type { Target } from "../prune/select.ts";
-import { smallestOf, type Smallest } from "../prune/smallest.ts";
+import type { Groups } from "../prune/coupling/groups.ts";
+import { floorsOf, type Limits } from "../prune/select/limits.ts";
+import type { Target } from "../prune/select/select.ts";
+import { smallestOf, type Smallest } from "../prune/select/smallest.ts";
 import type { State } from "./prune-events.ts";
 
 /** What keeps units from going. */

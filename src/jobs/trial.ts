@@ -8,7 +8,7 @@ import { firstSizes } from "../passes/choose-sizes.ts";
 import { openAxes } from "../passes/dims.ts";
 import { batchSymbol } from "../passes/stated.ts";
 import { trace, type Traced } from "../passes/trace.ts";
-import { drawInputs } from "../prune/draw.ts";
+import { drawInputs } from "../prune/proof/draw.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { RunOptions } from "./job.ts";

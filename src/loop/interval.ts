@@ -4,7 +4,7 @@ import { Average } from "../criteria/average.ts";
 import type { Criterion, DataCriterion, Scores } from "../criteria/criterion.ts";
 import type { Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
-import type { Groups } from "../prune/groups.ts";
+import type { Groups } from "../prune/coupling/groups.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed, type PassNeed } from "../objective/evidence.ts";
 import { isOverflow } from "../train/guard.ts";

@@ -2,10 +2,10 @@
 
 import type { Scores } from "../criteria/criterion.ts";
 import type { Graph } from "../graph/graph.ts";
-import { cut, type Cut } from "../prune/cut.ts";
-import type { Groups, Removal } from "../prune/groups.ts";
-import type { Importances } from "../prune/prices.ts";
-import { meets, selectStep, type Selection, type StepChoice, type Target } from "../prune/select.ts";
+import { cut, type Cut } from "../prune/cut/cut.ts";
+import type { Groups, Removal } from "../prune/coupling/groups.ts";
+import type { Importances } from "../prune/select/ranking.ts";
+import { meets, selectStep, type Selection, type StepChoice, type Target } from "../prune/select/select.ts";
 import { fewest } from "./bisect.ts";
 import type { LatencyGoal } from "../evaluate/latency.ts";
 import type { Timing } from "../evaluate/timing.ts";

@@ -5,18 +5,18 @@ import type { Inside } from "../autodiff/differentiate.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import { isFloat, sizeOf } from "../graph/tensor.ts";
 import type { BatchPlace } from "../passes/batch-place.ts";
-import { plainAttributes, type Value } from "../ops/define.ts";
-import type { Emit } from "../ops/emit.ts";
+import { plainAttributes, type Value } from "../ops/core/define.ts";
+import type { Emit } from "../ops/core/emit.ts";
 import { alias, inputsOf, valueIn } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
-import { gateGradient, toUnits } from "../prune/gate-gradients.ts";
-import { passGates, type GatePlace } from "../prune/gate-places.ts";
-import { findGates } from "../prune/gates.ts";
-import type { Group, Groups } from "../prune/groups.ts";
-import type { Place } from "../prune/places.ts";
-import { producingWeights } from "../prune/producers.ts";
-import { readings, type Reading } from "../prune/readers.ts";
-import { scalesOf, type Scale } from "../prune/scales.ts";
+import { gateGradient, toUnits } from "../prune/gates/gate-gradients.ts";
+import { passGates, type GatePlace } from "../prune/gates/gate-places.ts";
+import { findGates } from "../prune/gates/gates.ts";
+import type { Group, Groups } from "../prune/coupling/groups.ts";
+import type { Place } from "../prune/coupling/axis-references.ts";
+import { producingWeights } from "../prune/coupling/producers.ts";
+import { readings, type Reading } from "../prune/coupling/readers.ts";
+import { scalesOf, type Scale } from "../prune/coupling/scales.ts";
 import type { Tensors } from "../runtime/port.ts";
 
 /** The needs that a backward pass meets. */

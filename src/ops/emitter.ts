@@ -4,9 +4,9 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
 import type { Attribute, Node } from "../graph/graph.ts";
 import { int64s, sizeOf, tensor, type NumericDType, type Shape } from "../graph/tensor.ts";
-import { plainAttributes, toAttribute, type Value } from "./define.ts";
-import type { Emit, EmitHelpers, EmitOne } from "./emit.ts";
-import { opNames, type OpName } from "./names.ts";
+import { plainAttributes, toAttribute, type Value } from "./core/define.ts";
+import type { Emit, EmitHelpers, EmitOne } from "./core/emit.ts";
+import { opNames, type OpName } from "./core/names.ts";
 import { findOp } from "./table.ts";
 
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, i) => dim === b[i]);

@@ -1,8 +1,8 @@
 /** Options that say how far a model is pruned, and in what steps. */
 
 import { z } from "zod";
-import { scheduleKinds, type RemovalSchedule } from "../prune/schedule.ts";
-import type { Target } from "../prune/select.ts";
+import { scheduleKinds, type RemovalSchedule } from "../prune/select/schedule.ts";
+import type { Target } from "../prune/select/select.ts";
 import type { LatencyBudget } from "../evaluate/latency.ts";
 import { count, positive, share, type KindsOf } from "./kinds.ts";
 

@@ -3,9 +3,9 @@
 import { z } from "zod";
 import type { DataCriterion, WeightCriterion } from "../criteria/criterion.ts";
 import { criteria } from "../criteria/table.ts";
-import { gatePlaces } from "../prune/gate-places.ts";
-import type { Limits } from "../prune/limits.ts";
-import { normalisations, pers, scopes } from "../prune/prices.ts";
+import { gatePlaces } from "../prune/gates/gate-places.ts";
+import type { Limits } from "../prune/select/limits.ts";
+import { normalisations, pers, scopes } from "../prune/select/ranking.ts";
 import { count, countOrAuto, countOrNone, having, mapOf, share, type KindsOf } from "./kinds.ts";
 
 export const criterionName = z.enum([...criteria.keys()]).describe("what tells importance; see secateur criteria");

@@ -3,7 +3,7 @@
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
 import { describe, type Graph, type Type } from "../graph/graph.ts";
-import { plainAttributes } from "../ops/define.ts";
+import { plainAttributes } from "../ops/core/define.ts";
 import { valueIn } from "../ops/emitter.ts";
 import { rewrite } from "./lower.ts";
 import { trace } from "./trace.ts";

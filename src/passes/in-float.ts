@@ -3,7 +3,7 @@
 import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 import { float32, toNumbers, type DType } from "../graph/tensor.ts";
-import { plainAttributes } from "../ops/define.ts";
+import { plainAttributes } from "../ops/core/define.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
 import { trace, type TraceOptions } from "./trace.ts";

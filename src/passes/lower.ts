@@ -4,8 +4,8 @@ import { GraphBuilder } from "../graph/builder.ts";
 import { SecateurError } from "../graph/error.ts";
 import type { Graph, Node, Type } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { plainAttributes, type Op, type Value } from "../ops/define.ts";
-import type { Emit } from "../ops/emit.ts";
+import { plainAttributes, type Op, type Value } from "../ops/core/define.ts";
+import type { Emit } from "../ops/core/emit.ts";
 import { alias, createEmitter, inputsOf } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
 

@@ -1,7 +1,7 @@
 /** Computes again what would have to be kept, where a graph would take more memory than it may. */
 
 import { bodies, freshName, namesOf, type Graph, type Node, type Type } from "../graph/graph.ts";
-import { plainAttributes, type Value } from "../ops/define.ts";
+import { plainAttributes, type Value } from "../ops/core/define.ts";
 import { findOp } from "../ops/table.ts";
 import { bytesOf, endOf, timelineOf, type Store, type Timeline } from "./timeline.ts";
 

@@ -3,7 +3,7 @@
 import { SecateurError } from "../graph/error.ts";
 import type { Node } from "../graph/graph.ts";
 import { tensor, toNumbers, type NumericDType, type Tensor } from "../graph/tensor.ts";
-import type { Value } from "../ops/define.ts";
+import type { Value } from "../ops/core/define.ts";
 import { applicationOf, type Application, type Traced } from "./trace.ts";
 
 /** Lists that are longer are data, of which nothing is claimed. */

@@ -3,7 +3,7 @@
 import { SecateurError, fail, option } from "../graph/error.ts";
 import { describe, type Graph, type Node, type Type, type ValueInfo } from "../graph/graph.ts";
 import { isFloat, maxRank, sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
-import { plainAttributes, type Op, type Value } from "../ops/define.ts";
+import { plainAttributes, type Op, type Value } from "../ops/core/define.ts";
 import { explainUnknown } from "../ops/refused.ts";
 import { findOp } from "../ops/table.ts";
 import { sizeOfDim, symbolOf } from "./dims.ts";

@@ -10,7 +10,7 @@ import {
   type ValueInfo,
 } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { toAttribute, type Op } from "../ops/define.ts";
+import { toAttribute, type Op } from "../ops/core/define.ts";
 import { findOp } from "../ops/table.ts";
 import { trace } from "./trace.ts";
 

@@ -5,10 +5,10 @@ import { countNotFinite } from "../graph/tensor.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { causesOf, neuronsOf, type Cause } from "./causes.ts";
-import { costsOf, type Costs } from "./costs.ts";
-import { findGates } from "./gates.ts";
-import { findGroups, type Groups } from "./groups.ts";
-import { whyNotWhole } from "./whole.ts";
+import { costsOf, type Costs } from "./select/costs.ts";
+import { findGates } from "./gates/gates.ts";
+import { findGroups, type Groups } from "./coupling/groups.ts";
+import { whyNotWhole } from "./cut/whole.ts";
 
 export interface Summary extends Costs {
   /** Of the file, which what is written is in too. */

@@ -1,6 +1,6 @@
 /** What is known of every operator, as a page. */
 
-import type { Op } from "../ops/define.ts";
+import type { Op } from "../ops/core/define.ts";
 import { ops } from "../ops/table.ts";
 
 const gradients: Readonly<Record<NonNullable<Op["gradient"]>, string>> = {

@@ -16,8 +16,8 @@ import { mkdir, readFile, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fail, option } from "../graph/error.ts";
 import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
-import type { Removal } from "../prune/groups.ts";
-import { formatKept, formatPlan, type Kept } from "../prune/plan.ts";
+import type { Removal } from "../prune/coupling/groups.ts";
+import { formatKept, formatPlan, type Kept } from "../prune/select/plan.ts";
 import type { Store } from "../jobs/search.ts";
 import { isPassing, recordOf, type RunConfig, type RunEvent, type RunRecord } from "./record.ts";
 

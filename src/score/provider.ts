@@ -3,8 +3,8 @@
 import type { Need } from "../criteria/criterion.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
-import type { GatePlace } from "../prune/gate-places.ts";
-import type { Groups } from "../prune/groups.ts";
+import type { GatePlace } from "../prune/gates/gate-places.ts";
+import type { Groups } from "../prune/coupling/groups.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { findingsOf, nameEvidence, type Findings, type PassNeed } from "../objective/evidence.ts";
 import { appendBackward, finishGraph } from "../objective/backward.ts";

@@ -9,8 +9,8 @@ import { isFloat, sizeOf, tensor, toNumbers, type NumericDType, type Tensor } fr
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { applicationOf, trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
-import type { Removal } from "../prune/groups.ts";
-import { replay } from "../prune/replay.ts";
+import type { Removal } from "../prune/coupling/groups.ts";
+import { replay } from "../prune/cut/replay.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { feedsOf, refuseBatches } from "../execute/feeds.ts";
 import { finishGraph } from "../objective/backward.ts";

@@ -7,7 +7,7 @@ import { GraphBuilder } from "../graph/builder.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph, Type } from "../graph/graph.ts";
 import { byteLength, clearAt, sizeOf, type Tensor } from "../graph/tensor.ts";
-import type { Value } from "../ops/define.ts";
+import type { Value } from "../ops/core/define.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { laneOf, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
 import { takenIn, type Engine, type Opened, type Taken } from "./engine.ts";

@@ -1,7 +1,7 @@
 /** What a run tells while it goes on. */
 
-import type { Costs } from "../prune/costs.ts";
-import type { Removal } from "../prune/groups.ts";
+import type { Costs } from "../prune/select/costs.ts";
+import type { Removal } from "../prune/coupling/groups.ts";
 
 /** One minibatch was learned from. */
 export interface StepEvent {

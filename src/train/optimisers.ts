@@ -1,9 +1,9 @@
 /** Optimiser steps as graphs: from a weight, its gradient and what is kept of them to the next of each. */
 
 import { sizeOf } from "../graph/tensor.ts";
-import type { Value } from "../ops/define.ts";
-import type { Emit } from "../ops/emit.ts";
-import { asFloat } from "../ops/elementwise.ts";
+import type { Value } from "../ops/core/define.ts";
+import type { Emit } from "../ops/core/emit.ts";
+import { asFloat } from "../ops/core/elementwise.ts";
 
 export const optimisers = ["sgd", "adamw"] as const;
 

@@ -5,7 +5,7 @@ import { fail, option } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import { narrowTo } from "../passes/widen.ts";
-import type { Groups } from "../prune/groups.ts";
+import type { Groups } from "../prune/coupling/groups.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { scaleOf, type LossScale } from "../objective/chance.ts";
 import { openWhole, type Engine, type Taken } from "./engine.ts";

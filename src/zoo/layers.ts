@@ -6,9 +6,9 @@ import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import { randomStream } from "../graph/random.ts";
 import { float32, sizeOf, type Shape } from "../graph/tensor.ts";
-import type { Value } from "../ops/define.ts";
+import type { Value } from "../ops/core/define.ts";
 import { emitNode, valueIn } from "../ops/emitter.ts";
-import type { OpName } from "../ops/names.ts";
+import type { OpName } from "../ops/core/names.ts";
 
 /** What is asked of a network: the number of classes, the shape [C, H, W] of one image, and the seed of its weights. */
 export interface NetOptions {

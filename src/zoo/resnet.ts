@@ -2,7 +2,7 @@
 
 import type { Graph } from "../graph/graph.ts";
 import { int64s } from "../graph/tensor.ts";
-import type { Value } from "../ops/define.ts";
+import type { Value } from "../ops/core/define.ts";
 import { valueIn } from "../ops/emitter.ts";
 import {
   addNode,

@@ -5,7 +5,7 @@ import { ModelProtoSchema } from "../../src/onnx/schema/onnx_pb.ts";
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { sizeOf, tensor, type Tensor } from "../../src/graph/tensor.ts";
-import type { Value } from "../../src/ops/define.ts";
+import type { Value } from "../../src/ops/core/define.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { LoadOptions, Runtime } from "../../src/runtime/port.ts";

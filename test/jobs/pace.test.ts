@@ -6,8 +6,8 @@ import { createClock, describeSchedule } from "../../src/cli/commands/time-left.
 import { paceOf, unitsToGo, type PaceOptions } from "../../src/jobs/pace.ts";
 import { settle } from "../../src/jobs/prune-options.ts";
 import { findGroups, load, newModel, prepare, prune, trace } from "../../src/node.ts";
-import type { RemovalSchedule } from "../../src/prune/schedule.ts";
-import type { Target } from "../../src/prune/select.ts";
+import type { RemovalSchedule } from "../../src/prune/select/schedule.ts";
+import type { Target } from "../../src/prune/select/select.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { RemovalEvent } from "../../src/train/events.ts";
 import { randomDataset } from "../support/datasets.ts";

@@ -8,8 +8,8 @@ import {
   TypeProtoSchema,
 } from "../../src/onnx/schema/onnx_pb.ts";
 import { describe, expect, test } from "vitest";
-import { cut } from "../../src/prune/cut.ts";
-import { findGroups } from "../../src/prune/groups.ts";
+import { cut } from "../../src/prune/cut/cut.ts";
+import { findGroups } from "../../src/prune/coupling/groups.ts";
 import type { Graph, Model, Node } from "../../src/graph/graph.ts";
 import { float32, tensor } from "../../src/graph/tensor.ts";
 import { encodeForRuntime, encodeModel } from "../../src/onnx/encode.ts";

@@ -24,8 +24,8 @@ import { checkWritable, writeFileAtomic } from "../../src/onnx/atomic-node.ts";
 import { encodeModelExternal } from "../../src/onnx/encode.ts";
 import { readModelFile, writeModelFile } from "../../src/onnx/files-node.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { cut } from "../../src/prune/cut.ts";
-import { findGroups } from "../../src/prune/groups.ts";
+import { cut } from "../../src/prune/cut/cut.ts";
+import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { modelOf, node, noise, value } from "./support.ts";
 import { laws } from "../support/laws.ts";
 

@@ -3,9 +3,9 @@
 import { describe, expect, it } from "vitest";
 import { int64s, sizeOf, tensor, toNumbers, type Shape, type Tensor } from "../../src/graph/tensor.ts";
 import type { GraphBuilder } from "../../src/graph/builder.ts";
-import type { Op, Sample, Value } from "../../src/ops/define.ts";
+import type { Op, Sample, Value } from "../../src/ops/core/define.ts";
 import { createEmitter, emitNode, valueIn } from "../../src/ops/emitter.ts";
-import type { OpName } from "../../src/ops/names.ts";
+import type { OpName } from "../../src/ops/core/names.ts";
 import { ops } from "../../src/ops/table.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";

@@ -3,8 +3,8 @@
 import { expect, it } from "vitest";
 import { differentiate } from "../../src/autodiff/differentiate.ts";
 import { tensor, toNumbers } from "../../src/graph/tensor.ts";
-import type { Value } from "../../src/ops/define.ts";
-import type { Emit } from "../../src/ops/emit.ts";
+import type { Value } from "../../src/ops/core/define.ts";
+import type { Emit } from "../../src/ops/core/emit.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { newBuilder, runGraph } from "../support/graphs.ts";
 

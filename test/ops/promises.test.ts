@@ -5,12 +5,12 @@ import { differentiate } from "../../src/autodiff/differentiate.ts";
 import type { GraphBuilder } from "../../src/graph/builder.ts";
 import { isFloat, sizeOf, tensor, toNumbers } from "../../src/graph/tensor.ts";
 import type { Shape, Tensor } from "../../src/graph/tensor.ts";
-import { plainAttributes, type Op, type Sample, type Value } from "../../src/ops/define.ts";
+import { plainAttributes, type Op, type Sample, type Value } from "../../src/ops/core/define.ts";
 import { createEmitter, emitNode, valueIn } from "../../src/ops/emitter.ts";
-import type { OpName } from "../../src/ops/names.ts";
+import type { OpName } from "../../src/ops/core/names.ts";
 import { ops } from "../../src/ops/table.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { couple } from "../../src/prune/couple.ts";
+import { couple } from "../../src/prune/coupling/couple.ts";
 import { difference, newBuilder, random, readAs, runGraph } from "../support/graphs.ts";
 import { ofSample } from "../support/laws.ts";
 

@@ -4,9 +4,9 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { differentiate } from "../../src/autodiff/differentiate.ts";
 import { float32, int64s, tensor } from "../../src/graph/tensor.ts";
-import type { Value } from "../../src/ops/define.ts";
+import type { Value } from "../../src/ops/core/define.ts";
 import { createEmitter, emitNode, valueIn } from "../../src/ops/emitter.ts";
-import type { OpName } from "../../src/ops/names.ts";
+import type { OpName } from "../../src/ops/core/names.ts";
 import { newBuilder, runGraph } from "../support/graphs.ts";
 import { relativeError } from "../support/reference.ts";
 

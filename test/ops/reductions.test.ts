@@ -3,11 +3,11 @@
 import { expect, it } from "vitest";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { ops } from "../../src/ops/table.ts";
-import type { OpName } from "../../src/ops/names.ts";
+import type { OpName } from "../../src/ops/core/names.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { cut } from "../../src/prune/cut.ts";
-import { mask } from "../../src/prune/mask.ts";
-import { findGroups } from "../../src/prune/groups.ts";
+import { cut } from "../../src/prune/cut/cut.ts";
+import { mask } from "../../src/prune/cut/mask.ts";
+import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { difference, newBuilder, runGraph } from "../support/graphs.ts";
 import { tensor } from "../../src/graph/tensor.ts";
 

@@ -6,8 +6,8 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { float32, int64s, toNumbers, type Tensor } from "../../src/graph/tensor.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { cut } from "../../src/prune/cut.ts";
-import { findGroups, type Group } from "../../src/prune/groups.ts";
+import { cut } from "../../src/prune/cut/cut.ts";
+import { findGroups, type Group } from "../../src/prune/coupling/groups.ts";
 import { newBuilder, noise, runGraph } from "../support/graphs.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 

@@ -3,12 +3,12 @@
 import { describe, expect, it } from "vitest";
 import type { Dim, Graph, ValueInfo } from "../../src/graph/graph.ts";
 import { toNumbers } from "../../src/graph/tensor.ts";
-import type { Value } from "../../src/ops/define.ts";
+import type { Value } from "../../src/ops/core/define.ts";
 import { valueIn } from "../../src/ops/emitter.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { cut } from "../../src/prune/cut.ts";
-import { findGroups } from "../../src/prune/groups.ts";
+import { cut } from "../../src/prune/cut/cut.ts";
+import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { runGraph, tinyNet } from "../support/graphs.ts";
 
 /** A row of a table for each sample, as many as the sizes of a hidden value say, `times` over. */

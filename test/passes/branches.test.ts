@@ -6,8 +6,8 @@ import { float32, int64s, tensor, toNumbers } from "../../src/graph/tensor.ts";
 import { settleBranches } from "../../src/passes/branches.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { costsOf } from "../../src/prune/costs.ts";
-import { findGroups } from "../../src/prune/groups.ts";
+import { costsOf } from "../../src/prune/select/costs.ts";
+import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { emptyGraph, noise, runGraph } from "../support/graphs.ts";
 
 const node = (op: string, inputs: string[], outputs: string[], attributes: Node["attributes"] = {}): Node => ({

@@ -1,7 +1,7 @@
 /** What is written otherwise for a device is the same; the CPU can tell. */
 
 import { describe, expect, it } from "vitest";
-import type { Op, Sample } from "../../src/ops/define.ts";
+import type { Op, Sample } from "../../src/ops/core/define.ts";
 import { ops } from "../../src/ops/table.ts";
 import { forDevice } from "../../src/passes/for-device.ts";
 import { difference, openSample, runGraph } from "../support/graphs.ts";

@@ -6,9 +6,9 @@ import { float32, int64s, sizeOf, toNumbers, type Tensor } from "../../src/graph
 import { normalise } from "../../src/passes/normalise.ts";
 import { openBatch } from "../../src/passes/open-batch.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { cut } from "../../src/prune/cut.ts";
-import { mask } from "../../src/prune/mask.ts";
-import { findGroups } from "../../src/prune/groups.ts";
+import { cut } from "../../src/prune/cut/cut.ts";
+import { mask } from "../../src/prune/cut/mask.ts";
+import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { difference, random, runGraph } from "../support/graphs.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 

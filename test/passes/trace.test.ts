@@ -5,7 +5,7 @@ import type { Graph, Node } from "../../src/graph/graph.ts";
 import { float32, sizeOf, type Shape, type Tensor } from "../../src/graph/tensor.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { applicationOf, trace } from "../../src/passes/trace.ts";
-import { findGroups } from "../../src/prune/groups.ts";
+import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { gradientGraph } from "../../src/objective/backward.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 

@@ -10,7 +10,7 @@ import { encodeModel } from "../../src/onnx/encode.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { weightArithmetic } from "../../src/passes/weight-arithmetic.ts";
 import { toHalf } from "../../src/graph/half.ts";
-import { findGroups } from "../../src/prune/groups.ts";
+import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { useRuntime } from "../../src/runtime/default.ts";
 import { difference, modelOf, runGraph } from "../support/graphs.ts";

@@ -3,11 +3,11 @@
 import { expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { int64s, tensor } from "../../src/graph/tensor.ts";
-import type { Value } from "../../src/ops/define.ts";
+import type { Value } from "../../src/ops/core/define.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { cut } from "../../src/prune/cut.ts";
-import { findGroups } from "../../src/prune/groups.ts";
-import { mask } from "../../src/prune/mask.ts";
+import { cut } from "../../src/prune/cut/cut.ts";
+import { findGroups } from "../../src/prune/coupling/groups.ts";
+import { mask } from "../../src/prune/cut/mask.ts";
 import { difference, runGraph, tinyNet } from "../support/graphs.ts";
 
 type Net = ReturnType<typeof tinyNet>;

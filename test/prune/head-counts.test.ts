@@ -5,9 +5,9 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { int64s, toNumbers, type Tensor } from "../../src/graph/tensor.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { cut } from "../../src/prune/cut.ts";
-import { findGroups } from "../../src/prune/groups.ts";
-import { mask } from "../../src/prune/mask.ts";
+import { cut } from "../../src/prune/cut/cut.ts";
+import { findGroups } from "../../src/prune/coupling/groups.ts";
+import { mask } from "../../src/prune/cut/mask.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 import { difference, noise, runGraph } from "../support/graphs.ts";
 

@@ -5,9 +5,9 @@ import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { cut } from "../../src/prune/cut.ts";
-import { mask } from "../../src/prune/mask.ts";
-import { findGroups, type Groups } from "../../src/prune/groups.ts";
+import { cut } from "../../src/prune/cut/cut.ts";
+import { mask } from "../../src/prune/cut/mask.ts";
+import { findGroups, type Groups } from "../../src/prune/coupling/groups.ts";
 import { difference, runGraph } from "../support/graphs.ts";
 import { buildNet, drawRemoval, nets, type Net } from "./support.ts";
 

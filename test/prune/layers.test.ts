@@ -2,11 +2,11 @@
 
 import { expect, it } from "vitest";
 import { int64s, type Tensor } from "../../src/graph/tensor.ts";
-import type { Value } from "../../src/ops/define.ts";
+import type { Value } from "../../src/ops/core/define.ts";
 import { valueIn } from "../../src/ops/emitter.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { findGroups } from "../../src/prune/groups.ts";
-import { assertProved, prove } from "../../src/prune/prove.ts";
+import { findGroups } from "../../src/prune/coupling/groups.ts";
+import { assertProved, prove } from "../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { modelOf, tinyNet } from "../support/graphs.ts";
 

@@ -3,10 +3,10 @@
 import fc from "fast-check";
 import type { Graph } from "../../src/graph/graph.ts";
 import { int64s, sizeOf, type Shape, type Tensor } from "../../src/graph/tensor.ts";
-import type { Value } from "../../src/ops/define.ts";
+import type { Value } from "../../src/ops/core/define.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
-import type { Groups } from "../../src/prune/groups.ts";
-import { whyNotWhole } from "../../src/prune/whole.ts";
+import type { Groups } from "../../src/prune/coupling/groups.ts";
+import { whyNotWhole } from "../../src/prune/cut/whole.ts";
 import { newBuilder, random, shuffled } from "../support/graphs.ts";
 import { applyWider, countingKinds, widerKinds, type CountingStep, type Tools, type WiderStep } from "./wider-steps.ts";
 

@@ -2,8 +2,8 @@
 
 import fc from "fast-check";
 import type { Shape } from "../../src/graph/tensor.ts";
-import type { Value } from "../../src/ops/define.ts";
-import type { Emit } from "../../src/ops/emit.ts";
+import type { Value } from "../../src/ops/core/define.ts";
+import type { Emit } from "../../src/ops/core/emit.ts";
 
 export type WiderStep =
   | { readonly step: "c2f"; readonly width: number; readonly blocks: number; readonly residual: boolean }

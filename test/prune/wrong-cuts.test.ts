@@ -3,11 +3,11 @@
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { sizeOf, type Shape } from "../../src/graph/tensor.ts";
-import type { Value } from "../../src/ops/define.ts";
+import type { Value } from "../../src/ops/core/define.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { findGroups, type Groups, type Removal } from "../../src/prune/groups.ts";
-import { prove } from "../../src/prune/prove.ts";
+import { findGroups, type Groups, type Removal } from "../../src/prune/coupling/groups.ts";
+import { prove } from "../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { modelOf, newBuilder, random } from "../support/graphs.ts";
 import { wrongCut } from "../support/wrong-cuts.ts";

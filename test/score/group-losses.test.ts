@@ -3,9 +3,9 @@
 import { describe, expect, it } from "vitest";
 import { loadModel } from "../../src/onnx/load.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { findGroups } from "../../src/prune/groups.ts";
-import { mask } from "../../src/prune/mask.ts";
-import { selectStep } from "../../src/prune/select.ts";
+import { findGroups } from "../../src/prune/coupling/groups.ts";
+import { mask } from "../../src/prune/cut/mask.ts";
+import { selectStep } from "../../src/prune/select/select.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { feedsOf } from "../../src/execute/feeds.ts";

@@ -4,9 +4,9 @@ import { GraphBuilder } from "../../src/graph/builder.ts";
 import type { Graph, Model } from "../../src/graph/graph.ts";
 import { float32, sizeOf, type Shape, type Tensor } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
-import type { Op, Sample, Value } from "../../src/ops/define.ts";
+import type { Op, Sample, Value } from "../../src/ops/core/define.ts";
 import { createEmitter, emitNode, valueIn } from "../../src/ops/emitter.ts";
-import type { OpName } from "../../src/ops/names.ts";
+import type { OpName } from "../../src/ops/core/names.ts";
 import { internalOpset } from "../../src/onnx/upgrade.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 

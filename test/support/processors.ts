@@ -4,7 +4,7 @@ import type { Attribute, Graph, Node } from "../../src/graph/graph.ts";
 import { tensor, type Tensor } from "../../src/graph/tensor.ts";
 import { decodeModel } from "../../src/onnx/decode.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
-import { blockedDomain } from "../../src/ops/blocked.ts";
+import { blockedDomain } from "../../src/ops/gradients/channel-block.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { ModelFiles, Runtime } from "../../src/runtime/port.ts";
 

@@ -2,7 +2,7 @@
 
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { findGroups, type Groups } from "../../src/prune/groups.ts";
+import { findGroups, type Groups } from "../../src/prune/coupling/groups.ts";
 import { newBuilder } from "./graphs.ts";
 
 /** Two convolutions of 4 units each, the first over 16 times as many positions as the second. */

@@ -3,7 +3,7 @@
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { randomStream } from "../../src/graph/random.ts";
 import { sizeOf } from "../../src/graph/tensor.ts";
-import { removedIndices, type Groups, type Removal } from "../../src/prune/groups.ts";
+import { removedIndices, type Groups, type Removal } from "../../src/prune/coupling/groups.ts";
 
 export interface WrongCut {
   readonly groups: Groups;

@@ -8,7 +8,7 @@ import type { Command } from "commander";
 import { fail } from "../../graph/error.ts";
 import { compare, type CompareOutcome, type DataComparison } from "../../jobs/compare.ts";
 import { load } from "../../jobs/load-node.ts";
-import type { Difference } from "../../prune/differ.ts";
+import type { Difference } from "../../prune/proof/differ.ts";
 import type { Changes } from "../../prune/changes.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Comparison, Pair } from "../../evaluate/compare.ts";

@@ -20,7 +20,7 @@ import {
 } from "../../options/budget.ts";
 import { distil, pruneLearningRate, targets, temperature } from "../../options/learning.ts";
 import { ratios } from "../../options/ranking.ts";
-import type { ScheduleKind } from "../../prune/schedule.ts";
+import type { ScheduleKind } from "../../prune/select/schedule.ts";
 import type { LatencyBudget } from "../../evaluate/latency.ts";
 import type { Targets } from "../../objective/losses.ts";
 import { budgetOf, latencyOf } from "../budgets.ts";

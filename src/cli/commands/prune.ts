@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { prune } from "../../jobs/prune.ts";
 import type { Run } from "../../report/run-node.ts";
-import { formatPlan } from "../../prune/plan.ts";
+import { formatPlan } from "../../prune/select/plan.ts";
 import { writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { limitsOf } from "../limits.ts";
 import { note, noteTable, printJson } from "../output.ts";

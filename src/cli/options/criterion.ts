@@ -2,8 +2,8 @@
 
 import type { Command } from "commander";
 import { criterionName, gates, normalise, per, probes, scope } from "../../options/ranking.ts";
-import type { GatePlace } from "../../prune/gate-places.ts";
-import type { Normalisation, Per, Scope } from "../../prune/prices.ts";
+import type { GatePlace } from "../../prune/gates/gate-places.ts";
+import type { Normalisation, Per, Scope } from "../../prune/select/ranking.ts";
 import { flag, withGroup } from "./flag.ts";
 
 /** What tells importance, and where and how it is measured. */

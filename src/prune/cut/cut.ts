@@ -1,0 +1,238 @@
+/** The physical removal of units; mask.ts has its twin that only zeroes them. */
+
+import {
+  freshName,
+  namesOf,
+  producersOf,
+  readersOf,
+  type Attribute,
+  type Dim,
+  type Graph,
+  type Node,
+  type ValueInfo,
+} from "../../graph/graph.ts";
+import { isLazy, lazyTensor, take, type NumericDType, type Tensor, type TypedArray } from "../../graph/tensor.ts";
+import type { Kept, Op, Value } from "../../ops/core/define.ts";
+import { removeDead } from "../../passes/dead.ts";
+import { applicationOf, type Traced } from "../../passes/trace.ts";
+import { restated, stepsTo, type SizesAt } from "./computed-sizes.ts";
+import { createElsewhere, createSettled, type Elsewhere, type RemovalAt } from "./other-sizes.ts";
+import { goneOf, withSame, type Emptied, type Removed } from "./whole-group.ts";
+import { emptyOf } from "./whole-group-cut.ts";
+import { followGroups, mayRename, type Followed } from "./match-groups.ts";
+import { removedIndices, type Groups, type Removal } from "../coupling/groups.ts";
+
+/** What stays along every axis. */
+export interface Cut {
+  readonly graph: Graph;
+  /** The groups of that graph, where some went as a whole. */
+  readonly followed?: Followed;
+  /** A tensor that has the shape of a value, such as an optimiser's state, cut as the value is. */
+  shrink(name: string, whole: Tensor): Tensor;
+  /** What stays along the axes of a value that lose something. */
+  stays(name: string): ReadonlyMap<number, Stays>;
+}
+
+/** What stays along an axis. */
+export interface Stays {
+  /** Indices that there were. */
+  readonly size: number;
+  /** Those that stay, ascending. */
+  readonly indices: readonly number[];
+}
+
+/**
+ * Removes units: smaller initializers, smaller sizes, fewer elements everywhere; inputs and outputs stay. Where all units of a group go, what has
+ * no elements any more vanishes, and what was computed of it alone is a constant (emptied.ts).
+ *
+ * @param graph the graph as it is to be written; open sizes stay open
+ * @param groups what {@link findGroups} found in a trace of `graph`
+ * @param elsewhere the same removal at other sizes, where it has been looked for
+ * @throws SecateurError `bad-plan` for units that there are not, and for groups that cannot go as a whole, with the reason
+ */
+export function cut(
+  graph: Graph,
+  groups: Groups,
+  removal: Removal,
+  elsewhere: Elsewhere = createElsewhere(groups, removal),
+): Cut {
+  const { traced } = groups.coupling;
+  const removed = removedIndices(groups, removal);
+  const gone = goneOf(traced, removed);
+  if (gone.size === 0) {
+    const whole = { nodes: graph.nodes, constants: new Map(), same: new Map() };
+    const rest = cutNodes(whole, graph, traced, removed, elsewhere);
+    return mayRename(groups, removal) ? { ...rest, graph: followGroups(groups, removal, rest.graph).graph } : rest;
+  }
+  const small = cutNodes(emptyOf(graph, groups, removal, gone), graph, traced, removed, elsewhere);
+  const followed = followGroups(groups, removal, small.graph);
+  return { ...small, graph: followed.graph, followed };
+}
+
+/** Cuts a tensor that has the shape of a value as the value is cut; see {@link Cut.shrink}. */
+export function shrinkerOf({ groups: { coupling }, removed }: RemovalAt): Cut["shrink"] {
+  const { traced } = coupling;
+  return createShrink(traced, removed, keptOf(traced, removed, createSettled(traced)));
+}
+
+const createShrink =
+  (traced: Traced, removed: Removed, kept: KeptIndices): Cut["shrink"] =>
+  (name, whole) => {
+    // What loses nothing may have no type.
+    if (!removed.has(name)) return whole;
+    let result = whole;
+    const { shape } = traced.types.get(name)!;
+    // A constant may lack leading axes, and one index of it may stand for all.
+    const lead = shape.length - whole.shape.length;
+    for (const axis of removed.get(name)!.keys())
+      if (whole.shape[axis - lead] === shape[axis]) result = take(result, axis - lead, kept.byName(name, axis));
+    return result;
+  };
+
+function cutNodes(
+  { nodes: left, constants, same }: Emptied,
+  graph: Graph,
+  traced: Traced,
+  removed: Removed,
+  elsewhere: Elsewhere,
+): Cut {
+  const isSettled = createSettled(traced);
+  const kept = keptOf(traced, removed, isSettled);
+  const initializers = new Map([...graph.initializers, ...constants]);
+  const shrink = createShrink(traced, removed, kept);
+  const stays = (name: string): ReadonlyMap<number, Stays> => {
+    const axes = [...(removed.get(name)?.keys() ?? [])];
+    const size = (axis: number): number => traced.types.get(name)!.shape[axis]!;
+    return new Map(axes.map((axis) => [axis, { size: size(axis), indices: kept.byName(name, axis) }]));
+  };
+  for (const name of removed.keys()) {
+    const old = initializers.get(name);
+    if (old)
+      initializers.set(name, isLazy(old) ? lazily(old, removed.get(name)!, kept, name, shrink) : shrink(name, old));
+  }
+  const readers = readersOf(graph);
+  const producers = producersOf(graph);
+  const taken = namesOf(graph);
+  const nodes = left.flatMap((node) => {
+    if (![...node.inputs, ...node.outputs].some((name) => removed.has(name))) return [node];
+    const before: Node[] = [];
+    const resized = resizeNode(traced, node, kept, (name, sizes, at) => {
+      const once = readers.get(name)?.length === 1 && node.inputs.filter((input) => input === name).length === 1;
+      const own = once && graph.initializers.has(name);
+      const target = own ? name : freshName(taken, `${name}_resized`);
+      const computed = graph.initializers.has(name) ? undefined : traced.constants.get(name);
+      if (computed === undefined) {
+        initializers.set(target, sizes);
+        return target;
+      }
+      // Sizes that the graph computes follow what is open: only what is removed is taken off.
+      const others = elsewhere().flatMap((one): SizesAt[] => {
+        const there = one.groups.coupling.traced;
+        const now = resizedInput(there, node, keptOf(there, one.removed, isSettled), at);
+        const old = there.constants.get(name);
+        return old && now ? [{ before: old, after: now }] : [];
+      });
+      const seen = [{ before: computed, after: sizes }, ...others];
+      const parts = restated(traced, producers.get(name), seen);
+      if (parts !== undefined) {
+        const inputs = parts.map((part) => {
+          if (typeof part === "string") return part;
+          const own = freshName(taken, `${target}_part`);
+          initializers.set(own, part);
+          return own;
+        });
+        before.push({ ...producers.get(name)!, name: "", inputs, outputs: [target] });
+        return target;
+      }
+      const steps = stepsTo(node, seen);
+      return steps.reduce((from, { op, by }, i) => {
+        const [number, to] = [
+          freshName(taken, `${name}_removed`),
+          i < steps.length - 1 ? freshName(taken, target) : target,
+        ];
+        initializers.set(number, by);
+        before.push({ op, domain: "", name: "", inputs: [from, number], outputs: [to], attributes: {} });
+        return to;
+      }, name);
+    });
+    return [...before, resized];
+  });
+  const resizedInfo = (info: ValueInfo): ValueInfo => {
+    const axes = removed.get(info.name);
+    if (axes === undefined || info.shape === undefined) return info;
+    // What is left of an open size has no name.
+    const left = (dim: Dim, axis: number): Dim => (typeof dim === "string" ? "" : kept.byName(info.name, axis).length);
+    return { ...info, shape: info.shape.map((dim, axis) => (axes.has(axis) ? left(dim, axis) : dim)) };
+  };
+  const info = new Map(
+    [...graph.info].flatMap(([name, value]) => (constants.has(name) ? [] : [[name, resizedInfo(value)]])),
+  );
+  return { graph: removeDead({ ...graph, nodes: withSame(nodes, same), initializers, info }), shrink, stays };
+}
+
+/** A cut that is made when it is asked for, of a tensor that is. */
+function lazily(
+  old: Tensor,
+  axes: ReadonlyMap<number, unknown>,
+  kept: KeptIndices,
+  name: string,
+  shrink: Cut["shrink"],
+): Tensor {
+  const shape = old.shape.map((dim, axis) => (axes.has(axis) ? kept.byName(name, axis).length : dim));
+  return lazyTensor(old.dtype as NumericDType, shape, () => shrink(name, old).data as TypedArray);
+}
+
+/** Shapes of values after a removal, without cutting anything: what budgets are computed from. */
+export interface KeptIndices extends Kept {
+  byName(name: string, axis: number): readonly number[];
+}
+
+function keptOf(traced: Traced, removed: Removed, isSettled: (name: string, axis: number) => boolean): KeptIndices {
+  const known = new Map<string, readonly number[]>();
+  const byName = (name: string, axis: number): readonly number[] => {
+    const key = `${name}\0${axis}`;
+    const indices = known.get(key);
+    if (indices) return indices;
+    const size = traced.types.get(name)!.shape[axis]!;
+    const gone = removed.get(name)?.get(axis);
+    const list = Array.from({ length: size }, (_, i) => i).filter((i) => !gone?.has(i));
+    known.set(key, list);
+    return list;
+  };
+  return {
+    byName,
+    axis: (value: Value, axis: number) => byName(value.name, axis),
+    settled: (value: Value, axis: number) => isSettled(value.name, axis),
+  };
+}
+
+/** What an operator says of the sizes that a node holds; `undefined` where it holds none. */
+function resizing(traced: Traced, node: Node, kept: Kept): ReturnType<NonNullable<Op["resize"]>> | undefined {
+  const applied = applicationOf(traced, node);
+  return applied?.op.resize?.(kept, applied.inputs, applied.outputs, applied.attributes);
+}
+
+const resizedInput = (traced: Traced, node: Node, kept: Kept, at: number): Tensor | undefined =>
+  resizing(traced, node, kept)?.inputs.get(at);
+
+/** A node whose attributes or constant inputs hold sizes, with the new ones. */
+function resizeNode(
+  traced: Traced,
+  node: Node,
+  kept: Kept,
+  store: (name: string, sizes: Tensor, at: number) => string,
+): Node {
+  const change = resizing(traced, node, kept);
+  if (change === undefined) return node;
+  const attributes: Record<string, Attribute> = { ...node.attributes };
+  for (const [name, attribute] of Object.entries(change.attributes)) {
+    if (attribute.value === undefined) delete attributes[name];
+    else attributes[name] = attribute;
+  }
+  const inputs = [...node.inputs];
+  for (const [at, sizes] of change.inputs) {
+    while (inputs.length <= at) inputs.push("");
+    inputs[at] = store(inputs[at] === "" ? `${node.outputs[0]}_sizes` : inputs[at]!, sizes, at);
+  }
+  return { ...node, attributes, inputs };
+}

@@ -1,0 +1,154 @@
+/** The twin of a cut that only zeroes units. */
+
+import { freshName, namesOf, type Attributes, type Graph, type Node } from "../../graph/graph.ts";
+import { int64s, tensor, zeros, type DType, type NumericDType, type Shape, type Tensor } from "../../graph/tensor.ts";
+import { applicationOf } from "../../passes/trace.ts";
+import { patternOf } from "./computed-sizes.ts";
+import { activations } from "../coupling/couple.ts";
+import { createElsewhere, once, type Elsewhere, tracesElsewhere } from "./other-sizes.ts";
+import { emptyOf } from "./whole-group-cut.ts";
+import { goneOf } from "./whole-group.ts";
+import { removedIndices, type Groups, type Removal } from "../coupling/groups.ts";
+
+/**
+ * Zeroes units without removing them: every activation that carries a removed unit is zero along it wherever it is read, and so is what
+ * an operator needs zero to keep the unit from acting inside it (OpSpec.silence).
+ * All shapes stay. It is what {@link cut} must equal, and refuses what that refuses. Along an axis
+ * that is as long as open sizes say, the zeros are laid out while the graph runs.
+ *
+ * @param selects the types that Where may take: all of them in a graph that is written in other types before it runs
+ */
+export function mask(
+  graph: Graph,
+  groups: Groups,
+  removal: Removal,
+  elsewhere: Elsewhere = createElsewhere(groups, removal),
+  selects: (dtype: DType) => boolean = hasWhere,
+): Graph {
+  const { traced } = groups.coupling;
+  const removed = removedIndices(groups, removal);
+  const whole = goneOf(traced, removed);
+  if (whole.size > 0) emptyOf(graph, groups, removal, whole);
+  const alive = activations(traced);
+  const openLengths = once(() => tracesElsewhere(traced));
+  const taken = namesOf(graph);
+  const initializers = new Map(graph.initializers);
+  const constants = new Map<string, string>();
+  const constant = (key: string, base: string, make: () => Tensor): string => {
+    const known = constants.get(key);
+    if (known) return known;
+    const name = freshName(taken, base);
+    initializers.set(name, make());
+    constants.set(key, name);
+    return name;
+  };
+  const number = (list: readonly number[], base: string): string =>
+    constant(`int64:${list.join()}`, base, () => int64s(list));
+  /** The value `from`, of the type of `name`, zero along what goes of an axis. */
+  const along = (
+    node: Node,
+    name: string,
+    axis: number,
+    gone: ReadonlySet<number>,
+    from: string,
+    to: string,
+  ): Node[] => {
+    const { shape, dtype } = traced.types.get(name)!;
+    const size = shape[axis]!;
+    const open = openLengths().some((there) => there.types.get(name)?.shape[axis] !== size);
+    const ones = shape.slice(axis + 1).map(() => 1);
+    // A number whose bits are all set keeps the other's in a bitwise product.
+    const [kind, one] = selects(dtype) ? (["bool", 1] as const) : ([dtype as NumericDType, -1] as const);
+    const line = (list: readonly boolean[], form: Shape): string =>
+      constant(`${kind}:${form.join()}:${list.join()}`, `${name}_mask`, () =>
+        tensor(
+          kind,
+          form,
+          list.map((keep) => (keep ? one : 0)),
+        ),
+      );
+    const zero = (): string => constant(`zero ${dtype}`, `zero_${dtype}`, () => zeros(dtype as NumericDType, []));
+    if (!open) return [zeroing(dtype, selects, line(stayingOf(size, gone), [size, ...ones]), from, to, zero)];
+    const { keep, stretched } = patternOf(node, [
+      stayingOf(size, gone),
+      ...elsewhere().map(({ groups: found, removed: there }) =>
+        stayingOf(found.coupling.traced.types.get(name)!.shape[axis]!, there.get(name)?.get(axis) ?? new Set()),
+      ),
+    ]);
+    const own = (what: string): string => freshName(taken, `${name}_mask_${what}`);
+    const [asked, times, both, whole, fitting] = ["size", "times", "form", "whole", "line"].map(own) as [
+      string,
+      string,
+      string,
+      string,
+      string,
+    ];
+    const step = (op: string, inputs: readonly string[], output: string, attributes: Attributes = {}): Node => ({
+      op,
+      domain: "",
+      name: "",
+      inputs,
+      outputs: [output],
+      attributes,
+    });
+    const count = number([keep.length], `${name}_mask_count`);
+    return [
+      step("Shape", [from], asked, { start: { type: "int", value: axis }, end: { type: "int", value: axis + 1 } }),
+      step("Div", [asked, count], times),
+      step("Concat", stretched ? [count, times] : [times, count], both, { axis: { type: "int", value: 0 } }),
+      step("Expand", [line(keep, stretched ? [keep.length, 1] : [1, keep.length]), both], whole),
+      step("Reshape", [whole, number([-1, ...ones], `${name}_mask_line`)], fitting),
+      zeroing(dtype, selects, fitting, from, to, zero),
+    ];
+  };
+  const nodes: Node[] = [];
+  for (const node of graph.nodes) {
+    const inputs = [...node.inputs];
+    const applied = applicationOf(traced, node);
+    for (const [{ name }, axis] of applied?.op.silence(applied.inputs) ?? []) {
+      const gone = removed.get(name)?.get(axis);
+      if (gone === undefined || alive.has(name)) continue;
+      const silent = freshName(taken, `${name}_silent`);
+      nodes.push(...along(node, name, axis, gone, name, silent));
+      inputs.forEach((input, i) => input === name && (inputs[i] = silent));
+    }
+    const after: Node[] = [];
+    const outputs = node.outputs.map((name) => {
+      const axes = removed.get(name);
+      if (axes === undefined || !alive.has(name)) return name;
+      let current = freshName(taken, `${name}_unmasked`);
+      const first = current;
+      const list = [...axes];
+      list.forEach(([axis, gone], i) => {
+        const next = i === list.length - 1 ? name : freshName(taken, `${name}_masked`);
+        after.push(...along(node, name, axis, gone, current, next));
+        current = next;
+      });
+      return first;
+    });
+    nodes.push({ ...node, inputs, outputs }, ...after);
+  }
+  return { ...graph, nodes, initializers };
+}
+
+/** Whether the runtime selects among values of this type; of the narrow integers it has only uint8. */
+const hasWhere = (dtype: DType): boolean => !/^u?int(8|16)$/.test(dtype) || dtype === "uint8";
+
+/** Zero where `keep` is false. A product would turn an infinity into NaN. */
+function zeroing(
+  dtype: DType,
+  selects: (dtype: DType) => boolean,
+  keep: string,
+  value: string,
+  result: string,
+  zero: () => string,
+): Node {
+  const shared = { domain: "", name: "", outputs: [result], attributes: {} };
+  if (!selects(dtype)) return { ...shared, op: "BitwiseAnd", inputs: [keep, value] };
+  return dtype === "bool"
+    ? { ...shared, op: "And", inputs: [keep, value] }
+    : { ...shared, op: "Where", inputs: [keep, value, zero()] };
+}
+
+const stayingOf = (size: number, gone: ReadonlySet<number>): boolean[] =>
+  Array.from({ length: size }, (_, at) => !gone.has(at));

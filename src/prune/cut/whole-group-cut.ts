@@ -1,0 +1,17 @@
+/** What is left where groups go as a whole, or which of them cannot. */
+
+import { fail, SecateurError } from "../../graph/error.ts";
+import type { Graph } from "../../graph/graph.ts";
+import { empty, type Emptied } from "./whole-group.ts";
+import { wholesOf, type Groups, type Removal } from "../coupling/groups.ts";
+
+/** What is left of the nodes, or an error that names the groups which cannot go as a whole. */
+export function emptyOf(graph: Graph, groups: Groups, removal: Removal, gone: ReadonlySet<string>): Emptied {
+  try {
+    return empty(graph, groups.coupling.traced, gone);
+  } catch (error) {
+    if (!(error instanceof SecateurError) || error.code !== "unsupported") throw error;
+    const names = wholesOf(groups, removal).map(({ name, units }) => `all ${units.length} units of group "${name}"`);
+    fail("bad-plan", `the plan removes ${names.join(" and ")}; at least one must stay: ${error.message}`, error);
+  }
+}

@@ -1,0 +1,35 @@
+/** Removals tried on shapes alone: which groups can go as a whole, and what is left. */
+
+import { SecateurError } from "../../graph/error.ts";
+import { lazyTensor, type NumericDType, type Tensor, type TypedArray } from "../../graph/tensor.ts";
+import { cut } from "./cut.ts";
+import { type Groups, type Removal } from "../coupling/groups.ts";
+
+/** The groups that are left without units among which are all of some group, or why these cannot go. No weight is copied. */
+export function groupsWithout(groups: Groups, removal: Removal): Groups | string {
+  const { graph } = groups.coupling.traced;
+  const initializers = new Map([...graph.initializers].map(([name, value]) => [name, onDemand(value)]));
+  try {
+    const { followed } = cut({ ...graph, initializers }, groups, removal);
+    if (followed === undefined) return groups;
+    const [torn] = followed.regrouped;
+    return torn === undefined ? followed.groups : `the units of "${torn}" would not go together as they do now`;
+  } catch (error) {
+    if (!(error instanceof SecateurError) || error.code !== "bad-plan") throw error;
+    return error.cause instanceof SecateurError ? error.cause.message : error.message;
+  }
+}
+
+/** Why groups cannot go as a whole, all of them at once; `undefined` where they can. */
+export function whyNotWhole(groups: Groups, names: Iterable<string>): string | undefined {
+  const wanted = new Set(names);
+  const wholes = groups.groups.filter(({ name }) => wanted.has(name));
+  const removal = new Map(wholes.map(({ name, units }) => [name, units.map((_, unit) => unit)]));
+  const left = groupsWithout(groups, removal);
+  return typeof left === "string" ? left : undefined;
+}
+
+const onDemand = (value: Tensor): Tensor =>
+  value.dtype === "string"
+    ? value
+    : lazyTensor(value.dtype as NumericDType, value.shape, () => value.data as TypedArray);

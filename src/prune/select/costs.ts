@@ -1,0 +1,147 @@
+/** What a graph costs, and what it would cost with units removed. */
+
+import { byteLength, bytesPerElement, isFloat, sizeOf, type Tensor } from "../../graph/tensor.ts";
+import { bodies, reads, type Graph, type Node } from "../../graph/graph.ts";
+import { foldConstants } from "../../onnx/constants.ts";
+import type { Value } from "../../ops/core/define.ts";
+import { applicationOf, type Application, type Traced } from "../../passes/trace.ts";
+import { quantisedOf } from "../../passes/quantised.ts";
+import { statesOf } from "../../passes/training.ts";
+import type { Groups, Unit } from "../coupling/groups.ts";
+
+export interface Costs {
+  /** Multiply-accumulates of one sample. */
+  readonly macs: number;
+  /**
+   * Learned numbers: elements of float initializers that are neither statistics nor scales of quantised weights, and of integers in the place of
+   * weights; those of bodies (If, Loop, Scan) too.
+   */
+  readonly params: number;
+  /** Bytes of all initializers, those of bodies too. */
+  readonly bytes: number;
+}
+
+/** The costs of a traced graph. */
+export function costsOf(traced: Traced): Costs {
+  const { batch, times } = repetitions(traced);
+  let macs = 0;
+  for (const node of traced.graph.nodes) macs += macsOf(applicationOf(traced, node)) * times(node);
+  let params = 0;
+  let bytes = 0;
+  const graphs: Graph[] = [traced.graph];
+  for (const graph of graphs) {
+    graphs.push(...graph.nodes.flatMap(bodies).map(foldConstants));
+    const isParameter = parametersIn(graph);
+    for (const [name, value] of graph.initializers) {
+      if (isParameter(name, value)) params += sizeOf(value.shape);
+      bytes += byteLength(value);
+    }
+  }
+  return { macs: macs / batch, params, bytes };
+}
+
+/** Whether an initializer of a graph holds learned numbers, be it as integers. */
+function parametersIn(graph: Graph): (name: string, value: Tensor) => boolean {
+  const states = statesOf(graph);
+  const { weights, settings } = quantisedOf(graph);
+  return (name, { dtype, shape }) =>
+    weights.has(name) || (isFloat(dtype) && shape.length > 0 && !states.has(name) && !settings.has(name));
+}
+
+/** The batch, and how often a node would run if every sample were run alone: what no input reaches runs once whatever the batch is. */
+function repetitions({ graph, types }: Traced): { readonly batch: number; times(node: Node): number } {
+  const batch = types.get(graph.inputs[0]?.name ?? "")?.shape[0] || 1;
+  const reached = new Set(graph.inputs.map(({ name }) => name));
+  const own = new Set<Node>();
+  for (const node of graph.nodes) {
+    if (!reads(node).some((name) => reached.has(name))) continue;
+    own.add(node);
+    for (const name of node.outputs) reached.add(name);
+  }
+  return { batch, times: (node) => (own.has(node) ? 1 : batch) };
+}
+
+/** The multiply-accumulates of one node; none where its rules are not known. */
+export const macsOf = (applied: Application | undefined): number =>
+  applied === undefined ? 0 : applied.op.macs(applied.inputs, applied.outputs, applied.attributes);
+
+/** The costs of a graph while units are taken away one by one; only what a unit touches is computed anew. */
+export interface CostModel {
+  remove(unit: Unit): void;
+  /** What the removal of one more unit would save. */
+  saving(unit: Unit): Costs;
+  costs(): Costs;
+}
+
+export function createCostModel(groups: Groups): CostModel {
+  const { traced, locate } = groups.coupling;
+  const { batch, times } = repetitions(traced);
+  const shapes = new Map([...traced.types].map(([name, { shape }]) => [name, [...shape]]));
+  const isParameter = parametersIn(traced.graph);
+  const users = new Map<string, Node[]>();
+  for (const node of traced.graph.nodes)
+    for (const name of new Set([...node.inputs, ...node.outputs])) {
+      const known = users.get(name);
+      if (known) known.push(node);
+      else users.set(name, [node]);
+    }
+  const resized = (value: Value | undefined): Value | undefined =>
+    value && { ...value, shape: shapes.get(value.name)! };
+  const macsNow = (node: Node): number => {
+    const applied = applicationOf(traced, node);
+    if (applied === undefined) return 0;
+    const small = { ...applied, inputs: applied.inputs.map(resized), outputs: applied.outputs.map((y) => resized(y)!) };
+    return macsOf(small) * times(node);
+  };
+  const ofNode = new Map(traced.graph.nodes.map((node) => [node, macsNow(node)]));
+  const start = costsOf(traced);
+  let macs = start.macs * batch;
+  let { params, bytes } = start;
+  /** What changes where a unit goes; sizes are changed in place. */
+  const take = ({ atoms }: Unit): { macs: number; params: number; bytes: number; undo: () => void } => {
+    const lost = new Map<string, Map<number, number>>();
+    for (const atom of atoms) {
+      const { value, axis } = locate(atom);
+      const axes = lost.get(value) ?? new Map<number, number>();
+      lost.set(value, axes.set(axis, (axes.get(axis) ?? 0) + 1));
+    }
+    const touched = new Map<Node, number>();
+    const gone = { macs: 0, params: 0, bytes: 0 };
+    for (const [value, axes] of lost) {
+      const shape = shapes.get(value)!;
+      const before = sizeOf(shape);
+      for (const [axis, count] of axes) shape[axis]! -= count;
+      const initializer = traced.graph.initializers.get(value);
+      if (initializer) {
+        const elements = before - sizeOf(shape);
+        if (isParameter(value, initializer)) gone.params += elements;
+        gone.bytes += elements * bytesPerElement(initializer.dtype);
+      }
+      for (const node of users.get(value) ?? []) touched.set(node, ofNode.get(node)!);
+    }
+    for (const [node, before] of touched) {
+      const now = macsNow(node);
+      gone.macs += before - now;
+      ofNode.set(node, now);
+    }
+    const undo = (): void => {
+      for (const [value, axes] of lost) for (const [axis, count] of axes) shapes.get(value)![axis]! += count;
+      for (const [node, before] of touched) ofNode.set(node, before);
+    };
+    return { ...gone, undo };
+  };
+  return {
+    remove(unit) {
+      const gone = take(unit);
+      macs -= gone.macs;
+      params -= gone.params;
+      bytes -= gone.bytes;
+    },
+    saving(unit) {
+      const { undo, ...gone } = take(unit);
+      undo();
+      return { ...gone, macs: gone.macs / batch };
+    },
+    costs: () => ({ macs: macs / batch, params, bytes }),
+  };
+}

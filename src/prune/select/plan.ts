@@ -1,0 +1,104 @@
+/** The plan file: which units of which groups are to be removed; the scores that it can be made of, and what is left. */
+
+import { fail } from "../../graph/error.ts";
+import type { Groups, Removal } from "../coupling/groups.ts";
+
+/** `{"remove": {"<group>": [units]}}`, one group a line. */
+export const formatPlan = (removal: Removal): string => format("remove", removal);
+
+/** `{"kept": {"<group>": [units]}}`, one group a line. */
+export const formatKept = (kept: Kept): string => format("kept", kept);
+
+function format(what: string, units: ReadonlyMap<string, readonly number[]>): string {
+  const lines = [...units].map(([name, list]) => `    ${JSON.stringify(name)}: [${list.join(", ")}]`);
+  return `{\n  "${what}": {\n${lines.join(",\n")}\n  }\n}\n`;
+}
+
+/**
+ * Reads a plan. Whether its groups and units exist is seen when it meets a model.
+ *
+ * @throws SecateurError `bad-plan` that says what is wrong where
+ */
+export function parsePlan(text: string): Map<string, readonly number[]> {
+  let plan: unknown;
+  try {
+    plan = JSON.parse(text);
+  } catch (error) {
+    fail("bad-plan", `the plan is not JSON: ${(error as Error).message}`, error);
+  }
+  const remove = isRecord(plan) ? plan["remove"] : undefined;
+  if (!isRecord(remove)) fail("bad-plan", 'the plan must be {"remove": {"<group>": [unit, ...]}}');
+  return new Map(
+    Object.entries(remove).map(([name, units]) => {
+      if (!Array.isArray(units)) fail("bad-plan", `group "${name}" of the plan must be a list of units`);
+      const wrong = units.find((unit) => !Number.isInteger(unit) || unit < 0);
+      if (wrong !== undefined)
+        fail("bad-plan", `group "${name}" of the plan names ${JSON.stringify(wrong)}, which is no unit`);
+      return [name, units as number[]];
+    }),
+  );
+}
+
+/**
+ * Reads importances as `secateur score --json` writes them. Whether they are of a model's groups is seen when they meet it.
+ *
+ * @throws SecateurError `bad-plan` that says what is wrong where
+ */
+export function parseScores(text: string): Map<string, Float64Array> {
+  let scores: unknown;
+  try {
+    scores = JSON.parse(text);
+  } catch (error) {
+    fail(
+      "bad-plan",
+      `the scores are not JSON, as secateur score --json writes them: ${(error as Error).message}`,
+      error,
+    );
+  }
+  const groups = isRecord(scores) ? scores["groups"] : undefined;
+  if (!isRecord(groups)) fail("bad-plan", 'the scores must be {"groups": {"<group>": [importance, ...]}}');
+  return new Map(
+    Object.entries(groups).map(([name, values]) => {
+      if (!Array.isArray(values)) fail("bad-plan", `group "${name}" of the scores must be a list of importances`);
+      const wrong = values.findIndex((value) => typeof value !== "number");
+      if (wrong >= 0)
+        fail(
+          "bad-plan",
+          `unit ${wrong} of group "${name}" of the scores is ${JSON.stringify(values[wrong])}, which is no number`,
+        );
+      return [name, Float64Array.from(values as number[])];
+    }),
+  );
+}
+
+/** The units of each group that are left, in the numbering of the start: unit i of a group is now what unit `kept.get(group)[i]` was. */
+export type Kept = ReadonlyMap<string, readonly number[]>;
+
+/** What is left of every group; of one that went as a whole, nothing. */
+export function keptAfter(groups: Pick<Groups, "groups">, removal: Removal): Kept {
+  return new Map(
+    groups.groups.map(({ name, units }) => {
+      const gone = new Set(removal.get(name));
+      return [name, Array.from(units.keys()).filter((unit) => !gone.has(unit))];
+    }),
+  );
+}
+
+const isRecord = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null && !Array.isArray(x);
+
+/** Removals one after the other, each in the numbering of before it, as one in the numbering of the start. */
+export function composed({ groups }: Pick<Groups, "groups">, removals: readonly Removal[]): Map<string, number[]> {
+  const left = new Map(groups.map(({ name, units }) => [name, units.map((_, unit) => unit)]));
+  const gone = new Map<string, number[]>();
+  for (const removal of removals)
+    for (const [name, units] of removal) {
+      const own = left.get(name) ?? fail("bad-plan", `group "${name}" of a removal is none of the model`);
+      const taken = new Set(units);
+      gone.set(name, [...(gone.get(name) ?? []), ...own.filter((_, i) => taken.has(i))]);
+      left.set(
+        name,
+        own.filter((_, i) => !taken.has(i)),
+      );
+    }
+  return new Map([...gone].map(([name, units]) => [name, units.toSorted((a, b) => a - b)]));
+}

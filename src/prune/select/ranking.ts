@@ -1,0 +1,172 @@
+/** What units are compared by: their importance, for what they cost, among all units or their like. */
+
+import { fail } from "../../graph/error.ts";
+import { applicationOf, type Traced } from "../../passes/trace.ts";
+import type { Node } from "../../graph/graph.ts";
+import type { CostModel } from "./costs.ts";
+import type { Group, Groups, Unit } from "../coupling/groups.ts";
+
+export type Importances = ReadonlyMap<string, ArrayLike<number>>;
+
+export const scopes = ["local", "global", "isomorphic"] as const;
+/**
+ * `global` compares all units of the net, `local` the units of a group only, so that the same share of every group goes; `isomorphic` compares the
+ * units of groups that are built alike (Fang et al. 2024, "Isomorphic Pruning for Vision Models").
+ */
+export type Scope = (typeof scopes)[number];
+
+/** What importance is counted per: a unit, or what its removal alone saves. */
+export const pers = ["unit", "macs", "params", "bytes"] as const;
+export type Per = (typeof pers)[number];
+
+export const normalisations = ["none", "mean", "max", "sum", "standardised", "lamp", "loss"] as const;
+/**
+ * What the importances I of a group are divided by before groups are compared; the order within a group stays as it is.
+ *
+ * - `none`: nothing.
+ * - `mean`, `max`, `sum`: the mean, the largest, or the sum of |I| over the group (the normalisers of Torch-Pruning, Fang et al. 2023).
+ * - `standardised`: 1 / (1 + exp(-z)) with z = (I - mean) / standard deviation. The logistic function makes z positive, so that a cost can divide it.
+ * - `lamp`: I_m over the sum of all I in the group that are at least I_m (Lee et al. 2021, "Layer-Adaptive Sparsity for the Magnitude-based Pruning",
+ *   eq. 5): the share of what is left that goes with m. The last unit of any group has 1, the most there is. What is below 0 is divided by the sum of |I|.
+ * - `loss`: what makes the lesser half add up to what masking that half does to the outputs of the net, which is measured ({@link groupLosses}).
+ *
+ * A group whose importances are all 0 keeps them; infinite ones stay so and are left out of means and sums.
+ */
+export type Normalisation = (typeof normalisations)[number];
+
+/**
+ * Importances that can be compared between groups.
+ *
+ * @param scales what was measured for `loss`, by the group's name; a group without one keeps its importances
+ * @throws SecateurError `bad-option` for `loss` where nothing was measured
+ */
+export function normalised(
+  importances: Importances,
+  how: Normalisation,
+  scales?: ReadonlyMap<string, number>,
+): Importances {
+  if (how === "none") return importances;
+  if (how === "loss") {
+    const of =
+      scales ??
+      fail(
+        "bad-option",
+        "what a group loses by itself is measured on data, while pruning: plan normalises by something else",
+      );
+    return new Map(
+      [...importances].map(([name, scores]) => [
+        name,
+        Float64Array.from(scores, (score) => score * (of.get(name) ?? 1)),
+      ]),
+    );
+  }
+  return new Map([...importances].map(([name, scores]) => [name, within(Float64Array.from(scores), how)]));
+}
+
+function within(scores: Float64Array, how: Exclude<Normalisation, "none" | "loss">): Float64Array {
+  const finite = scores.filter(Number.isFinite);
+  const sizes = finite.map(Math.abs);
+  const total = sum(sizes);
+  if (total === 0) return scores;
+  const mean = total / sizes.length;
+  if (how === "lamp") return sharesOfLeft(scores, total);
+  if (how !== "standardised") {
+    const scale = { mean, sum: total, max: Math.max(...sizes) }[how];
+    return scores.map((score) => score / scale);
+  }
+  const middle = sum(finite) / finite.length;
+  const deviation = Math.sqrt(sum(finite.map((score) => (score - middle) ** 2)) / finite.length) || 1;
+  return scores.map((score) => (score === Infinity ? score : 1 / (1 + Math.exp((middle - score) / deviation))));
+}
+
+/** Each over the sum of itself and all above it. */
+function sharesOfLeft(scores: Float64Array, total: number): Float64Array {
+  const order = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]!);
+  const shares = new Float64Array(scores.length);
+  let left = 0;
+  for (const unit of order) {
+    const score = scores[unit]!;
+    if (score > 0 && score < Infinity) left += score;
+    shares[unit] = score > 0 && score < Infinity ? score / left : score / total;
+  }
+  return shares;
+}
+
+const sum = (values: Float64Array): number => values.reduce((a, b) => a + b, 0);
+
+/** What each unit of a group saves when it goes alone. */
+type Savings = (group: string, unit: Unit) => number;
+
+/**
+ * Importances over what the removal of each unit alone saves; a unit that saves nothing is beyond price. Below 0, where removal does good, it is
+ * multiplied instead: what saves more goes first there too.
+ *
+ * @param savings of each unit of a group, where that is measured; it stands in for `per`
+ */
+export function perCost(
+  groups: Groups,
+  importances: Importances,
+  model: CostModel,
+  per: Per,
+  savings?: ReadonlyMap<string, number>,
+): Importances {
+  if (per === "unit" && !savings) return importances;
+  const saving: Savings = savings
+    ? (group) => savings.get(group) ?? 0
+    : (_, unit) => (per === "unit" ? 1 : model.saving(unit)[per]);
+  const price = (saved: number, score: number): number =>
+    saved > 0 ? (score < 0 ? score * saved : score / saved) : Number.POSITIVE_INFINITY;
+  const priced = new Map<string, Float64Array>();
+  for (const { name, units } of groups.groups) {
+    const scores = importances.get(name);
+    if (scores)
+      priced.set(
+        name,
+        Float64Array.from(units, (unit, i) => price(saving(name, unit), scores[i]!)),
+      );
+  }
+  return priced;
+}
+
+/** Prices as they are, or the share of units with a lower one among those that a unit is compared with. */
+export function withinScope(groups: Groups, prices: Importances, scope: Scope): Importances {
+  if (scope === "global") return prices;
+  const classes = new Map<string, Group[]>();
+  for (const group of groups.groups) {
+    if (!prices.has(group.name)) continue;
+    const key = scope === "local" ? group.name : kindOf(groups.coupling.traced, group);
+    const own = classes.get(key);
+    if (own) own.push(group);
+    else classes.set(key, [group]);
+  }
+  const ranks = new Map<string, Float64Array>();
+  for (const members of classes.values()) {
+    const all = members.flatMap(({ name, units }) =>
+      units.map((_, unit) => ({ name, unit, price: prices.get(name)![unit]! })),
+    );
+    for (const { name, units } of members) ranks.set(name, new Float64Array(units.length));
+    all
+      .sort((a, b) => a.price - b.price)
+      .forEach(({ name, unit }, rank) => {
+        ranks.get(name)![unit] = rank / all.length;
+      });
+  }
+  return ranks;
+}
+
+/** How a group is built: the operators that touch its units, and where. */
+function kindOf(traced: Traced, { places }: Group): string {
+  const axes = new Map<string, number[]>();
+  for (const { value, axis } of places) axes.set(value, [...(axes.get(value) ?? []), axis]);
+  const touches = new Set<string>();
+  const touch = (node: Node, side: string, values: readonly string[]): void =>
+    values.forEach((value, i) => {
+      if (applicationOf(traced, node) === undefined) return;
+      for (const axis of axes.get(value) ?? []) touches.add(`${node.op} ${side}${i}:${axis}`);
+    });
+  for (const node of traced.graph.nodes) {
+    touch(node, "in", node.inputs);
+    touch(node, "out", node.outputs);
+  }
+  return [...touches].sort().join(";");
+}
