@@ -105,7 +105,6 @@ export type {
 export { bestSubsets } from "./criteria/oracle-combinatorial.ts";
 
 export { losses, targetSources, type Distillation, type Loss, type Targets } from "./objective/losses.ts";
-export { correctBias, type CorrectBiasOptions } from "./train/correct-bias.ts";
 export { gradientGraph, type BackwardOptions } from "./objective/backward.ts";
 export { blockOf } from "./execute/channel-block.ts";
 export { prepare, withGraph } from "./execute/prepare.ts";
@@ -146,7 +145,8 @@ export {
 export type { Written } from "./loop/lasting.ts";
 export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResult } from "./loop/prune.ts";
 export { optimisers, type AdamwOptions, type OptimiserOptions, type SgdOptions } from "./train/optimisers.ts";
-export { reestimate, type ReestimateOptions } from "./train/reestimate.ts";
+export { recalibrate, type RecalibrateJobOptions } from "./jobs/recalibrate.ts";
+export { recalibrate as recalibrateGraph, type RecalibrateOptions } from "./train/recalibrate.ts";
 export { averagedGraph, type TrainerState } from "./train/step.ts";
 export { rateSchedules, type RateSchedule, type RateScheduleName } from "./train/schedules.ts";
 

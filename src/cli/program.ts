@@ -13,6 +13,7 @@ import { addGrad } from "./commands/grad.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addCutAndMask, addPlan } from "./commands/plan.ts";
 import { addPrune } from "./commands/prune.ts";
+import { addRecalibrate } from "./commands/recalibrate.ts";
 import { addReport } from "./commands/report.ts";
 import { addEval, addScore } from "./commands/score.ts";
 import { addTrain } from "./commands/train.ts";
@@ -83,6 +84,7 @@ function createProgram(signal: AbortSignal, argv: readonly string[]): Command {
   addReport(program);
   program.commandsGroup("Train:");
   addTrain(program, version, signal);
+  addRecalibrate(program, signal);
   addNew(program);
   addData(program);
   program.commandsGroup("More:");

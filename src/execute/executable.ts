@@ -6,7 +6,7 @@ import { wrapGraph } from "../onnx/wrap.ts";
 import { blockedDomain } from "../ops/gradients/channel-block.ts";
 import { removeDead } from "../passes/dead.ts";
 import { forDevice } from "../passes/for-device.ts";
-import type { Device, ModelFiles } from "../runtime/port.ts";
+import type { Device, ModelFiles, Session } from "../runtime/port.ts";
 
 export function runnable(graph: Graph, device?: Device): ModelFiles {
   const domains = new Set(graph.nodes.map(({ domain }) => domain));
@@ -83,4 +83,14 @@ export function loadable(
   return device === "cpu"
     ? { model: runnable(withoutShapes(fuseProducts(graph, types))), optimise: false }
     : { model: runnable(graph, device), optimise: true };
+}
+
+/** Sessions that are being opened, once all are; where one cannot be, the others are let go. */
+export async function allOrNone(opening: readonly Promise<Session>[]): Promise<Session[]> {
+  const opened = await Promise.allSettled(opening);
+  const failed = opened.find((one) => one.status === "rejected");
+  const sessions = opened.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  if (failed === undefined) return sessions;
+  for (const session of sessions) await session.dispose();
+  throw failed.reason as Error;
 }

@@ -14,7 +14,7 @@ import { takenIn, type Engine, type Opened, type Taken } from "./engine.ts";
 import { fitStep } from "./activation-checkpointing.ts";
 import { finishTyped } from "../objective/backward.ts";
 import { joinEvidence, meanOf, wholeBatchNeeds } from "../execute/batch-slices.ts";
-import { loadable } from "../execute/executable.ts";
+import { allOrNone, loadable } from "../execute/executable.ts";
 import { packed, rowsOf, unpacked, type Row } from "./packed-parameters.ts";
 import { appendUpdates, nextOf, openClock, openStep, ownerOf, type StepGraph, type StepOptions } from "./step.ts";
 
@@ -180,16 +180,6 @@ export async function openParts(
     step: part,
     engine: createEngine(part, sessions.slice(0, parts), updaters),
   };
-}
-
-/** Sessions that are being opened, once all are; where one cannot be, the others are let go. */
-async function allOrNone(opening: readonly Promise<Session>[]): Promise<Session[]> {
-  const opened = await Promise.allSettled(opening);
-  const failed = opened.find((one) => one.status === "rejected");
-  const sessions = opened.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
-  if (failed === undefined) return sessions;
-  for (const session of sessions) await session.dispose();
-  throw failed.reason as Error;
 }
 
 /** What keeps a share of the weights. */

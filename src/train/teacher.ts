@@ -7,7 +7,7 @@ import type { LearnOptions } from "./finetune.ts";
 import type { Distillation } from "../objective/losses.ts";
 import { mixInputs } from "../objective/mixup.ts";
 import { threadsOfPart } from "./data-parallel.ts";
-import { runnable } from "../execute/executable.ts";
+import { allOrNone, runnable } from "../execute/executable.ts";
 import { scoredGraph } from "../evaluate/evaluation-graph.ts";
 
 export interface TaughtOptions {
@@ -32,7 +32,7 @@ export async function openTeacher(
   const { graph } = scored;
   const shown = runnable(mixup === undefined ? graph : mixInputs(graph, batchSize / workers), device);
   const load = { device, signal, threads: threadsOfPart(runtime, threads, workers) };
-  const sessions = await Promise.all(
+  const sessions = await allOrNone(
     Array.from({ length: workers }, (_, part) => laneOf(runtime, part).load(shown, load)),
   );
   return {

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { isDeepStrictEqual } from "node:util";
 import { describe, expect, it } from "vitest";
 import {
   compare,
@@ -17,12 +18,14 @@ import {
   plan,
   prepare,
   prune,
+  recalibrate,
   score,
   train,
   type EpochEvent,
   type Model,
   type TrainJobEvent,
 } from "../../src/node.ts";
+import { toNumbers } from "../../src/graph/tensor.ts";
 import * as browser from "../../src/index.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { processors } from "../support/processors.ts";
@@ -149,6 +152,27 @@ describe("cut and mask", () => {
     const same = await compare(model, model);
     expect([...same.outputs!.values()]).toMatchObject([{ largest: 0, difference: 0 }]);
     expect([same.data, same.latency]).toEqual([undefined, undefined]);
+  });
+});
+
+describe("recalibrate", () => {
+  const kept = newModel("vgg11", { input: [3, 32, 32], classes: 5, seed: 1 });
+  const some = { data: randomDataset(prepare(kept), { samples: 16, labels: 5 }), batchSize: 8, threads: 1 };
+
+  it("changes the statistics of BatchNormalization and no weight, and tells of every minibatch", async () => {
+    const told: number[] = [];
+    const tuned = await recalibrate(kept, { ...some, onEvent: ({ done }) => told.push(done) });
+    expect(told).toEqual([1, 2]);
+    const now = tuned.graph.initializers;
+    const changed = [...kept.graph.initializers].flatMap(([name, before]) =>
+      isDeepStrictEqual(toNumbers(before), toNumbers(now.get(name)!)) ? [] : [name],
+    );
+    expect(changed.length).toBe(16);
+    expect(changed.every((name) => /mean|var/.test(name))).toBe(true);
+  });
+
+  it("refuses a model that keeps none", async () => {
+    await expect(recalibrate(model, quick)).rejects.toThrow("there is nothing to recalibrate");
   });
 });
 

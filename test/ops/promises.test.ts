@@ -166,38 +166,6 @@ for (const op of ops.values()) {
     });
 
     op.samples.forEach((sample, n) => {
-      for (const position of op.bias(valuesOf(op, sample))) {
-        const given = sample.inputs[position];
-        it.runIf(given && !isTensor(given))(
-          `bias: what is added to input ${position} is added to the output (sample ${n})`,
-          async () => {
-            const next = random(n + 51);
-            const one = single(op, sample, drawn(sample, next));
-            const graph = finish(one);
-            const [y, { name }] = [one.outputs[0]!, one.inputs[position]!];
-            const bias = one.feeds[name]!;
-            const more = toNumbers(drawn({ ...sample, range: [-1, 1] }, next)(bias.shape));
-            const sum = tensor(
-              "float32",
-              bias.shape,
-              toNumbers(bias).map((x, i) => x + more[i]!),
-            );
-            const before = toNumbers((await runGraph(graph, one.feeds))[y.name]!);
-            const after = toNumbers((await runGraph(graph, { ...one.feeds, [name]: sum }))[y.name]!);
-            const change = after.map((x, i) => x - before[i]!);
-            for (const x of change) expect(Math.min(...more.map((amount) => Math.abs(amount - x)))).toBeLessThan(1e-5);
-            // The gradient of a bias is the sum over what it is added to.
-            const seed = valueIn(one.builder, one.builder.constant(tensor("float32", y.shape, change)));
-            const gradient = differentiate(one.builder, [{ value: y, seed }], [name]).get(name)!;
-            const sums = (await runGraph(one.builder.finish([gradient.name]), one.feeds))[gradient.name]!;
-            const times = sizeOf(y.shape) / sizeOf(bias.shape);
-            toNumbers(sums).forEach((x, i) => expect(x / times).toBeCloseTo(more[i]!, 4));
-          },
-        );
-      }
-    });
-
-    op.samples.forEach((sample, n) => {
       if (!op.homogeneous) return;
       it(
         `homogeneous: factors along an axis of the first input are factors of the output (sample ${n})`,

@@ -8,7 +8,7 @@ import { float32, int64s, tensor, type Tensor } from "../../src/graph/tensor.ts"
 import { valueIn } from "../../src/ops/emitter.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Distillation } from "../../src/objective/losses.ts";
-import { reestimate } from "../../src/train/reestimate.ts";
+import { recalibrate } from "../../src/train/recalibrate.ts";
 import { runnable } from "../../src/execute/executable.ts";
 import { averagedGraph, nextOf, stepGraph, type StepOptions } from "../../src/train/step.ts";
 import { openTeacher } from "../../src/train/teacher.ts";
@@ -142,6 +142,6 @@ it("statistics are estimated anew as update_bn does", async () => {
       yield* batches;
     },
   };
-  const graph = await reestimate(directRuntime, start, data, { batchSize: size, threads: 1 });
+  const graph = await recalibrate(directRuntime, start, data, { batchSize: size, threads: 1 });
   compare(graph, { ...reference.start, ...reference.reestimated });
 });

@@ -42,8 +42,6 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
   readonly silence?: (inputs: Inputs<I>) => readonly (readonly [value: Value, axis: number])[];
   /** What changes between inference and training; absent = nothing. */
   readonly training?: Training;
-  /** The inputs that are added to the output as they are, so that adding to one adds to the other; default none. */
-  readonly bias?: (attributes: Values<A>) => readonly string[];
   /** The result differs from run to run, so that two equal nodes are not one. */
   readonly random?: boolean;
   /**
@@ -168,8 +166,6 @@ export interface Op {
   channels(c: Channels, inputs: Given, outputs: readonly Value[], attributes: Plain): void;
   zero(inputs: Given, attributes: Plain): Zero | undefined;
   silence(inputs: Given): readonly (readonly [value: Value, axis: number])[];
-  /** By position. */
-  bias(attributes: Plain): readonly number[];
   resize?(
     kept: Kept,
     inputs: Given,
@@ -277,7 +273,6 @@ export function defineOp<const I extends readonly string[], const A extends Spec
     },
     zero: (values, attrs) => (typeof spec.zero === "function" ? spec.zero(ins(values), attrs as Values<A>) : spec.zero),
     silence: (values) => spec.silence?.(ins(values)) ?? [],
-    bias: (attrs) => (spec.bias?.(attrs as Values<A>) ?? []).map((name) => spec.inputs.map(bare).indexOf(name)),
     macs: (values, outs, attrs) => spec.macs?.(ins(values), outs, attrs as Values<A>) ?? 0,
   };
   return {

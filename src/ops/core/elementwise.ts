@@ -157,7 +157,6 @@ interface BinaryRules {
   readonly range?: readonly [number, number];
   readonly of?: "bool";
   readonly zero?: Zero | ((inputs: { readonly A: Value; readonly B: Value }) => Zero | undefined);
-  readonly bias?: readonly ("A" | "B")[];
   /** What is left where one of them is zero. */
   readonly emptied?: (A: Value, B: Value, isZero: (value: Value) => boolean) => Value | "zero" | undefined;
   /** Samples besides those of broadcasting. */
@@ -180,7 +179,6 @@ export function binary(name: string, since: number, rules: BinaryRules): Op {
         foldElements([A, B], dtype ?? A.dtype, (x, y) => fold(x!, y!, !isFloat(A.dtype))),
     }),
     ...(rules.zero && { zero: rules.zero }),
-    ...(rules.bias && { bias: () => rules.bias! }),
     ...(rules.emptied && {
       emptied: (
         _g: Emit,

@@ -8,7 +8,6 @@ import { asFloat, binary, broadcast, coupleBroadcast, elementsOf, unary } from "
 export const Add = binary("Add", 14, {
   gradient: (_g, dy) => ({ A: () => dy, B: () => dy }),
   fold: (x, y) => x + y,
-  bias: ["A", "B"],
   zero: "all",
   emptied: (a, b, isZero) => (isZero(a) ? b : a),
 });

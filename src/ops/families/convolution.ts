@@ -72,7 +72,6 @@ export const Conv = defineOp({
   name: "Conv",
   since: 22,
   inputs: ["X", "W", "B?"],
-  bias: () => ["B"],
   attributes: kernelAttributes,
   shape({ X, W }, attrs) {
     if (X.shape.length < 3 || X.shape.length !== W.shape.length)
@@ -218,7 +217,6 @@ export const ConvTranspose = defineOp({
   name: "ConvTranspose",
   since: 22,
   inputs: ["X", "W", "B?"],
-  bias: () => ["B"],
   attributes: { ...kernelAttributes, output_padding: ints(), output_shape: ints() },
   shape: ({ X, W }, attrs) => {
     if (X.shape.length < 3 || X.shape.length !== W.shape.length)

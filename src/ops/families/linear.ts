@@ -10,7 +10,6 @@ export const Gemm = defineOp({
   name: "Gemm",
   since: 13,
   inputs: ["A", "B", "C?"],
-  bias: ({ beta }) => (beta === 1 ? ["C"] : []),
   attributes: { alpha: float(1), beta: float(1), transA: int(0), transB: int(0) },
   shape({ A, B }, { transA, transB }) {
     const [inner, other] = [A.shape[transA ? 0 : 1], B.shape[transB ? 1 : 0]];

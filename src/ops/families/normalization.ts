@@ -86,7 +86,6 @@ export const BatchNormalization = defineOp({
   name: "BatchNormalization",
   since: 15,
   inputs: ["X", "scale", "B", "input_mean", "input_var"],
-  bias: () => ["B"],
   outputs: ["Y", "running_mean", "running_var"],
   attributes: { epsilon: float(1e-5), momentum: float(0.9), training_mode: int(0) },
   shape({ X, scale }) {

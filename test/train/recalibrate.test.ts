@@ -7,7 +7,7 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { float32, toNumbers } from "../../src/graph/tensor.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { prepare, withGraph } from "../../src/execute/prepare.ts";
-import { reestimate } from "../../src/train/reestimate.ts";
+import { recalibrate } from "../../src/train/recalibrate.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { tinyNet } from "../support/graphs.ts";
 import { readNetModel } from "../support/reference.ts";
@@ -30,7 +30,7 @@ describe("statistics", () => {
   const data = randomDataset(graph, { samples: 28 });
 
   it.each([undefined, 1, 2])("are the means over whole batches (at most %s)", async (batches) => {
-    const found = await reestimate(directRuntime, graph, data, { ...options, batches });
+    const found = await recalibrate(directRuntime, graph, data, { ...options, batches });
     const sums = [0, 1].map(() => [0, 0, 0]);
     const count = batches ?? 3;
     for await (const { inputs } of data.batches({ batchSize: 8, limit: count, dropLast: true }))
@@ -49,7 +49,7 @@ describe("statistics", () => {
   it("of what is dropped are decided by the seed", async () => {
     const dropped = normalised(true);
     const [one, same, other] = [1, 1, 2].map((seed) =>
-      reestimate(directRuntime, dropped, data, { ...options, seed }).then(statistics),
+      recalibrate(directRuntime, dropped, data, { ...options, seed }).then(statistics),
     );
     expect(await same).toEqual(await one);
     expect(await other).not.toEqual(await one);
@@ -58,7 +58,7 @@ describe("statistics", () => {
   it("of 16 bits are written with 16 bits", async () => {
     const model = loadModel(readNetModel("float16"));
     const half = prepare(model);
-    const found = await reestimate(
+    const found = await recalibrate(
       directRuntime,
       half,
       randomDataset({ inputs: half.inputs }, { samples: 16 }),
@@ -74,14 +74,14 @@ describe("statistics", () => {
     async function* endlessOnce() {
       yield { inputs: { x: float32([8, 3, 5, 5], new Float64Array(600).fill(Number.POSITIVE_INFINITY)) }, size: 8 };
     }
-    await expect(reestimate(directRuntime, graph, endless, options)).rejects.toThrow('the statistic "mean"');
+    await expect(recalibrate(directRuntime, graph, endless, options)).rejects.toThrow('the statistic "mean"');
   });
 
   it("need a whole batch", () =>
-    expect(reestimate(directRuntime, graph, data, { ...options, batchSize: 50 })).rejects.toThrow("fewer than 50"));
+    expect(recalibrate(directRuntime, graph, data, { ...options, batchSize: 50 })).rejects.toThrow("fewer than 50"));
 });
 
 it("a model that keeps none is left as it is", async () => {
   const graph = prepare(loadModel(readNetModel("plain-cnn")));
-  expect(await reestimate(directRuntime, graph, randomDataset(graph, { samples: 8 }), options)).toBe(graph);
+  expect(await recalibrate(directRuntime, graph, randomDataset(graph, { samples: 8 }), options)).toBe(graph);
 });

@@ -16,13 +16,14 @@ import { finishGraph } from "../objective/backward.ts";
 import { uniformNoise } from "../objective/random-inputs.ts";
 import { runnable } from "../execute/executable.ts";
 
-export interface ReestimateOptions extends LoadOptions {
+export interface RecalibrateOptions extends LoadOptions {
   readonly batchSize: number;
   /** Batches that are looked at, at most; default all of an epoch. */
   readonly batches?: number | undefined;
   /** Decides which batches, and what is drawn at random; default 0. */
   readonly seed?: number | undefined;
   readonly augment?: Augment | undefined;
+  readonly onProgress?: ((done: number) => void) | undefined;
 }
 
 const countName = "count";
@@ -37,11 +38,11 @@ const nextOf = (name: string): string => `next/${name}`;
  * @returns the graph with its new statistics; itself where it keeps none
  * @throws SecateurError `bad-data` for a data set that has no whole batch, `not-finite` where a statistic is not a number
  */
-export async function reestimate(
+export async function recalibrate(
   runtime: Runtime,
   graph: Graph,
   dataset: Dataset,
-  options: ReestimateOptions,
+  options: RecalibrateOptions,
 ): Promise<Graph> {
   const { batchSize, batches, seed = 0, augment, signal } = options;
   const { graph: finished, starts, noises } = meansGraph(graph, batchSize);
@@ -65,6 +66,7 @@ export async function reestimate(
         ...Object.fromEntries(noise),
         [countName]: { dtype: "float32", shape: [], data: Float32Array.of(done) },
       });
+      options.onProgress?.(done);
     }
     if (done === 0) refuseBatches(dataset, batchSize, seen);
     const means = await session.carried();

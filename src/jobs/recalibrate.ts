@@ -1,0 +1,67 @@
+/** New statistics for BatchNormalization, as a job. */
+
+import type { Dataset } from "../data/batches.ts";
+import { fail } from "../graph/error.ts";
+import type { Model } from "../graph/graph.ts";
+import { takes } from "../options/check.ts";
+import { dataset } from "../options/data.ts";
+import { callback, count } from "../options/kinds.ts";
+import { batchSize, running, seed } from "../options/machine.ts";
+import { defaultRuntime } from "../runtime/default.ts";
+import { withDataSizes, withGraph } from "../execute/prepare.ts";
+import { recalibrate as recalibrateGraph } from "../train/recalibrate.ts";
+import { batchOf, openModel } from "./opened.ts";
+import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
+
+export interface RecalibrateJobOptions extends JobOptions<ProgressEvent> {
+  /** Samples like those that the model will see; labels are not looked at. */
+  readonly data: Dataset;
+  /** Samples of a minibatch; default 128. */
+  readonly batchSize?: number | undefined;
+  /** Minibatches to average over; default all. */
+  readonly batches?: number | undefined;
+  /** Which minibatches; default 0. */
+  readonly seed?: number | undefined;
+}
+
+const settle = takes<RecalibrateJobOptions>()("recalibrate", {
+  ...running,
+  onEvent: callback<(event: ProgressEvent) => void>().optional(),
+  data: dataset,
+  batchSize: batchSize(128),
+  batches: count.optional(),
+  seed,
+});
+
+/**
+ * Gives every BatchNormalization the mean and variance of what it sees now. Behind a cut these are others than before. Nothing is learned, and no labels
+ * are needed: a few hundred samples do.
+ *
+ * @example
+ * import { load, openDataset, recalibrate, save } from "secateur";
+ *
+ * const data = await openDataset("mnist:data/mnist", { split: "train" });
+ * await save("tuned.onnx", await recalibrate(await load("small.onnx"), { data, batches: 8 }));
+ *
+ * @returns the model with its new statistics
+ * @throws SecateurError `unsupported` for a model without such statistics, `bad-data` for data without a whole minibatch, `not-finite` where a statistic
+ *   is no number
+ */
+export function recalibrate(model: Model, given: RecalibrateJobOptions): Job<ProgressEvent, Model> {
+  return startJob(async (tell) => {
+    const options = settle(given, model);
+    const { runtime = defaultRuntime(), data } = options;
+    const opened = await openModel(runtime, model, await withDataSizes(model, options, data, options.batchSize));
+    const tuned = await recalibrateGraph(runtime, opened.graph, data, {
+      ...options,
+      batchSize: batchOf(opened, data),
+      onProgress: (done) => tell({ kind: "minibatches", done, all: options.batches }),
+    });
+    if (tuned === opened.graph)
+      fail(
+        "unsupported",
+        "no BatchNormalization of the model keeps statistics: there is nothing to recalibrate. Where exporters folded them into weights, finetune instead",
+      );
+    return withGraph(model, tuned);
+  }, given?.onEvent);
+}
