@@ -21,7 +21,8 @@ import {
 import { reportProgress, type Progress } from "../progress.ts";
 import type { PruneFlags } from "./prune-options.ts";
 import { createClock, describeSchedule, type Clock, type StartSize } from "./time-left.ts";
-import { describeTrial, noteDiverged, noteRate, noteWorkers, reportEpochs } from "./train.ts";
+import { describeDivergence } from "../../train/guard.ts";
+import { describeTrial, noteRate, noteWorkers, reportEpochs } from "./train.ts";
 
 /** What the command prints as JSON. */
 export const numbersOf = ({ end, removals, before, after, drop, dropInterval }: PruneOutcome) => ({
@@ -166,7 +167,7 @@ export function createShow(
         noteRate(event);
         break;
       case "diverged":
-        noteDiverged(progress, event);
+        progress.done(describeDivergence(event));
         break;
       case "timed":
         progress.update(`${reached}timing: ${percent(event.latency.median)} of the latency`);

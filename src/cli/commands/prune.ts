@@ -100,6 +100,8 @@ async function work(
         ? `the budget was not met: every group is down to what has to stay of it${(flags.minUnits ?? 1) > 0 ? "; with --min-units 0 groups can go as a whole" : ""}`
         : `no smaller model was found that loses at most ${flags.maxDrop}${flags.metric === undefined ? " points" : ` of ${flags.metric}`}: what was written is the model as it was`,
     );
+  // A search goes on behind a try that did harm.
+  if (outcome.end === "diverged") process.exitCode = notMet;
   if (outcome.end === "max-loss") note(`pruning stopped because the loss passed ${flags.maxLoss}`);
   if (outcome.end === "exhausted" || (outcome.end === "max-loss" && Object.keys(budget).length > 0))
     process.exitCode = notMet;

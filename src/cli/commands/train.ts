@@ -131,7 +131,7 @@ export const noteRate = ({ phase, learningRate, minibatches }: RateEvent): void 
   );
 
 /** Says that learning did harm; the command fails at its end. */
-export function noteDiverged(progress: Progress, event: DivergedEvent): void {
+function noteDiverged(progress: Progress, event: DivergedEvent): void {
   progress.done(describeDivergence(event));
   process.exitCode = ruined;
 }
