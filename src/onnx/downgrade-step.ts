@@ -56,7 +56,7 @@ export const withoutInput = (node: Node, index: number): Node =>
 
 export const intsOf = (value: readonly number[]): Attribute => ({ type: "ints", value });
 export const intOf = (value: number): Attribute => ({ type: "int", value });
-export const floatOf = (value: number): Attribute => ({ type: "float", value });
+const floatOf = (value: number): Attribute => ({ type: "float", value });
 
 /** The constant input at `index`, a list, as an attribute. */
 export function inputToInts(attribute: string, index: number): Downgrade["downgrade"] {

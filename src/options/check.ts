@@ -33,7 +33,7 @@ export const takes =
   };
 
 /** Refuses what is no model, as the path of its file. */
-export function refuseOtherThanModel(verb: string, model: unknown): asserts model is Model {
+function refuseOtherThanModel(verb: string, model: unknown): asserts model is Model {
   const graph = (model as Partial<Model> | null | undefined)?.graph;
   if (!Array.isArray(graph?.nodes))
     fail("bad-option", `${verb} takes a model, as load gives it, and not ${shown(model)}`);

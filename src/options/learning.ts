@@ -59,7 +59,7 @@ export const weightDecay = notNegative.describe(
 
 const decay = z.number().min(0).lt(1);
 
-export const optimiser: z.ZodType<OptimiserOptions, OptimiserOptions> = z.discriminatedUnion("kind", [
+const optimiser: z.ZodType<OptimiserOptions, OptimiserOptions> = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("sgd"),
     momentum: momentum.unwrap().optional(),

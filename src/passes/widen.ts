@@ -87,7 +87,7 @@ function typesOf(graph: Graph, found = new Set<DType>()): Set<DType> {
 }
 
 /** Whether a graph works in float64, and not only on a few sizes or constants. */
-export const isDouble = ({ inputs, initializers }: Graph): boolean =>
+const isDouble = ({ inputs, initializers }: Graph): boolean =>
   inputs.some(({ dtype }) => dtype === "float64") ||
   [...initializers.values()].some(({ dtype, shape }) => dtype === "float64" && shape.length > 1);
 

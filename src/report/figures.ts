@@ -29,7 +29,7 @@ export const shareFigure = (share: number, samples: number): string =>
   `${shareAlone(share, samples)} (${within(share, samples)})`;
 
 /** The same with what it was counted over: "96.5 % (94.9 to 97.6 %, 1,000 samples)". */
-export const shareOver = (share: number, samples: number): string =>
+const shareOver = (share: number, samples: number): string =>
   `${shareAlone(share, samples)} (${within(share, samples)}, ${counted(samples)})`;
 
 const shareAlone = (share: number, samples: number): string => `${(100 * share).toFixed(digitsOf(samples))} %`;

@@ -134,7 +134,7 @@ export function flatten(net: Net, name: string, x: Value): Value {
 }
 
 /** A further initializer. */
-export function parameter(net: Net, name: string, shape: Shape, data: Float32Array): Value {
+function parameter(net: Net, name: string, shape: Shape, data: Float32Array): Value {
   const { builder } = net;
   builder.claim(name);
   builder.initializers.set(name, float32(shape, data));
@@ -143,7 +143,7 @@ export function parameter(net: Net, name: string, shape: Shape, data: Float32Arr
 }
 
 /** A further initializer with random values. */
-export function weight(net: Net, name: string, shape: Shape, fanIn: number): Value {
+function weight(net: Net, name: string, shape: Shape, fanIn: number): Value {
   const size = sizeOf(shape);
   return parameter(
     net,

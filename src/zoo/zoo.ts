@@ -66,7 +66,7 @@ export const zoo: Readonly<Record<ZooName, ZooEntry>> = {
 export const zooNames = Object.keys(zoo) as readonly ZooName[];
 
 /** Whether a word names a network of the zoo. */
-export function isZooName(name: string): name is ZooName {
+function isZooName(name: string): name is ZooName {
   return Object.hasOwn(zoo, name);
 }
 

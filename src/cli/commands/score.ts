@@ -153,7 +153,7 @@ export function addEval(program: Command, signal: AbortSignal): void {
 }
 
 /** The lines that eval prints. */
-export function formatEvaluation({ loss, top1, top5, metric, samples, samplesPerSecond }: Evaluation): string {
+function formatEvaluation({ loss, top1, top5, metric, samples, samplesPerSecond }: Evaluation): string {
   return table([
     ["loss", lossFigure(loss)],
     ...(top1 === undefined ? [] : [["top-1", shareFigure(top1, samples)]]),

@@ -51,7 +51,7 @@ export function withGroup(
 }
 
 /** Reads a number, a word, or a list, as the kind has it. */
-export function readerOf(kind: z.ZodType): (text: string, known?: readonly string[]) => unknown {
+function readerOf(kind: z.ZodType): (text: string, known?: readonly string[]) => unknown {
   const inner = bare(kind);
   const refuse = (more = ""): never => {
     throw new InvalidArgumentError(`It must be ${expected(kind).replaceAll('"', "")}${more}.`);

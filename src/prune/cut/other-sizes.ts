@@ -12,7 +12,7 @@ export interface RemovalAt {
 }
 
 /** The batch that a graph was traced at; `undefined` where it is fixed. */
-export function openBatchOf({ graph, types }: Traced): number | undefined {
+function openBatchOf({ graph, types }: Traced): number | undefined {
   const open = graph.inputs.find(({ shape }) => typeof shape?.[0] === "string");
   return open && types.get(open.name)!.shape[0];
 }
@@ -25,7 +25,7 @@ export function settingOf(traced: Traced): Setting {
 }
 
 /** Another batch than that of a trace, and other sizes of all other open axes. */
-export function otherSettings(traced: Traced): Setting[] {
+function otherSettings(traced: Traced): Setting[] {
   const { batch, sizes } = settingOf(traced);
   return [
     ...(openBatchOf(traced) === undefined ? [] : [{ batch: batch + 1, sizes }]),
@@ -107,7 +107,7 @@ export function createSettled(traced: Traced): (name: string, axis: number) => b
  *
  * @throws SecateurError `unsupported` where units go together in another way there
  */
-export function removalElsewhere(groups: Groups, removal: Removal, traced: Traced): RemovalAt {
+function removalElsewhere(groups: Groups, removal: Removal, traced: Traced): RemovalAt {
   const found = findGroups(traced);
   const shapes = traced.graph.inputs.map(({ name }) => `${name} [${traced.types.get(name)!.shape.join(", ")}]`);
   const refuse = (name: string): never =>
