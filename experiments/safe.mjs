@@ -5,7 +5,8 @@
  * Usage: npm run experiment:safe -- --mnist data/mnist [--cifar10 data/cifar10] [--models DIR] [--nets a,b] [--cells finetune,0.8,0.5,rates] [--threads 1]
  *
  * Nets without weights are trained first, into .cache/safe. Those with weights, mnist-cntk.onnx and resnet20-cifar10.onnx and resnet56-cifar10.onnx, are looked for in --models, and left
- * out where it is not given. Rows are added one by one: a stopped run goes on, and runs of other nets or cells add to the same record.
+ * out where it is not given. Rows are added one by one: a stopped run goes on, and runs of other nets or cells add to the same record. With --cells= the tables and the picture are made
+ * of the rows that there are.
  */
 
 import { spawnSync } from "node:child_process";
@@ -27,7 +28,7 @@ const flags = options(import.meta.url, {
   cells: { type: "string", default: "finetune,rates,0.8,0.5" },
 });
 const chosen = flags.nets.split(",").map((name) => nets.find((net) => net.name === name) ?? name);
-const cells = flags.cells.split(",");
+const cells = flags.cells.split(",").filter(Boolean);
 const unknown = [
   ...chosen.filter((net) => typeof net === "string"),
   ...cells.filter((cell) => !["finetune", "rates", "0.8", "0.5"].includes(cell)),
@@ -37,8 +38,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 const choosing = ["nets", "cells", "mnist", "cifar10"];
-const grids = Object.fromEntries(nets.map(({ name, hand }) => [name, hand]));
-const table = openRecord("safe", flags, { parts, trainingPart, grids }, choosing);
+const table = openRecord("safe", flags, { parts, trainingPart }, choosing);
 const steps = openRecord("safe-rates", flags, { parts, trainingPart }, choosing);
 const folder = `${cache}safe/`;
 mkdirSync(folder, { recursive: true });
@@ -177,9 +177,10 @@ for (const net of chosen) {
       }
 }
 
+const percent = (share) => (share * 100).toFixed(1);
+
 /** A row of the table for each net and cell: defaults beside the best that was picked by hand. */
 function summary() {
-  const percent = (share) => (share * 100).toFixed(1);
   const lines = [
     "| net | what | before | after, defaults | after, best by hand | picked | rate found |",
     "| --- | --- | --- | --- | --- | --- | --- |",
@@ -188,22 +189,37 @@ function summary() {
     for (const cell of ["finetune", "0.8", "0.5"]) {
       const rows = table.rows.filter((row) => row.net === name && row.cell === cell);
       const own = rows.find(({ how }) => how === "default");
-      const picked = rows.filter(({ how }) => how !== "default");
-      if (!own || picked.length === 0) continue;
-      const best = picked.reduce((one, other) => (other.after > one.after ? other : one));
+      const picked = rows.filter(({ how, ruined }) => how !== "default" && !ruined);
+      if (!own) continue;
+      const best = picked.reduce((one, other) => (other.after > (one?.after ?? 0) ? other : one), undefined);
       const what = cell === "finetune" ? "one epoch" : `\`--macs ${cell}\``;
-      const isShort = own.after < best.after - 0.02;
+      const isShort = best !== undefined && own.after < best.after - 0.02;
       const found = [own.foundPruning, own.found].filter((rate) => rate !== undefined).join(", then ");
-      const shown = [
-        percent(own.before),
-        isShort ? `**${percent(own.after)}**` : percent(own.after),
-        percent(best.after),
-      ];
-      lines.push(`| ${name} | ${what} | ${shown.join(" | ")} | ${best.optimiser} ${best.rate} | ${found} |`);
+      const shown = [percent(own.before), isShort ? `**${percent(own.after)}**` : percent(own.after)];
+      shown.push(...(best ? [percent(best.after), `${best.optimiser} ${best.rate}`] : ["not run", ""]));
+      lines.push(`| ${[name, what, ...shown, found].join(" | ")} |`);
     }
   return lines.join("\n");
 }
+
 console.log(summary());
+
+/** A row for each net, batch and optimiser: what the rate that is found comes to, and higher ones. */
+function ratesSummary() {
+  const titles = ["net", "batch", "optimiser", "rate found", "before", "after", ...Object.keys(higher)];
+  const lines = [titles, titles.map(() => "---")].map((cells) => `| ${cells.join(" | ")} |`);
+  for (const { net, batch, optimiser, rate, before, after } of steps.rows.filter(({ how }) => how === "found")) {
+    const others = Object.keys(higher).map((how) => {
+      const row = steps.rows.find(
+        (one) => one.net === net && one.batch === batch && one.optimiser === optimiser && one.how === how,
+      );
+      return !row ? "" : row.ruined ? `undone after ${row.losses.length} steps` : percent(row.after);
+    });
+    lines.push(`| ${[net, batch, optimiser, rate, percent(before), percent(after), ...others].join(" | ")} |`);
+  }
+  return lines.join("\n");
+}
+console.log(ratesSummary());
 
 /** Minibatches are easy and hard: each point is the mean of so many before it. */
 const averaged = 8;
@@ -221,15 +237,16 @@ await draw(steps.path("svg"), {
     subtitle: `one epoch of fine-tuning on ${parts.train} digits, means of ${averaged} steps; where a line ends early, learning did harm and was undone`,
   },
   data: { values: shown },
-  facet: { field: "of", type: "nominal", columns: 4, title: null, sort: null },
+  facet: { field: "of", type: "nominal", title: null, sort: null },
+  columns: 4,
   resolve: { scale: { x: "independent" } },
   spec: {
     width: 190,
     height: 150,
-    mark: { type: "line", strokeWidth: 1.5 },
+    mark: { type: "line", strokeWidth: 1.5, clip: true },
     encoding: {
       x: { field: "step", type: "quantitative", title: "step" },
-      y: { field: "loss", type: "quantitative", title: "loss", scale: { type: "log" } },
+      y: { field: "loss", type: "quantitative", title: "loss", scale: { type: "log", domain: [0.005, 20] } },
       color: {
         field: "how",
         type: "nominal",

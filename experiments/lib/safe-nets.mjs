@@ -38,7 +38,7 @@ export const nets = [
   },
   own("mobilenet-small", conv),
   own("vit-small", transformer, { epochs: 8 }),
-  own("squeezenet-half", conv, { epochs: 8, rate: "0.001" }),
+  own("squeezenet-half", { ...conv, sgd: ["0.003", "0.001", "0.01"] }, { epochs: 8, rate: "0.001" }),
   {
     name: "mnist-cntk",
     data: "mnist",
