@@ -15,6 +15,7 @@ import {
   smallNet,
   type Workspace,
 } from "./support.ts";
+import type { Model } from "../../src/graph/graph.ts";
 import { laws } from "../support/laws.ts";
 
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
@@ -23,6 +24,9 @@ const jobs = readdirSync(join(root, "src/jobs")).map((file) => `src/jobs/${file}
 /** Where model.onnx is a network for the digits of `data/mnist`. */
 const openDigits = async (): Promise<Workspace> => openWorkspace(await smallNet("lenet5", 10));
 
+/** A network for digits with BatchNormalization. */
+const withStatistics = (): Model => lib.newModel("resnet20", { classes: 10, input: [1, 28, 28], seed: 1 });
+
 describe("examples in comments", laws, () => {
   let workspace: Workspace;
   beforeAll(async () => (workspace = await openDigits()));
@@ -30,7 +34,8 @@ describe("examples in comments", laws, () => {
 
   it.each(jobs.flatMap((file) => [...examplesOf(read(file))].map(([name, code]) => [name, file, code])))(
     "%s of %s",
-    async (_name, _file, code) => {
+    async (name, _file, code) => {
+      if (name === "recalibrate") workspace.write("small.onnx", lib.encodeModel(withStatistics()));
       await workspace.runProgram(code!);
     },
   );
@@ -67,6 +72,7 @@ const models: Readonly<Record<string, () => Promise<Workspace>>> = {
   "docs/guide/detector.md": () => openWorkspace(net("boxes")),
   "docs/guide/transformer.md": () => openWorkspace(net("transformer")),
   "docs/guide/recurrent.md": () => openWorkspace(net("lstm")),
+  "docs/guide/when-not.md": () => openWorkspace(withStatistics()),
 };
 const net = (name: string): string => join(root, `test/fixtures/nets/${name}.onnx`);
 

@@ -58,7 +58,7 @@ export interface Workspace {
   runProgram(code: string): Promise<string>;
   /** Runs commands as a shell does, the first that fails ends them. */
   runShell(commands: string): Promise<string>;
-  write(name: string, text: string): void;
+  write(name: string, content: string | Uint8Array): void;
   remove(): void;
 }
 
