@@ -1,6 +1,6 @@
 /** Lists of classes in the order of a model's outputs, and data whose classes are found in one by their names. */
 
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Batch, Dataset } from "./batches.ts";
 import { cifarClassNames } from "./cifar10.ts";
 import { classIds } from "./images.ts";
@@ -164,7 +164,7 @@ export function withClasses(dataset: Dataset, list: ClassList): Dataset {
     fail(
       "bad-data",
       `"${dataset.name}": its classes are not those of ${list.name} (${list.classes.length}): ${problems.slice(0, mostTold).join("; ")}${more}. ` +
-        "Rename them, or give the names of the model's outputs in their order by --classes; --classes data keeps the order that the data has",
+        `Rename them, or give the names of the model's outputs in their order by ${option("classes")}; ${option("classes", "data")} keeps the order that the data has`,
     );
   }
   return relabelled(dataset, ids, named);

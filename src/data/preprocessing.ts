@@ -1,5 +1,6 @@
 /** What a model's file says of the images that it takes and of its classes: what Secateur writes, and what others do. */
 
+import { option } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Dataset } from "./batches.ts";
 import { builtInLists, parseClasses } from "./class-list.ts";
@@ -93,7 +94,7 @@ function saidByOthers({ metadata, aside }: Described, remarks: string[]): Said {
   const channels = format === undefined ? undefined : formats[format];
   if (format !== undefined && channels === undefined)
     remarks.push(
-      `the model's file says Image.BitmapPixelFormat ${format}, which no data here has: --channels says which channels it gets`,
+      `the model's file says Image.BitmapPixelFormat ${format}, which no data here has: ${option("channels")} says which channels it gets`,
     );
   if (image("colorspacegamma") === "linear")
     remarks.push(

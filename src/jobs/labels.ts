@@ -2,7 +2,7 @@
 
 import type { Batch, Dataset } from "../data/batches.ts";
 import { isSame, namesFor, preprocessingOf } from "../data/preprocessing.ts";
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { aboveChance, hitsOf, listen, openAsker, spread, type Said } from "../evaluate/first-look.ts";
@@ -82,7 +82,7 @@ export async function checkLabelsFit(looked: Looked, options: CheckOptions, purp
   if (purpose !== "measure" && (isCertain || (found.isAtChance && isAlive)))
     fail(
       "bad-labels",
-      `${found.text}. Nothing was learned, as learning from data that does not fit ruins a model; where it is right all the same, --labels-are-right (labelsAreRight: true) goes on`,
+      `${found.text}. Nothing was learned, as learning from data that does not fit ruins a model; where it is right all the same, ${option("labelsAreRight", true)} goes on`,
     );
   options.onNote?.(found.text);
 }
@@ -146,12 +146,12 @@ export function refuseFewer({ name, classes, labels, classList }: Dataset, outpu
   if (classList !== undefined)
     fail(
       "bad-labels",
-      `${classList} has ${classes} classes, the model ${outputs} outputs: --classes takes a name for each output${outputs === 1001 ? "; imagenet-1001 has one for the background" : ""}`,
+      `${classList} has ${classes} classes, the model ${outputs} outputs: ${option("classes")} takes a name for each output${outputs === 1001 ? "; imagenet-1001 has one for the background" : ""}`,
     );
   fail(
     "bad-labels",
     `"${name}" has ${classes} classes (${namesFor(labels)}), the model ${outputs} outputs: nothing says which of them these are. ` +
-      "Give the names of all outputs in their order by --classes FILE, one a line, or --classes imagenet, cifar10 or numbers; " +
-      "--labels-are-right (labelsAreRight: true) takes the first outputs",
+      `Give the names of all outputs in their order by ${option("classes")}: a file with one a line, or imagenet, cifar10 or numbers. ` +
+      `${option("labelsAreRight", true)} takes the first outputs`,
   );
 }

@@ -110,7 +110,7 @@ describe("folders of other names", () => {
     const { code, err } = await run("eval", "fresh.onnx", `folder:${at("pets")}`, "--preset", "mnist");
     expect(code).toBe(2);
     expect(err).toMatch(
-      /has 2 classes \(cat, dog\), the model 10 outputs: .* Give the names of all outputs .*--classes FILE/,
+      /has 2 classes \(cat, dog\), the model 10 outputs: .* Give the names of all outputs .*by --classes: a file/,
     );
     const { err: named } = await run("eval", "net.onnx", `folder:${at("pets")}`);
     expect(named).toMatch(

@@ -191,7 +191,7 @@ describe("fewer classes than outputs", () => {
       const { error } = await ran(job);
       expect(error?.code).toBe("bad-labels");
       expect(error?.message).toMatch(
-        /"near ones" has 3 classes \(kind0, kind1, kind2\), the model 10 outputs: .*--classes FILE/,
+        /"near ones" has 3 classes \(kind0, kind1, kind2\), the model 10 outputs: .*by `classes`: a file/,
       );
     }
     expect((await evaluate(net, { data, labelsAreRight: true })).samples).toBe(60);
