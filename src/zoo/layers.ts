@@ -133,8 +133,12 @@ export function flatten(net: Net, name: string, x: Value): Value {
   return addNode(net, "Flatten", name, [x], { axis: 1 });
 }
 
-/** A further initializer. */
-function parameter(net: Net, name: string, shape: Shape, data: Float32Array): Value {
+/**
+ * A further initializer.
+ *
+ * @public experiments make nets of it
+ */
+export function parameter(net: Net, name: string, shape: Shape, data: Float32Array): Value {
   const { builder } = net;
   builder.claim(name);
   builder.initializers.set(name, float32(shape, data));
@@ -142,8 +146,12 @@ function parameter(net: Net, name: string, shape: Shape, data: Float32Array): Va
   return valueIn(builder, name);
 }
 
-/** A further initializer with random values. */
-function weight(net: Net, name: string, shape: Shape, fanIn: number): Value {
+/**
+ * A further initializer with random values.
+ *
+ * @public experiments make nets of it
+ */
+export function weight(net: Net, name: string, shape: Shape, fanIn: number): Value {
   const size = sizeOf(shape);
   return parameter(
     net,
