@@ -15,8 +15,9 @@ export interface ShapeFlags {
 export const withShape = (command: Command): Command =>
   withGroup(command, "Data", [], [flag("--shape <name=sizes>", shapes, shapeOf)]);
 
-/** Said once, however often a command looks at the model. */
+/** Said once in a run, however often a command looks at the model. */
 const told = new Set<string>();
+export const forgetTold = (): void => told.clear();
 export const tellOnce = (text: string): void => {
   if (!told.has(text)) note(text);
   told.add(text);
