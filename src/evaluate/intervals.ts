@@ -32,12 +32,12 @@ export interface Changed {
 }
 
 /**
- * The interval of the share that is lost from one model to another on the same n samples, by what changed: as in McNemar's test, samples on which both are
+ * The interval of the share that is lost from one model to another on the same n samples, by what changed. As in McNemar's test, samples on which both are
  * right, or both wrong, say nothing. With p = (lost + 1)/(n + 2), q = (gained + 1)/(n + 2):
  *
- *     p - q ± z √((p + q - (p - q)²)/(n + 2))
+ *     p - q ± z √((p + q - (p - q)²)/(n + 2)).
  *
- * (Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions based on paired data".)
+ * Source: Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions based on paired data".
  *
  * @returns shares from -1 to 1, above 0 where the second model is worse
  */

@@ -101,8 +101,8 @@ type Settled = ReturnType<typeof settleTrain>;
  * const model = await train(newModel("lenet5", { classes: 10, seed: 1 }), { data, epochs: 2, batchSize: 64 });
  * await save("trained.onnx", model);
  *
- * @throws SecateurError `not-finite` where the loss of the model or the data is no number, `bad-data` where a label does not fit the output, `bad-labels` where the model
- * is trained already and right by chance alone
+ * @throws SecateurError `not-finite` where the loss of the model or the data is no number, `bad-data` where a label does not fit the output. `bad-labels` where the
+ * model is trained already and right by chance alone
  */
 export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
   return startJob(async (tell) => learn(model, settleTrain(options, model), "train", tell), options?.onEvent);

@@ -69,8 +69,8 @@ export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateS
  *
  * @param graph the model with an open batch
  * @returns the graph with the weights and statistics that it learned, or their averages. Where learning did harm, they are the last good ones.
- * @throws SecateurError `diverged` where learning does harm and nobody is told, `not-finite` where the loss of the model or the data is no number,
- *   `bad-data` where a label does not fit the output
+ * @throws SecateurError `diverged` where learning does harm and nobody is told. `not-finite` where the loss of the model or the data is no number.
+ *   `bad-data` where a label does not fit the output.
  */
 export async function finetune(
   runtime: Runtime,
