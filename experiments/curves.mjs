@@ -19,7 +19,7 @@ import {
   prepare,
   pruneLoop,
   readModelFile,
-  targetOf,
+  absoluteBudget,
   trace,
   costsOf,
 } from "../dist/node.js";
@@ -95,7 +95,7 @@ async function measureAll(ranking, seed) {
   for (const budget of budgets) {
     if (missing.length === 0 || budget < missing.at(-1)) return;
     const began = performance.now();
-    const target = targetOf(start, { macs: budget });
+    const target = absoluteBudget(start, { macs: budget });
     const pruned = await pruneLoop(nodeRuntime, start, train, {
       ...learning,
       ...choice,

@@ -21,7 +21,7 @@ import {
   groupScales,
   scoreAll,
   selectStep,
-  targetOf,
+  absoluteBudget,
   trace,
 } from "../dist/node.js";
 import { cifar10 } from "./lib/cifar.mjs";
@@ -76,7 +76,7 @@ for (const asked of list(flags.criteria, 0)) {
           scores ??= (await scoreAll(nodeRuntime, graph, train, [criterion], options)).get(name);
           if (normalise === "loss")
             scales ??= groupScales(await groupLosses(nodeRuntime, graph, train, scores, options), scores);
-          const target = targetOf(graph, { macs: budget });
+          const target = absoluteBudget(graph, { macs: budget });
           const { removal } = selectStep(groups, scores, Infinity, target, { normalise, per, scales });
           const smaller = cutGraph(graph, groups, removal).graph;
           record.add({ ...of, top1: await accuracy(smaller) });

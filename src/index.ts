@@ -75,7 +75,7 @@ export {
   selectStep,
   type SelectOptions,
   type Selection,
-  type Target,
+  type Budget,
   type StepChoice,
 } from "./prune/select/select.ts";
 export { normalisations, pers, scopes, type Normalisation, type Per, type Scope } from "./prune/select/ranking.ts";
@@ -106,7 +106,7 @@ export { bestSubsets } from "./criteria/oracle-combinatorial.ts";
 
 export { losses, targetSources, type Distillation, type Loss, type Targets } from "./objective/losses.ts";
 export { gradientGraph, type BackwardOptions } from "./objective/backward.ts";
-export { blockOf } from "./execute/channel-block.ts";
+export { channelBlockOf } from "./execute/channel-block.ts";
 export { prepare, withGraph } from "./execute/prepare.ts";
 export { score as scoreGraph, scoreAll, type ScoreOptions } from "./score/score.ts";
 export { groupLosses, groupScales, type GroupLoss, type GroupLossOptions } from "./score/group-losses.ts";
@@ -142,8 +142,8 @@ export {
   type FinetunePoint,
   type LearnOptions,
 } from "./train/finetune.ts";
-export type { Written } from "./loop/lasting.ts";
-export { pruneLoop, targetOf, type PruneOptions, type PrunePoint, type PruneResult } from "./loop/prune.ts";
+export type { Written } from "./loop/masking-trainer.ts";
+export { pruneLoop, absoluteBudget, type PruneOptions, type PrunePoint, type PruneResult } from "./loop/prune.ts";
 export { optimisers, type AdamwOptions, type OptimiserOptions, type SgdOptions } from "./train/optimisers.ts";
 export { recalibrate, type RecalibrateJobOptions } from "./jobs/recalibrate.ts";
 export { recalibrate as recalibrateGraph, type RecalibrateOptions } from "./train/recalibrate.ts";
@@ -159,7 +159,7 @@ export type { ArraySource } from "./data/arrays.ts";
 export type { ImageSource } from "./data/images.ts";
 export { arrayDataset, imageDataset } from "./jobs/datasets.ts";
 export type { Channels, Layout, PixelForm } from "./data/form.ts";
-export { split, take } from "./data/parts.ts";
+export { split, take } from "./data/splits.ts";
 
 export { createRuntime, type Onnxruntime } from "./runtime/onnxruntime.ts";
 export { useRuntime } from "./runtime/default.ts";

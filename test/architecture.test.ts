@@ -226,7 +226,10 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
   },
   "passes/open-stage.ts": { names: ["Shape"], reason: "asks the input for the batch size" },
   "passes/own-names.ts": { names: ["Identity"], reason: "matches what gives an output its name" },
-  "passes/pick-parts.ts": { names: ["Concat", "Gather"], reason: "matches a part that is joined and picked out again" },
+  "passes/pick-slices.ts": {
+    names: ["Concat", "Gather"],
+    reason: "matches a part that is joined and picked out again",
+  },
   "passes/plain-views.ts": { names: ["Gather", "Reshape", "Transpose"], reason: "matches a view by strides" },
   "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
   "prune/cut/computed-sizes.ts": {

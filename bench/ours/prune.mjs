@@ -2,7 +2,15 @@
 
 import { EventEmitter, once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { findCriterion, findGates, findGroups, nodeRuntime, pruneLoop, targetOf, trace } from "../../dist/node.js";
+import {
+  findCriterion,
+  findGates,
+  findGroups,
+  nodeRuntime,
+  pruneLoop,
+  absoluteBudget,
+  trace,
+} from "../../dist/node.js";
 import { producersOf } from "../../dist/graph/graph.js";
 import { loopOf, minibatches, readNet, readSamples } from "./net.mjs";
 
@@ -13,7 +21,7 @@ export async function open(side) {
   writeFileSync(side.groups, JSON.stringify(unitsOf(groups)));
   const number = numbering(groups);
   const turns = new EventEmitter();
-  const target = targetOf(graph, { macs });
+  const target = absoluteBudget(graph, { macs });
   const whole = target.macs / macs;
   let event;
   const first = [];

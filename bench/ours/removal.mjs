@@ -1,6 +1,6 @@
 /** The paper's loop for some removals: what each takes besides the steps of learning, and where that goes. */
 
-import { findCriterion, nodeRuntime, pruneLoop, targetOf } from "../../dist/node.js";
+import { findCriterion, nodeRuntime, pruneLoop, absoluteBudget } from "../../dist/node.js";
 import { Trainer } from "../../dist/train/trainer.js";
 import { median } from "../lib/numbers.mjs";
 import { loopOf, minibatches, readNet, readSamples } from "./net.mjs";
@@ -39,7 +39,7 @@ export async function open(side) {
       });
       const step = median(stepsOf(marks));
       const followed = removalsOf(marks, step).slice(warmUp);
-      const all = targetOf(graph, { macs: 1 }).macs;
+      const all = absoluteBudget(graph, { macs: 1 }).macs;
       const idle = idleOf(points, [all, ...macs]).slice(warmUp, warmUp + followed.length);
       const shorter = 1 - (await shareOf(side, graph, points.at(-1).graph));
       return {
@@ -92,7 +92,7 @@ function watched(runtime, mark) {
       return session;
     },
   });
-  return { ...watch(runtime), lane: (number) => watch(runtime.lane(number)) };
+  return { ...watch(runtime), worker: (number) => watch(runtime.worker(number)) };
 }
 
 /** From one step's end to the next's, where nothing comes between. */

@@ -3,7 +3,7 @@
 import { nodeRuntime } from "../../dist/node.js";
 import { producersOf } from "../../dist/graph/graph.js";
 import { findGates } from "../../dist/prune/gates/gates.js";
-import { openPass } from "../../dist/score/provider.js";
+import { openBackwardPass } from "../../dist/score/provider.js";
 import { readSamples, readNet } from "./net.mjs";
 
 export const open = (side) => openScoring(side);
@@ -12,7 +12,7 @@ export async function openScoring({ runtime = nodeRuntime, graph, ...side }) {
   const { batch, threads, device } = side;
   const { x, y } = readSamples(side);
   const options = { batchSize: batch, loss: "cross-entropy", threads, device };
-  const pass = await openPass(runtime, graph ?? (await readNet(side)), ["gates"], options);
+  const pass = await openBackwardPass(runtime, graph ?? (await readNet(side)), ["gates"], options);
   let found;
   return {
     async step() {

@@ -9,7 +9,7 @@ import type { Emit } from "../ops/core/emit.ts";
 import { createEmitter, inputsOf, sameShape, valueIn } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
 
-/** An activation [N, units] inside a node that meets a silenced axis of an input, and its gradient along that way alone. */
+/** An activation [N, units] inside a node that meets a masked axis of an input, and its gradient along that way alone. */
 export interface Inside {
   readonly input: Value;
   readonly axis: number;
@@ -22,7 +22,7 @@ export interface Inside {
  *
  * @param ys values with the gradient that enters at each; a seed has the shape of its value
  * @param wrt names of values of any kind: inputs, initializers or what nodes compute
- * @param insides collects what operators that silence (see OpSpec.silence) hold inside
+ * @param insides collects what operators that mask inside (see OpSpec.maskInside) hold inside
  * @returns for each name its gradient, of its shape; `undefined` where `ys` do not depend on it
  * @throws one error that lists every node on the way whose operator has no gradient
  */
@@ -50,7 +50,7 @@ function differentiateFrom(
 ): Map<string, Value | undefined> {
   const { builder, g } = engine;
   const forward = builder.nodes.slice(start);
-  const holding = new Set(engine.insides ? forward.filter((node) => silences(builder, node)) : []);
+  const holding = new Set(engine.insides ? forward.filter((node) => masksInside(builder, node)) : []);
   const needed = dependents(forward, [...wrt, ...[...holding].flatMap(({ outputs }) => outputs)]);
   refuseMissing(forward, needed, new Set(ys.map(({ value }) => value.name)));
   const asked = new Set(wrt);
@@ -65,8 +65,8 @@ function differentiateFrom(
   return new Map(wrt.map((name) => [name, gradients.total(name)]));
 }
 
-const silences = (builder: GraphBuilder, node: Node): boolean =>
-  (findOp(node.op, node.domain)?.silence(inputsOf(builder, node)).length ?? 0) > 0;
+const masksInside = (builder: GraphBuilder, node: Node): boolean =>
+  (findOp(node.op, node.domain)?.maskInside(inputsOf(builder, node)).length ?? 0) > 0;
 
 /** Gradients by value: contributions are kept apart until somebody asks for their sum. */
 class Accumulator {
@@ -168,7 +168,7 @@ function pullBackParts(
   }
   for (const { value, copy } of copies) {
     const gradient = found.get(copy.name);
-    if (gradient) for (const [input, axis] of op.silence(inputs)) insides!.push({ input, axis, value, gradient });
+    if (gradient) for (const [input, axis] of op.maskInside(inputs)) insides!.push({ input, axis, value, gradient });
   }
 }
 

@@ -1,7 +1,7 @@
 /** Budgets as they are typed: shares, percentages, and numbers that say what they count. */
 
 import { InvalidArgumentError } from "commander";
-import type { Target } from "../prune/select/select.ts";
+import type { Budget } from "../prune/select/select.ts";
 import type { LatencyBudget } from "../evaluate/latency.ts";
 import { withForm } from "./forms.ts";
 
@@ -12,7 +12,7 @@ interface Kind {
   readonly what: string;
 }
 
-const kinds: Readonly<Record<keyof Target, Kind>> = {
+const kinds: Readonly<Record<keyof Budget, Kind>> = {
   macs: { word: "macs", pattern: "macs?", what: "multiply-accumulates" },
   params: { word: "params", pattern: "params?", what: "parameters" },
   bytes: { word: "B", pattern: "b|bytes?", what: "bytes" },
@@ -59,7 +59,7 @@ const times = (flag: string, value: number, less: string): string[] =>
   value > mostTimes ? [] : [`${value} times ${less} (${flag} ${rounded(1 / value)})`];
 
 /** 0.5, 50%, 50M, 1.2Gmacs: shares up to 1, numbers above. */
-export function budgetOf(key: keyof Target): (text: string) => number {
+export function budgetOf(key: keyof Budget): (text: string) => number {
   const { word, pattern, what } = kinds[key];
   const flag = `--${key}`;
   const counted = new RegExp(`^${number} *([kmg]?)(${pattern})?$`, "i");

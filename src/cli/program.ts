@@ -21,7 +21,7 @@ import { configure } from "./config/apply.ts";
 import { readConfiguration } from "./config/read.ts";
 import { configurable } from "./config/schema.ts";
 import { examples, exitCodes, helpOption, helpStyle } from "./help.ts";
-import { forgetTold } from "./options/model.ts";
+import { forgetNotes } from "./options/model.ts";
 import { complainOf, Interruption, note, prefix } from "./output.ts";
 
 const badInput = 2;
@@ -38,7 +38,7 @@ export async function run(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<number> {
   process.exitCode = undefined;
-  forgetTold();
+  forgetNotes();
   const program = createProgram(signal, argv);
   try {
     await program.parseAsync([...argv], { from: "user" });

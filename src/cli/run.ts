@@ -16,7 +16,7 @@ import type { Checkpoints } from "../jobs/checkpoints.ts";
 import type { Job } from "../jobs/job.ts";
 import { checkWritable, describeIo } from "../onnx/atomic-node.ts";
 import { load } from "../jobs/load-node.ts";
-import type { Kept } from "../prune/select/plan.ts";
+import type { KeptUnits } from "../prune/select/plan.ts";
 import type { RunConfig } from "../report/record.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
 import { nodeRuntime } from "../runtime/workers-node.ts";
@@ -238,7 +238,7 @@ export async function closeRun<S extends { readonly output: string }>(
   summary: S,
   show: () => void,
   flags: OpsetFlags,
-  kept?: Kept,
+  kept?: KeptUnits,
 ): Promise<void> {
   await writeModel(summary.output, model, flags);
   const inputs = model.graph.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape }));

@@ -78,7 +78,7 @@ export interface DataCriterion<N extends Need = Need> {
   /** Whether it takes G by its mean over samples alone, so that the rows of `gates` may be means of several samples each; default not. */
   readonly means?: boolean;
   /** Whether importance is counted per what a unit costs already, so that no other cost is to divide it; default not. */
-  readonly priced?: boolean;
+  readonly countsCost?: boolean;
   /** What one minibatch gives for each unit; it is averaged over minibatches. */
   sample(evidence: Pick<Evidence, N | "samples" | "units">): Float64Array;
   /** The importances, from the average of what `sample` gave; default: as they are. */

@@ -8,7 +8,7 @@ function perSaved(name: string, what: "macs" | "bytes", unit: string): DataCrite
     summary: `taylor-fo-fg divided by the ${unit} that removing the unit saves`,
     kind: "data",
     needs: ["gates"],
-    priced: true,
+    countsCost: true,
     sample: (evidence) => meanOver(evidence, (gradient) => gradient ** 2),
     finish(average, { saving }) {
       return average.map((value, m) => {

@@ -33,7 +33,7 @@ export function arrayDataset(
   stated: PixelForm = {},
 ): SampleDataset {
   const size = checkSizes(name, { ...inputs, ...(given && { target: given }) });
-  const target = given && targetOf(name, given);
+  const target = given && asTarget(name, given);
   const classes =
     target?.dtype === "int64" ? toNumbers(target).reduce((most, id) => Math.max(most, id + 1), 0) : undefined;
   const about = {
@@ -131,7 +131,7 @@ function asInput({ dtype, shape, data }: Tensor, normalise: Normalise): Tensor {
   return { dtype: "float32", shape, data: Float32Array.from(data as Uint8Array, (byte) => table[byte]!) };
 }
 
-function targetOf(name: string, { dtype, shape, data }: Tensor): Tensor {
+function asTarget(name: string, { dtype, shape, data }: Tensor): Tensor {
   if (dtype === "float32") return { dtype, shape, data };
   if (dtype === "float64") return { dtype: "float32", shape, data: Float32Array.from(data as Float64Array) };
   if (!/^u?int/.test(dtype)) fail("bad-data", `${name}: the target is ${dtype}; it is class ids or floats`);

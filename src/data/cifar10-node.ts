@@ -14,7 +14,7 @@ import {
 import { readIfPresent } from "./files-node.ts";
 import type { ImageDataset } from "./images.ts";
 import { imageDataset } from "./images.ts";
-import type { SplitName } from "./parts.ts";
+import type { SplitName } from "./splits.ts";
 import type { PixelForm } from "./form.ts";
 
 /**

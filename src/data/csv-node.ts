@@ -5,7 +5,7 @@ import { dirname, resolve } from "node:path";
 import { fail } from "../graph/error.ts";
 import { fileImages, type EncodedOptions } from "./encoded-node.ts";
 import { readIfPresent } from "./files-node.ts";
-import { holdOut, type SplitName } from "./parts.ts";
+import { holdOut, type SplitName } from "./splits.ts";
 import type { SampleDataset } from "./samples.ts";
 
 interface Row {
@@ -15,7 +15,7 @@ interface Row {
   readonly split: string | undefined;
 }
 
-const parts: Readonly<Record<string, SplitName>> = {
+const splits: Readonly<Record<string, SplitName>> = {
   train: "train",
   test: "test",
   validation: "test",
@@ -87,12 +87,15 @@ function idsOf(file: string, rows: readonly Row[]) {
 function rowsOf(file: string, rows: readonly Row[], split: SplitName): number[] {
   const chosen: number[] = [];
   rows.forEach(({ line, split: given = "" }, i) => {
-    const part = Object.hasOwn(parts, given) ? parts[given] : undefined;
-    if (part === undefined)
-      fail("bad-data", `${file}: line ${line} has the split "${given}"; it is one of ${Object.keys(parts).join(", ")}`);
-    if (part === split) chosen.push(i);
+    const own = Object.hasOwn(splits, given) ? splits[given] : undefined;
+    if (own === undefined)
+      fail(
+        "bad-data",
+        `${file}: line ${line} has the split "${given}"; it is one of ${Object.keys(splits).join(", ")}`,
+      );
+    if (own === split) chosen.push(i);
   });
-  const names = Object.keys(parts).filter((name) => parts[name] === split);
+  const names = Object.keys(splits).filter((name) => splits[name] === split);
   if (chosen.length === 0) fail("bad-data", `${file} has no row whose split is ${names.join(" or ")}`);
   return chosen;
 }

@@ -4,13 +4,13 @@ import { readdir, stat } from "node:fs/promises";
 import { extname, join, relative } from "node:path";
 import { fail } from "../graph/error.ts";
 import { fileImages, type EncodedOptions } from "./encoded-node.ts";
-import { holdOut, type SplitName } from "./parts.ts";
+import { holdOut, type SplitName } from "./splits.ts";
 import type { SampleDataset } from "./samples.ts";
 
 const extensions: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif"]);
 
 /** The names that the folder of a part goes by, the first that is there being taken. */
-export const partNames: Readonly<Record<SplitName, readonly [string, ...string[]]>> = {
+export const splitFolders: Readonly<Record<SplitName, readonly [string, ...string[]]>> = {
   train: ["train"],
   test: ["test", "validation", "val"],
 };
@@ -23,10 +23,10 @@ export const partNames: Readonly<Record<SplitName, readonly [string, ...string[]
 export async function folder(dir: string, split: SplitName, options: EncodedOptions): Promise<SampleDataset> {
   const name = `${dir} ${split}`;
   const within = await foldersOf(dir);
-  const parts = Object.values(partNames)
+  const folders = Object.values(splitFolders)
     .flat()
-    .filter((part) => within.includes(part));
-  if (parts.length === 0) {
+    .filter((folder) => within.includes(folder));
+  if (folders.length === 0) {
     if (within.length === 0) {
       const files = await looseImages(dir);
       const chosen = holdOut(dir, new Uint8Array(files.length), split);
@@ -50,19 +50,19 @@ export async function folder(dir: string, split: SplitName, options: EncodedOpti
       options,
     );
   }
-  const part = partNames[split].find((one) => within.includes(one));
-  if (part === undefined)
-    fail("bad-data", `${dir} has no folder ${partNames[split].join(" or ")}; it has ${parts.join(", ")}`);
-  const own = await foldersOf(join(dir, part));
+  const folder = splitFolders[split].find((one) => within.includes(one));
+  if (folder === undefined)
+    fail("bad-data", `${dir} has no folder ${splitFolders[split].join(" or ")}; it has ${folders.join(", ")}`);
+  const own = await foldersOf(join(dir, folder));
   const classNames = within.includes("train") ? await foldersOf(join(dir, "train")) : own;
   if (own.length === 0 && classNames.length === 0)
-    return fileImages(name, await looseImages(join(dir, part)), undefined, options);
+    return fileImages(name, await looseImages(join(dir, folder)), undefined, options);
   const strange = own.filter((one) => !classNames.includes(one));
   if (strange.length > 0)
-    fail("bad-data", `${join(dir, part)} has the class ${strange[0]}, which ${join(dir, "train")} has not`);
+    fail("bad-data", `${join(dir, folder)} has the class ${strange[0]}, which ${join(dir, "train")} has not`);
   if (own.length === 0)
-    fail("bad-data", `${join(dir, part)} has no folders of classes, which ${join(dir, "train")} has`);
-  const files = await imagesOf(join(dir, part), own);
+    fail("bad-data", `${join(dir, folder)} has no folders of classes, which ${join(dir, "train")} has`);
+  const files = await imagesOf(join(dir, folder), own);
   const idOf = own.map((one) => classNames.indexOf(one));
   return labelled(
     name,

@@ -8,7 +8,7 @@ import { readIfPresent } from "./files-node.ts";
 import { parseMnist } from "./idx.ts";
 import type { ImageDataset } from "./images.ts";
 import { imageDataset } from "./images.ts";
-import type { SplitName } from "./parts.ts";
+import type { SplitName } from "./splits.ts";
 import type { PixelForm } from "./form.ts";
 
 export const mnistClasses = 10;
@@ -22,9 +22,9 @@ const stems = {
 } as const;
 
 /** The names that a file goes by, the first being the usual one. */
-export function mnistFileNames(split: SplitName, part: "images" | "labels"): [string, ...string[]] {
-  const stem = stems[split][part];
-  const kind = part === "images" ? "idx3-ubyte" : "idx1-ubyte";
+export function mnistFileNames(split: SplitName, content: "images" | "labels"): [string, ...string[]] {
+  const stem = stems[split][content];
+  const kind = content === "images" ? "idx3-ubyte" : "idx1-ubyte";
   return [`${stem}-${kind}`, `${stem}-${kind}.gz`, `${stem}.${kind}`, `${stem}.${kind}.gz`];
 }
 
@@ -52,9 +52,9 @@ export async function mnist(dir: string, split: SplitName, form?: PixelForm): Pr
 async function findFile(
   dir: string,
   split: SplitName,
-  part: "images" | "labels",
+  content: "images" | "labels",
 ): Promise<{ name: string; bytes: Uint8Array } | undefined> {
-  for (const candidate of mnistFileNames(split, part)) {
+  for (const candidate of mnistFileNames(split, content)) {
     const name = join(dir, candidate);
     const bytes = await readIfPresent(name);
     if (bytes) return { name, bytes: name.endsWith(".gz") ? await unzip(name, bytes) : bytes };

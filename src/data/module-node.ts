@@ -6,7 +6,7 @@ import { fail, SecateurError } from "../graph/error.ts";
 import type { Batch, CheckedOptions, Dataset } from "./batches.ts";
 import { checkOptions } from "./batches.ts";
 import { readBatch } from "./batch-like.ts";
-import type { SplitName } from "./parts.ts";
+import type { SplitName } from "./splits.ts";
 
 type Batches = AsyncIterable<unknown> | Iterable<unknown>;
 type BatchIterator = AsyncIterator<unknown> | Iterator<unknown>;

@@ -8,7 +8,7 @@ import { toNumbers, type Tensor } from "../graph/tensor.ts";
 import { arrayDataset } from "./arrays.ts";
 import { readIfPresent } from "./files-node.ts";
 import { parseNpy } from "./npy.ts";
-import { holdOut, type SplitName } from "./parts.ts";
+import { holdOut, type SplitName } from "./splits.ts";
 import type { PixelForm } from "./form.ts";
 import type { SampleDataset } from "./samples.ts";
 import { checksumsOf } from "./zip.ts";
@@ -50,7 +50,7 @@ export async function npz(
     form,
     stated,
   );
-  if ([...chosen.keys()].some((name) => partOf(name))) return dataset;
+  if ([...chosen.keys()].some((name) => splitOf(name))) return dataset;
   const ids = target && !target.dtype.startsWith("float") ? toNumbers(target) : new Uint8Array(dataset.size);
   return dataset.subset(holdOut(path, ids, split), `${path} ${split}`);
 }
@@ -58,28 +58,28 @@ export async function npz(
 const targetNames: ReadonlySet<string> = new Set(["y", "target"]);
 
 /** "x_train" as "x" of the part "train". */
-function partOf(name: string): { readonly key: string; readonly split: SplitName } | undefined {
-  const [, key, part] = /^(.+)_(train|test|validation|val)$/.exec(name) ?? [];
-  return key === undefined ? undefined : { key, split: part === "train" ? "train" : "test" };
+function splitOf(name: string): { readonly key: string; readonly split: SplitName } | undefined {
+  const [, key, suffix] = /^(.+)_(train|test|validation|val)$/.exec(name) ?? [];
+  return key === undefined ? undefined : { key, split: suffix === "train" ? "train" : "test" };
 }
 
 /** The names of the arrays that make up a part, with what they are in it. */
 function choose(path: string, names: readonly string[], split: SplitName): Map<string, string> {
   if (names.length === 0) fail("bad-data", `${path} holds no arrays`);
-  const whole = names.filter((name) => !partOf(name));
+  const whole = names.filter((name) => !splitOf(name));
   if (whole.length === names.length) return new Map(names.map((name) => [name, name]));
   if (whole.length > 0)
     fail(
       "bad-data",
       `${path}: ${whole.join(", ")} is of no part, the other arrays are; name it like ${whole[0]}_${split}`,
     );
-  const own = names.filter((name) => partOf(name)!.split === split);
+  const own = names.filter((name) => splitOf(name)!.split === split);
   if (own.length === 0)
     fail(
       "bad-data",
       `${path} has no arrays for ${split === "train" ? "training (x_train, y_train)" : "testing (x_test, y_test)"}; it has ${names.join(", ")}`,
     );
-  const chosen = new Map(own.map((name) => [name, partOf(name)!.key]));
+  const chosen = new Map(own.map((name) => [name, splitOf(name)!.key]));
   if (new Set(chosen.values()).size < own.length)
     fail("bad-data", `${path} has several parts for testing, ${own.join(", ")}; leave one`);
   return chosen;

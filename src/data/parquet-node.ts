@@ -5,8 +5,8 @@ import { basename, join } from "node:path";
 import type { AsyncBuffer, FileMetaData } from "hyparquet";
 import { fail } from "../graph/error.ts";
 import { encodedDataset, type EncodedOptions } from "./encoded-node.ts";
-import { partNames } from "./folder-node.ts";
-import { holdOut, type SplitName } from "./parts.ts";
+import { splitFolders } from "./folder-node.ts";
+import { holdOut, type SplitName } from "./splits.ts";
 import { groupedRows, type RowGroup } from "./row-groups.ts";
 import type { SampleDataset } from "./samples.ts";
 
@@ -72,26 +72,26 @@ async function findFiles(
   split: SplitName,
 ): Promise<{ readonly paths: string[]; readonly whole: boolean }> {
   if (path.endsWith(".parquet")) {
-    const part = Object.entries(partNames).find(([, names]) => names.some((name) => isOf(name, basename(path))));
-    if (part && part[0] !== split)
+    const own = Object.entries(splitFolders).find(([, names]) => names.some((name) => isOf(name, basename(path))));
+    if (own && own[0] !== split)
       fail(
         "bad-data",
-        `${path} is a file for ${part[0] === "train" ? "training" : "testing"}; give the folder of all parts`,
+        `${path} is a file for ${own[0] === "train" ? "training" : "testing"}; give the folder of all parts`,
       );
-    return { paths: [path], whole: part !== undefined };
+    return { paths: [path], whole: own !== undefined };
   }
   const found: string[] = [];
   for (const dir of [path, join(path, "data")]) {
     const files = await readdir(dir).catch(() => []);
     found.push(...files.filter((file) => file.endsWith(".parquet")).sort());
-    for (const name of partNames[split]) {
+    for (const name of splitFolders[split]) {
       const own = files.filter((file) => isOf(name, file)).sort();
       if (own.length > 0) return { paths: own.map((file) => join(dir, file)), whole: true };
     }
   }
   return fail(
     found.length === 0 ? "io" : "bad-data",
-    `${path} has no ${partNames[split].map((name) => `${name}-*.parquet`).join(", ")}, nor has its folder data; it has ${found.slice(0, 5).join(", ") || "no .parquet files"}`,
+    `${path} has no ${splitFolders[split].map((name) => `${name}-*.parquet`).join(", ")}, nor has its folder data; it has ${found.slice(0, 5).join(", ") || "no .parquet files"}`,
   );
 }
 

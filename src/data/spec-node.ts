@@ -14,7 +14,7 @@ import { moduleDataset } from "./module-node.ts";
 import type { Normalise } from "./normalise.ts";
 import { npz } from "./npz-node.ts";
 import { parquet } from "./parquet-node.ts";
-import type { SplitName } from "./parts.ts";
+import type { SplitName } from "./splits.ts";
 import { channelOrders, layouts, type ImageForm, type PixelForm } from "./form.ts";
 import { optionsFor, preprocessingOf, type Preprocessing } from "./preprocessing.ts";
 

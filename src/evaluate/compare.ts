@@ -27,8 +27,8 @@ import {
   type MetricValue,
   type ShareName,
 } from "./metrics.ts";
-import { runnable } from "../execute/executable.ts";
-import { scoredGraph } from "./evaluation-graph.ts";
+import { executable } from "../execute/executable.ts";
+import { evaluationGraph } from "./evaluation-graph.ts";
 import { runBatch } from "../execute/whole-batch.ts";
 
 /** The models that are compared; the first is what the second is measured by. */
@@ -69,7 +69,7 @@ export interface CompareOptions extends Omit<LoadOptions, "carried">, Pick<Batch
 }
 
 /** Samples of the random inputs. */
-const drawn = 8;
+const randomBatch = 8;
 
 /**
  * The largest difference of the outputs of two models on the same random inputs.
@@ -84,7 +84,7 @@ export async function compareOutputs(
   options: Omit<LoadOptions, "carried"> & { readonly seed?: number } = {},
 ): Promise<Map<string, Difference>> {
   const wide = both(graphs, widen);
-  const batch = fixedBatch(graphs[0]) ?? fixedBatch(graphs[1]) ?? drawn;
+  const batch = fixedBatch(graphs[0]) ?? fixedBatch(graphs[1]) ?? randomBatch;
   const traced = both(wide, (graph) => trace(graph, { batch }));
   requireSame(
     "inputs",
@@ -116,11 +116,11 @@ export async function compare(
 ): Promise<Comparison> {
   const { loss, batchSize, limit, onProgress, signal } = options;
   const metric = options.metric === undefined ? undefined : checkMetric(options.metric);
-  const scored = both(graphs, (graph) => scoredGraph(graph, loss, metric));
+  const evaluation = both(graphs, (graph) => evaluationGraph(graph, loss, metric));
   const counting = [await startCounting(metric), await startCounting(metric)] as const;
   const sums = { samples: 0, labelled: 0, outputs: 0, squares: 0, agreed: 0, divergence: 0 };
-  const each = both(scored, () => ({ loss: 0, top1: 0, top5: 0, samples: 0 }));
-  const shown = both(scored, ({ graph }) => graph);
+  const each = both(evaluation, () => ({ loss: 0, top1: 0, top5: 0, samples: 0 }));
+  const shown = both(evaluation, ({ graph }) => graph);
   const ranks: Pair<number[]> = [[], []];
   await withSessions(runtime, shown, options, async (sessions) => {
     for await (const batch of prefetch(dataset.batches({ batchSize, ...(limit === undefined ? {} : { limit }) }))) {
@@ -128,8 +128,8 @@ export async function compare(
       const outputs: Tensor[] = [];
       for (const [i, session] of sessions.entries()) {
         const results = await runBatch(session, shown[i]!, batch);
-        outputs.push(scored[i]!.scores(results));
-        await counting[i]?.add(scored[i]!.shown(results, batch));
+        outputs.push(evaluation[i]!.logits(results));
+        await counting[i]?.add(evaluation[i]!.shown(results, batch));
       }
       const [a, b] = outputs as [Tensor, Tensor];
       requireSame("outputs", [[a], [b]]);
@@ -201,7 +201,7 @@ async function withSessions<T>(
 ): Promise<T> {
   const sessions: Session[] = [];
   try {
-    for (const graph of graphs) sessions.push(await runtime.load(runnable(graph, options.device), options));
+    for (const graph of graphs) sessions.push(await runtime.load(executable(graph, options.device), options));
     return await use(sessions);
   } finally {
     for (const session of sessions) await session.dispose();

@@ -20,8 +20,8 @@ import {
   type MetricValue,
   type ShareName,
 } from "./metrics.ts";
-import { runnable } from "../execute/executable.ts";
-import { scoredGraph } from "./evaluation-graph.ts";
+import { executable } from "../execute/executable.ts";
+import { evaluationGraph } from "./evaluation-graph.ts";
 import { runBatch } from "../execute/whole-batch.ts";
 
 export interface Evaluation {
@@ -46,7 +46,7 @@ export interface EvaluateOptions extends LoadOptions, Pick<BatchOptions, "batchS
   readonly metric?: Metric | MetricName | undefined;
   readonly onProgress?: (samples: number, total: number | undefined) => void;
   /** Is shown what the loss looks at, [N, ...], with the labels. */
-  readonly onScores?: ((scores: Tensor, target: Tensor) => void) | undefined;
+  readonly onLogits?: ((logits: Tensor, target: Tensor) => void) | undefined;
   /** Is given, of each minibatch with labels, how many outputs are larger than that of the label, sample by sample. */
   readonly onRanks?: ((ranks: Uint32Array) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -67,9 +67,9 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const { loss, batchSize, limit, onProgress, signal } = options;
   const metric = options.metric === undefined ? undefined : checkMetric(options.metric);
-  const scored = scoredGraph(graph, loss, metric);
+  const evaluation = evaluationGraph(graph, loss, metric);
   const counting = await startCounting(metric);
-  const session = await runtime.load(runnable(scored.graph, options.device), options);
+  const session = await runtime.load(executable(evaluation.graph, options.device), options);
   const sums = { loss: 0, top1: 0, top5: 0, samples: 0 };
   let spent = 0;
   try {
@@ -77,23 +77,23 @@ export async function evaluate(
     for await (const batch of prefetch(batches)) {
       signal?.throwIfAborted();
       const started = performance.now();
-      const results = await runBatch(session, scored.graph, batch);
+      const results = await runBatch(session, evaluation.graph, batch);
       spent += performance.now() - started;
-      const scores = scored.scores(results);
+      const logits = evaluation.logits(results);
       if (loss === "mse") {
         const target = requireTarget(batch);
-        checkTarget(target, scores);
-        addSquares(sums, scores, target);
+        checkTarget(target, logits);
+        addSquares(sums, logits, target);
       } else {
         const target = requireTarget(batch);
         checkTarget(target, { dtype: "int64", shape: [batch.size] });
-        checkClasses(dataset, scores.shape[1]!);
-        checkLabels(batch, scores.shape[1]!);
-        options.onScores?.(scores, target);
-        const ranks = addHits(sums, scores, target);
+        checkClasses(dataset, logits.shape[1]!);
+        checkLabels(batch, logits.shape[1]!);
+        options.onLogits?.(logits, target);
+        const ranks = addHits(sums, logits, target);
         options.onRanks?.(ranks);
       }
-      await counting?.add(scored.shown(results, batch));
+      await counting?.add(evaluation.shown(results, batch));
       onProgress?.(sums.samples, samplesOf(dataset, options));
     }
   } finally {
@@ -148,11 +148,11 @@ export interface Sums {
  *
  * @returns how many classes come before the label in each row
  */
-export function addHits(sums: Sums, scores: Tensor, target: Tensor): Uint32Array {
-  const [n, classes] = scores.shape as [number, number];
-  if (sizeOf(scores.shape) !== n * classes)
-    fail("unsupported", `top-k wants an output of [N, classes]; the model's is [${scores.shape.join(", ")}]`);
-  const data = scores.data as Float32Array;
+export function addHits(sums: Sums, logits: Tensor, target: Tensor): Uint32Array {
+  const [n, classes] = logits.shape as [number, number];
+  if (sizeOf(logits.shape) !== n * classes)
+    fail("unsupported", `top-k wants an output of [N, classes]; the model's is [${logits.shape.join(", ")}]`);
+  const data = logits.data as Float32Array;
   const labels = toNumbers(target);
   const ranks = new Uint32Array(n);
   for (let i = 0; i < n; i++) {

@@ -11,10 +11,10 @@ import type { Tensors } from "../runtime/port.ts";
 import type { Loss } from "../objective/losses.ts";
 import type { Metric, MetricBatch, MetricName } from "./metrics.ts";
 
-export interface Scored {
+export interface EvaluationGraph {
   readonly graph: Graph;
   /** The output that the loss looks at: logits, or values. */
-  scores(results: Tensors): Tensor;
+  logits(results: Tensors): Tensor;
   /** What a metric is shown of a minibatch. */
   shown(results: Tensors, batch: Batch): MetricBatch;
 }
@@ -24,17 +24,17 @@ export interface Scored {
  *
  * @throws SecateurError `bad-model` for a model without outputs
  */
-export function scoredGraph(graph: Graph, loss: Loss, metric?: Metric | MetricName): Scored {
+export function evaluationGraph(graph: Graph, loss: Loss, metric?: Metric | MetricName): EvaluationGraph {
   const wide = widen(graph);
   const [first] = wide.outputs;
   if (!first) fail("bad-model", "the model has no output");
   const name = loss === "cross-entropy" ? logitsOf(wide, first.name) : first.name;
-  const scores = name === first.name ? first : ({ name, dtype: "float32" } as const);
+  const logits = name === first.name ? first : ({ name, dtype: "float32" } as const);
   const all = loss === "mse" || typeof metric === "object";
-  const outputs = all ? [...wide.outputs, ...(name === first.name ? [] : [scores])] : [scores];
+  const outputs = all ? [...wide.outputs, ...(name === first.name ? [] : [logits])] : [logits];
   return {
     graph: loss === "mse" ? wide : removeDead({ ...wide, outputs }),
-    scores: (results) => results[name]!,
+    logits: (results) => results[name]!,
     shown: (results, { target, size }) => ({
       outputs: Object.fromEntries(wide.outputs.map((output) => [output.name, results[output.name]!])),
       output: results[first.name]!,

@@ -6,8 +6,8 @@ import type { Graph } from "../graph/graph.ts";
 import { randomStream, shuffle } from "../graph/random.ts";
 import { sizeOf, toNumbers, type Tensor } from "../graph/tensor.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import { runnable } from "../execute/executable.ts";
-import { scoredGraph } from "./evaluation-graph.ts";
+import { executable } from "../execute/executable.ts";
+import { evaluationGraph } from "./evaluation-graph.ts";
 import { runBatch } from "../execute/whole-batch.ts";
 
 /** What was said of samples that have labels. */
@@ -26,7 +26,7 @@ export interface Said {
 /** Collects what a model says, a minibatch at a time. */
 export interface Listener {
   /** Passes over outputs that are no classes of samples. */
-  add(scores: Tensor, target: Tensor | undefined): void;
+  add(logits: Tensor, target: Tensor | undefined): void;
   readonly said: Said | undefined;
 }
 
@@ -34,15 +34,15 @@ export function listen(): Listener {
   const [labels, answers]: [number[], number[]] = [[], []];
   let [sum, loss, classes] = [0, 0, 0];
   return {
-    add(scores, target) {
-      const [n, count] = scores.shape as [number, number];
-      const isOfClasses = scores.shape.length > 1 && count > 1 && sizeOf(scores.shape) === n * count;
+    add(logits, target) {
+      const [n, count] = logits.shape as [number, number];
+      const isOfClasses = logits.shape.length > 1 && count > 1 && sizeOf(logits.shape) === n * count;
       if (!isOfClasses || target?.dtype !== "int64" || target.shape.length !== 1) return;
       classes = count;
       const own = toNumbers(target);
       labels.push(...own);
       for (let i = 0; i < n; i++) {
-        const row = (scores.data as Float32Array).subarray(i * count, (i + 1) * count);
+        const row = (logits.data as Float32Array).subarray(i * count, (i + 1) * count);
         const best = row.reduce((best, value, c) => (value > row[best]! ? c : best), 0);
         answers.push(best);
         const total = row.reduce((all, value) => all + Math.exp(value - row[best]!), 0);
@@ -64,15 +64,15 @@ export interface Asker extends AsyncDisposable {
 }
 
 export async function openAsker(runtime: Runtime, graph: Graph, data: Dataset, options: LoadOptions): Promise<Asker> {
-  const scored = scoredGraph(graph, "cross-entropy");
-  const session = await runtime.load(runnable(scored.graph, options.device), options);
+  const evaluation = evaluationGraph(graph, "cross-entropy");
+  const session = await runtime.load(executable(evaluation.graph, options.device), options);
   return {
     async ask(batch, listener) {
-      const scores = scored.scores(await runBatch(session, scored.graph, batch));
-      if (scores.shape.length < 2 || batch.target?.dtype !== "int64") return;
-      checkClasses(data, scores.shape[1]!);
-      checkLabels(batch, scores.shape[1]!);
-      listener.add(scores, batch.target);
+      const logits = evaluation.logits(await runBatch(session, evaluation.graph, batch));
+      if (logits.shape.length < 2 || batch.target?.dtype !== "int64") return;
+      checkClasses(data, logits.shape[1]!);
+      checkLabels(batch, logits.shape[1]!);
+      listener.add(logits, batch.target);
     },
     [Symbol.asyncDispose]: () => session.dispose(),
   };

@@ -30,10 +30,10 @@ export function meanOf(values: readonly Tensor[]): Tensor {
 }
 
 /** The samples of one part of a batch. */
-export function sliceOf(value: Tensor, part: number, parts: number): Tensor {
-  if (parts === 1) return value;
-  const rows = value.shape[0]! / parts;
-  const each = value.data.length / parts;
-  const data = (value.data as TypedArray).subarray(part * each, (part + 1) * each);
+export function sliceOf(value: Tensor, index: number, count: number): Tensor {
+  if (count === 1) return value;
+  const rows = value.shape[0]! / count;
+  const each = value.data.length / count;
+  const data = (value.data as TypedArray).subarray(index * each, (index + 1) * each);
   return { dtype: value.dtype, shape: [rows, ...value.shape.slice(1)], data };
 }

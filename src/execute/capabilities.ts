@@ -6,23 +6,23 @@ import { float32, sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
 import { plainAttributes, type Op, type Sample, type Value } from "../ops/core/define.ts";
 import { createEmitter, valueIn } from "../ops/emitter.ts";
 import { ops } from "../ops/table.ts";
-import type { Kernels } from "../passes/lower.ts";
+import type { Capabilities } from "../passes/lower.ts";
 import type { Device, Runtime } from "../runtime/port.ts";
-import { blockOf } from "./channel-block.ts";
+import { channelBlockOf } from "./channel-block.ts";
 import { once } from "./probe.ts";
-import { runnable } from "./executable.ts";
+import { executable } from "./executable.ts";
 
 /** The kernels of a runtime that suit a session of so many threads. */
-export async function kernelsOf(runtime: Runtime, threads: number, device: Device = "cpu"): Promise<Kernels> {
+export async function capabilitiesOf(runtime: Runtime, threads: number, device: Device = "cpu"): Promise<Capabilities> {
   const alone = device === "cpu" && threads === 1;
-  return { block: await blockOf(runtime, device), serial: alone && (await hasSerial(runtime)) };
+  return { block: await channelBlockOf(runtime, device), singleThreaded: alone && (await hasSingleThreaded(runtime)) };
 }
 
 /** Whether a runtime has all the kernels that operators are written for where a session has one thread. */
-const hasSerial = once(async (runtime: Runtime): Promise<boolean> => {
+const hasSingleThreaded = once(async (runtime: Runtime): Promise<boolean> => {
   try {
     for (const op of ops.values())
-      for (const sample of op.serial ? op.samples : []) if (!(await isSame(runtime, op, sample))) return false;
+      for (const sample of op.singleThreaded ? op.samples : []) if (!(await isSame(runtime, op, sample))) return false;
     return true;
   } catch {
     // A runtime without such a kernel does not load it; other operators do.
@@ -38,13 +38,18 @@ async function isSame(runtime: Runtime, op: Op, { inputs, attributes, outputs = 
   const g = createEmitter(builder);
   const values = shapes.map((shape) => valueIn(builder, builder.input("x", { dtype: "float32", shape })));
   const plain = { ...plainAttributes(op, {}), ...attributes };
-  const [serial, others] = [op.serial!(g, values, plain, outputs), op.decompose!(g, values, plain, outputs)];
-  if (serial === undefined || others === undefined) return true;
+  const [singleThreaded, others] = [
+    op.singleThreaded!(g, values, plain, outputs),
+    op.decompose!(g, values, plain, outputs),
+  ];
+  if (singleThreaded === undefined || others === undefined) return true;
   const names = (of: readonly Value[]): string[] => of.map(({ name }) => name);
-  const session = await runtime.load(runnable(builder.finish([...names(serial), ...names(others)])), { threads: 1 });
+  const session = await runtime.load(executable(builder.finish([...names(singleThreaded), ...names(others)])), {
+    threads: 1,
+  });
   try {
     const results = await session.run(Object.fromEntries(values.map(({ name, shape }, i) => [name, ramp(shape, i)])));
-    return serial.every(({ name }, i) => isClose(results[name]!, results[others[i]!.name]!));
+    return singleThreaded.every(({ name }, i) => isClose(results[name]!, results[others[i]!.name]!));
   } finally {
     await session.dispose();
   }

@@ -7,12 +7,12 @@ import { createEmitter } from "../ops/emitter.ts";
 import type { Device, ModelFiles, Runtime } from "../runtime/port.ts";
 import { finishGraph } from "../objective/backward.ts";
 import { once } from "./probe.ts";
-import { runnable } from "./executable.ts";
+import { executable } from "./executable.ts";
 
 const candidates = [16, 8];
 
 /** The block of channels of a runtime's kernels; `undefined` where it has none, as on all devices but the CPU. */
-export async function blockOf(runtime: Runtime, device: Device = "cpu"): Promise<number | undefined> {
+export async function channelBlockOf(runtime: Runtime, device: Device = "cpu"): Promise<number | undefined> {
   return device === "cpu" ? probe(runtime) : undefined;
 }
 
@@ -25,7 +25,7 @@ function example(block: number | undefined): ModelFiles {
   const empty: Graph = { name: "", nodes: [], inputs, outputs: [], initializers: new Map(), info: new Map(), doc: "" };
   const builder = new GraphBuilder(empty, new Map(inputs.map((input) => [input.name, input])));
   const Y = createEmitter(builder).Conv(X, W, { pads: [1, 1, 1, 1] });
-  return runnable(finishGraph(builder, [Y.name], { block }));
+  return executable(finishGraph(builder, [Y.name], { block }));
 }
 
 const ramp = (shape: Shape, step: number): Tensor =>

@@ -8,7 +8,7 @@ import { removeDead } from "../passes/dead.ts";
 import { forDevice } from "../passes/for-device.ts";
 import type { Device, ModelFiles, Session } from "../runtime/port.ts";
 
-export function runnable(graph: Graph, device?: Device): ModelFiles {
+export function executable(graph: Graph, device?: Device): ModelFiles {
   const domains = new Set(graph.nodes.map(({ domain }) => domain));
   const own = [blockedDomain, contribDomain].filter((domain) => domains.has(domain));
   return encodeForRuntime(wrapGraph(forDevice(graph, device), Object.fromEntries(own.map((domain) => [domain, 1]))));
@@ -81,8 +81,8 @@ export function loadable(
   device: Device = "cpu",
 ): { readonly model: ModelFiles; readonly optimise: boolean } {
   return device === "cpu"
-    ? { model: runnable(withoutShapes(fuseProducts(graph, types))), optimise: false }
-    : { model: runnable(graph, device), optimise: true };
+    ? { model: executable(withoutShapes(fuseProducts(graph, types))), optimise: false }
+    : { model: executable(graph, device), optimise: true };
 }
 
 /** Sessions that are being opened, once all are; where one cannot be, the others are let go. */

@@ -30,7 +30,7 @@ export function feedsOf(graph: Pick<Graph, "inputs">, batch: Batch): Record<stri
  *
  * @param classes the number of classes that a label may name; 0 where the target is no label
  */
-export function targetOf(graph: Pick<Graph, "inputs">, batch: Batch, classes: number): Tensor | undefined {
+export function targetFeed(graph: Pick<Graph, "inputs">, batch: Batch, classes: number): Tensor | undefined {
   const wanted = graph.inputs.find(({ name }) => name === "target");
   if (wanted === undefined) return undefined;
   const target = requireTarget(batch);

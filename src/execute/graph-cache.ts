@@ -14,16 +14,16 @@ const most = 4;
  *
  * @param of what it is, and all that it depends on besides the graph; plain data
  */
-export function keptFor<T>(graph: Graph, of: unknown, make: () => T): T {
+export function cachedFor<T>(graph: Graph, of: unknown, make: () => T): T {
   const anchor = largest(graph);
   if (anchor === undefined) return make();
-  const kept = all.get(anchor) ?? new Map<string, unknown>();
-  all.set(anchor, kept);
+  const cached = all.get(anchor) ?? new Map<string, unknown>();
+  all.set(anchor, cached);
   const key = `${JSON.stringify(of)}\n${contentOf(graph)}`;
-  const found = kept.has(key) ? (kept.get(key) as T) : make();
-  kept.delete(key);
-  kept.set(key, found);
-  if (kept.size > most) kept.delete(kept.keys().next().value!);
+  const found = cached.has(key) ? (cached.get(key) as T) : make();
+  cached.delete(key);
+  cached.set(key, found);
+  if (cached.size > most) cached.delete(cached.keys().next().value!);
   return found;
 }
 

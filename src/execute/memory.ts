@@ -7,7 +7,7 @@ import { trace } from "../passes/trace.ts";
 /** What the process takes besides: Node, onnxruntime, and what writing the graph leaves behind. */
 const base = 352 * 2 ** 20;
 /** A thread of its own. */
-const perLane = 64 * 2 ** 20;
+const perWorker = 64 * 2 ** 20;
 /** A model's own weights, and beside them the runtime's: as they are, and packed for a product or in another order of channels. */
 const perConstant = 3;
 /** What the runtime's pool takes for each byte that is alive: 1.0 to 2.4 on the networks of the benchmark. */
@@ -17,7 +17,7 @@ const perLearning = 2;
 /** Of what learns, and what is kept beside it: a set to read and one to write, where it started, and three on the way to a checkpoint. */
 const perCarried = 6;
 /** What crosses threads with every step: weights on their way to a part, and gradients on their way back. */
-const perPart = 3;
+const perExchange = 3;
 
 /** The bytes that the process is expected to take while a graph runs; those that move go with the batch. */
 export function expectedMemory(graph: Graph): { readonly fixed: number; readonly moving: number } {
@@ -29,7 +29,7 @@ export function expectedMemory(graph: Graph): { readonly fixed: number; readonly
 export interface StepSizes {
   /** What runs all at once, or as a part of it; inputs are those of the minibatch. */
   readonly footprint: Footprint;
-  readonly parts: number;
+  readonly workers: number;
   /** Weights and statistics. */
   readonly learned: number;
   /** The same, and what is kept beside them. */
@@ -37,20 +37,20 @@ export interface StepSizes {
 }
 
 /** The bytes that the process is expected to take while it learns; those that move go with the activations. */
-export function expectedStep({ footprint, parts, learned, carried }: StepSizes): {
+export function expectedStep({ footprint, workers, learned, carried }: StepSizes): {
   readonly fixed: number;
   readonly moving: number;
 } {
   const { constants, inputs, activations } = footprint;
-  const apart = parts > 1 ? parts * (perLane + perPart * learned) : 0;
+  const apart = workers > 1 ? workers * (perWorker + perExchange * learned) : 0;
   return {
-    fixed: base + perCarried * carried + apart + parts * (perConstant * constants + perLearning * inputs),
-    moving: parts * perLearning * activations,
+    fixed: base + perCarried * carried + apart + workers * (perConstant * constants + perLearning * inputs),
+    moving: workers * perLearning * activations,
   };
 }
 
 /** The bytes that a model is expected to take which runs while another learns. */
-export function besides(graph: Graph, batch: number): number {
+export function reservedMemory(graph: Graph, batch: number): number {
   const { constants, inputs, activations } = footprintOf(graph, trace(graph, { batch }).types);
   return perConstant * constants + perActivation * (inputs + activations);
 }

@@ -11,12 +11,12 @@ export interface MemoryOptions {
   /** Bytes that the process is to stay below, by estimate: a minibatch that would take more is run in pieces. Default: it never is. */
   readonly memory?: number | undefined;
   /** Told where minibatches are run in pieces, how many samples each piece has. */
-  readonly onSplit?: ((pieces: number, samples: number) => void) | undefined;
+  readonly onSplit?: ((microBatches: number, samples: number) => void) | undefined;
 }
 
 /** A graph for the pieces of a batch. */
-export interface Pieces<G> {
-  readonly pieces: number;
+export interface MicroBatches<G> {
+  readonly microBatches: number;
   readonly of: G;
 }
 
@@ -34,26 +34,26 @@ export function fitMemory<G extends { readonly graph: Graph }>(
   { memory, onSplit }: MemoryOptions,
   build: (batch: number) => G,
   bound = otherAxis(model),
-): Pieces<G> {
+): MicroBatches<G> {
   const whole = build(batch);
-  if (memory === undefined) return { pieces: 1, of: whole };
+  if (memory === undefined) return { microBatches: 1, of: whole };
   const { fixed, moving } = expectedMemory(whole.graph);
-  if (fixed + moving <= memory) return { pieces: 1, of: whole };
+  if (fixed + moving <= memory) return { microBatches: 1, of: whole };
   if (bound !== undefined)
     fail(
       "unsupported",
       `a minibatch takes about ${gigabytes(fixed + moving)}, more than ${option("memory")} allows, and cannot be run in pieces, as ${bound}: raise ${option("memory")}, or lower ${option("batchSize")}`,
     );
-  const pieces = Array.from({ length: batch }, (_, i) => i + 1).find(
+  const microBatches = Array.from({ length: batch }, (_, i) => i + 1).find(
     (count) => batch % count === 0 && fixed + moving / count <= memory,
   );
-  if (pieces === undefined)
+  if (microBatches === undefined)
     fail(
       "bad-option",
       `one sample at a time takes about ${gigabytes(fixed + moving / batch)}, more than ${option("memory")} allows: raise it`,
     );
-  onSplit?.(pieces, batch / pieces);
-  return { pieces, of: build(batch / pieces) };
+  onSplit?.(microBatches, batch / microBatches);
+  return { microBatches, of: build(batch / microBatches) };
 }
 
 /** Why samples cannot be told apart by the first axis of all inputs, if they cannot. */
@@ -63,10 +63,10 @@ export function otherAxis({ inputs }: Graph): string | undefined {
 }
 
 /** The inputs of a piece as they are for the whole batch. */
-export const wholeInputs = (inputs: readonly ValueInfo[], pieces: number): ValueInfo[] =>
+export const minibatchInputs = (inputs: readonly ValueInfo[], microBatches: number): ValueInfo[] =>
   inputs.map((input) => ({
     ...input,
-    ...(input.shape && { shape: [(input.shape[0] as number) * pieces, ...input.shape.slice(1)] }),
+    ...(input.shape && { shape: [(input.shape[0] as number) * microBatches, ...input.shape.slice(1)] }),
   }));
 
 /**
@@ -75,21 +75,21 @@ export const wholeInputs = (inputs: readonly ValueInfo[], pieces: number): Value
  * @param sliced the inputs that have a row for each sample; the others are the same for all pieces
  * @param join what all pieces together give for an output
  */
-export function inPieces(
+export function inMicroBatches(
   session: Session,
-  pieces: number,
+  microBatches: number,
   sliced: ReadonlySet<string>,
   join: (output: string, found: readonly Tensors[]) => Tensor,
 ): Session {
-  if (pieces === 1) return session;
+  if (microBatches === 1) return session;
   return {
     ...session,
     async run(feeds) {
       const found: Tensors[] = [];
-      for (let piece = 0; piece < pieces; piece++) {
+      for (let microBatch = 0; microBatch < microBatches; microBatch++) {
         const own = Object.entries(feeds).map(([name, value]) => [
           name,
-          sliced.has(name) ? sliceOf(value, piece, pieces) : value,
+          sliced.has(name) ? sliceOf(value, microBatch, microBatches) : value,
         ]);
         found.push(await session.run(Object.fromEntries(own) as Tensors));
       }

@@ -10,7 +10,7 @@ import { trace, type Traced } from "../passes/trace.ts";
 import { differ } from "../prune/proof/differ.ts";
 import { drawInputs } from "../prune/proof/draw.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
-import { runnable } from "./executable.ts";
+import { executable } from "./executable.ts";
 
 /** A graph, and the batch that it is bound to where it is. */
 export interface Opened {
@@ -72,7 +72,7 @@ async function refute(
   const feeds = drawInputs(traced, 0);
   const watched = watchedOf(graph, opening, traced);
   const run = async (one: Graph, many: readonly Tensors[]): Promise<Tensors[]> => {
-    const session = await runtime.load(runnable(watching(one, watched, traced), options.device), options);
+    const session = await runtime.load(executable(watching(one, watched, traced), options.device), options);
     try {
       const found: Tensors[] = [];
       for (const given of many) found.push(await session.run(given));
@@ -82,12 +82,12 @@ async function refute(
     }
   };
   try {
-    const parts = Array.from({ length: times }, (_, part) => partOf(feeds, opening, batch, times, part));
-    const before = await run(graph, parts);
+    const slices = Array.from({ length: times }, (_, slice) => feedsOfSlice(feeds, opening, batch, times, slice));
+    const before = await run(graph, slices);
     const [after] = await run(opening.graph, [feeds]);
     for (const { name, place } of watched)
-      for (const [part, found] of before.entries()) {
-        const own = place ? rowsOf(after![name]!, place, batch, times, part) : after![name]!;
+      for (const [slice, found] of before.entries()) {
+        const own = place ? sliceOf(after![name]!, place, batch, times, slice) : after![name]!;
         const { difference } = differ(found[name]!, own);
         if (!(difference <= tolerance))
           return `with an open batch "${name}" differs by ${difference.toPrecision(2)} of its range`;
@@ -126,17 +126,23 @@ function watching(graph: Graph, watched: readonly Watched[], { types }: Traced):
 }
 
 /** One of several batches: the inputs that carry no batch are whole. */
-function partOf(feeds: Tensors, { places }: Opening, batch: number, times: number, part: number): Tensors {
+function feedsOfSlice(feeds: Tensors, { places }: Opening, batch: number, times: number, slice: number): Tensors {
   return Object.fromEntries(
     Object.entries(feeds).map(([name, value]) => {
       const place = places.get(name);
-      return [name, place ? rowsOf(value, place, batch, times, part) : value];
+      return [name, place ? sliceOf(value, place, batch, times, slice) : value];
     }),
   );
 }
 
 /** The samples of one of several batches. */
-function rowsOf(value: Tensor, { axis, outer, inner }: BatchPlace, batch: number, times: number, part: number): Tensor {
+function sliceOf(
+  value: Tensor,
+  { axis, outer, inner }: BatchPlace,
+  batch: number,
+  times: number,
+  slice: number,
+): Tensor {
   const block = { axis, outer, inner: batch * inner };
-  return take(value, axis, indicesOf(block, times, part));
+  return take(value, axis, indicesOf(block, times, slice));
 }

@@ -77,7 +77,7 @@ export function compare(
   after: Model,
   given: CompareJobOptions = {},
 ): Job<ProgressEvent, CompareOutcome> {
-  return startJob(async (tell) => {
+  return startJob(async (emit) => {
     const options = settle(given, before, after);
     const { runtime = defaultRuntime(), data, latency, limit, loss, metric, seed, device, threads, signal } = options;
     const models: Pair<Model> = [before, after];
@@ -97,9 +97,9 @@ export function compare(
         threads,
         signal,
         ...(limit === undefined ? {} : { limit }),
-        onProgress: (done, all) => tell({ kind: "samples", done, all }),
+        onProgress: (done, all) => emit({ kind: "samples", done, all }),
       }));
-    if (data) await checkLabelsFit({ ...opened[0], model: before, data, tell }, options, "measure");
+    if (data) await checkLabelsFit({ ...opened[0], model: before, data, emit }, options, "measure");
     const isCounted = loss === "cross-entropy" || metric !== undefined;
     const { metric: _, ...drop } = comparison && isCounted ? dropOf(comparison) : {};
     const outputs = data ? undefined : await compareOutputs(runtime, graphs, { device, threads, signal, seed });
@@ -107,7 +107,7 @@ export function compare(
       ? await measureLatency(runtime, models, {
           ...sized,
           ...(latency === true ? {} : latency),
-          onProgress: (done, all) => tell({ kind: "rounds", done, all }),
+          onProgress: (done, all) => emit({ kind: "rounds", done, all }),
         })
       : undefined;
     return {

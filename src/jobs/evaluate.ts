@@ -49,7 +49,7 @@ const settle = takes<EvaluateJobOptions>()("evaluate", {
  * the loss is no number
  */
 export function evaluate(model: Model, given: EvaluateJobOptions): Job<ProgressEvent, Evaluation> {
-  return startJob(async (tell) => {
+  return startJob(async (emit) => {
     const options = settle(given, model);
     const { runtime = defaultRuntime(), data, loss, limit } = options;
     const sized = await withDataSizes(model, options, data, options.batchSize);
@@ -64,13 +64,13 @@ export function evaluate(model: Model, given: EvaluateJobOptions): Job<ProgressE
       threads: options.threads,
       signal: options.signal,
       ...(limit === undefined ? {} : { limit }),
-      onProgress: (done, all) => tell({ kind: "samples", done, all }),
-      onScores(scores, target) {
+      onProgress: (done, all) => emit({ kind: "samples", done, all }),
+      onLogits(scores, target) {
         if (!options.labelsAreRight) refuseFewer(data, scores.shape[1]!);
         listener.add(scores, target);
       },
     });
-    await adviseOn(listener.said, { ...opened, model, data, tell }, options);
+    await adviseOn(listener.said, { ...opened, model, data, emit }, options);
     return evaluation;
   }, given?.onEvent);
 }

@@ -5,19 +5,19 @@ import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { cut } from "../prune/cut/cut.ts";
 import { findGroups } from "../prune/coupling/groups.ts";
-import type { Target } from "../prune/select/select.ts";
+import type { Budget } from "../prune/select/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { millisecondsOf, openLatency, shareOf, type LatencyGoal } from "../evaluate/latency.ts";
-import { targetOfCosts } from "../loop/prune.ts";
+import { absoluteBudgetOf } from "../loop/prune.ts";
 import { timeInTurns, timingOf } from "../evaluate/timing.ts";
 import type { LatencyEvent, PhaseEvent, State, TimedEvent } from "./prune-events.ts";
 import type { PruneJobOptions, SettledOptions } from "./prune-options.ts";
 import { leastOf, type Holds } from "./reach.ts";
 
 /** What pruning goes down to; where only a loss stops it, to nothing. */
-export function goalOf({ costs, units }: Pick<State, "costs" | "units">, options: PruneJobOptions): Target {
+export function goalOf({ costs, units }: Pick<State, "costs" | "units">, options: PruneJobOptions): Budget {
   const { budget = {}, latency } = options;
-  if (Object.keys(budget).length > 0) return targetOfCosts({ ...costs, units }, budget);
+  if (Object.keys(budget).length > 0) return absoluteBudgetOf({ ...costs, units }, budget);
   return latency === undefined ? { units: 0 } : {};
 }
 
@@ -31,22 +31,22 @@ export async function openGoal(
   graph: Graph,
   options: SettledOptions,
   known: StoredGoal | undefined,
-  tell: (event: LatencyEvent | TimedEvent | PhaseEvent) => void,
+  emit: (event: LatencyEvent | TimedEvent | PhaseEvent) => void,
 ): Promise<LatencyGoal | undefined> {
   const { latency, roundTo, limits, device, threads, signal } = options;
   if (latency === undefined) return undefined;
-  if (!known) tell({ kind: "phase", phase: "timing" });
-  const onProgress = (done: number, all: number): void => tell({ kind: "latency", done, all });
+  if (!known) emit({ kind: "phase", phase: "timing" });
+  const onProgress = (done: number, all: number): void => emit({ kind: "latency", done, all });
   const given = { latency, roundTo, limits, device, threads, signal, onProgress, known };
   const goal = await openLatency(runtime, graph, given);
   if (!known)
-    tell({ kind: "latency", done: goal.table.length, all: goal.table.length, start: goal.start, table: goal.table });
+    emit({ kind: "latency", done: goal.table.length, all: goal.table.length, start: goal.start, table: goal.table });
   return {
     ...goal,
     async measure(smaller) {
-      tell({ kind: "phase", phase: "timing" });
+      emit({ kind: "phase", phase: "timing" });
       const latency = await goal.measure(smaller);
-      tell({ kind: "timed", latency });
+      emit({ kind: "timed", latency });
       return latency;
     },
   };
@@ -75,10 +75,10 @@ export async function refuseTooFast(
   const took = timingOf(less!.map((time, i) => time / whole![i]!));
   const share = shareOf(latency) ?? millisecondsOf(latency) / median;
   if (took.low <= share * doubt) return;
-  const told = (of: number): string => `${(median * of).toPrecision(3)} ms (${(100 * of).toPrecision(3)} %)`;
+  const emitted = (of: number): string => `${(median * of).toPrecision(3)} ms (${(100 * of).toPrecision(3)} %)`;
   fail(
     "bad-option",
-    `${option("latency")} cannot be met: a sample takes ${median.toPrecision(3)} ms, and ${told(took.median)} with all removed that may go; ${told(share)} is asked for. ` +
+    `${option("latency")} cannot be met: a sample takes ${median.toPrecision(3)} ms, and ${emitted(took.median)} with all removed that may go; ${emitted(share)} is asked for. ` +
       `Ask for more, or let more go: ${option("limits.keep")}, ${option("limits.minUnits")} and ${option("roundTo")} say what stays`,
   );
 }

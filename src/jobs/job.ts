@@ -48,7 +48,7 @@ export interface Job<E, R> extends PromiseLike<R>, AsyncIterable<E> {
  * @param onEvent is told an event before those who iterate
  */
 export function startJob<E, R>(
-  work: (tell: (event: E) => void) => Promise<R>,
+  work: (emit: (event: E) => void) => Promise<R>,
   onEvent?: (event: E) => void,
 ): Job<E, R> {
   const events: E[] = [];

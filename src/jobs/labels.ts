@@ -23,7 +23,7 @@ export interface LabelsOptions {
 interface Looked extends OpenedModel {
   readonly model: Model;
   readonly data: Dataset;
-  readonly tell: (event: ProgressEvent) => void;
+  readonly emit: (event: ProgressEvent) => void;
 }
 
 interface CheckOptions extends LabelsOptions, RunOptions {
@@ -73,7 +73,7 @@ export async function checkLabelsFit(looked: Looked, options: CheckOptions, purp
   const said = listener.said!;
   // A model that knows nothing yet is what training begins with.
   if (purpose === "train" && !isSure(said)) return;
-  const trial: Trial = { data, asker, kept, onProgress: (done, all) => looked.tell({ kind: "forms", done, all }) };
+  const trial: Trial = { data, asker, kept, onProgress: (done, all) => looked.emit({ kind: "forms", done, all }) };
   const found = await explain(said, looked, trial);
   if (!found) return;
   const isAlive = isSure(said) && (purpose === "prune" || spread(said.answers) > spread(said.labels) / 2);
@@ -99,7 +99,7 @@ export async function adviseOn(said: Said | undefined, looked: Looked, options: 
   if (data.form) for await (const batch of data.batches({ batchSize, shuffle: true, limit })) kept.push(batch);
   signal?.throwIfAborted();
   await using asker = await openAsker(runtime, graph, data, options);
-  const trial: Trial = { data, asker, kept, onProgress: (done, all) => looked.tell({ kind: "forms", done, all }) };
+  const trial: Trial = { data, asker, kept, onProgress: (done, all) => looked.emit({ kind: "forms", done, all }) };
   const found = await explain(said, looked, trial);
   if (found) onNote?.(found.text);
 }

@@ -35,20 +35,20 @@ export function createMeasure(
   runtime: Runtime,
   original: Graph,
   options: CheckedOptions,
-  tell: (event: EvaluationEvent | PhaseEvent | ProgressEvent) => void,
+  emit: (event: EvaluationEvent | PhaseEvent | ProgressEvent) => void,
 ): Measuring {
   const { validation, evaluateBatches } = options;
-  const evaluateOn = validation && evaluator(runtime, original, validation, options, tell);
+  const evaluateOn = validation && evaluator(runtime, original, validation, options, emit);
   const whole: { start?: Counted; end?: Counted } = {};
   return {
     async measure(at, step, units, graph) {
       if (!evaluateOn) return undefined;
-      tell({ kind: "phase", phase: "measuring" });
+      emit({ kind: "phase", phase: "measuring" });
       const isWhole = at === "start" || at === "end";
       const counted = await evaluateOn(graph, isWhole ? undefined : evaluateBatches);
       if (isWhole) whole[at] = counted;
       const { evaluation } = counted;
-      tell({ kind: "evaluation", at, step, units, evaluation });
+      emit({ kind: "evaluation", at, step, units, evaluation });
       return evaluation;
     },
     async lost() {
@@ -86,13 +86,13 @@ function evaluator(
   original: Graph,
   data: Dataset,
   options: CheckedOptions,
-  tell: (event: ProgressEvent) => void,
+  emit: (event: ProgressEvent) => void,
 ): (graph: Graph, limit: number | undefined) => Promise<Counted> {
   const { targets, loss, batchSize, metric, device, threads, signal } = options;
   return async (graph, limit) => {
     const ranks: number[] = [];
     const onRanks = (more: Uint32Array): void => void ranks.push(...more);
-    const onProgress = (done: number, all: number | undefined): void => tell({ kind: "samples", done, all });
+    const onProgress = (done: number, all: number | undefined): void => emit({ kind: "samples", done, all });
     const limited = limit === undefined ? {} : { limit };
     const given = { loss, batchSize, metric, device, threads, signal, onProgress, ...limited };
     const evaluation =
@@ -135,7 +135,7 @@ export async function createDrop(
   original: Graph,
   heldOut: Dataset,
   options: CheckedOptions & { readonly maxDrop: number },
-  tell: (event: PhaseEvent | ProgressEvent) => void,
+  emit: (event: PhaseEvent | ProgressEvent) => void,
 ): Promise<Drop> {
   const { targets, loss, evaluateBatches, maxDrop } = options;
   if (loss !== "cross-entropy" && options.metric === undefined)
@@ -144,8 +144,8 @@ export async function createDrop(
       `${option("maxDrop")} is of top-1 or agreement, which go with ${option("loss", "cross-entropy")}; say of what else by ${option("metric")}`,
     );
   const metric = options.metric ?? (targets === "labels" ? "top1" : "agreement");
-  tell({ kind: "phase", phase: "measuring" });
-  const evaluateOn = evaluator(runtime, original, heldOut, { ...options, metric }, tell);
+  emit({ kind: "phase", phase: "measuring" });
+  const evaluateOn = evaluator(runtime, original, heldOut, { ...options, metric }, emit);
   const [all, some] = [await evaluateOn(original, undefined), await evaluateOn(original, evaluateBatches)];
   const lost = (before: Counted, after: Counted): Lost => lostBetweenCounted(before, after)!;
   const bound = hopeless(maxDrop, some.evaluation.metric!);

@@ -5,7 +5,7 @@ import type { Dataset } from "../data/batches.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Groups } from "../prune/coupling/groups.ts";
 import { floorsOf } from "../prune/select/limits.ts";
-import { selectStep, type Target } from "../prune/select/select.ts";
+import { selectStep, type Budget } from "../prune/select/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { defaultEvery, stepShare } from "../loop/prune.ts";
 import { groupLosses, groupScales } from "../score/group-losses.ts";
@@ -86,7 +86,7 @@ export async function unitsToGo(
   runtime: Runtime,
   graph: Graph,
   data: Dataset,
-  { groups, target, share = 1 }: { groups: Groups; target: Target; share?: number | undefined },
+  { groups, target, share = 1 }: { groups: Groups; target: Budget; share?: number | undefined },
   options: SettledOptions,
 ): Promise<number> {
   const units = groups.groups.reduce((n, group) => n + group.units.length, 0);

@@ -3,9 +3,9 @@
 import type { ProgressEvent } from "./job.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Costs } from "../prune/select/costs.ts";
-import type { Kept } from "../prune/select/plan.ts";
+import type { KeptUnits } from "../prune/select/plan.ts";
 import type { Removal } from "../prune/coupling/groups.ts";
-import type { Target } from "../prune/select/select.ts";
+import type { Budget } from "../prune/select/select.ts";
 import type { Drop } from "../evaluate/drop.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { LearnEvent } from "../train/events.ts";
@@ -23,7 +23,7 @@ export interface StartEvent {
   readonly costs: Costs;
   readonly units: number;
   readonly groups: readonly GroupSize[];
-  readonly target: Target;
+  readonly target: Budget;
   readonly ranking: Ranking;
   /** What widths are rounded to, where the machine was asked. */
   readonly roundTo?: number | undefined;
@@ -136,7 +136,7 @@ export interface PruneOutcome extends Proved, Partial<Pick<Drop, "drop" | "dropI
   readonly end: PruneResult["end"] | "missed";
   readonly removals: number;
   /** The units of every group of the start that are left: unit i of a group is now what unit `kept.get(group)[i]` was. */
-  readonly kept: Kept;
+  readonly kept: KeptUnits;
   /** All units that were removed, in the numbering of the start: what {@link cut} takes, to prove it later. */
   readonly removal: Removal;
   readonly before: State;

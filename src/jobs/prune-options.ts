@@ -22,7 +22,7 @@ import { callback } from "../options/kinds.ts";
 import { distil, epochs, learning, pruneLearningRate, targets, temperature } from "../options/learning.ts";
 import { running } from "../options/machine.ts";
 import { criterion, gates, limits, normalise, per, probes, roundTo, scope } from "../options/ranking.ts";
-import type { Target } from "../prune/select/select.ts";
+import type { Budget } from "../prune/select/select.ts";
 import type { FinetuneOptions, LearnOptions } from "../train/finetune.ts";
 import type { LatencyBudget } from "../evaluate/latency.ts";
 import type { Targets } from "../objective/losses.ts";
@@ -39,7 +39,7 @@ export interface PruneJobOptions
     JobOptions<PruneJobEvent>,
     WorkersOptions,
     LabelsOptions,
-    Partial<Omit<LearnOptions, "beside" | "workers" | "carried" | "optimise">>,
+    Partial<Omit<LearnOptions, "reserved" | "workers" | "carried" | "optimise">>,
     Partial<Pick<FinetuneOptions, "ema" | "rateSchedule" | "minRate" | "milestones" | "gamma" | "warmUp">>,
     Partial<
       Pick<
@@ -63,7 +63,7 @@ export interface PruneJobOptions
   /** What to measure by at the start, now and then, and at the end; nothing is chosen by it. */
   readonly validation?: Dataset | undefined;
   /** What must be reached: shares of what there is at the start, or numbers where they are larger than 1. */
-  readonly budget?: Target | undefined;
+  readonly budget?: Budget | undefined;
   /**
    * The latency to reach with one sample at a time: a share of what it is at the start, or milliseconds where it is larger than 1 or says so. It is
    * measured after every removal, so that a second run may end a removal earlier or later.

@@ -1,7 +1,7 @@
 /** The whole job: measure, prune while learning, fine-tune, and measure again. */
 
 import { criterionOf } from "../criteria/table.ts";
-import { split } from "../data/parts.ts";
+import { split } from "../data/splits.ts";
 import { withPreprocessing } from "../data/preprocessing.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
@@ -10,7 +10,7 @@ import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { findGroups, refuseWithout, type Removal } from "../prune/coupling/groups.ts";
 import { composed, keptAfter } from "../prune/select/plan.ts";
-import { meets, type Target } from "../prune/select/select.ts";
+import { meets, type Budget } from "../prune/select/select.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../loop/checkpoint.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
@@ -22,7 +22,7 @@ import { goalOf, openGoal, refuseTooFast, storedGoal, type StoredGoal } from "./
 import { startJob, type Job } from "./job.ts";
 import { checkLabelsFit } from "./labels.ts";
 import { createDrop, createMeasure, stateOf, stateOfGroups } from "./measure.ts";
-import { pruneDown, searchSmallest, tuneOnce, type Course, type Pruned } from "./prune-course.ts";
+import { pruneDown, searchSmallest, tuneOnce, type PruningRun, type Pruned } from "./pruning-run.ts";
 import type { PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
 import { settle, type CheckedOptions, type PruneJobOptions } from "./prune-options.ts";
 import { batchOf, openModel } from "./opened.ts";
@@ -31,7 +31,7 @@ import { markedUnproved, proveAll, type Proved } from "./proving.ts";
 import { refuseUnreachable } from "./reach.ts";
 import { rankingOf } from "./ranking.ts";
 import { roundingOf } from "./rounding.ts";
-import { memoryStore, type Kept } from "./search.ts";
+import { memoryStore, type StoredModel } from "./search.ts";
 import { withTrial } from "./trial.ts";
 import { workersBefore, workersOf } from "./workers.ts";
 
@@ -52,13 +52,17 @@ import { workersBefore, workersOf } from "./workers.ts";
  * @throws SecateurError `bad-option` for options that do not go together, `bad-labels` for labels that the model is right on by chance alone, and what {@link pruneLoop}, {@link finetune} and {@link evaluate} throw
  */
 export const prune = (model: Model, options: PruneJobOptions): Job<PruneJobEvent, PruneOutcome> =>
-  startJob(async (tell) => run(model, settle(options, model), tell), options?.onEvent);
+  startJob(async (emit) => run(model, settle(options, model), emit), options?.onEvent);
 
-async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
+async function run(
+  whole: Model,
+  asked: CheckedOptions,
+  emitted: (event: PruneJobEvent) => void,
+): Promise<PruneOutcome> {
   let isRuined = false;
-  const tell = (event: PruneJobEvent): void => {
+  const emit = (event: PruneJobEvent): void => {
     isRuined ||= event.kind === "diverged" && event.phase === "finetune";
-    told(event);
+    emitted(event);
   };
   refuseContradictions(asked);
   const sized = await withDataSizes(whole, asked, asked.data, asked.batchSize);
@@ -66,8 +70,8 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
   const model = await withTrial(whole, sized);
   const opened = await openModel(runtime, model, sized);
   const { graph } = opened;
-  const parts = maxDrop === undefined ? undefined : split(sized.data, heldOutShare, sized.seed);
-  const data = parts?.rest ?? sized.data;
+  const halves = maxDrop === undefined ? undefined : split(sized.data, heldOutShare, sized.seed);
+  const data = halves?.rest ?? sized.data;
   const given = { ...sized, batchSize: batchOf(opened, data, sized.onNote) };
   const resumed = checkpoints?.from && decodeCheckpoint(checkpoints.from.bytes, graph, checkpoints.from.name);
   const { roundTo: wanted = given.latency === undefined ? 1 : "auto", device } = given;
@@ -85,32 +89,32 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
   }
   const workers =
     workersBefore(given.workers, resumed?.note) ??
-    workersOf(runtime, graph, { ...given, criterion: criterionOf(given.criterion) }, tell);
+    workersOf(runtime, graph, { ...given, criterion: criterionOf(given.criterion) }, emit);
   const ranking = rankingOf(given);
   const per = ranking.per === "latency" ? undefined : ranking.per;
   const settled = { ...given, per, roundTo, workers };
-  const { measure, lost } = createMeasure(runtime, graph, settled, tell);
+  const { measure, lost } = createMeasure(runtime, graph, settled, emit);
   if (resumed) {
     checkpoints.resumed?.(resumed.note);
-    tell({ kind: "resume", costs: start.costs, units: start.units });
+    emit({ kind: "resume", costs: start.costs, units: start.units });
   } else {
     await tryBatch(data, graph, settled);
-    await checkLabelsFit({ ...opened, model, data, tell }, settled, "prune");
-    tell({ kind: "start", ...start, target, ranking, ...(wanted === "auto" && { roundTo }) });
+    await checkLabelsFit({ ...opened, model, data, emit }, settled, "prune");
+    emit({ kind: "start", ...start, target, ranking, ...(wanted === "auto" && { roundTo }) });
   }
   const first = resumed
     ? (resumed.note["start"] as Evaluation | undefined)
     : await measure("start", 0, start.units, graph);
-  const drop = parts && (await createDrop(runtime, graph, parts.heldOut, { ...settled, maxDrop: maxDrop! }, tell));
-  const latency = await openGoal(runtime, graph, settled, resumed?.note["latency"] as StoredGoal | undefined, tell);
-  tell({ kind: "phase", phase: "measuring" });
+  const drop = halves && (await createDrop(runtime, graph, halves.heldOut, { ...settled, maxDrop: maxDrop! }, emit));
+  const latency = await openGoal(runtime, graph, settled, resumed?.note["latency"] as StoredGoal | undefined, emit);
+  emit({ kind: "phase", phase: "measuring" });
   const reach = { groups: found, target, share: latency?.share };
   const pace =
     (resumed?.note["pace"] as ScheduleEvent | undefined) ??
     paceOf(start.units, await unitsToGo(runtime, graph, data, reach, settled), data, settled);
   const options = { ...settled, every: pace.every };
   const store = checkpoints?.store ?? memoryStore();
-  const course: Course = {
+  const pruningRun: PruningRun = {
     runtime,
     graph,
     data,
@@ -121,7 +125,7 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
     resumed,
     store,
     measure,
-    tell,
+    emit,
     async save(checkpoint, more = {}) {
       if (!checkpoints) return;
       const goal = latency && storedGoal(latency);
@@ -132,17 +136,17 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
 
   const proving = async (list: readonly Removal[]): Promise<Proved> => {
     if (!options.prove) return {};
-    tell({ kind: "phase", phase: "proving" });
+    emit({ kind: "phase", phase: "proving" });
     const shown = await proveAll(runtime, model, graph, list, options);
-    if (shown.unproved !== undefined) tell({ kind: "unproved", reason: shown.unproved });
+    if (shown.unproved !== undefined) emit({ kind: "unproved", reason: shown.unproved });
     return shown;
   };
-  tell(pace);
-  const pruned = await pruneDown(course);
+  emit(pace);
+  const pruned = await pruneDown(pruningRun);
   const proved = await proving(pruned.removals);
   // What has just been ruined by learning, and restored, is not handed to learning again.
   const learnOn = pruned.end === "diverged" && !drop ? keepAsItIs : drop ? searchSmallest : tuneOnce;
-  const { graph: tuned, removals } = await learnOn(course, pruned);
+  const { graph: tuned, removals } = await learnOn(pruningRun, pruned);
   // A search goes back to fewer removals than were proved before it.
   const { proof, unproved } = drop ? await proving(removals) : proved;
   options.signal?.throwIfAborted();
@@ -152,7 +156,7 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
   const state = stateOf(normalise(written.graph, options));
   const evaluation = await measure("end", removals.length, state.units, tuned);
   const { drop: points, dropInterval } = (await lost()) ?? {};
-  if (latency) tell({ kind: "phase", phase: "timing" });
+  if (latency) emit({ kind: "phase", phase: "timing" });
   const times =
     latency && (await timeInTurns(runtime, [graph, tuned], { ...options, rounds: finalRounds })).map(timingOf);
   return {
@@ -170,10 +174,13 @@ async function run(whole: Model, asked: CheckedOptions, told: (event: PruneJobEv
   };
 }
 
-const keepAsItIs = async (_course: Course, { graph, removals }: Pruned): Promise<Kept> => ({ graph, removals });
+const keepAsItIs = async (_pruningRun: PruningRun, { graph, removals }: Pruned): Promise<StoredModel> => ({
+  graph,
+  removals,
+});
 
 /** A budget is met where what is written meets it, whatever was reckoned on the way. */
-export const endOf = (end: PruneOutcome["end"], target: Target, { costs, units }: State): PruneOutcome["end"] =>
+export const endOf = (end: PruneOutcome["end"], target: Budget, { costs, units }: State): PruneOutcome["end"] =>
   end === "met" && !meets(target, costs, units) ? "missed" : end;
 
 /** The share of the data that a search chooses by. */

@@ -21,8 +21,8 @@ type Asked = Pick<CheckedOptions, "criterion" | "normalise" | "per" | "budget" |
  */
 export function rankingOf({ criterion, normalise, per, budget = {}, latency }: Asked): Ranking {
   const measured = criterionOf(criterion);
-  const isPriced = measured.kind === "data" && measured.priced;
-  const counted = per ?? (latency !== undefined ? "latency" : isPriced ? "unit" : perOf(budget));
+  const countsCost = measured.kind === "data" && measured.countsCost;
+  const counted = per ?? (latency !== undefined ? "latency" : countsCost ? "unit" : perOf(budget));
   return { criterion: measured.name, normalise, per: counted };
 }
 

@@ -3,7 +3,7 @@
 import { fail, option } from "../graph/error.ts";
 import type { Groups } from "../prune/coupling/groups.ts";
 import { floorsOf, type Limits } from "../prune/select/limits.ts";
-import type { Target } from "../prune/select/select.ts";
+import type { Budget } from "../prune/select/select.ts";
 import { smallestOf, type Smallest } from "../prune/select/smallest.ts";
 import type { State } from "./prune-events.ts";
 
@@ -22,7 +22,7 @@ const counted = {
   params: "parameters",
   bytes: "bytes",
   units: "units",
-} as const satisfies Record<keyof Target, string>;
+} as const satisfies Record<keyof Budget, string>;
 
 /**
  * Refuses a target that lies below the smallest model there can be.
@@ -32,13 +32,13 @@ const counted = {
 export function refuseUnreachable(
   groups: Groups,
   { costs, units }: Pick<State, "costs" | "units">,
-  target: Target,
+  target: Budget,
   holds: Holds,
 ): void {
   const least = leastOf(groups, holds);
   if (!least.isLeast) return;
   const all = { ...costs, units };
-  for (const key of Object.keys(counted) as (keyof Target)[]) {
+  for (const key of Object.keys(counted) as (keyof Budget)[]) {
     const wanted = target[key];
     if (wanted === undefined || wanted >= least[key]) continue;
     const told = (value: number): string => `${whole(value)} (${percent(value / all[key])})`;
@@ -67,7 +67,7 @@ function heldBy(
   groups: Groups,
   holds: Holds,
   least: Smallest,
-  key: keyof Target,
+  key: keyof Budget,
 ): { readonly name: string; readonly value: number }[] {
   return lifted(holds)
     .map(([name, others]) => ({ name, value: leastOf(groups, others)[key] }))

@@ -48,14 +48,14 @@ const settle = takes<RecalibrateJobOptions>()("recalibrate", {
  *   is no number
  */
 export function recalibrate(model: Model, given: RecalibrateJobOptions): Job<ProgressEvent, Model> {
-  return startJob(async (tell) => {
+  return startJob(async (emit) => {
     const options = settle(given, model);
     const { runtime = defaultRuntime(), data } = options;
     const opened = await openModel(runtime, model, await withDataSizes(model, options, data, options.batchSize));
     const tuned = await recalibrateGraph(runtime, opened.graph, data, {
       ...options,
       batchSize: batchOf(opened, data),
-      onProgress: (done) => tell({ kind: "minibatches", done, all: options.batches }),
+      onProgress: (done) => emit({ kind: "minibatches", done, all: options.batches }),
     });
     if (tuned === opened.graph)
       fail(

@@ -2,7 +2,7 @@
 
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Device, Runtime } from "../runtime/port.ts";
-import { blockOf } from "../execute/channel-block.ts";
+import { channelBlockOf } from "../execute/channel-block.ts";
 
 export interface RoundingOptions {
   /** What remains of a group is a multiple of this; "auto": of the channels that the runtime's kernels take at a time, found by trying. Default 1. */
@@ -14,5 +14,5 @@ export interface RoundingOptions {
 
 /** The multiple; 1 where "auto" finds kernels that do not take channels in blocks. */
 export async function roundingOf({ roundTo = 1, runtime, device }: RoundingOptions): Promise<number> {
-  return roundTo === "auto" ? ((await blockOf(runtime ?? defaultRuntime(), device)) ?? 1) : roundTo;
+  return roundTo === "auto" ? ((await channelBlockOf(runtime ?? defaultRuntime(), device)) ?? 1) : roundTo;
 }

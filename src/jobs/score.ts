@@ -65,7 +65,7 @@ const settle = takes<ScoreJobOptions>()("score", {
  * @throws SecateurError as {@link scoreAll}
  */
 export function score(model: Model, given: ScoreJobOptions = {}): Job<ProgressEvent, Scores> {
-  return startJob(async (tell) => {
+  return startJob(async (emit) => {
     const options = settle(given, model);
     const { runtime = defaultRuntime(), data, criterion } = options;
     const sized = await withDataSizes(model, options, data, options.batchSize);
@@ -75,9 +75,9 @@ export function score(model: Model, given: ScoreJobOptions = {}): Job<ProgressEv
     const scores = await scoreGraph(runtime, graph, data, measured, {
       ...options,
       batchSize,
-      onProgress: (done, all) => tell({ kind: "minibatches", done, all }),
+      onProgress: (done, all) => emit({ kind: "minibatches", done, all }),
     });
-    if (data && measured.kind === "data") await checkLabelsFit({ ...opened, model, data, tell }, options, "measure");
+    if (data && measured.kind === "data") await checkLabelsFit({ ...opened, model, data, emit }, options, "measure");
     return scores;
   }, given?.onEvent);
 }

@@ -30,12 +30,12 @@ export function memoryStore(): Store {
 }
 
 /** A model on the way, and what was removed of it. */
-export interface Kept {
+export interface StoredModel {
   readonly graph: Graph;
   readonly removals: readonly Removal[];
 }
 
-const nothing = { slots: new Map(), importances: new Map() };
+const nothing = { optimiserState: new Map(), importances: new Map() };
 const nowhere = { position: { epoch: 0, batch: 0 }, step: 0, perEpoch: undefined };
 
 /** Keeps the model after a removal, without what its learning would go on with. */
@@ -43,8 +43,8 @@ export const keepRemoval = (store: Store, point: PrunePoint): Promise<void> =>
   store.keep(nameOf(point.removals.length), encodeCheckpoint({ point: { ...point, ...nothing }, note: {} }));
 
 /** Keeps the smallest model so far that is good enough. */
-export function keepBest(store: Store, { graph, removals }: Kept): Promise<void> {
-  const point: FinetunePoint = { ...nowhere, phase: "finetune", graph, slots: new Map() };
+export function keepBest(store: Store, { graph, removals }: StoredModel): Promise<void> {
+  const point: FinetunePoint = { ...nowhere, phase: "finetune", graph, optimiserState: new Map() };
   return store.keep(best, encodeCheckpoint({ point, pruned: { removals, end: "met" }, note: {} }));
 }
 
@@ -52,7 +52,11 @@ const best = "best";
 const nameOf = (removals: number): string => String(removals).padStart(4, "0");
 
 /** The model after so many removals, or the best one, from the model at the start. */
-export async function readKept(store: Store, which: number | typeof best, start: Graph): Promise<Kept | undefined> {
+export async function readStored(
+  store: Store,
+  which: number | typeof best,
+  start: Graph,
+): Promise<StoredModel | undefined> {
   const name = typeof which === "number" ? nameOf(which) : which;
   const bytes = await store.kept(name);
   if (!bytes) return undefined;

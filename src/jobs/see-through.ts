@@ -7,7 +7,7 @@ import { isShort, narrowTensor, widen } from "../passes/widen.ts";
 import { weightArithmetic, withResults } from "../passes/weight-arithmetic.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { runnable } from "../execute/executable.ts";
+import { executable } from "../execute/executable.ts";
 
 /**
  * The model with every weight that it computes from other weights alone as the weight that comes out: standardised, normalised or composed of two, it is
@@ -22,7 +22,7 @@ export async function seeThrough(model: Model, runtime?: Runtime): Promise<Model
   const isBrain = ({ dtype }: { readonly dtype: string }): boolean => dtype === "bfloat16";
   if (arithmetic === undefined || [...arithmetic.graph.initializers.values()].some(isBrain)) return model;
   const chosen = runtime ?? defaultRuntime();
-  const wide = runnable(widen(arithmetic.graph));
+  const wide = executable(widen(arithmetic.graph));
   const results = new Map<string, Tensor>();
   try {
     const session = await chosen.load(wide, { threads: 1, optimise: false });

@@ -15,7 +15,7 @@ import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../loop/che
 import { evaluate, type Evaluation } from "../evaluate/evaluate.ts";
 import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "../train/events.ts";
 import { finetune as finetuneGraph, type FinetuneOptions, type FinetunePoint } from "../train/finetune.ts";
-import { besides } from "../execute/memory.ts";
+import { reservedMemory } from "../execute/memory.ts";
 import type { Metric, MetricName } from "../evaluate/metrics.ts";
 import { withDataSizes, withGraph } from "../execute/prepare.ts";
 import { averagedGraph } from "../train/step.ts";
@@ -35,7 +35,7 @@ export interface TrainJobOptions
     Partial<
       Omit<
         FinetuneOptions,
-        | "beside"
+        | "reserved"
         | "workers"
         | "carried"
         | "optimise"
@@ -105,7 +105,7 @@ type Settled = ReturnType<typeof settleTrain>;
  * model is trained already and right by chance alone
  */
 export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
-  return startJob(async (tell) => learn(model, settleTrain(options, model), "train", tell), options?.onEvent);
+  return startJob(async (emit) => learn(model, settleTrain(options, model), "train", emit), options?.onEvent);
 }
 
 /**
@@ -128,14 +128,14 @@ export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent
  * @throws SecateurError as {@link train}
  */
 export function finetune(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
-  return startJob(async (tell) => learn(model, settleFinetune(options, model), "finetune", tell), options?.onEvent);
+  return startJob(async (emit) => learn(model, settleFinetune(options, model), "finetune", emit), options?.onEvent);
 }
 
 async function learn(
   model: Model,
   options: Settled,
   purpose: "train" | "finetune",
-  tell: (event: TrainJobEvent) => void,
+  emit: (event: TrainJobEvent) => void,
 ): Promise<Model> {
   const { runtime = defaultRuntime(), data, validation, metric, checkpoints, device, threads, signal } = options;
   const { loss, seed, firstEpoch, augment } = options;
@@ -146,10 +146,10 @@ async function learn(
   const resumed = resume(graph, checkpoints);
   const from = resumed?.point;
   const workers =
-    workersBefore(options.workers, resumed?.note) ?? workersOf(runtime, graph, { ...options, batchSize }, tell);
+    workersBefore(options.workers, resumed?.note) ?? workersOf(runtime, graph, { ...options, batchSize }, emit);
   const measure = async (epoch: number, step: number, now: Graph): Promise<void> => {
     if (!validation) return;
-    tell({ kind: "phase", phase: "measuring" });
+    emit({ kind: "phase", phase: "measuring" });
     const evaluation = await evaluate(runtime, now, validation, {
       loss,
       batchSize,
@@ -157,14 +157,14 @@ async function learn(
       device,
       threads,
       signal,
-      onProgress: (done, all) => tell({ kind: "samples", done, all }),
+      onProgress: (done, all) => emit({ kind: "samples", done, all }),
     });
-    tell({ kind: "epoch", epoch, step, evaluation });
-    tell({ kind: "phase", phase: "learning" });
+    emit({ kind: "epoch", epoch, step, evaluation });
+    emit({ kind: "phase", phase: "learning" });
   };
   if (!from) {
     if (validation) await tryBatch(data, graph, { batchSize, seed, augment });
-    await checkLabelsFit({ ...opened, model, data, tell }, options, purpose);
+    await checkLabelsFit({ ...opened, model, data, emit }, options, purpose);
     await measure(0, 0, graph);
   }
   const due = createTimer(checkpoints?.every ?? 30);
@@ -173,10 +173,10 @@ async function learn(
     batchSize,
     workers,
     // Between epochs the model is measured while the step is still loaded.
-    beside: options.memory !== undefined && validation ? besides(widen(graph), batchSize) : 0,
-    onEvent: tell,
-    onRate: tell,
-    onDiverged: tell,
+    reserved: options.memory !== undefined && validation ? reservedMemory(widen(graph), batchSize) : 0,
+    onEvent: emit,
+    onRate: emit,
+    onDiverged: emit,
     from,
     async onPoint(take, { epoch, batch }) {
       const ended = batch === 0;

@@ -46,19 +46,19 @@ export function workersOf(
   runtime: Runtime,
   graph: Graph,
   { workers = "auto", criterion, ...options }: Settings,
-  tell: (event: WorkersEvent) => void,
+  emit: (event: WorkersEvent) => void,
 ): number {
   if (workers !== "auto") return workers;
   const { batchSize = 128, threads = runtime.threads, device = "cpu", memory } = options;
   // Each worker keeps gradients of its own.
-  if (!runtime.lane || device !== "cpu" || memory !== undefined) return 1;
+  if (!runtime.worker || device !== "cpu" || memory !== undefined) return 1;
   if (otherAxis(graph) !== undefined || needsWhole(criterion)) return 1;
   const { macs, params } = costsOf(trace(graph));
   const least = statesOf(graph).size > 0 ? leastSamples : 1;
-  const suits = (parts: number): boolean =>
-    batchSize % parts === 0 && batchSize / parts >= least && (macs * batchSize) / parts >= leastMacs * params;
+  const suits = (workers: number): boolean =>
+    batchSize % workers === 0 && batchSize / workers >= least && (macs * batchSize) / workers >= leastMacs * params;
   const most = Array.from({ length: threads }, (_, i) => threads - i).find(suits) ?? 1;
-  if (most > 1) tell({ kind: "workers", workers: most, samples: batchSize / most });
+  if (most > 1) emit({ kind: "workers", workers: most, samples: batchSize / most });
   return most;
 }
 

@@ -18,7 +18,7 @@ const mostTries = 6;
  * @param count the units that went in `past`
  * @param attempt what fewer units give; `undefined` where they miss the goal
  */
-export async function fewest<T>(
+export async function bisect<T>(
   count: number,
   past: Attempt<T>,
   attempt: (count: number) => Promise<Attempt<T> | undefined>,

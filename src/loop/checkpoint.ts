@@ -22,7 +22,7 @@ export interface Checkpoint {
   readonly note: Readonly<Record<string, unknown>>;
 }
 
-const [weight, slot, importance, good, offered] = ["weight ", "slot ", "importance ", "good ", "offered "];
+const [weight, optimiserState, importance, good, offered] = ["weight ", "slot ", "importance ", "good ", "offered "];
 
 /** What watches over learning, with the removals or steps of its models, whose weights stand apart. */
 type StoredWatch = Omit<WatchState, "good" | "offered"> & {
@@ -31,7 +31,7 @@ type StoredWatch = Omit<WatchState, "good" | "offered"> & {
   readonly offered?: number | undefined;
 };
 
-/** The checkpoint in pieces, in the form of safetensors: all float weights, the slots beside them, the importances, and the weights that a run may go back to. */
+/** The checkpoint in pieces, in the form of safetensors: all float weights, the optimiser state beside them, the importances, and the weights that a run may go back to. */
 export function encodeCheckpoint({ point, pruned, note }: Checkpoint): Uint8Array[] {
   const tensors = new Map<string, Tensor>();
   const { watched } = point;
@@ -42,7 +42,7 @@ export function encodeCheckpoint({ point, pruned, note }: Checkpoint): Uint8Arra
   keep(weight, point.graph);
   keep(good, watched?.good.graph);
   keep(offered, watched?.offered?.graph);
-  for (const [name, value] of point.slots) tensors.set(`${slot}${name}`, value);
+  for (const [name, value] of point.optimiserState) tensors.set(`${optimiserState}${name}`, value);
   const own = point.phase === "prune" ? point.importances : new Map<string, Float64Array>();
   for (const [name, data] of own) tensors.set(`${importance}${name}`, { dtype: "float64", shape: [data.length], data });
   const { phase, position } = point;
@@ -82,7 +82,10 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
     new Map(
       [...tensors].flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])),
     );
-  const carried = { graph: withWeights(replay(graph, removals).graph, named(weight), name), slots: named(slot) };
+  const carried = {
+    graph: withWeights(replay(graph, removals).graph, named(weight), name),
+    optimiserState: named(optimiserState),
+  };
   // Checkpoints of 0.9 do not tell: their graphs were written after every removal.
   const {
     phase,

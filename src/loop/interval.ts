@@ -1,4 +1,4 @@
-/** A round of the pruning loop: learning between two removals, and what it tells of the units. */
+/** An interval of the pruning loop: learning between two removals, and what it tells of the units. */
 
 import { Average } from "../criteria/average.ts";
 import type { Criterion, DataCriterion, Scores } from "../criteria/criterion.ts";
@@ -8,7 +8,7 @@ import type { Groups } from "../prune/coupling/groups.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed, type PassNeed } from "../objective/evidence.ts";
 import { isOverflow } from "../train/guard.ts";
-import type { LastingTrainer } from "./lasting.ts";
+import type { MaskingTrainer } from "./masking-trainer.ts";
 import type { Targets } from "../objective/losses.ts";
 import type { PruneOptions } from "./prune.ts";
 import { finish, sampleAll, score } from "../score/score.ts";
@@ -25,8 +25,8 @@ export function stepNeeds(criterion: Criterion, targets: Targets | undefined): r
   return needs.length === criterion.needs.length ? needs : undefined;
 }
 
-/** What a round learns from. */
-interface RoundSource {
+/** What an interval learns from. */
+interface IntervalInput {
   readonly dataset: Dataset;
   readonly stream: BatchStream;
   readonly teacher: Teacher | undefined;
@@ -45,11 +45,11 @@ interface RoundSource {
  * @returns "again" where they are to be taken again, "harm" where the loss is no number any more
  */
 export async function learn(
-  trainer: LastingTrainer,
+  trainer: MaskingTrainer,
   state: TrainerState,
-  { dataset, stream, teacher, count, done, needs, learningRate, watch }: RoundSource,
+  { dataset, stream, teacher, count, done, needs, learningRate, watch }: IntervalInput,
   options: PruneOptions,
-): Promise<Round | "again" | "harm"> {
+): Promise<IntervalResult | "again" | "harm"> {
   await trainer.begin(state);
   checkClasses(dataset, trainer.classes);
   const average = new Average();
@@ -86,29 +86,29 @@ export async function learn(
   };
 }
 
-/** What a round came to. */
-export interface Round extends TrainerState {
+/** What an interval came to. */
+export interface IntervalResult extends TrainerState {
   readonly groups: Groups | undefined;
   /** What the criterion has of the steps, where it takes it from them. */
-  readonly samples: ReturnType<LastingTrainer["ofLeft"]> | undefined;
+  readonly samples: ReturnType<MaskingTrainer["ofLeft"]> | undefined;
   /** The mean of its minibatches. */
   readonly loss: number;
 }
 
-/** The importances after a round of learning: of the weights as they are now, or averaged with those of earlier rounds. */
+/** The importances after an interval of learning: of the weights as they are now, or averaged with those of earlier intervals. */
 export async function measure(
   runtime: Runtime,
   dataset: Dataset,
-  round: Round,
+  interval: IntervalResult,
   groups: Groups,
   past: Scores,
   options: PruneOptions & { readonly batches: number; readonly momentum: number },
 ): Promise<Scores> {
   const { criterion, momentum } = options;
-  if (criterion.kind === "weights") return criterion.score(groups, round.graph.initializers, options.seed);
-  if (round.samples) return blend(past, finish(criterion, groups, round.samples), momentum);
+  if (criterion.kind === "weights") return criterion.score(groups, interval.graph.initializers, options.seed);
+  if (interval.samples) return blend(past, finish(criterion, groups, interval.samples), momentum);
   const targets = options.targets ?? (options.teacher?.weight === 1 ? "sampled" : "labels");
-  return blend(past, await score(runtime, round.graph, dataset, criterion, { ...options, targets }), momentum);
+  return blend(past, await score(runtime, interval.graph, dataset, criterion, { ...options, targets }), momentum);
 }
 
 /** old · momentum + new · (1 - momentum); what has no past starts with what is new. */

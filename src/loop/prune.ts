@@ -12,13 +12,13 @@ import { floorsOf, type Limits } from "../prune/select/limits.ts";
 import type { Normalisation, Per, Scope } from "../prune/select/ranking.ts";
 import { nextTarget, type RemovalSchedule } from "../prune/select/schedule.ts";
 import { replay } from "../prune/cut/replay.ts";
-import { meets, type Target } from "../prune/select/select.ts";
+import { meets, type Budget } from "../prune/select/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { LearnEvent } from "../train/events.ts";
 import { findRate, lowerThan } from "../train/find-rate.ts";
 import { stepOptions, type LearnOptions } from "../train/finetune.ts";
 import { freshLosses, groupScales, type GroupLoss } from "../score/group-losses.ts";
-import { LastingTrainer, type Written } from "./lasting.ts";
+import { MaskingTrainer, type Written } from "./masking-trainer.ts";
 import type { LatencyGoal } from "../evaluate/latency.ts";
 import type { Targets } from "../objective/losses.ts";
 import { nextRemoval, shrinkScores } from "./removal.ts";
@@ -33,7 +33,7 @@ export const [defaultEvery, stepShare] = [10, 0.02];
 
 export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly criterion: Criterion;
-  readonly target: Target;
+  readonly target: Budget;
   /** Where gates stand; default behind normalisation. */
   readonly gates?: GatePlace | undefined;
   /**
@@ -67,7 +67,7 @@ export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly latency?: LatencyGoal | undefined;
   /** Learning rate while pruning; "auto": found by a short trial on a copy of the model. */
   readonly learningRate: number | "auto";
-  /** Is told of each step, and of those of a round that has to be taken again twice. */
+  /** Is told of each step, and of those of an interval that has to be taken again twice. */
   readonly onEvent?: ((event: LearnEvent) => void) | undefined;
   /**
    * How much the graph of a step may compute for units that are gone before it is written and loaded anew, as a share of what takes about as long as that; 0: nothing, it is written after every removal.
@@ -115,13 +115,13 @@ export interface PruneResult {
 }
 
 /** Shares of what there is at the start, or numbers where they are larger than 1. */
-export function targetOf(graph: Graph, budget: Target): Target {
+export function absoluteBudget(graph: Graph, budget: Budget): Budget {
   const traced = trace(widen(graph));
-  return targetOfCosts({ ...costsOf(traced), units: countUnits(findGroups(traced)) }, budget);
+  return absoluteBudgetOf({ ...costsOf(traced), units: countUnits(findGroups(traced)) }, budget);
 }
 
 /** The same of what is known to be there. */
-export function targetOfCosts(all: Required<Target>, budget: Target): Target {
+export function absoluteBudgetOf(all: Required<Budget>, budget: Budget): Budget {
   const keys = ["macs", "params", "bytes", "units"] as const;
   return Object.fromEntries(
     keys.flatMap((key) => {
@@ -164,24 +164,24 @@ export async function pruneLoop(
   const perStep = schedule ? Infinity : (options.unitsPerStep ?? Math.max(1, Math.round(start.units * stepShare)));
   const savings = options.per === undefined ? latency?.savings : undefined;
   const choice = { ...options, floors: floorsOf(initial, options.limits ?? {}), savings };
-  const nextOf = (now: Costs & { readonly units: number }): Target => {
+  const nextOf = (now: Costs & { readonly units: number }): Budget => {
     // What is met may still be too slow.
     if (meets(target, now, now.units)) return { units: 0 };
     return schedule ? nextTarget(schedule, start, target, now) : target;
   };
   await using stream = openStream(dataset, options, from?.position ?? { epoch: 0, batch: 0 });
-  const lasting = {
+  const trainerOptions = {
     step: { ...stepOptions(options), needs, gates: options.gates },
     every,
     mostIdle: options.idle ?? 1,
   };
   const trainer = from
-    ? LastingTrainer.resume(runtime, lasting, graph, from)
-    : LastingTrainer.start(runtime, lasting, { graph: wide, macs: start.macs });
+    ? MaskingTrainer.resume(runtime, trainerOptions, graph, from)
+    : MaskingTrainer.start(runtime, trainerOptions, { graph: wide, macs: start.macs });
   const teacher = await openTeacher(runtime, options);
   const good = from?.watched ?? { graph: from?.graph ?? wide, at: from?.removals.length ?? 0 };
-  const watch = openWatch(runtime, { dataset, stream: options, step: lasting.step }, good);
-  let state: State = from ?? { graph: wide, slots: new Map(), importances: new Map() };
+  const watch = openWatch(runtime, { dataset, stream: options, step: trainerOptions.step }, good);
+  let state: State = from ?? { graph: wide, optimiserState: new Map(), importances: new Map() };
   const removals = [...(from?.removals ?? [])];
   let losses: readonly GroupLoss[] = from?.groupLosses ?? [];
   try {
@@ -199,37 +199,37 @@ export async function pruneLoop(
       const begun = stream.position;
       const done = removals.length * every;
       const source = { dataset, stream, teacher, count: every, done, needs, learningRate, watch };
-      let round = await learn(trainer, state, source, options);
-      if (round === "again") {
+      let interval = await learn(trainer, state, source, options);
+      if (interval === "again") {
         await stream.goBack(begun);
-        round = await learn(trainer, state, source, options);
+        interval = await learn(trainer, state, source, options);
       }
-      if (typeof round === "string") return diverged(Infinity);
-      if (hasOverflown(round.graph, watch.good.graph)) return diverged(watch.loss);
-      const learned = { graph: round.graph, at: removals.length };
+      if (typeof interval === "string") return diverged(Infinity);
+      if (hasOverflown(interval.graph, watch.good.graph)) return diverged(watch.loss);
+      const learned = { graph: interval.graph, at: removals.length };
       if (watch.isTooHigh) {
         const still = replay(watch.good.graph, removals.slice(watch.good.at)).graph;
         if (await watch.judge(learned, still, teacher)) return diverged(watch.loss);
       } else if (watch.canOffer) watch.offer(learned);
-      const groups = round.groups ?? findGroups(trace(round.graph, { batch: options.batchSize }));
+      const groups = interval.groups ?? findGroups(trace(interval.graph, { batch: options.batchSize }));
       const units = countUnits(groups);
       const costs = costsOf(groups.coupling.traced);
-      const report = (end: PruneResult["end"]): PruneResult => ({ graph: round.graph, costs, units, removals, end });
+      const report = (end: PruneResult["end"]): PruneResult => ({ graph: interval.graph, costs, units, removals, end });
       if (meets(target, costs, units) && !latency) return report("met");
-      if (options.maxLoss !== undefined && round.loss > options.maxLoss) return report("max-loss");
-      const importances = await measure(runtime, dataset, round, groups, state.importances, {
+      if (options.maxLoss !== undefined && interval.loss > options.maxLoss) return report("max-loss");
+      const importances = await measure(runtime, dataset, interval, groups, state.importances, {
         ...options,
         batches: every,
         momentum,
         seed: options.seed + removals.length,
       });
       if (options.normalise === "loss")
-        losses = await freshLosses(runtime, round.graph, dataset, losses, importances, {
+        losses = await freshLosses(runtime, interval.graph, dataset, losses, importances, {
           ...options,
           seed: options.seed + removals.length,
         });
       const now = nextOf({ ...costs, units });
-      const step = await nextRemoval(round.graph, groups, importances, {
+      const step = await nextRemoval(interval.graph, groups, importances, {
         choice: { ...choice, scales: groupScales(losses, importances) },
         count: perStep,
         now,
@@ -239,18 +239,18 @@ export async function pruneLoop(
       if (step.removal.size === 0) return report("exhausted");
       const { removal, smaller, took, met } = step;
       const { initializers } = smaller.graph;
-      const slots = new Map(
-        [...round.slots].flatMap(([name, value]) =>
+      const optimiserState = new Map(
+        [...interval.optimiserState].flatMap(([name, value]) =>
           initializers.has(ownerOf(name)) ? [[name, smaller.shrink(ownerOf(name), value)] as const] : [],
         ),
       );
-      state = { graph: smaller.graph, slots, importances: shrinkScores(importances, removal) };
+      state = { graph: smaller.graph, optimiserState, importances: shrinkScores(importances, removal) };
       removals.push(removal);
       trainer.remove(groups, step);
       options.onEvent?.({
         kind: "removal",
         step: removals.length,
-        loss: round.loss,
+        loss: interval.loss,
         removed: removal,
         units: step.units,
         costs: step.costs,

@@ -5,8 +5,8 @@ import type { Graph } from "../graph/graph.ts";
 import { cut, type Cut } from "../prune/cut/cut.ts";
 import type { Groups, Removal } from "../prune/coupling/groups.ts";
 import type { Importances } from "../prune/select/ranking.ts";
-import { meets, selectStep, type Selection, type StepChoice, type Target } from "../prune/select/select.ts";
-import { fewest } from "./bisect.ts";
+import { meets, selectStep, type Selection, type StepChoice, type Budget } from "../prune/select/select.ts";
+import { bisect } from "./bisect.ts";
 import type { LatencyGoal } from "../evaluate/latency.ts";
 import type { Timing } from "../evaluate/timing.ts";
 
@@ -15,9 +15,9 @@ export interface RemovalOptions {
   /** Units that go at most. */
   readonly count: number;
   /** What this removal is to reach. */
-  readonly now: Target;
+  readonly now: Budget;
   /** What is to be reached in the end, besides the latency. */
-  readonly target: Target;
+  readonly target: Budget;
   readonly latency: LatencyGoal | undefined;
 }
 
@@ -51,7 +51,7 @@ export async function nextRemoval(
   if (!step.met || !step.took) return step;
   const attemptOf = (result: Step) => ({ result, share: result.took!.median / latency!.share });
   const went = [...step.removal.values()].reduce((sum, { length }) => sum + length, 0);
-  return fewest(went, attemptOf(step), async (count) => {
+  return bisect(went, attemptOf(step), async (count) => {
     const tried = await removeUpTo(count);
     return tried.met && tried.took ? attemptOf(tried) : undefined;
   });

@@ -11,7 +11,7 @@ import { alias, createEmitter } from "../ops/emitter.ts";
 import { removeDead } from "../passes/dead.ts";
 import type { BatchPlace } from "../passes/batch-place.ts";
 import { batchPlaces } from "../passes/open-stage.ts";
-import { lower, type Kernels } from "../passes/lower.ts";
+import { lower, type Capabilities } from "../passes/lower.ts";
 import { mergeEqual } from "../passes/merge.ts";
 import { ownNames } from "../passes/own-names.ts";
 import { quantisedOf } from "../passes/quantised.ts";
@@ -43,7 +43,7 @@ export interface BackwardOptions {
   /** BatchNormalization by the batch's statistics, Dropout at work. */
   readonly train: boolean;
   /** Whether what is drawn at random while learning comes in through inputs; default: the runtime draws it. */
-  readonly drawn?: boolean | undefined;
+  readonly randomInputs?: boolean | undefined;
 }
 
 /** A graph with its backward pass appended, still open to additions. */
@@ -58,7 +58,7 @@ export interface Backward {
   /** For each initializer that holds statistics the value of the next ones; empty in inference mode. */
   readonly states: ReadonlyMap<string, string>;
   /** Inputs that take uniform numbers of [0, 1), other ones in every step. */
-  readonly noises: readonly ValueInfo[];
+  readonly randomInputs: readonly ValueInfo[];
   /** The groups that evidence was gathered for. */
   readonly groups: Groups | undefined;
   /** The number of classes that the target may name; 0 for a loss without classes. */
@@ -106,10 +106,10 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   const {
     graph: forward,
     states,
-    noises,
+    randomInputs,
   } = options.train
-    ? enterTraining(base, { drawn: options.drawn ? batch : undefined })
-    : { graph: base, states: new Map<string, string>(), noises: [] };
+    ? enterTraining(base, { randomInputBatch: options.randomInputs ? batch : undefined })
+    : { graph: base, states: new Map<string, string>(), randomInputs: [] };
   const traced = trace(forward, { batch });
   const { needs = [], gates: at = "after-bn" } = options;
   const groups = needs.length > 0 ? findGroups(options.train ? trace(plain, { batch }) : traced) : undefined;
@@ -134,7 +134,7 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   const evidence: EvidenceValues = watched
     ? appendEvidence({ builder, g, batch, gradients, insides, samples: samplesIn(watched, batch) }, watched)
     : new Map();
-  return { builder, g, loss: mean, parameters, evidence, states, noises, groups, classes };
+  return { builder, g, loss: mean, parameters, evidence, states, randomInputs, groups, classes };
 }
 
 /** A finished graph, and the types of its values. */
@@ -146,17 +146,17 @@ export interface Finished {
 /**
  * The finished graph: what is lowered is lowered, what is equal is one, what is dead is gone.
  *
- * @param kernels of the runtime at hand, for a graph that only it will run
+ * @param capabilities of the runtime at hand, for a graph that only it will run
  */
-export function finishTyped(builder: GraphBuilder, outputs: readonly string[], kernels?: Kernels): Finished {
+export function finishTyped(builder: GraphBuilder, outputs: readonly string[], capabilities?: Capabilities): Finished {
   const whole = builder.finish(outputs);
-  const { graph, types } = lower({ ...whole, info: new Map() }, builder.types, builder.known, kernels);
+  const { graph, types } = lower({ ...whole, info: new Map() }, builder.types, builder.known, capabilities);
   return { graph: ownNames(removeDead(mergeEqual(removeDead(graph)))), types };
 }
 
 /** The graph of {@link finishTyped}. */
-export const finishGraph = (builder: GraphBuilder, outputs: readonly string[], kernels?: Kernels): Graph =>
-  finishTyped(builder, outputs, kernels).graph;
+export const finishGraph = (builder: GraphBuilder, outputs: readonly string[], capabilities?: Capabilities): Graph =>
+  finishTyped(builder, outputs, capabilities).graph;
 
 /**
  * The graph that `secateur grad` writes: inputs of the model and `target`; outputs `loss` and `grad/NAME` for each parameter, or

@@ -13,7 +13,7 @@ import { gateGradient, toUnits } from "../prune/gates/gate-gradients.ts";
 import { passGates, type GatePlace } from "../prune/gates/gate-places.ts";
 import { findGates } from "../prune/gates/gates.ts";
 import type { Group, Groups } from "../prune/coupling/groups.ts";
-import type { Place } from "../prune/coupling/axis-references.ts";
+import type { AxisReference } from "../prune/coupling/axis-references.ts";
 import { producingWeights } from "../prune/coupling/producers.ts";
 import { readings, type Reading } from "../prune/coupling/readers.ts";
 import { scalesOf, type Scale } from "../prune/coupling/scales.ts";
@@ -30,9 +30,9 @@ export interface Watched {
   readonly groups: Groups;
   readonly needs: ReadonlySet<PassNeed>;
   readonly at: GatePlace;
-  readonly gates: ReadonlyMap<string, readonly Place[]>;
+  readonly gates: ReadonlyMap<string, readonly AxisReference[]>;
   readonly parameters: boolean;
-  weights(group: Group): readonly Place[];
+  weights(group: Group): readonly AxisReference[];
   scales(group: Group): readonly Scale[];
   readings(group: Group): readonly Reading[];
 }
@@ -43,7 +43,7 @@ export function watch(groups: Groups, needs: readonly PassNeed[], at: GatePlace,
   const { initializers } = groups.coupling.traced.graph;
   const producers = producingWeights(groups);
   const scales = scalesOf(groups);
-  const removing = wanted.has("scales") ? findGates(groups) : new Map<string, readonly Place[]>();
+  const removing = wanted.has("scales") ? findGates(groups) : new Map<string, readonly AxisReference[]>();
   return {
     groups,
     needs: wanted,
@@ -132,7 +132,7 @@ function gatesByOperators({ builder, g, gradients }: Pass, { parameters }: Watch
 }
 
 /** Sums over all axes but one, for the units on it: [1, units]. */
-function perUnit({ g }: Pass, { groups }: Watched, group: Group, place: Place, product: Value): Value {
+function perUnit({ g }: Pass, { groups }: Watched, group: Group, place: AxisReference, product: Value): Value {
   const others = product.shape.map((_, axis) => axis).filter((axis) => axis !== place.axis);
   return toUnits(g, groups, group, place, g.reshaped(g.summed(product, others), [1, product.shape[place.axis]!]));
 }
@@ -176,7 +176,7 @@ function activationEvidence(pass: Pass, watched: Watched, group: Group): Value |
   const { builder, g } = pass;
   const own = watched.readings(group);
   if (own.length === 0) return undefined;
-  const mean = (place: Place, value: Value): Value => {
+  const mean = (place: AxisReference, value: Value): Value => {
     const sums = perUnit(pass, watched, group, place, value);
     return g.Mul(sums, g.scalar(group.units.length / elementsOf(watched, group, place, value)));
   };
@@ -202,7 +202,7 @@ function activationEvidence(pass: Pass, watched: Watched, group: Group): Value |
 }
 
 /** The elements of a value that the units of a group lie on. */
-function elementsOf({ groups: { coupling } }: Watched, group: Group, place: Place, value: Value): number {
+function elementsOf({ groups: { coupling } }: Watched, group: Group, place: AxisReference, value: Value): number {
   const first = coupling.first(place.value, place.axis);
   const size = value.shape[place.axis]!;
   let indices = 0;

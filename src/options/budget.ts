@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { scheduleKinds, type RemovalSchedule } from "../prune/select/schedule.ts";
-import type { Target } from "../prune/select/select.ts";
+import type { Budget } from "../prune/select/select.ts";
 import type { LatencyBudget } from "../evaluate/latency.ts";
 import { count, positive, share, type KindsOf } from "./kinds.ts";
 
@@ -21,7 +21,7 @@ export const budget = z.strictObject({
   params: params.optional(),
   bytes: bytes.optional(),
   units: units.optional(),
-} satisfies KindsOf<Target>);
+} satisfies KindsOf<Budget>);
 
 export const scheduleKind = z.enum(scheduleKinds).default("steady").describe("how much goes each time");
 export const removals = count.default(25).describe("removals of a schedule that is not steady");

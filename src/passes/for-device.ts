@@ -18,12 +18,12 @@ export function forDevice(graph: Graph, device: string | undefined, types?: Read
   if (device === undefined || device === "cpu") return graph;
   const builder = new GraphBuilder(graph, types ?? trace(graph).types);
   return rewrite(graph, builder, (_builder, g, op, node) => {
-    if (!op.elsewhere) return undefined;
+    if (!op.deviceFallback) return undefined;
     const inputs = node.inputs.map((name) => {
       if (name !== "" && !builder.types.has(name))
         fail("unsupported", `${describe(node)} cannot be computed on ${device}: the shape of "${name}" is not known`);
       return name === "" ? undefined : valueIn(builder, name);
     });
-    return op.elsewhere(g, inputs, plainAttributes(op, node.attributes), device, node.outputs.length);
+    return op.deviceFallback(g, inputs, plainAttributes(op, node.attributes), device, node.outputs.length);
   }).graph;
 }

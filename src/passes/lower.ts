@@ -10,23 +10,29 @@ import { alias, createEmitter, inputsOf } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
 
 /** Kernels that only the runtime at hand may have. */
-export interface Kernels {
+export interface Capabilities {
   /** Of convolutions, that take so many channels at a time. */
   readonly block?: number | undefined;
   /** Whether those that compute on one thread are there, and no others are wanted. */
-  readonly serial?: boolean;
+  readonly singleThreaded?: boolean;
 }
 
 /** The node by others; `undefined` where it has to stay. */
-function lowered(builder: GraphBuilder, g: Emit, op: Op, node: Node, kernels: Kernels): readonly Value[] | undefined {
-  const { block, serial = false } = kernels;
-  if (!op.decompose && !(op.blocked && block) && !(op.serial && serial)) return undefined;
+function lowered(
+  builder: GraphBuilder,
+  g: Emit,
+  op: Op,
+  node: Node,
+  capabilities: Capabilities,
+): readonly Value[] | undefined {
+  const { block, singleThreaded = false } = capabilities;
+  if (!op.decompose && !(op.blocked && block) && !(op.singleThreaded && singleThreaded)) return undefined;
   const inputs = inputsOf(builder, node);
   const attributes = plainAttributes(op, node.attributes);
   try {
     const blocked = block ? op.blocked?.(g, inputs, attributes, block) : undefined;
     if (blocked) return [blocked];
-    const whole = serial ? op.serial?.(g, inputs, attributes, node.outputs.length) : undefined;
+    const whole = singleThreaded ? op.singleThreaded?.(g, inputs, attributes, node.outputs.length) : undefined;
     return whole ?? op.decompose?.(g, inputs, attributes, node.outputs.length);
   } catch (error) {
     // The node itself runs, whether or not anything else can say the same.
@@ -42,16 +48,16 @@ type Rewrite = (builder: GraphBuilder, g: Emit, op: Op, node: Node) => readonly 
  * Replaces every node that decomposes. Graph outputs keep their names.
  *
  * @param known values that nodes compute and that are known all the same
- * @param kernels that the graph may be written for, where only the runtime at hand will run it
+ * @param capabilities that the graph may be written for, where only the runtime at hand will run it
  */
 export function lower(
   graph: Graph,
   types: ReadonlyMap<string, Type>,
   known?: ReadonlyMap<string, Tensor>,
-  kernels: Kernels = {},
+  capabilities: Capabilities = {},
 ): { graph: Graph; types: ReadonlyMap<string, Type> } {
   return rewrite(graph, new GraphBuilder(graph, types, known), (builder, g, op, node) =>
-    lowered(builder, g, op, node, kernels),
+    lowered(builder, g, op, node, capabilities),
   );
 }
 

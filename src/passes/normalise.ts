@@ -13,7 +13,7 @@ import { followSizes, scalesInput, sizesInput, type Seen } from "./sizes.ts";
 import { ownGenerated } from "./own-generated.ts";
 import { plainViews } from "./plain-views.ts";
 import { openEntries } from "./settled.ts";
-import { pickParts } from "./pick-parts.ts";
+import { pickSlices } from "./pick-slices.ts";
 import { valueOf, type Traced } from "./trace.ts";
 
 export interface NormaliseOptions {
@@ -102,7 +102,7 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
     initializers.set(name, target);
     nodes.push({ ...node, inputs: [node.inputs[0]!, name] });
   }
-  return ownGenerated(removeDead(pickParts({ ...fixed, nodes, initializers }, traces)), a);
+  return ownGenerated(removeDead(pickSlices({ ...fixed, nodes, initializers }, traces)), a);
 }
 
 /** The graph with its sizes for tracing; axes that cannot be open are not, and declarations that do not hold are left out. */

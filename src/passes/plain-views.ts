@@ -38,7 +38,7 @@ export function plainViews(graph: Graph, probes: readonly Traced[]): Graph {
     const views = flat ? traces.map((traced) => viewOf(traced, node, flat)) : [];
     const [first] = views;
     if (!first || !views.every((view): view is View => view?.order.join() === first.order.join())) return [node];
-    const target = targetOf(views as readonly View[]);
+    const target = finalShape(views as readonly View[]);
     if (target === undefined) return [node];
     changed = true;
     const [output] = node.outputs as [string];
@@ -103,7 +103,7 @@ function viewOf(traced: Traced, node: Node, flat: Node): View | undefined {
 }
 
 /** The target of the Reshape: sizes that follow the batch by 0 (copy) or -1 (infer); `undefined` where that does not do. */
-function targetOf(views: readonly View[]): number[] | undefined {
+function finalShape(views: readonly View[]): number[] | undefined {
   const sizes = views.map(({ shape, order }) => order.map((axis) => shape[axis]!));
   const copies = (i: number): boolean => views.every(({ from }, k) => from[i] === sizes[k]![i]);
   const target = sizes[0]!.map((size, i) => {

@@ -19,7 +19,7 @@ export interface TrainingGraph {
   readonly graph: Graph;
   readonly states: ReadonlyMap<string, string>;
   /** Inputs that uniform numbers of [0, 1) are to be fed to, other ones in every step. */
-  readonly noises: readonly ValueInfo[];
+  readonly randomInputs: readonly ValueInfo[];
 }
 
 /** Initializers that hold statistics, which are kept and not learned. */
@@ -33,18 +33,21 @@ export function statesOf(graph: Graph): Set<string> {
 
 export interface TrainingOptions {
   /** The batch size for which what is drawn at random comes in through inputs; default: the runtime draws it. */
-  readonly drawn?: number | undefined;
+  readonly randomInputBatch?: number | undefined;
   /** Whether the next statistics are those of the batch alone. */
-  readonly forgetful?: boolean;
+  readonly batchStatisticsOnly?: boolean;
 }
 
 /** Switches every node that behaves differently while learning, as its operator says. */
-export function enterTraining(graph: Graph, { drawn, forgetful = false }: TrainingOptions = {}): TrainingGraph {
-  const typeOf = drawn === undefined ? undefined : typesIn(graph, drawn);
+export function enterTraining(
+  graph: Graph,
+  { randomInputBatch, batchStatisticsOnly = false }: TrainingOptions = {},
+): TrainingGraph {
+  const typeOf = randomInputBatch === undefined ? undefined : typesIn(graph, randomInputBatch);
   const taken = namesOf(graph);
   const initializers = new Map(graph.initializers);
   const states = new Map<string, string>();
-  const noises: ValueInfo[] = [];
+  const randomInputs: ValueInfo[] = [];
   const fresh = (base: string): string => freshName(taken, base);
   const constant = (base: string, value: Tensor): string => {
     const name = fresh(base);
@@ -56,12 +59,14 @@ export function enterTraining(graph: Graph, { drawn, forgetful = false }: Traini
     const like = training?.noise && typeOf?.(node.inputs[training.noise.like]!);
     if (like) {
       const name = fresh(`noise/${node.outputs[0]}`);
-      noises.push({ name, dtype: "float32", shape: like.shape });
+      randomInputs.push({ name, dtype: "float32", shape: like.shape });
       return training!.noise!.nodes(node, name, like.dtype, { fresh, constant });
     }
-    return training ? [train(node, findOp(node.op, node.domain)!, taken, constant, states, forgetful)] : [node];
+    return training
+      ? [train(node, findOp(node.op, node.domain)!, taken, constant, states, batchStatisticsOnly)]
+      : [node];
   });
-  return { graph: { ...graph, nodes, initializers, inputs: [...graph.inputs, ...noises] }, states, noises };
+  return { graph: { ...graph, nodes, initializers, inputs: [...graph.inputs, ...randomInputs] }, states, randomInputs };
 }
 
 /** The types of a graph's values, found when the first is asked for: most graphs have nothing to draw. */
@@ -76,10 +81,10 @@ function train(
   taken: Set<string>,
   constant: (base: string, value: Tensor) => string,
   states: Map<string, string>,
-  forgetful: boolean,
+  batchStatisticsOnly: boolean,
 ): Node {
   const { attributes: learning, inputs = {}, states: kept = {} } = op.training!;
-  const attributes = { ...learning, ...(forgetful ? op.training!.forgetful : {}) };
+  const attributes = { ...learning, ...(batchStatisticsOnly ? op.training!.batchStatisticsOnly : {}) };
   const newAttributes: Record<string, Attribute> = { ...node.attributes };
   for (const [name, value] of Object.entries(attributes))
     newAttributes[name] = toAttribute(op.attributes[name]!.kind, value);

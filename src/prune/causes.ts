@@ -110,11 +110,11 @@ export function neuronsOf({ coupling: { traced }, frozen }: Groups): FrozenGroup
       !sources.some((name) => alive.has(name) && brings(name))
     );
   };
-  return frozen.filter(({ places }) => places.some(({ value, axis }) => isMade(value, axis)));
+  return frozen.filter(({ axes: places }) => places.some(({ value, axis }) => isMade(value, axis)));
 }
 
 /** The multiply-accumulates of the node that first produces the units, the share of them. */
-function costOf(traced: Traced, { node, places, units }: FrozenGroup): number {
+function costOf(traced: Traced, { node, axes: places, units }: FrozenGroup): number {
   const applied = applicationOf(traced, node);
   const place = places.find(({ value }) => node.outputs.includes(value));
   if (applied === undefined || place === undefined) return 0;

@@ -82,7 +82,7 @@ export function summarise(model: Model, options: SummaryOptions = {}): Summary {
     inputs: graph.inputs.map(value),
     outputs: graph.outputs.map(value),
     ...costsOf(traced),
-    groups: found.groups.map(({ name, units, node, places, inexact }) => {
+    groups: found.groups.map(({ name, units, node, axes: places, inexact }) => {
       const touched = new Set(places.map((place) => place.value));
       return {
         name,

@@ -4,10 +4,10 @@ import { linearScale, logScale, rowChart, type RowMark } from "./charts.ts";
 import { listed, scientific } from "./figures.ts";
 import { html, type Markup } from "./html.ts";
 import { leastShares, type GroupRecord } from "./record.ts";
-import type { Story } from "./story.ts";
+import type { RunHistory } from "./run-history.ts";
 
 /** What became of each layer: its width, the importance of its units, and how much it would matter to lose some. */
-export function layers({ widths, removals }: Story, criterion: string): Markup | undefined {
+export function layers({ widths, removals }: RunHistory, criterion: string): Markup | undefined {
   if (widths.length === 0) return undefined;
   const [first, last] = [removals[0], removals.length > 1 ? removals.at(-1) : undefined];
   return html`<section>
@@ -17,7 +17,7 @@ export function layers({ widths, removals }: Story, criterion: string): Markup |
   </section>`;
 }
 
-function widthsChart(widths: Story["widths"]): Markup {
+function widthsChart(widths: RunHistory["widths"]): Markup {
   return rowChart({
     title: "Width of each layer",
     note: "Units before, pale, and those that are left. A layer stands for all that are as wide because they are added or multiplied.",

@@ -8,7 +8,7 @@ import type { Markup } from "./html.ts";
 import { measuredBy } from "./measured.ts";
 import type { Page } from "./page.ts";
 import type { LearnSummary, RunConfig, RunRecord } from "./record.ts";
-import { isOf, ownMetric, smooth, thin, type Of } from "./story.ts";
+import { isOf, ownMetric, smooth, thin, type Of } from "./run-history.ts";
 
 /** @param summary what was reached; there when the run is finished */
 export function learnedPage(

@@ -6,7 +6,7 @@ import { counted, worded } from "./figures.ts";
 import { isNumber } from "./figures-table.ts";
 import { html, type Markup } from "./html.ts";
 import type { RunConfig } from "./record.ts";
-import type { Measured } from "./story.ts";
+import type { Measured } from "./run-history.ts";
 
 /** What figures of quality are of, or why there are none. */
 export function measuredBy({ options, unmeasured }: RunConfig, evaluation: Evaluation | undefined): Markup | undefined {

@@ -4,7 +4,7 @@ import { flagOf } from "./figures.ts";
 import { html, type Markup } from "./html.ts";
 import type { InputForm, LearnSummary, PruneSummary, RunConfig, RunRecord, RunSummary } from "./record.ts";
 import { word } from "./shell.ts";
-import { isOf } from "./story.ts";
+import { isOf } from "./run-history.ts";
 
 export interface NextStep {
   /** What for. */

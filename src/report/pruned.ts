@@ -21,7 +21,7 @@ import { layers } from "./layers.ts";
 import { doubtOf, measuredBy } from "./measured.ts";
 import type { Page } from "./page.ts";
 import type { PruneSummary, RunConfig, RunRecord } from "./record.ts";
-import { smooth, storyOf, thin, type Measured, type Story } from "./story.ts";
+import { smooth, runHistoryOf, thin, type Measured, type RunHistory } from "./run-history.ts";
 
 /** @param summary what was reached; there when the run is finished */
 export function prunedPage(
@@ -30,16 +30,16 @@ export function prunedPage(
   records: readonly RunRecord[],
   summary?: PruneSummary,
 ): Page {
-  const story = storyOf(records, summary);
+  const history = runHistoryOf(records, summary);
   return {
     title: `Pruning of ${model}`,
-    lead: headline(model, story),
-    stands: story.stands,
+    lead: headline(model, history),
+    stands: history.stands,
     outcome: summary && outcomeOf(summary, config.options),
     sections: [
-      figuresTable(figuresOf(story, summary), [proofOf(summary), measuredBy(config, story.before?.evaluation)]),
-      curves(story, config.options["loss"]),
-      layers(story, String(config.options["criterion"] ?? "the criterion")),
+      figuresTable(figuresOf(history, summary), [proofOf(summary), measuredBy(config, history.before?.evaluation)]),
+      curves(history, config.options["loss"]),
+      layers(history, String(config.options["criterion"] ?? "the criterion")),
     ],
   };
 }
@@ -73,7 +73,7 @@ const endings: Readonly<Record<PruneOutcome["end"], string>> = {
 const milliseconds = (value: number): string => `${value.toPrecision(3)} ms`;
 
 /** What is known of the model, before and after. */
-function figuresOf({ before, after, metric }: Story, summary: PruneSummary | undefined): Figure[] {
+function figuresOf({ before, after, metric }: RunHistory, summary: PruneSummary | undefined): Figure[] {
   const figure = figuresBetween([before, after]);
   const shares = (name: ShareName, subject?: string): Figure => {
     const counts = after?.evaluation?.metric?.name ?? (after?.evaluation?.top1 === undefined ? "agreement" : "top1");
@@ -109,8 +109,8 @@ function figuresOf({ before, after, metric }: Story, summary: PruneSummary | und
   ].filter((row) => isNumber(row.before) || isNumber(row.after));
 }
 
-function headline(model: string, story: Story): string {
-  const told = figuresOf(story, undefined).filter(({ subject }) => subject !== undefined);
+function headline(model: string, history: RunHistory): string {
+  const told = figuresOf(history, undefined).filter(({ subject }) => subject !== undefined);
   const changes = changesIn(told);
   if (changes.length > 0) return `Pruning ${model} takes its ${listed(changes)}.`;
   const sizes = told.filter(({ before }) => isNumber(before));
@@ -118,7 +118,7 @@ function headline(model: string, story: Story): string {
   return `${model} begins with ${listed(sizes.map(({ subject, texts: [text], compared }) => (compared === "points" ? `a ${subject} of ${text}` : `${text} ${subject}`)))}.`;
 }
 
-function curves({ pruningLoss, measured, finetuning, metric }: Story, loss: unknown): Markup | undefined {
+function curves({ pruningLoss, measured, finetuning, metric }: RunHistory, loss: unknown): Markup | undefined {
   const pruning = measured.filter(({ tuned }) => !tuned);
   const tuned = measured.filter((one) => one.tuned);
   const gone = "units removed";

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { fail, option } from "../graph/error.ts";
 import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
 import type { Removal } from "../prune/coupling/groups.ts";
-import { formatKept, formatPlan, type Kept } from "../prune/select/plan.ts";
+import { formatKept, formatPlan, type KeptUnits } from "../prune/select/plan.ts";
 import type { Store } from "../jobs/search.ts";
 import { isPassing, recordOf, type RunConfig, type RunEvent, type RunRecord } from "./record.ts";
 
@@ -53,7 +53,7 @@ export interface Run extends AsyncDisposable, Store {
   /** Leaves out the events behind that many bytes: they come again. */
   rewind(told: number): void;
   save(pieces: readonly Uint8Array[]): Promise<void>;
-  finish(summary: Readonly<Record<string, unknown>>, kept?: Kept): Promise<void>;
+  finish(summary: Readonly<Record<string, unknown>>, kept?: KeptUnits): Promise<void>;
 }
 
 /**
@@ -182,7 +182,7 @@ class DirectoryRun implements Run {
     });
   }
 
-  finish(summary: Readonly<Record<string, unknown>>, kept?: Kept): Promise<void> {
+  finish(summary: Readonly<Record<string, unknown>>, kept?: KeptUnits): Promise<void> {
     return guard(this.dir, async () => {
       await this.#settle();
       if (kept) await writeFileAtomic(join(this.dir, files.kept), formatKept(kept));

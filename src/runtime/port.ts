@@ -29,7 +29,7 @@ export interface Session {
    */
   carried(last?: boolean): Promise<Record<string, Tensor>>;
   /** Sets parts of what the carried inputs hold to zero. */
-  clear(parts: readonly CarriedPart[]): Promise<void>;
+  clear(parts: readonly CarriedSlice[]): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -45,7 +45,7 @@ export interface Carried {
 }
 
 /** Some indices along an axis of a tensor that lies in a carried input. */
-export interface CarriedPart {
+export interface CarriedSlice {
   readonly input: string;
   /** Elements before the tensor. */
   readonly from: number;
@@ -82,7 +82,7 @@ export interface Runtime {
   /** Threads within an operator where none are asked for. */
   readonly threads: number;
   /** The same kind of runtime in another thread, by number, where there are threads of their own to be had; its work goes on beside this one's. */
-  lane?(number: number): Runtime;
+  worker?(number: number): Runtime;
   /**
    * @throws SecateurError `bad-model` with the runtime's own message where it does not load, `unsupported` where the device is not to be had or
    * does not take it
@@ -90,5 +90,5 @@ export interface Runtime {
   load(model: Uint8Array | ModelFiles, options?: LoadOptions): Promise<Session>;
 }
 
-/** A lane of a runtime, or the runtime itself where it has none. */
-export const laneOf = (runtime: Runtime, number: number): Runtime => runtime.lane?.(number) ?? runtime;
+/** A worker of a runtime, or the runtime itself where it has none. */
+export const workerOf = (runtime: Runtime, number: number): Runtime => runtime.worker?.(number) ?? runtime;

@@ -25,21 +25,21 @@ export async function workersIdle(): Promise<void> {
 }
 
 /**
- * A runtime whose sessions live in one worker thread, which starts with the first of them and does not keep the process alive. Its lanes are such
+ * A runtime whose sessions live in one worker thread, which starts with the first of them and does not keep the process alive. Its workers are such
  * runtimes too; the first is itself.
  */
 export function createWorkerRuntime(name: string): Runtime {
-  const runtime = createLane(name);
-  const lanes: Runtime[] = [runtime];
+  const runtime = createWorker(name);
+  const workers: Runtime[] = [runtime];
   return Object.assign(runtime, {
     lane(number: number): Runtime {
-      while (lanes.length <= number) lanes.push(createLane(name));
-      return lanes[number]!;
+      while (workers.length <= number) workers.push(createWorker(name));
+      return workers[number]!;
     },
   });
 }
 
-function createLane(name: string): Runtime {
+function createWorker(name: string): Runtime {
   let pool: Piscina | undefined;
   const ask = async <T>(name: string, task: unknown, handed: Tensors = {}): Promise<T> => {
     pool ??= new Piscina({

@@ -15,14 +15,14 @@ import { findGates } from "../prune/gates/gates.ts";
 import { findGroups, type Groups } from "../prune/coupling/groups.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { finishGraph } from "../objective/backward.ts";
-import { keptFor } from "../execute/graph-cache.ts";
+import { cachedFor } from "../execute/graph-cache.ts";
 import { appendLoss } from "../objective/losses.ts";
 import { meanOf } from "../execute/batch-slices.ts";
-import { fitMemory, inPieces, wholeInputs } from "../execute/micro-batches.ts";
-import type { Source, SourceOptions } from "./provider.ts";
-import { runnable } from "../execute/executable.ts";
+import { fitMemory, inMicroBatches, minibatchInputs } from "../execute/micro-batches.ts";
+import type { EvidenceProvider, ProviderOptions } from "./provider.ts";
+import { executable } from "../execute/executable.ts";
 
-export interface CurvatureOptions extends SourceOptions {
+export interface CurvatureOptions extends ProviderOptions {
   readonly needs: readonly ("row" | "diagonal")[];
   /** Random directions for the diagonal; 0 computes it exactly by one direction for each unit. */
   readonly probes: number;
@@ -44,7 +44,7 @@ interface CurvatureGraph {
  * The graph of one Hessian-vector product over the gates z = 1 of all groups: inputs `direction/GROUP` [units], outputs `loss` and
  * `product/GROUP` [units] = Σ_k ∂²E/∂z_m∂z_k · direction_k. It is the gradient of (gradient · direction).
  */
-export function curvatureGraph(graph: Graph, options: SourceOptions): CurvatureGraph {
+export function curvatureGraph(graph: Graph, options: ProviderOptions): CurvatureGraph {
   const { batchSize: batch, gates: at = "after-bn" } = options;
   const traced = trace(widen(graph), { batch });
   const groups = findGroups(traced);
@@ -88,19 +88,23 @@ export function curvatureGraph(graph: Graph, options: SourceOptions): CurvatureG
 }
 
 /** Opens what gives rows and diagonals of the Hessian over the gates, in inference mode. */
-export async function openCurvature(runtime: Runtime, graph: Graph, options: CurvatureOptions): Promise<Source> {
+export async function openCurvature(
+  runtime: Runtime,
+  graph: Graph,
+  options: CurvatureOptions,
+): Promise<EvidenceProvider> {
   const { needs, probes, seed } = options;
   const { loss, targets, gates } = options;
-  const { pieces, of } = fitMemory(graph, options.batchSize, options, (batchSize) =>
-    keptFor(graph, { what: "curvature", batchSize, loss, targets, gates }, () =>
+  const { microBatches, of } = fitMemory(graph, options.batchSize, options, (batchSize) =>
+    cachedFor(graph, { what: "curvature", batchSize, loss, targets, gates }, () =>
       curvatureGraph(graph, { ...options, batchSize }),
     ),
   );
   const { graph: finished, groups, gated, classes } = of;
   const inputs = finished.inputs.filter(({ name }) => !gated.some((group) => directionOf(group.name) === name));
-  const loaded = await runtime.load(runnable(finished, options.device), options);
+  const loaded = await runtime.load(executable(finished, options.device), options);
   // The loss is a mean over samples, and so is its Hessian.
-  const session = inPieces(loaded, pieces, new Set(inputs.map(({ name }) => name)), (output, found) =>
+  const session = inMicroBatches(loaded, microBatches, new Set(inputs.map(({ name }) => name)), (output, found) =>
     meanOf(found.map((results) => results[output]!)),
   );
   const total = gated.reduce((n, { units }) => n + units, 0);
@@ -143,7 +147,7 @@ export async function openCurvature(runtime: Runtime, graph: Graph, options: Cur
   };
   return {
     groups,
-    inputs: wholeInputs(inputs, pieces),
+    inputs: minibatchInputs(inputs, microBatches),
     classes,
     async measure(feeds) {
       const { product: row, loss } = await multiply(feeds, new Float32Array(total).fill(1));

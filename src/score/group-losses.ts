@@ -16,10 +16,10 @@ import type { Runtime, Tensors } from "../runtime/port.ts";
 import { feedsOf, refuseBatches } from "../execute/feeds.ts";
 import { finishGraph } from "../objective/backward.ts";
 import { appendLoss } from "../objective/losses.ts";
-import { runnable } from "../execute/executable.ts";
-import type { SourceOptions } from "./provider.ts";
+import { executable } from "../execute/executable.ts";
+import type { ProviderOptions } from "./provider.ts";
 
-export interface GroupLossOptions extends Pick<SourceOptions, "batchSize" | "loss" | "device" | "threads"> {
+export interface GroupLossOptions extends Pick<ProviderOptions, "batchSize" | "loss" | "device" | "threads"> {
   readonly seed: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -104,7 +104,7 @@ export async function groupLosses(
   );
   const changes = new Map(halves.map(({ group }) => [group, 0]));
   const whole = new Map([...units].map(([name, count]) => [`mask/${name}`, ones(count)]));
-  const session = await runtime.load(runnable(finished, options.device), options);
+  const session = await runtime.load(executable(finished, options.device), options);
   let done = 0;
   let seen: number | undefined;
   try {

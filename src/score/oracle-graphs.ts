@@ -11,7 +11,7 @@ import type { Traced } from "../passes/trace.ts";
 import { activations } from "../prune/coupling/couple.ts";
 import { insertGates } from "../prune/gates/gated.ts";
 import type { Groups } from "../prune/coupling/groups.ts";
-import type { Place } from "../prune/coupling/axis-references.ts";
+import type { AxisReference } from "../prune/coupling/axis-references.ts";
 import { finishGraph } from "../objective/backward.ts";
 import { appendLoss, type LossOptions } from "../objective/losses.ts";
 
@@ -52,7 +52,7 @@ export function suffixGraph(
   groups: Groups,
   tiled: Groups,
   name: string,
-  gates: readonly Place[],
+  gates: readonly AxisReference[],
   tile: number,
   options: LossOptions,
 ): Suffix {

@@ -12,10 +12,10 @@ import { widen } from "../passes/widen.ts";
 import { findGates } from "../prune/gates/gates.ts";
 import { findGroups, type Group } from "../prune/coupling/groups.ts";
 import type { Runtime, Session, Tensors } from "../runtime/port.ts";
-import { feedsOf, refuseBatches, targetOf } from "../execute/feeds.ts";
+import { feedsOf, refuseBatches, targetFeed } from "../execute/feeds.ts";
 import { prefixGraph, suffixGraph, type Suffix } from "./oracle-graphs.ts";
-import type { Source, SourceOptions } from "./provider.ts";
-import { runnable } from "../execute/executable.ts";
+import type { EvidenceProvider, ProviderOptions } from "./provider.ts";
+import { executable } from "../execute/executable.ts";
 
 /** Masks are evaluated together until this many samples go through the net at once. */
 const samplesAtOnce = 512;
@@ -28,7 +28,7 @@ export interface Unmasked {
   readonly values: Tensors;
 }
 
-export interface Oracle extends Pick<Source, "groups" | "inputs" | "classes"> {
+export interface Oracle extends Pick<EvidenceProvider, "groups" | "inputs" | "classes"> {
   /** Runs a minibatch without masks. */
   start(feeds: Tensors): Promise<Unmasked>;
   /**
@@ -59,7 +59,7 @@ interface Tail {
 export async function openOracle(
   runtime: Runtime,
   graph: Graph,
-  options: SourceOptions,
+  options: ProviderOptions,
   of?: readonly string[],
 ): Promise<Oracle> {
   const { batchSize: batch } = options;
@@ -89,13 +89,13 @@ export async function openOracle(
   const shared = new Set<string>();
   for (const { reads } of suffixes.values()) for (const name of reads.values()) shared.add(name);
   const prefix = prefixGraph(traced, shared, options);
-  const session = await runtime.load(runnable(prefix.graph, options.device), options);
+  const session = await runtime.load(executable(prefix.graph, options.device), options);
   const tails = new Map<string, Tail>();
   const tailOf = async (name: string): Promise<Tail> => {
     const known = tails.get(name);
     if (known) return known;
     const suffix = suffixes.get(name) ?? fail("bad-option", `the oracle was not opened for group "${name}"`);
-    const made = { suffix, session: await runtime.load(runnable(suffix.graph, options.device), options) };
+    const made = { suffix, session: await runtime.load(executable(suffix.graph, options.device), options) };
     tails.set(name, made);
     return made;
   };
@@ -166,12 +166,12 @@ export function refuseMemory(needs: readonly Need[], memory: number | undefined)
 }
 
 /** Opens the oracle as a source of evidence: each unit by itself, or every subset of the units of a group. */
-export async function openOracleSource(
+export async function openOracleProvider(
   runtime: Runtime,
   graph: Graph,
   needs: readonly ("losses" | "subsets")[],
-  options: SourceOptions,
-): Promise<Source> {
+  options: ProviderOptions,
+): Promise<EvidenceProvider> {
   refuseMemory(needs, options.memory);
   const small = ({ units }: Group): boolean => units.length <= mostCombined;
   const found = findGroups(trace(widen(graph), { batch: options.batchSize })).groups;
@@ -211,7 +211,7 @@ export function allSubsets(units: number): number[][] {
   );
 }
 
-export interface MaskedOptions extends SourceOptions {
+export interface MaskedOptions extends ProviderOptions {
   /** Minibatches to average over. */
   readonly batches: number;
   readonly seed: number;
@@ -257,7 +257,7 @@ export async function maskedLosses(
       signal?.throwIfAborted();
       seen = batch.size;
       if (batch.size !== batchSize) continue;
-      const target = targetOf(oracle, batch, oracle.classes)!;
+      const target = targetFeed(oracle, batch, oracle.classes)!;
       const minibatch = await oracle.start({ ...feedsOf({ inputs }, batch), target });
       loss += minibatch.loss;
       (await oracle.losses(group, subsets, minibatch, options.factor)).forEach((value, i) => (losses[i]! += value));

@@ -8,20 +8,20 @@ import type { Groups } from "../prune/coupling/groups.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { findingsOf, nameEvidence, type Findings, type PassNeed } from "../objective/evidence.ts";
 import { appendBackward, finishGraph } from "../objective/backward.ts";
-import { keptFor } from "../execute/graph-cache.ts";
+import { cachedFor } from "../execute/graph-cache.ts";
 import type { Loss, Targets } from "../objective/losses.ts";
 import { joinEvidence, meanOf, wholeBatchNeeds } from "../execute/batch-slices.ts";
-import { fitMemory, inPieces, wholeInputs, type MemoryOptions } from "../execute/micro-batches.ts";
-import { runnable } from "../execute/executable.ts";
+import { fitMemory, inMicroBatches, minibatchInputs, type MemoryOptions } from "../execute/micro-batches.ts";
+import { executable } from "../execute/executable.ts";
 
-export interface SourceOptions extends LoadOptions, MemoryOptions {
+export interface ProviderOptions extends LoadOptions, MemoryOptions {
   readonly batchSize: number;
   readonly loss: Loss;
   readonly targets?: Targets | undefined;
   readonly gates?: GatePlace | undefined;
 }
 
-export interface Source {
+export interface EvidenceProvider {
   readonly groups: Groups;
   /** The inputs of the graph it runs that come from a batch: those of the model, and `target` or `noise`. */
   readonly inputs: readonly ValueInfo[];
@@ -33,12 +33,12 @@ export interface Source {
 }
 
 /** Opens what meets the needs that one backward pass meets, in inference mode. */
-export async function openPass(
+export async function openBackwardPass(
   runtime: Runtime,
   graph: Graph,
   needs: readonly PassNeed[],
-  options: SourceOptions,
-): Promise<Source> {
+  options: ProviderOptions,
+): Promise<EvidenceProvider> {
   const { batchSize, loss, targets, gates } = options;
   const write = (batch: number) => {
     const backward = appendBackward(graph, { batch, loss, targets, gates, needs, parameters: false, train: false });
@@ -48,22 +48,22 @@ export async function openPass(
     return { graph: finished, outputs, groups: backward.groups!, classes: backward.classes };
   };
   const build = (batch: number) =>
-    keptFor(graph, { what: "pass", batch, loss, targets, gates, needs }, () => write(batch));
+    cachedFor(graph, { what: "pass", batch, loss, targets, gates, needs }, () => write(batch));
   const bound = needs.some((need) => wholeBatchNeeds.has(need))
     ? "a criterion takes the gradients of single weights over all of it"
     : undefined;
-  const { pieces, of } = fitMemory(graph, batchSize, options, build, bound);
+  const { microBatches, of } = fitMemory(graph, batchSize, options, build, bound);
   const { graph: finished, outputs, groups, classes } = of;
-  const loaded = await runtime.load(runnable(finished, options.device), options);
+  const loaded = await runtime.load(executable(finished, options.device), options);
   const evidence = new Map(outputs.map((one) => [one.output, one]));
   const fed = new Set(finished.inputs.map(({ name }) => name));
-  const session = inPieces(loaded, pieces, fed, (name, found) => {
+  const session = inMicroBatches(loaded, microBatches, fed, (name, found) => {
     const own = evidence.get(name);
     return own ? joinEvidence(own, found) : meanOf(found.map((results) => results[name]!));
   });
   return {
     groups,
-    inputs: wholeInputs(finished.inputs, pieces),
+    inputs: minibatchInputs(finished.inputs, microBatches),
     classes,
     async measure(feeds) {
       const results = await session.run(feeds);

@@ -14,13 +14,13 @@ import { findGroups, refuseWithout, type Groups } from "../prune/coupling/groups
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { openCurvature } from "./curvature.ts";
 import { isPassNeed, type Findings } from "../objective/evidence.ts";
-import { feedsOf, refuseBatches, targetOf } from "../execute/feeds.ts";
-import { keptFor } from "../execute/graph-cache.ts";
+import { feedsOf, refuseBatches, targetFeed } from "../execute/feeds.ts";
+import { cachedFor } from "../execute/graph-cache.ts";
 import { gumbelNoise } from "../objective/random-inputs.ts";
-import { openOracleSource } from "./oracle.ts";
-import { openPass, refuseNeeds, type Source, type SourceOptions } from "./provider.ts";
+import { openOracleProvider } from "./oracle.ts";
+import { openBackwardPass, refuseNeeds, type EvidenceProvider, type ProviderOptions } from "./provider.ts";
 
-export interface ScoreOptions extends SourceOptions {
+export interface ScoreOptions extends ProviderOptions {
   /** Minibatches to average over. */
   readonly batches: number;
   readonly seed: number;
@@ -92,28 +92,28 @@ async function measure(
 ): Promise<{ readonly groups: Groups; readonly scores: Map<string, Scores> }> {
   const data = dataset ?? fail("bad-option", `${criteria[0]!.name} needs data: give it by ${option("data")}`);
   const { batchSize, batches, seed } = options;
-  const all = keptFor(graph, { what: "groups", batchSize }, () => findGroups(trace(graph, { batch: batchSize })));
+  const all = cachedFor(graph, { what: "groups", batchSize }, () => findGroups(trace(graph, { batch: batchSize })));
   refuseWithout(all);
   const needs = new Set(criteria.flatMap((criterion) => criterion.needs));
-  const sources: Source[] = [];
+  const providers: EvidenceProvider[] = [];
   const averages = new Map(criteria.map((criterion) => [criterion, new Average()]));
   let done = 0;
   let seen: number | undefined;
   try {
-    for (const open of openers(runtime, graph, needs, options, all)) sources.push(await open());
-    if (options.targets !== "sampled") for (const { classes } of sources) checkClasses(data, classes);
+    for (const open of openers(runtime, graph, needs, options, all)) providers.push(await open());
+    if (options.targets !== "sampled") for (const { classes } of providers) checkClasses(data, classes);
     const given = data.batches({ batchSize, shuffle: true, seed, epoch: 0, dropLast: true, limit: batches });
     for await (const batch of prefetch(given)) {
       options.signal?.throwIfAborted();
       seen = batch.size;
       if (batch.size !== batchSize) continue;
-      const findings = await runAll(sources, batch, options, done);
+      const findings = await runAll(providers, batch, options, done);
       done++;
       for (const [criterion, average] of averages) average.add(sampleAll(criterion, all, findings, batchSize));
       options.onProgress?.(done, batches);
     }
   } finally {
-    for (const source of sources) await source.dispose();
+    for (const provider of providers) await provider.dispose();
   }
   if (done === 0) refuseBatches(data, batchSize, seen);
   return {
@@ -131,7 +131,7 @@ function openers(
   needs: ReadonlySet<Need>,
   options: ScoreOptions,
   { groups }: Groups,
-): (() => Promise<Source>)[] {
+): (() => Promise<EvidenceProvider>)[] {
   const of = <N extends Need>(...some: readonly N[]): N[] => some.filter((need) => needs.has(need));
   const units = groups.reduce((n, group) => n + group.units.length, 0);
   const probes = options.probes ?? (units <= mostExact ? 0 : defaultProbes);
@@ -140,22 +140,22 @@ function openers(
   const some = [pass, curvature, oracle].filter((needed) => needed.length > 0).length;
   const own = { ...options, ...(options.memory !== undefined && { memory: options.memory / some }) };
   return [
-    ...(pass.length > 0 ? [() => openPass(runtime, graph, pass, own)] : []),
+    ...(pass.length > 0 ? [() => openBackwardPass(runtime, graph, pass, own)] : []),
     ...(curvature.length > 0 ? [() => openCurvature(runtime, graph, { ...own, needs: curvature, probes })] : []),
-    ...(oracle.length > 0 ? [() => openOracleSource(runtime, graph, oracle, own)] : []),
+    ...(oracle.length > 0 ? [() => openOracleProvider(runtime, graph, oracle, own)] : []),
   ];
 }
 
 /** Runs a minibatch through all sources. */
 async function runAll(
-  sources: readonly Source[],
+  providers: readonly EvidenceProvider[],
   batch: Batch,
   options: ScoreOptions,
   index: number,
 ): Promise<Findings> {
   const findings = new Map<string, Partial<Evidence>>();
-  for (const source of sources) {
-    const { loss, findings: own } = await source.measure(sourceFeeds(source, batch, options, index));
+  for (const provider of providers) {
+    const { loss, findings: own } = await provider.measure(providerFeeds(provider, batch, options, index));
     if (!Number.isFinite(loss))
       fail(
         "not-finite",
@@ -166,13 +166,13 @@ async function runAll(
   return findings;
 }
 
-function sourceFeeds(source: Source, batch: Batch, options: ScoreOptions, index: number): Tensors {
+function providerFeeds(provider: EvidenceProvider, batch: Batch, options: ScoreOptions, index: number): Tensors {
   const added = new Set(["target", "noise"]);
-  const inputs = source.inputs.filter(({ name }) => !added.has(name));
+  const inputs = provider.inputs.filter(({ name }) => !added.has(name));
   const feeds = feedsOf({ inputs }, batch);
-  const noise = source.inputs.find(({ name }) => name === "noise");
+  const noise = provider.inputs.find(({ name }) => name === "noise");
   if (noise) return { ...feeds, noise: gumbelNoise(noise.shape as Shape, options.seed, index) };
-  const target = targetOf(source, batch, source.classes);
+  const target = targetFeed(provider, batch, provider.classes);
   return target ? { ...feeds, target } : feeds;
 }
 

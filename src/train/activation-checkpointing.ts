@@ -15,7 +15,7 @@ export interface FitOptions {
    */
   readonly memory?: number | undefined;
   /** Bytes that what runs besides is expected to take, of those that the process is to stay below; default none. */
-  readonly beside?: number | undefined;
+  readonly reserved?: number | undefined;
   /** Told when a step is opened that computes something a second time. */
   readonly onRecompute?: ((recomputed: RecomputedStep) => void) | undefined;
 }
@@ -36,8 +36,8 @@ export interface Fitted<S> {
 
 /** A step or a part of one, and what runs beside it. */
 export interface Sharing {
-  readonly parts: number;
-  /** Weights, statistics and slots. */
+  readonly workers: number;
+  /** Weights, statistics and optimiser state. */
   readonly carried: ReadonlyMap<string, Tensor>;
   /** The outputs that are written to memory which is there already. */
   readonly elsewhere: ReadonlySet<string>;
@@ -46,10 +46,10 @@ export interface Sharing {
 type Sized = Pick<StepGraph, "graph" | "types" | "carried">;
 
 /** The bytes that the process is expected to take while it learns; those that move go with the activations, which are told too. */
-export function sizesOf({ graph, types, carried: fed }: Sized, { parts, carried, elsewhere }: Sharing) {
+export function sizesOf({ graph, types, carried: fed }: Sized, { workers, carried, elsewhere }: Sharing) {
   const { inputs, ...rest } = footprintOf(graph, types, elsewhere);
   const footprint = { ...rest, inputs: inputs - total(fed) };
-  return { ...expectedStep({ footprint, parts, learned: total(fed), carried: total(carried) }), ...footprint };
+  return { ...expectedStep({ footprint, workers, learned: total(fed), carried: total(carried) }), ...footprint };
 }
 
 const total = (values: ReadonlyMap<string, Tensor>): number =>
@@ -63,11 +63,11 @@ const total = (values: ReadonlyMap<string, Tensor>): number =>
 export function fitStep<S extends Sized>(
   step: S,
   sharing: Sharing,
-  { memory, beside = 0, onRecompute }: FitOptions,
+  { memory, reserved = 0, onRecompute }: FitOptions,
 ): Fitted<S> {
   if (memory === undefined) return { step, repeated: false };
   const { fixed: own, moving, activations: all } = sizesOf(step, sharing);
-  const fixed = own + beside;
+  const fixed = own + reserved;
   const kept = fixed + moving;
   if (kept <= memory) return { step, repeated: false };
   const limit = (all * Math.max(0, memory - fixed)) / moving;

@@ -9,26 +9,26 @@ import type { Graph, Type } from "../graph/graph.ts";
 import { byteLength, clearAt, sizeOf, type Tensor } from "../graph/tensor.ts";
 import type { Value } from "../ops/core/define.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
-import { laneOf, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
+import { workerOf, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
 import { takenIn, type Engine, type Opened, type Taken } from "./engine.ts";
 import { fitStep } from "./activation-checkpointing.ts";
 import { finishTyped } from "../objective/backward.ts";
 import { joinEvidence, meanOf, wholeBatchNeeds } from "../execute/batch-slices.ts";
 import { allOrNone, loadable } from "../execute/executable.ts";
-import { packed, rowsOf, unpacked, type Row } from "./packed-parameters.ts";
+import { packed, packParameters, unpacked, type PackedParameters } from "./packed-parameters.ts";
 import { appendUpdates, nextOf, openClock, openStep, ownerOf, type StepGraph, type StepOptions } from "./step.ts";
 
 const gradientOf = (name: string): string => `gradient/${name}`;
-const ofPart = (name: string, part: number): string => `${name}/part ${part}`;
+const ofWorker = (name: string, part: number): string => `${name}/part ${part}`;
 
-interface PartGraph extends StepGraph {
+interface WorkerGraph extends StepGraph {
   /** Weights that gradients come out for, and statistics, by name. */
   readonly parameters: readonly string[];
   readonly states: readonly string[];
 }
 
 /** The forward and backward pass of a part: weights and statistics come in, gradients and the next statistics leave. */
-function partGraph(graph: Graph, options: StepOptions): PartGraph {
+function workerGraph(graph: Graph, options: StepOptions): WorkerGraph {
   const { backward, takeIn, evidence } = openStep(graph, options);
   const { builder, parameters, states } = backward;
   const outputs = ["loss"];
@@ -49,7 +49,7 @@ function partGraph(graph: Graph, options: StepOptions): PartGraph {
   outputs.push(...evidence.map(({ output }) => output));
   return {
     ...backward,
-    ...finishTyped(builder, outputs, options.kernels),
+    ...finishTyped(builder, outputs, options.capabilities),
     carried,
     evidence,
     parameters: [...parameters.keys()],
@@ -59,16 +59,16 @@ function partGraph(graph: Graph, options: StepOptions): PartGraph {
 
 /** What an update is of. */
 interface Share {
-  readonly parameters: readonly Row[];
-  readonly states: readonly Row[];
+  readonly parameters: readonly PackedParameters[];
+  readonly states: readonly PackedParameters[];
 }
 
-/** An update: gradients and statistics of all parts come in, and weights, statistics and slots are carried on, in rows. */
+/** An update: gradients and statistics of all workers come in, and weights, statistics and optimiser state are carried on, in rows. */
 interface UpdateGraph extends Pick<StepGraph, "graph" | "types" | "carried"> {
   readonly share: Share;
 }
 
-function updateGraph(part: PartGraph, share: Share, parts: number, options: StepOptions): UpdateGraph {
+function updateGraph(part: WorkerGraph, share: Share, workers: number, options: StepOptions): UpdateGraph {
   const empty: Graph = {
     name: "update",
     nodes: [],
@@ -81,8 +81,8 @@ function updateGraph(part: PartGraph, share: Share, parts: number, options: Step
   const g = createEmitter(builder);
   const input = (name: string, type: Type): Value => valueIn(builder, builder.input(name, type, true));
   const mean = (name: string, type: Type): Value => {
-    const all = Array.from({ length: parts }, (_, i) => input(ofPart(name, i), type));
-    return g.Mul(g.Sum(...all), g.scalar(1 / parts));
+    const all = Array.from({ length: workers }, (_, i) => input(ofWorker(name, i), type));
+    return g.Mul(g.Sum(...all), g.scalar(1 / workers));
   };
   const starts = new Map(
     [...share.parameters, ...share.states].map((row) => [row.name, packed(row, (name) => part.carried.get(name)!)]),
@@ -101,14 +101,14 @@ function updateGraph(part: PartGraph, share: Share, parts: number, options: Step
   return { ...finishTyped(builder, outputs), carried, share };
 }
 
-/** Weights in as many shares as there are parts, of about the same size; one share where the norm of all gradients is asked for. */
-function sharesOf({ parameters, states, carried }: PartGraph, parts: number, { clip }: StepOptions): Share[] {
-  const inRows = (share: Pick<PartGraph, "parameters" | "states">): Share => ({
-    parameters: rowsOf(share.parameters, carried),
-    states: rowsOf(share.states, carried),
+/** Weights in as many shares as there are workers, of about the same size; one share where the norm of all gradients is asked for. */
+function sharesOf({ parameters, states, carried }: WorkerGraph, workers: number, { clip }: StepOptions): Share[] {
+  const inRows = (share: Pick<WorkerGraph, "parameters" | "states">): Share => ({
+    parameters: packParameters(share.parameters, carried),
+    states: packParameters(share.states, carried),
   });
   if (clip !== undefined) return [inRows({ parameters, states })];
-  const shares = Array.from({ length: parts }, () => ({
+  const shares = Array.from({ length: workers }, () => ({
     parameters: [] as string[],
     states: [] as string[],
     bytes: 0,
@@ -123,62 +123,62 @@ function sharesOf({ parameters, states, carried }: PartGraph, parts: number, { c
 }
 
 /** The graphs of a step that is split: of each part, and of the updates, which run side by side too. */
-export function partGraphs(graph: Graph, options: StepOptions) {
-  const { batch, workers: parts = 1 } = options;
-  const part = partGraph(graph, { ...options, batch: batch / parts });
-  const updates = sharesOf(part, parts, options).map((share) => updateGraph(part, share, parts, options));
+export function dataParallelGraphs(graph: Graph, options: StepOptions) {
+  const { batch, workers = 1 } = options;
+  const part = workerGraph(graph, { ...options, batch: batch / workers });
+  const updates = sharesOf(part, workers, options).map((share) => updateGraph(part, share, workers, options));
   const carried = new Map(updates.flatMap((update) => [...update.carried]));
-  return { part, updates, sharing: { parts, carried, elsewhere: new Set<string>() } };
+  return { part, updates, sharing: { workers, carried, elsewhere: new Set<string>() } };
 }
 
-/** Threads within an operator that are left for each of some parts, which run side by side. */
-export const threadsOfPart = (runtime: Runtime, threads = runtime.threads, parts = 1): number =>
-  Math.max(1, Math.floor(threads / parts));
+/** Threads within an operator that are left for each of some workers, which run side by side. */
+export const threadsPerWorker = (runtime: Runtime, threads = runtime.threads, workers = 1): number =>
+  Math.max(1, Math.floor(threads / workers));
 
 /** Opens a step that is split over workers. */
-export async function openParts(
+export async function openDataParallel(
   runtime: Runtime,
   graph: Graph,
   options: StepOptions,
-  slots: ReadonlyMap<string, Tensor>,
+  optimiserState: ReadonlyMap<string, Tensor>,
 ): Promise<Opened> {
-  const { batch, workers: parts = 1, needs = [], device, threads, signal } = options;
-  if (batch % parts !== 0)
+  const { batch, workers = 1, needs = [], device, threads, signal } = options;
+  if (batch % workers !== 0)
     fail(
       "bad-option",
-      `a minibatch of ${batch} does not divide into ${parts} parts: change ${option("batchSize")} or ${option("workers")}`,
+      `a minibatch of ${batch} does not divide over ${workers} workers: change ${option("batchSize")} or ${option("workers")}`,
     );
   if (needs.some((need) => wholeBatchNeeds.has(need)))
     fail(
       "unsupported",
       `a criterion that takes gradients of single weights needs the whole minibatch at once: leave out ${option("workers")}`,
     );
-  const load = { device, signal, threads: threadsOfPart(runtime, threads, parts) };
-  const { part: kept, updates, sharing } = partGraphs(graph, options);
+  const load = { device, signal, threads: threadsPerWorker(runtime, threads, workers) };
+  const { part: kept, updates, sharing } = dataParallelGraphs(graph, options);
   const { step: part, repeated } = fitStep(kept, sharing, options);
   const { model, optimise: gains } = loadable(part, device);
   // The optimiser would make one of what is computed twice.
   const optimise = gains && !repeated;
   // They load in their threads while the updates are made ready in this one.
-  const opening = Array.from({ length: parts }, (_, i) => laneOf(runtime, i).load(model, { ...load, optimise }));
+  const opening = Array.from({ length: workers }, (_, i) => workerOf(runtime, i).load(model, { ...load, optimise }));
   const updating = updates.map((update, i) => {
-    const rowOf = rowsByName(update.share);
+    const packedOf = packedByName(update.share);
     const carried = [...update.carried].map(([input, fresh]) => {
-      const { row, of } = rowOf(input);
-      const start = slots.has(of(row.name)) ? packed(row, (name) => slots.get(of(name))!) : fresh;
+      const { row, of } = packedOf(input);
+      const start = optimiserState.has(of(row.name)) ? packed(row, (name) => optimiserState.get(of(name))!) : fresh;
       return { input, output: nextOf(input), start, told: input === row.name };
     });
-    const side = { ...load, threads: threadsOfPart(runtime, threads, updates.length) };
+    const side = { ...load, threads: threadsPerWorker(runtime, threads, updates.length) };
     const { model, optimise } = loadable(update, device);
-    return laneOf(runtime, i).load(model, { ...side, carried, optimise });
+    return workerOf(runtime, i).load(model, { ...side, carried, optimise });
   });
   const sessions = await allOrNone([...opening, ...updating]);
   const updaters = updates.map(({ share, carried }, i) => {
-    return { share, inputs: [...carried.keys()], session: sessions[parts + i]! };
+    return { share, inputs: [...carried.keys()], session: sessions[workers + i]! };
   });
   return {
     step: part,
-    engine: createEngine(part, sessions.slice(0, parts), updaters),
+    engine: createEngine(part, sessions.slice(0, workers), updaters),
   };
 }
 
@@ -190,12 +190,12 @@ interface Updater {
   readonly session: Session;
 }
 
-/** Runs an update on what the parts found; gives the next weights and statistics by their names. */
+/** Runs an update on what the workers found; gives the next weights and statistics by their names. */
 async function runUpdate({ share, session }: Updater, found: readonly Tensors[], clock: Tensors): Promise<Tensors> {
   const { parameters, states } = share;
   const handed = found.flatMap((results, i) => {
-    const inRows = (rows: readonly Row[], of: (name: string) => string) =>
-      rows.map((row) => [ofPart(of(row.name), i), packed(row, (name) => results[of(name)]!)] as const);
+    const inRows = (rows: readonly PackedParameters[], of: (name: string) => string) =>
+      rows.map((row) => [ofWorker(of(row.name), i), packed(row, (name) => results[of(name)]!)] as const);
     return [...inRows(parameters, gradientOf), ...inRows(states, nextOf)];
   });
   const told = Object.entries(clock).filter(([name]) => session.inputs.includes(name));
@@ -203,11 +203,11 @@ async function runUpdate({ share, session }: Updater, found: readonly Tensors[],
   return Object.fromEntries([...parameters, ...states].flatMap((row) => unpacked(row, next[nextOf(row.name)]!)));
 }
 
-/** What an update carries by the names of its members: weights, statistics and slots. */
+/** What an update carries by the names of its members: weights, statistics and optimiser state. */
 async function carriedBy({ share, session }: Updater, last: boolean | undefined): Promise<Tensors> {
-  const rowOf = rowsByName(share);
+  const packedOf = packedByName(share);
   const held = Object.entries(await session.carried(last)).flatMap(([input, value]) => {
-    const { row, of } = rowOf(input);
+    const { row, of } = packedOf(input);
     return unpacked(row, value).map(([name, one]) => [of(name), one] as const);
   });
   return Object.fromEntries(held);
@@ -215,40 +215,40 @@ async function carriedBy({ share, session }: Updater, last: boolean | undefined)
 
 /** Clears what an update carries. */
 function clearIn({ share, inputs, session }: Updater, taken: Taken): Promise<void> {
-  const rowOf = rowsByName(share);
-  const parts = inputs.flatMap((input) => {
+  const packedOf = packedByName(share);
+  const slices = inputs.flatMap((input) => {
     let from = 0;
-    const { row, of } = rowOf(input);
+    const { row, of } = packedOf(input);
     return row.members.flatMap(({ name, shape }) => {
       const own = takenIn(taken, of(name), { input, from, shape });
       from += sizeOf(shape);
       return own;
     });
   });
-  return session.clear(parts);
+  return session.clear(slices);
 }
 
-/** The row that something carried belongs to, and how what is carried of a member is called: as the member, or as a slot of it. */
-function rowsByName({ parameters, states }: Share) {
+/** The row that something carried belongs to, and how what is carried of a member is called: as the member, or as its optimiser state. */
+function packedByName({ parameters, states }: Share) {
   const rows = new Map([...parameters, ...states].map((row) => [row.name, row]));
   return (input: string) => {
     const own = rows.get(input);
     const row = own ?? rows.get(ownerOf(input))!;
-    const slot = own ? "" : input.slice(0, -row.name.length);
-    return { row, of: (name: string) => slot + name };
+    const state = own ? "" : input.slice(0, -row.name.length);
+    return { row, of: (name: string) => state + name };
   };
 }
 
-function createEngine(part: PartGraph, lanes: readonly Session[], updaters: readonly Updater[]): Engine {
+function createEngine(part: WorkerGraph, sessions: readonly Session[], updaters: readonly Updater[]): Engine {
   const { evidence } = part;
   const names = [...part.carried.keys()];
   let weights: Tensors = copies(Object.fromEntries(part.carried));
   return {
-    parts: lanes.length,
+    workers: sessions.length,
     async run(feeds, clock) {
-      const last = lanes.length - 1;
+      const last = sessions.length - 1;
       const found = await Promise.all(
-        lanes.map((lane, i) => lane.run(feeds[i]!, i < last ? copies(weights) : weights)),
+        sessions.map((lane, i) => lane.run(feeds[i]!, i < last ? copies(weights) : weights)),
       );
       const next = merged(await Promise.all(updaters.map((updater) => runUpdate(updater, found, clock))));
       weights = Object.fromEntries(names.map((name) => [name, next[name]!]));
@@ -262,7 +262,7 @@ function createEngine(part: PartGraph, lanes: readonly Session[], updaters: read
     },
     carried: async (last) => merged(await Promise.all(updaters.map((updater) => carriedBy(updater, last)))),
     async dispose() {
-      await Promise.all([...lanes, ...updaters.map(({ session }) => session)].map((session) => session.dispose()));
+      await Promise.all([...sessions, ...updaters.map(({ session }) => session)].map((session) => session.dispose()));
     },
   };
 }

@@ -2,14 +2,14 @@
 
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { CarriedPart, Runtime, Tensors } from "../runtime/port.ts";
+import type { CarriedSlice, Runtime, Tensors } from "../runtime/port.ts";
 import { fitStep, type Sharing } from "./activation-checkpointing.ts";
 import { loadable } from "../execute/executable.ts";
 import { nextOf, stepGraph, stepName, type StepGraph, type StepOptions } from "./step.ts";
 
 /** What runs a step: all at once, or in parts. */
 export interface Engine {
-  readonly parts: number;
+  readonly workers: number;
   /**
    * @param feeds what each part takes of the minibatch
    * @param clock learning rate and number of the step
@@ -17,7 +17,7 @@ export interface Engine {
    */
   run(feeds: readonly Tensors[], clock: Tensors): Promise<Tensors>;
   /**
-   * Weights, statistics and slots as they are now.
+   * Weights, statistics and optimiser state as they are now.
    *
    * @param last whether no step follows, which spares copies
    */
@@ -27,15 +27,15 @@ export interface Engine {
   dispose(): Promise<void>;
 }
 
-/** Indices along axes of weights, statistics and slots, by their names. */
-export type Taken = ReadonlyMap<string, readonly Pick<CarriedPart, "axis" | "indices">[]>;
+/** Indices along axes of weights, statistics and optimiser state, by their names. */
+export type Taken = ReadonlyMap<string, readonly Pick<CarriedSlice, "axis" | "indices">[]>;
 
 /** What is taken of something that lies in a carried input. */
 export const takenIn = (
   taken: Taken,
   name: string,
-  place: Pick<CarriedPart, "input" | "from" | "shape">,
-): CarriedPart[] => (taken.get(name) ?? []).map((part) => Object.assign({ ...part }, place));
+  place: Pick<CarriedSlice, "input" | "from" | "shape">,
+): CarriedSlice[] => (taken.get(name) ?? []).map((part) => Object.assign({ ...part }, place));
 
 /** A step with what runs it. */
 export interface Opened {
@@ -45,31 +45,31 @@ export interface Opened {
 
 /** What runs beside a step that is one graph: nothing. */
 export const sharingOf = ({ carried }: StepGraph): Sharing => ({
-  parts: 1,
+  workers: 1,
   carried,
   elsewhere: new Set([...carried.keys()].map(nextOf)),
 });
 
 /** Opens a step that is one graph. */
-export async function openWhole(
+export async function openSingle(
   runtime: Runtime,
   graph: Graph,
   options: StepOptions,
-  slots: ReadonlyMap<string, Tensor>,
+  optimiserState: ReadonlyMap<string, Tensor>,
 ): Promise<Opened> {
   const kept = stepGraph(graph, options);
   const { step, repeated } = fitStep(kept, sharingOf(kept), options);
   const carried = [...step.carried].map(([name, start]) => ({
     input: name,
     output: nextOf(name),
-    start: slots.get(name) ?? start,
+    start: optimiserState.get(name) ?? start,
   }));
   const { model, optimise } = loadable(step, options.device);
   // The optimiser would make one of what is computed twice.
   const session = await runtime.load(model, { ...options, optimise: optimise && !repeated, carried });
   const counted = session.inputs.includes(stepName);
   const engine: Engine = {
-    parts: 1,
+    workers: 1,
     run([feeds], { [stepName]: number, ...clock }) {
       return session.run({ ...feeds, ...clock, ...(counted && { [stepName]: number! }) });
     },

@@ -9,7 +9,7 @@ import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "./events.t
 import { findRate, lowerThan } from "./find-rate.ts";
 import { describeDivergence, isOverflow } from "./guard.ts";
 import type { Loss } from "../objective/losses.ts";
-import { besides } from "../execute/memory.ts";
+import { reservedMemory } from "../execute/memory.ts";
 import { checkSchedule, rateAt, type RateSchedule } from "./schedules.ts";
 import { averagedGraph, type StepOptions, type TrainerState } from "./step.ts";
 import { openStream, type Position } from "./stream.ts";
@@ -23,7 +23,7 @@ export interface LearnOptions
     LoadOptions,
     Pick<
       StepOptions,
-      "optimiser" | "clip" | "labelSmoothing" | "mixup" | "workers" | "memory" | "beside" | "onRecompute"
+      "optimiser" | "clip" | "labelSmoothing" | "mixup" | "workers" | "memory" | "reserved" | "onRecompute"
     > {
   readonly loss: Loss;
   readonly batchSize: number;
@@ -89,7 +89,7 @@ export async function finetune(
       runtime,
       from?.graph ?? graph,
       { ...stepOptions(options), ema: options.ema },
-      from?.slots,
+      from?.optimiserState,
     );
     await using stream = openStream(
       dataset,
@@ -120,7 +120,7 @@ export async function finetune(
         const { graph, at: restored } = watch.good;
         const lower = lowerThan(learningRate);
         const place = { phase: "finetune", step, restored } as const;
-        tellDiverged(options.onDiverged, {
+        emitDiverged(options.onDiverged, {
           kind: "diverged",
           ...place,
           loss,
@@ -198,7 +198,7 @@ async function rateOf(
 }
 
 /** Tells of harm, or fails where nobody listens. */
-function tellDiverged(listener: FinetuneOptions["onDiverged"], event: DivergedEvent): void {
+function emitDiverged(listener: FinetuneOptions["onDiverged"], event: DivergedEvent): void {
   if (listener) listener(event);
   else fail("diverged", describeDivergence(event));
 }
@@ -213,7 +213,7 @@ export const stepOptions = (options: LearnOptions & TaughtOptions): StepOptions 
   mixup: options.mixup,
   workers: options.workers,
   memory: options.memory,
-  beside: besideOf(options),
+  reserved: reservedOf(options),
   onRecompute: options.onRecompute,
   seed: options.seed,
   device: options.device,
@@ -222,6 +222,6 @@ export const stepOptions = (options: LearnOptions & TaughtOptions): StepOptions 
 });
 
 /** What runs beside a step, where that counts. */
-function besideOf({ memory, beside = 0, teacher, batchSize }: LearnOptions & TaughtOptions): number | undefined {
-  return memory === undefined ? undefined : beside + (teacher ? besides(teacher.graph, batchSize) : 0);
+function reservedOf({ memory, reserved = 0, teacher, batchSize }: LearnOptions & TaughtOptions): number | undefined {
+  return memory === undefined ? undefined : reserved + (teacher ? reservedMemory(teacher.graph, batchSize) : 0);
 }

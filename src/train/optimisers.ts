@@ -37,7 +37,7 @@ export interface Parameter {
   readonly weight: Value;
   readonly gradient: Value;
   /** In the order in which the optimiser names them. */
-  readonly slots: readonly Value[];
+  readonly optimiserState: readonly Value[];
 }
 
 /** What all parameters share at a step. */
@@ -50,16 +50,16 @@ export interface Clock {
 
 export interface Optimiser {
   /** Names of what is kept of each parameter from step to step, in its shape; all 0 before the first. */
-  readonly slots: readonly string[];
-  /** The weight and the slots that follow. */
+  readonly optimiserState: readonly string[];
+  /** The weight and the optimiser state that follows. */
   update(g: Emit, parameter: Parameter, clock: Clock): Omit<Parameter, "gradient">;
 }
 
 export function createOptimiser(options: OptimiserOptions): Optimiser {
-  const { slots, update } =
+  const { optimiserState, update } =
     options.kind === "sgd" ? sgd({ ...defaultSgd, ...options }) : adamw({ ...defaultAdamw, ...options });
   return {
-    slots,
+    optimiserState,
     update(g, parameter, clock) {
       const { shape } = parameter.weight;
       const next = update(
@@ -67,12 +67,15 @@ export function createOptimiser(options: OptimiserOptions): Optimiser {
         {
           weight: row(g, parameter.weight),
           gradient: row(g, parameter.gradient),
-          slots: parameter.slots.map((slot) => row(g, slot)),
+          optimiserState: parameter.optimiserState.map((state) => row(g, state)),
         },
         clock,
         shape.length > 1,
       );
-      return { weight: g.reshaped(next.weight, shape), slots: next.slots.map((slot) => g.reshaped(slot, shape)) };
+      return {
+        weight: g.reshaped(next.weight, shape),
+        optimiserState: next.optimiserState.map((state) => g.reshaped(state, shape)),
+      };
     },
   };
 }
@@ -81,7 +84,7 @@ export function createOptimiser(options: OptimiserOptions): Optimiser {
 const row = (g: Emit, value: Value): Value => g.reshaped(value, [sizeOf(value.shape)]);
 
 interface Rule {
-  readonly slots: readonly string[];
+  readonly optimiserState: readonly string[];
   readonly update: (g: Emit, parameter: Parameter, clock: Clock, decays: boolean) => ReturnType<Optimiser["update"]>;
 }
 
@@ -90,12 +93,12 @@ interface Rule {
  * Nesterov's.
  */
 const sgd = ({ momentum, weightDecay, nesterov }: SgdOptions): Rule => ({
-  slots: ["velocity"],
-  update(g, { weight, gradient, slots: [velocity] }, { rate }, decays) {
+  optimiserState: ["velocity"],
+  update(g, { weight, gradient, optimiserState: [velocity] }, { rate }, decays) {
     const decayed = weightDecay > 0 && decays ? g.Add(gradient, g.Mul(weight, g.scalar(weightDecay))) : gradient;
     const next = g.Add(g.Mul(velocity, g.scalar(momentum)), decayed);
     const step = nesterov ? g.Add(decayed, g.Mul(next, g.scalar(momentum))) : next;
-    return { weight: g.Sub(weight, g.Mul(step, rate)), slots: [next] };
+    return { weight: g.Sub(weight, g.Mul(step, rate)), optimiserState: [next] };
   },
 });
 
@@ -104,8 +107,8 @@ const sgd = ({ momentum, weightDecay, nesterov }: SgdOptions): Rule => ({
  * v' = β₂ v + (1 - β₂) g²; w' = (1 - rate decay) w - rate (m' / (1 - β₁ᵗ)) / (√(v' / (1 - β₂ᵗ)) + ε).
  */
 const adamw = ({ betas: [beta1, beta2], eps, weightDecay }: AdamwOptions): Rule => ({
-  slots: ["momentum", "variance"],
-  update(g, { weight, gradient, slots: [m, v] }, { rate, step }, decays) {
+  optimiserState: ["momentum", "variance"],
+  update(g, { weight, gradient, optimiserState: [m, v] }, { rate, step }, decays) {
     const towards = (old: Value | undefined, now: Value, beta: number): Value =>
       g.Add(g.Mul(old, g.scalar(beta)), g.Mul(now, g.scalar(1 - beta)));
     const momentum = towards(m, gradient, beta1);
@@ -119,7 +122,7 @@ const adamw = ({ betas: [beta1, beta2], eps, weightDecay }: AdamwOptions): Rule 
     const divisor = g.Add(g.Div(g.Sqrt(variance), root), g.scalar(eps));
     const decayed =
       weightDecay > 0 && decays ? g.Mul(weight, g.Sub(g.scalar(1), g.Mul(rate, g.scalar(weightDecay)))) : weight;
-    return { weight: g.Sub(decayed, g.Mul(g.Div(momentum, divisor), size)), slots: [momentum, variance] };
+    return { weight: g.Sub(decayed, g.Mul(g.Div(momentum, divisor), size)), optimiserState: [momentum, variance] };
   },
 });
 

@@ -3,7 +3,7 @@
 import { sizeOf, zeros, type NumericDType, type Shape, type Tensor, type TypedArray } from "../graph/tensor.ts";
 
 /** Weights of one kind that are updated together, or one alone. */
-export interface Row {
+export interface PackedParameters {
   /** The first member's. */
   readonly name: string;
   readonly members: readonly { readonly name: string; readonly shape: Shape }[];
@@ -13,7 +13,7 @@ export interface Row {
 const small = 2 ** 16;
 
 /** Names in rows: what the update treats alike, kernels and vectors apart, stands one after the other. */
-export function rowsOf(names: readonly string[], tensors: ReadonlyMap<string, Tensor>): Row[] {
+export function packParameters(names: readonly string[], tensors: ReadonlyMap<string, Tensor>): PackedParameters[] {
   const rows = new Map<string, { name: string; shape: Shape }[]>();
   for (const name of names) {
     const { dtype, shape } = tensors.get(name)!;
@@ -26,7 +26,7 @@ export function rowsOf(names: readonly string[], tensors: ReadonlyMap<string, Te
 }
 
 /** The tensors of a row as one; that of one alone as it is. Its rank is above 1 where theirs is. */
-export function packed({ members }: Row, tensorOf: (name: string) => Tensor): Tensor {
+export function packed({ members }: PackedParameters, tensorOf: (name: string) => Tensor): Tensor {
   const tensors = members.map(({ name }) => tensorOf(name));
   const [first] = tensors as [Tensor];
   if (tensors.length === 1) return first;
@@ -41,7 +41,7 @@ export function packed({ members }: Row, tensorOf: (name: string) => Tensor): Te
 }
 
 /** The tensors of a row by the names of its members: views of it. */
-export function unpacked({ members }: Row, { dtype, data }: Tensor): [name: string, tensor: Tensor][] {
+export function unpacked({ members }: PackedParameters, { dtype, data }: Tensor): [name: string, tensor: Tensor][] {
   let at = 0;
   return members.map(({ name, shape }) => {
     const from = at;

@@ -14,7 +14,7 @@ import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import { feedsOf, refuseBatches } from "../execute/feeds.ts";
 import { finishGraph } from "../objective/backward.ts";
 import { uniformNoise } from "../objective/random-inputs.ts";
-import { runnable } from "../execute/executable.ts";
+import { executable } from "../execute/executable.ts";
 
 export interface RecalibrateOptions extends LoadOptions {
   readonly batchSize: number;
@@ -45,11 +45,11 @@ export async function recalibrate(
   options: RecalibrateOptions,
 ): Promise<Graph> {
   const { batchSize, batches, seed = 0, augment, signal } = options;
-  const { graph: finished, starts, noises } = meansGraph(graph, batchSize);
+  const { graph: finished, starts, randomInputs } = meansGraph(graph, batchSize);
   if (starts.size === 0) return graph;
   const inputs = finished.inputs.filter(({ name }) => graph.inputs.some((input) => input.name === name));
   const carried = [...starts].map(([name, start]) => ({ input: meanOf(name), output: nextOf(name), start }));
-  const session = await runtime.load(runnable(finished, options.device), { ...options, carried });
+  const session = await runtime.load(executable(finished, options.device), { ...options, carried });
   try {
     let done = 0;
     let seen: number | undefined;
@@ -59,7 +59,9 @@ export async function recalibrate(
       signal?.throwIfAborted();
       seen = batch.size;
       if (batch.size !== batchSize) continue;
-      const noise = noises.map(({ name, shape }, i) => [name, uniformNoise(shape as Shape, seed, done, i)] as const);
+      const noise = randomInputs.map(
+        ({ name, shape }, i) => [name, uniformNoise(shape as Shape, seed, done, i)] as const,
+      );
       done++;
       await session.run({
         ...feedsOf({ inputs }, batch),
@@ -82,7 +84,11 @@ export async function recalibrate(
 /** The graph that keeps the mean m' = m + (s - m) / count of each statistic s of the batches; nothing else leaves it. */
 function meansGraph(graph: Graph, batch: number) {
   const base = widen(graph);
-  const { graph: training, states, noises } = enterTraining(base, { drawn: batch, forgetful: true });
+  const {
+    graph: training,
+    states,
+    randomInputs,
+  } = enterTraining(base, { randomInputBatch: batch, batchStatisticsOnly: true });
   const builder = new GraphBuilder(training, trace(training, { batch }).types);
   const g = createEmitter(builder);
   const count = valueIn(builder, builder.input(countName, { dtype: "float32", shape: [] }, true));
@@ -95,7 +101,7 @@ function meansGraph(graph: Graph, batch: number) {
     starts.set(name, zeros(now.dtype as NumericDType, now.shape));
   }
   const finished = finishGraph(builder, [...starts.keys()].map(nextOf));
-  return { graph: finished, starts, noises };
+  return { graph: finished, starts, randomInputs };
 }
 
 function finite(name: string, mean: Tensor): Tensor {

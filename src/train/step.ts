@@ -7,7 +7,7 @@ import { zeros, type NumericDType, type Tensor } from "../graph/tensor.ts";
 import type { Value } from "../ops/core/define.ts";
 import type { Emit } from "../ops/core/emit.ts";
 import { alias, valueIn } from "../ops/emitter.ts";
-import type { Kernels } from "../passes/lower.ts";
+import type { Capabilities } from "../passes/lower.ts";
 import type { GatePlace } from "../prune/gates/gate-places.ts";
 import type { Groups } from "../prune/coupling/groups.ts";
 import type { LoadOptions } from "../runtime/port.ts";
@@ -40,7 +40,7 @@ export interface StepOptions extends LoadOptions, FitOptions {
   /** Parts that a minibatch is split into, each in a thread of its own; see parts.ts. Default 1. */
   readonly workers?: number | undefined;
   /** What the graph is written for; a trainer finds it by trying where it is not handed in: see kernels.ts. */
-  readonly kernels?: Kernels | undefined;
+  readonly capabilities?: Capabilities | undefined;
 }
 
 /** What one step reads and writes besides the batch. */
@@ -48,25 +48,25 @@ export interface StepGraph {
   readonly graph: Graph;
   /** Of its values. */
   readonly types: ReadonlyMap<string, Type>;
-  /** Where learned weights, kept statistics and their slots start: an input NAME and an output `next/NAME` each. */
+  /** Where learned weights, kept statistics and their optimiser state starts: an input NAME and an output `next/NAME` each. */
   readonly carried: ReadonlyMap<string, Tensor>;
   /** The outputs that are evidence. */
   readonly evidence: readonly EvidenceOutput[];
   readonly groups: Groups | undefined;
   readonly classes: number;
-  readonly noises: readonly ValueInfo[];
+  readonly randomInputs: readonly ValueInfo[];
 }
 
 export const rateName = "learning_rate";
 export const stepName = "step";
 export const nextOf = (name: string): string => `next/${name}`;
 const average = "average";
-const slotOf = (slot: string, name: string): string => `${slot}/${name}`;
-/** The weight that a slot, as `velocity/NAME`, belongs to. */
-export const ownerOf = (slot: string): string => slot.slice(slot.indexOf("/") + 1);
+const stateNameOf = (state: string, name: string): string => `${state}/${name}`;
+/** The weight that an optimiser state, as `velocity/NAME`, belongs to. */
+export const ownerOf = (state: string): string => state.slice(state.indexOf("/") + 1);
 
 /**
- * Writes the graph of one step: weights and statistics come in as inputs and leave as `next/NAME`, and so do the slots beside them, which are the
+ * Writes the graph of one step: weights and statistics come in as inputs and leave as `next/NAME`, and so do the optimiser state beside them, which are the
  * optimiser's state and, with `ema`, `average/NAME`.
  */
 export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
@@ -79,7 +79,7 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
   const outputs = ["loss", ...updates.outputs, ...evidence.map(({ output }) => output)];
   return {
     ...backward,
-    ...finishTyped(builder, outputs, options.kernels),
+    ...finishTyped(builder, outputs, options.capabilities),
     carried: updates.carried,
     evidence,
   };
@@ -98,7 +98,7 @@ export function openStep(graph: Graph, options: StepOptions) {
     needs: options.needs,
     gates: options.gates,
     train: true,
-    drawn: true,
+    randomInputs: true,
   });
   const { builder, parameters } = backward;
   if (parameters.size === 0)
@@ -148,20 +148,21 @@ export function appendUpdates(
     alias(builder, next.name, builder.claim(nextOf(name)));
     outputs.push(nextOf(name));
   };
-  const slotIn = (slot: string, name: string): Value =>
-    valueIn(builder, builder.input(slotOf(slot, name), builder.types.get(name)!, true));
+  const stateIn = (state: string, name: string): Value =>
+    valueIn(builder, builder.input(stateNameOf(state, name), builder.types.get(name)!, true));
   const keep = (name: string, start: Tensor, next: Value): void => {
     carry(name, start, next);
-    if (ema !== undefined) carry(slotOf(average, name), start, moveAverage(g, slotIn(average, name), next, ema, clock));
+    if (ema !== undefined)
+      carry(stateNameOf(average, name), start, moveAverage(g, stateIn(average, name), next, ema, clock));
   };
   const clipped = clip === undefined ? gradients : clipGradients(g, gradients, clip);
   for (const [name, gradient] of clipped) {
     const start = takeIn(name);
-    const slots = optimiser.slots.map((slot) => slotIn(slot, name));
-    const next = optimiser.update(g, { weight: valueIn(builder, name), gradient, slots }, clock);
+    const optimiserState = optimiser.optimiserState.map((state) => stateIn(state, name));
+    const next = optimiser.update(g, { weight: valueIn(builder, name), gradient, optimiserState }, clock);
     keep(name, start, next.weight);
-    optimiser.slots.forEach((slot, i) =>
-      carry(slotOf(slot, name), zeros(start.dtype as NumericDType, start.shape), next.slots[i]!),
+    optimiser.optimiserState.forEach((state, i) =>
+      carry(stateNameOf(state, name), zeros(start.dtype as NumericDType, start.shape), next.optimiserState[i]!),
     );
   }
   for (const [name, next] of states) keep(name, takeIn(name), next);
@@ -179,13 +180,13 @@ export interface TrainerState {
   /** The weights and statistics as they were learned last. */
   readonly graph: Graph;
   /** What is kept beside them, in their shapes: the optimiser's state, as `velocity/NAME`, and averages, as `average/NAME`. */
-  readonly slots: ReadonlyMap<string, Tensor>;
+  readonly optimiserState: ReadonlyMap<string, Tensor>;
 }
 
 /** The graph with the averages of weights and statistics in their places, where there are any. */
-export function averagedGraph({ graph, slots }: TrainerState): Graph {
+export function averagedGraph({ graph, optimiserState }: TrainerState): Graph {
   const averaged = [...graph.initializers].map(
-    ([name, value]) => [name, slots.get(slotOf(average, name)) ?? value] as const,
+    ([name, value]) => [name, optimiserState.get(stateNameOf(average, name)) ?? value] as const,
   );
   return { ...graph, initializers: new Map(averaged) };
 }

@@ -2,13 +2,13 @@
 
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { laneOf, type Runtime, type Tensors } from "../runtime/port.ts";
+import { workerOf, type Runtime, type Tensors } from "../runtime/port.ts";
 import type { LearnOptions } from "./finetune.ts";
 import type { Distillation } from "../objective/losses.ts";
 import { mixInputs } from "../objective/mixup.ts";
-import { threadsOfPart } from "./data-parallel.ts";
-import { allOrNone, runnable } from "../execute/executable.ts";
-import { scoredGraph } from "../evaluate/evaluation-graph.ts";
+import { threadsPerWorker } from "./data-parallel.ts";
+import { allOrNone, executable } from "../execute/executable.ts";
+import { evaluationGraph } from "../evaluate/evaluation-graph.ts";
 
 export interface TaughtOptions {
   /** A model to learn from besides the labels: its graph with an open batch. */
@@ -17,7 +17,7 @@ export interface TaughtOptions {
 
 export interface Teacher {
   /** The logits [N, C] of a batch or of one of its parts, mixed as the one who learns sees it. */
-  logits(inputs: Tensors, part?: number): Promise<Tensor>;
+  logits(inputs: Tensors, worker?: number): Promise<Tensor>;
   dispose(): Promise<void>;
 }
 
@@ -28,15 +28,15 @@ export async function openTeacher(
 ): Promise<Teacher | undefined> {
   const { teacher, mixup, batchSize, workers = 1, device, threads, signal } = options;
   if (teacher === undefined) return undefined;
-  const scored = scoredGraph(teacher.graph, "cross-entropy");
-  const { graph } = scored;
-  const shown = runnable(mixup === undefined ? graph : mixInputs(graph, batchSize / workers), device);
-  const load = { device, signal, threads: threadsOfPart(runtime, threads, workers) };
+  const evaluation = evaluationGraph(teacher.graph, "cross-entropy");
+  const { graph } = evaluation;
+  const shown = executable(mixup === undefined ? graph : mixInputs(graph, batchSize / workers), device);
+  const load = { device, signal, threads: threadsPerWorker(runtime, threads, workers) };
   const sessions = await allOrNone(
-    Array.from({ length: workers }, (_, part) => laneOf(runtime, part).load(shown, load)),
+    Array.from({ length: workers }, (_, worker) => workerOf(runtime, worker).load(shown, load)),
   );
   return {
-    logits: async (inputs, part = 0) => scored.scores(await sessions[part]!.run(inputs)),
+    logits: async (inputs, worker = 0) => evaluation.logits(await sessions[worker]!.run(inputs)),
     async dispose() {
       for (const session of sessions) await session.dispose();
     },

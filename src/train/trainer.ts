@@ -8,14 +8,14 @@ import { narrowTo } from "../passes/widen.ts";
 import type { Groups } from "../prune/coupling/groups.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { scaleOf, type LossScale } from "../objective/chance.ts";
-import { openWhole, type Engine, type Taken } from "./engine.ts";
+import { openSingle, type Engine, type Taken } from "./engine.ts";
 import { findingsOf, type Findings } from "../objective/evidence.ts";
-import { feedsOf, targetOf } from "../execute/feeds.ts";
-import { kernelsOf } from "../execute/capabilities.ts";
+import { feedsOf, targetFeed } from "../execute/feeds.ts";
+import { capabilitiesOf } from "../execute/capabilities.ts";
 import { drawMixture } from "../objective/mixup.ts";
 import { uniformNoise } from "../objective/random-inputs.ts";
 import { sliceOf } from "../execute/batch-slices.ts";
-import { openParts, threadsOfPart } from "./data-parallel.ts";
+import { openDataParallel, threadsPerWorker } from "./data-parallel.ts";
 import { rateName, stepName, type StepGraph, type StepOptions, type TrainerState } from "./step.ts";
 import type { Teacher } from "./teacher.ts";
 
@@ -51,24 +51,29 @@ export class Trainer {
     this.groups = step.groups;
     this.classes = step.classes;
     const own = new Set([...graph.inputs.map(({ name }) => name), "target"]);
-    this.#inputs = step.graph.inputs.filter(({ name }) => own.has(name)).map((input) => wholeOf(input, engine.parts));
+    this.#inputs = step.graph.inputs
+      .filter(({ name }) => own.has(name))
+      .map((input) => minibatchInput(input, engine.workers));
   }
 
   /**
    * @param graph the model with an open batch; its weights of other floats are trained in float32
-   * @param slots the optimiser's state and the averages of an earlier trainer, cut as the model was
+   * @param optimiserState the optimiser's state and the averages of an earlier trainer, cut as the model was
    */
   static async create(
     runtime: Runtime,
     graph: Graph,
     options: StepOptions,
-    slots: ReadonlyMap<string, Tensor> = new Map(),
+    optimiserState: ReadonlyMap<string, Tensor> = new Map(),
   ): Promise<Trainer> {
     const { device, workers } = options;
-    const threads = threadsOfPart(runtime, options.threads, workers);
-    const local = { ...options, kernels: options.kernels ?? (await kernelsOf(runtime, threads, device)) };
-    const open = (options.workers ?? 1) > 1 ? openParts : openWhole;
-    const { step, engine } = await open(runtime, graph, local, slots);
+    const threads = threadsPerWorker(runtime, options.threads, workers);
+    const local = {
+      ...options,
+      capabilities: options.capabilities ?? (await capabilitiesOf(runtime, threads, device)),
+    };
+    const open = (options.workers ?? 1) > 1 ? openDataParallel : openSingle;
+    const { step, engine } = await open(runtime, graph, local, optimiserState);
     return new Trainer(engine, step, graph, options);
   }
 
@@ -96,20 +101,20 @@ export class Trainer {
 
   /** What each part takes of a minibatch. */
   #feeds(batch: Batch, number: number, teacher: Teacher | undefined): Promise<Tensors[]> {
-    const { parts } = this.#engine;
-    const target = targetOf({ inputs: this.#inputs }, batch, this.classes);
+    const { workers } = this.#engine;
+    const target = targetFeed({ inputs: this.#inputs }, batch, this.classes);
     const inputs = feedsOf({ inputs: this.#inputs.filter(({ name }) => name !== "target") }, batch);
-    const feeds = Array.from({ length: parts }, async (_, part) => {
+    const feeds = Array.from({ length: workers }, async (_, worker) => {
       const own = Object.fromEntries(
-        Object.entries(inputs).map(([name, value]) => [name, sliceOf(value, part, parts)]),
+        Object.entries(inputs).map(([name, value]) => [name, sliceOf(value, worker, workers)]),
       );
       // Each part draws its own.
-      const draw = number * parts + part;
+      const draw = number * workers + worker;
       const seen = { ...own, ...this.#mixture(draw) };
       return {
         ...seen,
-        ...(target && { target: sliceOf(target, part, parts) }),
-        ...(teacher && { teacher: await teacher.logits(seen, part) }),
+        ...(target && { target: sliceOf(target, worker, workers) }),
+        ...(teacher && { teacher: await teacher.logits(seen, worker) }),
         ...this.#noise(draw),
       };
     });
@@ -124,13 +129,13 @@ export class Trainer {
 
   #mixture(step: number): Record<string, Tensor> {
     const { batch, mixup, seed = 0 } = this.#options;
-    return mixup === undefined ? {} : drawMixture(batch / this.#engine.parts, mixup, seed, step);
+    return mixup === undefined ? {} : drawMixture(batch / this.#engine.workers, mixup, seed, step);
   }
 
   #noise(step: number): Record<string, Tensor> {
     const { seed = 0 } = this.#options;
     return Object.fromEntries(
-      this.#step.noises.map(({ name, shape }, i) => [name, uniformNoise(shape as Shape, seed, step, i)]),
+      this.#step.randomInputs.map(({ name, shape }, i) => [name, uniformNoise(shape as Shape, seed, step, i)]),
     );
   }
 
@@ -142,17 +147,17 @@ export class Trainer {
   async state(last = false): Promise<TrainerState> {
     const now = await this.#engine.carried(last);
     const initializers = new Map(this.graph.initializers);
-    const slots = new Map<string, Tensor>();
+    const optimiserState = new Map<string, Tensor>();
     for (const [name, value] of Object.entries(now)) {
       const old = initializers.get(name);
-      if (old === undefined) slots.set(name, value);
+      if (old === undefined) optimiserState.set(name, value);
       // Float32 goes into float64 and back. Beside what stays in float64, one that is narrower would not fit.
       else initializers.set(name, old.dtype === "float64" ? narrowTo(value, old) : value);
     }
-    return { graph: { ...this.graph, initializers }, slots };
+    return { graph: { ...this.graph, initializers }, optimiserState };
   }
 
-  /** Sets some of its weights, statistics and slots to zero. */
+  /** Sets some of its weights, statistics and optimiser state to zero. */
   clear(taken: Taken): Promise<void> {
     return this.#engine.clear(taken);
   }
@@ -167,8 +172,8 @@ export class Trainer {
 }
 
 /** An input of a part as it is for the whole minibatch. */
-const wholeOf = ({ name, dtype, shape }: ValueInfo, parts: number): ValueInfo => ({
+const minibatchInput = ({ name, dtype, shape }: ValueInfo, workers: number): ValueInfo => ({
   name,
   dtype,
-  ...(shape && { shape: [(shape[0] as number) * parts, ...shape.slice(1)] }),
+  ...(shape && { shape: [(shape[0] as number) * workers, ...shape.slice(1)] }),
 });

@@ -336,7 +336,7 @@ describe("prune and finetune", () => {
     const ran = await succeed(`${prune} --workers 2 --macs 0.5 --epochs 2 --json -o shared.onnx`);
     expect(JSON.parse(ran.out).after.top1).toBeGreaterThan(0.95);
     const { code, err } = await secateur(wordsOf(`${prune} --workers 3 --macs 0.5 -o shared3.onnx`));
-    expect([code, err]).toEqual([2, expect.stringContaining("a minibatch of 32 does not divide into 3 parts")]);
+    expect([code, err]).toEqual([2, expect.stringContaining("a minibatch of 32 does not divide over 3 workers")]);
   });
 
   it("keep to limits, round widths and plan removals", async () => {

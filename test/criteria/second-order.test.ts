@@ -17,7 +17,7 @@ import { curvatureGraph } from "../../src/score/curvature.ts";
 import { finishGraph } from "../../src/objective/backward.ts";
 import { appendLoss } from "../../src/objective/losses.ts";
 import { prepare } from "../../src/execute/prepare.ts";
-import { runnable } from "../../src/execute/executable.ts";
+import { executable } from "../../src/execute/executable.ts";
 import { score, scoreAll } from "../../src/score/score.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { modelOf, newBuilder, random, runGraph } from "../support/graphs.ts";
@@ -110,7 +110,7 @@ describe("the Hessian over the gates", () => {
       const feeds = await feedsFor(graph);
       const { graph: product, gated } = curvatureGraph(graph, { loss: "cross-entropy", batchSize: batch });
       const total = gated.reduce((n, { units }) => n + units, 0);
-      const session = await directRuntime.load(runnable(product), { threads: 1 });
+      const session = await directRuntime.load(executable(product), { threads: 1 });
       const multiply = async (v: Float32Array): Promise<number[]> => {
         const directions: Record<string, Tensor> = {};
         let at = 0;

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Batch, BatchOptions, Dataset } from "../../src/data/batches.ts";
 import type { ImageSource } from "../../src/data/images.ts";
 import { imageDataset } from "../../src/data/images.ts";
-import { split, take } from "../../src/data/parts.ts";
+import { split, take } from "../../src/data/splits.ts";
 
 const scale = 1 / 255;
 const mean = [0.4914, 0.4822, 0.4465];

@@ -5,8 +5,8 @@ import type { Graph } from "../../src/graph/graph.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
-import { kernelsOf } from "../../src/execute/capabilities.ts";
-import { runnable } from "../../src/execute/executable.ts";
+import { capabilitiesOf } from "../../src/execute/capabilities.ts";
+import { executable } from "../../src/execute/executable.ts";
 import { stepGraph, type StepGraph } from "../../src/train/step.ts";
 import { difference, tinyNet } from "../support/graphs.ts";
 import { processors } from "../support/processors.ts";
@@ -29,7 +29,7 @@ function net(shared: boolean): Graph {
 }
 
 async function run(step: StepGraph) {
-  const session = await directRuntime.load(runnable(step.graph), { threads: 1, optimise: false });
+  const session = await directRuntime.load(executable(step.graph), { threads: 1, optimise: false });
   try {
     const feeds = feedsOf(step);
     const results = await session.run(feeds);
@@ -49,7 +49,7 @@ describe("kernels that compute on one thread", () => {
     const options = { batch, loss: "cross-entropy", needs: ["gates"] } as const;
     const [plain, serial] = [
       stepGraph(net(shared), options),
-      stepGraph(net(shared), { ...options, kernels: { serial: true } }),
+      stepGraph(net(shared), { ...options, capabilities: { singleThreaded: true } }),
     ];
     expect(serial.graph.nodes.length).toBeLessThan(plain.graph.nodes.length);
     const [expected, found] = [await run(plain), await run(serial)];
@@ -60,14 +60,14 @@ describe("kernels that compute on one thread", () => {
     }
   });
 
-  it.each(processors)("are taken for one thread of the CPU: $name", async ({ runtime, block, serial }) => {
-    expect(await kernelsOf(runtime, 1)).toEqual({ block, serial });
-    expect(await kernelsOf(runtime, 2)).toEqual({ block, serial: false });
-    expect(await kernelsOf(runtime, 1, "webgpu")).toEqual({ block: undefined, serial: false });
+  it.each(processors)("are taken for one thread of the CPU: $name", async ({ runtime, block, singleThreaded }) => {
+    expect(await capabilitiesOf(runtime, 1)).toEqual({ block, singleThreaded });
+    expect(await capabilitiesOf(runtime, 2)).toEqual({ block, singleThreaded: false });
+    expect(await capabilitiesOf(runtime, 1, "webgpu")).toEqual({ block: undefined, singleThreaded: false });
   });
 
   it("are onnxruntime's on any machine", async () => {
-    expect((await kernelsOf(directRuntime, 1)).serial).toBe(true);
+    expect((await capabilitiesOf(directRuntime, 1)).singleThreaded).toBe(true);
   });
 
   it("are not taken where a runtime has others", async () => {
@@ -86,6 +86,6 @@ describe("kernels that compute on one thread", () => {
         };
       },
     };
-    expect((await kernelsOf(wrong, 1)).serial).toBe(false);
+    expect((await capabilitiesOf(wrong, 1)).singleThreaded).toBe(false);
   });
 });

@@ -11,7 +11,7 @@ import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { LoadOptions, Runtime } from "../../src/runtime/port.ts";
 import { nodeRuntime } from "../../src/runtime/workers-node.ts";
 import { prepare } from "../../src/execute/prepare.ts";
-import { fuseProducts, loadable, runnable } from "../../src/execute/executable.ts";
+import { fuseProducts, loadable, executable } from "../../src/execute/executable.ts";
 import { stepGraph } from "../../src/train/step.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
@@ -26,7 +26,7 @@ describe("the runtime's optimiser", () => {
     const spied = (base: Runtime, always: boolean): Runtime => ({
       name: base.name,
       threads: base.threads,
-      lane: (number) => spied(base.lane?.(number) ?? base, always),
+      worker: (number) => spied(base.worker?.(number) ?? base, always),
       load(model, options = {}) {
         asked.push(options);
         return base.load(model, always ? { ...options, optimise: true } : options);
@@ -63,7 +63,7 @@ describe("the runtime's optimiser", () => {
 });
 
 async function run(graph: Graph, feeds: Readonly<Record<string, Tensor>>): Promise<Tensor> {
-  const session = await directRuntime.load(runnable(graph), { threads: 1, optimise: false });
+  const session = await directRuntime.load(executable(graph), { threads: 1, optimise: false });
   const [result] = Object.values(await session.run(feeds));
   await session.dispose();
   return result!;

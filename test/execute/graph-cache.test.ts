@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import type { Graph, Node } from "../../src/graph/graph.ts";
 import { int64s, tensor, type Tensor } from "../../src/graph/tensor.ts";
-import { keptFor } from "../../src/execute/graph-cache.ts";
+import { cachedFor } from "../../src/execute/graph-cache.ts";
 import { emptyGraph, noise } from "../support/graphs.ts";
 
 const W = noise([20, 10], 1);
@@ -37,9 +37,9 @@ const withTensor = (name: string, value: Tensor): Graph => ({
 
 /** Whether what was made for `base` is found for another graph. */
 function isFound(other: Graph, of: unknown = "test"): boolean {
-  const made = keptFor(base, "test", () => ({}));
-  expect(keptFor(base, "test", () => ({}))).toBe(made);
-  return keptFor(other, of, () => ({})) === made;
+  const made = cachedFor(base, "test", () => ({}));
+  expect(cachedFor(base, "test", () => ({}))).toBe(made);
+  return cachedFor(other, of, () => ({})) === made;
 }
 
 describe("what is kept of a graph", () => {
@@ -64,23 +64,23 @@ describe("what is kept of a graph", () => {
   ])("is not found for %s", (_what, other) => expect(isFound(other)).toBe(false));
 
   it("tells zeros of either sign apart", () => {
-    const made = keptFor(withAlpha(0), "zero", () => ({}));
-    expect(keptFor(withAlpha(-0), "zero", () => ({}))).not.toBe(made);
+    const made = cachedFor(withAlpha(0), "zero", () => ({}));
+    expect(cachedFor(withAlpha(-0), "zero", () => ({}))).not.toBe(made);
   });
 
   it("is of what was asked for", () => expect(isFound(base, { what: "test" })).toBe(false));
 
   it("is forgotten after a few others, what was asked for last not", () => {
     const make = (): object => ({});
-    const [first, second] = ["first", "second"].map((of) => keptFor(base, of, make));
-    for (let i = 0; i < 2; i++) keptFor(base, i, make);
-    expect(keptFor(base, "first", make)).toBe(first);
-    keptFor(base, "one more", make);
-    expect(keptFor(base, "first", make)).toBe(first);
-    expect(keptFor(base, "second", make)).not.toBe(second);
+    const [first, second] = ["first", "second"].map((of) => cachedFor(base, of, make));
+    for (let i = 0; i < 2; i++) cachedFor(base, i, make);
+    expect(cachedFor(base, "first", make)).toBe(first);
+    cachedFor(base, "one more", make);
+    expect(cachedFor(base, "first", make)).toBe(first);
+    expect(cachedFor(base, "second", make)).not.toBe(second);
   });
 
   it("is made each time for a graph without weights", () => {
-    expect(keptFor(emptyGraph, "test", () => ({}))).not.toBe(keptFor(emptyGraph, "test", () => ({})));
+    expect(cachedFor(emptyGraph, "test", () => ({}))).not.toBe(cachedFor(emptyGraph, "test", () => ({})));
   });
 });

@@ -177,7 +177,7 @@ describe("recalibrate", () => {
 });
 
 describe("prune", () => {
-  it.each(processors.filter(({ serial }) => serial))(
+  it.each(processors.filter(({ singleThreaded }) => singleThreaded))(
     "rounds to what the machine takes at a time, and tells it: $name",
     async (one) => {
       const { runtime, block = 1 } = one;

@@ -7,7 +7,7 @@ import { paceOf, unitsToGo, type PaceOptions } from "../../src/jobs/pace.ts";
 import { settle } from "../../src/jobs/prune-options.ts";
 import { findGroups, load, newModel, prepare, prune, trace } from "../../src/node.ts";
 import type { RemovalSchedule } from "../../src/prune/select/schedule.ts";
-import type { Target } from "../../src/prune/select/select.ts";
+import type { Budget } from "../../src/prune/select/select.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { RemovalEvent } from "../../src/train/events.ts";
 import { randomDataset } from "../support/datasets.ts";
@@ -75,7 +75,7 @@ describe("the units that go", () => {
   });
 
   const model = newModel("lenet5", { classes: 10, seed: 1 });
-  const reckon = (reach: { target: Target; share?: number }, schedule?: RemovalSchedule) => {
+  const reckon = (reach: { target: Budget; share?: number }, schedule?: RemovalSchedule) => {
     const [graph, runtime] = [prepare(model), { ...directRuntime, load: () => Promise.reject(new Error("it ran")) }];
     const options = settle({ data: data(400), batchSize: 16, schedule }, model);
     return unitsToGo(

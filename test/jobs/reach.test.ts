@@ -14,7 +14,7 @@ import { loadModel } from "../../src/onnx/load.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
 import { prepare } from "../../src/execute/prepare.ts";
-import { targetOf } from "../../src/loop/prune.ts";
+import { absoluteBudget } from "../../src/loop/prune.ts";
 import { finishNet, flatten, linear, startNet } from "../../src/zoo/layers.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { randomDataset } from "../support/datasets.ts";
@@ -27,7 +27,7 @@ const all = stateOfGroups(groups);
 
 const refusal = (budget: PruneJobOptions["budget"], limits?: Limits, roundTo?: number): string => {
   try {
-    refuseUnreachable(groups, all, targetOf(lenet, budget!), { limits, roundTo });
+    refuseUnreachable(groups, all, absoluteBudget(lenet, budget!), { limits, roundTo });
     return "none";
   } catch (error) {
     return (error as Error).message;

@@ -15,7 +15,7 @@ const lenet: Model = newModel("lenet5", { classes: 10, seed: 1 });
 const graph = prepare(lenet);
 const data = randomDataset(graph, { samples: 384, labels: 10 });
 const alone: Runtime = { name: "alone", threads: 4, load: () => Promise.reject(new Error("asked")) };
-const four: Runtime = { ...alone, lane: () => four };
+const four: Runtime = { ...alone, worker: () => four };
 const deep = prepare(newModel("resnet20", { classes: 10, seed: 1 }));
 /** LeNet-5 takes seven multiply-accumulates for each weight and sample, ResNet-20 a hundred and fifty. */
 const settings = { batchSize: 1024 } as const;

@@ -1,13 +1,13 @@
 /** The last step to a goal is as short as halving finds it. */
 
 import { describe, expect, it } from "vitest";
-import { fewest } from "../../src/loop/bisect.ts";
+import { bisect } from "../../src/loop/bisect.ts";
 
 /** Units that go, and the share of the goal that is left when they have. */
 const search = async (count: number, shareAfter: (units: number) => number) => {
   const tried: number[] = [];
   const attemptOf = (units: number) => ({ result: units, share: shareAfter(units) });
-  const found = await fewest(count, attemptOf(count), async (units) => {
+  const found = await bisect(count, attemptOf(count), async (units) => {
     tried.push(units);
     const attempt = attemptOf(units);
     return attempt.share > 1 ? undefined : attempt;

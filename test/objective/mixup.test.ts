@@ -6,7 +6,7 @@ import { loadModel } from "../../src/onnx/load.ts";
 import { valueIn } from "../../src/ops/emitter.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { drawMixture } from "../../src/objective/mixup.ts";
-import { runnable } from "../../src/execute/executable.ts";
+import { executable } from "../../src/execute/executable.ts";
 import { stepGraph } from "../../src/train/step.ts";
 import { openTeacher } from "../../src/train/teacher.ts";
 import { Trainer } from "../../src/train/trainer.ts";
@@ -80,5 +80,5 @@ it("what is not asked for is not in the graph of a step", () => {
   const added = graph.inputs.filter(({ name }) => !plain.initializers.has(name) && !name.startsWith("velocity/"));
   expect(added.map(({ name }) => name)).toEqual(["input", "target", "learning_rate"]);
   const said = stepGraph(plain, { ...options, optimiser: { kind: "sgd" }, labelSmoothing: 0 }).graph;
-  expect(runnable(said)).toEqual(runnable(graph));
+  expect(executable(said)).toEqual(executable(graph));
 });

@@ -224,7 +224,7 @@ for (const op of ops.values()) {
 
     const forms = [
       { rule: "decompose", what: "other operators compute", write: op.decompose },
-      { rule: "serial", what: "kernels of one thread compute", write: op.serial },
+      { rule: "serial", what: "kernels of one thread compute", write: op.singleThreaded },
     ] as const;
     const written = forms.flatMap((form) => op.samples.map((sample, n) => ({ ...form, sample, n })));
     written.forEach(({ rule, what, write, sample, n }) => {

@@ -15,7 +15,7 @@ const normalisation = { key: "BatchNormalization" };
 
 describe.each(["webgpu", "cuda"])("for %s", (device) => {
   const cases = [...ops.values()].flatMap((op) =>
-    op.elsewhere ? op.samples.map((sample, n) => [op.name, n, sample, op] as const) : [],
+    op.deviceFallback ? op.samples.map((sample, n) => [op.name, n, sample, op] as const) : [],
   );
 
   it.each(cases)("%s computes the same (sample %i)", async (_name, n, sample, op) => {

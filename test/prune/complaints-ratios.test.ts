@@ -88,7 +88,7 @@ describe("a group", () => {
     const { graph } = load(name);
     const groups = groupsOf(graph);
     const covered = new Set([
-      ...groups.groups.flatMap(({ places }) => places.map(({ value }) => value)),
+      ...groups.groups.flatMap(({ axes: places }) => places.map(({ value }) => value)),
       ...groups.frozen.map((one) => one.name),
     ]);
     for (const one of groups.frozen) expect(one.reasons.length).toBeGreaterThan(0);

@@ -97,7 +97,7 @@ describe("generated networks", laws, () => {
         const [a, b] = [await runGraph(masked, feeds), await runGraph(atGates, feeds)];
         expect(distance(graph, a, b)).toBeLessThan(tolerance);
         gated += places.length;
-        implied += group.places.length - places.length;
+        implied += group.axes.length - places.length;
       },
       { of: countingNets },
     );

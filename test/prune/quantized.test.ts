@@ -88,7 +88,7 @@ describe("a network of quantised weights and activations", () => {
       ["w", 8, []],
       ["v", 5, []],
     ]);
-    const places = groups.groups[0]!.places.map((place) => `${place.value}:${place.axis}`);
+    const places = groups.groups[0]!.axes.map((place) => `${place.value}:${place.axis}`);
     expect(places).toEqual(
       expect.arrayContaining(["w:0", "w_scale:0", "w_zero:0", "b:0", "b_scale:0", "rq:1", "pq:1", "pf:1", "v:1"]),
     );

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { lineChart, logScale } from "../../src/report/charts.ts";
 import type { RunRecord, PruneSummary } from "../../src/report/record.ts";
 import { reportPage } from "../../src/report/report.ts";
-import { smooth, thin } from "../../src/report/story.ts";
+import { smooth, thin } from "../../src/report/run-history.ts";
 import { config, smallRecords, summary } from "./small-run.ts";
 
 /** The page as XML, which forgives nothing but knows HTML's document type in capitals only. */

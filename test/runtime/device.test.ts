@@ -18,7 +18,7 @@ import { evaluate } from "../../src/evaluate/evaluate.ts";
 import { gradientGraph } from "../../src/objective/backward.ts";
 import { prepare } from "../../src/execute/prepare.ts";
 import { pruneLoop } from "../../src/loop/prune.ts";
-import { runnable } from "../../src/execute/executable.ts";
+import { executable } from "../../src/execute/executable.ts";
 import { score } from "../../src/score/score.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { difference, noise, openSample } from "../support/graphs.ts";
@@ -199,7 +199,7 @@ describe.skipIf(skipped !== undefined)(`on ${device}`, () => {
 });
 
 async function run(graph: Graph, on: Device, feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
-  const session = await directRuntime.load(runnable(graph, on), { device: on, threads: 1 });
+  const session = await directRuntime.load(executable(graph, on), { device: on, threads: 1 });
   try {
     return await session.run(feeds);
   } finally {

@@ -10,7 +10,7 @@ import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { createRuntime } from "../../src/runtime/onnxruntime.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
 import { createWorkerRuntime } from "../../src/runtime/workers-node.ts";
-import { blockOf } from "../../src/execute/channel-block.ts";
+import { channelBlockOf } from "../../src/execute/channel-block.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { moduleText, openWorkshop, secateur } from "../cli/support.ts";
 
@@ -136,7 +136,7 @@ describe("products on cuda are in float32", () => {
 
 it("blocks of channels are the CPU's", async () => {
   const load = () => Promise.reject(new Error("asked"));
-  expect(await blockOf({ name: "none", threads: 1, load }, "cuda")).toBeUndefined();
+  expect(await channelBlockOf({ name: "none", threads: 1, load }, "cuda")).toBeUndefined();
 });
 
 describe("--device", () => {

@@ -46,7 +46,7 @@ describe("a worker", () => {
     expect(there.losses).toEqual(here.losses);
     expect(new Set(here.losses).size).toBe(4);
     expect(there.graph.initializers).toEqual(here.graph.initializers);
-    expect(there.slots).toEqual(here.slots);
+    expect(there.optimiserState).toEqual(here.optimiserState);
   });
 
   it.each([

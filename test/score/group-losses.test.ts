@@ -11,8 +11,8 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { feedsOf } from "../../src/execute/feeds.ts";
 import { freshLosses, groupLosses, groupScales, staleGroups } from "../../src/score/group-losses.ts";
 import { prepare } from "../../src/execute/prepare.ts";
-import { scoredGraph } from "../../src/evaluate/evaluation-graph.ts";
-import { runnable } from "../../src/execute/executable.ts";
+import { evaluationGraph } from "../../src/evaluate/evaluation-graph.ts";
+import { executable } from "../../src/execute/executable.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { readNetModel } from "../support/reference.ts";
 
@@ -26,11 +26,11 @@ const importances = new Map(
 );
 
 async function outputsOf(of: Graph, loss: "cross-entropy" | "mse"): Promise<number[][]> {
-  const scored = scoredGraph(of, loss);
-  const session = await directRuntime.load(runnable(scored.graph), { threads: 1 });
+  const scored = evaluationGraph(of, loss);
+  const session = await directRuntime.load(executable(scored.graph), { threads: 1 });
   const all: number[][] = [];
   for await (const batch of data.batches({ batchSize: 8, shuffle: true, seed: 0, epoch: 0 })) {
-    const { shape, data: values } = scored.scores(await session.run(feedsOf(of, batch)));
+    const { shape, data: values } = scored.logits(await session.run(feedsOf(of, batch)));
     const width = values.length / shape[0]!;
     for (let n = 0; n < shape[0]!; n++) all.push(Array.from(values.slice(n * width, (n + 1) * width) as Float32Array));
   }

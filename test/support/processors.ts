@@ -13,7 +13,7 @@ export interface Processor {
   /** Channels that its convolutions take at a time. */
   readonly block: number | undefined;
   /** Whether the runtime has kernels that compute on one thread. */
-  readonly serial: boolean;
+  readonly singleThreaded: boolean;
   readonly runtime: Runtime;
 }
 
@@ -21,18 +21,18 @@ export interface Processor {
  * onnxruntime as it is elsewhere. What is written for blocks of channels is written back as a plain convolution between the layouts that onnxruntime's
  * kernels take for that block: a graph for another block computes something else, as it does there.
  */
-export function processor(name: string, block: number | undefined, serial: boolean): Processor {
+export function processor(name: string, block: number | undefined, singleThreaded: boolean): Processor {
   const load: Runtime["load"] = (model, options) => {
     const { bytes, external }: ModelFiles = model instanceof Uint8Array ? { bytes: model, external: [] } : model;
     const text = new TextDecoder("latin1").decode(bytes);
-    if (!serial && text.includes("training_mode")) throw new Error("not implemented: BatchNormalization");
+    if (!singleThreaded && text.includes("training_mode")) throw new Error("not implemented: BatchNormalization");
     if (!text.includes(blockedDomain)) return directRuntime.load(model, options);
     if (block === undefined) throw new Error(`not implemented: ${blockedDomain}`);
     if (external.length > 0) throw new Error("a processor for tests takes small models");
     const read = decodeModel(bytes);
     return directRuntime.load(encodeModel({ ...read, graph: inPlainLayout(read.graph, block) }), options);
   };
-  return { name, block, serial, runtime: { name, threads: directRuntime.threads, load } };
+  return { name, block, singleThreaded, runtime: { name, threads: directRuntime.threads, load } };
 }
 
 /** What tests that depend on a processor are run on, wherever they run. */

@@ -8,10 +8,10 @@ import { recompute } from "../../src/passes/recompute.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { sharingOf } from "../../src/train/engine.ts";
 import { sizesOf, type RecomputedStep } from "../../src/train/activation-checkpointing.ts";
-import { kernelsOf } from "../../src/execute/capabilities.ts";
-import { partGraphs, threadsOfPart } from "../../src/train/data-parallel.ts";
+import { capabilitiesOf } from "../../src/execute/capabilities.ts";
+import { dataParallelGraphs, threadsPerWorker } from "../../src/train/data-parallel.ts";
 import { prepare } from "../../src/execute/prepare.ts";
-import { runnable } from "../../src/execute/executable.ts";
+import { executable } from "../../src/execute/executable.ts";
 import { stepGraph, type StepGraph, type StepOptions } from "../../src/train/step.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
@@ -87,7 +87,7 @@ async function run(
   { graph }: Pick<StepGraph, "graph">,
   feeds: Record<string, Tensor>,
 ): Promise<Record<string, Tensor>> {
-  const session = await directRuntime.load(runnable(graph), { threads: 1, optimise: false });
+  const session = await directRuntime.load(executable(graph), { threads: 1, optimise: false });
   try {
     return await session.run(feeds);
   } finally {
@@ -99,7 +99,7 @@ const isLong = (name: string): boolean => name === "resnet20";
 
 describe.each(nets)("%s", (name, net) => {
   it("learns the same with less alive", isLong(name) ? laws : {}, async () => {
-    const step = stepGraph(net, { ...options, kernels: await kernelsOf(directRuntime, 1) });
+    const step = stepGraph(net, { ...options, capabilities: await capabilitiesOf(directRuntime, 1) });
     const sharing = sharingOf(step);
     const { activations: kept } = sizesOf(step, sharing);
     const results = await run(step, feedsOf(step));
@@ -153,9 +153,9 @@ describe("a trainer", () => {
       `below a size learns the same, byte for byte: ${name}, ${workers} workers`,
       isLong(name) ? laws : {},
       async () => {
-        const kernels = await kernelsOf(directRuntime, threadsOfPart(directRuntime, learning.threads, workers));
-        const all = { ...learning, workers, kernels };
-        const { part, sharing } = workers > 1 ? partGraphs(net, all) : whole(stepGraph(net, all));
+        const capabilities = await capabilitiesOf(directRuntime, threadsPerWorker(directRuntime, learning.threads, workers));
+        const all = { ...learning, workers, capabilities };
+        const { part, sharing } = workers > 1 ? dataParallelGraphs(net, all) : whole(stepGraph(net, all));
         const { fixed, moving } = sizesOf(part, sharing);
         const kept = await learn(net, { workers });
         expect(kept.told).toEqual([]);

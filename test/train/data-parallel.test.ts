@@ -58,11 +58,12 @@ const floats = (graph: Graph): [string, Float32Array][] =>
 function expectClose(actual: TrainerState, expected: TrainerState): void {
   for (const [name, data] of floats(actual.graph))
     expect(relativeError(data, expected.graph.initializers.get(name)!.data as Float32Array), name).toBeLessThan(1e-5);
-  expect([...actual.slots.keys()].toSorted()).toEqual([...expected.slots.keys()].toSorted());
-  for (const [name, { data }] of actual.slots)
-    expect(relativeError(data as Float32Array, expected.slots.get(name)!.data as Float32Array), name).toBeLessThan(
-      1e-4,
-    );
+  expect([...actual.optimiserState.keys()].toSorted()).toEqual([...expected.optimiserState.keys()].toSorted());
+  for (const [name, { data }] of actual.optimiserState)
+    expect(
+      relativeError(data as Float32Array, expected.optimiserState.get(name)!.data as Float32Array),
+      name,
+    ).toBeLessThan(1e-4);
 }
 
 describe("without statistics", () => {
@@ -137,7 +138,7 @@ describe("what cannot be split", () => {
   const batches = [batchOf(lenet, 12, 10, 1)];
   it("is refused", async () => {
     await expect(learn(directRuntime, lenet, batches, { workers: 5 })).rejects.toThrow(
-      "a minibatch of 12 does not divide into 5 parts: change `batchSize` or `workers`",
+      "a minibatch of 12 does not divide over 5 workers: change `batchSize` or `workers`",
     );
     await expect(learn(directRuntime, lenet, batches, { workers: 2, needs: ["weights"] })).rejects.toThrow(
       "leave out `workers`",
@@ -157,7 +158,7 @@ describe("what cannot be split", () => {
       },
     };
     // Which kernels there are is not tried, so that only the trainer's own sessions are counted.
-    const options = { batch: 8, loss: "cross-entropy", threads: 1, workers: 2, kernels: {} } as const;
+    const options = { batch: 8, loss: "cross-entropy", threads: 1, workers: 2, capabilities: {} } as const;
     await expect(Trainer.create(runtime, lenet, options)).rejects.toThrow("no room");
     expect([loads, open]).toEqual([4, 0]);
   });

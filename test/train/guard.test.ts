@@ -13,7 +13,7 @@ import { decodeCheckpoint, encodeCheckpoint } from "../../src/loop/checkpoint.ts
 import { finetune, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
 import { createGuard, createHaven, describeDivergence, limitOf } from "../../src/train/guard.ts";
 import { prepare } from "../../src/execute/prepare.ts";
-import { pruneLoop, targetOf, type PruneOptions, type PrunePoint } from "../../src/loop/prune.ts";
+import { pruneLoop, absoluteBudget, type PruneOptions, type PrunePoint } from "../../src/loop/prune.ts";
 import { evaluate } from "../../src/evaluate/evaluate.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { quarters } from "../support/quarters.ts";
@@ -182,7 +182,7 @@ describe("pruning", () => {
     const result = await pruneLoop(directRuntime, graph, data, {
       ...learn,
       criterion: findCriterion("magnitude"),
-      target: targetOf(graph, { macs }),
+      target: absoluteBudget(graph, { macs }),
       learningRate,
       every: 2,
       unitsPerStep,

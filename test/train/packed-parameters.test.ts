@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { tensor, type Shape, type Tensor } from "../../src/graph/tensor.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { prepare } from "../../src/execute/prepare.ts";
-import { packed, rowsOf, unpacked } from "../../src/train/packed-parameters.ts";
+import { packed, packParameters, unpacked } from "../../src/train/packed-parameters.ts";
 import type { StepOptions, TrainerState } from "../../src/train/step.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
@@ -23,7 +23,7 @@ const tensors = new Map<string, Tensor>(Object.entries(shapes).map(([name, shape
 tensors.set("double", tensor("float64", [2], [0.1, 0.2]));
 
 describe("rows", () => {
-  const rows = rowsOf([...tensors.keys()], tensors);
+  const rows = packParameters([...tensors.keys()], tensors);
 
   it("hold small tensors of a kind, in their order; a large one stands alone", () => {
     expect(rows.map(({ name, members }) => [name, ...members.map((member) => member.name)])).toEqual([
@@ -65,11 +65,11 @@ describe("a trainer", () => {
   ])("with rows goes on from another's state as that would have gone on itself: %s", async (_name, more) => {
     const options = { loss: "cross-entropy", batch: 4, threads: 1, workers: 2, ...more } as const;
     const learn = async (from: TrainerState, steps: readonly number[]): Promise<TrainerState> => {
-      await using trainer = await Trainer.create(directRuntime, from.graph, options, from.slots);
+      await using trainer = await Trainer.create(directRuntime, from.graph, options, from.optimiserState);
       for (const i of steps) await trainer.step(batches[i]!, 0.1, i);
       return trainer.state(true);
     };
-    const start = { graph, slots: new Map<string, Tensor>() };
+    const start = { graph, optimiserState: new Map<string, Tensor>() };
     const first = await learn(start, [0]);
     expect([...first.graph.initializers.keys()]).toEqual([...graph.initializers.keys()]);
     expect(await learn(first, [1])).toEqual(await learn(start, [0, 1]));

@@ -9,7 +9,7 @@ import { valueIn } from "../../src/ops/emitter.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Distillation } from "../../src/objective/losses.ts";
 import { recalibrate } from "../../src/train/recalibrate.ts";
-import { runnable } from "../../src/execute/executable.ts";
+import { executable } from "../../src/execute/executable.ts";
 import { averagedGraph, nextOf, stepGraph, type StepOptions } from "../../src/train/step.ts";
 import { openTeacher } from "../../src/train/teacher.ts";
 import { Trainer } from "../../src/train/trainer.ts";
@@ -76,7 +76,7 @@ async function learnMixtures({ options, distillation }: Case) {
   const all = { ...options, batch: size, loss: "cross-entropy", mixup: 1, threads: 1 } as const;
   const step = stepGraph(start, { ...all, distillation: distillation ?? undefined });
   const carried = [...step.carried].map(([input, value]) => ({ input, output: nextOf(input), start: value }));
-  const session = await directRuntime.load(runnable(step.graph), { threads: 1, carried });
+  const session = await directRuntime.load(executable(step.graph), { threads: 1, carried });
   const teacher = await openTeacher(directRuntime, {
     teacher: distillation ? { ...distillation, graph: netOf(reference.teacher) } : undefined,
     mixup: 1,
@@ -103,7 +103,7 @@ async function learnMixtures({ options, distillation }: Case) {
   await session.dispose();
   await teacher?.dispose();
   const initializers = new Map([...start.initializers].map(([name, value]) => [name, now.get(name) ?? value]));
-  return { losses, state: { graph: { ...start, initializers }, slots: now } };
+  return { losses, state: { graph: { ...start, initializers }, optimiserState: now } };
 }
 
 async function learn({ options }: Case) {

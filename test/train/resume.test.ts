@@ -17,7 +17,7 @@ import type { StepEvent } from "../../src/train/events.ts";
 import { finetune, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
 import { prepare, withGraph } from "../../src/execute/prepare.ts";
 import { averagedGraph, ownerOf } from "../../src/train/step.ts";
-import { pruneLoop, targetOf, type PrunePoint } from "../../src/loop/prune.ts";
+import { pruneLoop, absoluteBudget, type PrunePoint } from "../../src/loop/prune.ts";
 import { readNetModel } from "../support/reference.ts";
 import { random } from "../support/graphs.ts";
 
@@ -60,7 +60,7 @@ const prune = (from?: PrunePoint, onPoint?: (point: PrunePoint) => Promise<void>
     ...learn,
     ...more,
     criterion: findCriterion("taylor-fo"),
-    target: targetOf(graph, { macs: 0.5 }),
+    target: absoluteBudget(graph, { macs: 0.5 }),
     learningRate: 0.01,
     every: 4,
     unitsPerStep: 3,
@@ -149,8 +149,8 @@ describe("with AdamW, mixup and all that is kept beside weights", () => {
     const points: PrunePoint[] = [];
     const whole = await prune(undefined, async (point) => void points.push(point), everything);
     for (const point of points) {
-      expect([...point.slots.keys()].map((name) => name.split("/")[0]).toSorted()).toContain("variance");
-      for (const [name, { shape }] of point.slots)
+      expect([...point.optimiserState.keys()].map((name) => name.split("/")[0]).toSorted()).toContain("variance");
+      for (const [name, { shape }] of point.optimiserState)
         expect(shape, name).toEqual(point.graph.initializers.get(ownerOf(name))!.shape);
     }
     for (const point of [points[0]!, points.at(-2)!]) {
@@ -166,13 +166,13 @@ describe("with AdamW, mixup and all that is kept beside weights", () => {
     const whole = await tune(graph, data, undefined, async (take) => void points.push(await take()), more);
     for (const point of [0, 5, 6, 16, 17].map((i) => points[i]!)) {
       const again = stored({ point, note: {} }).point as FinetunePoint;
-      expect(again.slots).toEqual(point.slots);
+      expect(again.optimiserState).toEqual(point.optimiserState);
       expect(bytesOf(await tune(graph, data, again, undefined, more))).toBe(bytesOf(whole));
     }
     const last = points.at(-1)!;
     expect(bytesOf(averagedGraph(last))).toBe(bytesOf(whole));
     expect(bytesOf(last.graph)).not.toBe(bytesOf(whole));
-    const averaged = [...last.slots.keys()].filter((name) => name.startsWith("average/"));
+    const averaged = [...last.optimiserState.keys()].filter((name) => name.startsWith("average/"));
     expect(averaged.some((name) => name.endsWith("running_var"))).toBe(true);
   });
 });

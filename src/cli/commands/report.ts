@@ -2,7 +2,7 @@
 
 import { json, output, withGroup } from "../options/flag.ts";
 import type { Command } from "commander";
-import { epochRows, removalRows } from "../../report/story.ts";
+import { epochRows, removalRows } from "../../report/run-history.ts";
 import { withExample } from "../help.ts";
 import { note, printJson } from "../output.ts";
 

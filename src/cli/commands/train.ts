@@ -5,7 +5,7 @@ import { finetune, train, type EpochEvent, type TrainJobEvent } from "../../jobs
 import type { WorkersEvent } from "../../jobs/workers.ts";
 import type { LearnSummary } from "../../report/record.ts";
 import { readRecords, type Run } from "../../report/run-node.ts";
-import { isOf } from "../../report/story.ts";
+import { isOf } from "../../report/run-history.ts";
 import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "../../train/events.ts";
 import { describeDivergence } from "../../train/guard.ts";
 import { withExample } from "../help.ts";

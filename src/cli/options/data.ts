@@ -24,7 +24,7 @@ import {
 } from "../../options/data.ts";
 import { note } from "../output.ts";
 import { flag, withGroup } from "./flag.ts";
-import { tellOnce } from "./model.ts";
+import { noteOnce } from "./model.ts";
 import { imageSizeOf } from "./values.ts";
 
 export interface DataFlags {
@@ -104,7 +104,7 @@ export function openData(
     ...(strict ? { strict } : {}),
     ...(classes === undefined ? {} : { classes }),
     model,
-    onNote: tellOnce,
+    onNote: noteOnce,
     warn: note,
   });
 }

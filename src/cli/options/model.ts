@@ -17,15 +17,15 @@ export const withShape = (command: Command): Command =>
 
 /** Said once in a run, however often a command looks at the model. */
 const told = new Set<string>();
-export const forgetTold = (): void => told.clear();
-export const tellOnce = (text: string): void => {
+export const forgetNotes = (): void => told.clear();
+export const noteOnce = (text: string): void => {
   if (!told.has(text)) note(text);
   told.add(text);
 };
 
 export const shapesOf = ({ shape }: ShapeFlags): NormaliseOptions => ({
   ...(shape && { shapes: shape }),
-  onNote: tellOnce,
+  onNote: noteOnce,
 });
 
 export interface OpsetFlags {

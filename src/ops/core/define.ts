@@ -5,9 +5,9 @@ import type { DType, Shape, Tensor } from "../../graph/tensor.ts";
 import { toAttribute, type Specs, type Values } from "./attributes.ts";
 import type { Channels } from "./channels.ts";
 import type { Emit } from "./emit.ts";
-import type { Bare, Gradients, Inputs, Kept, Pullback, Resized, Sample, Training, Value, Zero } from "./facts.ts";
+import type { Bare, Gradients, Inputs, Remaining, Pullback, Resized, Sample, Training, Value, Zero } from "./facts.ts";
 
-export type { Gradients, Inputs, Kept, Pullback, Resized, Sample, Training, Value, Zero } from "./facts.ts";
+export type { Gradients, Inputs, Remaining, Pullback, Resized, Sample, Training, Value, Zero } from "./facts.ts";
 export { float, floats, int, ints, string, strings, tensorAttribute, toAttribute, type Values } from "./attributes.ts";
 
 export interface OpSpec<I extends readonly string[], A extends Specs> {
@@ -39,7 +39,7 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
    * Axes of inputs along which zeros keep a removed unit from acting inside the node. Where an operator reads again what it puts out, as a
    * recurrence does, zeroing its outputs is not enough. Default none.
    */
-  readonly silence?: (inputs: Inputs<I>) => readonly (readonly [value: Value, axis: number])[];
+  readonly maskInside?: (inputs: Inputs<I>) => readonly (readonly [value: Value, axis: number])[];
   /** What changes between inference and training; absent = nothing. */
   readonly training?: Training;
   /** The result differs from run to run, so that two equal nodes are not one. */
@@ -68,13 +68,18 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
     /** The numbers that the first input stands for, where all inputs are constants; absent where the operator makes integers. */
     readonly numbers?: (inputs: Inputs<I>, attributes: Values<A>) => Tensor | undefined;
   };
-  readonly resize?: (kept: Kept, inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => Resized;
+  readonly resize?: (
+    remaining: Remaining,
+    inputs: Inputs<I>,
+    outputs: readonly Value[],
+    attributes: Values<A>,
+  ) => Resized;
   /**
    * What is left of the node where groups that it reads go as a whole, so that inputs which `isZero` tells are zeros or no elements at all, while
    * its output stays: `"rest"` the node over those of its lists of inputs and outputs that have elements; a value that broadcasts to the output;
    * `"zero"`; `undefined` the node as it is, reading zeros. Absent: it cannot do without, and a unit has to stay.
    */
-  readonly emptied?:
+  readonly wholeGroupRemoval?:
     | "rest"
     | ((
         g: Emit,
@@ -92,8 +97,8 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
     outputs: readonly Value[],
   ) => readonly (Tensor | undefined)[] | undefined;
   /**
-   * The same by other operators, where this one has no gradient of its own in this mode. With `silence`, every activation [N, units] that
-   * meets a silenced axis goes through `inside`, so that a gate can be put on it.
+   * The same by other operators, where this one has no gradient of its own in this mode. With `maskInside`, every activation [N, units] that
+   * meets a masked axis goes through `inside`, so that a gate can be put on it.
    */
   readonly decompose?: (
     g: Emit,
@@ -108,14 +113,14 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
    * The outputs by a runtime's kernels that compute on one thread however many there are: less work, for a session that has no more; `undefined` where
    * they do not fit.
    */
-  readonly serial?: (
+  readonly singleThreaded?: (
     g: Emit,
     inputs: Inputs<I>,
     attributes: Values<A>,
     outputs: number,
   ) => readonly Value[] | undefined;
   /** The outputs by others where the kernel that onnxruntime has on a device other than the CPU is wrong or refuses; `undefined` where it is right. */
-  readonly elsewhere?: (
+  readonly deviceFallback?: (
     g: Emit,
     inputs: Inputs<I>,
     attributes: Values<A>,
@@ -165,14 +170,14 @@ export interface Op {
   gate?(g: Emit, dy: Value, inputs: Given, attributes: Plain): Value;
   channels(c: Channels, inputs: Given, outputs: readonly Value[], attributes: Plain): void;
   zero(inputs: Given, attributes: Plain): Zero | undefined;
-  silence(inputs: Given): readonly (readonly [value: Value, axis: number])[];
+  maskInside(inputs: Given): readonly (readonly [value: Value, axis: number])[];
   resize?(
-    kept: Kept,
+    remaining: Remaining,
     inputs: Given,
     outputs: readonly Value[],
     attributes: Plain,
   ): { attributes: Record<string, Attribute>; inputs: ReadonlyMap<number, Tensor> };
-  readonly emptied?:
+  readonly wholeGroupRemoval?:
     | "rest"
     | ((
         g: Emit,
@@ -191,8 +196,14 @@ export interface Op {
     inside?: (activation: Value) => Value,
   ): readonly Value[] | undefined;
   blocked?(g: Emit, inputs: Given, attributes: Plain, block: number): Value | undefined;
-  serial?(g: Emit, inputs: Given, attributes: Plain, outputs: number): readonly Value[] | undefined;
-  elsewhere?(g: Emit, inputs: Given, attributes: Plain, device: string, outputs: number): readonly Value[] | undefined;
+  singleThreaded?(g: Emit, inputs: Given, attributes: Plain, outputs: number): readonly Value[] | undefined;
+  deviceFallback?(
+    g: Emit,
+    inputs: Given,
+    attributes: Plain,
+    device: string,
+    outputs: number,
+  ): readonly Value[] | undefined;
   unrounded?(g: Emit, inputs: Given, attributes: Plain): readonly Value[] | undefined;
 }
 
@@ -224,8 +235,19 @@ export function defineOp<const I extends readonly string[], const A extends Spec
   const attributes: Specs = spec.attributes ?? {};
   const ins = (values: Given) => named(spec.inputs, values) as Inputs<I>;
   const outputs = spec.outputs ?? ["Y"];
-  const { gradient, gate, resize, emptied, fold, decompose, blocked, serial, elsewhere, unrounded, quantisation } =
-    spec;
+  const {
+    gradient,
+    gate,
+    resize,
+    wholeGroupRemoval,
+    fold,
+    decompose,
+    blocked,
+    singleThreaded,
+    deviceFallback,
+    unrounded,
+    quantisation,
+  } = spec;
   const { domain = "" } = spec;
   const op: Op = {
     name: spec.name,
@@ -272,7 +294,7 @@ export function defineOp<const I extends readonly string[], const A extends Spec
       spec.channels?.(c, ins(values), outs, attrs as Values<A>);
     },
     zero: (values, attrs) => (typeof spec.zero === "function" ? spec.zero(ins(values), attrs as Values<A>) : spec.zero),
-    silence: (values) => spec.silence?.(ins(values)) ?? [],
+    maskInside: (values) => spec.maskInside?.(ins(values)) ?? [],
     macs: (values, outs, attrs) => spec.macs?.(ins(values), outs, attrs as Values<A>) ?? 0,
   };
   return {
@@ -281,8 +303,8 @@ export function defineOp<const I extends readonly string[], const A extends Spec
       gate: (g: Emit, dy: Value, values: Given, attrs: Plain) => gate(g, dy, ins(values), attrs as Values<A>),
     }),
     ...(resize && {
-      resize(kept: Kept, values: Given, outs: readonly Value[], attrs: Plain) {
-        const change = resize(kept, ins(values), outs, attrs as Values<A>);
+      resize(remaining: Remaining, values: Given, outs: readonly Value[], attrs: Plain) {
+        const change = resize(remaining, ins(values), outs, attrs as Values<A>);
         const changed: Record<string, Attribute> = {};
         for (const [name, value] of Object.entries(change.attributes ?? {}))
           changed[name] = toAttribute(attributes[name]!.kind, value);
@@ -302,11 +324,11 @@ export function defineOp<const I extends readonly string[], const A extends Spec
         }),
       },
     }),
-    ...(emptied && {
-      emptied:
-        typeof emptied === "string"
-          ? emptied
-          : (g, values, output, attrs, isZero) => emptied(g, ins(values), output, attrs as Values<A>, isZero),
+    ...(wholeGroupRemoval && {
+      wholeGroupRemoval:
+        typeof wholeGroupRemoval === "string"
+          ? wholeGroupRemoval
+          : (g, values, output, attrs, isZero) => wholeGroupRemoval(g, ins(values), output, attrs as Values<A>, isZero),
     }),
     ...(fold && {
       fold: (values: Given, attrs: Plain, outs: readonly Value[]) => fold(ins(values), attrs as Values<A>, outs),
@@ -324,13 +346,13 @@ export function defineOp<const I extends readonly string[], const A extends Spec
       blocked: (g: Emit, values: Given, attrs: Plain, block: number) =>
         blocked(g, ins(values), attrs as Values<A>, block),
     }),
-    ...(serial && {
-      serial: (g: Emit, values: Given, attrs: Plain, count: number) =>
-        serial(g, ins(values), attrs as Values<A>, count),
+    ...(singleThreaded && {
+      singleThreaded: (g: Emit, values: Given, attrs: Plain, count: number) =>
+        singleThreaded(g, ins(values), attrs as Values<A>, count),
     }),
-    ...(elsewhere && {
-      elsewhere: (g: Emit, values: Given, attrs: Plain, device: string, count: number) =>
-        elsewhere(g, ins(values), attrs as Values<A>, device, count),
+    ...(deviceFallback && {
+      deviceFallback: (g: Emit, values: Given, attrs: Plain, device: string, count: number) =>
+        deviceFallback(g, ins(values), attrs as Values<A>, device, count),
     }),
     ...(unrounded && {
       unrounded: (g: Emit, values: Given, attrs: Plain) => unrounded(g, ins(values), attrs as Values<A>),

@@ -158,7 +158,7 @@ interface BinaryRules {
   readonly of?: "bool";
   readonly zero?: Zero | ((inputs: { readonly A: Value; readonly B: Value }) => Zero | undefined);
   /** What is left where one of them is zero. */
-  readonly emptied?: (A: Value, B: Value, isZero: (value: Value) => boolean) => Value | "zero" | undefined;
+  readonly wholeGroupRemoval?: (A: Value, B: Value, isZero: (value: Value) => boolean) => Value | "zero" | undefined;
   /** Samples besides those of broadcasting. */
   readonly samples?: readonly Sample[];
 }
@@ -179,14 +179,14 @@ export function binary(name: string, since: number, rules: BinaryRules): Op {
         foldElements([A, B], dtype ?? A.dtype, (x, y) => fold(x!, y!, !isFloat(A.dtype))),
     }),
     ...(rules.zero && { zero: rules.zero }),
-    ...(rules.emptied && {
-      emptied: (
+    ...(rules.wholeGroupRemoval && {
+      wholeGroupRemoval: (
         _g: Emit,
         { A, B }: { A: Value; B: Value },
         _Y: Value,
         _attributes: object,
         isZero: (value: Value) => boolean,
-      ) => rules.emptied!(A, B, isZero),
+      ) => rules.wholeGroupRemoval!(A, B, isZero),
     }),
     samples: [
       ...broadcastShapes.map((inputs): Sample => (of ? { inputs, of } : { inputs, range: range ?? [-1, 1] })),

@@ -54,7 +54,7 @@ export interface Training {
   /** Outputs by index that hold the next value of the input at that index: statistics that are kept, not learned. */
   readonly states?: Readonly<Record<number, number>>;
   /** The attributes under which the next statistics are those of the batch alone. */
-  readonly forgetful?: Readonly<Record<string, unknown>>;
+  readonly batchStatisticsOnly?: Readonly<Record<string, unknown>>;
   /** The inputs by index that hold the scale and the shift of what is normalised. */
   readonly affine?: { readonly scale: number; readonly shift: number };
   /** What takes the place of a node that draws at random, so that the draws come from outside and a run can be repeated. */
@@ -62,7 +62,7 @@ export interface Training {
 }
 
 /** What is left of every axis after a cut. */
-export interface Kept {
+export interface Remaining {
   /** Indices that stay along an axis of a value, ascending; all of them where nothing is removed. */
   axis(value: Value, axis: number): readonly number[];
   /** Whether an axis is as long at all sizes of the open axes. */

@@ -40,9 +40,9 @@ export const Tile = defineOp({
     });
   },
   zero: "any",
-  resize(kept, { input, repeats }, [y]) {
+  resize(remaining, { input, repeats }, [y]) {
     const old = integers(repeats);
-    const times = old.map((n, i) => (input.shape[i] === 1 ? kept.axis(y!, i).length : n));
+    const times = old.map((n, i) => (input.shape[i] === 1 ? remaining.axis(y!, i).length : n));
     // Repeats that stay may depend on an open batch.
     return times.every((n, i) => n === old[i]) ? {} : { inputs: { repeats: int64s(times) } };
   },

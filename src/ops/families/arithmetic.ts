@@ -9,7 +9,7 @@ export const Add = binary("Add", 14, {
   gradient: (_g, dy) => ({ A: () => dy, B: () => dy }),
   fold: (x, y) => x + y,
   zero: "all",
-  emptied: (a, b, isZero) => (isZero(a) ? b : a),
+  wholeGroupRemoval: (a, b, isZero) => (isZero(a) ? b : a),
 });
 
 /** https://onnx.ai/onnx/operators/onnx__Sub.html */
@@ -17,7 +17,7 @@ export const Sub = binary("Sub", 14, {
   gradient: (g, dy) => ({ A: () => dy, B: () => g.Neg(dy) }),
   fold: (x, y) => x - y,
   zero: "all",
-  emptied: (a, b, isZero) => (isZero(b) ? a : undefined),
+  wholeGroupRemoval: (a, b, isZero) => (isZero(b) ? a : undefined),
 });
 
 /** https://onnx.ai/onnx/operators/onnx__Mul.html */
@@ -25,7 +25,7 @@ export const Mul = binary("Mul", 14, {
   gradient: (g, dy, a, b) => ({ A: () => g.Mul(dy, b), B: () => g.Mul(dy, a) }),
   fold: (x, y) => x * y,
   zero: "any",
-  emptied: () => "zero",
+  wholeGroupRemoval: () => "zero",
 });
 
 /** https://onnx.ai/onnx/operators/onnx__Div.html — integers are divided towards zero */

@@ -12,7 +12,7 @@ import {
   headRuns,
   headsOf,
   headsOfRuns,
-  keptHeads,
+  remainingHeads,
   placeAxis,
   together,
   type Heads,
@@ -160,14 +160,14 @@ export const Attention = defineOp({
     if (lists.length > 1) c.either(lists);
     else c.same(...(lists[0] as readonly Axis[]));
   },
-  resize(kept, inputs, _outputs, attributes) {
+  resize(remaining, inputs, _outputs, attributes) {
     const { queries, keys } = sizesOf(inputs, attributes);
-    const left = keptHeads(kept, inputs.Q, queries);
+    const left = remainingHeads(remaining, inputs.Q, queries);
     const { q_num_heads, kv_num_heads, scale } = attributes;
     return {
       attributes: {
         ...(q_num_heads > 0 && { q_num_heads: left.count }),
-        ...(kv_num_heads > 0 && { kv_num_heads: keptHeads(kept, inputs.K, keys).count }),
+        ...(kv_num_heads > 0 && { kv_num_heads: remainingHeads(remaining, inputs.K, keys).count }),
         // Of fewer places the scale that follows would be another.
         ...(scale === undefined && left.width !== queries.width && { scale: 1 / Math.sqrt(queries.width) }),
       },

@@ -84,7 +84,7 @@ export const LayerNormalization = defineOp({
     counts(c, X, gone, "its mean and variance");
   },
   zero: "all",
-  elsewhere(g, { X, Scale, B }, { axis, ...rest }, _device, outputs) {
+  deviceFallback(g, { X, Scale, B }, { axis, ...rest }, _device, outputs) {
     const ones = plainScale(g, X, axis, Scale, B);
     if (!ones) return undefined;
     const [unit, ...statistics] = g.many("LayerNormalization", [X, ones], { axis, ...rest }, outputs);
@@ -129,7 +129,7 @@ export const RMSNormalization = defineOp({
     counts(c, X, from(X, axis), "its mean of squares");
   },
   zero: "any",
-  elsewhere(g, { X, scale }, { axis, ...rest }) {
+  deviceFallback(g, { X, scale }, { axis, ...rest }) {
     const ones = plainScale(g, X, axis, scale);
     return ones && [g.Mul(g.RMSNormalization(X, ones, { axis, ...rest }), scale)];
   },

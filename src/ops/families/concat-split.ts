@@ -46,7 +46,7 @@ export const Concat = defineOp({
     }
   },
   zero: "any",
-  emptied: "rest",
+  wholeGroupRemoval: "rest",
   fold({ inputs }, { axis }, [y]) {
     const parts = inputs.map((x) => x.constant);
     if (axis !== 0 || parts.some((part) => part === undefined)) return undefined;
@@ -124,11 +124,11 @@ export const Split = defineOp({
     }
   },
   zero: "any",
-  emptied: "rest",
-  resize: (kept, { input }, outputs, { axis }) => ({
+  wholeGroupRemoval: "rest",
+  resize: (remaining, { input }, outputs, { axis }) => ({
     attributes: { num_outputs: undefined },
     inputs: {
-      split: int64s(outputs.map((y) => kept.axis(y, positive(axis, input.shape.length)).length)),
+      split: int64s(outputs.map((y) => remaining.axis(y, positive(axis, input.shape.length)).length)),
     },
   }),
   samples: [
@@ -185,12 +185,12 @@ export const Pad = defineOp({
   },
   zero: ({ constant_value }, { mode }) =>
     mode !== "constant" || (constant_value && Number(constant_value.constant?.data[0] ?? 1) !== 0) ? undefined : "any",
-  resize(kept, { data, pads, axes }, [y]) {
+  resize(remaining, { data, pads, axes }, [y]) {
     const { before, after } = padsOf(data, pads, axes);
     const amounts = integers(pads);
     const along = axes ? integers(axes).map((axis) => positive(axis, data.shape.length)) : data.shape.map((_, i) => i);
     along.forEach((axis, i) => {
-      const left = kept.axis(y!, axis);
+      const left = remaining.axis(y!, axis);
       if (left.length === y!.shape[axis]) return;
       amounts[i] = left.filter((at) => at < before[axis]!).length;
       amounts[i + along.length] = left.filter((at) => at >= y!.shape[axis]! - after[axis]!).length;

@@ -113,13 +113,14 @@ export const Conv = defineOp({
       if (!isApart) c.inexact(c.axis(X, axis), "places move together, so that windows hold other neighbours");
     }
   },
-  resize: (kept, { X, W }, _outputs, { group }) => ({
-    attributes: group > 1 && W.shape[1] === 1 ? { group: kept.axis(X, 1).length } : {},
+  resize: (remaining, { X, W }, _outputs, { group }) => ({
+    attributes: group > 1 && W.shape[1] === 1 ? { group: remaining.axis(X, 1).length } : {},
   }),
   // Depthwise and without a bias, a channel that is zero stays zero. Of one channel the places may be channels, whose neighbours are not.
   zero: ({ X, W, B }, { group }) =>
     B === undefined && group > 1 && group === X.shape[1] && W.shape[1] === 1 ? "any" : undefined,
-  emptied: (g, { X, W, B }, Y, _attributes, isZero) => (isZero(X) || isZero(W) ? biasAlone(g, B, Y) : undefined),
+  wholeGroupRemoval: (g, { X, W, B }, Y, _attributes, isZero) =>
+    isZero(X) || isZero(W) ? biasAlone(g, B, Y) : undefined,
   macs: ({ W }, [Y]) => sizeOf(Y!.shape) * sizeOf(W.shape.slice(1)),
   blocked: (g, { X, W, B }, attrs, block) => blockedConv(g, X, W, B, convWindow(X, W, attrs), attrs.group, block),
   samples: [
@@ -256,11 +257,12 @@ export const ConvTranspose = defineOp({
     }
     c.same(c.axis(X, 0), c.axis(Y!, 0));
   },
-  resize: (kept, { X }, _outputs, { group }) => ({
-    attributes: group > 1 && X.shape[1] === group ? { group: kept.axis(X, 1).length } : {},
+  resize: (remaining, { X }, _outputs, { group }) => ({
+    attributes: group > 1 && X.shape[1] === group ? { group: remaining.axis(X, 1).length } : {},
   }),
   zero: ({ X, B }, { group }) => (B === undefined && group === X.shape[1] ? "any" : undefined),
-  emptied: (g, { X, W, B }, Y, _attributes, isZero) => (isZero(X) || isZero(W) ? biasAlone(g, B, Y) : undefined),
+  wholeGroupRemoval: (g, { X, W, B }, Y, _attributes, isZero) =>
+    isZero(X) || isZero(W) ? biasAlone(g, B, Y) : undefined,
   macs: ({ X, W }) => sizeOf(X.shape) * sizeOf(W.shape.slice(1)),
   samples: [
     {

@@ -104,7 +104,7 @@ export const Einsum = defineOp({
       );
   },
   zero: "any",
-  emptied: () => "zero",
+  wholeGroupRemoval: () => "zero",
   macs({ Inputs }, _outputs, { equation }) {
     if (Inputs.length < 2) return 0;
     return sizeOf([...parse(equation, Inputs).size.values()]);

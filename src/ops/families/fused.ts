@@ -57,8 +57,8 @@ export const FusedConv = defineOp({
     const space = looseSpace(X, W, Y!, attributes).map(({ axis }) => axis);
     if (Z) for (const axis of [0, 1, ...space]) c.same(c.axis(Z, axis), c.axis(Y!, axis));
   },
-  resize: (kept, { X, W }, _outputs, { group }) => ({
-    attributes: group > 1 && W.shape[1] === 1 ? { group: kept.axis(X, 1).length } : {},
+  resize: (remaining, { X, W }, _outputs, { group }) => ({
+    attributes: group > 1 && W.shape[1] === 1 ? { group: remaining.axis(X, 1).length } : {},
   }),
   macs: ({ X, W, B }, outputs, attributes) => Conv.macs([X, W, B], outputs, attributes),
   decompose(g, { X, W, B, Z }, { activation, activation_params, ...attributes }) {
@@ -190,7 +190,7 @@ export const FusedMatMul = defineOp({
     };
     MatMul.channels({ ...c, axis }, [a.seen, b.seen], outputs, {});
   },
-  emptied: () => "zero",
+  wholeGroupRemoval: () => "zero",
   macs({ A, B }, outputs, attributes) {
     const [a, b] = operandsOf(A, B, attributes);
     return MatMul.macs([a.seen, b.seen], outputs, {});

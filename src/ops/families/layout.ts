@@ -3,7 +3,7 @@
 import { fail } from "../../graph/error.ts";
 import { sizeOf, tensor, toNumbers, type NumericDType, type Shape, type Tensor } from "../../graph/tensor.ts";
 import type { Channels } from "../core/channels.ts";
-import { defineOp, int, ints, type Kept, type Value } from "../core/define.ts";
+import { defineOp, int, ints, type Remaining, type Value } from "../core/define.ts";
 import { coupleAll } from "../core/elementwise.ts";
 import { cartesian } from "../gradients/geometry.ts";
 import { integers, positive } from "../core/indexing.ts";
@@ -107,14 +107,14 @@ export const Reshape = defineOp({
   channels: (c, { data }, [y]) => coupleReshape(c, data, y!),
   zero: "any",
   view: true,
-  resize(kept, { data, shape }, [y]) {
-    const after = y!.shape.map((_, i) => kept.axis(y!, i).length);
+  resize(remaining, { data, shape }, [y]) {
+    const after = y!.shape.map((_, i) => remaining.axis(y!, i).length);
     const loses = (i: number): boolean => after[i]! < y!.shape[i]!;
     // What reads a file, such as onnxruntime's optimiser of transformers, looks for the number of heads here, and takes the former one where it is
     // inferred. Where heads become narrower it would scale by their new width: there it shall find none.
     const runs = matchRuns(data.shape, y!.shape).map(([, axes]) => axes);
     const heads = new Set(runs.filter((axes) => axes.some(loses) && !loses(axes.at(-1)!)).flat());
-    const isStated = (n: number, i: number): boolean => n > 0 || (n === -1 && heads.has(i) && kept.settled(y!, i));
+    const isStated = (n: number, i: number): boolean => n > 0 || (n === -1 && heads.has(i) && remaining.settled(y!, i));
     const sizes = toNumbers(shape.constant!).map((n, i) => (isStated(n, i) ? after[i]! : n));
     return { inputs: { shape: int64(sizes) } };
   },
@@ -216,7 +216,7 @@ export const Squeeze = defineOp({
   zero: "any",
   view: true,
   // Without axes, one that is cut to a single element would vanish too.
-  resize: (_kept, { data, axes }) =>
+  resize: (_remaining, { data, axes }) =>
     axes ? {} : { inputs: { axes: int64(data.shape.flatMap((dim, i) => (dim === 1 ? [i] : []))) } },
   fold: ({ data }, _attributes, [y]) => sameData(data, y!.shape),
   samples: [
@@ -262,7 +262,12 @@ export const Identity = defineOp({
 });
 
 /** The kept sizes of a value where a constant states them one for each axis; entries that are not sizes stay. */
-export function keptSizes(kept: Kept, value: Value, stated: readonly number[], isSize: (n: number) => boolean): Tensor {
+export function remainingSizes(
+  remaining: Remaining,
+  value: Value,
+  stated: readonly number[],
+  isSize: (n: number) => boolean,
+): Tensor {
   const lead = value.shape.length - stated.length;
-  return int64(stated.map((n, i) => (isSize(n) ? kept.axis(value, i + lead).length : n)));
+  return int64(stated.map((n, i) => (isSize(n) ? remaining.axis(value, i + lead).length : n)));
 }

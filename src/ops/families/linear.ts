@@ -33,7 +33,7 @@ export const Gemm = defineOp({
     if (C && C.shape.length >= 1 && C.shape.at(-1) === columns.length) c.same(columns, c.axis(C, -1));
     if (C && C.shape.length === 2 && C.shape[0] === rows.length) c.same(rows, c.axis(C, 0));
   },
-  emptied(g, { A, B, C }, _Y, { beta }, isZero) {
+  wholeGroupRemoval(g, { A, B, C }, _Y, { beta }, isZero) {
     if (!isZero(A) && !isZero(B)) return undefined;
     if (C === undefined) return "zero";
     const scaled = beta === 1 ? C : g.Mul(C, g.scalar(beta, C));
@@ -124,7 +124,7 @@ export const MatMul = defineOp({
       c.same(c.axis(Y!, i), ...both);
     }
   },
-  emptied: () => "zero",
+  wholeGroupRemoval: () => "zero",
   macs: ({ A }, [Y]) => sizeOf(Y!.shape) * A.shape.at(-1)!,
   samples: [
     {

@@ -155,7 +155,7 @@ export const BatchNormalization = defineOp({
     // A batch's statistics count what they average.
     if (!training_mode) X.shape.forEach((_, i) => i !== 1 && c.same(c.axis(X, i), c.axis(outputs[0]!, i)));
   },
-  emptied(g, { X, scale, B, input_mean, input_var }, { shape }, { epsilon, training_mode }, isZero) {
+  wholeGroupRemoval(g, { X, scale, B, input_mean, input_var }, { shape }, { epsilon, training_mode }, isZero) {
     if (!isZero(X)) return undefined;
     const deviation = g.Sqrt(g.Add(input_var, g.scalar(epsilon, scale)));
     const shift = training_mode ? B : g.Sub(B, g.Div(g.Mul(input_mean, scale), deviation));
@@ -180,13 +180,13 @@ export const BatchNormalization = defineOp({
     const Y = g.BatchNormalization(X, scale, B, mean, variance, { epsilon });
     return withRunning(g, Y, inputs, { mean, variance }, momentum).slice(0, outputs);
   },
-  serial(g, inputs, { epsilon, momentum, training_mode }, outputs) {
+  singleThreaded(g, inputs, { epsilon, momentum, training_mode }, outputs) {
     if (!training_mode) return undefined;
     const { X, scale, B } = inputs;
     const [Y, mean, variance] = ofBatch(g, X, scale, B, epsilon);
     return withRunning(g, Y, inputs, { mean, variance }, momentum).slice(0, outputs);
   },
-  elsewhere(g, inputs, { epsilon, momentum, training_mode }, device, outputs) {
+  deviceFallback(g, inputs, { epsilon, momentum, training_mode }, device, outputs) {
     const { X, scale, B } = inputs;
     // Of [N, C] the kernel of webgpu for channels first takes the channels for pixels (onnxruntime 1.30).
     const flat = X.shape.length === 2 && device === "webgpu";
@@ -205,7 +205,7 @@ export const BatchNormalization = defineOp({
   training: {
     attributes: { training_mode: 1 },
     states: { 1: 3, 2: 4 },
-    forgetful: { momentum: 0 },
+    batchStatisticsOnly: { momentum: 0 },
     affine: { scale: 1, shift: 2 },
   },
   samples: [
@@ -313,9 +313,9 @@ export const GroupNormalization = defineOp({
         [places, places, reason],
       ]);
   },
-  resize: (kept, { X }, _outputs, { num_groups }) => {
+  resize: (remaining, { X }, _outputs, { num_groups }) => {
     const width = X.shape[1]! / num_groups;
-    return { attributes: { num_groups: new Set(kept.axis(X, 1).map((i) => Math.floor(i / width))).size } };
+    return { attributes: { num_groups: new Set(remaining.axis(X, 1).map((i) => Math.floor(i / width))).size } };
   },
   samples: [
     { inputs: [[2, 6, 2, 3], [6], [6]], attributes: { num_groups: 3 } },

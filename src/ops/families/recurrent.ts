@@ -3,7 +3,7 @@
 import { fail } from "../../graph/error.ts";
 import { sizeOf, tensor, type Shape, type Tensor } from "../../graph/tensor.ts";
 import type { Channels } from "../core/channels.ts";
-import { defineOp, float, floats, int, string, strings, type Kept, type Value } from "../core/define.ts";
+import { defineOp, float, floats, int, string, strings, type Remaining, type Value } from "../core/define.ts";
 import {
   activationsOf,
   added,
@@ -72,7 +72,9 @@ function coupleUnits(
   c.same(c.axis(X, 1), ...present([sequence_lens]).map((v) => c.axis(v, 0)), ...states.map((v) => c.axis(v, -2)));
 }
 
-const resizeHidden = (kept: Kept, { R }: Recurrence) => ({ attributes: { hidden_size: kept.axis(R, 2).length } });
+const resizeHidden = (remaining: Remaining, { R }: Recurrence) => ({
+  attributes: { hidden_size: remaining.axis(R, 2).length },
+});
 
 /** Each step multiplies X by W and the state by R. */
 const macsOf = ({ X, W, R }: Recurrence): number => X.shape[0]! * X.shape[1]! * (sizeOf(W.shape) + sizeOf(R.shape));
@@ -95,7 +97,7 @@ export const RNN = defineOp({
     });
     return [Y, ...last].slice(0, outputs);
   },
-  silence: ({ R }) => [[R, 2]],
+  maskInside: ({ R }) => [[R, 2]],
   channels: (c, inputs, outputs) => coupleUnits(c, inputs, outputs),
   resize: resizeHidden,
   macs: macsOf,
@@ -164,7 +166,7 @@ export const GRU = defineOp({
     });
     return [Y, ...last].slice(0, outputs);
   },
-  silence: ({ R }) => [[R, 2]],
+  maskInside: ({ R }) => [[R, 2]],
   channels: (c, inputs, outputs) => coupleUnits(c, inputs, outputs),
   resize: resizeHidden,
   macs: macsOf,
@@ -236,7 +238,7 @@ export const LSTM = defineOp({
     });
     return [Y, ...last].slice(0, outputs);
   },
-  silence: ({ R }) => [[R, 2]],
+  maskInside: ({ R }) => [[R, 2]],
   channels: (c, inputs, outputs) => coupleUnits(c, inputs, outputs, inputs.initial_c, inputs.P),
   resize: resizeHidden,
   macs: macsOf,

@@ -70,7 +70,7 @@ function reduction(name: OpName, rules: ReductionRules): Op {
       coupleKept(c, data, Y!, reducedAxes(data, axes, noop_with_empty_axes), keepdims, rules.seesZeros);
     },
     // Over no axes the kernels of webgpu and cuda copy, where this is the function of each element by itself (onnxruntime 1.30).
-    elsewhere(g, { data, axes }, { noop_with_empty_axes }) {
+    deviceFallback(g, { data, axes }, { noop_with_empty_axes }) {
       if (!noop_with_empty_axes || reducedAxes(data, axes, noop_with_empty_axes).length > 0) return undefined;
       const last = g.ints([data.shape.length]);
       return [g[name](g.Unsqueeze(data, last), last, { keepdims: 0 })];

@@ -138,14 +138,14 @@ export const Resize = defineOp({
   channels: (c, inputs, [Y], attrs) =>
     alongAxes(inputs, attrs).forEach(({ stays }, i) => stays && c.same(c.axis(inputs.X, i), c.axis(Y!, i))),
   zero: "any",
-  resize(kept, inputs, _outputs, attrs) {
+  resize(remaining, inputs, _outputs, attrs) {
     if (isGiven(inputs.scales)) return {};
     const along = alongAxes(inputs, attrs);
     const axes = axesOf(inputs, attrs);
     const sizes = toNumbers(inputs.sizes!.constant!);
     return {
       inputs: {
-        sizes: int64s(axes.map((axis, i) => (along[axis]!.stays ? kept.axis(inputs.X, axis).length : sizes[i]!))),
+        sizes: int64s(axes.map((axis, i) => (along[axis]!.stays ? remaining.axis(inputs.X, axis).length : sizes[i]!))),
       },
     };
   },

@@ -4,7 +4,7 @@ import { fail } from "../../graph/error.ts";
 import { int64s, tensor } from "../../graph/tensor.ts";
 import type { Axis } from "../core/channels.ts";
 import { defineOp, int, type Value } from "../core/define.ts";
-import { headAxis, headsOf, keptHeads } from "../gradients/heads.ts";
+import { headAxis, headsOf, remainingHeads } from "../gradients/heads.ts";
 
 /** How many places of each head are rotated, the first ones. */
 const rotatedOf = (stated: number, width: number): number => (stated > 0 ? stated : width);
@@ -61,11 +61,11 @@ export const RotaryEmbedding = defineOp({
     }
   },
   zero: "any",
-  resize: (kept, { X, cos_cache }, _outputs, { num_heads, rotary_embedding_dim }) => ({
+  resize: (remaining, { X, cos_cache }, _outputs, { num_heads, rotary_embedding_dim }) => ({
     attributes: {
-      ...(num_heads > 0 && { num_heads: keptHeads(kept, X, headsOf(X, num_heads)).count }),
+      ...(num_heads > 0 && { num_heads: remainingHeads(remaining, X, headsOf(X, num_heads)).count }),
       ...(rotary_embedding_dim > 0 && {
-        rotary_embedding_dim: 2 * kept.axis(cos_cache, cos_cache.shape.length - 1).length,
+        rotary_embedding_dim: 2 * remaining.axis(cos_cache, cos_cache.shape.length - 1).length,
       }),
     },
   }),

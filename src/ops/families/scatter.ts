@@ -114,12 +114,12 @@ export const GatherND = defineOp({
     c.axis(indices, 0);
   },
   zero: "any",
-  resize(kept, { data, indices }, [y], { batch_dims }) {
+  resize(remaining, { data, indices }, [y], { batch_dims }) {
     const rows = rowsOf(data, indices, batch_dims);
-    const left = kept.axis(data, 0);
+    const left = remaining.axis(data, 0);
     if (rows === undefined || left.length === data.shape[0]) return {};
     const place = new Map(left.map((from, to) => [from, to]));
-    const now = kept.axis(y!, 0).map((i) => place.get(rows[i]!)!);
+    const now = remaining.axis(y!, 0).map((i) => place.get(rows[i]!)!);
     return { inputs: { indices: tensor("int64", [now.length, 1], now) } };
   },
   samples: [

@@ -2,15 +2,21 @@
 
 import { fail } from "../../graph/error.ts";
 import { sizeOf, take, tensor, toNumbers, zeros, int64s, type NumericDType } from "../../graph/tensor.ts";
-import { defineOp, int, tensorAttribute, type Kept, type Resized, type Value } from "../core/define.ts";
+import { defineOp, int, tensorAttribute, type Remaining, type Resized, type Value } from "../core/define.ts";
 import { broadcast, eachIndex } from "../core/elementwise.ts";
 import { indexIn, integers, positive, scatterBack } from "../core/indexing.ts";
-import { keptSizes } from "./layout.ts";
+import { remainingSizes } from "./layout.ts";
 
 /** New sizes of an output in the input that states them, which stays where none changes: it may depend on an open batch. */
-function resizedTo(kept: Kept, name: string, stated: Value, y: Value, isSize: (n: number) => boolean): Resized {
+function resizedTo(
+  remaining: Remaining,
+  name: string,
+  stated: Value,
+  y: Value,
+  isSize: (n: number) => boolean,
+): Resized {
   const old = integers(stated);
-  const sizes = keptSizes(kept, y, old, isSize);
+  const sizes = remainingSizes(remaining, y, old, isSize);
   return toNumbers(sizes).every((n, i) => n === old[i]) ? {} : { inputs: { [name]: sizes } };
 }
 
@@ -30,7 +36,7 @@ export const Expand = defineOp({
     });
   },
   zero: "any",
-  resize: (kept, { shape }, [y]) => resizedTo(kept, "shape", shape, y!, (n) => n > 1),
+  resize: (remaining, { shape }, [y]) => resizedTo(remaining, "shape", shape, y!, (n) => n > 1),
   fold({ input }, _attributes, [y]) {
     if (input.constant === undefined) return undefined;
     const values = toNumbers(input.constant);
@@ -79,13 +85,13 @@ export const Gather = defineOp({
     if (!indices.constant) indices.shape.forEach((_, i) => c.same(c.axis(indices, i), c.axis(y!, at + i)));
   },
   zero: "any",
-  resize(kept, { data, indices }, [y], { axis }) {
+  resize(remaining, { data, indices }, [y], { axis }) {
     const at = positive(axis, data.shape.length);
-    const left = kept.axis(data, at);
+    const left = remaining.axis(data, at);
     if (indices.shape.length !== 1 || left.length === data.shape[at]) return {};
     const old = integers(indices).map((i) => indexIn(i, data.shape[at]!));
     const place = new Map(left.map((from, to) => [from, to]));
-    return { inputs: { indices: int64s(kept.axis(y!, at).map((i) => place.get(old[i]!)!)) } };
+    return { inputs: { indices: int64s(remaining.axis(y!, at).map((i) => place.get(old[i]!)!)) } };
   },
   fold({ data, indices }, { axis }, [y]) {
     if (data.constant === undefined || indices.constant === undefined) return undefined;
@@ -149,7 +155,7 @@ export const ConstantOfShape = defineOp({
     y!.shape.forEach((_, i) => c.axis(y!, i));
     c.freeze(c.axis(input, 0), "it lists sizes");
   },
-  resize: (kept, { input }, [y]) => resizedTo(kept, "input", input, y!, () => true),
+  resize: (remaining, { input }, [y]) => resizedTo(remaining, "input", input, y!, () => true),
   fold({ input }, { value }, [y]) {
     if (input.constant === undefined) return undefined;
     const dtype = y!.dtype as NumericDType;

@@ -97,15 +97,15 @@ export const Slice = defineOp({
     }
   },
   zero: "any",
-  resize(kept, { data, starts, ends, axes, steps }, [y]) {
+  resize(remaining, { data, starts, ends, axes, steps }, [y]) {
     // "To the end" is often the largest int64, which no number holds.
     const [from, to] = [starts, ends].map((bound) =>
       integers(bound).map((n) => Math.min(Math.max(n, -farthest), farthest)),
     );
     rangesOf(data, starts, ends, axes, steps).forEach(({ axis, start, step }, i) => {
-      const left = kept.axis(data, axis);
+      const left = remaining.axis(data, axis);
       if (left.length === data.shape[axis]) return;
-      const taken = kept.axis(y!, axis);
+      const taken = remaining.axis(y!, axis);
       from![i] = left.filter((at) => at < start + (taken[0] ?? 0) * step).length;
       const end = from![i]! + taken.length * step;
       to![i] = end < 0 ? -farthest : end;

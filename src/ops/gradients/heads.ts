@@ -2,7 +2,7 @@
 
 import { fail } from "../../graph/error.ts";
 import type { Axis, Channels } from "../core/channels.ts";
-import type { Kept, Value } from "../core/define.ts";
+import type { Remaining, Value } from "../core/define.ts";
 import type { Emit } from "../core/emit.ts";
 
 /** [batch, heads, tokens, places], or [batch, tokens, heads · places]. */
@@ -48,9 +48,13 @@ export const placeAxis = (c: Channels, x: Value, { joined, width }: Heads): Axis
   joined ? c.axis(x, 2).digit(width, 1) : c.axis(x, 3);
 
 /** What is left of the heads after a cut. */
-export function keptHeads(kept: Kept, x: Value, { joined, width }: Heads): { count: number; width: number } {
-  if (!joined) return { count: kept.axis(x, 1).length, width: kept.axis(x, 3).length };
-  const left = kept.axis(x, 2);
+export function remainingHeads(
+  remaining: Remaining,
+  x: Value,
+  { joined, width }: Heads,
+): { count: number; width: number } {
+  if (!joined) return { count: remaining.axis(x, 1).length, width: remaining.axis(x, 3).length };
+  const left = remaining.axis(x, 2);
   const count = new Set(left.map((i) => Math.floor(i / width))).size;
   return { count, width: left.length / count };
 }

@@ -4,12 +4,12 @@ import { applicationOf, type Application, type Traced } from "../../passes/trace
 import { axesOf, type Axis, type Channels } from "../../ops/core/channels.ts";
 
 /** An axis of a value. */
-export interface Place {
+export interface AxisReference {
   readonly value: string;
   readonly axis: number;
 }
 
-export const keyOf = (place: Place): string => `${place.axis}\0${place.value}`;
+export const keyOf = (place: AxisReference): string => `${place.axis}\0${place.value}`;
 
 /** Sets of keys that grow together. */
 export class Union {

@@ -6,7 +6,7 @@ import { axesOf, reasonOf, type Axis, type Channels } from "../../ops/core/chann
 import { positive } from "../../ops/core/indexing.ts";
 import { applicationOf, valueOf, type Application, type Traced } from "../../passes/trace.ts";
 import { choicesOf, needsWhole } from "./axis-factors.ts";
-import type { Place } from "./axis-references.ts";
+import type { AxisReference } from "./axis-references.ts";
 
 /** One way to unite all atoms of a graph; each removal that it allows is allowed beside those of the others. */
 export interface Solution {
@@ -29,14 +29,14 @@ export interface Coupling {
   readonly traced: Traced;
   /** How many atoms there are. */
   readonly atoms: number;
-  /** One where no axis is written as several; see lanes.ts. */
+  /** One where no axis is written as several; see axis-factors.ts. */
   readonly solutions: readonly Solution[];
   /** The number of the first atom of an axis. */
   first(value: string, axis: number): number;
   /** The place and index of an atom. */
-  locate(atom: number): Place & { readonly index: number };
+  locate(atom: number): AxisReference & { readonly index: number };
   /** All places in the order of their atoms, with the first atom of each. */
-  readonly places: readonly (Place & { readonly first: number; readonly size: number })[];
+  readonly places: readonly (AxisReference & { readonly first: number; readonly size: number })[];
 }
 
 /** A Map holds twice as many. */
@@ -111,7 +111,7 @@ export type Holder =
   | { readonly kind: "operator" | "body"; readonly node: Node };
 
 /** An axis that is held, by what, and how a message says so. */
-export interface Held extends Place {
+export interface Held extends AxisReference {
   readonly by: Holder;
   readonly reason: string;
 }
@@ -288,7 +288,7 @@ type Atoms = ReturnType<typeof numberAtoms>;
 const mostAtoms = 2 ** 25;
 
 function numberAtoms(traced: Traced) {
-  const places: (Place & { first: number; size: number })[] = [];
+  const places: (AxisReference & { first: number; size: number })[] = [];
   const starts = new Map<string, number[]>();
   let total = 0;
   for (const [value, { shape }] of traced.types) {

@@ -5,7 +5,7 @@ import { describe, producersOf, type Node } from "../../graph/graph.ts";
 import { applicationOf, type Traced } from "../../passes/trace.ts";
 import { activations, couple, type Coupling, type Solution } from "./couple.ts";
 import { namerOf } from "./group-names.ts";
-import type { Place } from "./axis-references.ts";
+import type { AxisReference } from "./axis-references.ts";
 
 /** A set of atoms that can only be removed together: a neuron. */
 export interface Unit {
@@ -24,7 +24,7 @@ export interface Group {
   /** In the order of their index along the initializer's axis. */
   readonly units: readonly Unit[];
   /** Every axis that the units lie on. */
-  readonly places: readonly Place[];
+  readonly axes: readonly AxisReference[];
   /** Why removing these units is not what zeroing them is; empty where it is. */
   readonly inexact: readonly string[];
   /** The nodes at which it is not: they count zeros too. */
@@ -39,7 +39,7 @@ export interface FrozenGroup {
   /** The node that first produces them. */
   readonly node: Node;
   /** Every axis that the first of them lies on. */
-  readonly places: readonly Place[];
+  readonly axes: readonly AxisReference[];
 }
 
 export interface Groups {
@@ -81,7 +81,7 @@ export function findGroups(traced: Traced): Groups {
     .map((found, i) => ({ found, i }))
     .sort((a, b) => position.get(a.found.node)! - position.get(b.found.node)! || a.i - b.i);
   const nameOf = namerOf(traced.graph);
-  const placesOf = (axes: readonly number[]): Place[] =>
+  const placesOf = (axes: readonly number[]): AxisReference[] =>
     axes.map((i) => ({ value: coupling.places[i]!.value, axis: coupling.places[i]!.axis }));
   const times = new Map<string, number>();
   const groups = ordered.map(({ found: { name: weight, node, units, axes, inexact } }): Group => {
@@ -95,7 +95,7 @@ export function findGroups(traced: Traced): Groups {
       weight,
       node,
       units: units.map((atoms): Unit => ({ atoms })),
-      places,
+      axes: places,
       inexact: [...inexact.values()],
       counting: [...inexact.keys()],
     };
@@ -105,7 +105,7 @@ export function findGroups(traced: Traced): Groups {
     const name = nameOf(weight, node);
     const count = units.filter((atoms) => !seen.covers(atoms[0]!)).length;
     for (const atoms of units) seen.add(atoms);
-    return count > 0 ? [{ name, units: count, reasons, node, places: placesOf(axes) }] : [];
+    return count > 0 ? [{ name, units: count, reasons, node, axes: placesOf(axes) }] : [];
   });
   return { coupling, groups, frozen };
 }

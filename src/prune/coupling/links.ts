@@ -2,12 +2,12 @@
 
 import type { Node } from "../../graph/graph.ts";
 import type { Application, Traced } from "../../passes/trace.ts";
-import { keyOf, listen, ruled, Union, type Place } from "./axis-references.ts";
+import { keyOf, listen, ruled, Union, type AxisReference } from "./axis-references.ts";
 
 export interface Link {
   readonly applied: Application;
   /** Whether a unit along `from` (of an input) is the unit along `to` (of an output). */
-  readonly passes: (from: Place, to: Place) => boolean;
+  readonly passes: (from: AxisReference, to: AxisReference) => boolean;
 }
 
 export type Links = ReadonlyMap<Node, Link>;

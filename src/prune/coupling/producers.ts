@@ -2,13 +2,13 @@
 
 import { producersOf } from "../../graph/graph.ts";
 import { activations } from "./couple.ts";
-import type { Place } from "./axis-references.ts";
+import type { AxisReference } from "./axis-references.ts";
 import type { Group, Groups } from "./groups.ts";
 import { linksOf } from "./links.ts";
 
 /** The places of some axes by the value they are of. */
-export function byValue(places: readonly Place[]): Map<string, Place[]> {
-  const found = new Map<string, Place[]>();
+export function byValue(places: readonly AxisReference[]): Map<string, AxisReference[]> {
+  const found = new Map<string, AxisReference[]>();
   for (const place of places) {
     const known = found.get(place.value);
     if (known) known.push(place);
@@ -21,21 +21,21 @@ export function byValue(places: readonly Place[]): Map<string, Place[]> {
  * For each group the axes of initializers along which its units are produced: the weight's axis is the output's, and no activation
  * that the node reads has the unit yet.
  */
-export function producingWeights(groups: Groups): (group: Group) => readonly Place[] {
+export function producingWeights(groups: Groups): (group: Group) => readonly AxisReference[] {
   const { traced } = groups.coupling;
   const alive = activations(traced);
   const producers = producersOf(traced.graph);
   const links = linksOf(traced);
   return (group) => {
-    const carriers = byValue(group.places.filter(({ value }) => alive.has(value)));
-    const weights = byValue(group.places.filter(({ value }) => traced.graph.initializers.has(value)));
-    const found = new Set<Place>();
+    const carriers = byValue(group.axes.filter(({ value }) => alive.has(value)));
+    const weights = byValue(group.axes.filter(({ value }) => traced.graph.initializers.has(value)));
+    const found = new Set<AxisReference>();
     for (const [value, places] of carriers) {
       const node = producers.get(value);
       const link = node && links.get(node);
       if (link === undefined) continue;
       const inputs = [...new Set(node!.inputs)];
-      const read = (among: ReadonlyMap<string, readonly Place[]>): Place[] =>
+      const read = (among: ReadonlyMap<string, readonly AxisReference[]>): AxisReference[] =>
         inputs.flatMap((name) => among.get(name) ?? []);
       for (const to of places) {
         if (read(carriers).some((from) => link.passes(from, to))) continue;

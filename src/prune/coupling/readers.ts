@@ -5,12 +5,12 @@ import type { Traced } from "../../passes/trace.ts";
 import { activations } from "./couple.ts";
 import type { Group, Groups } from "./groups.ts";
 import { linksOf } from "./links.ts";
-import type { Place } from "./axis-references.ts";
+import type { AxisReference } from "./axis-references.ts";
 
 /** An activation that carries units, and the axes of weights along which its readers take them. */
 export interface Reading {
-  readonly place: Place;
-  readonly weights: readonly Place[];
+  readonly place: AxisReference;
+  readonly weights: readonly AxisReference[];
 }
 
 /** For every value, the nodes that read its elements, as opposed to its shape alone. */
@@ -26,16 +26,16 @@ export function readings(groups: Groups): (group: Group) => readonly Reading[] {
   const readers = elementReaders(traced);
   const links = linksOf(traced);
   return (group) =>
-    group.places.flatMap((place): Reading[] => {
+    group.axes.flatMap((place): Reading[] => {
       if (!alive.has(place.value)) return [];
       const last = (readers.get(place.value) ?? []).flatMap((reader) => {
         const link = links.get(reader);
-        const onward = group.places.some((to) => reader.outputs.includes(to.value) && link?.passes(place, to));
+        const onward = group.axes.some((to) => reader.outputs.includes(to.value) && link?.passes(place, to));
         return link === undefined || onward ? [] : [{ reader, link }];
       });
       if (last.length === 0) return [];
       const weights = last.flatMap(({ reader, link }) =>
-        group.places.filter(
+        group.axes.filter(
           (one) => reader.inputs.includes(one.value) && !alive.has(one.value) && link.passes(one, place),
         ),
       );

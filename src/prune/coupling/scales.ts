@@ -3,13 +3,13 @@
 import { isFloat } from "../../graph/tensor.ts";
 import { applicationOf } from "../../passes/trace.ts";
 import type { Group, Groups } from "./groups.ts";
-import type { Place } from "./axis-references.ts";
+import type { AxisReference } from "./axis-references.ts";
 
 /** A normalisation of a unit: what it puts out, and the axes of its scale γ and its shift β that the units lie on. */
 export interface Scale {
   readonly output: string;
-  readonly scale: Place;
-  readonly shift: Place;
+  readonly scale: AxisReference;
+  readonly shift: AxisReference;
 }
 
 /** For each group the normalisations that its units pass through, where they keep statistics and their parameters are initializers. */
@@ -24,7 +24,7 @@ export function scalesOf(groups: Groups): (group: Group) => readonly Scale[] {
     return learned(scale) && learned(shift) ? [{ scale, shift, output: node.outputs[0]! }] : [];
   });
   return (group) => {
-    const at = new Map(group.places.map((place) => [place.value, place]));
+    const at = new Map(group.axes.map((place) => [place.value, place]));
     return found.flatMap(({ scale, shift, output }): Scale[] => {
       const [one, other] = [at.get(scale), at.get(shift)];
       return one && other ? [{ output, scale: one, shift: other }] : [];

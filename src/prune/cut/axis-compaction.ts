@@ -8,7 +8,7 @@ export interface Axis {
   /** Indices that there were. */
   readonly size: number;
   /** Those that stay, ascending. */
-  readonly stays: readonly number[];
+  readonly remaining: readonly number[];
   /** Those that have gone. */
   readonly gone: readonly number[];
   /** Those of them that the last cut took. */
@@ -25,11 +25,11 @@ const none: Axes = new Map();
 export const noAxes: AxesOf = () => none;
 
 /** After another cut, which is not held: it has a graph with weights. */
-export function axesAfter(before: AxesOf, cut: Pick<Cut, "stays">, names: Iterable<string>): AxesOf {
+export function axesAfter(before: AxesOf, cut: Pick<Cut, "remaining">, names: Iterable<string>): AxesOf {
   const found = new Map<string, Axes>();
   for (const name of names) {
     const all = new Map([...before(name)].map(([axis, one]) => [axis, { ...one, last: [] as readonly number[] }]));
-    for (const [axis, { size, indices }] of cut.stays(name)) all.set(axis, shorter(all.get(axis), size, indices));
+    for (const [axis, { size, indices }] of cut.remaining(name)) all.set(axis, shorter(all.get(axis), size, indices));
     if (all.size > 0) found.set(name, all);
   }
   return (name) => found.get(name) ?? none;
@@ -37,22 +37,22 @@ export function axesAfter(before: AxesOf, cut: Pick<Cut, "stays">, names: Iterab
 
 /** An axis of which some of what stayed stays. */
 function shorter(before: Axis | undefined, size: number, indices: readonly number[]): Axis {
-  const at = (index: number): number => before?.stays[index] ?? index;
+  const at = (index: number): number => before?.remaining[index] ?? index;
   const last: number[] = [];
   let next = 0;
   for (let index = 0; index < size; index++)
     if (indices[next] === index) next++;
     else last.push(at(index));
-  return { size: before?.size ?? size, stays: indices.map(at), gone: [...(before?.gone ?? []), ...last], last };
+  return { size: before?.size ?? size, remaining: indices.map(at), gone: [...(before?.gone ?? []), ...last], last };
 }
 
 /** What stays of a tensor. */
 export const shrunk = (axes: Axes, whole: Tensor): Tensor =>
-  [...axes].reduce((rest, [axis, { stays }]) => take(rest, axis, stays), whole);
+  [...axes].reduce((rest, [axis, { remaining }]) => take(rest, axis, remaining), whole);
 
 /** A tensor as it was, with zeros along what has gone. */
 export const grown = (axes: Axes, small: Tensor): Tensor =>
-  [...axes].reduce((rest, [axis, { size, stays }]) => spread(rest, axis, size, stays), small);
+  [...axes].reduce((rest, [axis, { size, remaining }]) => spread(rest, axis, size, remaining), small);
 
 /** Whether a tensor is zero along what has gone. */
 export const isClear = (axes: Axes, whole: Tensor): boolean =>

@@ -12,29 +12,29 @@ import {
   type ValueInfo,
 } from "../../graph/graph.ts";
 import { isLazy, lazyTensor, take, type NumericDType, type Tensor, type TypedArray } from "../../graph/tensor.ts";
-import type { Kept, Op, Value } from "../../ops/core/define.ts";
+import type { Remaining, Op, Value } from "../../ops/core/define.ts";
 import { removeDead } from "../../passes/dead.ts";
 import { applicationOf, type Traced } from "../../passes/trace.ts";
 import { restated, stepsTo, type SizesAt } from "./computed-sizes.ts";
-import { createElsewhere, createSettled, type Elsewhere, type RemovalAt } from "./other-sizes.ts";
-import { goneOf, withSame, type Emptied, type Removed } from "./whole-group.ts";
-import { emptyOf } from "./whole-group-cut.ts";
-import { followGroups, mayRename, type Followed } from "./match-groups.ts";
+import { createOtherSizes, createSettled, type OtherSizes, type RemovalAt } from "./other-sizes.ts";
+import { goneOf, withSame, type WholeGroupRemoval, type Removed } from "./whole-group.ts";
+import { removeWholeGroupsOf } from "./whole-group-cut.ts";
+import { matchGroups, mayRename, type MatchedGroups } from "./match-groups.ts";
 import { removedIndices, type Groups, type Removal } from "../coupling/groups.ts";
 
 /** What stays along every axis. */
 export interface Cut {
   readonly graph: Graph;
   /** The groups of that graph, where some went as a whole. */
-  readonly followed?: Followed;
+  readonly matched?: MatchedGroups;
   /** A tensor that has the shape of a value, such as an optimiser's state, cut as the value is. */
   shrink(name: string, whole: Tensor): Tensor;
   /** What stays along the axes of a value that lose something. */
-  stays(name: string): ReadonlyMap<number, Stays>;
+  remaining(name: string): ReadonlyMap<number, RemainingAlong>;
 }
 
 /** What stays along an axis. */
-export interface Stays {
+export interface RemainingAlong {
   /** Indices that there were. */
   readonly size: number;
   /** Those that stay, ascending. */
@@ -43,7 +43,7 @@ export interface Stays {
 
 /**
  * Removes units: smaller initializers, smaller sizes, fewer elements everywhere; inputs and outputs stay. Where all units of a group go, what has
- * no elements any more vanishes, and what was computed of it alone is a constant (emptied.ts).
+ * no elements any more vanishes, and what was computed of it alone is a constant (whole-group.ts).
  *
  * @param graph the graph as it is to be written; open sizes stay open
  * @param groups what {@link findGroups} found in a trace of `graph`
@@ -54,7 +54,7 @@ export function cut(
   graph: Graph,
   groups: Groups,
   removal: Removal,
-  elsewhere: Elsewhere = createElsewhere(groups, removal),
+  elsewhere: OtherSizes = createOtherSizes(groups, removal),
 ): Cut {
   const { traced } = groups.coupling;
   const removed = removedIndices(groups, removal);
@@ -62,21 +62,21 @@ export function cut(
   if (gone.size === 0) {
     const whole = { nodes: graph.nodes, constants: new Map(), same: new Map() };
     const rest = cutNodes(whole, graph, traced, removed, elsewhere);
-    return mayRename(groups, removal) ? { ...rest, graph: followGroups(groups, removal, rest.graph).graph } : rest;
+    return mayRename(groups, removal) ? { ...rest, graph: matchGroups(groups, removal, rest.graph).graph } : rest;
   }
-  const small = cutNodes(emptyOf(graph, groups, removal, gone), graph, traced, removed, elsewhere);
-  const followed = followGroups(groups, removal, small.graph);
-  return { ...small, graph: followed.graph, followed };
+  const small = cutNodes(removeWholeGroupsOf(graph, groups, removal, gone), graph, traced, removed, elsewhere);
+  const matched = matchGroups(groups, removal, small.graph);
+  return { ...small, graph: matched.graph, matched };
 }
 
 /** Cuts a tensor that has the shape of a value as the value is cut; see {@link Cut.shrink}. */
 export function shrinkerOf({ groups: { coupling }, removed }: RemovalAt): Cut["shrink"] {
   const { traced } = coupling;
-  return createShrink(traced, removed, keptOf(traced, removed, createSettled(traced)));
+  return createShrink(traced, removed, remainingOf(traced, removed, createSettled(traced)));
 }
 
 const createShrink =
-  (traced: Traced, removed: Removed, kept: KeptIndices): Cut["shrink"] =>
+  (traced: Traced, removed: Removed, left: RemainingIndices): Cut["shrink"] =>
   (name, whole) => {
     // What loses nothing may have no type.
     if (!removed.has(name)) return whole;
@@ -85,30 +85,30 @@ const createShrink =
     // A constant may lack leading axes, and one index of it may stand for all.
     const lead = shape.length - whole.shape.length;
     for (const axis of removed.get(name)!.keys())
-      if (whole.shape[axis - lead] === shape[axis]) result = take(result, axis - lead, kept.byName(name, axis));
+      if (whole.shape[axis - lead] === shape[axis]) result = take(result, axis - lead, left.byName(name, axis));
     return result;
   };
 
 function cutNodes(
-  { nodes: left, constants, same }: Emptied,
+  { nodes: left, constants, same }: WholeGroupRemoval,
   graph: Graph,
   traced: Traced,
   removed: Removed,
-  elsewhere: Elsewhere,
+  elsewhere: OtherSizes,
 ): Cut {
   const isSettled = createSettled(traced);
-  const kept = keptOf(traced, removed, isSettled);
+  const indices = remainingOf(traced, removed, isSettled);
   const initializers = new Map([...graph.initializers, ...constants]);
-  const shrink = createShrink(traced, removed, kept);
-  const stays = (name: string): ReadonlyMap<number, Stays> => {
+  const shrink = createShrink(traced, removed, indices);
+  const remaining = (name: string): ReadonlyMap<number, RemainingAlong> => {
     const axes = [...(removed.get(name)?.keys() ?? [])];
     const size = (axis: number): number => traced.types.get(name)!.shape[axis]!;
-    return new Map(axes.map((axis) => [axis, { size: size(axis), indices: kept.byName(name, axis) }]));
+    return new Map(axes.map((axis) => [axis, { size: size(axis), indices: indices.byName(name, axis) }]));
   };
   for (const name of removed.keys()) {
     const old = initializers.get(name);
     if (old)
-      initializers.set(name, isLazy(old) ? lazily(old, removed.get(name)!, kept, name, shrink) : shrink(name, old));
+      initializers.set(name, isLazy(old) ? lazily(old, removed.get(name)!, indices, name, shrink) : shrink(name, old));
   }
   const readers = readersOf(graph);
   const producers = producersOf(graph);
@@ -116,7 +116,7 @@ function cutNodes(
   const nodes = left.flatMap((node) => {
     if (![...node.inputs, ...node.outputs].some((name) => removed.has(name))) return [node];
     const before: Node[] = [];
-    const resized = resizeNode(traced, node, kept, (name, sizes, at) => {
+    const resized = resizeNode(traced, node, indices, (name, sizes, at) => {
       const once = readers.get(name)?.length === 1 && node.inputs.filter((input) => input === name).length === 1;
       const own = once && graph.initializers.has(name);
       const target = own ? name : freshName(taken, `${name}_resized`);
@@ -128,7 +128,7 @@ function cutNodes(
       // Sizes that the graph computes follow what is open: only what is removed is taken off.
       const others = elsewhere().flatMap((one): SizesAt[] => {
         const there = one.groups.coupling.traced;
-        const now = resizedInput(there, node, keptOf(there, one.removed, isSettled), at);
+        const now = resizedInput(there, node, remainingOf(there, one.removed, isSettled), at);
         const old = there.constants.get(name);
         return old && now ? [{ before: old, after: now }] : [];
       });
@@ -161,33 +161,38 @@ function cutNodes(
     const axes = removed.get(info.name);
     if (axes === undefined || info.shape === undefined) return info;
     // What is left of an open size has no name.
-    const left = (dim: Dim, axis: number): Dim => (typeof dim === "string" ? "" : kept.byName(info.name, axis).length);
+    const left = (dim: Dim, axis: number): Dim =>
+      typeof dim === "string" ? "" : indices.byName(info.name, axis).length;
     return { ...info, shape: info.shape.map((dim, axis) => (axes.has(axis) ? left(dim, axis) : dim)) };
   };
   const info = new Map(
     [...graph.info].flatMap(([name, value]) => (constants.has(name) ? [] : [[name, resizedInfo(value)]])),
   );
-  return { graph: removeDead({ ...graph, nodes: withSame(nodes, same), initializers, info }), shrink, stays };
+  return { graph: removeDead({ ...graph, nodes: withSame(nodes, same), initializers, info }), shrink, remaining };
 }
 
 /** A cut that is made when it is asked for, of a tensor that is. */
 function lazily(
   old: Tensor,
   axes: ReadonlyMap<number, unknown>,
-  kept: KeptIndices,
+  left: RemainingIndices,
   name: string,
   shrink: Cut["shrink"],
 ): Tensor {
-  const shape = old.shape.map((dim, axis) => (axes.has(axis) ? kept.byName(name, axis).length : dim));
+  const shape = old.shape.map((dim, axis) => (axes.has(axis) ? left.byName(name, axis).length : dim));
   return lazyTensor(old.dtype as NumericDType, shape, () => shrink(name, old).data as TypedArray);
 }
 
 /** Shapes of values after a removal, without cutting anything: what budgets are computed from. */
-export interface KeptIndices extends Kept {
+export interface RemainingIndices extends Remaining {
   byName(name: string, axis: number): readonly number[];
 }
 
-function keptOf(traced: Traced, removed: Removed, isSettled: (name: string, axis: number) => boolean): KeptIndices {
+function remainingOf(
+  traced: Traced,
+  removed: Removed,
+  isSettled: (name: string, axis: number) => boolean,
+): RemainingIndices {
   const known = new Map<string, readonly number[]>();
   const byName = (name: string, axis: number): readonly number[] => {
     const key = `${name}\0${axis}`;
@@ -207,22 +212,22 @@ function keptOf(traced: Traced, removed: Removed, isSettled: (name: string, axis
 }
 
 /** What an operator says of the sizes that a node holds; `undefined` where it holds none. */
-function resizing(traced: Traced, node: Node, kept: Kept): ReturnType<NonNullable<Op["resize"]>> | undefined {
+function resizing(traced: Traced, node: Node, remaining: Remaining): ReturnType<NonNullable<Op["resize"]>> | undefined {
   const applied = applicationOf(traced, node);
-  return applied?.op.resize?.(kept, applied.inputs, applied.outputs, applied.attributes);
+  return applied?.op.resize?.(remaining, applied.inputs, applied.outputs, applied.attributes);
 }
 
-const resizedInput = (traced: Traced, node: Node, kept: Kept, at: number): Tensor | undefined =>
-  resizing(traced, node, kept)?.inputs.get(at);
+const resizedInput = (traced: Traced, node: Node, remaining: Remaining, at: number): Tensor | undefined =>
+  resizing(traced, node, remaining)?.inputs.get(at);
 
 /** A node whose attributes or constant inputs hold sizes, with the new ones. */
 function resizeNode(
   traced: Traced,
   node: Node,
-  kept: Kept,
+  remaining: Remaining,
   store: (name: string, sizes: Tensor, at: number) => string,
 ): Node {
-  const change = resizing(traced, node, kept);
+  const change = resizing(traced, node, remaining);
   if (change === undefined) return node;
   const attributes: Record<string, Attribute> = { ...node.attributes };
   for (const [name, attribute] of Object.entries(change.attributes)) {

@@ -12,9 +12,9 @@ import { linksOf } from "../coupling/links.ts";
  *
  * @param learned the initializers that can be set to zero
  */
-export function canBeSilent(groups: Groups, removal: Removal, learned: ReadonlySet<string>): boolean {
+export function canMaskByWeights(groups: Groups, removal: Removal, learned: ReadonlySet<string>): boolean {
   const { traced } = groups.coupling;
-  const isSilent = silenceOf(traced);
+  const isZeroed = zeroedBy(traced);
   const readers = readersOf(traced.graph);
   const links = linksOf(traced);
   return groups.groups.every(({ name, counting }) => {
@@ -22,7 +22,7 @@ export function canBeSilent(groups: Groups, removal: Removal, learned: ReadonlyS
     if (units.length === 0) return true;
     if (counting.length > 0) return false;
     const removed = removedIndices(groups, new Map([[name, units]]));
-    const met = (inputs: readonly string[]): boolean => inputs.some((input) => removed.has(input) && isSilent(input));
+    const met = (inputs: readonly string[]): boolean => inputs.some((input) => removed.has(input) && isZeroed(input));
     return [...removed].every(([value, axes]) => {
       if (traced.graph.initializers.has(value) && !learned.has(value)) return false;
       return (readers.get(value) ?? []).every((node) => {
@@ -41,13 +41,13 @@ export function canBeSilent(groups: Groups, removal: Removal, learned: ReadonlyS
 }
 
 /** Tells which values are zero along a unit where all its weights are: weights, and what is computed of a weight alone and keeps zeros. */
-function silenceOf(traced: Traced): (name: string) => boolean {
+function zeroedBy(traced: Traced): (name: string) => boolean {
   const alive = activations(traced);
   const producers = producersOf(traced.graph);
-  return function isSilent(name: string): boolean {
+  return function isZeroed(name: string): boolean {
     if (traced.graph.initializers.has(name)) return true;
     const made = producers.get(name);
     const applied = made && !alive.has(name) ? applicationOf(traced, made) : undefined;
-    return applied?.op.zero(applied.inputs, applied.attributes) === "any" && isSilent(made!.inputs[0]!);
+    return applied?.op.zero(applied.inputs, applied.attributes) === "any" && isZeroed(made!.inputs[0]!);
   };
 }

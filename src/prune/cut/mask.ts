@@ -5,14 +5,14 @@ import { int64s, tensor, zeros, type DType, type NumericDType, type Shape, type 
 import { applicationOf } from "../../passes/trace.ts";
 import { patternOf } from "./computed-sizes.ts";
 import { activations } from "../coupling/couple.ts";
-import { createElsewhere, once, type Elsewhere, tracesElsewhere } from "./other-sizes.ts";
-import { emptyOf } from "./whole-group-cut.ts";
+import { createOtherSizes, once, type OtherSizes, tracesAtOtherSizes } from "./other-sizes.ts";
+import { removeWholeGroupsOf } from "./whole-group-cut.ts";
 import { goneOf } from "./whole-group.ts";
 import { removedIndices, type Groups, type Removal } from "../coupling/groups.ts";
 
 /**
  * Zeroes units without removing them: every activation that carries a removed unit is zero along it wherever it is read, and so is what
- * an operator needs zero to keep the unit from acting inside it (OpSpec.silence).
+ * an operator needs zero to keep the unit from acting inside it (OpSpec.maskInside).
  * All shapes stay. It is what {@link cut} must equal, and refuses what that refuses. Along an axis
  * that is as long as open sizes say, the zeros are laid out while the graph runs.
  *
@@ -22,15 +22,15 @@ export function mask(
   graph: Graph,
   groups: Groups,
   removal: Removal,
-  elsewhere: Elsewhere = createElsewhere(groups, removal),
+  elsewhere: OtherSizes = createOtherSizes(groups, removal),
   selects: (dtype: DType) => boolean = hasWhere,
 ): Graph {
   const { traced } = groups.coupling;
   const removed = removedIndices(groups, removal);
   const whole = goneOf(traced, removed);
-  if (whole.size > 0) emptyOf(graph, groups, removal, whole);
+  if (whole.size > 0) removeWholeGroupsOf(graph, groups, removal, whole);
   const alive = activations(traced);
-  const openLengths = once(() => tracesElsewhere(traced));
+  const openLengths = once(() => tracesAtOtherSizes(traced));
   const taken = namesOf(graph);
   const initializers = new Map(graph.initializers);
   const constants = new Map<string, string>();
@@ -105,12 +105,12 @@ export function mask(
   for (const node of graph.nodes) {
     const inputs = [...node.inputs];
     const applied = applicationOf(traced, node);
-    for (const [{ name }, axis] of applied?.op.silence(applied.inputs) ?? []) {
+    for (const [{ name }, axis] of applied?.op.maskInside(applied.inputs) ?? []) {
       const gone = removed.get(name)?.get(axis);
       if (gone === undefined || alive.has(name)) continue;
-      const silent = freshName(taken, `${name}_silent`);
-      nodes.push(...along(node, name, axis, gone, name, silent));
-      inputs.forEach((input, i) => input === name && (inputs[i] = silent));
+      const masked = freshName(taken, `${name}_silent`);
+      nodes.push(...along(node, name, axis, gone, name, masked));
+      inputs.forEach((input, i) => input === name && (inputs[i] = masked));
     }
     const after: Node[] = [];
     const outputs = node.outputs.map((name) => {

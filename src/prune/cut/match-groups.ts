@@ -4,10 +4,10 @@ import { freshName, type Graph } from "../../graph/graph.ts";
 import { trace } from "../../passes/trace.ts";
 import { settingOf } from "./other-sizes.ts";
 import { findGroups, removedIndices, type Group, type Groups, type Removal } from "../coupling/groups.ts";
-import { keyOf, type Place } from "../coupling/axis-references.ts";
+import { keyOf, type AxisReference } from "../coupling/axis-references.ts";
 
 /** A graph whose groups keep their names, and those groups. */
-export interface Followed {
+export interface MatchedGroups {
   readonly graph: Graph;
   readonly groups: Groups;
   /** Groups that were none before: their units go together in another way than they did. */
@@ -15,13 +15,13 @@ export interface Followed {
 }
 
 /** Finds the groups of a graph that has lost units of one before, under the names that they had there. */
-export function followGroups(before: Groups, removal: Removal, graph: Graph): Followed {
+export function matchGroups(before: Groups, removal: Removal, graph: Graph): MatchedGroups {
   const oldIndex = indicesBefore(before, removal);
   const found = findGroups(trace({ ...graph, groupNames: new Map() }, settingOf(before.coupling.traced)));
-  const old = before.groups.map((group) => ({ group, places: new Set(group.places.map(keyOf)) }));
-  const rankIn = ({ coupling }: Groups, { value }: Place) => coupling.traced.types.get(value)?.shape.length;
+  const old = before.groups.map((group) => ({ group, places: new Set(group.axes.map(keyOf)) }));
+  const rankIn = ({ coupling }: Groups, { value }: AxisReference) => coupling.traced.types.get(value)?.shape.length;
   /** A constant that a group leaves behind has other axes than the activation that it was. */
-  const isComparable = (place: Place): boolean => rankIn(before, place) === rankIn(found, place);
+  const isComparable = (place: AxisReference): boolean => rankIn(before, place) === rankIn(found, place);
   /** Whether the units of a group are those that are left of another, in the same order. */
   const isRestOf = (whole: Group, rest: Group): boolean => {
     const gone = new Set(removal.get(whole.name));
@@ -41,7 +41,7 @@ export function followGroups(before: Groups, removal: Removal, graph: Graph): Fo
   const groups = found.groups.map((group): Group => {
     const same = old.find(
       ({ group: whole, places }) =>
-        group.places.every((place) => places.has(keyOf(place)) || !isComparable(place)) && isRestOf(whole, group),
+        group.axes.every((place) => places.has(keyOf(place)) || !isComparable(place)) && isRestOf(whole, group),
     );
     const name = same?.group.name ?? freshName(taken, group.name);
     if (same === undefined) regrouped.push(name);
@@ -73,7 +73,7 @@ export function mayRename({ groups, coupling }: Groups, removal: Removal): boole
 }
 
 /** Tells which index of a place in the graph before an index of it is now. */
-function indicesBefore(before: Groups, removal: Removal): (place: Place, index: number) => number {
+function indicesBefore(before: Groups, removal: Removal): (place: AxisReference, index: number) => number {
   const removed = removedIndices(before, removal);
   const known = new Map<string, readonly number[]>();
   return (place, index) => {

@@ -69,7 +69,7 @@ export function fewestSettings(traced: Traced): Setting[] {
 
 /** The sizes of values that are others at a setting than in a trace; `undefined` where it can't be traced there. */
 function movedAt(traced: Traced, setting: Setting): ReadonlySet<string> | undefined {
-  const [there] = tracesElsewhere(traced, [setting]);
+  const [there] = tracesAtOtherSizes(traced, [setting]);
   if (there === undefined) return undefined;
   const moved = new Set<string>();
   for (const [name, { shape }] of traced.types)
@@ -80,7 +80,7 @@ function movedAt(traced: Traced, setting: Setting): ReadonlySet<string> | undefi
 }
 
 /** The traces of a graph at other settings. One that it does not have is left out: a graph that was not normalised may declare too much. */
-export function tracesElsewhere(traced: Traced, settings: readonly Setting[] = otherSettings(traced)): Traced[] {
+export function tracesAtOtherSizes(traced: Traced, settings: readonly Setting[] = otherSettings(traced)): Traced[] {
   return settings.flatMap((setting) => {
     try {
       return [trace(traced.graph, setting)];
@@ -95,7 +95,7 @@ export function tracesElsewhere(traced: Traced, settings: readonly Setting[] = o
 export function createSettled(traced: Traced): (name: string, axis: number) => boolean {
   const others = once(() => {
     const settings = fewestSettings(traced);
-    const traces = tracesElsewhere(traced, settings);
+    const traces = tracesAtOtherSizes(traced, settings);
     return traces.length === settings.length ? traces : undefined;
   });
   const sizeAt = ({ types }: Traced, name: string, axis: number) => types.get(name)?.shape[axis];
@@ -107,7 +107,7 @@ export function createSettled(traced: Traced): (name: string, axis: number) => b
  *
  * @throws SecateurError `unsupported` where units go together in another way there
  */
-function removalElsewhere(groups: Groups, removal: Removal, traced: Traced): RemovalAt {
+function removalAtOtherSizes(groups: Groups, removal: Removal, traced: Traced): RemovalAt {
   const found = findGroups(traced);
   const shapes = traced.graph.inputs.map(({ name }) => `${name} [${traced.types.get(name)!.shape.join(", ")}]`);
   const refuse = (name: string): never =>
@@ -121,7 +121,7 @@ function removalElsewhere(groups: Groups, removal: Removal, traced: Traced): Rem
   const [before, removed] = [removedIndices(groups, removal), removedIndices(found, removal)];
   for (const [name] of removal) {
     const group = groups.groups.find((one) => one.name === name)!;
-    for (const { value, axis } of group.places) {
+    for (const { value, axis } of group.axes) {
       if (!traced.graph.initializers.has(value)) continue;
       const listed = [before, removed].map((one) =>
         [...(one.get(value)?.get(axis) ?? [])].sort((a, b) => a - b).join(),
@@ -139,10 +139,12 @@ export function once<T>(compute: () => T): () => T {
 }
 
 /** A removal at other sizes of all that is open, found when it is first asked for. */
-export type Elsewhere = () => readonly RemovalAt[];
+export type OtherSizes = () => readonly RemovalAt[];
 
-export const createElsewhere = (groups: Groups, removal: Removal): Elsewhere =>
+export const createOtherSizes = (groups: Groups, removal: Removal): OtherSizes =>
   once(() => {
     const { traced } = groups.coupling;
-    return tracesElsewhere(traced, fewestSettings(traced)).map((there) => removalElsewhere(groups, removal, there));
+    return tracesAtOtherSizes(traced, fewestSettings(traced)).map((there) =>
+      removalAtOtherSizes(groups, removal, there),
+    );
   });

@@ -2,13 +2,18 @@
 
 import { fail, SecateurError } from "../../graph/error.ts";
 import type { Graph } from "../../graph/graph.ts";
-import { empty, type Emptied } from "./whole-group.ts";
+import { removeWholeGroups, type WholeGroupRemoval } from "./whole-group.ts";
 import { wholesOf, type Groups, type Removal } from "../coupling/groups.ts";
 
 /** What is left of the nodes, or an error that names the groups which cannot go as a whole. */
-export function emptyOf(graph: Graph, groups: Groups, removal: Removal, gone: ReadonlySet<string>): Emptied {
+export function removeWholeGroupsOf(
+  graph: Graph,
+  groups: Groups,
+  removal: Removal,
+  gone: ReadonlySet<string>,
+): WholeGroupRemoval {
   try {
-    return empty(graph, groups.coupling.traced, gone);
+    return removeWholeGroups(graph, groups.coupling.traced, gone);
   } catch (error) {
     if (!(error instanceof SecateurError) || error.code !== "unsupported") throw error;
     const names = wholesOf(groups, removal).map(({ name, units }) => `all ${units.length} units of group "${name}"`);

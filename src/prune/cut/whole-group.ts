@@ -12,13 +12,13 @@ import { removeDead } from "../../passes/dead.ts";
 import { applicationOf, valueOf, type Application, type Traced } from "../../passes/trace.ts";
 import { isShort, narrowTensor, widenTensor } from "../../passes/widen.ts";
 import { activations } from "../coupling/couple.ts";
-import { tracesElsewhere } from "./other-sizes.ts";
+import { tracesAtOtherSizes } from "./other-sizes.ts";
 import { keyOf, listen, Union } from "../coupling/axis-references.ts";
 
 /** For each value and axis that loses something, the indices that go. */
 export type Removed = ReadonlyMap<string, ReadonlyMap<number, ReadonlySet<number>>>;
 
-export interface Emptied {
+export interface WholeGroupRemoval {
   readonly nodes: readonly Node[];
   /** Activations that no longer depend on an input, under their names: each broadcasts to what it was. */
   readonly constants: ReadonlyMap<string, Tensor>;
@@ -27,7 +27,7 @@ export interface Emptied {
 }
 
 /** Nodes that read other values in the place of some. */
-export const withSame = (nodes: readonly Node[], same: Emptied["same"]): Node[] =>
+export const withSame = (nodes: readonly Node[], same: WholeGroupRemoval["same"]): Node[] =>
   nodes.map((node) =>
     node.inputs.some((name) => same.has(name))
       ? { ...node, inputs: node.inputs.map((name) => same.get(name) ?? name) }
@@ -51,15 +51,15 @@ export function goneOf(traced: Traced, removed: Removed): Set<string> {
  * @param graph the one that was traced
  * @throws SecateurError `unsupported` with the node that cannot do without
  */
-export function empty(graph: Graph, traced: Traced, gone: ReadonlySet<string>): Emptied {
-  return new Emptying(graph, traced, gone).run();
+export function removeWholeGroups(graph: Graph, traced: Traced, gone: ReadonlySet<string>): WholeGroupRemoval {
+  return new WholeGroupRemover(graph, traced, gone).run();
 }
 
 /** A trace and those at other sizes: what is another there is open. A model that does not run at another size is not. */
 function withOthers(traced: Traced): readonly [Traced, Traced, ...Traced[]] {
   const known = others.get(traced);
   if (known) return known;
-  const [other = traced, ...more] = tracesElsewhere(traced);
+  const [other = traced, ...more] = tracesAtOtherSizes(traced);
   const all = [traced, other, ...more] as const;
   others.set(traced, all);
   return all;
@@ -67,7 +67,7 @@ function withOthers(traced: Traced): readonly [Traced, Traced, ...Traced[]] {
 
 const others = new WeakMap<Traced, readonly [Traced, Traced, ...Traced[]]>();
 
-class Emptying {
+class WholeGroupRemover {
   readonly #graph: Graph;
   readonly #traced: Traced;
   /** The graph at several sizes: what holds in all of them holds for all. */
@@ -96,7 +96,7 @@ class Emptying {
     this.#g = createEmitter(this.#builder);
   }
 
-  run(): Emptied {
+  run(): WholeGroupRemoval {
     for (const node of this.#graph.nodes) this.#visit(node);
     for (const { name } of this.#graph.outputs)
       if (this.#isKnown(name)) fail("unsupported", `the output "${name}" would not depend on any input`);
@@ -132,11 +132,15 @@ class Emptying {
       return;
     }
     const lacking = [...node.inputs, ...node.outputs].some((name) => this.#gone.has(name));
-    if (op.emptied === "rest" && lacking) return this.#takeRest(applied, left);
-    if (typeof op.emptied === "function" && node.inputs.some((name) => this.#zero.has(name)) && left.length === 1) {
+    if (op.wholeGroupRemoval === "rest" && lacking) return this.#takeRest(applied, left);
+    if (
+      typeof op.wholeGroupRemoval === "function" &&
+      node.inputs.some((name) => this.#zero.has(name)) &&
+      left.length === 1
+    ) {
       const isZero = ({ name }: Value): boolean => this.#zero.has(name);
       const inputs = node.inputs.map((name) => this.#value(name));
-      const result = op.emptied(this.#g, inputs, applied.outputs[0]!, applied.attributes, isZero);
+      const result = op.wholeGroupRemoval(this.#g, inputs, applied.outputs[0]!, applied.attributes, isZero);
       if (result !== undefined && this.#put(left[0]!, result)) return;
     }
     if (lacking) fail("unsupported", `${describe(node)} has nothing left to compute with`);

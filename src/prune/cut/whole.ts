@@ -10,10 +10,10 @@ export function groupsWithout(groups: Groups, removal: Removal): Groups | string
   const { graph } = groups.coupling.traced;
   const initializers = new Map([...graph.initializers].map(([name, value]) => [name, onDemand(value)]));
   try {
-    const { followed } = cut({ ...graph, initializers }, groups, removal);
-    if (followed === undefined) return groups;
-    const [torn] = followed.regrouped;
-    return torn === undefined ? followed.groups : `the units of "${torn}" would not go together as they do now`;
+    const { matched } = cut({ ...graph, initializers }, groups, removal);
+    if (matched === undefined) return groups;
+    const [torn] = matched.regrouped;
+    return torn === undefined ? matched.groups : `the units of "${torn}" would not go together as they do now`;
   } catch (error) {
     if (!(error instanceof SecateurError) || error.code !== "bad-plan") throw error;
     return error.cause instanceof SecateurError ? error.cause.message : error.message;

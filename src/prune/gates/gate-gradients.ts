@@ -5,7 +5,7 @@ import type { Value } from "../../ops/core/define.ts";
 import type { Emit } from "../../ops/core/emit.ts";
 import type { BatchPlace } from "../../passes/batch-place.ts";
 import type { Coupling } from "../coupling/couple.ts";
-import type { Place } from "../coupling/axis-references.ts";
+import type { AxisReference } from "../coupling/axis-references.ts";
 import type { Group, Groups } from "../coupling/groups.ts";
 
 /** An activation that a gate stands on. */
@@ -18,7 +18,7 @@ interface Gated {
 /**
  * G[n, m] = ∂E_n/∂z_m = Σ a · ∂E_n/∂a over all elements of sample n that carry unit m, for the activations a at the gates of m.
  *
- * Where an operator has to silence a unit inside (OpSpec.silence), the factor is on the activations there too.
+ * Where an operator has to mask a unit inside (OpSpec.maskInside), the factor is on the activations there too.
  *
  * @param places the gates of the group
  * @param at an activation and its gradient by name, and what its operator tells of a gate on axis 1 (OpSpec.gate)
@@ -31,7 +31,7 @@ export function gateGradient(
   g: Emit,
   groups: Groups,
   group: Group,
-  places: readonly Place[],
+  places: readonly AxisReference[],
   at: (name: string) => Gated,
   insides: readonly Inside[],
   batch: number,
@@ -47,7 +47,7 @@ export function gateGradient(
     return toUnits(g, groups, group, place, perChannel(g, product, place, lie, batch));
   });
   for (const { input, axis, value, gradient } of insides) {
-    const place = group.places.find((one) => one.value === input.name && one.axis === axis);
+    const place = group.axes.find((one) => one.value === input.name && one.axis === axis);
     if (place) parts.push(toUnits(g, groups, group, place, g.Mul(value, gradient)));
   }
   const apart = parts.every(({ shape }) => shape[0] === batch);
@@ -56,7 +56,13 @@ export function gateGradient(
 }
 
 /** Sums everything but the samples and the axis of the units: [N, size of the axis], or [1, size] where samples are mixed. */
-function perChannel(g: Emit, product: Value, { axis }: Place, lie: BatchPlace | undefined, batch: number): Value {
+function perChannel(
+  g: Emit,
+  product: Value,
+  { axis }: AxisReference,
+  lie: BatchPlace | undefined,
+  batch: number,
+): Value {
   const { shape } = product;
   const rest = (own: number, at: number, rank: number) =>
     Array.from({ length: rank }, (_, i) => i).filter((i) => i !== own && i !== at);
@@ -77,7 +83,7 @@ function onOneAxis(
   g: Emit,
   groups: Groups,
   group: Group,
-  place: Place,
+  place: AxisReference,
   product: Value,
   { axis, outer, inner }: BatchPlace,
   batch: number,
@@ -117,7 +123,7 @@ export function toUnits(
   g: Emit,
   groups: Groups,
   group: Group,
-  place: Place,
+  place: AxisReference,
   channels: Value,
   indexOf: (column: number) => number = (column) => column,
 ): Value {

@@ -6,7 +6,7 @@ import { isFloat } from "../../graph/tensor.ts";
 import { activations } from "../coupling/couple.ts";
 import type { Groups } from "../coupling/groups.ts";
 import { linksOf, type Link } from "../coupling/links.ts";
-import { keyOf, type Place } from "../coupling/axis-references.ts";
+import { keyOf, type AxisReference } from "../coupling/axis-references.ts";
 
 export const gatePlaces = ["after-bn", "before-bn", "after-activation", "residual"] as const;
 /**
@@ -15,14 +15,14 @@ export const gatePlaces = ["after-bn", "before-bn", "after-activation", "residua
  */
 export type GatePlace = (typeof gatePlaces)[number];
 
-type Gates = ReadonlyMap<string, readonly Place[]>;
+type Gates = ReadonlyMap<string, readonly AxisReference[]>;
 
 /** The gates of each group elsewhere. Gates that cannot stand there stay where they are; an error where that is all of them. */
-export function moveGates(groups: Groups, gates: Gates, at: GatePlace): Map<string, readonly Place[]> {
+export function moveGates(groups: Groups, gates: Gates, at: GatePlace): Map<string, readonly AxisReference[]> {
   if (at === "after-bn") return new Map(gates);
   const move = movers[at](createNet(groups));
   const moved = new Map(
-    groups.groups.map(({ name, places }) => [name, unique(move(gates.get(name)!, places))] as const),
+    groups.groups.map(({ name, axes: places }) => [name, unique(move(gates.get(name)!, places))] as const),
   );
   const same = [...moved].every(([name, now]) => {
     const old = new Set(gates.get(name)!.map(keyOf));
@@ -38,7 +38,7 @@ const missing: Readonly<Record<Exclude<GatePlace, "after-bn">, string>> = {
   residual: "on a residual stream: no unit is carried by a sum",
 };
 
-const unique = (places: readonly Place[]): Place[] => [
+const unique = (places: readonly AxisReference[]): AxisReference[] => [
   ...new Map(places.map((place) => [keyOf(place), place])).values(),
 ];
 
@@ -61,7 +61,7 @@ function createNet({ coupling: { traced } }: Groups): Net {
   };
 }
 
-type Move = (gates: readonly Place[], all: readonly Place[]) => readonly Place[];
+type Move = (gates: readonly AxisReference[], all: readonly AxisReference[]) => readonly AxisReference[];
 
 const movers: Readonly<Record<Exclude<GatePlace, "after-bn">, (net: Net) => Move>> = {
   "before-bn": (net) => (gates, all) => gates.flatMap((place) => before(net, place, all)),
@@ -73,7 +73,7 @@ const movers: Readonly<Record<Exclude<GatePlace, "after-bn">, (net: Net) => Move
 };
 
 /** In front of the operator that a gate stands behind, where that operator keeps statistics of what it normalises. */
-function before(net: Net, place: Place, all: readonly Place[]): readonly Place[] {
+function before(net: Net, place: AxisReference, all: readonly AxisReference[]): readonly AxisReference[] {
   const node = net.producer(place.value);
   const link = node && net.link(node);
   if (link?.applied.op.training?.states === undefined) return [place];
@@ -89,19 +89,24 @@ function before(net: Net, place: Place, all: readonly Place[]): readonly Place[]
  *
  * @param everything whether all parameters are differentiated too: gates then stay behind an operator whose own sums tell their gradient
  */
-export function passGates(groups: Groups, gates: Gates, everything = false): Map<string, readonly Place[]> {
+export function passGates(groups: Groups, gates: Gates, everything = false): Map<string, readonly AxisReference[]> {
   const net = createNet(groups);
-  const stays = ({ value, axis }: Place): boolean =>
+  const stays = ({ value, axis }: AxisReference): boolean =>
     everything && axis === 1 && net.link(net.producer(value)!)?.applied.op.gate !== undefined;
-  const pass = (place: Place, all: readonly Place[]): Place =>
+  const pass = (place: AxisReference, all: readonly AxisReference[]): AxisReference =>
     stays(place) ? place : forward(net, place, all, ({ applied }) => applied.op.homogeneous);
   return new Map(
-    groups.groups.map(({ name, places }) => [name, unique(gates.get(name)!.map((place) => pass(place, places)))]),
+    groups.groups.map(({ name, axes: places }) => [name, unique(gates.get(name)!.map((place) => pass(place, places)))]),
   );
 }
 
 /** As far on as the unit is handed by operators that read nothing else and whose output is zero where the unit is. */
-function forward(net: Net, start: Place, all: readonly Place[], passable: (link: Link) => boolean = () => true): Place {
+function forward(
+  net: Net,
+  start: AxisReference,
+  all: readonly AxisReference[],
+  passable: (link: Link) => boolean = () => true,
+): AxisReference {
   let place = start;
   for (;;) {
     const [reader, ...others] = net.readers(place.value);
@@ -115,7 +120,7 @@ function forward(net: Net, start: Place, all: readonly Place[], passable: (link:
   }
 }
 
-function readsMore(net: Net, { applied, passes }: Link, place: Place, all: readonly Place[]): boolean {
+function readsMore(net: Net, { applied, passes }: Link, place: AxisReference, all: readonly AxisReference[]): boolean {
   if (applied.op.zero(applied.inputs, applied.attributes) === undefined) return true;
   return applied.inputs.some(
     (input) =>
@@ -127,7 +132,7 @@ function readsMore(net: Net, { applied, passes }: Link, place: Place, all: reado
 }
 
 /** Whether a value is the sum of several activations that all carry the unit. */
-function isSum(net: Net, place: Place, all: readonly Place[]): boolean {
+function isSum(net: Net, place: AxisReference, all: readonly AxisReference[]): boolean {
   const node = net.producer(place.value);
   const link = node && net.link(node);
   if (link === undefined || link.applied.op.zero(link.applied.inputs, link.applied.attributes) !== "all") return false;

@@ -11,7 +11,7 @@ import type { BatchPlace } from "../../passes/batch-place.ts";
 import { batchPlaces } from "../../passes/open-stage.ts";
 import { applicationOf, type Application } from "../../passes/trace.ts";
 import type { Group, Groups } from "../coupling/groups.ts";
-import type { Place } from "../coupling/axis-references.ts";
+import type { AxisReference } from "../coupling/axis-references.ts";
 
 export interface Gated {
   readonly builder: GraphBuilder;
@@ -31,7 +31,7 @@ export interface Gated {
  */
 export function insertGates(
   groups: Groups,
-  gates: ReadonlyMap<string, readonly Place[]>,
+  gates: ReadonlyMap<string, readonly AxisReference[]>,
   factors: (builder: GraphBuilder, g: Emit, group: Group) => Value,
 ): Gated {
   const { traced } = groups.coupling;
@@ -74,16 +74,16 @@ export function insertGates(
   return { builder, g, ungated };
 }
 
-/** The factors of groups whose units act inside a node, where a gate is needed too (OpSpec.silence). */
+/** The factors of groups whose units act inside a node, where a gate is needed too (OpSpec.maskInside). */
 function insideOf(
   g: Emit,
   groups: Groups,
   open: readonly { readonly group: Group; readonly z: Value }[],
   applied: Application | undefined,
 ): Value[] {
-  return (applied?.op.silence(applied.inputs) ?? []).flatMap(([{ name }, axis]) =>
+  return (applied?.op.maskInside(applied.inputs) ?? []).flatMap(([{ name }, axis]) =>
     open.flatMap(({ group, z }) => {
-      const place = group.places.find((one) => one.value === name && one.axis === axis);
+      const place = group.axes.find((one) => one.value === name && one.axis === axis);
       return place ? [indexed(g, groups, group, place, z)] : [];
     }),
   );
@@ -110,7 +110,7 @@ function pushParts(
 }
 
 /** The factor of each index of an axis: [size] or [N, size]; 1 where an index is no unit's. */
-function indexed(g: Emit, { coupling }: Groups, group: Group, { value, axis }: Place, z: Value): Value {
+function indexed(g: Emit, { coupling }: Groups, group: Group, { value, axis }: AxisReference, z: Value): Value {
   const first = coupling.first(value, axis);
   const size = coupling.traced.types.get(value)!.shape[axis]!;
   const units = group.units.length;
@@ -127,7 +127,13 @@ function indexed(g: Emit, { coupling }: Groups, group: Group, { value, axis }: P
 }
 
 /** Factors in a shape that broadcasts along an axis of a value. */
-function along({ name, shape }: Value, { axis }: Place, factor: Value, lie: BatchPlace | undefined, g: Emit): Value {
+function along(
+  { name, shape }: Value,
+  { axis }: AxisReference,
+  factor: Value,
+  lie: BatchPlace | undefined,
+  g: Emit,
+): Value {
   const size = shape[axis]!;
   if (factor.shape.length === 1) return g.reshaped(factor, [size, ...shape.slice(axis + 1).map(() => 1)]);
   if (lie === undefined || lie.axis === axis)

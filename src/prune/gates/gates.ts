@@ -4,7 +4,7 @@ import { producersOf, type Node } from "../../graph/graph.ts";
 import { isFloat } from "../../graph/tensor.ts";
 import type { Value } from "../../ops/core/define.ts";
 import { activations } from "../coupling/couple.ts";
-import { keyOf, type Place } from "../coupling/axis-references.ts";
+import { keyOf, type AxisReference } from "../coupling/axis-references.ts";
 import { byValue } from "../coupling/producers.ts";
 import type { Group, Groups } from "../coupling/groups.ts";
 import { elementReaders } from "../coupling/readers.ts";
@@ -15,12 +15,12 @@ import { moveGates, type GatePlace } from "./gate-places.ts";
  * The gates of every group: the fewest activations that must be zero along a unit for every reader to read zeros. An activation
  * that is zero because an earlier gate is (behind a Relu, an addition, a pool) needs none; of a chain such as Conv and
  * BatchNormalization only the last bears one, so that a gate stands after BatchNormalization by default. What a unit does inside an operator
- * that reads again what it puts out is no activation of the graph: there the factor is on what the operator silences (OpSpec.silence).
+ * that reads again what it puts out is no activation of the graph: there the factor is on what the operator masks inside (OpSpec.maskInside).
  *
  * @param at where a criterion wants to measure; only `after-bn` gates remove a unit wherever it acts
  * @throws SecateurError `unsupported` where no gate of the graph can stand there
  */
-export function findGates(groups: Groups, at: GatePlace = "after-bn"): Map<string, readonly Place[]> {
+export function findGates(groups: Groups, at: GatePlace = "after-bn"): Map<string, readonly AxisReference[]> {
   const { traced } = groups.coupling;
   const net: Net = {
     alive: activations(traced),
@@ -41,8 +41,8 @@ interface Net {
   readonly links: Links;
 }
 
-function gatesOf({ alive, producers, order, readers, links }: Net, group: Group): readonly Place[] {
-  const carriers = group.places.filter(({ value }) => alive.has(value));
+function gatesOf({ alive, producers, order, readers, links }: Net, group: Group): readonly AxisReference[] {
+  const carriers = group.axes.filter(({ value }) => alive.has(value));
   const places = byValue(carriers);
   const counting = new Set(group.counting);
   const computed = [...places.keys()]
@@ -77,7 +77,11 @@ function gatesOf({ alive, producers, order, readers, links }: Net, group: Group)
 }
 
 /** Whether an activation is zero because what it is computed from is. */
-function isImplied({ applied, passes }: Link, place: Place, carriers: ReadonlyMap<string, readonly Place[]>): boolean {
+function isImplied(
+  { applied, passes }: Link,
+  place: AxisReference,
+  carriers: ReadonlyMap<string, readonly AxisReference[]>,
+): boolean {
   const rule = applied.op.zero(applied.inputs, applied.attributes);
   if (rule === undefined) return false;
   const carries = (input: Value | undefined): boolean =>

@@ -7,7 +7,7 @@ import type { Traced } from "../../passes/trace.ts";
 import type { Tensors } from "../../runtime/port.ts";
 import type { Cut } from "../cut/cut.ts";
 import { differ, type Difference } from "./differ.ts";
-import { roundedFeeds, roundedGraph } from "./noise.ts";
+import { perturbedFeeds, perturbedGraph } from "./noise.ts";
 import type { Sides } from "./sides.ts";
 import { holdsFloats, splitAt, watchedIn, type Stretches } from "./stretches.ts";
 
@@ -143,9 +143,9 @@ async function judge(law: Law, stretches: Stretches, watched: readonly string[])
   if (far.length === 0) return compared;
   const noise = new Map<string, number>();
   for (const seed of noiseSeeds) {
-    const feeds = law.settings.map((one) => roundedFeeds(one.feeds, seed));
-    const others = given.map((one) => roundedFeeds(one, seed));
-    const again = await law.sides.run(roundedGraph(stretches.graph, seed), feeds, far, others);
+    const feeds = law.settings.map((one) => perturbedFeeds(one.feeds, seed));
+    const others = given.map((one) => perturbedFeeds(one, seed));
+    const again = await law.sides.run(perturbedGraph(stretches.graph, seed), feeds, far, others);
     again.forEach((values, at) => {
       for (const name of far) {
         const key = `${at} ${name}`;

@@ -12,7 +12,7 @@ const step = 2 ** -20;
  * A tensor of which each element is a hair larger or smaller; what is no float32 stays, and so do numbers on their own, such as exponents, and
  * lists so short that they may be the scales of a Resize: a hair less of those is an image without its last row.
  */
-function rounded(value: Tensor, seed: number): Tensor {
+function perturbed(value: Tensor, seed: number): Tensor {
   const { dtype, shape } = value;
   if (dtype !== "float32" || sizeOf(shape) < 2 || (shape.length < 2 && sizeOf(shape) <= mostScales)) return value;
   const data = Float32Array.from(value.data as Float32Array);
@@ -25,11 +25,11 @@ function rounded(value: Tensor, seed: number): Tensor {
 }
 
 /** The graph with its weights rounded otherwise. */
-export function roundedGraph(graph: Graph, seed: number): Graph {
-  const initializers = [...graph.initializers].map(([name, value], i) => [name, rounded(value, seed + i)] as const);
+export function perturbedGraph(graph: Graph, seed: number): Graph {
+  const initializers = [...graph.initializers].map(([name, value], i) => [name, perturbed(value, seed + i)] as const);
   return { ...graph, initializers: new Map(initializers) };
 }
 
 /** The same of what it is fed with. */
-export const roundedFeeds = (feeds: Tensors, seed: number): Tensors =>
-  Object.fromEntries(Object.entries(feeds).map(([name, value], i) => [name, rounded(value, seed + i)]));
+export const perturbedFeeds = (feeds: Tensors, seed: number): Tensors =>
+  Object.fromEntries(Object.entries(feeds).map(([name, value], i) => [name, perturbed(value, seed + i)]));

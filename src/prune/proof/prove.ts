@@ -10,7 +10,7 @@ import { toSingle, widen } from "../../passes/widen.ts";
 import type { LoadOptions, Runtime, Tensors } from "../../runtime/port.ts";
 import { cut, shrinkerOf } from "../cut/cut.ts";
 import { drawInputs } from "./draw.ts";
-import { createElsewhere, settingOf, type Elsewhere } from "../cut/other-sizes.ts";
+import { createOtherSizes, settingOf, type OtherSizes } from "../cut/other-sizes.ts";
 import { removedIndices, type Groups, type Removal } from "../coupling/groups.ts";
 import { proveLaw, type Proof } from "./law.ts";
 import { mask } from "../cut/mask.ts";
@@ -53,7 +53,7 @@ export async function prove(
 ): Promise<Proof> {
   const { graph } = model;
   const { traced } = groups.coupling;
-  const elsewhere = createElsewhere(groups, removal);
+  const elsewhere = createOtherSizes(groups, removal);
   const small = cut(graph, groups, removal, elsewhere);
   const zeroed = mask(graph, groups, removal, elsewhere);
   const { seed = 0, tolerance = toleranceOf(small.graph, graph), ...load } = options;
@@ -89,7 +89,7 @@ function widened(feeds: Tensors, { inputs }: Graph): Tensors {
 }
 
 /** The trace of groups, another batch, and other sizes that are open: what is removed there, and how values are cut. */
-function settingsOf(groups: Groups, removal: Removal, elsewhere: Elsewhere) {
+function settingsOf(groups: Groups, removal: Removal, elsewhere: OtherSizes) {
   const here = { groups, removed: removedIndices(groups, removal) };
   return [here, ...elsewhere()].map((at) => ({ traced: at.groups.coupling.traced, shrink: shrinkerOf(at) }));
 }

@@ -7,7 +7,7 @@ import type { Groups, Removal } from "../coupling/groups.ts";
 export const formatPlan = (removal: Removal): string => format("remove", removal);
 
 /** `{"kept": {"<group>": [units]}}`, one group a line. */
-export const formatKept = (kept: Kept): string => format("kept", kept);
+export const formatKept = (kept: KeptUnits): string => format("kept", kept);
 
 function format(what: string, units: ReadonlyMap<string, readonly number[]>): string {
   const lines = [...units].map(([name, list]) => `    ${JSON.stringify(name)}: [${list.join(", ")}]`);
@@ -72,10 +72,10 @@ export function parseScores(text: string): Map<string, Float64Array> {
 }
 
 /** The units of each group that are left, in the numbering of the start: unit i of a group is now what unit `kept.get(group)[i]` was. */
-export type Kept = ReadonlyMap<string, readonly number[]>;
+export type KeptUnits = ReadonlyMap<string, readonly number[]>;
 
 /** What is left of every group; of one that went as a whole, nothing. */
-export function keptAfter(groups: Pick<Groups, "groups">, removal: Removal): Kept {
+export function keptAfter(groups: Pick<Groups, "groups">, removal: Removal): KeptUnits {
   return new Map(
     groups.groups.map(({ name, units }) => {
       const gone = new Set(removal.get(name));

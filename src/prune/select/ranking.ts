@@ -114,26 +114,26 @@ export function perCost(
   const saving: Savings = savings
     ? (group) => savings.get(group) ?? 0
     : (_, unit) => (per === "unit" ? 1 : model.saving(unit)[per]);
-  const price = (saved: number, score: number): number =>
+  const rank = (saved: number, score: number): number =>
     saved > 0 ? (score < 0 ? score * saved : score / saved) : Number.POSITIVE_INFINITY;
-  const priced = new Map<string, Float64Array>();
+  const ranking = new Map<string, Float64Array>();
   for (const { name, units } of groups.groups) {
     const scores = importances.get(name);
     if (scores)
-      priced.set(
+      ranking.set(
         name,
-        Float64Array.from(units, (unit, i) => price(saving(name, unit), scores[i]!)),
+        Float64Array.from(units, (unit, i) => rank(saving(name, unit), scores[i]!)),
       );
   }
-  return priced;
+  return ranking;
 }
 
 /** Prices as they are, or the share of units with a lower one among those that a unit is compared with. */
-export function withinScope(groups: Groups, prices: Importances, scope: Scope): Importances {
-  if (scope === "global") return prices;
+export function withinScope(groups: Groups, ranking: Importances, scope: Scope): Importances {
+  if (scope === "global") return ranking;
   const classes = new Map<string, Group[]>();
   for (const group of groups.groups) {
-    if (!prices.has(group.name)) continue;
+    if (!ranking.has(group.name)) continue;
     const key = scope === "local" ? group.name : kindOf(groups.coupling.traced, group);
     const own = classes.get(key);
     if (own) own.push(group);
@@ -142,11 +142,11 @@ export function withinScope(groups: Groups, prices: Importances, scope: Scope): 
   const ranks = new Map<string, Float64Array>();
   for (const members of classes.values()) {
     const all = members.flatMap(({ name, units }) =>
-      units.map((_, unit) => ({ name, unit, price: prices.get(name)![unit]! })),
+      units.map((_, unit) => ({ name, unit, rank: ranking.get(name)![unit]! })),
     );
     for (const { name, units } of members) ranks.set(name, new Float64Array(units.length));
     all
-      .sort((a, b) => a.price - b.price)
+      .sort((a, b) => a.rank - b.rank)
       .forEach(({ name, unit }, rank) => {
         ranks.get(name)![unit] = rank / all.length;
       });
@@ -155,7 +155,7 @@ export function withinScope(groups: Groups, prices: Importances, scope: Scope): 
 }
 
 /** How a group is built: the operators that touch its units, and where. */
-function kindOf(traced: Traced, { places }: Group): string {
+function kindOf(traced: Traced, { axes: places }: Group): string {
   const axes = new Map<string, number[]>();
   for (const { value, axis } of places) axes.set(value, [...(axes.get(value) ?? []), axis]);
   const touches = new Set<string>();

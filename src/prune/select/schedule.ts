@@ -1,7 +1,7 @@
 /** How much is to be gone after each removal, where that is planned from the start. */
 
 import type { Costs } from "./costs.ts";
-import type { Target } from "./select.ts";
+import type { Budget } from "./select.ts";
 
 export const scheduleKinds = ["steady", "linear", "cubic", "one-shot"] as const;
 /**
@@ -20,20 +20,20 @@ export interface RemovalSchedule {
 export function nextTarget(
   { kind, removals }: RemovalSchedule,
   start: Costs & { readonly units: number },
-  target: Target,
+  target: Budget,
   now: Costs & { readonly units: number },
-): Target {
+): Budget {
   const count = kind === "one-shot" ? 1 : removals;
   for (let step = 1; step < count; step++) {
     const done = step / count;
     const share = kind === "cubic" ? 1 - (1 - done) ** 3 : done;
-    const interim: Target = Object.fromEntries(
+    const interim: Budget = Object.fromEntries(
       (["macs", "params", "bytes", "units"] as const).flatMap((key) => {
         const goal = target[key];
         return goal === undefined ? [] : [[key, start[key] + (goal - start[key]) * share]];
       }),
     );
-    if (Object.entries(interim).some(([key, value]) => now[key as keyof Target] > value)) return interim;
+    if (Object.entries(interim).some(([key, value]) => now[key as keyof Budget] > value)) return interim;
   }
   return target;
 }

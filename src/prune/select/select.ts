@@ -69,8 +69,8 @@ export function selectShare(groups: Groups, importances: Importances, options: S
   const { ratio, scope, roundTo = 1, floors, ratios, normalise = "none", per = "unit" } = options;
   if (!(ratio >= 0 && ratio < 1)) fail("bad-option", `the ratio must be at least 0 and less than 1; it is ${ratio}`);
   checkRounding(roundTo);
-  const prices = perCost(groups, normalised(importances, normalise), createCostModel(groups), per);
-  const order = ranked(groups, scope === "isomorphic" ? withinScope(groups, prices, scope) : prices);
+  const ranking = perCost(groups, normalised(importances, normalise), createCostModel(groups), per);
+  const order = ranked(groups, scope === "isomorphic" ? withinScope(groups, ranking, scope) : ranking);
   const sizes = new Map(groups.groups.map(({ name, units }) => [name, units.length]));
   const total = [...sizes.values()].reduce((a, b) => a + b, 0);
   let left = scope === "local" ? Number.POSITIVE_INFINITY : Math.floor(ratio * total);
@@ -103,7 +103,7 @@ export function selectShare(groups: Groups, importances: Importances, options: S
 }
 
 /** What must be reached; each at most the number given. Units are counted over all groups. */
-export interface Target {
+export interface Budget {
   readonly macs?: number;
   readonly params?: number;
   readonly bytes?: number;
@@ -111,7 +111,7 @@ export interface Target {
 }
 
 /** Whether costs meet a target in all that it names. */
-export function meets(target: Target, costs: Costs, units: number): boolean {
+export function meets(target: Budget, costs: Costs, units: number): boolean {
   return (
     (["macs", "params", "bytes"] as const).every((key) => target[key] === undefined || costs[key] <= target[key]) &&
     (target.units === undefined || units <= target.units)
@@ -144,21 +144,21 @@ export interface StepChoice {
 }
 
 /** Units of a group that go together: a single one, or as many as bring its width to the next multiple. */
-interface Block {
+interface Chunk {
   readonly group: string;
   readonly units: readonly number[];
-  readonly price: number;
+  readonly rank: number;
 }
 
 /** The blocks of all groups, cheapest first; those of a group in the order in which they can go. 0 is a multiple of everything. */
-function blocksOf(groups: Groups, prices: Importances, { roundTo = 1, floors }: StepChoice): Block[] {
+function chunksOf(groups: Groups, ranking: Importances, { roundTo = 1, floors }: StepChoice): Chunk[] {
   const own = new Map<string, Candidate[]>();
-  for (const candidate of ranked(groups, prices)) {
+  for (const candidate of ranked(groups, ranking)) {
     const known = own.get(candidate.group);
     if (known) known.push(candidate);
     else own.set(candidate.group, [candidate]);
   }
-  const blocks: Block[] = [];
+  const chunks: Chunk[] = [];
   for (const [group, order] of own) {
     const least = floors?.get(group) ?? 1;
     const floor = least === 0 ? 0 : Math.max(roundTo, least);
@@ -166,12 +166,12 @@ function blocksOf(groups: Groups, prices: Importances, { roundTo = 1, floors }: 
       const left = order.length - at;
       const taken = order.slice(at, at + (left % roundTo || roundTo));
       if (left - taken.length < floor) break;
-      const price = taken.reduce((sum, { importance }) => sum + importance, 0) / taken.length;
-      blocks.push({ group, units: taken.map(({ unit }) => unit), price });
+      const rank = taken.reduce((sum, { importance }) => sum + importance, 0) / taken.length;
+      chunks.push({ group, units: taken.map(({ unit }) => unit), rank });
       at += taken.length;
     }
   }
-  return blocks.sort((a, b) => a.price - b.price);
+  return chunks.sort((a, b) => a.rank - b.rank);
 }
 
 /**
@@ -182,13 +182,13 @@ export function selectStep(
   groups: Groups,
   importances: Importances,
   count: number,
-  target: Target,
+  target: Budget,
   choice: StepChoice = {},
 ): Selection {
   const { normalise = "none", per = "unit", scope = "global", savings, roundTo = 1 } = choice;
   checkRounding(roundTo);
   const state = new Shrinking(groups);
-  const priced = perCost(
+  const ranking = perCost(
     groups,
     normalised(importances, normalise, choice.scales),
     createCostModel(groups),
@@ -196,7 +196,7 @@ export function selectStep(
     savings,
   );
   let removed = 0;
-  for (const { group, units } of blocksOf(groups, withinScope(groups, priced, scope), choice)) {
+  for (const { group, units } of chunksOf(groups, withinScope(groups, ranking, scope), choice)) {
     if (meets(target, state.costs(), state.units)) break;
     if (removed > 0 && removed + units.length > count) break;
     if (state.remove(group, units)) removed += units.length;

@@ -4,10 +4,10 @@ import type { Graph } from "../../../src/graph/graph.ts";
 import { sizeOf, tensor, type Shape } from "../../../src/graph/tensor.ts";
 import { createEmitter } from "../../../src/ops/emitter.ts";
 import { directRuntime } from "../../../src/runtime/onnxruntime-node.ts";
-import { blockOf } from "../../../src/execute/channel-block.ts";
+import { channelBlockOf } from "../../../src/execute/channel-block.ts";
 import { finishGraph } from "../../../src/objective/backward.ts";
 import type { Runtime } from "../../../src/runtime/port.ts";
-import { runnable } from "../../../src/execute/executable.ts";
+import { executable } from "../../../src/execute/executable.ts";
 import { processors } from "../../support/processors.ts";
 
 interface Case {
@@ -60,7 +60,7 @@ function write({ X, W, B, attributes = {} }: Case, size: number | undefined): Gr
 }
 
 async function run(runtime: Runtime, graph: Graph): Promise<Float32Array> {
-  const session = await runtime.load(runnable(graph), { threads: 1 });
+  const session = await runtime.load(executable(graph), { threads: 1 });
   try {
     const feeds = Object.fromEntries(graph.inputs.map(({ name, shape }, i) => [name, ramp(shape as Shape, 7 + 4 * i)]));
     return Object.values(await session.run(feeds))[0]!.data as Float32Array;
@@ -70,7 +70,7 @@ async function run(runtime: Runtime, graph: Graph): Promise<Float32Array> {
 }
 
 /** This machine's own kernels, whichever they are, and those of other processors. */
-const own = { name: "this machine", runtime: directRuntime, block: await blockOf(directRuntime) };
+const own = { name: "this machine", runtime: directRuntime, block: await channelBlockOf(directRuntime) };
 
 describe.each([own, ...processors].flatMap((one) => (one.block ? [{ ...one, block: one.block }] : [])))(
   "Conv in blocks of channels: $name",
@@ -91,6 +91,6 @@ describe("blocks of channels", () => {
   });
 
   it.each(processors)("Conv: are found by trying: $name", async ({ runtime, block }) => {
-    expect(await blockOf(runtime)).toBe(block);
+    expect(await channelBlockOf(runtime)).toBe(block);
   });
 });

@@ -20,12 +20,12 @@ import { floorsOf } from "../../../src/prune/select/limits.ts";
 import { composed } from "../../../src/prune/select/plan.ts";
 import { assertProved, prove } from "../../../src/prune/proof/prove.ts";
 import { replay } from "../../../src/prune/cut/replay.ts";
-import { selectShare, selectStep, type Target } from "../../../src/prune/select/select.ts";
+import { selectShare, selectStep, type Budget } from "../../../src/prune/select/select.ts";
 import { whyNotWhole } from "../../../src/prune/cut/whole.ts";
 import { directRuntime } from "../../../src/runtime/onnxruntime-node.ts";
 import { finetune } from "../../../src/train/finetune.ts";
 import { prepare, withGraph } from "../../../src/execute/prepare.ts";
-import { pruneLoop, targetOf, type PrunePoint } from "../../../src/loop/prune.ts";
+import { pruneLoop, absoluteBudget, type PrunePoint } from "../../../src/loop/prune.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../../src/loop/checkpoint.ts";
 import { newModel } from "../../../src/zoo/zoo.ts";
 import { randomDataset } from "../../support/datasets.ts";
@@ -315,9 +315,9 @@ describe("choosing", () => {
     expect(given.get("layer1.2.conv1.weight")).toBe(0);
   });
 
-  const targets: readonly Target[] = [{ macs: 0.2 }, { params: 0.1 }, { bytes: 0.3 }, { units: 0.15 }, { units: 0 }];
+  const targets: readonly Budget[] = [{ macs: 0.2 }, { params: 0.1 }, { bytes: 0.3 }, { units: 0.15 }, { units: 0 }];
   it.each(targets)("%o: costs are those of the cut model, and it is reached", (share) => {
-    const target = share.units === 0 ? share : targetOf(graph, share);
+    const target = share.units === 0 ? share : absoluteBudget(graph, share);
     for (const choice of [{}, { scope: "isomorphic" }, { scope: "local" }, { per: "macs" }, { roundTo: 16 }] as const) {
       const { removal, costs, units, met } = selectStep(found, importances, 1e6, target, {
         ...choice,
@@ -396,7 +396,7 @@ describe("learning", () => {
       ...learn,
       optimiser: { kind: "sgd", momentum: 0.9 },
       criterion: findCriterion("taylor-fo"),
-      target: targetOf(start, { units: 0.2 }),
+      target: absoluteBudget(start, { units: 0.2 }),
       limits: { minUnits: 0 },
       roundTo: 4,
       learningRate: 0.01,

@@ -2,7 +2,7 @@
 
 import { expect, it } from "vitest";
 import { float32, int64s, type Tensor } from "../../../src/graph/tensor.ts";
-import { roundedFeeds, roundedGraph } from "../../../src/prune/proof/noise.ts";
+import { perturbedFeeds, perturbedGraph } from "../../../src/prune/proof/noise.ts";
 import { graphOf, node, value } from "../../onnx/support.ts";
 import { noise, runGraph } from "../../support/graphs.ts";
 
@@ -22,7 +22,7 @@ it("rounds weights and inputs by a hair, and leaves what a graph is laid out by"
       ["unread", int64s([3, 4])],
     ]),
   });
-  const again = roundedGraph(graph, 1);
+  const again = perturbedGraph(graph, 1);
   for (const name of ["scales", "two", "unread"])
     expect(again.initializers.get(name)).toEqual(graph.initializers.get(name));
   const [before, after] = [graph, again].map(({ initializers }) => initializers.get("w")!.data as Float32Array);
@@ -31,7 +31,7 @@ it("rounds weights and inputs by a hair, and leaves what a graph is laid out by"
     expect(Math.abs(after![i]! - one)).toBeLessThan(2e-6 * Math.abs(one));
   });
   const feeds = { x: noise([2, 3, 4, 4], 2) };
-  const [whole, rounded] = [await runGraph(graph, feeds), await runGraph(again, roundedFeeds(feeds, 1))];
+  const [whole, rounded] = [await runGraph(graph, feeds), await runGraph(again, perturbedFeeds(feeds, 1))];
   expect(rounded["y"]!.shape).toEqual([2, 5, 8, 6]);
   expect(whole["y"]!.shape).toEqual([2, 5, 8, 6]);
 });

@@ -4,7 +4,7 @@ import { criterionOf } from "../criteria/table.ts";
 import type { Dataset } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { Target } from "../prune/select/select.ts";
+import type { Budget } from "../prune/select/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { Checkpoint, PruneEnd } from "../loop/checkpoint.ts";
 import { finetune, type FinetunePoint } from "../train/finetune.ts";
@@ -14,16 +14,16 @@ import { createTimer } from "./checkpoints.ts";
 import { stateOf, type Drop, type Measure } from "./measure.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
 import type { SettledOptions } from "./prune-options.ts";
-import { keepBest, keepRemoval, mostThatFit, mostTries, readKept, type Kept, type Store } from "./search.ts";
+import { keepBest, keepRemoval, mostThatFit, mostTries, readStored, type StoredModel, type Store } from "./search.ts";
 
 /** What the stretches of a run share. */
-export interface Course {
+export interface PruningRun {
   readonly runtime: Runtime;
   /** The model at the start. */
   readonly graph: Graph;
   /** What is learned from. */
   readonly data: Dataset;
-  readonly target: Target;
+  readonly target: Budget;
   readonly options: SettledOptions;
   readonly latency: LatencyGoal | undefined;
   /** Where a search is on. */
@@ -32,7 +32,7 @@ export interface Course {
   readonly resumed: Checkpoint | undefined;
   readonly store: Store;
   readonly measure: Measure;
-  readonly tell: (event: PruneJobEvent) => void;
+  readonly emit: (event: PruneJobEvent) => void;
   /** Writes a checkpoint; `more` is found in its note again. */
   readonly save: (checkpoint: Omit<Checkpoint, "note">, more?: Readonly<Record<string, unknown>>) => Promise<void>;
 }
@@ -45,22 +45,22 @@ export interface Pruned extends PruneEnd {
 const finetuneEpoch = 1_000_000;
 
 /** Removes units until the budget is met, or finds in the checkpoint that this is done. */
-export async function pruneDown(course: Course): Promise<Pruned> {
-  const { runtime, graph, data, target, options, latency, drop, resumed, store, measure, tell, save } = course;
+export async function pruneDown(pruningRun: PruningRun): Promise<Pruned> {
+  const { runtime, graph, data, target, options, latency, drop, resumed, store, measure, emit, save } = pruningRun;
   const { criterion, targets, evaluateEvery } = options;
   const from = resumed?.point;
   if (from?.phase === "finetune") return { graph: from.graph, ...resumed!.pruned! };
-  tell({ kind: "phase", phase: "pruning" });
+  emit({ kind: "phase", phase: "pruning" });
   const pruned = await pruneLoop(runtime, graph, data, {
     ...options,
     criterion: criterionOf(criterion),
     target,
     latency,
     targets: targets === "teacher" ? undefined : targets,
-    teacher: onlyTeacher(course),
+    teacher: onlyTeacher(pruningRun),
     momentum: options.scoreMomentum,
     learningRate: options.pruneLearningRate,
-    onEvent: tell,
+    onEvent: emit,
     from,
     enough: drop && ((point) => drop.isHopeless(point.graph)),
     async onPoint(point) {
@@ -73,40 +73,40 @@ export async function pruneDown(course: Course): Promise<Pruned> {
   });
   const { end, removals } = pruned;
   const { costs, units } = stateOf(pruned.graph);
-  tell({ kind: "pruned", end, removals: removals.length, units, costs });
+  emit({ kind: "pruned", end, removals: removals.length, units, costs });
   await measure("pruned", removals.length, units, pruned.graph);
   return { graph: pruned.graph, removals, end };
 }
 
 /** Fine-tunes what was pruned. */
-export async function tuneOnce(course: Course, { graph, removals, end }: Pruned): Promise<Kept> {
-  const save = (point: FinetunePoint) => course.save({ point, pruned: { removals, end } });
-  return { removals, graph: await tune(course, graph, tunedIn(course), save) };
+export async function tuneOnce(pruningRun: PruningRun, { graph, removals, end }: Pruned): Promise<StoredModel> {
+  const save = (point: FinetunePoint) => pruningRun.save({ point, pruned: { removals, end } });
+  return { removals, graph: await tune(pruningRun, graph, tunedIn(pruningRun), save) };
 }
 
 /** Fine-tunes models on the way down until it is known which is the smallest that loses little enough. */
-export async function searchSmallest(course: Course, pruned: Pruned): Promise<Kept> {
-  const { graph, options, drop, resumed, store, tell } = course;
+export async function searchSmallest(pruningRun: PruningRun, pruned: Pruned): Promise<StoredModel> {
+  const { graph, options, drop, resumed, store, emit } = pruningRun;
   const known = resumed?.note["search"] as StoredSearch | undefined;
   const count = known?.count ?? pruned.removals.length;
   const tried = new Map(known?.tried);
   const most = await mostThatFit(count, tried, async (removals) => {
     const begin =
-      (await readKept(store, removals, graph)) ?? fail("io", `the model after ${removals} removals is gone`);
+      (await readStored(store, removals, graph)) ?? fail("io", `the model after ${removals} removals is gone`);
     const { costs, units } = stateOf(begin.graph);
-    tell({ kind: "try", number: tried.size + 1, most: mostTries(count), removals, units, costs });
-    const going = known?.current === removals ? tunedIn(course) : undefined;
+    emit({ kind: "try", number: tried.size + 1, most: mostTries(count), removals, units, costs });
+    const going = known?.current === removals ? tunedIn(pruningRun) : undefined;
     const search = (): StoredSearch => ({ count, tried: [...tried], current: removals });
-    const tuned = await tune(course, begin.graph, going, (point) =>
-      course.save({ point, pruned: { removals: begin.removals, end: pruned.end } }, { search: search() }),
+    const tuned = await tune(pruningRun, begin.graph, going, (point) =>
+      pruningRun.save({ point, pruned: { removals: begin.removals, end: pruned.end } }, { search: search() }),
     );
     const lost = await drop!.of(tuned);
     const fits = lost.drop <= options.maxDrop!;
-    tell({ kind: "search", removals, units, costs, ...lost, fits });
+    emit({ kind: "search", removals, units, costs, ...lost, fits });
     if (fits) await keepBest(store, { graph: tuned, removals: begin.removals });
     return fits;
   });
-  return most === 0 ? { graph, removals: [] } : (await readKept(store, "best", graph))!;
+  return most === 0 ? { graph, removals: [] } : (await readStored(store, "best", graph))!;
 }
 
 /** Where a search stands. */
@@ -119,26 +119,26 @@ interface StoredSearch {
 }
 
 /** Fine-tuning that was under way. */
-const tunedIn = ({ resumed }: Course): FinetunePoint | undefined =>
+const tunedIn = ({ resumed }: PruningRun): FinetunePoint | undefined =>
   resumed?.point.phase === "finetune" ? resumed.point : undefined;
 
 async function tune(
-  course: Course,
+  pruningRun: PruningRun,
   begin: Graph,
   from: FinetunePoint | undefined,
   save: (point: FinetunePoint) => Promise<void>,
 ): Promise<Graph> {
-  const { runtime, graph, data, options, tell } = course;
+  const { runtime, graph, data, options, emit } = pruningRun;
   const { distil, temperature, checkpoints } = options;
-  tell({ kind: "phase", phase: "fine-tuning" });
+  emit({ kind: "phase", phase: "fine-tuning" });
   const due = createTimer(checkpoints?.every ?? 30);
   return finetune(runtime, begin, data, {
     ...options,
     firstEpoch: finetuneEpoch,
-    teacher: onlyTeacher(course) ?? (distil > 0 ? { graph, weight: distil, temperature } : undefined),
-    onEvent: tell,
-    onRate: tell,
-    onDiverged: tell,
+    teacher: onlyTeacher(pruningRun) ?? (distil > 0 ? { graph, weight: distil, temperature } : undefined),
+    onEvent: emit,
+    onRate: emit,
+    onDiverged: emit,
     from,
     async onPoint(take) {
       if (checkpoints && due()) await save(await take());
@@ -147,5 +147,5 @@ async function tune(
 }
 
 /** Without labels all that is learned comes from the original. */
-const onlyTeacher = ({ graph, options: { targets, temperature } }: Course) =>
+const onlyTeacher = ({ graph, options: { targets, temperature } }: PruningRun) =>
   targets === "labels" ? undefined : { graph, weight: 1, temperature };

@@ -10,7 +10,7 @@ import { valueOf, type Traced } from "./trace.ts";
  *
  * @param traces of the graph at several sizes, which tell what is joined along an axis that is open
  */
-export function pickParts(graph: Graph, traces: readonly Traced[]): Graph {
+export function pickSlices(graph: Graph, traces: readonly Traced[]): Graph {
   const [traced, ...others] = traces as readonly [Traced, ...Traced[]];
   const producers = producersOf(graph);
   const initializers = new Map<string, Tensor>(graph.initializers);

@@ -6,13 +6,13 @@ import { afterAll, beforeEach, expect, it, vi } from "vitest";
 const made = vi.hoisted((): string[] => []);
 
 vi.mock("../../src/execute/graph-cache.ts", async (original) => {
-  const { keptFor } = await original<typeof import("../../src/execute/graph-cache.ts")>();
+  const { cachedFor } = await original<typeof import("../../src/execute/graph-cache.ts")>();
   return {
-    keptFor: ((graph, of, make) =>
-      keptFor(graph, of, () => {
+    cachedFor: ((graph, of, make) =>
+      cachedFor(graph, of, () => {
         made.push((of as { what: string }).what);
         return make();
-      })) satisfies typeof keptFor,
+      })) satisfies typeof cachedFor,
   };
 });
 

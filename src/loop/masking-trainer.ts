@@ -9,7 +9,7 @@ import { costsOf } from "../prune/select/costs.ts";
 import { cut, type Cut } from "../prune/cut/cut.ts";
 import { findGroups, type Groups, type Removal } from "../prune/coupling/groups.ts";
 import { replay } from "../prune/cut/replay.ts";
-import { canBeSilent } from "../prune/cut/mask-by-weights.ts";
+import { canMaskByWeights } from "../prune/cut/mask-by-weights.ts";
 import { axesAfter, grown, isClear, noAxes, shrunk, type AxesOf } from "../prune/cut/axis-compaction.ts";
 import type { Device, Runtime } from "../runtime/port.ts";
 import type { Taken } from "../train/engine.ts";
@@ -29,7 +29,7 @@ export interface Written {
   readonly lasts: boolean;
 }
 
-export interface LastingOptions {
+export interface MaskingOptions {
   readonly step: StepOptions;
   /** Steps between two removals. */
   readonly every: number;
@@ -53,9 +53,9 @@ interface Costed {
  * Learns between removals. Units that are gone stay in its graph for a while, with weights that are zero: what it computes is what the smaller graph computes, and what it learns is given in the smaller one's
  * shapes. When the graph is written anew follows from the removals alone.
  */
-export class LastingTrainer {
+export class MaskingTrainer {
   readonly #runtime: Runtime;
-  readonly #options: LastingOptions;
+  readonly #options: MaskingOptions;
   #trainer: Trainer | undefined;
   /** The model that its graph is of. */
   #whole: Costed;
@@ -63,17 +63,17 @@ export class LastingTrainer {
   /** What has gone since. */
   #gone: Removal[] = [];
   #axesOf: AxesOf = noAxes;
-  /** Where the round began. */
+  /** Where the interval began. */
   #state: TrainerState;
   /** Multiply-accumulates of what is there then. */
   #macs: number;
   /** The groups of the trainer's graph. */
   #groups: Groups | undefined;
-  /** The groups of what is there when a round begins, where something has gone. */
+  /** The groups of what is there when an interval begins, where something has gone. */
   #left: Groups | undefined;
   #released: Promise<void> = Promise.resolve();
 
-  private constructor(runtime: Runtime, options: LastingOptions, whole: Costed, written: Written, state: TrainerState) {
+  private constructor(runtime: Runtime, options: MaskingOptions, whole: Costed, written: Written, state: TrainerState) {
     this.#runtime = runtime;
     this.#options = options;
     this.#whole = whole;
@@ -83,31 +83,31 @@ export class LastingTrainer {
   }
 
   /** For a model that nothing was removed from. */
-  static start(runtime: Runtime, options: LastingOptions, whole: Costed): LastingTrainer {
-    const state = { graph: whole.graph, slots: new Map() };
-    return new LastingTrainer(runtime, options, whole, { removals: 0, idle: 0, lasts: true }, state);
+  static start(runtime: Runtime, options: MaskingOptions, whole: Costed): MaskingTrainer {
+    const state = { graph: whole.graph, optimiserState: new Map() };
+    return new MaskingTrainer(runtime, options, whole, { removals: 0, idle: 0, lasts: true }, state);
   }
 
   /** As it was after some removals from `graph`. */
   static resume(
     runtime: Runtime,
-    options: LastingOptions,
+    options: MaskingOptions,
     graph: Graph,
     from: TrainerState & { readonly removals: readonly Removal[]; readonly written: Written },
-  ): LastingTrainer {
+  ): MaskingTrainer {
     const { removals, written } = from;
     const { batch } = options.step;
-    const followed = removals.slice(written.removals);
-    let there = followed.length > 0 ? replay(graph, removals.slice(0, written.removals)).graph : from.graph;
+    const matched = removals.slice(written.removals);
+    let there = matched.length > 0 ? replay(graph, removals.slice(0, written.removals)).graph : from.graph;
     const macsOf = (graph: Graph): number => costsOf(trace(graph, { batch })).macs;
-    const lasting = new LastingTrainer(runtime, options, { graph: there, macs: macsOf(there) }, written, from);
-    for (const removal of followed) {
+    const trainerOptions = new MaskingTrainer(runtime, options, { graph: there, macs: macsOf(there) }, written, from);
+    for (const removal of matched) {
       const step = cut(there, findGroups(trace(there, { batch })), removal);
-      lasting.#follow(removal, step);
+      trainerOptions.#follow(removal, step);
       there = step.graph;
     }
-    lasting.#macs = macsOf(there);
-    return lasting;
+    trainerOptions.#macs = macsOf(there);
+    return trainerOptions;
   }
 
   get written(): Written {
@@ -144,7 +144,7 @@ export class LastingTrainer {
       return;
     }
     const whole = this.#grown(state);
-    this.#trainer = await Trainer.create(this.#runtime, whole.graph, this.#options.step, whole.slots);
+    this.#trainer = await Trainer.create(this.#runtime, whole.graph, this.#options.step, whole.optimiserState);
     this.#groups = this.#trainer.groups;
   }
 
@@ -162,9 +162,9 @@ export class LastingTrainer {
   }
 
   /**
-   * Ends a round.
+   * Ends an interval.
    *
-   * @returns what is learned, in the shapes of what is there; `undefined` where what is gone has learned too, as behind a sigmoid: the round counts for nothing, and is to be begun again where it began, without
+   * @returns what is learned, in the shapes of what is there; `undefined` where what is gone has learned too, as behind a sigmoid: the interval counts for nothing, and is to be begun again where it began, without
    * what is gone
    */
   async end(): Promise<TrainerState | undefined> {
@@ -176,15 +176,17 @@ export class LastingTrainer {
     const learned = [...trainer.learned].map((name) => [name, whole.graph.initializers.get(name)!] as const);
     const clear =
       learned.every(([name, value]) => isClear(this.#axesOf(name), value)) &&
-      [...whole.slots].every(([name, value]) => isClear(this.#axesOf(ownerOf(name)), value));
+      [...whole.optimiserState].every(([name, value]) => isClear(this.#axesOf(ownerOf(name)), value));
     if (!clear) {
       this.#rewrite({ graph: this.#state.graph, macs: this.#macs }, this.#gone.length, false);
       return undefined;
     }
     const initializers = new Map(this.#state.graph.initializers);
     for (const [name, value] of learned) initializers.set(name, shrunk(this.#axesOf(name), value));
-    const slots = [...whole.slots].map(([name, value]) => [name, shrunk(this.#axesOf(ownerOf(name)), value)] as const);
-    return { graph: { ...this.#state.graph, initializers }, slots: new Map(slots) };
+    const optimiserState = [...whole.optimiserState].map(
+      ([name, value]) => [name, shrunk(this.#axesOf(ownerOf(name)), value)] as const,
+    );
+    return { graph: { ...this.#state.graph, initializers }, optimiserState: new Map(optimiserState) };
   }
 
   /** What is known of each unit of {@link groups}, for those that are there. */
@@ -196,9 +198,9 @@ export class LastingTrainer {
   remove(groups: Groups, { removal, smaller, costs: { macs } }: Pick<Step, "removal" | "smaller" | "costs">): void {
     // Where it was due already its sessions are gone.
     const trainer = this.#trainer;
-    const may = !this.#isDue(macs) && smaller.followed === undefined;
+    const may = !this.#isDue(macs) && smaller.matched === undefined;
     this.#macs = macs;
-    if (trainer && may && canBeSilent(groups, removal, trainer.learned)) {
+    if (trainer && may && canMaskByWeights(groups, removal, trainer.learned)) {
       this.#written = { ...this.#written, idle: this.#idleBy(macs) };
       this.#follow(removal, smaller);
     } else this.#rewrite({ graph: smaller.graph, macs }, this.#gone.length + 1, this.#written.lasts);
@@ -257,17 +259,22 @@ export class LastingTrainer {
       const now = state.graph.initializers.get(name);
       return [name, now && isFloat(now.dtype) ? grown(this.#axesOf(name), now) : old];
     });
-    const slots = [...state.slots].map(([name, value]) => [name, grown(this.#axesOf(ownerOf(name)), value)] as const);
-    return { graph: { ...this.#whole.graph, initializers: new Map(initializers) }, slots: new Map(slots) };
+    const optimiserState = [...state.optimiserState].map(
+      ([name, value]) => [name, grown(this.#axesOf(ownerOf(name)), value)] as const,
+    );
+    return {
+      graph: { ...this.#whole.graph, initializers: new Map(initializers) },
+      optimiserState: new Map(optimiserState),
+    };
   }
 
   /** What the last removal took of all that the trainer carries. */
-  #taken({ slots }: TrainerState): Taken {
+  #taken({ optimiserState }: TrainerState): Taken {
     const of = (name: string, owner: string) =>
       [name, [...this.#axesOf(owner)].map(([axis, { last }]) => ({ axis, indices: last }))] as const;
     return new Map([
       ...[...this.#trainer!.learned].map((name) => of(name, name)),
-      ...[...slots.keys()].map((name) => of(name, ownerOf(name))),
+      ...[...optimiserState.keys()].map((name) => of(name, ownerOf(name))),
     ]);
   }
 }

@@ -14,7 +14,7 @@ export interface Width extends GroupSize {
   readonly left: number;
 }
 
-export interface Story {
+export interface RunHistory {
   readonly before: Known | undefined;
   /** What there is now; nothing before the first removal. */
   readonly after: Known | undefined;
@@ -50,7 +50,7 @@ export const isOf =
   (record: RunRecord): record is Of<K> =>
     record.kind === kind;
 
-export function storyOf(records: readonly RunRecord[], summary: PruneSummary | undefined): Story {
+export function runHistoryOf(records: readonly RunRecord[], summary: PruneSummary | undefined): RunHistory {
   const start = records.find(isOf("start"));
   const removals = records.filter(isOf("removal"));
   const evaluations = records.filter(isOf("evaluation"));

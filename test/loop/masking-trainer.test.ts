@@ -14,7 +14,7 @@ import { cut } from "../../src/prune/cut/cut.ts";
 import { findGroups, type Groups, type Removal } from "../../src/prune/coupling/groups.ts";
 import { differ } from "../../src/prune/proof/differ.ts";
 import { drawInputs } from "../../src/prune/proof/draw.ts";
-import { canBeSilent } from "../../src/prune/cut/mask-by-weights.ts";
+import { canMaskByWeights } from "../../src/prune/cut/mask-by-weights.ts";
 import { axesAfter, grown, noAxes } from "../../src/prune/cut/axis-compaction.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
@@ -35,7 +35,7 @@ function counting(runtime: Runtime) {
   const counts = { loads: 0 };
   const counted: Runtime = {
     ...runtime,
-    lane: undefined!,
+    worker: undefined!,
     load(model, options) {
       if (options?.carried?.length) counts.loads++;
       return runtime.load(model, options);
@@ -83,9 +83,9 @@ function expectSame(actual: PrunePoint, expected: PrunePoint): void {
     expect(shape, name).toEqual(other.shape);
     if (data instanceof Float32Array) expect(relativeError(data, other.data as Float32Array), name).toBeLessThan(1e-4);
   }
-  expect([...actual.slots.keys()]).toEqual([...expected.slots.keys()]);
-  for (const [name, { data }] of actual.slots) {
-    const [now, other] = [data, expected.slots.get(name)!.data] as [Float32Array, Float32Array];
+  expect([...actual.optimiserState.keys()]).toEqual([...expected.optimiserState.keys()]);
+  for (const [name, { data }] of actual.optimiserState) {
+    const [now, other] = [data, expected.optimiserState.get(name)!.data] as [Float32Array, Float32Array];
     // Some gradients, as of a shift before another normalisation, are nothing but rounding.
     const apart = now.reduce((most, value, i) => Math.max(most, Math.abs(value - other[i]!)), 0);
     if (apart > 1e-6) expect(relativeError(now, other), name).toBeLessThan(1e-3);
@@ -103,13 +103,13 @@ describe.each(nets)("%s", (name) => {
     lawsBut(["plain-cnn", "lstm"], name),
     async () => {
       const graph = prepared(name);
-      const [whole, lasting] = [await prune(graph, 0), await prune(graph, 100)];
-      expect([whole.loads, lasting.loads]).toEqual([removals, 1]);
+      const [whole, masking] = [await prune(graph, 0), await prune(graph, 100)];
+      expect([whole.loads, masking.loads]).toEqual([removals, 1]);
       expect(whole.points.map(({ written }) => written)).toEqual(
         [1, 2, 3, 4].map((n) => ({ removals: n, idle: 0, lasts: true })),
       );
-      expect(lasting.points.every(({ written }) => written.removals === 0 && written.idle > 0)).toBe(true);
-      lasting.points.forEach((point, i) => expectSame(point, whole.points[i]!));
+      expect(masking.points.every(({ written }) => written.removals === 0 && written.idle > 0)).toBe(true);
+      masking.points.forEach((point, i) => expectSame(point, whole.points[i]!));
     },
   );
 });
@@ -181,22 +181,22 @@ describe("where what is gone would learn", () => {
 
   it("the round is taken again, without it, and no graph outlasts a removal any more", async () => {
     const losses: number[] = [];
-    const [whole, lasting] = [
+    const [whole, masking] = [
       await prune(graph, 0),
       await prune(graph, 100, { onEvent: (event) => void (event.kind === "step" && losses.push(event.loss)) }),
     ];
-    expect(hashOf(lasting.graph)).toBe(hashOf(whole.graph));
-    expect(lasting.loads).toBe(removals);
+    expect(hashOf(masking.graph)).toBe(hashOf(whole.graph));
+    expect(masking.loads).toBe(removals);
     expect(losses.length).toBe(2 * removals + 2);
     expect(relativeError(losses.slice(2, 3), losses.slice(4, 5))).toBeLessThan(1e-5);
-    expect(lasting.points.map(({ written }) => written.removals)).toEqual([0, 2, 3, 4]);
-    expect(lasting.points.map(({ written }) => written.lasts)).toEqual([true, false, false, false]);
-    for (const point of lasting.points.slice(0, -1)) {
+    expect(masking.points.map(({ written }) => written.removals)).toEqual([0, 2, 3, 4]);
+    expect(masking.points.map(({ written }) => written.lasts)).toEqual([true, false, false, false]);
+    for (const point of masking.points.slice(0, -1)) {
       const checkpoint = Buffer.concat(encodeCheckpoint({ point, note: {} }));
       const from = decodeCheckpoint(checkpoint, graph, "checkpoint").point as PrunePoint;
       const again = await prune(graph, 100, { from });
       expect(hashOf(again.graph)).toBe(hashOf(whole.graph));
-      expect(again.points.at(-1)!.written).toEqual(lasting.points.at(-1)!.written);
+      expect(again.points.at(-1)!.written).toEqual(masking.points.at(-1)!.written);
     }
   });
 });
@@ -208,7 +208,7 @@ describe("zeros in all weights of a unit", () => {
     new Map(
       groups.groups.flatMap(({ name, units }): [string, number[]][] => {
         const some = [name, [0, units.length - 1]] as [string, number[]];
-        return units.length > 2 && canBeSilent(groups, new Map([some]), learnedOf(graph)) ? [some] : [];
+        return units.length > 2 && canMaskByWeights(groups, new Map([some]), learnedOf(graph)) ? [some] : [];
       }),
     );
 
@@ -246,8 +246,8 @@ describe("zeros in all weights of a unit", () => {
       return groups.groups.map((group) => ({
         name,
         counting: group.counting.length > 0,
-        silent: canBeSilent(groups, new Map([[group.name, [0]]]), learnedOf(graph)),
-        frozen: canBeSilent(groups, new Map([[group.name, [0]]]), new Set()),
+        silent: canMaskByWeights(groups, new Map([[group.name, [0]]]), learnedOf(graph)),
+        frozen: canMaskByWeights(groups, new Map([[group.name, [0]]]), new Set()),
       }));
     });
     const all = found.flat();
@@ -268,7 +268,7 @@ describe("zeros in all weights of a unit", () => {
       const graph = builder.finish([y.name]);
       const groups = findGroups(trace(graph));
       const group = groups.groups.find(({ name }) => name === first.name)!;
-      const can = canBeSilent(groups, new Map([[group.name, [0]]]), new Set([first.name, second.name]));
+      const can = canMaskByWeights(groups, new Map([[group.name, [0]]]), new Set([first.name, second.name]));
       expect(can).toBe(op !== "Exp");
     },
   );
@@ -284,6 +284,6 @@ describe("zeros in all weights of a unit", () => {
     const [group] = groups.groups;
     expect(group!.units.length).toBe(4);
     expect(group!.counting).toEqual([]);
-    expect(canBeSilent(groups, new Map([[group!.name, [0]]]), new Set([weight.name]))).toBe(false);
+    expect(canMaskByWeights(groups, new Map([[group!.name, [0]]]), new Set([weight.name]))).toBe(false);
   });
 });
