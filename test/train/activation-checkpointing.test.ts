@@ -153,7 +153,10 @@ describe("a trainer", () => {
       `below a size learns the same, byte for byte: ${name}, ${workers} workers`,
       isLong(name) ? laws : {},
       async () => {
-        const capabilities = await capabilitiesOf(directRuntime, threadsPerWorker(directRuntime, learning.threads, workers));
+        const capabilities = await capabilitiesOf(
+          directRuntime,
+          threadsPerWorker(directRuntime, learning.threads, workers),
+        );
         const all = { ...learning, workers, capabilities };
         const { part, sharing } = workers > 1 ? dataParallelGraphs(net, all) : whole(stepGraph(net, all));
         const { fixed, moving } = sizesOf(part, sharing);
