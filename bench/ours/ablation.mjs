@@ -10,7 +10,7 @@ const withSession = (change) => (side) => ({ ...side, runtime: runtimeWith(chang
 /** A runtime that has no kernels for channels in blocks, as on processors without AVX. */
 const withoutBlocks = {
   ...nodeRuntime,
-  lane: undefined,
+  worker: undefined,
   async load(model, options) {
     if (Buffer.from(model.bytes ?? model).includes(blockedDomain)) throw new Error(`no ${blockedDomain}`);
     return nodeRuntime.load(model, options);

@@ -29,14 +29,16 @@ export async function workersIdle(): Promise<void> {
  * runtimes too; the first is itself.
  */
 export function createWorkerRuntime(name: string): Runtime {
-  const runtime = createWorker(name);
-  const workers: Runtime[] = [runtime];
-  return Object.assign(runtime, {
-    lane(number: number): Runtime {
+  const workers: Runtime[] = [];
+  const runtime: Runtime = {
+    ...createWorker(name),
+    worker(number) {
       while (workers.length <= number) workers.push(createWorker(name));
       return workers[number]!;
     },
-  });
+  };
+  workers.push(runtime);
+  return runtime;
 }
 
 function createWorker(name: string): Runtime {

@@ -9,7 +9,7 @@ import { wrapGraph } from "../../src/onnx/wrap.ts";
 import { prepare } from "../../src/execute/prepare.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import type { Runtime } from "../../src/runtime/port.ts";
+import { workerOf, type Runtime } from "../../src/runtime/port.ts";
 import { createWorkerRuntime } from "../../src/runtime/workers-node.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { random } from "../support/graphs.ts";
@@ -63,6 +63,15 @@ describe("a worker", () => {
     } finally {
       await session.dispose();
     }
+  });
+
+  it("has workers of its own, the first of which it is itself", async () => {
+    expect(workerOf(worker, 0)).toBe(worker);
+    const second = workerOf(worker, 1);
+    expect(second).not.toBe(worker);
+    expect(workerOf(worker, 1)).toBe(second);
+    const session = await second.load(encodeModel(model));
+    await session.dispose();
   });
 
   it("leaves this thread free while it runs", async () => {
