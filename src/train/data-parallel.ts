@@ -248,7 +248,7 @@ function createEngine(part: WorkerGraph, sessions: readonly Session[], updaters:
     async run(feeds, clock) {
       const last = sessions.length - 1;
       const found = await Promise.all(
-        sessions.map((lane, i) => lane.run(feeds[i]!, i < last ? copies(weights) : weights)),
+        sessions.map((session, i) => session.run(feeds[i]!, i < last ? copies(weights) : weights)),
       );
       const next = merged(await Promise.all(updaters.map((updater) => runUpdate(updater, found, clock))));
       weights = Object.fromEntries(names.map((name) => [name, next[name]!]));

@@ -49,6 +49,13 @@ describe("a worker", () => {
     expect(there.optimiserState).toEqual(here.optimiserState);
   });
 
+  it("has workers of its own, one for each number, and is the first of them", () => {
+    const workers = [0, 1, 2, 1].map((number) => workerOf(worker, number));
+    expect(workers[0]).toBe(worker);
+    expect(new Set(workers).size).toBe(3);
+    expect(workers[3]).toBe(workers[1]);
+  });
+
   it.each([
     ["here", directRuntime],
     ["there", worker],
