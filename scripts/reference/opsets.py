@@ -72,7 +72,7 @@ for name, versions in sorted(schemas.items()):
                 types.setdefault(name, []).append(line)
 
 PATH = Path(__file__).parents[2] / "src/onnx/history.ts"
-text = f"""/** When operators of the ONNX standard came, went and grew, opsets {OLDEST} to {NEWEST}: written by scripts/reference/opsets.py from onnx {onnx.__version__}. */
+text = f"""/** When operators of ONNX came, went and grew, opsets {OLDEST} to {NEWEST}: scripts/reference/opsets.py wrote it from onnx {onnx.__version__}. */
 
 /** Operators by the opset that they came in; {OLDEST} stands for it and those before. */
 const came: Readonly<Record<number, string>> = {json.dumps({k: " ".join(v) for k, v in sorted(came.items())})};
@@ -96,7 +96,7 @@ export const moreInputs: Readonly<Record<string, readonly (readonly [since: numb
 /** The same for outputs. */
 export const moreOutputs: Readonly<Record<string, readonly (readonly [since: number, before: number])[] | undefined>> = {json.dumps(outputs)};
 
-/** Element types that inputs of an operator may have since an opset: the opset, the input, the types; those of the first hold for the second. */
+/** For each operator "opset input types": element types that an input may have since an opset. Those of the first hold for the second. */
 const types: Readonly<Record<string, string>> = {json.dumps({k: ", ".join(v) for k, v in types.items()})};
 
 export const moreTypes: ReadonlyMap<

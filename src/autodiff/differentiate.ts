@@ -9,7 +9,7 @@ import type { Emit } from "../ops/core/emit.ts";
 import { createEmitter, inputsOf, sameShape, valueIn } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
 
-/** An activation [N, units] inside a node that meets a masked axis of an input, and its gradient along that way alone. */
+/** An activation [N, units] inside a node that meets a masked axis, and its gradient along that way alone. */
 export interface Inside {
   readonly input: Value;
   readonly axis: number;
@@ -136,7 +136,7 @@ function pullBack(engine: Engine, node: Node, at: number, { needed, asked }: Wan
   }
 }
 
-/** Computes the node once more by other operators and goes back through those. Lowering the node itself makes the two one. */
+/** Computes the node again by other operators and goes back through those. Lowering makes the two one. */
 function pullBackParts(
   engine: Engine,
   op: Op,

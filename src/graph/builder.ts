@@ -55,7 +55,7 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Appends a node, called `name` if that matters, with outputs of the given types; returns their names, made from `bases`. */
+  /** Appends a node with outputs of the given types; returns their names, made from `bases`. */
   append(
     op: string,
     inputs: readonly string[],

@@ -27,7 +27,8 @@ export class SecateurError extends Error {
 }
 
 /**
- * An option as messages name it: `batchSize`, or with a value `batchSize: 16`, in the words of the library. The command line shows a flag in its place.
+ * An option as messages name it: `batchSize`, or with a value `batchSize: 16`, in the words of the library. The
+ * command line shows a flag in its place.
  */
 export const option = (path: string, value?: unknown): string =>
   `\`${path}${value === undefined ? "" : `: ${JSON.stringify(value, undefined, 1).replaceAll(/\n */g, " ")}`}\``;

@@ -1,6 +1,7 @@
 /**
- * Nodes of the ONNX standard that stand in a graph in the form of another opset than the graph's: what could not be brought to it, and what comes
- * from functions. Their domain names the opset, so that nobody takes them for the operator of the internal one.
+ * Nodes of the ONNX standard that stand in a graph in the form of another opset than the graph's: what could
+ * not be brought to it, and what comes from functions. Their domain names the opset, so that nobody takes them
+ * for the operator of the internal one.
  */
 
 import { bodies, type Graph, type Node } from "./graph.ts";

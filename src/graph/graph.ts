@@ -58,7 +58,10 @@ export interface Graph {
   readonly initializers: ReadonlyMap<string, Tensor>;
   /** What the file declares of values that are neither input nor output. */
   readonly info: ReadonlyMap<string, ValueInfo>;
-  /** Names that groups of units had and keep, by those that they would have: the weight that they are named after has gone. No file has them. */
+  /**
+   * Names that groups keep though the weight they are named after has gone, by the names
+   * that they would have. No file has them.
+   */
   readonly groupNames?: ReadonlyMap<string, string>;
   /** What a trial run said of values that no rule types; no file has it. */
   readonly found?: Found;

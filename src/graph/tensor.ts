@@ -131,8 +131,8 @@ export function toNumbers(value: Tensor): number[] {
 }
 
 /**
- * A tensor whose elements are made when somebody asks for them, and again the next time: what is larger than memory can be worked on
- * piece by piece. The elements must be the same every time.
+ * A tensor whose elements are made when somebody asks for them, and again the next time: what is larger than memory can
+ * be worked on piece by piece. The elements must be the same every time.
  */
 export function lazyTensor(dtype: NumericDType, shape: Shape, make: () => TypedArray): Tensor {
   const tensor = {
@@ -201,8 +201,8 @@ export function take(value: Tensor, axis: number, indices: readonly number[]): T
 }
 
 /**
- * The inverse of {@link take}: the tensor with what it has along an axis at the given indices of one of `size`, and zeros at the others.
- * A new tensor of numbers.
+ * The inverse of {@link take}: the tensor with what it has along an axis at the given indices of one of `size`, and
+ * zeros at the others. A new tensor of numbers.
  */
 export function spread(value: Tensor, axis: number, size: number, indices: readonly number[]): Tensor {
   const { dtype, shape } = value;

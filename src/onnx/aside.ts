@@ -1,4 +1,7 @@
-/** Outputs of a file that are no tensors, as the maps that scikit-learn's classifiers return: set aside when it is read, written again as they stood. */
+/**
+ * Outputs of a file that are no tensors, as the maps of scikit-learn's classifiers:
+ * set aside, and written as they stood.
+ */
 
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ValueInfoProtoSchema, type ValueInfoProto } from "./schema/onnx_pb.ts";
@@ -35,7 +38,8 @@ export const isTensor = ({ type }: ValueInfoProto): boolean =>
   type?.value.case === undefined || type.value.case === "tensorType";
 
 /**
- * A graph without what makes outputs that are no tensors: the tensors that it makes them of are outputs instead, so that they stay whole.
+ * A graph without what makes outputs that are no tensors: the tensors that it makes them of are
+ * outputs instead, so that they stay whole.
  *
  * @param read with those outputs only that are tensors
  * @param declared all outputs of the file, in their order
@@ -85,12 +89,13 @@ export function setAside(read: Graph, declared: readonly ValueInfoProto[]): { gr
       if (isPlain.has(name) || readers.get(name)?.some((reader) => !tail.has(reader)))
         fail("unsupported", `${describe(node)}: "${name}" is no tensor, and more than an output of the model`);
 
-  /** The type that the first reader of a value takes; there is no other way to know it of a value that is not declared. */
+  /** The type that the first reader of a value takes: all that tells it of a value that is not declared. */
   function typeFor(name: string, value: ValueInfoProto): DType {
     if (readers.get(name)?.some(({ op }) => op === "ZipMap")) return "float32";
     return fail(
       "unsupported",
-      `the output "${value.name}" is a ${typeOf(value)} made of "${name}", whose type is not declared; run ONNX shape inference over the model first`,
+      `the output "${value.name}" is a ${typeOf(value)} made of "${name}", whose type is not declared; ` +
+        "run ONNX shape inference over the model first",
     );
   }
 
@@ -166,6 +171,7 @@ export const remarksOn = ({ nodes, outputs }: Aside): string[] =>
     typeof output === "string"
       ? []
       : [
-          `the output "${output.name}" is a ${output.kind}: it is written as it was (${nodes.map(describe).join(", ")}), and what it is made of stays whole`,
+          `the output "${output.name}" is a ${output.kind}: it is written as it was ` +
+            `(${nodes.map(describe).join(", ")}), and what it is made of stays whole`,
         ],
   );

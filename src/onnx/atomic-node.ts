@@ -43,8 +43,8 @@ async function writeAll(file: FileHandle, chunks: Iterable<Uint8Array>): Promise
 }
 
 /**
- * The file that is to be replaced: behind links, so that a link stays one. Those that lead out of the folder are refused, since
- * nobody named what lies there.
+ * The file that is to be replaced: behind links, so that a link stays one. Those that lead out of the folder are
+ * refused, since nobody named what lies there.
  */
 async function findTarget(path: string): Promise<string> {
   const known = await stat(path).catch((error: NodeJS.ErrnoException) => {
@@ -90,8 +90,9 @@ export interface AtomicOptions {
 }
 
 /**
- * Writes a file so that nobody sees a part of it: into a temporary file in the same folder, flushed to the disk and
- * renamed. What was there before stays when it fails, and the temporary file goes. A link is followed within its folder only.
+ * Writes a file so that nobody sees a part of it: into a temporary file in the same folder, flushed
+ * to the disk and renamed. What was there before stays when it fails, and the temporary file goes. A
+ * link is followed within its folder only.
  *
  * @throws SecateurError `io` naming the file and the reason.
  */

@@ -21,7 +21,10 @@ import { checkRank, dtypeOf } from "./proto.ts";
  */
 export interface ExternalReader {
   (location: string, offset: number, length: number, tensorName: string): Uint8Array;
-  /** Fails where the bytes are not there. A reader that has it is asked for large tensors only once they are needed, and maybe again. */
+  /**
+   * Fails where the bytes are not there. A reader that has it is asked for large tensors only
+   * once they are needed, and maybe again.
+   */
   readonly check?: (location: string, offset: number, length: number, tensorName: string) => void;
 }
 
@@ -67,7 +70,10 @@ function fieldOf(proto: TensorProto, dtype: NumericDType): readonly (number | bi
   }
 }
 
-/** The elements in a buffer of their own: a view of a file's bytes would keep all of them in memory, and one that is not aligned there is none. */
+/**
+ * The elements in a buffer of their own: a view of a file's bytes would keep all of them in memory, and
+ * one that is not aligned there is none.
+ */
 function elements(dtype: NumericDType, size: number, bytes: Uint8Array, share: boolean): TypedArray {
   const bits = bitsPerElement(dtype);
   if (bits < 8) return unpack(dtype, bits, size, bytes);

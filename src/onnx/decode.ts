@@ -295,7 +295,8 @@ function dropWeightInputs(graph: Graph): Graph {
  * Constant nodes become initializers; an Identity of an initializer becomes an initializer of its own; weights listed
  * as inputs are no inputs. A size without a name is the empty string. Whole numbers in attributes from 2^53 on are
  * ±`Number.MAX_SAFE_INTEGER`, which {@link encodeModel} writes as INT64_MAX and INT64_MIN. Tensors may be views of
- * `bytes`. Sparse initializers become dense ones. Outputs that are no tensors are set aside, and written again. Training information and device configurations are not kept.
+ * `bytes`. Sparse initializers become dense ones. Outputs that are no tensors are set aside, and written again.
+ * Training information and device configurations are not kept.
  *
  * @throws SecateurError `bad-model` for bytes that are no model or contradict themselves, `unsupported` for models
  * with what is not held here: sequences as inputs, sparse attributes, complex numbers.

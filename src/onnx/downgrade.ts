@@ -125,7 +125,8 @@ export interface Lowered {
 /**
  * A model of the internal opset in another: the one that is wanted, or the next that can say what all nodes do.
  *
- * @throws SecateurError `unsupported` naming a node that kept the form of another opset and means something else in this one
+ * @throws SecateurError `unsupported` naming a node that kept the form of another opset
+ * and means something else in this one
  */
 export function toOpset(model: Model, wanted: number): Lowered {
   if (!(Number.isInteger(wanted) && wanted >= oldestOpset && wanted <= newestOpset))
@@ -160,7 +161,8 @@ function lowerAll(graph: Graph, to: number, from: number, missing: { node: Node;
       if (sameMeaning(node.op, form, to)) return [{ ...node, domain: "" }];
       return fail(
         "unsupported",
-        `${describe({ ...node, domain: "" })} is in the form of opset ${form} and means something else in opset ${to}; write the model in opset ${form}`,
+        `${describe({ ...node, domain: "" })} is in the form of opset ${form} and means something else in opset ` +
+          `${to}; write the model in opset ${form}`,
       );
     }
     if (node.domain !== "" || !introduced.has(node.op)) return [node];

@@ -1,4 +1,6 @@
-/** What changed in the operators of the ONNX standard from opset 23 back to 7, as far as a node must change with it: the mirror of the upgrades. */
+/**
+ * What a node must change from opset 23 back to 7, for each operator of the ONNX standard: the mirror of the upgrades.
+ */
 
 import type { Node } from "../graph/graph.ts";
 import { float32 } from "../graph/tensor.ts";
@@ -200,7 +202,7 @@ const attention: readonly Downgrade[] = [
   },
 ];
 
-/** For every operator the steps in which it changed, newest first. Attributes and inputs that were only added are in history.ts. */
+/** For every operator its changes, newest first. Attributes and inputs that were only added are in history.ts. */
 export const downgrades: Readonly<Record<string, readonly Downgrade[] | undefined>> = {
   ...downgradesOfImages,
   ...downgradesOfLayouts,
@@ -238,7 +240,8 @@ export const downgrades: Readonly<Record<string, readonly Downgrade[] | undefine
 /** Operators whose attributes may count axes from the back since opset 11 only, as the standard has it. */
 export const fromTheBack: readonly string[] = (
   "ArgMax ArgMin Compress Concat Flatten Gather Hardmax LogSoftmax OneHot ReduceL1 ReduceL2 ReduceLogSum " +
-  "ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Softmax Split Squeeze TopK Unsqueeze"
+  "ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Softmax Split Squeeze TopK " +
+  "Unsqueeze"
 ).split(" ");
 
 /** A node with its axes counted from the front. */

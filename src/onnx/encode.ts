@@ -208,8 +208,9 @@ export function tensorBytes(graph: Graph): number {
 }
 
 /**
- * The bytes of a model file, in the opset and IR version of the file that the model came from, or in another opset. What that can't say is written
- * in the next that can: {@link fileForm} tells which, and why. ±`Number.MAX_SAFE_INTEGER` in an attribute is written as INT64_MAX and INT64_MIN.
+ * The bytes of a model file, in the opset and IR version of the file that the model came from, or in another opset.
+ * What that can't say is written in the next that can: {@link fileForm} tells which, and why.
+ * ±`Number.MAX_SAFE_INTEGER` in an attribute is written as INT64_MAX and INT64_MIN.
  *
  * @throws SecateurError `unsupported` where that is 2 GiB or more: writeModelFile puts weights beside the model.
  */
@@ -224,12 +225,12 @@ export function encodeAsIs(model: Model): Uint8Array {
   return write(model, writeTensor);
 }
 
-/** Tensors of more bytes together are not put into a message: while it is written it would be in memory several times. */
+/** Tensors of more bytes together go into no message: it would be in memory several times as it is written. */
 const mostInMessage = 2 ** 24;
 
 /**
- * A model as a runtime is to load it: one message, or, where that would be large, every larger tensor as a file of its own. The
- * pieces are views of the tensors, not copies.
+ * A model as a runtime is to load it: one message, or, where that would be large, every larger tensor as a file of its
+ * own. The pieces are views of the tensors, not copies.
  *
  * @param untyped values that it is to return besides, whose types the runtime finds
  */
@@ -281,8 +282,9 @@ export interface ExternalModel {
 const pageSize = 4096;
 
 /**
- * A model as it stands in two files: weights of `threshold` bytes or more lie in a file beside the model, whose name (relative to
- * the model's folder) is `location`. The pieces of `data` are views of the tensors, not copies, and made anew each time they are iterated over.
+ * A model as it stands in two files: weights of `threshold` bytes or more lie in a file beside the model, whose name
+ * (relative to the model's folder) is `location`. The pieces of `data` are views of the tensors, not copies, and made
+ * anew each time they are iterated over.
  */
 export function encodeModelExternal(model: Model, location: string, threshold = externalThreshold): ExternalModel {
   const pieces: { readonly padding: number; readonly value: Tensor }[] = [];

@@ -1,4 +1,4 @@
-/** In which opset and IR version a model is written: a file as it came, a model for the runtime in the internal opset. */
+/** The opset and IR version of what is written: a file's as it came, the internal ones for the runtime. */
 
 import { describe, type Model } from "../graph/graph.ts";
 import type { DType } from "../graph/tensor.ts";
@@ -85,10 +85,12 @@ function ownOpset({ opsets, fileOpset }: Model): number | undefined {
 }
 
 /**
- * A model as its file is to be: in the opset asked for, else that of the file it came from, or the next that can say what it does. The IR version
- * is that of the file, unless the opset is raised or lowered or an element type needs more.
+ * A model as its file is to be: in the opset asked for, else that of the file it came from, or the
+ * next that can say what it does. The IR version is that of the file, unless the opset is raised or
+ * lowered or an element type needs more.
  *
- * @throws SecateurError `bad-option` for an opset that is not written, `unsupported` naming a node that no opset but another has
+ * @throws SecateurError `bad-option` for an opset that is not written, `unsupported` naming
+ * a node that no opset but another has
  */
 export function fileForm(model: Model, { opset }: FormOptions = {}): FileForm & { readonly model: Model } {
   const own = ownOpset(model);

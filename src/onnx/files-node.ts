@@ -97,7 +97,7 @@ class Stretches {
   }
 }
 
-/** Reads external data below `folder`; files stay open until `close`, and are opened for every tensor that is asked for after that. */
+/** Reads external data below `folder`. Files stay open until `close`; after it each read opens its own. */
 function openFolder(folder: string): { read: ExternalReader; close: () => void } {
   const files = new Map<string, OpenFile>();
   const stretches = new Map<string, Stretches>();
@@ -139,8 +139,9 @@ function openFolder(folder: string): { read: ExternalReader; close: () => void }
 }
 
 /**
- * Reads a model of opset 7 to 26 with its external data, and brings it to opset 23. Files that the model names are
- * read only from its own folder and those below; large tensors once they are needed, so that they must stay as they are until then.
+ * Reads a model of opset 7 to 26 with its external data, and brings it to opset 23. Files that the model
+ * names are read only from its own folder and those below; large tensors once they are needed, so that
+ * they must stay as they are until then.
  *
  * @throws SecateurError `io` where a file cannot be read, else as {@link loadModel}, the file named in front.
  */
@@ -152,7 +153,8 @@ export async function readModelFile(path: string): Promise<Model> {
     if (file.size >= modelLimit)
       fail(
         "unsupported",
-        `${path} has ${(file.size / 1e9).toFixed(2)} GB, and an ONNX file holds less than 2.15; keep its weights as external data`,
+        `${path} has ${(file.size / 1e9).toFixed(2)} GB, and an ONNX file holds less than 2.15; ` +
+          "keep its weights as external data",
       );
     bytes = readPart(file, 0, file.size, path);
   } finally {
@@ -175,9 +177,10 @@ export interface WriteOptions extends FormOptions {
 }
 
 /**
- * Writes a model file, whole or not at all. Above 1.9 GB, and where large weights were read from a file of their own, they go to
- * `<name>.data` beside it, written first. The opset and the IR version are those of the file that the model came from, unless another opset is
- * asked for or needed; which it is, and for which nodes it had to be raised, is returned.
+ * Writes a model file, whole or not at all. Above 1.9 GB, and where large weights were read from a file of
+ * their own, they go to `<name>.data` beside it, written first. The opset and the IR version are those of the
+ * file that the model came from, unless another opset is asked for or needed; which it is, and for which
+ * nodes it had to be raised, is returned.
  *
  * @throws SecateurError `io` naming the file and the reason.
  */

@@ -127,7 +127,8 @@ function domainOf(domain: string, { fn, opsets }: Call, state: Inlining): string
   }
   return fail(
     "unsupported",
-    `the function "${fn.name}" is written in opset ${inner} of the domain "${domain}", and the model in ${outer}; export the model with one of them`,
+    `the function "${fn.name}" is written in opset ${inner} of the domain "${domain}", and the model in ${outer}; ` +
+      "export the model with one of them",
   );
 }
 
@@ -215,10 +216,11 @@ function usedDomains(graph: GraphProto, found: Set<string>): Set<string> {
 }
 
 /**
- * The graph of a model with every call of a function replaced by what the function does, names made new with the name of the call in front, and
- * the opsets that it then needs. Functions that nothing calls are gone.
+ * The graph of a model with every call of a function replaced by what the function does, names made new with the name
+ * of the call in front, and the opsets that it then needs. Functions that nothing calls are gone.
  *
- * @throws SecateurError `unsupported` naming a function that calls itself, or is in another opset of an operator domain than the model
+ * @throws SecateurError `unsupported` naming a function that calls itself, or is in another opset
+ * of an operator domain than the model
  */
 export function inlineFunctions(
   proto: ModelProto,

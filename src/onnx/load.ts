@@ -7,7 +7,8 @@ import { decodeModel, type DecodeOptions } from "./decode.ts";
 import { upgrade } from "./upgrade.ts";
 
 /**
- * Reads a model of opset 7 to 26 and brings it to opset 23. A node whose meaning opset 23 does not have keeps the form of its own, and is known to no rule.
+ * Reads a model of opset 7 to 26 and brings it to opset 23. A node whose meaning opset 23 does not have keeps the form
+ * of its own, and is known to no rule.
  *
  * @throws SecateurError where the bytes are no valid model or hold what is not held here.
  */
@@ -20,7 +21,7 @@ export function loadModel(bytes: Uint8Array, options: DecodeOptions = {}): Model
   return { ...upgraded, graph: nameOutputs(trimInputs(upgraded.graph)), fileOpset: decoded.opsets[""]! };
 }
 
-/** The graph without the inputs that a node leaves out behind its last: onnxruntime crashes on those of LayerNormalization. */
+/** The graph without inputs left out behind a node's last: onnxruntime crashes on those of LayerNormalization. */
 function trimInputs(graph: Graph): Graph {
   const nodes = graph.nodes.map((node) =>
     node.inputs.at(-1) === ""
@@ -30,7 +31,7 @@ function trimInputs(graph: Graph): Graph {
   return { ...graph, nodes };
 }
 
-/** The graph with a name for every output that a node leaves out in front of one that it has, so that rules find all of them. */
+/** The graph with a name for every output left out in front of one that is there, so that rules find all. */
 function nameOutputs(graph: Graph): Graph {
   const taken = namesOf(graph);
   const nodes = graph.nodes.map((node) =>

@@ -7,9 +7,10 @@ const scopesKey = "pkg.torch.onnx.name_scopes";
 const callKey = "pkg.torch.onnx.fx_node";
 
 /**
- * The name of the module that a node belongs to, as the program that was exported has it: `encoder.layers.0.linear1`; `undefined` where the node does not
- * say, or belongs to no module but the whole. It is read from what torch's newer exporter notes (`['', 'encoder', 'encoder.layers.0', ..., 'linear']`), or
- * from the node's name as the older one writes it (`/encoder/layers.0/linear1/MatMul`).
+ * The name of the module that a node belongs to, as the program that was exported has it: `encoder.layers.0.linear1`;
+ * `undefined` where the node does not say, or belongs to no module but the whole. It is read from what torch's newer
+ * exporter notes (`['', 'encoder', 'encoder.layers.0', ..., 'linear']`), or from the node's name as the older one
+ * writes it (`/encoder/layers.0/linear1/MatMul`).
  */
 export function moduleOf({ name, metadata }: Node): string | undefined {
   const scopes = metadata?.[scopesKey];
@@ -27,13 +28,17 @@ export function moduleOf({ name, metadata }: Node): string | undefined {
   return parts.join(".") || undefined;
 }
 
-/** The parameters and buffers that the call had which a node is written for, by the names of torch's newer exporter; empty where the node does not say. */
+/**
+ * The parameters and buffers that the call had which a node is written for, by the names of torch's newer
+ * exporter; empty where the node does not say.
+ */
 export function parametersOf({ metadata }: Node): readonly string[] {
   return metadata?.[callKey]?.match(/%[pb]_\w+/g) ?? [];
 }
 
-/** Whether a name is one that an exporter counted up or made of a node's, and no name of the program that was exported. */
+/** Whether an exporter counted a name up or made it of a node's: it is no name of the exported program. */
 export const isMadeUp = (name: string): boolean =>
-  /^(\d+|\w+::\w+_\d+(_quantized)?|(val|t|tmp|const|constant|initializer|transpose|permute|view|unsqueeze|expand|numpy_helper)_?\d*(_\d+)*|\/.*|.*_output_\d+)$/i.test(
-    name,
-  );
+  /^(\d+|\w+::\w+_\d+(_quantized)?|\/.*|.*_output_\d+)$/i.test(name) || counted.test(name);
+
+const counted =
+  /^(val|t|tmp|const|constant|initializer|transpose|permute|view|unsqueeze|expand|numpy_helper)_?\d*(_\d+)*$/i;

@@ -8,8 +8,8 @@ export const oldestOpset = 7;
 export const newestOpset = 26;
 
 /**
- * The opset that every graph is in once it is loaded. Operators that came later stand in it as they are; those that changed later have meant
- * the same since, unless they use what is new.
+ * The opset that every graph is in once it is loaded. Operators that came later stand in it as they are; those that
+ * changed later have meant the same since, unless they use what is new.
  */
 export const internalOpset = 23;
 

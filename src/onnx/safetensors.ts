@@ -1,4 +1,4 @@
-/** Named tensors as bytes, in the form of safetensors: https://huggingface.co/docs/safetensors — a header in JSON, then the data. */
+/** Named tensors as bytes: a header in JSON, then the data. https://huggingface.co/docs/safetensors */
 
 import { fail } from "../graph/error.ts";
 import { arrayType, sizeOf, type NumericDType, type Tensor, type TypedArray } from "../graph/tensor.ts";

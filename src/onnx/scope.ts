@@ -1,4 +1,4 @@
-/** What is known around a node while nodes are rewritten from one opset to another, and the walk that rewrites them, bodies included. */
+/** What is known around a node that is rewritten for another opset, and the walk that rewrites all, bodies included. */
 
 import { freshName, producersOf, readersOf, type Dim, type Graph, type Node, type ValueInfo } from "../graph/graph.ts";
 import { mapBodies } from "../graph/sort.ts";
@@ -50,7 +50,7 @@ interface Scope {
   readonly outer: Scope | undefined;
 }
 
-/** What a name is in a scope, or outside where it is nothing in it. Scopes are many where bodies are: they are not copied. */
+/** What a name is in a scope, or else outside of it. Bodies make many scopes, so that none is copied. */
 function lookUp<K extends "types" | "constants" | "producers">(
   scope: Scope,
   kind: K,
@@ -87,10 +87,10 @@ function dtypeIn(scope: Scope, name: string): DType | undefined {
 /** Operators whose output has as many axes as their first input, and those whose output is a matrix. */
 const sameRank = new Set(
   (
-    "Abs AveragePool BatchNormalization Cast CastLike Ceil Clip Concat Conv ConvTranspose Dropout Elu Erf Exp Floor Gelu " +
-    "GlobalAveragePool GlobalMaxPool GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization LRN " +
-    "LayerNormalization LeakyRelu Log LogSoftmax MaxPool Mish Neg PRelu Pad Reciprocal Relu Resize Round Selu Sigmoid Sign " +
-    "Sin Cos Slice Softmax Softplus Softsign Split Sqrt Tanh Tile Transpose Upsample"
+    "Abs AveragePool BatchNormalization Cast CastLike Ceil Clip Concat Conv ConvTranspose Cos Dropout Elu Erf Exp " +
+    "Floor Gelu GlobalAveragePool GlobalMaxPool GroupNormalization HardSigmoid HardSwish Identity " +
+    "InstanceNormalization LRN LayerNormalization LeakyRelu Log LogSoftmax MaxPool Mish Neg PRelu Pad Reciprocal " +
+    "Relu Resize Round Selu Sigmoid Sign Sin Slice Softmax Softplus Softsign Split Sqrt Tanh Tile Transpose Upsample"
   ).split(" "),
 );
 const ofMatrices = new Set(["Flatten", "Gemm"]);
@@ -136,8 +136,8 @@ function enter(graph: Graph, outer: Scope | undefined): Scope {
 }
 
 /**
- * The graph with every node, of bodies too, replaced by what `rewrite` makes of it. Initializers that nothing reads any more go, and so do nodes
- * of one output that only gave a value to what was rewritten.
+ * The graph with every node, of bodies too, replaced by what `rewrite` makes of it. Initializers that nothing reads any
+ * more go, and so do nodes of one output that only gave a value to what was rewritten.
  */
 export function rewriteNodes(
   graph: Graph,

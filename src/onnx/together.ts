@@ -1,4 +1,4 @@
-/** Whether two users of a weight compute with the same one, or with two that an exporter made one because they are equal. */
+/** Whether two users of a weight share it, or read two that an exporter made one because they are equal. */
 
 import { producersOf, type Graph, type Node } from "../graph/graph.ts";
 import { isMadeUp, parametersOf } from "./modules.ts";
@@ -17,8 +17,8 @@ export interface Use {
 const farthest = 12;
 
 /**
- * Tells users that belong together, by what the file says of where they come from, and where it says nothing by what the weight is: numbers that have
- * been drawn or learned are not equal by chance, but all ones and zeros are.
+ * Tells users that belong together, by what the file says of where they come from, and where it says nothing by what
+ * the weight is: numbers that have been drawn or learned are not equal by chance, but all ones and zeros are.
  *
  * @param rootOf the initializer behind what an Identity makes of it
  */
@@ -34,7 +34,10 @@ export function togetherIn(
       return graph.initializers.has(root) ? [[i, root] as const] : [];
     });
 
-  /** Whether two nodes are the same place of two branches: they are of one kind, read the same weights, and lie behind a layer that is applied twice. */
+  /**
+   * Whether two nodes are the same place of two branches: they are of one kind, read the same weights, and lie
+   * behind a layer that is applied twice.
+   */
   const correspond = (a: Node, b: Node, steps: number): boolean => {
     if (steps === 0 || a === b || a.op !== b.op || a.inputs.length !== b.inputs.length) return false;
     const [of, other] = [weightsOf(a), weightsOf(b)];

@@ -1,4 +1,4 @@
-/** Weights that an exporter made one because they are equal become separate again; what a model computes with twice stays one. */
+/** Weights that an exporter made one because they are equal become separate again; a shared weight stays one. */
 
 import { fail } from "../graph/error.ts";
 import { bodies, captures, freshName, namesOf, type Graph, type Node } from "../graph/graph.ts";
@@ -36,7 +36,10 @@ interface Reading extends Use {
   readonly index: number;
 }
 
-/** For what an Identity makes of an initializer, through chains of them, that initializer. An Identity that makes an output of the graph stays. */
+/**
+ * The initializer that a chain of Identity nodes copies, for each copy. An Identity
+ * that makes an output of the graph stays.
+ */
 function findAliases(graph: Graph): ReadonlyMap<string, string> {
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   const sources = new Map<string, string>();
@@ -72,7 +75,7 @@ function weightValues({ nodes, initializers }: Graph, rootOf: ReadonlyMap<string
   return found;
 }
 
-/** Readings in the fewest classes such that what belongs together is in one; classes are in the order of their first. */
+/** Readings in the fewest classes that keep together what belongs together, in the order of their first. */
 function classify(all: readonly Reading[], together: (a: Reading, b: Reading) => boolean): Reading[][] {
   const classes: Reading[][] = [];
   for (const one of all) {
@@ -110,9 +113,10 @@ function nameClasses(root: string, classes: readonly (readonly Reading[])[], tak
 }
 
 /**
- * The graph with a weight of its own for every layer that an exporter gave the weight of another because the two were equal, as fresh normalisations
- * are: shared, they could only be cut and learn alike. A weight that the model itself computes with twice stays one: a layer that is applied to
- * several inputs, an embedding that is read backwards at the end. Identities of initializers go, unless they make an output.
+ * The graph with a weight of its own for every layer that an exporter gave the weight of another because the two were
+ * equal, as fresh normalisations are: shared, they could only be cut and learn alike. A weight that the model itself
+ * computes with twice stays one: a layer that is applied to several inputs, an embedding that is read backwards at the
+ * end. Identities of initializers go, unless they make an output.
  */
 export function untie(graph: Graph): Graph {
   const rootOf = findAliases(graph);
@@ -146,7 +150,8 @@ export function untie(graph: Graph): Graph {
 
   const drafts: Draft[] = [];
   const isAlias = (node: Node): boolean => rootOf.has(node.outputs[0] ?? "");
-  // From the last node back: what is computed from weights alone is copied for each class of its readers, and its copies read its weights too.
+  // From the last node back: what is computed from weights alone is copied for each class of its readers,
+  // and its copies read its weights too.
   for (const node of graph.nodes.toReversed()) {
     if (isAlias(node)) continue;
     const [output = ""] = node.outputs;

@@ -47,8 +47,9 @@ function bring(node: Node, from: number, around: Surroundings): readonly Node[] 
 }
 
 /**
- * The model in opset 23 of the ONNX standard, bodies included. Nodes of other domains stay as they are. Attributes that became inputs are new
- * initializers. A node that means something which opset 23 cannot say keeps its form: its domain names the opset, and no rule knows it.
+ * The model in opset 23 of the ONNX standard, bodies included. Nodes of other domains stay as they are. Attributes that
+ * became inputs are new initializers. A node that means something which opset 23 cannot say keeps its form: its domain
+ * names the opset, and no rule knows it.
  */
 export function upgrade(model: Model): Model {
   const from = model.opsets[""] ?? internalOpset;

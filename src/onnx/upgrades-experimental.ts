@@ -1,4 +1,4 @@
-/** Operators that were experiments until opset 9 and are gone since 10, as onnxruntime still reads them, by those of the standard. */
+/** Experimental operators, gone since opset 10 but still read by onnxruntime, written by those of the standard. */
 
 import type { Attribute, Node } from "../graph/graph.ts";
 import { float32 } from "../graph/tensor.ts";

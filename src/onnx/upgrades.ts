@@ -232,7 +232,8 @@ const softmax: readonly Upgrade[] = [
           axis: { type: "int", value: 1 },
         }),
         beside("Shape", [data], [shape]),
-        // Reshape has `allowzero` since 14 only, but the model becomes one of the internal opset; no axis is copied then.
+        // Reshape has `allowzero` since 14 only, but the model becomes one of the
+        // internal opset; no axis is copied then.
         beside("Reshape", [done, shape], node.outputs, { allowzero: { type: "int", value: 1 } }),
       ];
     },
@@ -326,7 +327,7 @@ const groupNormalization: readonly Upgrade[] = [
   },
 ];
 
-/** For every operator the steps in which it changed, oldest first. What is not here means in opset 23 what it meant in 7. */
+/** For every operator its changes, oldest first. What is not here means in opset 23 what it meant in 7. */
 export const upgrades: Readonly<Record<string, readonly Upgrade[] | undefined>> = {
   ...experiments,
   BatchNormalization: batchNormalization,

@@ -1,4 +1,4 @@
-/** What a message will take in memory once it is read, counted before it is: two bytes of a file can ask for hundreds. */
+/** Counts, before a message is read, what it will take in memory: two bytes of a file can ask for hundreds. */
 
 import { ScalarType, type DescField, type DescMessage } from "@bufbuild/protobuf";
 

@@ -22,7 +22,10 @@ export function valueIn(builder: GraphBuilder, name: string): Value {
 export const inputsOf = (builder: GraphBuilder, { inputs }: Node): (Value | undefined)[] =>
   inputs.map((name) => (name === "" ? undefined : valueIn(builder, name)));
 
-/** Appends one node of the operator with that name in the table; the types of its outputs follow from the operator table. With `label`, node and first output bear that name. */
+/**
+ * Appends one node of the operator with that name in the table; the types of its outputs follow from the operator
+ * table. With `label`, node and first output bear that name.
+ */
 export function emitNode(
   builder: GraphBuilder,
   name: OpName,

@@ -3,8 +3,8 @@
 import { formOf } from "../graph/forms.ts";
 
 const onIntegers =
-  "computes on integers, through which nothing learns and no unit can be zeroed; export the model with QuantizeLinear and " +
-  "DequantizeLinear around operators on floats, or prune it before it is quantised";
+  "computes on integers, through which nothing learns and no unit can be zeroed; export the model with " +
+  "QuantizeLinear and DequantizeLinear around operators on floats, or prune it before it is quantised";
 
 const reasons: Readonly<Record<string, string>> = {
   ConvInteger: onIntegers,
@@ -14,7 +14,7 @@ const reasons: Readonly<Record<string, string>> = {
   QLinearMatMul: onIntegers,
 };
 
-/** Inputs that hold integers in the place of weights, and those that say what they stand for, by operators that compute on integers. */
+/** For operators on integers: the inputs that hold weights, and those that say what their integers stand for. */
 const integers: Readonly<Record<string, { readonly weights: readonly number[]; readonly by: readonly number[] }>> = {
   ConvInteger: { weights: [1], by: [2, 3] },
   MatMulInteger: { weights: [1], by: [2, 3] },
@@ -26,7 +26,7 @@ const integers: Readonly<Record<string, { readonly weights: readonly number[]; r
   "com.microsoft.QGemm": { weights: [3, 6], by: [1, 2, 4, 5, 7, 8] },
 };
 
-/** Where an operator that the table does not have takes quantised weights; `undefined` where it takes none that we know of. */
+/** Where an operator that is not in the table takes quantised weights; `undefined` where none are known. */
 export const integersOf = (name: string, domain: string) =>
   Object.entries(integers).find(([key]) => key === (domain === "" ? name : `${domain}.${name}`))?.[1];
 
@@ -39,7 +39,10 @@ export function adviseUnknown(name: string, domain: string): string | undefined 
   if (formOf({ domain }) !== undefined) return "Export the model with a newer opset.";
   if (integersOf(name, domain)) return "It computes on integers: prune the model before it is quantised.";
   if (optimised.test(domain))
-    return "onnxruntime's optimiser writes it: prune the model as it was before, or save it at the optimisation level basic, and optimise what comes out.";
+    return (
+      "onnxruntime's optimiser writes it: prune the model as it was before, or save it at the optimisation level " +
+      "basic, and optimise what comes out."
+    );
   if (domain === "" && ["If", "Loop", "Scan", "SequenceMap"].includes(name))
     return "Export the model without control flow, for example by tracing it instead of scripting it.";
   if (domain !== "") return "Write it by operators of the ONNX standard and export the model again.";
@@ -52,9 +55,13 @@ export function explainUnknown(name: string, domain: string): string {
   if (why !== undefined) return `operator ${name} ${why}`;
   const form = formOf({ domain });
   if (form !== undefined)
-    return `operator ${name} as opset ${form} has it says what opset 23 has no word for: export the model with a newer opset`;
+    return (
+      `operator ${name} as opset ${form} has it says what opset 23 has no word for: ` +
+      "export the model with a newer opset"
+    );
   const what = `operator ${domain === "" ? "" : `${domain}.`}${name} is not known`;
   return optimised.test(domain) && !integersOf(name, domain)
-    ? `${what}; onnxruntime's optimiser writes it: use the model as it was before, or saved at the optimisation level basic`
+    ? `${what}; onnxruntime's optimiser writes it: ` +
+        "use the model as it was before, or saved at the optimisation level basic"
     : `${what}: its shape, gradient and channels would have to be stated`;
 }

@@ -73,7 +73,7 @@ const families = [
 
 const isOp = (x: unknown): x is Op => typeof x === "object" && x !== null && "samples" in x;
 
-/** Every operator by its ONNX name, behind the domain where it is not the standard's; in alphabetical order, the standard's first. */
+/** Every operator by its ONNX name, behind the domain where it is not the standard's; sorted, the standard's first. */
 export const ops: ReadonlyMap<string, Op> = new Map(
   families
     .flatMap((family) => Object.values(family).filter(isOp))

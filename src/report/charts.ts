@@ -1,6 +1,7 @@
 /**
- * Charts as SVG inside of HTML. Places are percentages and text is never scaled, so that a chart is as legible on a phone as on a wide page; lines are
- * drawn in a square that is stretched. Names stand in table cells, where they wrap however long they are, and pages break between rows.
+ * Charts as SVG inside of HTML. Places are percentages and text is never scaled, so that a chart is as legible on a
+ * phone as on a wide page; lines are drawn in a square that is stretched. Names stand in table cells, where they wrap
+ * however long they are, and pages break between rows.
  */
 
 import { scaleLinear, type ScaleLinear } from "d3-scale";
@@ -115,10 +116,14 @@ function path(points: readonly Point[], tone: Tone): Markup {
 }
 
 /** A dot, or a diamond, at a place of the chart. */
-const mark = ([x, y]: Point, tone: Tone, as: Series["as"], text: string): Markup =>
-  html`<svg class="mark" x="${place(x)}" y="${place(y)}">
-    ${as !== "diamonds" ? html`<circle class="${tone}" r="3"><title>${text}</title></circle>` : html`<path class="${tone}" d="M0-6 6 0 0 6-6 0Z"><title>${text}</title></path>`}
-  </svg>`;
+function mark([x, y]: Point, tone: Tone, as: Series["as"], text: string): Markup {
+  const title = html`<title>${text}</title>`;
+  const sign =
+    as === "diamonds"
+      ? html`<path class="${tone}" d="M0-6 6 0 0 6-6 0Z">${title}</path>`
+      : html`<circle class="${tone}" r="3">${title}</circle>`;
+  return html`<svg class="mark" x="${place(x)}" y="${place(y)}">${sign}</svg>`;
+}
 
 /** The section of what happened while learning; `undefined` where there is no chart for it. */
 export function learningSection(charts: readonly (Markup | undefined)[]): Markup | undefined {
@@ -175,7 +180,9 @@ const decades = 10;
 /** The share of a logarithmic row that is left for what counts as nothing, and where in it that stands. */
 const nothing = { width: 0.12, at: 0.02 };
 
-/** Powers of ten, and a place at the left for what is 0, negative, or far below the largest; nothing where no value is above 0. */
+/**
+ * Powers of ten, with a place at the left for 0 and what is far below the largest; nothing where no value is above 0.
+ */
 export function logScale(values: readonly number[]): Scale | undefined {
   const positive = values.filter((value) => value > 0 && Number.isFinite(value));
   if (positive.length === 0) return undefined;
@@ -195,6 +202,9 @@ export function rowChart({ title, note, axis, scale, legend = [], columns, rows 
   const grid = scale.ticks.map(
     ({ at }) => html`<line class="grid" x1="${place(at)}" x2="${place(at)}" y1="0" y2="100%" />`,
   );
+  const ticks = scale.ticks.map(
+    ({ at, text }) => html`<text x="${place(at)}" y="1em" text-anchor="middle">${text}</text>`,
+  );
   return figure(
     title,
     note,
@@ -205,9 +215,7 @@ export function rowChart({ title, note, axis, scale, legend = [], columns, rows 
           <th scope="col">layer</th>
           ${columns.map((column) => html`<th scope="col" class="number">${column}</th>`)}
           <th scope="col" class="chart">
-            ${axis}<svg class="ticks" xmlns="http://www.w3.org/2000/svg" aria-hidden="true">
-              ${scale.ticks.map(({ at, text }) => html`<text x="${place(at)}" y="1em" text-anchor="middle">${text}</text>`)}
-            </svg>
+            ${axis}<svg class="ticks" xmlns="http://www.w3.org/2000/svg" aria-hidden="true">${ticks}</svg>
           </th>
         </tr>
       </thead>
@@ -245,24 +253,23 @@ function rowMarks(marks: readonly RowMark[], { at }: Scale): Content {
       >`;
     line += 1;
     const y = place(line / (lines + 1));
+    const radius = (i: number): number => (dots.length === 1 ? 4 : 2 + i * 0.75);
+    const circles = dots.map(
+      (dot, i) => html`<circle class="${tone}" cx="${place(at(dot))}" cy="${y}" r="${radius(i)}" />`,
+    );
     return html`<g
       ><title>${title}</title
-      ><line
-        class="range ${tone}"
-        x1="${x}"
-        x2="${place(at(to))}"
-        y1="${y}"
-        y2="${y}"
-      />${dots.map((dot, i) => html`<circle class="${tone}" cx="${place(at(dot))}" cy="${y}" r="${dots.length === 1 ? 4 : 2 + i * 0.75}" />`)}</g
+      ><line class="range ${tone}" x1="${x}" x2="${place(at(to))}" y1="${y}" y2="${y}" />${circles}</g
     >`;
   });
 }
 
-function figure(title: string, note: string | undefined, legend: RowChart["legend"], chart: Markup): Markup {
+function figure(title: string, note: string | undefined, legend: RowChart["legend"] = [], chart: Markup): Markup {
+  const key = legend.length > 1 ? html`<p class="legend">${legend.map(swatch)}</p>` : undefined;
   return html`<figure>
     <figcaption>
       <h3>${title}</h3>
-      ${note === undefined ? undefined : html`<p>${note}</p>`}${legend && legend.length > 1 ? html`<p class="legend">${legend.map(swatch)}</p>` : undefined}
+      ${note === undefined ? undefined : html`<p>${note}</p>`}${key}
     </figcaption>
     ${chart}
   </figure>`;

@@ -1,4 +1,4 @@
-/** Castagnoli's cyclic redundancy check of 32 bits, which TFRecord takes (RFC 3720, appendix B.4). Node has that of zip files only. */
+/** Castagnoli's CRC of 32 bits, which TFRecord takes (RFC 3720, appendix B.4). Node has that of zip files only. */
 
 const polynomial = 0x82f63b78;
 

@@ -4,7 +4,7 @@ import type { Interval } from "../evaluate/intervals.ts";
 import { pointsFigure, scientific } from "./figures.ts";
 import { html, type Content, type Markup } from "./html.ts";
 
-/** How what is after is compared with what was before: by their ratio, their difference, or as shares of samples in points. */
+/** How after is compared with before: by their ratio, their difference, or as shares of samples in points. */
 export type Compared = "ratio" | "difference" | "points";
 
 /** A line of the table of figures. */

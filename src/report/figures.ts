@@ -45,7 +45,7 @@ export const counted = (samples: number): string =>
 /** A value of a metric of one's own: "31.416". */
 export const metricFigure = (value: number): string => String(Number(value.toPrecision(5)));
 
-/** What became of a measure, as the end of a sentence: "loses 1.25 points of top-1 (0.4 to 2.1)", "gains 0.012 of f1". */
+/** What became of a measure, to end a sentence: "loses 1.25 points of top-1 (0.4 to 2.1)", "gains 0.012 of f1". */
 export function dropFigure({ metric, drop, dropInterval }: Drop): string {
   const isGain = drop < 0;
   const amount = isShare(metric) ? `${round(Math.abs(drop))} points` : metricFigure(Math.abs(drop));
@@ -67,8 +67,10 @@ const round = (value: number): string => String(Number(value.toFixed(2)) + 0);
 
 /** What counts of a measurement. */
 export function accuracyOf({ loss, top1, agreement, metric, samples }: Evaluation): string {
-  if (metric)
-    return `${metricLabel(metric.name)} ${isShare(metric.name) ? shareOver(metric.value, samples) : metricFigure(metric.value)}`;
+  if (metric) {
+    const figure = isShare(metric.name) ? shareOver(metric.value, samples) : metricFigure(metric.value);
+    return `${metricLabel(metric.name)} ${figure}`;
+  }
   if (top1 !== undefined) return `top-1 ${shareOver(top1, samples)}`;
   return agreement === undefined
     ? `loss ${lossFigure(loss)}`

@@ -1,4 +1,4 @@
-/** Markup in which whatever is put in is escaped, unless it is markup itself. Everything is closed, so that it is XML too. */
+/** Markup that escapes what is put in, unless that is markup itself. All elements are closed: it is XML too. */
 
 /** Text that is HTML already. */
 export class Markup {

@@ -20,7 +20,9 @@ export function layers({ widths, removals }: RunHistory, criterion: string): Mar
 function widthsChart(widths: RunHistory["widths"]): Markup {
   return rowChart({
     title: "Width of each layer",
-    note: "Units before, pale, and those that are left. A layer stands for all that are as wide because they are added or multiplied.",
+    note:
+      "Units before, pale, and those that are left. " +
+      "A layer stands for all that are as wide because they are added or multiplied.",
     axis: "units",
     scale: linearScale(Math.max(...widths.map(({ units }) => units))),
     columns: ["before", "after", "left"],
@@ -53,7 +55,9 @@ function importanceChart(
   });
   return rowChart({
     title: "Importance of each layer's units",
-    note: `From the least to the most important unit by ${criterion}, with a dot at the median. At 0 is what is not above it, or more than ten powers of ten below the largest.`,
+    note:
+      `From the least to the most important unit by ${criterion}, with a dot at the median. ` +
+      "At 0 is what is not above it, or more than ten powers of ten below the largest.",
     axis: `importance (${criterion})`,
     scale,
     legend: [
@@ -81,7 +85,10 @@ function sensitivityChart(groups: readonly GroupRecord[], criterion: string): Ma
   const shares = leastShares.map((share) => `${share * 100}`);
   return rowChart({
     title: "Sensitivity of each layer",
-    note: `The criterion's estimate of how much the loss rises when the least important ${listed(shares)} % of a layer go and all else stays: the sum of their importances by ${criterion} at the first removal, in its units. Nothing of it was measured. Larger dots stand for larger shares.`,
+    note:
+      `The criterion's estimate of how much the loss rises when the least important ${listed(shares)} % of a layer ` +
+      `go and all else stays: the sum of their importances by ${criterion} at the first removal, in its units. ` +
+      "Nothing of it was measured. Larger dots stand for larger shares.",
     axis: `estimated rise of the loss (${criterion})`,
     scale,
     columns: ["half gone"],

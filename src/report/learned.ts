@@ -48,9 +48,9 @@ function figuresOf(before: Evaluation | undefined, after: Evaluation | undefined
 function headline(doing: string, rows: readonly Figure[], steps: readonly Step[]): string {
   const changes = changesIn(rows);
   if (changes.length > 0) return `${doing} takes its ${listed(changes)}.`;
-  const smoothed = smooth(lossOf(steps)).map(([, loss]) => loss);
+  const smoothed = smooth(lossOf(steps)).map(([, loss]) => loss.toFixed(4));
   if (smoothed.length === 0) return `${doing} has not begun to learn.`;
-  return `${doing} takes the loss of its minibatches from ${smoothed[0]!.toFixed(4)} to ${smoothed.at(-1)!.toFixed(4)}.`;
+  return `${doing} takes the loss of its minibatches from ${smoothed[0]!} to ${smoothed.at(-1)!}.`;
 }
 
 function standOf(last: Step | undefined): string {

@@ -2,7 +2,7 @@
 
 import { flagOf } from "./figures.ts";
 import { html, type Markup } from "./html.ts";
-import type { InputForm, LearnSummary, PruneSummary, RunConfig, RunRecord, RunSummary } from "./record.ts";
+import type { LearnSummary, PruneSummary, RunConfig, RunRecord, RunSummary } from "./record.ts";
 import { word } from "./shell.ts";
 import { isOf } from "./run-history.ts";
 
@@ -150,7 +150,7 @@ function anew(
 
 const shortForms: Readonly<Record<string, string>> = { "-o": "--output" };
 
-/** A command line with other values of flags; those that it has not are put at its end, but for where its record lies. */
+/** A command line with other values of flags; new ones are put at its end, but for where its record lies. */
 export function withFlags(command: string, flags: Readonly<Record<string, string>>): string {
   const words = command.match(/(?:'[^']*'|\\.|[^\s'\\])+/g) ?? [];
   const left = new Map(Object.entries(flags));
@@ -216,13 +216,13 @@ function ship({ output, inputs = [] }: RunSummary): NextStep {
   const feeds = inputs.map(
     ({ name }, i) => `${JSON.stringify(name)}: ${inputs.length > 1 ? `input${i + 1}` : "batch"}`,
   );
-  const form = ({ dtype, shape }: InputForm): string => `${dtype} [${(shape ?? ["..."]).join(", ")}]`;
+  const forms = inputs.map(({ dtype, shape }) => `${dtype} [${(shape ?? ["..."]).join(", ")}]`);
   return {
     aim: "Use it, here in Python, with inputs prepared as for the run",
     text: [
       "import onnxruntime",
       `session = onnxruntime.InferenceSession(${JSON.stringify(output)})`,
-      `outputs = session.run(None, {${feeds.join(", ")}})${inputs.length > 0 ? `  # ${inputs.map(form).join("; ")}` : ""}`,
+      `outputs = session.run(None, {${feeds.join(", ")}})${forms.length > 0 ? `  # ${forms.join("; ")}` : ""}`,
     ].join("\n"),
   };
 }

@@ -28,12 +28,14 @@ export function operatorsPage(): string {
   return [
     "# Operators",
     "",
-    `The ${rows.length} operators that are known: those of the ONNX standard, and those that onnxruntime's optimiser writes. Any other freezes what it touches, and \`secateur inspect\` names its node.`,
+    `The ${rows.length} operators that are known: those of the ONNX standard, and those that onnxruntime's ` +
+      "optimiser writes. Any other freezes what it touches, and `secateur inspect` names its node.",
     "Made from the operator table by `npm run docs`.",
     "",
     "- **since**: the opset in which the operator last changed; models of opset 7 to 26 are brought to these forms.",
     "- **gradient**: a refused one ends differentiation with an error that names the node.",
-    "- **cut**: `frozen` means that the axes of what it reads and writes stay whole. Single axes and attributes can be frozen or refused beside that.",
+    "- **cut**: `frozen` means that the axes of what it reads and writes stay whole. " +
+      "Single axes and attributes can be frozen or refused beside that.",
     "- **samples**: cases on which shape, gradient and cut are checked against onnxruntime and finite differences.",
     "",
     line(["operator", "since", "gradient", "cut", "samples"]),

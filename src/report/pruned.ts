@@ -115,7 +115,10 @@ function headline(model: string, history: RunHistory): string {
   if (changes.length > 0) return `Pruning ${model} takes its ${listed(changes)}.`;
   const sizes = told.filter(({ before }) => isNumber(before));
   if (sizes.length === 0) return `Of ${model} nothing is known yet.`;
-  return `${model} begins with ${listed(sizes.map(({ subject, texts: [text], compared }) => (compared === "points" ? `a ${subject} of ${text}` : `${text} ${subject}`)))}.`;
+  const begins = sizes.map(({ subject, texts: [text], compared }) =>
+    compared === "points" ? `a ${subject} of ${text}` : `${text} ${subject}`,
+  );
+  return `${model} begins with ${listed(begins)}.`;
 }
 
 function curves({ pruningLoss, measured, finetuning, metric }: RunHistory, loss: unknown): Markup | undefined {
@@ -143,7 +146,9 @@ function curves({ pruningLoss, measured, finetuning, metric }: RunHistory, loss:
     }),
     lineChart({
       title: "Accuracy while pruning",
-      note: `Of some minibatches of the test data; at the start and the end of all of it.${doubt === undefined ? "" : ` With 95 % confidence a dot is off by ${doubt} points at most.`}`,
+      note:
+        "Of some minibatches of the test data; at the start and the end of all of it." +
+        (doubt === undefined ? "" : ` With 95 % confidence a dot is off by ${doubt} points at most.`),
       x: gone,
       y: labelled ? "top-1 accuracy (%)" : "agreement with the original (%)",
       series: [

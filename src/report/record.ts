@@ -30,7 +30,7 @@ export interface RunConfig {
   readonly version: string;
   readonly started: string;
   readonly model: { readonly path: string; readonly sha256: string };
-  /** The folder that the run was begun from and its own, as absolute paths: files are found again from them. Absent in runs of old. */
+  /** The folder that the run was begun in and its own, absolute, to find files again. Absent in old runs. */
   readonly folder?: string;
   readonly dir?: string;
   /** All options by their names on the command line, in camel case. */

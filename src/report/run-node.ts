@@ -60,7 +60,8 @@ export interface Run extends AsyncDisposable, Store {
  * A run in a directory that comes with its first checkpoint: what fails before that leaves nothing behind.
  *
  * @param force whether an unfinished run that is there may be lost
- * @throws SecateurError `bad-option` where the directory holds an unfinished run, one of another command, or something else, `io`
+ * @throws SecateurError `bad-option` where the directory holds an unfinished run, one of
+ * another command, or something else, `io`
  */
 export async function createRun(dir: string, config: RunConfig, force: boolean): Promise<Run> {
   const [old, done] = await Promise.all([exists(join(dir, files.config)), isFinished(dir)]);
@@ -70,12 +71,14 @@ export async function createRun(dir: string, config: RunConfig, force: boolean):
   if (old && !done && !force)
     fail(
       "bad-option",
-      `${dir} holds a run that is not finished: secateur ${command} --resume ${dir} goes on, ${option("force", true)} starts anew`,
+      `${dir} holds a run that is not finished: secateur ${command} --resume ${dir} goes on, ` +
+        `${option("force", true)} starts anew`,
     );
   if (command !== config.command && !force)
     fail(
       "bad-option",
-      `${dir} is the record of secateur ${command}: give another directory by ${option("run")}, or ${option("force", true)}`,
+      `${dir} is the record of secateur ${command}: ` +
+        `give another directory by ${option("run")}, or ${option("force", true)}`,
     );
   return new DirectoryRun(dir, config, undefined, async () => {
     await mkdir(dir, { recursive: true });
@@ -101,7 +104,8 @@ export async function createRun(dir: string, config: RunConfig, force: boolean):
  * Opens a run to go on with it.
  *
  * @param command what the run is of
- * @throws SecateurError `io` where there is none, `bad-option` where it is finished, still going on, or of another command
+ * @throws SecateurError `io` where there is none, `bad-option` where it is finished,
+ * still going on, or of another command
  */
 export async function resumeRun(dir: string, command = "prune"): Promise<Run> {
   if (!(await exists(join(dir, files.config))))

@@ -1,6 +1,7 @@
 /**
  * Events for TensorBoard: records framed as TFRecord, each a tensorflow.Event.
- * https://github.com/tensorflow/tensorboard/blob/master/tensorboard/compat/proto/event.proto, and summary.proto beside it
+ * https://github.com/tensorflow/tensorboard/blob/master/tensorboard/compat/proto/event.proto,
+ * and summary.proto beside it
  */
 
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
@@ -12,8 +13,8 @@ export const eventsFileName = (started: string): string =>
   `events.out.tfevents.${Math.floor(Date.parse(started) / 1000)}.secateur`;
 
 /**
- * The record of a run as TensorBoard reads it. Minibatches of pruning and of fine-tuning are counted on one axis of steps, on which
- * removals and measurements lie too.
+ * The record of a run as TensorBoard reads it. Minibatches of pruning and of fine-tuning are counted on one axis of
+ * steps, on which removals and measurements lie too.
  */
 export function tensorboardEvents(records: readonly RunRecord[], started: string): Uint8Array {
   const frames = [frame(versionEvent(secondsOf(started)))];

@@ -18,8 +18,8 @@ export interface NetOptions {
 }
 
 /**
- * How weights start: `uniform` within ±1/sqrt(fan_in), which is PyTorch's default, or `kaiming`, normal with standard deviation
- * sqrt(2/fan_in). Biases are uniform in both.
+ * How weights start: `uniform` within ±1/sqrt(fan_in), which is PyTorch's default, or `kaiming`, normal with standard
+ * deviation sqrt(2/fan_in). Biases are uniform in both.
  */
 export type Initialisation = "uniform" | "kaiming";
 

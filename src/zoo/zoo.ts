@@ -71,9 +71,11 @@ function isZooName(name: string): name is ZooName {
 }
 
 /**
- * An untrained network. It takes `input` [batch, C, H, W] and puts out `logits` [batch, classes], both float32, for any batch.
+ * An untrained network. It takes `input` [batch, C, H, W] and puts out `logits` [batch,
+ * classes], both float32, for any batch.
  *
- * @throws SecateurError `bad-option` for a name that is none, an input that is too small, and numbers that make no sense
+ * @throws SecateurError `bad-option` for a name that is none, an input that is too
+ * small, and numbers that make no sense
  */
 export function newModel(name: ZooName, options: NewModelOptions): Model {
   if (!isZooName(name))
@@ -101,7 +103,8 @@ function problemsOf(
     );
   else if (input[1]! < smallest || input[2]! < smallest)
     problems.push(
-      `the input of ${name} is [${input.join(", ")}], which is too small; give a height and width of at least ${smallest}`,
+      `the input of ${name} is [${input.join(", ")}], which is too small; ` +
+        `give a height and width of at least ${smallest}`,
     );
   return problems;
 }

@@ -17,8 +17,8 @@ export interface Axis {
   /** The same atoms in units of `size` neighbours each. */
   blocks(size: number): Axis;
   /**
-   * The same atoms in `size` units by one digit of their index, where the index is written (outer, digit, inner) with `inner` values
-   * of the last: unit j holds the atoms (o · size + j) · inner + i for all o and i.
+   * The same atoms in `size` units by one digit of their index, where the index is written (outer, digit, inner) with
+   * `inner` values of the last: unit j holds the atoms (o · size + j) · inner + i for all o and i.
    */
   digit(size: number, inner: number): Axis;
   /** The units at the given positions, in that order. */
@@ -38,8 +38,9 @@ export interface Channels {
   /** Unites unit by unit; all must have equally many units. */
   same(...axes: readonly Axis[]): void;
   /**
-   * The axes of any one of the lists go together while every other axis named in them stays whole. So it is where one axis is written as several:
-   * of (heads, width) whole heads can go, or the same places of every head, and both after one another, but no single place of one head.
+   * The axes of any one of the lists go together while every other axis named in them stays whole. So it is where one
+   * axis is written as several: of (heads, width) whole heads can go, or the same places of every head, and both after
+   * one another, but no single place of one head.
    */
   either(lists: readonly Together[]): void;
   /** Says that these atoms can never be removed, and why. */

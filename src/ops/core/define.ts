@@ -25,8 +25,8 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
   /** The element type of each output; default: that of the first input for all. */
   readonly dtype?: (inputs: Inputs<I>, attributes: Values<A>) => DType | readonly DType[];
   /**
-   * The pullback; `"stop"` says that no gradient flows through on purpose, `"decompose"` that it is that of what `decompose` writes.
-   * Absent = refused.
+   * The pullback; `"stop"` says that no gradient flows through on purpose, `"decompose"` that it is that of what
+   * `decompose` writes. Absent = refused.
    */
   readonly gradient?:
     | "stop"
@@ -36,8 +36,8 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
   readonly channels?: (c: Channels, inputs: Inputs<I>, outputs: readonly Value[], attributes: Values<A>) => void;
   readonly zero?: Zero | ((inputs: Inputs<I>, attributes: Values<A>) => Zero | undefined);
   /**
-   * Axes of inputs along which zeros keep a removed unit from acting inside the node. Where an operator reads again what it puts out, as a
-   * recurrence does, zeroing its outputs is not enough. Default none.
+   * Axes of inputs along which zeros keep a removed unit from acting inside the node. Where an operator reads again
+   * what it puts out, as a recurrence does, zeroing its outputs is not enough. Default none.
    */
   readonly maskInside?: (inputs: Inputs<I>) => readonly (readonly [value: Value, axis: number])[];
   /** What changes between inference and training; absent = nothing. */
@@ -45,27 +45,31 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
   /** The result differs from run to run, so that two equal nodes are not one. */
   readonly random?: boolean;
   /**
-   * Positive factors along an axis of the first input that the output has too are the same factors along it in the output, so that by Euler's theorem
-   * Σ x ∂E/∂x = Σ y ∂E/∂y for each index of that axis; default not.
+   * Positive factors along an axis of the first input that the output has too are the same factors along it in the
+   * output, so that by Euler's theorem Σ x ∂E/∂x = Σ y ∂E/∂y for each index of that axis; default not.
    */
   readonly homogeneous?: boolean;
   /**
-   * The gradient of a gate on each channel of the first output, by sample: Σ y ∂E/∂y over all axes but the first two, [N, C]. For an operator whose parameters'
-   * gradients hold the sums that it follows from, so that it costs next to nothing beside them. Default: the product of the output and its gradient, summed.
+   * The gradient of a gate on each channel of the first output, by sample: Σ y ∂E/∂y over all axes but the first two,
+   * [N, C]. For an operator whose parameters' gradients hold the sums that it follows from, so that it costs next to
+   * nothing beside them. Default: the product of the output and its gradient, summed.
    */
   readonly gate?: (g: Emit, dy: Value, inputs: Inputs<I>, attributes: Values<A>) => Value;
   /** The output is the first input's elements in their order, for which the runtime makes no copy; default not. */
   readonly view?: boolean;
   /**
-   * The output holds the inputs' elements, in other places, some of them or in another type, so that a weight behind it is still a weight that can be told
-   * and cut; default as `view`.
+   * The output holds the inputs' elements, in other places, some of them or in another type, so that a weight behind it
+   * is still a weight that can be told and cut; default as `view`.
    */
   readonly carries?: boolean;
   /** Between integers and the numbers that they stand for. */
   readonly quantisation?: {
     /** The inputs that say which integer stands for which number. They are chosen for the others, and never learn. */
     readonly by: readonly Bare<I[number]>[];
-    /** The numbers that the first input stands for, where all inputs are constants; absent where the operator makes integers. */
+    /**
+     * The numbers that the first input stands for, where all inputs are constants; absent
+     * where the operator makes integers.
+     */
     readonly numbers?: (inputs: Inputs<I>, attributes: Values<A>) => Tensor | undefined;
   };
   readonly resize?: (
@@ -75,9 +79,10 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
     attributes: Values<A>,
   ) => Resized;
   /**
-   * What is left of the node where groups that it reads go as a whole, so that inputs which `isZero` tells are zeros or no elements at all, while
-   * its output stays: `"rest"` the node over those of its lists of inputs and outputs that have elements; a value that broadcasts to the output;
-   * `"zero"`; `undefined` the node as it is, reading zeros. Absent: it cannot do without, and a unit has to stay.
+   * What is left of the node where groups that it reads go as a whole, so that inputs which `isZero` tells are zeros or
+   * no elements at all, while its output stays: `"rest"` the node over those of its lists of inputs and outputs that
+   * have elements; a value that broadcasts to the output; `"zero"`; `undefined` the node as it is, reading zeros.
+   * Absent: it cannot do without, and a unit has to stay.
    */
   readonly wholeGroupRemoval?:
     | "rest"
@@ -97,8 +102,8 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
     outputs: readonly Value[],
   ) => readonly (Tensor | undefined)[] | undefined;
   /**
-   * The same by other operators, where this one has no gradient of its own in this mode. With `maskInside`, every activation [N, units] that
-   * meets a masked axis goes through `inside`, so that a gate can be put on it.
+   * The same by other operators, where this one has no gradient of its own in this mode. With `maskInside`, every
+   * activation [N, units] that meets a masked axis goes through `inside`, so that a gate can be put on it.
    */
   readonly decompose?: (
     g: Emit,
@@ -107,11 +112,11 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
     outputs: number,
     inside: (activation: Value) => Value,
   ) => readonly Value[] | undefined;
-  /** The output by a runtime's kernels for channels in blocks of a size (see blocked.ts); `undefined` where they do not fit or do not pay. */
+  /** The output by kernels that take channels in blocks of a size; `undefined` where they do not fit or pay. */
   readonly blocked?: (g: Emit, inputs: Inputs<I>, attributes: Values<A>, block: number) => Value | undefined;
   /**
-   * The outputs by a runtime's kernels that compute on one thread however many there are: less work, for a session that has no more; `undefined` where
-   * they do not fit.
+   * The outputs by a runtime's kernels that compute on one thread however many there are: less work, for a session that
+   * has no more; `undefined` where they do not fit.
    */
   readonly singleThreaded?: (
     g: Emit,
@@ -119,7 +124,10 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
     attributes: Values<A>,
     outputs: number,
   ) => readonly Value[] | undefined;
-  /** The outputs by others where the kernel that onnxruntime has on a device other than the CPU is wrong or refuses; `undefined` where it is right. */
+  /**
+   * The outputs by others where the kernel that onnxruntime has on a device other than the CPU is wrong or
+   * refuses; `undefined` where it is right.
+   */
   readonly deviceFallback?: (
     g: Emit,
     inputs: Inputs<I>,
@@ -128,8 +136,9 @@ export interface OpSpec<I extends readonly string[], A extends Specs> {
     outputs: number,
   ) => readonly Value[] | undefined;
   /**
-   * The outputs without rounding and in floats, for what goes in and comes out of an operator that makes steps: of two graphs that compute the same, a
-   * hair in front of a step becomes a whole step behind it. `undefined` where it makes none.
+   * The outputs without rounding and in floats, for what goes in and comes out of an operator that makes
+   * steps: of two graphs that compute the same, a hair in front of a step becomes a whole step behind
+   * it. `undefined` where it makes none.
    */
   readonly unrounded?: (g: Emit, inputs: Inputs<I>, attributes: Values<A>) => readonly Value[] | undefined;
   readonly samples: readonly Sample[];

@@ -20,7 +20,7 @@ export interface EmitHelpers {
     attributes: Readonly<Record<string, unknown>>,
     outputs: number,
   ): readonly Value[];
-  /** A node of an operator outside of the standard, with one output in the given shape and of the type of the first input. */
+  /** A node outside of the standard, with one output in the given shape and of the first input's type. */
   foreign(
     domain: string,
     op: string,
@@ -37,9 +37,11 @@ export interface EmitHelpers {
   /** A constant filled with one number. */
   filled(value: number, shape: Shape, dtype?: NumericDType): Value;
   /**
-   * Zeros in a shape. Many of them a run makes itself: as a constant they would lie in the file, in the session, and in a copy of every run.
+   * Zeros in a shape. Many of them a run makes itself: as a constant they would lie in the file, in the
+   * session, and in a copy of every run.
    *
-   * @param beside any value of integers that is not known before the run: what follows from constants alone the runtime computes as it loads
+   * @param beside any value of integers that is not known before the run: what follows from constants
+   * alone the runtime computes as it loads
    */
   zeros(shape: Shape, beside: Value): Value;
   /** The value in a shape; nothing is emitted where it has it already. */

@@ -29,7 +29,10 @@ export interface Pullback {
   readonly dys: readonly (Value | undefined)[];
   /** An output of the node by index, added to the node where it is not computed yet. */
   output(index: number): Value;
-  /** Whether a value's own gradient is wanted: who asks for it mostly goes on to read the value beside it, so that it is kept in memory anyway. */
+  /**
+   * Whether a value's own gradient is wanted: who asks for it mostly goes on to read the value beside it,
+   * so that it is kept in memory anyway.
+   */
   asked(value: Value): boolean;
 }
 
@@ -41,8 +44,9 @@ export type Gradients<I extends readonly string[]> = {
 };
 
 /**
- * When an output is zero along a unit: where the inputs that carry the unit are zero along it, whatever the others are (`any`: a product, a
- * rearrangement, an activation through the origin), or only where every input carries it and is zero (`all`: a sum). Absent = never.
+ * When an output is zero along a unit: where the inputs that carry the unit are zero along it, whatever the others are
+ * (`any`: a product, a rearrangement, an activation through the origin), or only where every input carries it and is
+ * zero (`all`: a sum). Absent = never.
  */
 export type Zero = "any" | "all";
 
@@ -57,7 +61,7 @@ export interface Training {
   readonly batchStatisticsOnly?: Readonly<Record<string, unknown>>;
   /** The inputs by index that hold the scale and the shift of what is normalised. */
   readonly affine?: { readonly scale: number; readonly shift: number };
-  /** What takes the place of a node that draws at random, so that the draws come from outside and a run can be repeated. */
+  /** What replaces a node that draws at random: its draws come from outside, and a run can be repeated. */
   readonly noise?: NoiseRule;
 }
 

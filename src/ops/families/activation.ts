@@ -11,8 +11,9 @@ import type { Names } from "../core/random-inputs.ts";
 const steep = 3e38;
 
 /**
- * https://onnx.ai/onnx/operators/onnx__Relu.html — dX = dY · [Y > 0] = dY · [X > 0]. A steep HardSigmoid is that bracket; it
- * runs two to five times as fast as Sign and many times as fast as Where. Only one of X and Y need be kept for it.
+ * https://onnx.ai/onnx/operators/onnx__Relu.html — dX = dY · [Y > 0] = dY · [X > 0]. A steep
+ * HardSigmoid is that bracket; it runs two to five times as fast as Sign and many times as fast as
+ * Where. Only one of X and Y need be kept for it.
  */
 export const Relu = unary(
   "Relu",
@@ -217,7 +218,8 @@ export const LogSoftmax = defineOp({
 });
 
 /**
- * https://onnx.ai/onnx/operators/onnx__Dropout.html — the identity unless `training_mode` is true; then dX = dY · mask / (1 - ratio).
+ * https://onnx.ai/onnx/operators/onnx__Dropout.html — the identity unless `training_mode` is
+ * true; then dX = dY · mask / (1 - ratio).
  */
 export const Dropout = defineOp({
   name: "Dropout",

@@ -63,7 +63,7 @@ function sizesOf(
 /** The lowest float32: no sum of it and a finite score is NaN. */
 const lowest = -3.4028234663852886e38;
 
-/** The scores with what may not be seen at their lowest, and where it may be seen; `undefined` where that is everywhere. */
+/** The scores, at their lowest where a place may not be seen, and where it may; `undefined` is everywhere. */
 function masked(
   g: Emit,
   scores: Value,
@@ -85,8 +85,8 @@ function masked(
 }
 
 /**
- * https://onnx.ai/onnx/operators/onnx__Attention.html — Y = softmax(scale · Q Kᵀ, capped and masked) V for each head, where neighbouring
- * query heads share one head of keys and values; scale is 1/√places unless it is stated
+ * https://onnx.ai/onnx/operators/onnx__Attention.html — Y = softmax(scale · Q Kᵀ, capped and masked) V for each head,
+ * where neighbouring query heads share one head of keys and values; scale is 1/√places unless it is stated
  */
 export const Attention = defineOp({
   name: "Attention",

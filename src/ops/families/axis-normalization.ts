@@ -30,8 +30,9 @@ function checkBroadcast(X: Value, ...vectors: readonly (Value | undefined)[]): v
 }
 
 /**
- * The scale of a normalisation over the axes from `axis` on, where what its kernels on other devices than the CPU are given is not of the shape that they
- * normalise: that of cuda gives wrong numbers without a word, that of webgpu refuses it (onnxruntime 1.30). `undefined` where all are.
+ * The scale of a normalisation over the axes from `axis` on, where what its kernels on other devices than the CPU are
+ * given is not of the shape that they normalise: that of cuda gives wrong numbers without a word, that of webgpu
+ * refuses it (onnxruntime 1.30). `undefined` where all are.
  */
 function plainScale(g: Emit, X: Value, axis: number, ...vectors: readonly (Value | undefined)[]): Value | undefined {
   const shape = X.shape.slice(positive(axis, X.shape.length));
@@ -41,8 +42,9 @@ function plainScale(g: Emit, X: Value, axis: number, ...vectors: readonly (Value
 }
 
 /**
- * https://onnx.ai/onnx/operators/onnx__LayerNormalization.html — Y = Scale · X̂ + B, where X̂ = (X - Mean) · InvStdDev is X
- * standardised over all axes from `axis` on. Over D elements, ∂Mean/∂x = 1/D and ∂InvStdDev/∂x = -InvStdDev² X̂ / D.
+ * https://onnx.ai/onnx/operators/onnx__LayerNormalization.html — Y = Scale · X̂ + B, where X̂ = (X -
+ * Mean) · InvStdDev is X standardised over all axes from `axis` on. Over D elements, ∂Mean/∂x = 1/D
+ * and ∂InvStdDev/∂x = -InvStdDev² X̂ / D.
  */
 export const LayerNormalization = defineOp({
   name: "LayerNormalization",
@@ -100,8 +102,8 @@ export const LayerNormalization = defineOp({
 });
 
 /**
- * https://onnx.ai/onnx/operators/onnx__RMSNormalization.html — Y = scale · X̂, X̂ = X · r, r = 1/√(mean(X²) + epsilon) over all axes
- * from `axis` on; dX = r · (d - X̂ · mean(d · X̂)) with d = dY · scale.
+ * https://onnx.ai/onnx/operators/onnx__RMSNormalization.html — Y = scale · X̂, X̂ = X · r, r = 1/√(mean(X²) + epsilon)
+ * over all axes from `axis` on; dX = r · (d - X̂ · mean(d · X̂)) with d = dY · scale.
  */
 export const RMSNormalization = defineOp({
   name: "RMSNormalization",
@@ -153,8 +155,8 @@ export const RMSNormalization = defineOp({
 });
 
 /**
- * https://onnx.ai/onnx/operators/onnx__LpNormalization.html — Y = X / n, n = √ΣX² or Σ|X| along an axis, and 0 where n is;
- * dX = (dY - u · Σ dY Y) / n with u = Y for p = 2, sign(X) for p = 1. A sum counts no zeros: cutting is zeroing.
+ * https://onnx.ai/onnx/operators/onnx__LpNormalization.html — Y = X / n, n = √ΣX² or Σ|X| along an axis, and 0 where n
+ * is; dX = (dY - u · Σ dY Y) / n with u = Y for p = 2, sign(X) for p = 1. A sum counts no zeros: cutting is zeroing.
  */
 export const LpNormalization = defineOp({
   name: "LpNormalization",
@@ -219,8 +221,8 @@ function windowSum(g: Emit, x: Value, size: number): Value {
 }
 
 /**
- * https://onnx.ai/onnx/operators/onnx__LRN.html — Y = X · s^-beta, s = bias + alpha/size · W(X²), where W sums over a window of `size`
- * neighbouring channels; dX = dY · s^-beta - 2 · alpha · beta / size · X · W(dY · Y / s).
+ * https://onnx.ai/onnx/operators/onnx__LRN.html — Y = X · s^-beta, s = bias + alpha/size · W(X²), where W sums over a
+ * window of `size` neighbouring channels; dX = dY · s^-beta - 2 · alpha · beta / size · X · W(dY · Y / s).
  */
 export const LRN = defineOp({
   name: "LRN",

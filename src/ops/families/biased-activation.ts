@@ -22,7 +22,7 @@ export const ContribGelu = defineOp({
   samples: [{ inputs: [[2, 3, 4]], range: [-3, 3] }],
 });
 
-/** https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.BiasGelu — Gelu of A + B */
+/** https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.BiasGelu — Gelu(A + B) */
 export const BiasGelu = defineOp({
   name: "BiasGelu",
   domain,
@@ -37,7 +37,7 @@ export const BiasGelu = defineOp({
   samples: [{ inputs: [[2, 3, 4], [4]], range: [-2, 2] }],
 });
 
-/** https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.FastGelu — Gelu by tanh of X + bias */
+/** https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.FastGelu — by tanh */
 export const FastGelu = defineOp({
   name: "FastGelu",
   domain,
@@ -54,7 +54,10 @@ export const FastGelu = defineOp({
   ],
 });
 
-/** https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.QuickGelu — x · sigmoid(alpha x) */
+/**
+ * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.QuickGelu
+ * — x · sigmoid(alpha x)
+ */
 export const QuickGelu = defineOp({
   name: "QuickGelu",
   domain,

@@ -35,7 +35,7 @@ export const elementType = (code: number): NumericDType =>
   elementTypes[code] ?? fail("unsupported", `element type number ${code} is not known`);
 const codeOf = (dtype: string): number => Number(Object.entries(elementTypes).find(([, name]) => name === dtype)?.[0]);
 
-/** The elements of a known value in another type; `undefined` where they are not known, or not what every machine makes of them. */
+/** A known value's elements in another type; `undefined` where they are unknown, or differ between machines. */
 function castTo(input: Value, dtype: DType): Tensor[] | undefined {
   const values = elementsOf(input);
   if (values === undefined || holdsBits(dtype)) return undefined;

@@ -30,8 +30,9 @@ const convWindow = (X: Value, W: Value, attrs: WindowAttributes): Window =>
   windowOf(X.shape.slice(2), W.shape.slice(2), attrs);
 
 /**
- * Channels of a grouped convolution: `inner` is an axis of W that lists the channels of one group. Where a group has a single
- * channel (depthwise), whole groups are removed; otherwise the j-th channel of every group goes together, so that groups stay equal.
+ * Channels of a grouped convolution: `inner` is an axis of W that lists the channels of one group. Where a group
+ * has a single channel (depthwise), whole groups are removed; otherwise the j-th channel of every group goes
+ * together, so that groups stay equal.
  */
 function coupleSide(
   c: Channels,
@@ -44,9 +45,9 @@ function coupleSide(
 }
 
 /**
- * Spatial axes whose places can go: what is called space may hold channels. Where a window is a single place, places are apart from one
- * another; and where one channel alone is convolved with its neighbours, as ECA does with the means of all channels, those that are left
- * become neighbours.
+ * Spatial axes whose places can go: what is called space may hold channels. Where a window is a single place, places
+ * are apart from one another; and where one channel alone is convolved with its neighbours, as ECA does with the means
+ * of all channels, those that are left become neighbours.
  */
 export function looseSpace(
   X: Value,
@@ -116,7 +117,8 @@ export const Conv = defineOp({
   resize: (remaining, { X, W }, _outputs, { group }) => ({
     attributes: group > 1 && W.shape[1] === 1 ? { group: remaining.axis(X, 1).length } : {},
   }),
-  // Depthwise and without a bias, a channel that is zero stays zero. Of one channel the places may be channels, whose neighbours are not.
+  // Depthwise and without a bias, a channel that is zero stays zero. Of one channel the places may be
+  // channels, whose neighbours are not.
   zero: ({ X, W, B }, { group }) =>
     B === undefined && group > 1 && group === X.shape[1] && W.shape[1] === 1 ? "any" : undefined,
   wholeGroupRemoval: (g, { X, W, B }, Y, _attributes, isZero) =>
@@ -213,7 +215,7 @@ function transposeWindow(
   return { window, spatial: full.map((s, i) => s - window.before[i]! - window.after[i]!) };
 }
 
-/** https://onnx.ai/onnx/operators/onnx__ConvTranspose.html — the transpose of the Conv with the same weight [C, M/G, k...] */
+/** https://onnx.ai/onnx/operators/onnx__ConvTranspose.html — the Conv with weight [C, M/G, k...], transposed */
 export const ConvTranspose = defineOp({
   name: "ConvTranspose",
   since: 22,
@@ -230,7 +232,8 @@ export const ConvTranspose = defineOp({
   gradient(g, dy, { X, W, B }, attrs) {
     const { window, spatial } = transposeWindow(X, W, attrs);
     const { kernel, strides, dilations, before } = window;
-    // The Conv that this is the transpose of must give X's size exactly: what it cannot reach is cropped, what it lacks is padded.
+    // The Conv that this is the transpose of must give X's size exactly: what it cannot reach
+    // is cropped, what it lacks is padded.
     const end = X.shape
       .slice(2)
       .map((s, i) => (s - 1) * strides[i]! + extent(kernel[i]!, dilations[i]!) - spatial[i]! - before[i]!);

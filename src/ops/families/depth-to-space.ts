@@ -4,8 +4,8 @@ import { fail } from "../../graph/error.ts";
 import { defineOp, int, string } from "../core/define.ts";
 
 /**
- * https://onnx.ai/onnx/operators/onnx__DepthToSpace.html — a channel of Y takes b · b channels of X. With mode CRD they are neighbours,
- * with DCR as far apart as Y has channels.
+ * https://onnx.ai/onnx/operators/onnx__DepthToSpace.html — a channel of Y takes b · b channels of X. With mode CRD they
+ * are neighbours, with DCR as far apart as Y has channels.
  */
 export const DepthToSpace = defineOp({
   name: "DepthToSpace",

@@ -71,7 +71,8 @@ export const Einsum = defineOp({
       (letter) => size.get(letter) ?? fail("bad-model", `equation "${equation}" makes "${letter}" of nothing`),
     );
   },
-  // dXₖ = Σ dY Π of the others, over the letters that Xₖ lacks; constant along what only Xₖ has, zero off a diagonal that it reads
+  // dXₖ = Σ dY Π of the others, over the letters that Xₖ lacks; constant along what only Xₖ
+  // has, zero off a diagonal that it reads
   gradient(g, dy, { Inputs }, { equation }) {
     const { terms, result, size } = parse(equation, Inputs);
     return {

@@ -32,7 +32,8 @@ const activated = (g: Emit, x: Value, name: string | undefined, parameters: read
   name === undefined ? x : activations[name]!(g, x, ...parameters);
 
 /**
- * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.FusedConv — activation(Conv(X, W, B) + Z)
+ * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.FusedConv
+ * — activation(Conv(X, W, B) + Z)
  */
 export const FusedConv = defineOp({
   name: "FusedConv",
@@ -89,7 +90,8 @@ export const FusedConv = defineOp({
 });
 
 /**
- * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.FusedGemm — activation(Gemm(A, B, C))
+ * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.FusedGemm
+ * — activation(Gemm(A, B, C))
  */
 export const FusedGemm = defineOp({
   name: "FusedGemm",
@@ -136,7 +138,7 @@ export const FusedGemm = defineOp({
   ],
 });
 
-/** The order of axes that FusedMatMul sees an operand in: the batch axis behind the others where it is moved, the last two swapped. */
+/** The axes of an operand as FusedMatMul sees them: a moved batch axis behind the others, the last two swapped. */
 function orderOf(rank: number, transBatch: number, trans: number): number[] {
   const axes = Array.from({ length: rank }, (_, i) => i);
   if (transBatch && rank > 2) axes.splice(rank - 2, 0, axes.shift()!);
@@ -167,8 +169,8 @@ const operandsOf = (A: Value, B: Value, { transA, transB, transBatchA, transBatc
   [operandOf(A, transBatchA, transA), operandOf(B, transBatchB, transB)] as const;
 
 /**
- * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.FusedMatMul — alpha · A' B', as MatMul
- * multiplies them
+ * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.FusedMatMul —
+ * alpha · A' B', as MatMul multiplies them
  */
 export const FusedMatMul = defineOp({
   name: "FusedMatMul",

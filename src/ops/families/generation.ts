@@ -97,7 +97,7 @@ export const NonZero = defineOp({
 /** The positions that a condition holds at; it may be shorter than what it selects of. */
 const selected = (condition: Value): number[] => numbers(condition).flatMap((one, i) => (one ? [i] : []));
 
-/** https://onnx.ai/onnx/operators/onnx__Compress.html — of a constant condition; without an axis the elements are one list */
+/** https://onnx.ai/onnx/operators/onnx__Compress.html — of a constant condition; no axis: of all elements */
 export const Compress = defineOp({
   name: "Compress",
   since: 11,

@@ -49,8 +49,8 @@ function tapsAlong(g: Emit, place: Value, mode: string): Tap[] {
 }
 
 /**
- * https://onnx.ai/onnx/operators/onnx__GridSample.html — Y[n, c, o] is X[n, c] at the place that grid[n, o] gives, with a coordinate from
- * -1 to 1 for each axis of space, the last axis first
+ * https://onnx.ai/onnx/operators/onnx__GridSample.html — Y[n, c, o] is X[n, c] at the place that grid[n, o] gives, with
+ * a coordinate from -1 to 1 for each axis of space, the last axis first
  */
 export const GridSample = defineOp({
   name: "GridSample",

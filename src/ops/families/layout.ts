@@ -13,8 +13,8 @@ const int64 = (values: readonly number[]): Tensor => tensor("int64", [values.len
 const sameData = (x: Value, shape: Shape): Tensor[] | undefined => x.constant && [{ ...x.constant, shape }];
 
 /**
- * How axes couple when the row-major order of the elements stays: axes are matched in the shortest runs of equal size. Within a run the
- * axes of both sides are written in common digits, and any one digit goes together.
+ * How axes couple when the row-major order of the elements stays: axes are matched in the shortest runs of equal size.
+ * Within a run the axes of both sides are written in common digits, and any one digit goes together.
  */
 export function coupleReshape(c: Channels, x: Value, y: Value): void {
   for (const [xs, ys] of matchRuns(x.shape, y.shape)) {
@@ -43,7 +43,7 @@ interface Digit {
   readonly inner: readonly [number, number];
 }
 
-/** Two lists of sizes with the same product in digits common to both, outermost first; `undefined` where there are none. */
+/** Two lists of sizes of one product in digits that both share, outermost first; `undefined` where none are. */
 function commonDigits(x: Shape, y: Shape): Digit[] | undefined {
   const digits: Digit[] = [];
   let [i, j] = [x.length - 1, y.length - 1];
@@ -110,8 +110,9 @@ export const Reshape = defineOp({
   resize(remaining, { data, shape }, [y]) {
     const after = y!.shape.map((_, i) => remaining.axis(y!, i).length);
     const loses = (i: number): boolean => after[i]! < y!.shape[i]!;
-    // What reads a file, such as onnxruntime's optimiser of transformers, looks for the number of heads here, and takes the former one where it is
-    // inferred. Where heads become narrower it would scale by their new width: there it shall find none.
+    // What reads a file, such as onnxruntime's optimiser of transformers, looks for the number of heads
+    // here, and takes the former one where it is inferred. Where heads become narrower it would scale by
+    // their new width: there it shall find none.
     const runs = matchRuns(data.shape, y!.shape).map(([, axes]) => axes);
     const heads = new Set(runs.filter((axes) => axes.some(loses) && !loses(axes.at(-1)!)).flat());
     const isStated = (n: number, i: number): boolean => n > 0 || (n === -1 && heads.has(i) && remaining.settled(y!, i));

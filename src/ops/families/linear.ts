@@ -68,7 +68,7 @@ export const Gemm = defineOp({
   ],
 });
 
-/** https://onnx.ai/onnx/operators/onnx__MatMul.html — as numpy.matmul: leading axes broadcast, vectors count as matrices */
+/** https://onnx.ai/onnx/operators/onnx__MatMul.html — as numpy.matmul: leading axes broadcast */
 export const MatMul = defineOp({
   name: "MatMul",
   since: 13,

@@ -17,7 +17,7 @@ const thresholds: readonly Sample[] = [
   { inputs: [constant(0.5, -0.5, 0), [2, 3]] },
 ];
 
-/** A comparison; it is false along a unit where it does not hold of zero and whatever constant zero is compared with. */
+/** A comparison; false along a unit where it does not hold of zero and the constant that zero is compared with. */
 function comparison(name: string, since: number, holds: (x: number, y: number) => boolean): Op {
   return binary(name, since, {
     gradient: "stop",

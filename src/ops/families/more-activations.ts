@@ -96,7 +96,9 @@ export const Softsign = unary(
   { range: [-3, 3], zero: "any" },
 );
 
-/** https://onnx.ai/onnx/operators/onnx__Mish.html — Y = X t with t = tanh(softplus X), dX = dY · (t + X (1 - t²) sigmoid X) */
+/**
+ * https://onnx.ai/onnx/operators/onnx__Mish.html — Y = X t, t = tanh(softplus X), dX = dY (t + X (1 - t²) sigmoid X)
+ */
 export const Mish = unary(
   "Mish",
   22,

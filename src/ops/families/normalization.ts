@@ -25,8 +25,9 @@ const inverseOf = (g: Emit, variance: Value, epsilon: number): Value =>
   g.Reciprocal(g.Sqrt(g.Add(variance, g.scalar(epsilon, variance))));
 
 /**
- * Mean and variance of a batch for each channel, [C] each, by other operators. Over images as E[x] and E[x²] - E[x]², two passes over X; over vectors, whose
- * few samples may lie close together far from 0, as E[(x - E[x])²], which does not cancel.
+ * Mean and variance of a batch for each channel, [C] each, by other operators. Over images as E[x] and
+ * E[x²] - E[x]², two passes over X; over vectors, whose few samples may lie close together far from 0, as
+ * E[(x - E[x])²], which does not cancel.
  */
 function momentsOf(g: Emit, X: Value): { mean: Value; variance: Value } {
   const axes = g.ints(allButChannel(X));
@@ -43,8 +44,9 @@ function momentsOf(g: Emit, X: Value): { mean: Value; variance: Value } {
 type NormalisationInputs = Readonly<Record<"X" | "scale" | "B" | "input_mean" | "input_var", Value>>;
 
 /**
- * Y, mean and variance of a batch, from a node that keeps none of the past. onnxruntime writes statistics over those that it was given, whoever else reads
- * them: here it is given numbers of X, so that two nodes which share them would write the same.
+ * Y, mean and variance of a batch, from a node that keeps none of the past. onnxruntime writes statistics
+ * over those that it was given, whoever else reads them: here it is given numbers of X, so that two nodes
+ * which share them would write the same.
  */
 function ofBatch(g: Emit, X: Value, scale: Value, B: Value, epsilon: number): [Value, Value, Value] {
   const axes = allButChannel(X);
@@ -235,8 +237,8 @@ function checkChannels(X: Value, ...vectors: readonly Value[]): void {
 }
 
 /**
- * https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html — Y = scale · X̂ + B, where X̂ is X standardised over space for
- * each sample and channel.
+ * https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html — Y = scale · X̂ + B, where X̂ is X standardised
+ * over space for each sample and channel.
  */
 export const InstanceNormalization = defineOp({
   name: "InstanceNormalization",
@@ -270,8 +272,8 @@ export const InstanceNormalization = defineOp({
 });
 
 /**
- * https://onnx.ai/onnx/operators/onnx__GroupNormalization.html — Y = scale · X̂ + bias, where X̂ is X standardised over space and the
- * channels of a group, for each sample and group; scale and bias are the channels'.
+ * https://onnx.ai/onnx/operators/onnx__GroupNormalization.html — Y = scale · X̂ + bias, where X̂ is X standardised over
+ * space and the channels of a group, for each sample and group; scale and bias are the channels'.
  */
 export const GroupNormalization = defineOp({
   name: "GroupNormalization",

@@ -44,7 +44,10 @@ function tiles(spatial: readonly number[], out: readonly number[], window: Windo
   return spatial.every((size, i) => filled[i] === size && extent(kernel[i]!, dilations[i]!) <= strides[i]!);
 }
 
-/** https://onnx.ai/onnx/operators/onnx__MaxPool.html — dX: dY where the maxima stood, by the second output's flat indices; added where windows overlap */
+/**
+ * https://onnx.ai/onnx/operators/onnx__MaxPool.html — dX: dY where the maxima stood, by the second output's flat
+ * indices; added where windows overlap
+ */
 export const MaxPool = defineOp({
   name: "MaxPool",
   since: 22,
@@ -93,7 +96,10 @@ export const MaxPool = defineOp({
   ],
 });
 
-/** https://onnx.ai/onnx/operators/onnx__MaxUnpool.html — Y[I] = X, zero elsewhere; dX = dY[I]. No channels: indices count elements of the whole output */
+/**
+ * https://onnx.ai/onnx/operators/onnx__MaxUnpool.html — Y[I] = X, zero elsewhere; dX = dY[I]. No channels:
+ * indices count elements of the whole output
+ */
 export const MaxUnpool = defineOp({
   name: "MaxUnpool",
   since: 22,
@@ -124,8 +130,8 @@ export const MaxUnpool = defineOp({
 });
 
 /**
- * https://onnx.ai/onnx/operators/onnx__AveragePool.html — a depthwise Conv with a kernel of ones over the number of elements in
- * the window; dX is that Conv's.
+ * https://onnx.ai/onnx/operators/onnx__AveragePool.html — a depthwise Conv with a kernel of ones over the number of
+ * elements in the window; dX is that Conv's.
  */
 export const AveragePool = defineOp({
   name: "AveragePool",

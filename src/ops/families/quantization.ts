@@ -52,7 +52,7 @@ function along(g: Emit, value: Value, x: Value, axis: number): Value {
   );
 }
 
-/** The numbers of constant integers, as float32; `undefined` where one of the inputs is computed, or the scale has another type. */
+/** The numbers of constant integers; `undefined` where an input is computed or the scale is not float32. */
 function dequantised(x: Value, scale: Value, zeroPoint: Value | undefined, axis: number): Tensor | undefined {
   if (!x.constant || holdsBits(x.dtype) || scale.constant?.dtype !== "float32" || (zeroPoint && !zeroPoint.constant))
     return undefined;
@@ -85,9 +85,9 @@ const zeroIsZero = (zeroPoint: Value | undefined): boolean =>
   zeroPoint === undefined || (zeroPoint.constant !== undefined && toNumbers(zeroPoint.constant).every((n) => n === 0));
 
 /**
- * https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html — y = saturate(round(x / y_scale) + y_zero_point). A step has no derivative:
- * the gradient goes straight through the rounding, d(x / y_scale) where y is not saturated, so that quantising and
- * dequantising together are the identity between the bounds. Gradients of integers are float32.
+ * https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html — y = saturate(round(x / y_scale) + y_zero_point). A step
+ * has no derivative: the gradient goes straight through the rounding, d(x / y_scale) where y is not saturated, so that
+ * quantising and dequantising together are the identity between the bounds. Gradients of integers are float32.
  */
 export const QuantizeLinear = defineOp({
   name: "QuantizeLinear",
@@ -146,8 +146,8 @@ export const QuantizeLinear = defineOp({
 });
 
 /**
- * https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html — y = (x - x_zero_point) · x_scale. The integers have a gradient, in
- * float32, for the sake of what was quantised; a weight that is integers itself does not learn.
+ * https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html — y = (x - x_zero_point) · x_scale. The integers have a
+ * gradient, in float32, for the sake of what was quantised; a weight that is integers itself does not learn.
  */
 export const DequantizeLinear = defineOp({
   name: "DequantizeLinear",

@@ -1,4 +1,4 @@
-/** Recurrent layers. onnxruntime runs them whole; they are differentiated through their steps, over as many as X has. */
+/** Recurrent layers. onnxruntime runs them whole; they are differentiated through the steps that X has. */
 
 import { fail } from "../../graph/error.ts";
 import { sizeOf, tensor, type Shape, type Tensor } from "../../graph/tensor.ts";
@@ -51,8 +51,8 @@ function shapesOf(inputs: Recurrence, layout: number, gates: number, initial_c?:
 }
 
 /**
- * Unit j is row j of every gate in W, R, B and P, column j of R, and j on the last axis of all states; both directions have the same units.
- * Steps and directions stay whole.
+ * Unit j is row j of every gate in W, R, B and P, column j of R, and j on the last axis of all states; both directions
+ * have the same units. Steps and directions stay whole.
  */
 function coupleUnits(
   c: Channels,
@@ -203,8 +203,8 @@ export const GRU = defineOp({
 });
 
 /**
- * https://onnx.ai/onnx/operators/onnx__LSTM.html — with a = X Wᵀ + H Rᵀ + Wb + Rb in the parts i, o, f, c:
- * i = f(aᵢ + Pᵢ C), f = f(a_f + P_f C), Cₜ = f C + i g(a_c), o = f(aₒ + Pₒ Cₜ), Hₜ = o h(Cₜ); with input_forget f = 1 - i
+ * https://onnx.ai/onnx/operators/onnx__LSTM.html — with a = X Wᵀ + H Rᵀ + Wb + Rb in the parts i, o, f, c: i = f(aᵢ +
+ * Pᵢ C), f = f(a_f + P_f C), Cₜ = f C + i g(a_c), o = f(aₒ + Pₒ Cₜ), Hₜ = o h(Cₜ); with input_forget f = 1 - i
  */
 export const LSTM = defineOp({
   name: "LSTM",

@@ -69,7 +69,8 @@ function reduction(name: OpName, rules: ReductionRules): Op {
     channels(c, { data, axes }, [Y], { keepdims, noop_with_empty_axes }) {
       coupleKept(c, data, Y!, reducedAxes(data, axes, noop_with_empty_axes), keepdims, rules.seesZeros);
     },
-    // Over no axes the kernels of webgpu and cuda copy, where this is the function of each element by itself (onnxruntime 1.30).
+    // Over no axes the kernels of webgpu and cuda copy, where this is the function of each
+    // element by itself (onnxruntime 1.30).
     deviceFallback(g, { data, axes }, { noop_with_empty_axes }) {
       if (!noop_with_empty_axes || reducedAxes(data, axes, noop_with_empty_axes).length > 0) return undefined;
       const last = g.ints([data.shape.length]);
@@ -136,7 +137,7 @@ export const ReduceMean = reduction("ReduceMean", {
   seesZeros: "it counts what it reduces, zeros too",
 });
 
-/** dX = dY / n at each of the n elements that equal Y, as PyTorch's amax and amin have it: ties share the gradient evenly. */
+/** dX = dY / n at each of the n elements that equal Y: ties share the gradient, as in PyTorch's amax and amin. */
 function toWinners(g: Emit, dy: Value, x: Value, y: Value, axes: readonly number[]): Value {
   const wins = asFloat(g, g.Equal(x, y), dy);
   return g.Mul(g.Div(dy, g.summed(wins, axes, true)), wins);
@@ -158,7 +159,7 @@ export const ReduceMin = reduction("ReduceMin", {
   fold: (group) => group.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY),
 });
 
-/** https://onnx.ai/onnx/operators/onnx__ReduceProd.html — dX = dY · the product of the others, which is 0 where one of them is */
+/** https://onnx.ai/onnx/operators/onnx__ReduceProd.html — dX = dY · the product of the others */
 export const ReduceProd = reduction("ReduceProd", {
   since: 18,
   gradient(g, dy, x, _y, axes) {

@@ -78,8 +78,8 @@ const repeats = ({ mode, nearest_mode, coordinate_transformation_mode: map }: At
   (map === "asymmetric" ? nearest_mode === "floor" : /half_pixel/.test(map) && nearest_mode.startsWith("round"));
 
 /**
- * The matrix [size, new size] of an axis: what the operator makes of the rows of the identity. The runtime computes it once, when
- * it loads the graph, by the very formulas of the forward pass.
+ * The matrix [size, new size] of an axis: what the operator makes of the rows of the identity. The runtime computes it
+ * once, when it loads the graph, by the very formulas of the forward pass.
  */
 function matrixOf(g: Emit, dim: number, { size, scale }: Along, inputs: Inputs, attrs: Attributes): Value {
   const identity = new Float32Array(dim * dim);
@@ -113,8 +113,8 @@ function multiplyAlong(g: Emit, matrix: Value, x: Value, axis: number): Value {
 }
 
 /**
- * https://onnx.ai/onnx/operators/onnx__Resize.html — linear, and along each axis a product with a matrix M: Y = M X, dX = Mᵀ dY. Where
- * every element is repeated, Mᵀ sums the copies.
+ * https://onnx.ai/onnx/operators/onnx__Resize.html — linear, and along each axis a product with a matrix M: Y = M X, dX
+ * = Mᵀ dY. Where every element is repeated, Mᵀ sums the copies.
  */
 export const Resize = defineOp({
   name: "Resize",

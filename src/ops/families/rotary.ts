@@ -10,8 +10,8 @@ import { headAxis, headsOf, remainingHeads } from "../gradients/heads.ts";
 const rotatedOf = (stated: number, width: number): number => (stated > 0 ? stated : width);
 
 /**
- * https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html — pairs of places (a, b) of a head become (a cos - b sin, a sin + b cos); the
- * pairs are neighbours where `interleaved`, else as far apart as there are pairs
+ * https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html — pairs of places (a, b) of a head become (a cos - b sin, a
+ * sin + b cos); the pairs are neighbours where `interleaved`, else as far apart as there are pairs
  */
 export const RotaryEmbedding = defineOp({
   name: "RotaryEmbedding",

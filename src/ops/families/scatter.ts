@@ -28,7 +28,9 @@ export const GatherElements = defineOp({
   ],
 });
 
-/** All axes but the one that is indexed, where the values have them in one size; one that indices run through in part stays whole. */
+/**
+ * All axes but the indexed one, where the values have them in one size; an axis that indices cover in part stays whole.
+ */
 function coupleBeside(c: Channels, axis: number, values: readonly Value[]): void {
   const [first, ...others] = values;
   first!.shape.forEach((dim, i) => {
@@ -83,7 +85,7 @@ function fullIndices(g: Emit, indices: Value, batch: number): Value {
   return g.Concat(g.constant(tensor("int64", [...lead, batch], places)), indices, { axis: lead.length });
 }
 
-/** The rows that a GatherND takes in one list, as a Gather along the first axis would; `undefined` where it takes anything else. */
+/** The rows that a GatherND takes as a Gather along the first axis would; `undefined` where it takes anything else. */
 function rowsOf(data: Value, indices: Value, batchDims: number): number[] | undefined {
   if (batchDims !== 0 || indices.shape.length !== 2 || indices.shape[1] !== 1 || !indices.constant) return undefined;
   return integers(indices).map((index) => indexIn(index, data.shape[0]!));

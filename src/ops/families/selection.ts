@@ -7,7 +7,9 @@ import { broadcast, eachIndex } from "../core/elementwise.ts";
 import { indexIn, integers, positive, scatterBack } from "../core/indexing.ts";
 import { remainingSizes } from "./layout.ts";
 
-/** New sizes of an output in the input that states them, which stays where none changes: it may depend on an open batch. */
+/**
+ * New sizes of an output in the input that states them; it stays where none changes, as it may follow an open batch.
+ */
 function resizedTo(
   remaining: Remaining,
   name: string,
@@ -117,7 +119,7 @@ export const Gather = defineOp({
   ],
 });
 
-/** https://onnx.ai/onnx/operators/onnx__Shape.html — whoever asks for sizes would notice if they changed, so none of those may */
+/** https://onnx.ai/onnx/operators/onnx__Shape.html — a size that is asked for may not change */
 export const ShapeOp = defineOp({
   name: "Shape",
   since: 21,

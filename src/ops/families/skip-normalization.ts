@@ -11,8 +11,8 @@ import type { Emit } from "../core/emit.ts";
 const domain = "com.microsoft";
 
 /**
- * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#SimplifiedLayerNormalization — RMSNormalization before the
- * standard had it, without a domain of its own
+ * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#SimplifiedLayerNormalization —
+ * RMSNormalization before the standard had it, without a domain of its own
  */
 export const SimplifiedLayerNormalization = defineOp({
   name: "SimplifiedLayerNormalization",
@@ -61,8 +61,8 @@ function outputsOf(g: Emit, parts: readonly (Value | undefined)[], outputs: numb
 }
 
 /**
- * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.SkipLayerNormalization — LayerNormalization of
- * input + skip + bias
+ * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.SkipLayerNormalization —
+ * LayerNormalization of input + skip + bias
  */
 export const SkipLayerNormalization = defineOp({
   name: "SkipLayerNormalization",
@@ -87,8 +87,8 @@ export const SkipLayerNormalization = defineOp({
 });
 
 /**
- * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.SkipSimplifiedLayerNormalization —
- * RMSNormalization of input + skip + bias
+ * RMSNormalization of input + skip + bias, in
+ * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.SkipSimplifiedLayerNormalization
  */
 export const SkipSimplifiedLayerNormalization = defineOp({
   name: "SkipSimplifiedLayerNormalization",

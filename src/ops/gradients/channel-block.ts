@@ -1,6 +1,7 @@
 /**
- * Convolution by onnxruntime's kernels for channels in blocks (NCHWc), which it takes by itself where kernels are constants. Where they are
- * computed, as in training, a graph has to say so: the operators of its domain, with the kernel brought into their layout first.
+ * Convolution by onnxruntime's kernels for channels in blocks (NCHWc), which it takes by itself where kernels are
+ * constants. Where they are computed, as in training, a graph has to say so: the operators of its domain, with the
+ * kernel brought into their layout first.
  */
 
 import type { Value } from "../core/define.ts";
@@ -16,8 +17,8 @@ const mostWaste = 2.5;
  * Y = Conv(X, W) + B for X [N, C, h, w] in float32.
  *
  * @param block channels in a block
- * @returns `undefined` where there is no such kernel, or a plain one is as fast: constants, which the runtime treats itself; kernels of 1x1, which
- *   are matrix products; groups other than depthwise
+ * @returns `undefined` where there is no such kernel, or a plain one is as fast: constants, which the runtime treats
+ * itself; kernels of 1x1, which are matrix products; groups other than depthwise
  */
 export function blockedConv(
   g: Emit,

@@ -13,8 +13,9 @@ const fewChannels = 8;
 const fewInLines = 8;
 
 /**
- * ∂/∂W of Y = Conv(X, W) as one matrix product for each kernel tap: for tap t, dW[:, :, t] = dY · shift_t(X)ᵀ summed over
- * samples and space. Inputs of few channels have the taps of many shifts in one product. X [N, C, s...], dY [N, M, o...] -> [M, C/G, k...].
+ * ∂/∂W of Y = Conv(X, W) as one matrix product for each kernel tap: for tap t, dW[:, :, t] = dY · shift_t(X)ᵀ
+ * summed over samples and space. Inputs of few channels have the taps of many shifts in one product. X [N, C,
+ * s...], dY [N, M, o...] -> [M, C/G, k...].
  */
 export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window, groups: number): Value {
   const { kernel } = window;
@@ -53,13 +54,16 @@ export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window,
   return g.reshaped(g.transposed(byTap, [0, 2, 1]), [m, c / groups, ...kernel]);
 }
 
-/** Two rows of a matrix this many float32 apart start in the same set of a processor's first cache (4 KiB), or in one of two. */
+/**
+ * Rows of a matrix this many float32 apart start in the same set of a processor's
+ * first cache (4 KiB), or in one of two.
+ */
 const sameSet = 512;
 const mostMore = 1.07;
 
 /**
- * Sizes for [N, o...] whose product is no multiple of {@link sameSet}, one larger where that costs little: the rows of a matrix product that all begin in the same
- * sets of the cache drive each other out of it.
+ * Sizes for [N, o...] whose product is no multiple of {@link sameSet}, one larger where that costs little: the rows of
+ * a matrix product that all begin in the same sets of the cache drive each other out of it.
  */
 function apart(sizes: Shape): Shape {
   if (sizeOf(sizes) % sameSet !== 0) return sizes;
@@ -74,8 +78,9 @@ function apart(sizes: Shape): Shape {
 const mostForPieces = 18;
 
 /**
- * Sizes for [N, o...] at which a tap's shift is a step along one line: what runs over the end of an axis of X meets the zeros before the next row, so that these stand
- * there once and not on both sides. `undefined` where strides keep shifts apart, or where the zeros cost more than shorter copies do.
+ * Sizes for [N, o...] at which a tap's shift is a step along one line: what runs over the end of an axis of X meets the
+ * zeros before the next row, so that these stand there once and not on both sides. `undefined` where strides keep
+ * shifts apart, or where the zeros cost more than shorter copies do.
  */
 function ringFor(x: Value, dy: Value, window: Window): Shape | undefined {
   const { kernel, dilations, before } = window;
@@ -105,7 +110,10 @@ function shiftsOnRing(g: Emit, x: Value, sizes: Shape, { kernel, dilations, befo
 const isProduct = ({ kernel, strides, before, after }: Window): boolean =>
   kernel.every((k, i) => k === 1 && strides[i] === 1 && before[i] === 0 && after[i] === 0);
 
-/** Whether X and dY can change places in {@link convWeightGradient}: each pixel of one meets as many of the other, at the mirrored tap. */
+/**
+ * Whether X and dY can change places in {@link convWeightGradient}: each pixel of one meets as
+ * many of the other, at the mirrored tap.
+ */
 const isSymmetric = ({ kernel, strides, dilations, before, after }: Window): boolean =>
   strides.every((s) => s === 1) &&
   kernel.every(
@@ -120,8 +128,8 @@ function mirrored(window: Window): Window {
 }
 
 /**
- * dW with the taps along the last axis side by side, in one product for each tap of the others. X is given as [C, N, s...], `rows` is dY as
- * [M, N o...] with zeros up to the sizes [N, o...]; gives [M, C, taps].
+ * dW with the taps along the last axis side by side, in one product for each tap of the others. X is given as [C, N,
+ * s...], `rows` is dY as [M, N o...] with zeros up to the sizes [N, o...]; gives [M, C, taps].
  */
 function productsByLine(g: Emit, x: Value, rows: Value, sizes: Shape, window: Window): Value {
   const { kernel, dilations } = window;
@@ -148,7 +156,10 @@ function productsByLine(g: Emit, x: Value, rows: Value, sizes: Shape, window: Wi
   return g.transposed(g.reshaped(g.Concat(...products, { axis: 1 }), [m, width * products.length, c]), [0, 2, 1]);
 }
 
-/** dW of a 1x1 kernel as one product for each sample, summed: where these are smaller than the transposed X and dY that one product would need. */
+/**
+ * dW of a 1x1 kernel as one product for each sample, summed: where these are smaller than the transposed
+ * X and dY that one product would need.
+ */
 function productsBySample(g: Emit, x: Value, dy: Value): Value {
   const flat = (value: Value): Value => {
     const [n, channels, ...space] = value.shape as [number, number, ...number[]];
@@ -157,7 +168,7 @@ function productsBySample(g: Emit, x: Value, dy: Value): Value {
   return g.summed(g.MatMul(flat(dy), g.transposed(flat(x), [0, 2, 1])), [0]);
 }
 
-/** X [C, N, s...] with zeros up to where the last tap reads for outputs of the sizes [N, o...]; what a stride leaves over is cropped away. */
+/** X [C, N, s...] padded or cropped to where the last tap reads for outputs of the sizes [N, o...]. */
 function paddedFor(g: Emit, x: Value, [samples, ...out]: Shape, { kernel, strides, dilations, before }: Window): Value {
   const needed = out.map((size, i) => (size - 1) * strides[i]! + extent(kernel[i]!, dilations[i]!));
   const end = needed.map((size, i) => size - x.shape[i + 2]! - before[i]!);
@@ -165,8 +176,8 @@ function paddedFor(g: Emit, x: Value, [samples, ...out]: Shape, { kernel, stride
 }
 
 /**
- * What each kernel tap reads of X, given as [C, N, s...], for outputs of the sizes [N, o...]: [C, N, o...]. With strides X is first split into the
- * phases that they tell apart, so that the slices of taps read whole rows.
+ * What each kernel tap reads of X, given as [C, N, s...], for outputs of the sizes [N, o...]: [C, N, o...]. With
+ * strides X is first split into the phases that they tell apart, so that the slices of taps read whole rows.
  */
 function shifts(g: Emit, x: Value, sizes: Shape, window: Window): (tap: Shape) => Value {
   const { kernel, strides, dilations } = window;

@@ -23,8 +23,9 @@ export function insertZeros(g: Emit, x: Value, strides: Shape): Value {
 }
 
 /**
- * The kernel [M, C/G, k...] with its spatial axes reversed and its first two axes swapped in each group: [C, M/G, k...].
- * Taps are reversed where whole rows of channels move with them: the runtime reverses the last axis element by element.
+ * The kernel [M, C/G, k...] with its spatial axes reversed and its first two axes swapped in each
+ * group: [C, M/G, k...]. Taps are reversed where whole rows of channels move with them: the runtime
+ * reverses the last axis element by element.
  */
 export function flipKernel(g: Emit, w: Value, groups: number): Value {
   const [m, cg, ...kernel] = w.shape as [number, number, ...number[]];
@@ -66,8 +67,9 @@ export function convInputGradient(g: Emit, dy: Value, w: Value, spatial: Shape, 
 }
 
 /**
- * The phases of a stride s along each axis: pixel x = s i + a of the input meets the tap t = a + pad - s d at the output i + d, for d from `first`
- * to `last`; `length` is how many i there are, `behind` how many outputs past the end they meet.
+ * The phases of a stride s along each axis: pixel x = s i + a of the input meets the tap t = a + pad - s
+ * d at the output i + d, for d from `first` to `last`; `length` is how many i there are, `behind` how
+ * many outputs past the end they meet.
  */
 const phasesOf = ({ kernel, strides, before }: Window, spatial: Shape, out: Shape) =>
   kernel.map((k, axis) => {
@@ -91,8 +93,8 @@ function comesApart(window: Window, spatial: Shape, out: Shape): boolean {
 }
 
 /**
- * ∂/∂X of a Conv with a stride, not by zeros between the pixels of dY but by the phases of X: one Conv with a kernel of about k / s taps gives all s²
- * phases as channels, and DepthToSpace puts them side by side.
+ * ∂/∂X of a Conv with a stride, not by zeros between the pixels of dY but by the phases of X: one Conv with a kernel of
+ * about k / s taps gives all s² phases as channels, and DepthToSpace puts them side by side.
  */
 function inputGradientByPhases(g: Emit, dy: Value, w: Value, spatial: Shape, window: Window): Value {
   const { kernel, strides } = window;
