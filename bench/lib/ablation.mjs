@@ -6,7 +6,7 @@ import { openOurs } from "./open.mjs";
 import { times } from "./numbers.mjs";
 import { closeAll, inTurns } from "./turns.mjs";
 
-/** What can be left out from outside; what rules write, docs/performance.md has as it was measured by hand. */
+/** What can be left out from outside; what rules write was measured by hand, and stands in docs/engineering-log.md. */
 const tricks = {
   blocks: "convolutions with computed kernels in blocks of channels",
   pattern: "no memory pattern in the runtime's sessions",
