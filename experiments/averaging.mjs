@@ -8,7 +8,8 @@
  * units while it learns, and the test accuracy is taken right after, without fine-tuning.
  */
 
-import { criteria, nodeRuntime, pruneLoop, scoreAll } from "../dist/node.js";
+import { criteria, pruneLoop, scoreAll } from "../dist/graphs-node.js";
+import { nodeRuntime } from "../dist/node.js";
 import { lineChart } from "./lib/charts.mjs";
 import { accuracy, cifar10, trainedLenet3 } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";

@@ -7,7 +7,8 @@
  * of the importances themselves. Results go to docs/results/correlation-NAME.json, .csv and .svg (with --quick: correlation-NAME-quick).
  */
 
-import { criteria, gatePlaces, nodeRuntime, openDataset, prepare, readModelFile, scoreAll } from "../dist/node.js";
+import { criteria, gatePlaces, prepare, readModelFile, scoreAll } from "../dist/graphs-node.js";
+import { nodeRuntime, openDataset } from "../dist/node.js";
 import { barChart } from "./lib/charts.mjs";
 import { options } from "./lib/options.mjs";
 import { openRecord } from "./lib/record.mjs";

@@ -13,7 +13,6 @@ import {
   criteria,
   evaluateGraph,
   finetuneGraph,
-  nodeRuntime,
   normalisations,
   pers,
   prepare,
@@ -22,7 +21,8 @@ import {
   absoluteBudget,
   trace,
   costsOf,
-} from "../dist/node.js";
+} from "../dist/graphs-node.js";
+import { nodeRuntime } from "../dist/node.js";
 import { lineChart } from "./lib/charts.mjs";
 import { cifar10 } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";

@@ -7,7 +7,8 @@
  * One minibatch of training images; the diagonal of the Hessian is exact.
  */
 
-import { criteria, nodeRuntime, openOracle, prepare, readModelFile, scoreAll } from "../dist/node.js";
+import { criteria, openOracle, prepare, readModelFile, scoreAll } from "../dist/graphs-node.js";
+import { nodeRuntime } from "../dist/node.js";
 import { lineChart } from "./lib/charts.mjs";
 import { cifar10 } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";

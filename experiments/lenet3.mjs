@@ -7,7 +7,8 @@
  * the unit whose removal changes the loss least, again and again; the one-shot order is that of the first step.
  */
 
-import { allSubsets, bestSubsets, criteria, maskedLosses, nodeRuntime, scoreAll } from "../dist/node.js";
+import { allSubsets, bestSubsets, criteria, maskedLosses, scoreAll } from "../dist/graphs-node.js";
+import { nodeRuntime } from "../dist/node.js";
 import { draw } from "./lib/charts.mjs";
 import { accuracy, cifar10, recipe, trainedLenet3 } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";

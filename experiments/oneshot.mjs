@@ -14,7 +14,6 @@ import {
   evaluateGraph,
   findGroups,
   groupLosses,
-  nodeRuntime,
   normalisations,
   prepare,
   readModelFile,
@@ -23,7 +22,8 @@ import {
   selectStep,
   absoluteBudget,
   trace,
-} from "../dist/node.js";
+} from "../dist/graphs-node.js";
+import { nodeRuntime } from "../dist/node.js";
 import { cifar10 } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";
 import { openRecord } from "./lib/record.mjs";

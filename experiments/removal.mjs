@@ -7,16 +7,8 @@
  * images. The number that tells a criterion is how many units are gone when the loss passes 1.0.
  */
 
-import {
-  criteria,
-  cutGraph,
-  evaluateGraph,
-  findGroups,
-  nodeRuntime,
-  scoreAll,
-  selectStep,
-  trace,
-} from "../dist/node.js";
+import { criteria, cutGraph, evaluateGraph, findGroups, scoreAll, selectStep, trace } from "../dist/graphs-node.js";
+import { nodeRuntime } from "../dist/node.js";
 import { lineChart } from "./lib/charts.mjs";
 import { cifar10, trainedLenet3 } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";

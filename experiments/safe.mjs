@@ -11,7 +11,7 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { writeModelFile } from "../dist/node.js";
+import { writeModelFile } from "../dist/graphs-node.js";
 import { writePart } from "./lib/arrays.mjs";
 import { draw } from "./lib/charts.mjs";
 import { cache } from "./lib/cifar.mjs";

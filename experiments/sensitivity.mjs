@@ -6,7 +6,8 @@
  * `after` is a model that secateur prune has written; experiments/resnet20.mjs leaves some in .cache/resnet20.
  */
 
-import { criteria, maskedLosses, nodeRuntime, prepare, readModelFile, scoreAll } from "../dist/node.js";
+import { criteria, maskedLosses, prepare, readModelFile, scoreAll } from "../dist/graphs-node.js";
+import { nodeRuntime } from "../dist/node.js";
 import { draw } from "./lib/charts.mjs";
 import { cifar10 } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";

@@ -5,7 +5,8 @@
 
 import { spawnSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
-import { compare, fetchMnist, load, openDataset, SecateurError } from "../dist/node.js";
+import { compare, load, openDataset, SecateurError } from "../dist/node.js";
+import { fetchMnist } from "../dist/data/fetch-node.js";
 import { table, widths } from "./demo/show.mjs";
 
 process.chdir(new URL("..", import.meta.url).pathname);

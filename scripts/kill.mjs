@@ -13,7 +13,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readFlags } from "./lib/flags.mjs";
-import { fetchMnist } from "../dist/node.js";
+import { fetchMnist } from "../dist/data/fetch-node.js";
 
 const { values: flags, positionals } = readFlags(import.meta.url, {
   allowPositionals: true,

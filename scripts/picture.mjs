@@ -5,7 +5,8 @@
  */
 
 import { writeFileSync } from "node:fs";
-import { readModelFile, summarise } from "../dist/node.js";
+import { readModelFile } from "../dist/graphs-node.js";
+import { summarise } from "../dist/prune/summary.js";
 
 const [before, after, title, output] = process.argv.slice(2);
 if (output === undefined) {

@@ -1,7 +1,8 @@
 /** The networks of the cases in the cache: those of the zoo are ours, the others PyTorch writes. */
 
 import { existsSync, mkdirSync } from "node:fs";
-import { newModel, writeModelFile } from "../../dist/node.js";
+import { newModel } from "../../dist/node.js";
+import { writeModelFile } from "../../dist/graphs-node.js";
 import { openTorch } from "./open.mjs";
 
 const fileOf = ({ net }, folder) => `${folder}/${net}.onnx`;

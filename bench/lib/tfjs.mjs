@@ -1,6 +1,6 @@
 /** Inference and a training step of a small network beside TensorFlow.js, with its backends in JavaScript and in WebAssembly. */
 
-import { prepare, readModelFile } from "../../dist/node.js";
+import { prepare, readModelFile } from "../../dist/graphs-node.js";
 import { writeResults } from "./arrays.mjs";
 import { writeSamples } from "./batch.mjs";
 import { compareLogits, compareUpdates } from "./compare.mjs";

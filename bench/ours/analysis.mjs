@@ -1,6 +1,6 @@
 /** How long it takes to find what can be removed from a network, from its file on. */
 
-import { findGroups, trace } from "../../dist/node.js";
+import { findGroups, trace } from "../../dist/graphs-node.js";
 import { readNet } from "./net.mjs";
 
 export function open(side) {

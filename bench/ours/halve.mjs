@@ -1,6 +1,6 @@
 /** A network cut to about half of its multiply-accumulates. */
 
-import { costsOf, cutGraph, findCriterion, findGroups, selectShare, trace } from "../../dist/node.js";
+import { costsOf, cutGraph, findCriterion, findGroups, selectShare, trace } from "../../dist/graphs-node.js";
 
 const aim = 0.5;
 

@@ -1,6 +1,7 @@
 /** Inference on one batch. */
 
-import { encodeModel, directRuntime, readModelFile } from "../../dist/node.js";
+import { encodeModel } from "../../dist/node.js";
+import { directRuntime, readModelFile } from "../../dist/graphs-node.js";
 import { readSamples } from "./net.mjs";
 
 export async function open(side) {

@@ -1,6 +1,7 @@
 /** A network and cuts of it to half its multiply-accumulates, in turns, one image at a time. */
 
-import { directRuntime, encodeModel, prepare, readModelFile, withGraph } from "../../dist/node.js";
+import { directRuntime, prepare, readModelFile, withGraph } from "../../dist/graphs-node.js";
+import { encodeModel } from "../../dist/node.js";
 import { halve } from "./halve.mjs";
 
 /** Runs that stand for one time: single ones are too short to be told from noise. */

@@ -1,6 +1,6 @@
 /** The network of a case, and the samples that all sides run. */
 
-import { prepare, readModelFile } from "../../dist/node.js";
+import { prepare, readModelFile } from "../../dist/graphs-node.js";
 import { readTensor } from "../lib/arrays.mjs";
 
 export const readNet = async ({ net, folder }) => prepare(await readModelFile(`${folder}/${net}.onnx`));

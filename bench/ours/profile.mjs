@@ -1,7 +1,8 @@
 /** Where the time of a scoring pass or a training step goes, operator by operator, as onnxruntime's profiler has it. */
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { costsOf, directRuntime, encodeModel, trace } from "../../dist/node.js";
+import { costsOf, directRuntime, trace } from "../../dist/graphs-node.js";
+import { encodeModel } from "../../dist/node.js";
 import { wrapGraph } from "../../dist/onnx/wrap.js";
 import { median } from "../lib/numbers.mjs";
 import { halve } from "./halve.mjs";

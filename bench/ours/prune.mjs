@@ -2,15 +2,8 @@
 
 import { EventEmitter, once } from "node:events";
 import { writeFileSync } from "node:fs";
-import {
-  findCriterion,
-  findGates,
-  findGroups,
-  nodeRuntime,
-  pruneLoop,
-  absoluteBudget,
-  trace,
-} from "../../dist/node.js";
+import { findCriterion, findGates, findGroups, pruneLoop, absoluteBudget, trace } from "../../dist/graphs-node.js";
+import { nodeRuntime } from "../../dist/node.js";
 import { producersOf } from "../../dist/graph/graph.js";
 import { loopOf, minibatches, readNet, readSamples } from "./net.mjs";
 

@@ -1,6 +1,7 @@
 /** The paper's loop for some removals: what each takes besides the steps of learning, and where that goes. */
 
-import { findCriterion, nodeRuntime, pruneLoop, absoluteBudget } from "../../dist/node.js";
+import { findCriterion, pruneLoop, absoluteBudget } from "../../dist/graphs-node.js";
+import { nodeRuntime } from "../../dist/node.js";
 import { Trainer } from "../../dist/train/trainer.js";
 import { median } from "../lib/numbers.mjs";
 import { loopOf, minibatches, readNet, readSamples } from "./net.mjs";

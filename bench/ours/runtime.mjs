@@ -9,5 +9,5 @@ export function runtimeWith(change, threads) {
     create: (model, options) =>
       ort.InferenceSession.create(model, { ...options, ...(typeof change === "function" ? change() : change) }),
   };
-  return createRuntime("onnxruntime-node", { ...ort, InferenceSession }, threads, true);
+  return createRuntime({ ...ort, InferenceSession }, { name: "onnxruntime-node", threads, writesOutputs: true });
 }

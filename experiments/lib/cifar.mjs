@@ -4,14 +4,12 @@ import { existsSync, mkdirSync } from "node:fs";
 import {
   evaluateGraph,
   finetuneGraph,
-  newModel,
-  nodeRuntime,
-  openDataset,
   prepare,
   readModelFile,
   withGraph,
   writeModelFile,
-} from "../../dist/node.js";
+} from "../../dist/graphs-node.js";
+import { newModel, nodeRuntime, openDataset } from "../../dist/node.js";
 
 /** Of ImageNet, which the CIFAR-10 nets were trained with. */
 const normalise = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };

@@ -1,6 +1,6 @@
 /** How the demo shows two models beside each other: a table, and a picture of the widths of their layers in characters. */
 
-import { intervalOf } from "../../dist/node.js";
+import { intervalOf } from "../../dist/evaluate/intervals.js";
 
 const percent = (share) => (100 * share).toFixed(2);
 const signed = (points) => (points < 0 ? "" : "+") + points.toFixed(2);

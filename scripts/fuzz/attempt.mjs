@@ -17,7 +17,7 @@ function scoresOf(lib, groups, weights) {
 /**
  * Loads, normalises, traces, couples, counts, plans, cuts, and encodes, and reads back what it made.
  *
- * @param lib what secateur/node exports
+ * @param lib what secateur/graph exports
  */
 function pruneModel(lib, model) {
   const graph = lib.prepare(model);

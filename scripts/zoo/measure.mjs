@@ -6,18 +6,16 @@
 import {
   costsOf,
   cutGraph,
-  encodeModel,
   findCriterion,
   findGroups,
   gradientGraph,
-  nodeRuntime,
   prepare,
   prove,
   readModelFile,
-  SecateurError,
   selectShare,
   trace,
-} from "../../dist/node.js";
+} from "../../dist/graphs-node.js";
+import { encodeModel, nodeRuntime, SecateurError } from "../../dist/node.js";
 import { logitsOf } from "../../dist/passes/strip-softmax.js";
 import { drawInputs } from "../../dist/prune/proof/draw.js";
 import { newModelOf, randomWeights } from "./weights.mjs";

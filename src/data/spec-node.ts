@@ -84,11 +84,11 @@ export function testPartOf(spec: string): string {
   return kinds[spec.slice(0, colon)]?.test(spec.slice(colon + 1)) ?? "a part for testing";
 }
 
-/** The forms that {@link openDataset} takes, for help texts. */
-export const datasetForms: readonly string[] = Object.values(kinds).map(({ form }) => form);
+/** The forms that {@link openDataset} takes. */
+const datasetForms: readonly string[] = Object.values(kinds).map(({ form }) => form);
 
 /**
- * Opens one of {@link datasetForms}. Fails with `bad-option` on another kind, no path, or options that the kind does not take, and as the data
+ * Opens a data set by its kind and path. Fails with `bad-option` on another kind, no path, or options that the kind does not take, and as the data
  * set itself does.
  */
 export async function openDataset(spec: string, options: OpenOptions): Promise<Dataset> {

@@ -22,7 +22,7 @@ const settle = takes<OpenOptions>()("openDataset", {
 });
 
 /**
- * Opens one of {@link datasetForms}, as `"mnist:data/mnist"`. With a model, what its file says of pixels and classes is taken where the options do not say it.
+ * Opens a data set by its kind and path, as `"mnist:data/mnist"`. With a model, what its file says of pixels and classes is taken where the options do not say it.
  *
  * @example
  * import { openDataset } from "secateur";

@@ -34,16 +34,6 @@ export interface Job<E, R> extends PromiseLike<R>, AsyncIterable<E> {
 /**
  * Begins work that tells of itself.
  *
- * @example
- * import { startJob } from "secateur";
- *
- * const job = startJob(async (tell) => {
- *   for (const name of ["a.onnx", "b.onnx"]) tell(name);
- *   return 2;
- * });
- * for await (const name of job) console.log(name);
- * console.log(await job);
- *
  * @param work is given a function that tells an event
  * @param onEvent is told an event before those who iterate
  */

@@ -29,12 +29,6 @@ type Shapes = ReadonlyMap<string, Pick<Tensor, "dtype" | "shape">>;
  *
  * {@link inspect}, {@link plan}, {@link mask}, {@link cut} and {@link score} do this themselves, each time anew; a model that is tried once is not run again.
  *
- * @example
- * import { inspect, load, withTrial } from "secateur";
- *
- * const model = await withTrial(await load("model.onnx"));
- * console.log((await inspect(model)).groups.length);
- *
  * @throws SecateurError as {@link inspect} where sizes are missing
  */
 export async function withTrial(model: Model, options: RunOptions = {}): Promise<Model> {

@@ -6,7 +6,11 @@ import { keepFloat32 } from "./float32-node.ts";
 import { createRuntime } from "./onnxruntime.ts";
 import type { Runtime } from "./port.ts";
 
-const plain = createRuntime("onnxruntime-node", ort, availableParallelism(), true);
+const plain = createRuntime(ort, {
+  name: "onnxruntime-node",
+  threads: availableParallelism(),
+  writesOutputs: true,
+});
 
 /** onnxruntime-node on all cores, in the thread that asks: a run blocks it until it is done. */
 export const directRuntime: Runtime = {

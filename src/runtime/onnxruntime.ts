@@ -30,12 +30,20 @@ export interface Onnxruntime {
 /** What ends the process only: the warnings of the optimiser are about graphs, which are ours, and errors are thrown besides, for us to tell. */
 const fatalOnly = 4;
 
-/**
- * A runtime on the given onnxruntime package (`onnxruntime-node`, `onnxruntime-web/wasm`, ...).
- *
- * @param writesInto whether outputs that are handed in are written; the browser's builds ignore them silently
- */
-export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: number, writesInto: boolean): Runtime {
+export interface RuntimeOptions {
+  /** What errors call it; default "onnxruntime". */
+  readonly name?: string | undefined;
+  /** Threads within an operator where none are asked for; default 1. */
+  readonly threads?: number | undefined;
+  /** Whether the package writes outputs into tensors that it is handed. Node's does; the browser's builds silently do not. Default false. */
+  readonly writesOutputs?: boolean | undefined;
+}
+
+/** A runtime on the given onnxruntime package (`onnxruntime-node`, `onnxruntime-web/wasm`, ...). */
+export function createRuntime(
+  ort: Onnxruntime,
+  { name = "onnxruntime", threads: defaultThreads = 1, writesOutputs = false }: RuntimeOptions = {},
+): Runtime {
   return {
     name,
     threads: defaultThreads,
@@ -54,7 +62,7 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
         });
       if (device && ort.listSupportedBackends) requireDevice(device, name, ort.listSupportedBackends());
       try {
-        return wrap(ort, await open(device), carried, writesInto);
+        return wrap(ort, await open(device), carried, writesOutputs);
       } catch (error) {
         if (onAnother(device) && (await succeeds(open("cpu")))) refuseDevice(device, messageOf(error));
         fail("bad-model", `onnxruntime does not load the model: ${messageOf(error)}`, error);
@@ -63,7 +71,7 @@ export function createRuntime(name: string, ort: Onnxruntime, defaultThreads: nu
   };
 }
 
-function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carried[], writesInto: boolean): Session {
+function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carried[], writesOutputs: boolean): Session {
   const toOrt = ({ dtype, data: given, shape }: Tensor): OrtTensor => {
     const data = isShared(given) ? given.slice() : given;
     const tensor = new ort.Tensor(dtype as "float32", data as Float32Array, shape as number[]);
@@ -75,7 +83,9 @@ function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carri
   const fresh = session.outputNames.filter((name) => !carried.some(({ output }) => output === name));
   // Of two sets of the same tensors a run reads one and writes the other: nothing is allocated, and no page is touched for the first time.
   let current = given.map(({ start, own }) => toOrt(own ? start : copyOf(start)));
-  let other = writesInto ? given.map(({ start: { dtype, shape } }) => toOrt(zeros(dtype as NumericDType, shape))) : [];
+  let other = writesOutputs
+    ? given.map(({ start: { dtype, shape } }) => toOrt(zeros(dtype as NumericDType, shape)))
+    : [];
   return {
     inputs: session.inputNames,
     outputs: session.outputNames,

@@ -1,4 +1,4 @@
-/** The package as others get it: its types in both ways of resolving them, its two entries, and the scripts that import what was built. */
+/** The package as others get it: its types in both ways of resolving them, its entries, and the scripts that import what was built. */
 
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -11,14 +11,15 @@ import { root } from "./support.ts";
 
 /** What both entries offer, with the types that a user meets. */
 const everywhere = `
+import { costsOf, findGroups, prepare, trace, type Groups } from "secateur/graph";
 import { compare, createRuntime, cut, evaluate, finetune, inspect, load, mask, plan, prune, score, train, useRuntime } from "secateur";
-import type { Criterion, Dataset, Job, Model, Onnxruntime, PruneJobEvent, Scores } from "secateur";
+import type { Criterion, Dataset, Job, Model, Onnxruntime, PruneEvent, Scores } from "secateur";
 
 declare const ort: Onnxruntime;
 declare const data: Dataset;
-useRuntime(createRuntime("onnxruntime-web", ort, 1, false));
+useRuntime(createRuntime(ort, { name: "onnxruntime-web", threads: 1 }));
 const model: Model = await load(new Uint8Array(8));
-const { macs, groups } = await inspect(model, { shapes: { input: [1, 3, 32, 32] } });
+const { macs, groups: all } = await inspect(model, { shapes: { input: [1, 3, 32, 32] } });
 const own = {
   name: "own",
   summary: "the sum of the gradients at the gate",
@@ -31,25 +32,27 @@ const { removal } = await plan(model, { ratio: 0.3, scores, roundTo: "auto", kee
 const small: Model = (await cut(model, removal, { prove: false })).model;
 const masked: Model = (await mask(model, removal)).model;
 const job = prune(model, { data, budget: { macs: 0.5 }, signal: AbortSignal.timeout(1) });
-for await (const event of job) if (event.kind === "removal") console.log(event.costs.macs / macs, groups.length);
+for await (const event of job) if (event.kind === "removal") console.log(event.costs.macs / macs, all.length);
 const outcome = await job;
 const trained: Job<unknown, Model> = train(outcome.model, { data, onEvent: (event) => console.log(event.kind === "step" && event.loss) });
 const tuned: Model = await finetune(await trained, { data, epochs: 1 });
 const top1: number | undefined = (await evaluate(tuned, { data })).top1;
 const drop: number | undefined = (await compare(small, masked, { data, latency: true })).data?.drop;
-export const told: PruneJobEvent[] = [];
-console.log(top1, drop);
+export const told: PruneEvent[] = [];
+const groups: Groups = findGroups(trace(prepare(small)));
+console.log(top1, drop, groups, costsOf(trace(small.graph)));
 `;
 
 /** What Node has besides. */
 const inNode = `
 import { load, openDataset, save, type Dataset } from "secateur";
 import { nodeRuntime } from "secateur/node";
+import { directRuntime, readModelFile } from "secateur/graph";
 
 const digits: Dataset = await openDataset("mnist:data/mnist", { split: "train" });
 await save("small.onnx", await load("model.onnx"));
 await load(new URL("model.onnx", import.meta.url));
-console.log(digits.size, nodeRuntime.name);
+console.log(digits.size, nodeRuntime.name, directRuntime.name, (await readModelFile("model.onnx")).graph);
 `;
 
 const forms = {
@@ -130,17 +133,21 @@ function reach(entry: string): { readonly files: Set<string>; readonly packages:
 describe("entries", () => {
   const needsNode = /^node:|^(onnxruntime-node|sharp|tar|commander|piscina)$/;
 
-  it("for browsers need nothing of Node", () => {
-    const { files, packages } = reach("index.js");
+  it.each(["index", "graphs"])("for browsers need nothing of Node: %s", (entry) => {
+    const { files, packages } = reach(`${entry}.js`);
     expect(files.size).toBeGreaterThan(100);
     expect([...packages].filter((name) => needsNode.test(name))).toEqual([]);
-    expect([...reach("node.js").packages].filter((name) => needsNode.test(name))).toContain("onnxruntime-node");
+  });
+
+  it("for Node need more", () => {
+    expect([...reach("node.js").packages]).toContain("piscina");
+    expect([...reach("graphs-node.js").packages]).toContain("onnxruntime-node");
   });
 
   it("for browsers work on the onnxruntime package that they are handed", () => {
     const code = `import * as ort from "onnxruntime-node";
       const { createRuntime, cut, encodeModel, load, newModel, plan, useRuntime } = await import("./dist/index.js");
-      useRuntime(createRuntime("onnxruntime-web", ort.default ?? ort, 1, false));
+      useRuntime(createRuntime(ort.default ?? ort));
       const model = await load(encodeModel(newModel("lenet5", { classes: 2, seed: 1 })));
       const { proof } = await cut(model, (await plan(model, { ratio: 0.5, roundTo: "auto" })).removal);
       console.log(proof.mismatch === undefined && proof.elements);`;

@@ -30,7 +30,7 @@ export const blocksOf = (markdown: string): Block[] =>
 
 /** Whether a block is a program for readers to run. */
 export const isProgram = ({ language, code }: Block): boolean =>
-  /^[jt]s$/.test(language) && /from "secateur(\/node)?"/.test(code);
+  /^[jt]s$/.test(language) && /from "secateur(\/node|\/graph)?"/.test(code);
 
 /** Whether a block is commands to run. Those in blocks of `bash` are timed, and end as the machine at hand will have it. */
 export const isCommands = ({ language }: Block): boolean => language === "sh";

@@ -1,26 +1,21 @@
 /** Two models side by side: what they compute on random inputs and on data, with labels and without. */
 
 import { describe, expect, it } from "vitest";
+import { changesOf } from "../../src/prune/changes.ts";
 import {
-  changesOf,
   compareGraphs,
   compareOutputs,
   cutGraph,
-  dropOf,
-  intervalOf,
-  intervalOfLoss,
-  encodeModel,
   evaluateGraph,
   findGroups,
-  newModel,
-  nodeRuntime,
   prepare,
-  summarise,
   trace,
-  type Batch,
-  type Dataset,
   type Graph,
-} from "../../src/node.ts";
+} from "../../src/graphs-node.ts";
+import { dropOf } from "../../src/evaluate/drop.ts";
+import { intervalOf, intervalOfLoss } from "../../src/evaluate/intervals.ts";
+import { encodeModel, newModel, nodeRuntime, type Batch, type Dataset } from "../../src/node.ts";
+import { summarise } from "../../src/prune/summary.ts";
 import { float32, int64s, toNumbers } from "../../src/graph/tensor.ts";
 import { wrapGraph } from "../../src/onnx/wrap.ts";
 import { noise } from "../onnx/support.ts";

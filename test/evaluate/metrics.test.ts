@@ -1,19 +1,10 @@
 /** Metrics of the user's own: what they are shown, what comes of what they count, and what is said of those that are wrong. */
 
 import { describe, expect, it } from "vitest";
-import {
-  checkMetric,
-  compareGraphs,
-  dropOf,
-  evaluateGraph,
-  lostBetween,
-  newModel,
-  nodeRuntime,
-  prepare,
-  type Graph,
-  type Metric,
-  type MetricBatch,
-} from "../../src/node.ts";
+import { checkMetric, lostBetween } from "../../src/evaluate/metrics.ts";
+import { compareGraphs, evaluateGraph, prepare, type Graph } from "../../src/graphs-node.ts";
+import { dropOf } from "../../src/evaluate/drop.ts";
+import { newModel, nodeRuntime, type Metric, type MetricBatch } from "../../src/node.ts";
 import { toNumbers } from "../../src/graph/tensor.ts";
 import { randomDataset } from "../support/datasets.ts";
 

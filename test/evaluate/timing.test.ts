@@ -1,7 +1,8 @@
 /** Times of models: which is faster is seen, and the interval is what the theory says. */
 
 import { describe, expect, it } from "vitest";
-import { measureLatency, newModel, nodeRuntime } from "../../src/node.ts";
+import { measureLatency } from "../../src/graphs-node.ts";
+import { newModel, nodeRuntime } from "../../src/node.ts";
 import { ranksOfMedian } from "../../src/evaluate/timing.ts";
 
 const [small, large] = (["lenet5", "resnet20"] as const).map((name) =>

@@ -16,15 +16,15 @@ import {
   mask,
   newModel,
   plan,
-  prepare,
   prune,
   recalibrate,
   score,
   train,
   type EpochEvent,
   type Model,
-  type TrainJobEvent,
+  type TrainEvent,
 } from "../../src/node.ts";
+import { prepare } from "../../src/graphs-node.ts";
 import { toNumbers } from "../../src/graph/tensor.ts";
 import * as browser from "../../src/index.ts";
 import { randomDataset } from "../support/datasets.ts";
@@ -259,17 +259,17 @@ describe("train and finetune", () => {
     const validation = randomDataset(prepare(model), { samples: 32, labels: 10, seed: 2 });
     const saved: Uint8Array[] = [];
     const options = { ...quick, validation, epochs: 2, ema: 0.9 };
-    const events: TrainJobEvent[][] = [];
+    const events: TrainEvent[][] = [];
     const whole = await train(model, {
       ...options,
       onEvent: (event) => (events[saved.length] ??= []).push(event),
       checkpoints: { every: 0, save: async (pieces) => void saved.push(Buffer.concat(pieces)) },
     });
     expect(saved).toHaveLength(6);
-    const lossOf = (event: TrainJobEvent) =>
+    const lossOf = (event: TrainEvent) =>
       event.kind === "step" ? event.loss : event.kind === "epoch" ? event.evaluation.loss : event.kind;
     for (const [i, bytes] of saved.entries()) {
-      const again: TrainJobEvent[] = [];
+      const again: TrainEvent[] = [];
       const checkpoints = { from: { name: "checkpoint", bytes }, save: async () => {} };
       const job = await train(model, { ...options, checkpoints, onEvent: (event) => again.push(event) });
       // A difference of so many bytes would be looked for too long.

@@ -11,9 +11,9 @@ import {
   prune,
   score,
   train,
-  withClasses,
   withPreprocessing,
 } from "../../src/node.ts";
+import { withClasses } from "../../src/data/class-list.ts";
 import type { Dataset } from "../../src/data/batches.ts";
 import { parseClasses } from "../../src/data/class-list.ts";
 import { random } from "../support/graphs.ts";

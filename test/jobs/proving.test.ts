@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from "vitest";
 import type { Tensor } from "../../src/graph/tensor.ts";
-import { cut, newModel, plan, prepare, prune, type Model, type PruneJobEvent } from "../../src/node.ts";
+import { cut, newModel, plan, prune, type Model, type PruneEvent } from "../../src/node.ts";
+import { prepare } from "../../src/graphs-node.ts";
 import { cutAndProve } from "../../src/jobs/cut.ts";
 import { endOf } from "../../src/jobs/prune.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
@@ -49,7 +50,7 @@ describe.each(cases)("a proof that is %s", (how, message) => {
   });
 
   it("does not end a pruning: it is told at once, and the model bears it", async () => {
-    const events: PruneJobEvent[] = [];
+    const events: PruneEvent[] = [];
     const quick = { data, batchSize: 16, threads: 1, epochs: 1, every: 1, unitsPerStep: 40, runtime };
     const outcome = await prune(model, { ...quick, budget: { units: 0.7 }, onEvent: (event) => events.push(event) });
     expect(outcome.unproved).toMatch(message);

@@ -12,7 +12,8 @@ import { baseModels } from "../../scripts/fuzz/models.mjs";
 import { mutantOf } from "../../scripts/fuzz/mutate.mjs";
 import { float32, int64s, tensor, type Tensor } from "../../src/graph/tensor.ts";
 import type { Graph, Node } from "../../src/graph/graph.ts";
-import * as lib from "../../src/node.ts";
+import * as lib from "../../src/graphs-node.ts";
+import { summarise } from "../../src/prune/summary.ts";
 import { graphOf, modelOf, node, noise, value } from "./support.ts";
 import { laws } from "../support/laws.ts";
 
@@ -295,7 +296,7 @@ describe("what is odd and no harm", () => {
       const nodes = [node("Conv", ["x", "w"], ["h"]), node(op, ["c"], ["y"], { body: { type: "graph", value: body } })];
       const bytes = net(nodes, { w, c: tensor("bool", [], [1]) });
       expect(await attempt(lib, bytes, false)).toMatchObject({ code: "ok" });
-      const { groups, frozen } = lib.findGroups(lib.trace(lib.normalise(lib.loadModel(bytes).graph)));
+      const { groups, frozen } = lib.findGroups(lib.trace(lib.normaliseGraph(lib.loadModel(bytes).graph)));
       expect([groups, frozen[0]?.name]).toEqual([[], "w"]);
     }
   });
@@ -308,7 +309,7 @@ describe("what is odd and no harm", () => {
   ] as const)("weights of %s that are not finite are shown: %d", (dtype, element) => {
     const constants = { w: tensor(dtype, [2], [1, element]) };
     const model = lib.loadModel(net([node("Mul", ["x", "w"], ["y"])], constants, ["n", 2]));
-    expect(lib.summarise(model).notFinite).toEqual([{ name: "w", count: 1, of: 2 }]);
+    expect(summarise(model).notFinite).toEqual([{ name: "w", count: 1, of: 2 }]);
   });
 
   test("NaN in a weight has no importance", async () => {

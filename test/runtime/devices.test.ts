@@ -45,7 +45,7 @@ function packageOf(backends: Readonly<Record<string, boolean>> | undefined, brok
     InferenceSession: { create } as unknown as ort.InferenceSessionFactory,
     ...(backends && { listSupportedBackends }),
   };
-  return { runtime: createRuntime("package", fake, 1, true), asked, open: () => open };
+  return { runtime: createRuntime(fake, { name: "package", writesOutputs: true }), asked, open: () => open };
 }
 
 const refusal = (runtime: Runtime, device: "cpu" | "webgpu" | "cuda" | "coreml" | "dml") =>

@@ -1,0 +1,59 @@
+/**
+ * `secateur/graph`: what the commands of `secateur` are made of, for those who build on it. It works on graphs and takes its runtime as an argument;
+ * where a command has the name, that of the function on graphs ends in `Graph`. Safe in a browser; in Node it is `graphs-node.ts`.
+ */
+
+export { loadModel } from "./onnx/load.ts";
+export { encodeModel } from "./onnx/encode.ts";
+export { SecateurError, type ErrorCode } from "./graph/error.ts";
+export type { Attribute, Dim, Graph, Model, Node, ValueInfo } from "./graph/graph.ts";
+export { prepare, withGraph } from "./execute/prepare.ts";
+export { normalise as normaliseGraph, type NormaliseOptions } from "./passes/normalise.ts";
+export { trace, type Traced, type TraceOptions } from "./passes/trace.ts";
+
+export { findGroups } from "./prune/coupling/groups.ts";
+export type { FrozenGroup, Group, Groups, Removal, Unit as PrunableUnit } from "./prune/coupling/groups.ts";
+export { findGates } from "./prune/gates/gates.ts";
+export { gatePlaces, type GatePlace } from "./prune/gates/gate-places.ts";
+export { cut as cutGraph, type Cut as CutGraph } from "./prune/cut/cut.ts";
+export { mask as maskGraph } from "./prune/cut/mask.ts";
+export { formatPlan, parsePlan } from "./prune/select/plan.ts";
+export { prove, type Mismatch, type Proof, type ProofOptions } from "./prune/proof/prove.ts";
+export { costsOf, type Costs } from "./prune/select/costs.ts";
+export { selectShare, selectStep } from "./prune/select/select.ts";
+export type { Budget, Selection, SelectOptions, StepChoice } from "./prune/select/select.ts";
+export { normalisations, pers, type Normalisation, type Per, type Scope } from "./prune/select/ranking.ts";
+export type { Limits as RemovalLimits } from "./prune/select/limits.ts";
+export type { RemovalSchedule } from "./prune/select/schedule.ts";
+
+export { criteria, findCriterion } from "./criteria/table.ts";
+export { meanGradient, meanOver, needs, type Need as CriterionNeed, type Scores } from "./criteria/criterion.ts";
+export { bestSubsets } from "./criteria/oracle-combinatorial.ts";
+export type { Loss, Targets as TargetSource } from "./objective/losses.ts";
+export { gradientGraph, type BackwardOptions } from "./objective/backward.ts";
+export { score as scoreGraph, scoreAll, type ScoreOptions as ScoreGraphOptions } from "./score/score.ts";
+export { groupLosses, groupScales, type GroupLoss, type GroupLossOptions } from "./score/group-losses.ts";
+export { allSubsets, maskedLosses, openOracle, type MaskedOptions, type Oracle } from "./score/oracle.ts";
+
+export { evaluate as evaluateGraph, type EvaluateOptions as EvaluateGraphOptions } from "./evaluate/evaluate.ts";
+export type { Evaluation } from "./evaluate/evaluate.ts";
+export { compare as compareGraphs, compareOutputs } from "./evaluate/compare.ts";
+export type { CompareOptions as CompareGraphsOptions, Comparison, Pair as BeforeAfter } from "./evaluate/compare.ts";
+export { measureLatency, type Timing, type TimingOptions } from "./evaluate/timing.ts";
+
+export { finetune as finetuneGraph, type FinetuneOptions as FinetuneGraphOptions } from "./train/finetune.ts";
+export {
+  recalibrate as recalibrateGraph,
+  type RecalibrateOptions as RecalibrateGraphOptions,
+} from "./train/recalibrate.ts";
+export { absoluteBudget, pruneLoop } from "./loop/prune.ts";
+export type { PruneOptions as PruneLoopOptions, PruneResult as PruneLoopResult } from "./loop/prune.ts";
+
+export { createRuntime, type Onnxruntime, type RuntimeOptions } from "./runtime/onnxruntime.ts";
+export type {
+  Carried as CarriedTensor,
+  Device,
+  LoadOptions as SessionOptions,
+  Runtime,
+  Session,
+} from "./runtime/port.ts";
