@@ -42,7 +42,9 @@ const correlations = csv("docs/results/correlation-resnet20.csv")
   .map((row) => [
     row.criterion,
     row.gates,
-    ...["pearson", "spearman", "kendall", "layerPearson", "layerSpearman", "layerKendall"].map((key) => three(row[key])),
+    ...["pearson", "spearman", "kendall", "layerPearson", "layerSpearman", "layerKendall"].map((key) =>
+      three(row[key]),
+    ),
   ]);
 
 const depths = ["resnet20", "lenet3"].flatMap((net) =>
@@ -97,7 +99,8 @@ const normalisations = ["none", "mean", "max", "sum", "standardised", "lamp", "l
 function oneshot() {
   const rows = csv("docs/results/oneshot-resnet20.csv").slice(1);
   const cell = (criterion, normalise) => {
-    const of = (per) => rows.find((row) => row.criterion === criterion && row.normalise === normalise && row.per === per);
+    const of = (per) =>
+      rows.find((row) => row.criterion === criterion && row.normalise === normalise && row.per === per);
     return of("unit") ? `${points(of("unit").top1, 1)} / ${points(of("macs").top1, 1)}` : "";
   };
   const criteria = [...new Set(rows.map(({ criterion }) => criterion))];
@@ -153,7 +156,15 @@ function safe() {
       const found = [row.foundPruning, row.found].filter((rate) => rate !== undefined).map(decimal);
       const after = best ? points(best.after, 1) : "not run";
       const picked = best ? `${best.optimiser} ${decimal(best.rate)}` : "";
-      return [row.net, names[row.cell], points(row.before, 1), points(row.after, 1), after, picked, found.join(", then ")];
+      return [
+        row.net,
+        names[row.cell],
+        points(row.before, 1),
+        points(row.after, 1),
+        after,
+        picked,
+        found.join(", then "),
+      ];
     })
     .sort();
 }
@@ -166,9 +177,21 @@ function rates() {
   return rows
     .filter(by("how")("found"))
     .map((row) => {
-      const other = (how) => rows.find((one) => one.net === row.net && one.batch === row.batch && one.optimiser === row.optimiser && one.how === how);
+      const other = (how) =>
+        rows.find(
+          (one) => one.net === row.net && one.batch === row.batch && one.optimiser === row.optimiser && one.how === how,
+        );
       const [ten, hundred] = ["ten times as high", "a hundred times as high"].map(other);
-      return [row.net, String(row.batch), row.optimiser, decimal(row.rate), points(row.before, 1), points(row.after, 1), cell(ten), cell(hundred)];
+      return [
+        row.net,
+        String(row.batch),
+        row.optimiser,
+        decimal(row.rate),
+        points(row.before, 1),
+        points(row.after, 1),
+        cell(ten),
+        cell(hundred),
+      ];
     })
     .sort();
 }
