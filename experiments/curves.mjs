@@ -19,8 +19,7 @@ import {
   pruneLoop,
   readModelFile,
   absoluteBudget,
-  trace,
-  costsOf,
+  analyse,
 } from "../dist/graphs-node.js";
 import { nodeRuntime } from "../dist/node.js";
 import { lineChart } from "./lib/charts.mjs";
@@ -75,7 +74,7 @@ const evaluate = async (graph) => {
 if (!record.find({ criterion: "unpruned" }))
   record.add({ criterion: "unpruned", budget: 1, ...(await evaluate(start)) });
 
-const before = costsOf(trace(start));
+const before = analyse(start).costs;
 
 /** Prunes to one budget after the other, and fine-tunes at each. */
 async function measureAll(ranking, seed) {
@@ -118,7 +117,7 @@ async function measureAll(ranking, seed) {
       teacher: distil > 0 ? { graph: start, weight: distil, temperature: 4 } : undefined,
       onDiverged: ({ loss }) => console.error(`fine-tuning ended at a loss of ${loss}`),
     });
-    const costs = costsOf(trace(tuned));
+    const { costs } = analyse(tuned);
     record.add({
       criterion: ranking,
       budget,

@@ -12,7 +12,6 @@ import {
   criteria,
   cutGraph,
   evaluateGraph,
-  findGroups,
   groupLosses,
   normalisations,
   prepare,
@@ -21,7 +20,7 @@ import {
   scoreAll,
   selectStep,
   absoluteBudget,
-  trace,
+  analyse,
 } from "../dist/graphs-node.js";
 import { nodeRuntime } from "../dist/node.js";
 import { cifar10 } from "./lib/cifar.mjs";
@@ -50,7 +49,7 @@ const choosing = ["criteria", "batches", "normalise", "per", "budgets"];
 const record = openRecord(`oneshot-${flags.net}`, flags, { images }, choosing);
 const { train, test } = await cifar10(flags.data);
 const graph = prepare(await readModelFile(flags.model));
-const groups = findGroups(trace(graph));
+const groups = analyse(graph);
 const accuracy = async (smaller) =>
   (
     await evaluateGraph(nodeRuntime, smaller, test, {

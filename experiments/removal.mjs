@@ -7,7 +7,7 @@
  * images. The number that tells a criterion is how many units are gone when the loss passes 1.0.
  */
 
-import { criteria, cutGraph, evaluateGraph, findGroups, scoreAll, selectStep, trace } from "../dist/graphs-node.js";
+import { analyse, criteria, cutGraph, evaluateGraph, scoreAll, selectStep } from "../dist/graphs-node.js";
 import { nodeRuntime } from "../dist/node.js";
 import { lineChart } from "./lib/charts.mjs";
 import { cifar10, trainedLenet3 } from "./lib/cifar.mjs";
@@ -51,7 +51,7 @@ async function removeAll(name) {
   while (curve.at(-1)[1] < end) {
     const options = { loss: "cross-entropy", batchSize: samples, batches: 1, seed: seed + removed, threads, probes };
     const scores = (await scoreAll(nodeRuntime, graph, train, [criteria.get(name)], options)).get(name);
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     const { removal } = selectStep(groups, scores, step, { units: 0 });
     const count = [...removal.values()].reduce((n, units) => n + units.length, 0);
     if (count === 0) break;

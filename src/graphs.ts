@@ -11,7 +11,7 @@ export { prepare, withGraph } from "./execute/prepare.ts";
 export { normalise as normaliseGraph, type NormaliseOptions } from "./passes/normalise.ts";
 export { trace, type Traced, type TraceOptions } from "./passes/trace.ts";
 
-export { findGroups } from "./prune/coupling/groups.ts";
+export { analyse, type Analysis } from "./prune/coupling/analysis.ts";
 export type { FrozenGroup, Group, Groups, Removal, Unit as PrunableUnit } from "./prune/coupling/groups.ts";
 export { findGates } from "./prune/gates/gates.ts";
 export { gatePlaces, type GatePlace } from "./prune/gates/gate-places.ts";
@@ -19,7 +19,7 @@ export { cut as cutGraph, type Cut as CutGraph } from "./prune/cut/cut.ts";
 export { mask as maskGraph } from "./prune/cut/mask.ts";
 export { formatPlan, parsePlan } from "./prune/select/plan.ts";
 export { prove, type Mismatch, type Proof, type ProofOptions } from "./prune/proof/prove.ts";
-export { costsOf, type Costs } from "./prune/select/costs.ts";
+export type { Costs } from "./passes/costs.ts";
 export { selectShare, selectStep } from "./prune/select/select.ts";
 export type { Budget, Selection, SelectOptions, StepChoice } from "./prune/select/select.ts";
 export { normalisations, pers, type Normalisation, type Per, type Scope } from "./prune/select/ranking.ts";

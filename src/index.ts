@@ -35,7 +35,7 @@ export { recalibrate, type RecalibrateJobOptions as RecalibrateOptions } from ".
 export { evaluate, type EvaluateJobOptions as EvaluateOptions } from "./jobs/evaluate.ts";
 export type { Evaluation } from "./evaluate/evaluate.ts";
 export { compare, type CompareJobOptions as CompareOptions, type CompareOutcome } from "./jobs/compare.ts";
-export type { Costs } from "./prune/select/costs.ts";
+export type { Costs } from "./passes/costs.ts";
 export type { Interval } from "./evaluate/intervals.ts";
 export type { Timing } from "./evaluate/timing.ts";
 

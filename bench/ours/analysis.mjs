@@ -1,14 +1,13 @@
 /** How long it takes to find what can be removed from a network, from its file on. */
 
-import { findGroups, trace } from "../../dist/graphs-node.js";
+import { analyse } from "../../dist/graphs-node.js";
 import { readNet } from "./net.mjs";
 
 export function open(side) {
   return {
     async step() {
       const graph = await readNet(side);
-      const { groups } = findGroups(trace(graph));
-      const units = groups.reduce((n, group) => n + group.units.length, 0);
+      const { groups, units } = analyse(graph);
       return { nodes: graph.nodes.length, groups: groups.length, units };
     },
   };

@@ -1,20 +1,20 @@
 /** A network cut to about half of its multiply-accumulates. */
 
-import { costsOf, cutGraph, findCriterion, findGroups, selectShare, trace } from "../../dist/graphs-node.js";
+import { analyse, cutGraph, findCriterion, selectShare } from "../../dist/graphs-node.js";
 
 const aim = 0.5;
 
 /** The cut, the same share of every group, whose multiply-accumulates come nearest to the aim. */
 export function halve(graph, roundTo) {
-  const groups = findGroups(trace(graph));
+  const groups = analyse(graph);
   const scores = findCriterion("magnitude").score(groups, graph.initializers, 0);
-  const whole = costsOf(trace(graph)).macs;
+  const whole = groups.costs.macs;
   let best;
   for (let ratio = 0.02; ratio < 0.7; ratio += 0.01) {
     const removal = selectShare(groups, scores, { ratio, scope: "local", roundTo });
     if (removal.size === 0) continue;
     const smaller = cutGraph(graph, groups, removal).graph;
-    const macs = costsOf(trace(smaller)).macs / whole;
+    const macs = analyse(smaller).costs.macs / whole;
     if (best === undefined || Math.abs(macs - aim) < Math.abs(best.macs - aim)) best = { macs, graph: smaller };
   }
   return best;

@@ -1,7 +1,7 @@
 /** Where the time of a scoring pass or a training step goes, operator by operator, as onnxruntime's profiler has it. */
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { costsOf, directRuntime, trace } from "../../dist/graphs-node.js";
+import { analyse, directRuntime } from "../../dist/graphs-node.js";
 import { encodeModel } from "../../dist/node.js";
 import { wrapGraph } from "../../dist/onnx/wrap.js";
 import { median } from "../lib/numbers.mjs";
@@ -26,7 +26,7 @@ export async function open(side) {
   const profiled = () => ({ enableProfiling: true, profileFilePrefix: `${files}/${sessions++}` });
   const runtime = runtimeWith(profiled, threads);
   const opened = await openers[of]({ ...side, runtime, graph, workers: 1 });
-  const floor = { flop: 2 * costsOf(trace(graph)).macs * batch * passes[of], rate: await bestRate(threads) };
+  const floor = { flop: 2 * analyse(graph).costs.macs * batch * passes[of], rate: await bestRate(threads) };
   return {
     /** Milliseconds of each operator in one run, and how many floating-point operations a run takes at least. */
     async step() {

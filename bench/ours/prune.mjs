@@ -2,7 +2,7 @@
 
 import { EventEmitter, once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { findCriterion, findGates, findGroups, pruneLoop, absoluteBudget, trace } from "../../dist/graphs-node.js";
+import { analyse, findCriterion, findGates, pruneLoop, absoluteBudget } from "../../dist/graphs-node.js";
 import { nodeRuntime } from "../../dist/node.js";
 import { producersOf } from "../../dist/graph/graph.js";
 import { loopOf, minibatches, readNet, readSamples } from "./net.mjs";
@@ -10,7 +10,7 @@ import { loopOf, minibatches, readNet, readSamples } from "./net.mjs";
 export async function open(side) {
   const { batch, macs } = side;
   const graph = await readNet(side);
-  const groups = findGroups(trace(graph, { batch }));
+  const groups = analyse(graph, { batch });
   writeFileSync(side.groups, JSON.stringify(unitsOf(groups)));
   const number = numbering(groups);
   const turns = new EventEmitter();

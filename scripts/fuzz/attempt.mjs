@@ -21,13 +21,11 @@ function scoresOf(lib, groups, weights) {
  */
 function pruneModel(lib, model) {
   const graph = lib.prepare(model);
-  const traced = lib.trace(graph);
-  const groups = lib.findGroups(traced);
-  lib.costsOf(traced);
+  const groups = lib.analyse(graph);
   const importances = scoresOf(lib, groups, graph.initializers);
   const removal = lib.parsePlan(lib.formatPlan(lib.selectShare(groups, importances, { ratio: 0.5, scope: "local" })));
   const small = lib.cutGraph(graph, groups, removal).graph;
-  lib.costsOf(lib.trace(small));
+  for (const one of [groups, lib.analyse(small)]) if (!(one.costs.bytes >= 0)) throw new Error("a model costs nothing");
   return lib.withGraph(model, small);
 }
 

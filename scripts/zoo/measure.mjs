@@ -4,16 +4,14 @@
  */
 
 import {
-  costsOf,
+  analyse,
   cutGraph,
   findCriterion,
-  findGroups,
   gradientGraph,
   prepare,
   prove,
   readModelFile,
   selectShare,
-  trace,
 } from "../../dist/graphs-node.js";
 import { encodeModel, nodeRuntime, SecateurError } from "../../dist/node.js";
 import { logitsOf } from "../../dist/passes/strip-softmax.js";
@@ -52,8 +50,8 @@ async function main() {
     model = await readModelFile(path);
     const loaded = seconds(start);
     graph = prepare(model);
-    const traced = trace(graph);
-    groups = findGroups(traced);
+    groups = analyse(graph);
+    const { frozen, traced } = groups;
     const analysed = seconds(start);
     return {
       opset: model.fileOpset,
@@ -64,7 +62,7 @@ async function main() {
       groups: groups.groups.length,
       units: groups.groups.reduce((n, { units }) => n + units.length, 0),
       inexact: groups.groups.flatMap(({ name, inexact }) => (inexact.length > 0 ? [{ name, reasons: inexact }] : [])),
-      frozen: groups.frozen,
+      frozen,
       refused: traced.refusals.map(({ node, reason }) => ({ op: node.op, node: node.name || node.outputs[0], reason })),
     };
   });
@@ -75,12 +73,11 @@ async function main() {
     await stage("as it is", () => law(groups, graph));
     const logits = logitsOf(graph, graph.outputs[0].name);
     graph = { ...randomWeights(graph), outputs: [{ name: logits, dtype: "float32" }] };
-    groups = findGroups(trace(graph));
+    groups = analyse(graph);
   }
   await stage("costs", async () => {
     const small = cutGraph(graph, groups, choose(groups, graph)).graph;
-    const costs = (one) => costsOf(trace(one));
-    return { before: costs(graph), after: costs(small) };
+    return { before: analyse(graph).costs, after: analyse(small).costs };
   });
   await stage("law", () => law(groups, graph));
   await stage("latency", latency);
@@ -108,7 +105,7 @@ async function law(found, one) {
 async function latency() {
   const removal = choose(groups, graph, { ...share, roundTo: 8 });
   const graphs = { before: graph, after: cutGraph(graph, groups, removal).graph };
-  const feeds = drawInputs(trace(graph), 2);
+  const feeds = drawInputs(analyse(graph).traced, 2);
   const runs = [];
   for (const [name, one] of Object.entries(graphs))
     runs.push({ name, session: await nodeRuntime.load(encodeModel(newModelOf(model, one))), times: [] });

@@ -1,7 +1,7 @@
 /** The form of a criterion. */
 
 import type { Tensor } from "../graph/tensor.ts";
-import type { Costs } from "../prune/select/costs.ts";
+import type { Costs } from "../passes/costs.ts";
 import type { Group, Groups } from "../prune/coupling/groups.ts";
 
 /** Importance of each unit by group name; small = remove first. */

@@ -8,7 +8,7 @@ import { notNegative } from "../options/kinds.ts";
 import { running, seed } from "../options/machine.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
-import { costsOf, type Costs } from "../prune/select/costs.ts";
+import { costsOf, type Costs } from "../passes/costs.ts";
 import { cut as cutGraph } from "../prune/cut/cut.ts";
 import { findGroups, type Groups, type Removal } from "../prune/coupling/groups.ts";
 import { mask as maskGraph } from "../prune/cut/mask.ts";

@@ -2,9 +2,8 @@
 
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import { trace } from "../passes/trace.ts";
 import { cut } from "../prune/cut/cut.ts";
-import { findGroups } from "../prune/coupling/groups.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
 import type { Budget } from "../prune/select/select.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { millisecondsOf, openLatency, shareOf, type LatencyGoal } from "../evaluate/latency.ts";
@@ -66,7 +65,7 @@ export async function refuseTooFast(
   { latency, roundTo, limits, device, threads, signal }: PruneJobOptions & Holds,
 ): Promise<void> {
   if (latency === undefined) return;
-  const groups = findGroups(trace(graph));
+  const groups = analyse(graph);
   const { removal, isLeast } = leastOf(groups, { limits, roundTo });
   if (!isLeast) return;
   const smallest = cut(graph, groups, removal).graph;

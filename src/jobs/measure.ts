@@ -3,10 +3,8 @@
 import type { Dataset } from "../data/batches.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
-import { costsOf } from "../prune/select/costs.ts";
-import { findGroups, type Groups } from "../prune/coupling/groups.ts";
+import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { compare, type CompareOptions, type Pair } from "../evaluate/compare.ts";
 import { changedBetween, dropBetween, type Drop as Lost } from "../evaluate/drop.ts";
@@ -156,13 +154,10 @@ export async function createDrop(
 }
 
 /** What a graph costs, and how many units each of its groups has. */
-export const stateOf = (graph: Graph): Omit<State, "evaluation"> => stateOfGroups(findGroups(trace(widen(graph))));
+export const stateOf = (graph: Graph): Omit<State, "evaluation"> => stateIn(analyse(widen(graph)));
 
-export function stateOfGroups(found: Groups): Omit<State, "evaluation"> {
-  const groups = found.groups.map(({ name, units }) => ({ name, units: units.length }));
-  return {
-    costs: costsOf(found.coupling.traced),
-    units: groups.reduce((n, { units }) => n + units, 0),
-    groups,
-  };
-}
+export const stateIn = ({ costs, units, groups }: Analysis): Omit<State, "evaluation"> => ({
+  costs,
+  units,
+  groups: groups.map(({ name, units }) => ({ name, units: units.length })),
+});

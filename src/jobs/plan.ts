@@ -18,8 +18,8 @@ import {
   weightCriterion,
 } from "../options/ranking.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
-import { trace } from "../passes/trace.ts";
-import { findGroups, refuseWithout } from "../prune/coupling/groups.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
+import { refuseWithout } from "../prune/coupling/groups.ts";
 import { floorsOf, ratiosOf, type Limits } from "../prune/select/limits.ts";
 import type { Normalisation, Per, Scope } from "../prune/select/ranking.ts";
 import { refuseNothing, refuseOtherScores } from "../prune/select/nothing.ts";
@@ -93,7 +93,7 @@ export async function plan(model: Model, given: PlanOptions): Promise<Plan> {
   const { ratio = 0, scope, ratios = new Map() } = options;
   const { graph: whole } = await withTrial(model, options);
   const graph = normalise(whole, options);
-  const groups = findGroups(trace(graph));
+  const groups = analyse(graph);
   refuseWithout(groups);
   if (options.scores) refuseOtherScores(groups, options.scores);
   const importances = options.scores ?? ofWeights(options.criterion).score(groups, graph.initializers, options.seed);

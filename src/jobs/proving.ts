@@ -2,8 +2,8 @@
 
 import { SecateurError } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
-import { trace } from "../passes/trace.ts";
-import { findGroups, type Removal } from "../prune/coupling/groups.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
+import type { Removal } from "../prune/coupling/groups.ts";
 import { composed } from "../prune/select/plan.ts";
 import { explainMismatch, prove, type Proof, type ProofOptions } from "../prune/proof/prove.ts";
 import type { Runtime } from "../runtime/port.ts";
@@ -38,7 +38,7 @@ export async function proveAll(
 ): Promise<Proved> {
   const { device, threads, signal } = options;
   try {
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     const removal = composed(groups, removals);
     const found = await prove(runtime, { ...model, graph }, groups, removal, { device, threads, signal });
     const { difference, elements, between, random, mismatch } = found;

@@ -2,7 +2,7 @@
 
 import type { ProgressEvent } from "./job.ts";
 import type { Model } from "../graph/graph.ts";
-import type { Costs } from "../prune/select/costs.ts";
+import type { Costs } from "../passes/costs.ts";
 import type { KeptUnits } from "../prune/select/plan.ts";
 import type { Removal } from "../prune/coupling/groups.ts";
 import type { Budget } from "../prune/select/select.ts";

@@ -6,9 +6,9 @@ import { withPreprocessing } from "../data/preprocessing.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { normalise } from "../passes/normalise.ts";
-import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
-import { findGroups, refuseWithout, type Removal } from "../prune/coupling/groups.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
+import { refuseWithout, type Removal } from "../prune/coupling/groups.ts";
 import { composed, keptAfter } from "../prune/select/plan.ts";
 import { meets, type Budget } from "../prune/select/select.ts";
 import { defaultRuntime } from "../runtime/default.ts";
@@ -21,7 +21,7 @@ import { tryBatch } from "../train/stream.ts";
 import { goalOf, openGoal, refuseTooFast, storedGoal, type StoredGoal } from "./goals.ts";
 import { startJob, type Job } from "./job.ts";
 import { checkLabelsFit } from "./labels.ts";
-import { createDrop, createMeasure, stateOf, stateOfGroups } from "./measure.ts";
+import { createDrop, createMeasure, stateOf, stateIn } from "./measure.ts";
 import { pruneDown, searchSmallest, tuneOnce, type PruningRun, type Pruned } from "./pruning-run.ts";
 import type { PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
 import { settle, type CheckedOptions, type PruneJobOptions } from "./prune-options.ts";
@@ -78,9 +78,9 @@ async function run(
   // Another machine would round to what suits it.
   const roundTo =
     (resumed?.note["roundTo"] as number | undefined) ?? (await roundingOf({ roundTo: wanted, runtime, device }));
-  const found = findGroups(trace(widen(graph)));
+  const found = analyse(widen(graph));
   refuseWithout(found);
-  const start = stateOfGroups(found);
+  const start = stateIn(found);
   const target = goalOf(start, given);
   // A search goes as far as it can.
   if (!resumed && maxDrop === undefined) {
@@ -150,8 +150,7 @@ async function run(
   // A search goes back to fewer removals than were proved before it.
   const { proof, unproved } = drop ? await proving(removals) : proved;
   options.signal?.throwIfAborted();
-  const groups = findGroups(trace(graph));
-  const removal = composed(groups, removals);
+  const removal = composed(found, removals);
   const written = withPreprocessing(withGraph(model, tuned), data);
   const state = stateOf(normalise(written.graph, options));
   const evaluation = await measure("end", removals.length, state.units, tuned);
@@ -163,7 +162,7 @@ async function run(
     model: unproved === undefined ? written : markedUnproved(written, unproved),
     end: drop ? (removals.length > 0 ? "met" : "exhausted") : isRuined ? "diverged" : endOf(pruned.end, target, state),
     removals: removals.length,
-    kept: keptAfter(groups, removal),
+    kept: keptAfter(found, removal),
     removal,
     proof,
     unproved,

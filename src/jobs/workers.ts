@@ -4,7 +4,7 @@ import type { Criterion } from "../criteria/criterion.ts";
 import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { statesOf } from "../passes/training.ts";
-import { costsOf } from "../prune/select/costs.ts";
+import { costsOf } from "../passes/costs.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed } from "../objective/evidence.ts";
 import type { LearnOptions } from "../train/finetune.ts";

@@ -5,7 +5,7 @@ import type { Batch } from "../data/batches.ts";
 import type { Graph } from "../graph/graph.ts";
 import { isFloat, type Tensor } from "../graph/tensor.ts";
 import { trace } from "../passes/trace.ts";
-import { costsOf } from "../prune/select/costs.ts";
+import { costsOf } from "../passes/costs.ts";
 import { cut, type Cut } from "../prune/cut/cut.ts";
 import { findGroups, type Groups, type Removal } from "../prune/coupling/groups.ts";
 import { replay } from "../prune/cut/replay.ts";

@@ -5,7 +5,7 @@ import type { Dataset } from "../data/batches.ts";
 import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
-import { costsOf, type Costs } from "../prune/select/costs.ts";
+import { costsOf, type Costs } from "../passes/costs.ts";
 import type { GatePlace } from "../prune/gates/gate-places.ts";
 import { findGroups, refuseWithout, type Groups, type Removal } from "../prune/coupling/groups.ts";
 import { floorsOf, type Limits } from "../prune/select/limits.ts";

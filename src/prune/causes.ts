@@ -4,7 +4,7 @@ import { describe, producersOf, reads, type Node } from "../graph/graph.ts";
 import { isFloat, sizeOf } from "../graph/tensor.ts";
 import { adviseUnknown } from "../ops/refused.ts";
 import { applicationOf, type Traced } from "../passes/trace.ts";
-import { macsOf } from "./select/costs.ts";
+import { macsOf } from "../passes/costs.ts";
 import { activations, frozenFromOutside, type Holder } from "./coupling/couple.ts";
 import type { FrozenGroup, Groups } from "./coupling/groups.ts";
 import { linksOf } from "./coupling/links.ts";

@@ -1,6 +1,6 @@
 /** What a smaller model has less of. */
 
-import type { Costs } from "./select/costs.ts";
+import type { Costs } from "../passes/costs.ts";
 import type { Summary } from "./summary.ts";
 
 export interface Changes {

@@ -5,7 +5,7 @@ import { countNotFinite } from "../graph/tensor.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { causesOf, neuronsOf, type Cause } from "./causes.ts";
-import { costsOf, type Costs } from "./select/costs.ts";
+import { costsOf, type Costs } from "../passes/costs.ts";
 import { findGates } from "./gates/gates.ts";
 import { findGroups, type Groups } from "./coupling/groups.ts";
 import { whyNotWhole } from "./cut/whole.ts";

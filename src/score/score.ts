@@ -9,7 +9,7 @@ import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Shape } from "../graph/tensor.ts";
 import { trace } from "../passes/trace.ts";
-import { createCostModel, type CostModel } from "../prune/select/costs.ts";
+import { createCostModel, type CostModel } from "../prune/select/cost-model.ts";
 import { findGroups, refuseWithout, type Groups } from "../prune/coupling/groups.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { openCurvature } from "./curvature.ts";

@@ -1,6 +1,6 @@
 /** What a run tells while it goes on. */
 
-import type { Costs } from "../prune/select/costs.ts";
+import type { Costs } from "../passes/costs.ts";
 import type { Removal } from "../prune/coupling/groups.ts";
 
 /** One minibatch was learned from. */

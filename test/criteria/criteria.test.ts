@@ -7,14 +7,14 @@ import type { Graph, Node } from "../../src/graph/graph.ts";
 import { tensor } from "../../src/graph/tensor.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { widen } from "../../src/passes/widen.ts";
-import { createCostModel } from "../../src/prune/select/costs.ts";
+import { createCostModel } from "../../src/prune/select/cost-model.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { insertGates } from "../../src/prune/gates/gated.ts";
 import { gatePlaces, passGates } from "../../src/prune/gates/gate-places.ts";
 import { findGates } from "../../src/prune/gates/gates.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
 import { appendBackward, finishGraph, gradientGraph } from "../../src/objective/backward.ts";
@@ -104,7 +104,7 @@ describe("no wasted work", () => {
 
   it("the oracle runs the unmasked net once for a minibatch, and many masks at once", async () => {
     const graph = net("plain-cnn");
-    const groups = findGroups(trace(graph)).groups;
+    const groups = analyse(graph).groups;
     const { runtime, counts } = counting();
     await scoreAll(runtime, graph, dataFor(graph), [findCriterion("oracle")], options);
     const tiles = groups.reduce((n, { units }) => n + Math.ceil(units.length / (512 / 8)), 0);
@@ -176,7 +176,7 @@ describe("equalities", () => {
 
   it("gates pass on behind activation and pooling through the origin, and what lies before the first ones is not differentiated", () => {
     const graph = net("vgg");
-    const groups = findGroups(trace(graph, { batch: 8 }));
+    const groups = analyse(graph, { batch: 8 });
     const usual = findGates(groups);
     const passed = passGates(groups, usual);
     const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node.op] as const)));
@@ -216,7 +216,7 @@ describe("equalities", () => {
 
   it("a residual stream has one shared gate behind its sums", () => {
     const graph = net("residual-conv");
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     const [usual, shared] = [findGates(groups), findGates(groups, "residual")];
     const stream = [...usual].find(([, places]) => places.length > 1)!;
     const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node.op] as const)));
@@ -224,9 +224,9 @@ describe("equalities", () => {
   });
 
   it("where no gate can stand, it is said", () => {
-    const folded = findGroups(trace(net("residual-conv-folded")));
+    const folded = analyse(net("residual-conv-folded"));
     expect(() => findGates(folded, "before-bn")).toThrow(/before a BatchNormalization/);
-    expect(() => findGates(findGroups(trace(net("vgg"))), "residual")).toThrow(/residual stream/);
+    expect(() => findGates(analyse(net("vgg")), "residual")).toThrow(/residual stream/);
   });
 });
 
@@ -245,7 +245,7 @@ describe("gates written into a graph", () => {
   ])
     it(`${name}: 1 changes nothing, 0 is the mask`, async () => {
       const graph = net(name);
-      const groups = findGroups(trace(graph, { batch: 2 }));
+      const groups = analyse(graph, { batch: 2 });
       const next = random(4);
       const names: string[] = [];
       const { builder } = insertGates(groups, findGates(groups), (b, _g, group) => {
@@ -437,8 +437,8 @@ describe("values by hand", () => {
   it("of gradients", async () => {
     const norm = Math.hypot(...(await own("taylor-2016")));
     expect(norm).toBeCloseTo(1, 6);
-    const model = createCostModel(findGroups(trace(graph, { batch: 8 })));
-    const group = findGroups(trace(graph, { batch: 8 })).groups[0]!;
+    const model = createCostModel(analyse(graph, { batch: 8 }));
+    const group = analyse(graph, { batch: 8 }).groups[0]!;
     const fg = await own("taylor-fo-fg");
     expectClose(
       await own("fisher-cost"),
@@ -484,7 +484,7 @@ describe("in the loop", () => {
       seed: 0,
       threads: 1,
       criterion,
-      target: { units: findGroups(trace(graph)).groups.reduce((n, { units }) => n + units.length, 0) - 3 },
+      target: { units: analyse(graph).groups.reduce((n, { units }) => n + units.length, 0) - 3 },
       learningRate: 0.01,
       every: 2,
       unitsPerStep: 2,

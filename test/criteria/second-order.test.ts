@@ -6,11 +6,10 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { tensor, type Tensor } from "../../src/graph/tensor.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
-import { trace } from "../../src/passes/trace.ts";
 import { findGates } from "../../src/prune/gates/gates.ts";
 import { insertGates } from "../../src/prune/gates/gated.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { differentiate } from "../../src/autodiff/differentiate.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { curvatureGraph } from "../../src/score/curvature.ts";
@@ -81,7 +80,7 @@ describe("on a loss that is quadratic in the gates", () => {
 
 /** Gradients over the gates as a function of the gates. */
 async function gateGradients(graph: Graph, z: readonly Float32Array[], feeds: Record<string, Tensor>) {
-  const groups = findGroups(trace(graph, { batch }));
+  const groups = analyse(graph, { batch });
   const names: string[] = [];
   const { builder, g } = insertGates(groups, findGates(groups), (b, _g, group) => {
     const name = b.input(`z/${group.name}`, { dtype: "float32", shape: [group.units.length] }, true);

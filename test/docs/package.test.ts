@@ -11,7 +11,7 @@ import { root } from "./support.ts";
 
 /** What both entries offer, with the types that a user meets. */
 const everywhere = `
-import { costsOf, findGroups, prepare, trace, type Groups } from "secateur/graph";
+import { analyse, prepare, type Analysis } from "secateur/graph";
 import { compare, createRuntime, cut, evaluate, finetune, inspect, load, mask, plan, prune, score, train, useRuntime } from "secateur";
 import type { Criterion, Dataset, Job, Model, Onnxruntime, PruneEvent, Scores } from "secateur";
 
@@ -39,8 +39,8 @@ const tuned: Model = await finetune(await trained, { data, epochs: 1 });
 const top1: number | undefined = (await evaluate(tuned, { data })).top1;
 const drop: number | undefined = (await compare(small, masked, { data, latency: true })).data?.drop;
 export const told: PruneEvent[] = [];
-const groups: Groups = findGroups(trace(prepare(small)));
-console.log(top1, drop, groups, costsOf(trace(small.graph)));
+const analysis: Analysis = analyse(prepare(small));
+console.log(top1, drop, analysis.groups, analysis.costs);
 `;
 
 /** What Node has besides. */

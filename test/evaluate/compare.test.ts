@@ -3,13 +3,12 @@
 import { describe, expect, it } from "vitest";
 import { changesOf } from "../../src/prune/changes.ts";
 import {
+  analyse,
   compareGraphs,
   compareOutputs,
   cutGraph,
   evaluateGraph,
-  findGroups,
   prepare,
-  trace,
   type Graph,
 } from "../../src/graphs-node.ts";
 import { dropOf } from "../../src/evaluate/drop.ts";
@@ -189,7 +188,7 @@ describe("changesOf", () => {
   it("sets costs and units side by side, and says where a group is in one model only", () => {
     const model = newModel("lenet5", { classes: 10, seed: 1 });
     const removal = new Map([["conv2.weight", [0, 3, 4]]]);
-    const small = cutGraph(model.graph, findGroups(trace(model.graph)), removal).graph;
+    const small = cutGraph(model.graph, analyse(model.graph), removal).graph;
     const { before, after, groups } = changesOf(summarise(model), summarise({ ...model, graph: small }));
     expect(before.params - after.params).toBe(3 * (6 * 25 + 1 + 25 * 120));
     expect(groups).toContainEqual({ name: "conv2.weight", before: 16, after: 13 });

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { findCriterion } from "../../src/criteria/table.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { trace, type Traced } from "../../src/passes/trace.ts";
-import { costsOf } from "../../src/prune/select/costs.ts";
+import { costsOf } from "../../src/passes/costs.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
 import { openLatency, type GoalOptions } from "../../src/evaluate/latency.ts";

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { createClock, describeSchedule } from "../../src/cli/commands/time-left.ts";
 import { paceOf, unitsToGo, type PaceOptions } from "../../src/jobs/pace.ts";
 import { settle } from "../../src/jobs/prune-options.ts";
-import { findGroups, prepare, trace } from "../../src/graphs-node.ts";
+import { analyse, prepare } from "../../src/graphs-node.ts";
 import { load, newModel, prune } from "../../src/node.ts";
 import type { RemovalSchedule } from "../../src/prune/select/schedule.ts";
 import type { Budget } from "../../src/prune/select/select.ts";
@@ -83,7 +83,7 @@ describe("the units that go", () => {
       runtime,
       graph,
       data(400),
-      { groups: findGroups(trace(graph)), ...reach },
+      { groups: analyse(graph), ...reach },
       { ...options, roundTo: 1, workers: 1 },
     );
   };

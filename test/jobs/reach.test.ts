@@ -4,11 +4,11 @@ import { describe, expect, it } from "vitest";
 import { prune } from "../../src/jobs/prune.ts";
 import type { PruneJobOptions } from "../../src/jobs/prune-options.ts";
 import { leastOf, refuseUnreachable } from "../../src/jobs/reach.ts";
-import { stateOfGroups } from "../../src/jobs/measure.ts";
+import { stateIn } from "../../src/jobs/measure.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { costsOf } from "../../src/prune/select/costs.ts";
+import { costsOf } from "../../src/passes/costs.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import type { Limits } from "../../src/prune/select/limits.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
@@ -22,8 +22,8 @@ import { modelOf } from "../support/graphs.ts";
 import { readNetModel } from "../support/reference.ts";
 
 const lenet = prepare(newModel("lenet5", { classes: 10, seed: 1 }));
-const groups = findGroups(trace(lenet));
-const all = stateOfGroups(groups);
+const groups = analyse(lenet);
+const all = stateIn(groups);
 
 const refusal = (budget: PruneJobOptions["budget"], limits?: Limits, roundTo?: number): string => {
   try {
@@ -52,7 +52,7 @@ describe("the smallest model", () => {
   });
 
   it("is smaller where groups may go as a whole", () => {
-    const residual = findGroups(trace(prepare(loadModel(readNetModel("residual-conv")))));
+    const residual = analyse(prepare(loadModel(readNetModel("residual-conv"))));
     const [kept, whole] = [1, 0].map((minUnits) => leastOf(residual, { limits: { minUnits } }));
     expect(whole!.macs).toBeLessThan(kept!.macs);
     expect(whole!.isLeast).toBe(true);

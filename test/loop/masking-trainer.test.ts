@@ -8,10 +8,10 @@ import { isFloat, type Tensor } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
-import { trace } from "../../src/passes/trace.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { statesOf } from "../../src/passes/training.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
-import { findGroups, type Groups, type Removal } from "../../src/prune/coupling/groups.ts";
+import type { Groups, Removal } from "../../src/prune/coupling/groups.ts";
 import { differ } from "../../src/prune/proof/differ.ts";
 import { drawInputs } from "../../src/prune/proof/draw.ts";
 import { canMaskByWeights } from "../../src/prune/cut/mask-by-weights.ts";
@@ -214,7 +214,7 @@ describe("zeros in all weights of a unit", () => {
 
   it.each(listNets())("are as good as its removal: %s", async (name) => {
     const graph = prepared(name);
-    const groups = findGroups(trace(graph, { batch: 3 }));
+    const groups = analyse(graph, { batch: 3 });
     const removal = silent(graph, groups);
     const smaller = cut(graph, groups, removal);
     const axesOf = axesAfter(noAxes, smaller, graph.initializers.keys());
@@ -242,7 +242,7 @@ describe("zeros in all weights of a unit", () => {
   it("are so for most groups of the nets, and not where a node counts them, a sum reads them or a constant carries them", () => {
     const found = listNets().map((name) => {
       const graph = prepared(name);
-      const groups = findGroups(trace(graph, { batch: 3 }));
+      const groups = analyse(graph, { batch: 3 });
       return groups.groups.map((group) => ({
         name,
         counting: group.counting.length > 0,
@@ -266,7 +266,7 @@ describe("zeros in all weights of a unit", () => {
       const [first, second] = [g.constant(noise([3, 20], 1)), g.constant(noise([20, 20], 2))];
       const y = g.MatMul(g.Relu(g.MatMul(x, first)), g[op](second));
       const graph = builder.finish([y.name]);
-      const groups = findGroups(trace(graph));
+      const groups = analyse(graph);
       const group = groups.groups.find(({ name }) => name === first.name)!;
       const can = canMaskByWeights(groups, new Map([[group.name, [0]]]), new Set([first.name, second.name]));
       expect(can).toBe(op !== "Exp");
@@ -280,7 +280,7 @@ describe("zeros in all weights of a unit", () => {
     const weight = g.constant(noise([3, 4], 1));
     const y = g.ReduceSum(g.Relu(g.MatMul(x, weight)), g.ints([1]), { keepdims: 0 });
     const graph = builder.finish([y.name]);
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     const [group] = groups.groups;
     expect(group!.units.length).toBe(4);
     expect(group!.counting).toEqual([]);

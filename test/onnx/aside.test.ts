@@ -8,14 +8,13 @@ import {
   TypeProtoSchema,
 } from "../../src/onnx/schema/onnx_pb.ts";
 import { describe, expect, test } from "vitest";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import type { Graph, Model, Node } from "../../src/graph/graph.ts";
 import { float32, tensor } from "../../src/graph/tensor.ts";
 import { encodeForRuntime, encodeModel } from "../../src/onnx/encode.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { normalise } from "../../src/passes/normalise.ts";
-import { trace } from "../../src/passes/trace.ts";
 import { modelOf, node, noise, run, value } from "./support.ts";
 
 const float = { value: { case: "tensorType", value: { elemType: Code.FLOAT } } } as const;
@@ -103,7 +102,7 @@ describe("a file with outputs that are no tensors", () => {
     expect(model.graph.outputs.map(({ name }) => name)).toEqual(outputs);
     expect(model.remarks!.join()).toMatch(/the output "(probability|list)" is a sequence: it is written as it was/);
     const graph = normalise(model.graph);
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     expect(groups.groups.map(({ units }) => units.length)).toEqual([8]);
     const small = { ...model, graph: cut(graph, groups, new Map([[groups.groups[0]!.name, [1, 5]]])).graph };
     expect(shownOf(encodeModel(small)).outputs).toEqual(shownOf(bytes()).outputs);

@@ -23,9 +23,8 @@ import { float32, isLazy, take } from "../../src/graph/tensor.ts";
 import { checkWritable, writeFileAtomic } from "../../src/onnx/atomic-node.ts";
 import { encodeModelExternal } from "../../src/onnx/encode.ts";
 import { readModelFile, writeModelFile } from "../../src/onnx/files-node.ts";
-import { trace } from "../../src/passes/trace.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { modelOf, node, noise, value } from "./support.ts";
 import { laws } from "../support/laws.ts";
 
@@ -109,7 +108,7 @@ describe("readModelFile and writeModelFile", () => {
     const path = join(folder, "large.onnx");
     await writeModelFile(path, { ...model, graph }, { externalAbove: 0 });
     const read = await readModelFile(path);
-    const found = findGroups(trace(read.graph));
+    const found = analyse(read.graph);
     expect(found.groups.map(({ name, units }) => [name, units.length])).toEqual([["first", size]]);
     const removal = new Map([["first", [0, 7]]]);
     const small = cut(read.graph, found, removal);

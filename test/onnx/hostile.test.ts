@@ -296,7 +296,7 @@ describe("what is odd and no harm", () => {
       const nodes = [node("Conv", ["x", "w"], ["h"]), node(op, ["c"], ["y"], { body: { type: "graph", value: body } })];
       const bytes = net(nodes, { w, c: tensor("bool", [], [1]) });
       expect(await attempt(lib, bytes, false)).toMatchObject({ code: "ok" });
-      const { groups, frozen } = lib.findGroups(lib.trace(lib.normaliseGraph(lib.loadModel(bytes).graph)));
+      const { groups, frozen } = lib.analyse(lib.normaliseGraph(lib.loadModel(bytes).graph));
       expect([groups, frozen[0]?.name]).toEqual([[], "w"]);
     }
   });

@@ -9,10 +9,9 @@ import { createEmitter, emitNode, valueIn } from "../../src/ops/emitter.ts";
 import { ops } from "../../src/ops/table.ts";
 import type { OpName } from "../../src/ops/core/names.ts";
 import { removeDead } from "../../src/passes/dead.ts";
-import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { isTensor, newBuilder, random, readAs, runGraph, shuffled } from "../support/graphs.ts";
 import { ofSample } from "../support/laws.ts";
 
@@ -118,8 +117,7 @@ for (const op of ops.values()) {
         ofSample(n),
         async (form) => {
           const { graph, feeds } = insideNet(op, sample, n + 11, form.weights);
-          const traced = trace(graph);
-          const found = findGroups(traced);
+          const found = analyse(graph);
           // Where the law cannot hold the rule says so; that those cuts run is what proofs show.
           const groups = { ...found, groups: found.groups.filter(({ inexact }) => inexact.length === 0) };
           const next = random(n + 3);

@@ -4,10 +4,9 @@ import { expect, it } from "vitest";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { ops } from "../../src/ops/table.ts";
 import type { OpName } from "../../src/ops/core/names.ts";
-import { trace } from "../../src/passes/trace.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { difference, newBuilder, runGraph } from "../support/graphs.ts";
 import { tensor } from "../../src/graph/tensor.ts";
 
@@ -25,7 +24,7 @@ const reductions = [...ops.keys()].filter((name) => name.startsWith("Reduce")) a
 
 it("the reductions that see zeros say so", () => {
   const seeing = reductions.filter((name) => {
-    const { groups } = findGroups(trace(reducing(name, [1, 1]).graph));
+    const { groups } = analyse(reducing(name, [1, 1]).graph);
     expect(groups.map(({ units }) => units.length)).toEqual([4]);
     return groups[0]!.inexact.length > 0;
   });
@@ -34,7 +33,7 @@ it("the reductions that see zeros say so", () => {
 
 it.each(reductions)("%s tells a zero from nothing just where it says so", async (name) => {
   const { graph, feeds } = reducing(name, name === "ReduceMax" ? [-1, 1] : [1, 2]);
-  const found = findGroups(trace(graph));
+  const found = analyse(graph);
   const removal = new Map([[found.groups[0]!.name, [1]]]);
   const [masked, small] = [mask(graph, found, removal), cut(graph, found, removal).graph];
   const y = graph.outputs[0]!.name;

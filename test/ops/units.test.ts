@@ -5,9 +5,10 @@ import { differentiate } from "../../src/autodiff/differentiate.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { float32, int64s, toNumbers, type Tensor } from "../../src/graph/tensor.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
-import { findGroups, type Group } from "../../src/prune/coupling/groups.ts";
+import type { Group } from "../../src/prune/coupling/groups.ts";
 import { newBuilder, noise, runGraph } from "../support/graphs.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 
@@ -24,7 +25,7 @@ const net = (nodes: Graph["nodes"]): Graph =>
     nodes: [node("Conv", ["x", "w"], ["a"]), ...nodes, node("Conv", ["b", "v"], ["y"])],
   });
 
-const groupsOf = (graph: Graph) => findGroups(trace(graph));
+const groupsOf = (graph: Graph) => analyse(graph);
 const brief = (groups: readonly Group[]) =>
   groups.map(({ name, units, inexact }) => `${name} ${units.length}${inexact.length > 0 ? " inexact" : ""}`);
 const unitOn = (graph: Graph, group: Group, name: string) => {

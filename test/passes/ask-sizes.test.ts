@@ -5,10 +5,9 @@ import type { Dim, Graph, ValueInfo } from "../../src/graph/graph.ts";
 import { toNumbers } from "../../src/graph/tensor.ts";
 import type { Value } from "../../src/ops/core/define.ts";
 import { valueIn } from "../../src/ops/emitter.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
-import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { runGraph, tinyNet } from "../support/graphs.ts";
 
 /** A row of a table for each sample, as many as the sizes of a hidden value say, `times` over. */
@@ -38,7 +37,7 @@ function net(times: number, first: Dim, second?: Dim): Graph {
 }
 
 const unitsOf = (graph: Graph) =>
-  Object.fromEntries(findGroups(trace(graph, { batch: 2 })).groups.map(({ name, units }) => [name, units.length]));
+  Object.fromEntries(analyse(graph, { batch: 2 }).groups.map(({ name, units }) => [name, units.length]));
 const asked = (graph: Graph) => [
   ...new Set(graph.nodes.filter(({ op }) => op === "Shape").flatMap(({ inputs }) => inputs)),
 ];
@@ -48,7 +47,7 @@ describe("the size of the batch", () => {
     const graph = normalise(net(times, "N"));
     expect(asked(graph)).toEqual(["x"]);
     expect(unitsOf(graph)).toEqual({ a: 6 });
-    const small = cut(graph, findGroups(trace(graph, { batch: 2 })), new Map([["a", [1, 4]]])).graph;
+    const small = cut(graph, analyse(graph, { batch: 2 }), new Map([["a", [1, 4]]])).graph;
     for (const batch of [1, 5]) {
       const feeds = {
         x: { dtype: "float32" as const, shape: [batch, 3], data: new Float32Array(3 * batch).fill(0.5) },

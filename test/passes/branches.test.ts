@@ -3,11 +3,11 @@
 import { describe, expect, it } from "vitest";
 import type { Attribute, Graph, Node } from "../../src/graph/graph.ts";
 import { float32, int64s, tensor, toNumbers } from "../../src/graph/tensor.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { settleBranches } from "../../src/passes/branches.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { costsOf } from "../../src/prune/select/costs.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
+import { costsOf } from "../../src/passes/costs.ts";
 import { emptyGraph, noise, runGraph } from "../support/graphs.ts";
 
 const node = (op: string, inputs: string[], outputs: string[], attributes: Node["attributes"] = {}): Node => ({
@@ -186,7 +186,7 @@ describe("an If with a known condition", () => {
       weights,
     );
     const graph = graphOf([node("If", ["c"], ["y"], { then_branch: net, else_branch: net })], ["y"], whether(true));
-    const { groups } = findGroups(trace(normalise(graph)));
+    const { groups } = analyse(normalise(graph));
     expect(groups.map(({ name, units }) => [name, units.length])).toEqual([["w", 6]]);
   });
 

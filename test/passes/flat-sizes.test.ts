@@ -3,10 +3,9 @@
 import { expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { int64s } from "../../src/graph/tensor.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
-import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { noise, runGraph } from "../support/graphs.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
@@ -38,7 +37,7 @@ it.each([
 ])("flattened: %s", async (flat, size) => {
   const graph = normalise(net(flat));
   expect([...graph.sizes!.values()]).toEqual([size, size]);
-  const groups = findGroups(trace(graph, { batch: 2 }));
+  const groups = analyse(graph, { batch: 2 });
   expect(groups.groups.map(({ name, units }) => [name, units.length])).toEqual([["w", 16]]);
   const removal = new Map([["w", [0, 5, 15]]]);
   const small = cut(graph, groups, removal).graph;

@@ -3,12 +3,11 @@
 import { describe, expect, it } from "vitest";
 import type { Dim, Graph } from "../../src/graph/graph.ts";
 import { float32, int64s, sizeOf, toNumbers, type Tensor } from "../../src/graph/tensor.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { openBatch } from "../../src/passes/open-batch.ts";
-import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { difference, random, runGraph } from "../support/graphs.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 
@@ -56,7 +55,7 @@ async function check(graph: Graph): Promise<void> {
 }
 
 async function compare(graph: Graph, shape: readonly number[]): Promise<void> {
-  const groups = findGroups(trace(graph, { batch: 3 }));
+  const groups = analyse(graph, { batch: 3 });
   expect(groups.groups.map(({ name, units, inexact }) => [name, units.length, inexact])).toEqual([["w", 5, []]]);
   const removal = new Map([["w", [1, 4]]]);
   const feeds = { x: noise([3, 3, 4, 4], 3) };

@@ -3,9 +3,9 @@
 import { describe, expect, it } from "vitest";
 import type { Graph, Node } from "../../src/graph/graph.ts";
 import { float32, sizeOf, type Shape, type Tensor } from "../../src/graph/tensor.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { applicationOf, trace } from "../../src/passes/trace.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { gradientGraph } from "../../src/objective/backward.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 
@@ -29,7 +29,7 @@ describe("a refused node", () => {
     const traced = trace(graph);
     expect(traced.refusals.map(({ reason }) => reason)).toEqual(['attribute "unheard" of Relu is not known']);
     expect(applicationOf(traced, graph.nodes[1]!)).toBeUndefined();
-    const { groups, frozen } = findGroups(traced);
+    const { groups, frozen } = analyse(graph);
     expect(groups).toEqual([]);
     expect(frozen[0]).toMatchObject({ name: "w", units: 5 });
     expect(frozen[0]!.reasons.join()).toContain('attribute "unheard" of Relu is not known');
@@ -37,7 +37,7 @@ describe("a refused node", () => {
 
   it("has no application where nothing types its output", () => {
     const graph = net([node("Expand", ["a", "a"], ["b"])]);
-    const { frozen } = findGroups(trace(graph));
+    const { frozen } = analyse(graph);
     expect(frozen[0]).toMatchObject({ name: "w", units: 5 });
     expect(frozen[0]!.reasons.join()).toContain('its input "a" is computed from data, not from sizes');
   });
@@ -50,10 +50,10 @@ describe("small floats", () => {
   );
 
   it("that scales are joined from are known", () => {
-    const traced = trace(normalise(scaled));
+    const { traced, groups } = analyse(normalise(scaled));
     expect(traced.refusals).toEqual([]);
     expect(traced.types.get("b")?.shape).toEqual([1, 5, 8, 8]);
-    expect(findGroups(traced).groups).toMatchObject([{ name: "w", inexact: [] }]);
+    expect(groups).toMatchObject([{ name: "w", inexact: [] }]);
   });
 
   it("are known to gradients too", () => {

@@ -7,10 +7,9 @@ import { seeThrough } from "../../src/jobs/see-through.ts";
 import { load } from "../../src/jobs/load.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
-import { trace } from "../../src/passes/trace.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { weightArithmetic } from "../../src/passes/weight-arithmetic.ts";
 import { toHalf } from "../../src/graph/half.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { useRuntime } from "../../src/runtime/default.ts";
 import { difference, modelOf, runGraph } from "../support/graphs.ts";
@@ -29,7 +28,7 @@ const graph = (shape: Shape, initializers: Record<string, Tensor>, nodes: readon
 
 const through = async (whole: Graph): Promise<Graph> => (await seeThrough(modelOf(whole), directRuntime)).graph;
 const unitsOf = (whole: Graph): [string, number][] =>
-  findGroups(trace(whole)).groups.map(({ name, units }) => [name, units.length]);
+  analyse(whole).groups.map(({ name, units }) => [name, units.length]);
 
 /** A convolution whose filters have mean 0 and variance 1, a second one behind it. */
 const standardised = graph(

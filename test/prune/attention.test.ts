@@ -4,9 +4,8 @@ import { expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { int64s, tensor } from "../../src/graph/tensor.ts";
 import type { Value } from "../../src/ops/core/define.ts";
-import { trace } from "../../src/passes/trace.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { difference, runGraph, tinyNet } from "../support/graphs.ts";
 
@@ -17,7 +16,7 @@ const project = ({ g, weight, x }: Net, name: string, width: number): Value => g
 /** Units by group, and a cut of all but one unit of each group, which must equal its mask. */
 async function taken({ finish, feeds }: Net, y: Value) {
   const graph = finish(y);
-  const groups = findGroups(trace(graph));
+  const groups = analyse(graph);
   const shown = Object.fromEntries(groups.groups.map(({ name, units }) => [name, units.length]));
   const tryOut = async (names: readonly string[]): Promise<Graph> => {
     const chosen = groups.groups.filter(({ name }) => names.includes(name));

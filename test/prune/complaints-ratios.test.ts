@@ -5,13 +5,14 @@ import type { Graph, Model, Node } from "../../src/graph/graph.ts";
 import { isFloat } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { loadModel } from "../../src/onnx/load.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { costsOf } from "../../src/prune/select/costs.ts";
+import { costsOf } from "../../src/passes/costs.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { findGates } from "../../src/prune/gates/gates.ts";
-import { findGroups, type Groups, type Removal } from "../../src/prune/coupling/groups.ts";
+import type { Groups, Removal } from "../../src/prune/coupling/groups.ts";
 import { formatPlan, parsePlan } from "../../src/prune/select/plan.ts";
 import { drawInputs } from "../../src/prune/proof/draw.ts";
 import { selectShare, type SelectOptions } from "../../src/prune/select/select.ts";
@@ -23,7 +24,7 @@ const load = (name: string): Model => {
   const model = loadModel(readNetModel(name));
   return { ...model, graph: normalise(model.graph) };
 };
-const groupsOf = (graph: Graph): Groups => findGroups(trace(graph, { batch: 2 }));
+const groupsOf = (graph: Graph): Groups => analyse(graph, { batch: 2 });
 const select = (groups: Groups, options: SelectOptions): Removal => {
   const next = random(1);
   const importances = new Map(groups.groups.map(({ name, units }) => [name, units.map(() => next())]));
@@ -196,7 +197,7 @@ describe("the body of a node", () => {
         .set("start", { dtype: "float32", shape: [1, 4, 2, 2], data: new Float32Array(16) })
         .set("rows", { dtype: "float32", shape: [1, 1], data: Float32Array.of(3) }),
     };
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     expect(groups.groups.map(({ name, units }) => [name, units.length])).toEqual([["free", 6]]);
     expect(groups.frozen.find(({ name }) => name === "captured")!.reasons.join()).toContain(`${op} "the ${op}"`);
     const small = loadModel(encodeModel(modelOf(cut(graph, groups, new Map([["free", [0, 2]]])).graph))).graph;
@@ -214,7 +215,7 @@ describe("a long chain of layers", () => {
     const model = modelOf(finish(g.Conv(y, weight("last", [2, 4, 1, 1]))));
     const graph = normalise(loadModel(encodeModel(model)).graph);
     expect(graph.nodes.length).toBe(10_002);
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     expect(groups.groups.map(({ name, units }) => [name, units.length])).toEqual([["first", 4]]);
     expect(findGates(groups).get("first")!.length).toBe(1);
     expect(cut(graph, groups, new Map([["first", [3]]])).graph.initializers.get("last")!.shape).toEqual([2, 3, 1, 1]);
@@ -244,7 +245,7 @@ describe("the file", () => {
 
   it("keeps its names and what it says of itself, gets smaller, and is pruned again", () => {
     const model = named();
-    const groups = findGroups(trace(model.graph));
+    const groups = analyse(model.graph);
     const bytes = encodeModel({ ...model, graph: cut(model.graph, groups, new Map([["first", [0, 5]]])).graph });
     expect(bytes.length).toBeLessThan(encodeModel(model).length);
     const small = loadModel(bytes);
@@ -256,7 +257,7 @@ describe("the file", () => {
       ends: [graph.inputs, graph.outputs],
     });
     expect(said(small)).toEqual(said(model));
-    const again = findGroups(trace(small.graph));
+    const again = analyse(small.graph);
     expect(again.groups.map(({ units }) => units.length)).toEqual([4]);
     expect(cut(small.graph, again, new Map([["first", [1]]])).graph.initializers.get("second")!.shape[1]).toBe(3);
   });
@@ -271,9 +272,9 @@ describe("the file", () => {
       expect(removal.size).toBeGreaterThan(0);
       const small = cut(graph, groups, removal).graph;
       for (const batch of [1, 2, 5]) {
-        const traced = trace(graph, { batch });
-        const feeds = drawInputs(traced, 4);
-        const masked = mask(graph, findGroups(traced), removal);
+        const there = analyse(graph, { batch });
+        const feeds = drawInputs(there.traced, 4);
+        const masked = mask(graph, there, removal);
         const [a, b] = [await runGraph(masked, feeds), await runGraph(small, feeds)];
         expect(a["output"]!.shape[0]).toBe(batch);
         const { largest, range } = difference(a["output"]!, b["output"]!);

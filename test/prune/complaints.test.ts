@@ -4,13 +4,14 @@ import { describe, expect, it } from "vitest";
 import type { Graph, Node } from "../../src/graph/graph.ts";
 import { toNumbers, type Tensor } from "../../src/graph/tensor.ts";
 import { loadModel } from "../../src/onnx/load.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { costsOf } from "../../src/prune/select/costs.ts";
+import { costsOf } from "../../src/passes/costs.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { findGates } from "../../src/prune/gates/gates.ts";
-import { findGroups, type Groups, type Removal } from "../../src/prune/coupling/groups.ts";
+import type { Groups, Removal } from "../../src/prune/coupling/groups.ts";
 import { assertProved, prove } from "../../src/prune/proof/prove.ts";
 import { selectShare } from "../../src/prune/select/select.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
@@ -23,7 +24,7 @@ const load = (name: string) => {
   const model = loadModel(readNetModel(name));
   return { ...model, graph: normalise(model.graph) };
 };
-const groupsOf = (graph: Graph): Groups => findGroups(trace(graph, { batch: 2 }));
+const groupsOf = (graph: Graph): Groups => analyse(graph, { batch: 2 });
 const sizesOf = ({ groups }: Groups) => Object.fromEntries(groups.map(({ name, units }) => [name, units.length]));
 const drawn = (groups: Groups, seed = 1) => {
   const next = random(seed);
@@ -34,7 +35,7 @@ const share = (groups: Groups, ratio: number): Removal => selectShare(groups, dr
 
 /** How far what is cut is from what is masked, and how far both are from the whole net. */
 async function compare(graph: Graph, removal: Removal, feeds: Record<string, Tensor>) {
-  const groups = findGroups(trace(graph));
+  const groups = analyse(graph);
   const [whole, masked, pruned] = [
     await runGraph(graph, feeds),
     await runGraph(mask(graph, groups, removal), feeds),
@@ -89,7 +90,7 @@ describe("channels behind a change of shape", () => {
     const { g, weight, x, finish } = tinyNet([2, 1, 3, 3]);
     const flat = g.Flatten(g.Relu(g.Conv(x, weight("conv", [4, 1, 1, 1]))));
     const graph = finish(g.Gemm(flat, weight("linear", [2, 36]), undefined, { transB: 1 }));
-    const small = cut(graph, findGroups(trace(graph)), new Map([["conv", [1]]])).graph;
+    const small = cut(graph, analyse(graph), new Map([["conv", [1]]])).graph;
     const rows = (one: Graph) => {
       const { data } = one.initializers.get("linear")!;
       return [0, 1].map((row) =>
@@ -104,7 +105,7 @@ describe("channels behind a change of shape", () => {
     const y = g.Relu(g.Conv(x, weight("first", [6, 3, 1, 1])));
     const apart = g.Transpose(g.Reshape(y, g.ints([2, 2, 3, 4, 4])), { perm: [0, 2, 1, 3, 4] });
     const graph = finish(g.Conv(g.Reshape(apart, g.ints([2, 6, 4, 4])), weight("second", [2, 6, 1, 1])));
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     // The same place of both groups, or one whole group.
     expect(groups.groups.map(({ units }) => units.length)).toEqual([3, 2]);
     const small = cut(graph, groups, new Map([["first", [0]]])).graph;
@@ -140,7 +141,7 @@ describe("an operator that is not known", () => {
   };
 
   it("keeps what it touches whole, is named, and stops nothing else", () => {
-    const groups = findGroups(trace(mystery()));
+    const groups = analyse(mystery());
     expect(sizesOf(groups)).toEqual({ second: 5 });
     const frozen = groups.frozen.find(({ name }) => name === "first")!;
     expect(frozen.units).toBe(6);
@@ -150,7 +151,7 @@ describe("an operator that is not known", () => {
 
   it("leaves the rest to be cut even where no shape is declared behind it", () => {
     const graph: Graph = { ...mystery(), info: new Map() };
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     expect(groups.groups).toEqual([]);
     expect(trace(graph).refusals[0]!.node.name).toBe("the odd one");
   });
@@ -171,7 +172,7 @@ describe("inputs and outputs", () => {
     const { g, weight, x, finish } = tinyNet([2, 3]);
     const hidden = g.Relu(g.MatMul(x, weight("hidden", [3, 6])));
     const graph = finish(g.MatMul(hidden, weight("one", [6, 4])), g.MatMul(hidden, weight("other", [6, 5])), hidden);
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     expect(groups.groups).toEqual([]);
     expect(groups.frozen.map(({ name }) => name).toSorted()).toEqual(["hidden", "one", "other"]);
   });
@@ -200,7 +201,7 @@ describe("what is pruned is what is masked", () => {
       ...graph,
       initializers: new Map(graph.initializers).set("first", { ...graph.initializers.get("first")!, data: zeroed }),
     };
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     const output = graph.outputs[0]!.name;
     const [leaky, masked] = [
       await runGraph(filter, feeds),
@@ -220,7 +221,7 @@ describe("what is pruned is what is masked", () => {
     const same = weight("same", [4, 4, 1, 1]);
     const once = g.Relu(g.Conv(g.Relu(g.Conv(x, weight("stem", [4, 3, 1, 1]))), same));
     const graph = finish(g.Conv(g.Relu(g.Conv(once, same)), weight("head", [2, 4, 1, 1])));
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     expect(sizesOf(groups)).toEqual({ stem: 4 });
     expect(cut(graph, groups, new Map([["stem", [1]]])).graph.initializers.get("same")!.shape).toEqual([3, 3, 1, 1]);
     expect((await compare(graph, new Map([["stem", [1, 3]]]), feeds)).error).toBeLessThan(tolerance);

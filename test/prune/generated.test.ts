@@ -3,12 +3,13 @@
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { verify } from "../../src/graph/verify.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { whyNotWhole } from "../../src/prune/cut/whole.ts";
 import { findGates } from "../../src/prune/gates/gates.ts";
-import { findGroups, removedIndices, type Groups, type Removal, type Unit } from "../../src/prune/coupling/groups.ts";
+import { removedIndices, type Groups, type Removal, type Unit } from "../../src/prune/coupling/groups.ts";
 import { assertProved, prove } from "../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { modelOf, runGraph } from "../support/graphs.ts";
@@ -70,7 +71,7 @@ describe("generated networks", laws, () => {
     await property(
       async (net) => {
         const { graph } = buildNet(net);
-        const groups = findGroups(trace(graph));
+        const groups = analyse(graph);
         const proof = await prove(directRuntime, modelOf(graph), groups, drawRemoval(groups, net.seed), { threads: 1 });
         assertProved(proof);
         expect(proof.notFinite).toBe(0);
@@ -87,7 +88,7 @@ describe("generated networks", laws, () => {
     await property(
       async (net) => {
         const { graph, feeds } = buildNet(net);
-        const groups = findGroups(trace(graph));
+        const groups = analyse(graph);
         const group = groups.groups[net.seed % groups.groups.length];
         if (group === undefined || group.units.length < 2) return;
         const removal = new Map([[group.name, group.units.flatMap((_, i) => (i % 2 === 0 ? [i] : []))]]);
@@ -109,10 +110,10 @@ describe("generated networks", laws, () => {
     let [twice, total] = [0, 0];
     await property(async (net) => {
       const { graph, feeds } = buildNet(net);
-      const groups = exact(findGroups(trace(graph)));
+      const groups = exact(analyse(graph));
       const first = drawRemoval(groups, net.seed);
       const once = cut(graph, groups, first).graph;
-      const left = exact(findGroups(trace(once)));
+      const left = exact(analyse(once));
       const { old, kept: second } = renumber(groups, left, first, drawRemoval(left, net.seed + 7));
       const both = new Map(first);
       for (const [name, units] of old) both.set(name, [...(first.get(name) ?? []), ...units]);
@@ -122,7 +123,7 @@ describe("generated networks", laws, () => {
       expect(stepwise.nodes.map(({ op }) => op)).toEqual(direct.nodes.map(({ op }) => op));
       const floats = (one: Graph) => new Map([...one.initializers].filter(([, { dtype }]) => dtype === "float32"));
       expect(floats(stepwise)).toEqual(floats(direct));
-      const [a, b] = [sizes(findGroups(trace(stepwise))), sizes(findGroups(trace(direct)))];
+      const [a, b] = [sizes(analyse(stepwise)), sizes(analyse(direct))];
       expect([...a.values()].toSorted()).toEqual([...b.values()].toSorted());
       // A last unit stays: which of the names along its axis it bears, where several came down to it, says nothing.
       const several = (all: Map<string, number>) => new Map([...all].filter(([, units]) => units > 1));
@@ -141,7 +142,7 @@ describe("generated networks", laws, () => {
       let [whole, refused] = [0, 0];
       await property(async (net) => {
         const { graph, feeds } = buildNet(net);
-        const groups = exact(findGroups(trace(graph)));
+        const groups = exact(analyse(graph));
         const removal = drawRemoval(groups, net.seed);
         const wholes = addWholes(groups, removal, net.seed);
         whole += wholes.length;

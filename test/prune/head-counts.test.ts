@@ -3,10 +3,9 @@
 import { expect, test } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { int64s, toNumbers, type Tensor } from "../../src/graph/tensor.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
-import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { graphOf, node, value } from "../onnx/support.ts";
 import { difference, noise, runGraph } from "../support/graphs.ts";
@@ -49,7 +48,7 @@ function heads(target: Tensor | "joined", unfold: readonly number[], flat = fals
 /** Removes the second unit of groups by the number of their units; the graph, which computes what its masked twin does. */
 async function without(whole: Graph, counts: readonly number[]): Promise<Graph> {
   const graph = normalise(whole);
-  const groups = findGroups(trace(graph, { batch: 2 }));
+  const groups = analyse(graph, { batch: 2 });
   const chosen = groups.groups.filter(({ units }) => counts.includes(units.length));
   expect(chosen).toHaveLength(counts.length);
   const removal = new Map(chosen.map(({ name }) => [name, [1]]));

@@ -6,11 +6,10 @@ import { float32, int64s, sizeOf, tensor, type Shape, type Tensor } from "../../
 import type { Value } from "../../src/ops/core/define.ts";
 import type { Emit } from "../../src/ops/core/emit.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
-import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { prove } from "../../src/prune/proof/prove.ts";
 import { gradientGraph } from "../../src/objective/backward.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
@@ -49,7 +48,7 @@ function build(net: (g: Emit, weight: Weight, input: (shape: Shape, integer?: bo
 
 /** Units by group; the law of the project is tried on the way. */
 async function unitsOf({ graph, feeds }: ReturnType<typeof build>): Promise<Record<string, number>> {
-  const groups = findGroups(trace(graph));
+  const groups = analyse(graph);
   for (const seed of [1, 2, 3]) {
     const removal = drawRemoval(groups, seed);
     const [a, b] = [
@@ -205,7 +204,7 @@ describe("a GroupNormalization written as an InstanceNormalization", () => {
     [6, [6]],
   ])("of %s groups", async (groups, units) => {
     const { graph } = groupNorm(groups);
-    const found = findGroups(trace(graph));
+    const found = analyse(graph);
     const several = found.groups.filter(({ units: own }) => own.length > 1);
     expect(several.map((group) => group.units.length).toSorted()).toEqual(units);
     const model = modelOf(graph);
@@ -226,7 +225,7 @@ it("channels that ECA convolves with their neighbours go, and the law is shown u
     const factors = g.Reshape(g.Sigmoid(mixed), g.ints([0, 6, 1, 1]));
     return g.Conv(g.Mul(x, factors), weight("out", [2, 6, 1, 1]));
   });
-  const groups = findGroups(trace(graph));
+  const groups = analyse(graph);
   expect(groups.groups.map(({ name, units }) => [name, units.length])).toEqual([["in", 6]]);
   expect(groups.groups[0]!.inexact.join()).toContain("windows hold other neighbours");
   const proof = await prove(directRuntime, modelOf(graph), groups, new Map([["in", [0, 3]]]), { threads: 1 });

@@ -4,10 +4,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
-import { findGroups, type Groups } from "../../src/prune/coupling/groups.ts";
+import type { Groups } from "../../src/prune/coupling/groups.ts";
 import { difference, runGraph } from "../support/graphs.ts";
 import { buildNet, drawRemoval, nets, type Net } from "./support.ts";
 
@@ -58,7 +59,7 @@ interface Tally {
 /** What is cut computes what is masked, and inputs and outputs stay. */
 async function cutIsMasked(net: Net, tally: Tally): Promise<void> {
   const { graph, feeds } = buildNet(net);
-  const groups = exact(findGroups(trace(graph)));
+  const groups = exact(analyse(graph));
   const removal = drawRemoval(groups, net.seed);
   const small = cut(graph, groups, removal).graph;
   const masked = await runGraph(mask(graph, groups, removal), feeds);

@@ -4,8 +4,7 @@ import { expect, it } from "vitest";
 import { int64s, type Tensor } from "../../src/graph/tensor.ts";
 import type { Value } from "../../src/ops/core/define.ts";
 import { valueIn } from "../../src/ops/emitter.ts";
-import { trace } from "../../src/passes/trace.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { assertProved, prove } from "../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { modelOf, tinyNet } from "../support/graphs.ts";
@@ -162,7 +161,7 @@ const layers: readonly Layer[] = [
 it.each(layers)("%s", async (_what, shape, build, units) => {
   const net = tinyNet(shape);
   const graph = net.finish(build(net));
-  const groups = findGroups(trace(graph));
+  const groups = analyse(graph);
   expect(Object.fromEntries(groups.groups.map((group) => [group.name, group.units.length]))).toEqual(units);
   for (const { name, units: all } of groups.groups) {
     const removal = new Map([[name, all.flatMap((_, i) => (i % 2 === 1 ? [i] : []))]]);

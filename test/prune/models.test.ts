@@ -8,11 +8,11 @@ import { sizeOf, toNumbers, type Shape, type Tensor } from "../../src/graph/tens
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { readModelFile } from "../../src/onnx/files-node.ts";
 import { loadModel } from "../../src/onnx/load.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace, valueOf } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { random } from "../support/graphs.ts";
 import { addWholes, drawRemoval } from "./support.ts";
@@ -84,7 +84,7 @@ async function check(path: string): Promise<void> {
   const shapes = openShapes[path.split("/").at(-1)!];
   const model = shapes ? { ...read, graph: normalise(read.graph, { shapes }) } : read;
   const feeds = feedsOf(model);
-  const found = findGroups(trace(model.graph, { batch: 2 }));
+  const found = analyse(model.graph, { batch: 2 });
   // Where cutting is not zeroing there is nothing to compare as a whole: test/prune/patterns.test.ts proves those part by part.
   const groups = { ...found, groups: found.groups.filter(({ inexact }) => inexact.length === 0) };
   expect(found.groups.length).toBeGreaterThan(0);

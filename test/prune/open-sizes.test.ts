@@ -6,11 +6,12 @@ import type { Graph, Model } from "../../src/graph/graph.ts";
 import { float32, int64s, type Tensor } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { loadModel } from "../../src/onnx/load.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { fewestSettings } from "../../src/prune/cut/other-sizes.ts";
-import { findGroups, type Groups } from "../../src/prune/coupling/groups.ts";
+import type { Groups } from "../../src/prune/coupling/groups.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { assertProved, prove } from "../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
@@ -119,7 +120,7 @@ describe.each(Object.entries(nets))("%s", (name, net) => {
   const model = read(name);
   const notes: string[] = [];
   const graph = normalise(model.graph, { onNote: (note) => notes.push(note) });
-  const groups = findGroups(trace(graph));
+  const groups = analyse(graph);
 
   it("has the units of a net of one size, and declares what it did", () => {
     const sizes = groups.groups.flatMap(({ name: group, units }) => (units.length > 1 ? [[group, units.length]] : []));
@@ -157,7 +158,7 @@ describe.each(Object.entries(nets))("%s", (name, net) => {
     const small = cut(graph, groups, removal).graph;
     const again = normalise(asWritten(model, small));
     expect(again.inputs).toEqual(graph.inputs);
-    const left = findGroups(trace(again));
+    const left = analyse(again);
     assertProved(await prove(directRuntime, { ...model, graph: again }, left, drawRemoval(left, 6), { threads: 1 }));
   });
 });
@@ -191,7 +192,7 @@ describe("a norm over groups of channels behind a stride", () => {
   });
   const net: Net = { units: {}, feeds: images };
   const graph = normalise(model.graph);
-  const groups = findGroups(trace(graph));
+  const groups = analyse(graph);
 
   it("is looked at where what the stride makes has other sizes too", () => {
     const at = fewestSettings(groups.coupling.traced).map((setting) => trace(graph, setting).types.get("d")!.shape);

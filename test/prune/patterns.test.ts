@@ -3,10 +3,10 @@
 import { describe, expect, it } from "vitest";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { loadModel } from "../../src/onnx/load.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
-import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
-import { findGroups, type Groups, type Removal } from "../../src/prune/coupling/groups.ts";
+import type { Groups, Removal } from "../../src/prune/coupling/groups.ts";
 import { assertProved, prove } from "../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { random, shuffled } from "../support/graphs.ts";
@@ -176,7 +176,7 @@ function halfOf(groups: Groups, names: readonly string[], seed: number): Map<str
 for (const [name, pattern] of Object.entries(patterns))
   describe(name, () => {
     const model = load(name);
-    const groups = findGroups(trace(model.graph, { batch: 2 }));
+    const groups = analyse(model.graph, { batch: 2 });
     const names = groups.groups.map((group) => group.name);
 
     it("has the units that the pattern allows", () => {
@@ -194,7 +194,7 @@ for (const [name, pattern] of Object.entries(patterns))
       assertProved(await prove(directRuntime, model, groups, removal, { threads: 1 }));
       // What is written does not know the batch of the trace.
       const files = [1, 2, 3, 4].map((batch) => {
-        const others = findGroups(trace(model.graph, { batch }));
+        const others = analyse(model.graph, { batch });
         return Buffer.from(encodeModel({ ...model, graph: cut(model.graph, others, removal).graph }));
       });
       for (const file of files.slice(1)) expect(file.equals(files[0]!)).toBe(true);
@@ -207,7 +207,7 @@ for (const [name, pattern] of Object.entries(patterns))
 
 it("a head of window attention takes its column of the table of biases along", () => {
   const { graph } = load("windows");
-  const groups = findGroups(trace(graph, { batch: 2 }));
+  const groups = analyse(graph, { batch: 2 });
   const { initializers } = cut(graph, groups, new Map([["attention.qkv.weight#2", [1]]])).graph;
   expect([graph, { initializers }].map((one) => one.initializers.get("table")!.shape)).toEqual([
     [9, 2],

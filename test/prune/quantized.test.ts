@@ -14,13 +14,14 @@ import {
 } from "../../src/graph/tensor.ts";
 import { explainUnknown } from "../../src/ops/refused.ts";
 import { ops } from "../../src/ops/table.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { inFloat } from "../../src/passes/in-float.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { costsOf, createCostModel } from "../../src/prune/select/costs.ts";
+import { costsOf } from "../../src/passes/costs.ts";
+import { createCostModel } from "../../src/prune/select/cost-model.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { findGates } from "../../src/prune/gates/gates.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { summarise } from "../../src/prune/summary.ts";
 import { gradientGraph, parameterNames } from "../../src/objective/backward.ts";
 import { difference, modelOf, random, runGraph } from "../support/graphs.ts";
@@ -80,7 +81,7 @@ const net: Graph = graphOf({
 });
 
 const feeds = { x: draw("float32", [2, 3, 6, 6], -1, 1, 9) };
-const groups = findGroups(trace(net));
+const groups = analyse(net);
 
 describe("a network of quantised weights and activations", () => {
   it("has the units of its weights, with scales and zero points", () => {

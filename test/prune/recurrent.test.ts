@@ -7,12 +7,12 @@ import { sizeOf, tensor, type Tensor } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { costsOf } from "../../src/prune/select/costs.ts";
+import { costsOf } from "../../src/passes/costs.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { gradientGraph } from "../../src/objective/backward.ts";
 import { difference, modelOf, newBuilder, random, runGraph } from "../support/graphs.ts";
 import { readNetModel } from "../support/reference.ts";
@@ -44,7 +44,7 @@ describe("units", () => {
     ["gru-bidirectional", [6]],
     ["rnn", [9]],
   ])("of %s: the hidden size of each layer, shared by both directions", (name, sizes) => {
-    const { groups } = findGroups(trace(load(name), { batch: 2 }));
+    const { groups } = analyse(load(name), { batch: 2 });
     expect(groups.map(({ units }) => units.length)).toEqual(sizes);
     expect(groups.flatMap(({ inexact }) => inexact)).toEqual([]);
   });
@@ -53,7 +53,7 @@ describe("units", () => {
 describe.each(["lstm", "lstm-bidirectional", "gru", "gru-bidirectional", "rnn"])("%s with an open batch", (name) => {
   it("runs on any batch once it is cut, as masked does", async () => {
     const graph = load(name);
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     for (const batch of [1, 3]) {
       const feeds = feedsFor(graph, batch);
       const removal = drawRemoval(groups, 3);
@@ -67,7 +67,7 @@ describe.each(["lstm", "lstm-bidirectional", "gru", "gru-bidirectional", "rnn"])
 
   it("is not masked by zeros on what it puts out alone", async () => {
     const graph = load(name);
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     const masked = mask(graph, groups, drawRemoval(groups, 3));
     const outside = {
       ...masked,
@@ -107,7 +107,7 @@ it("a recurrence of which only the last state is named has its units", () => {
     ...node,
     outputs: node.outputs.map((name) => (name === y!.name ? "" : name)),
   }));
-  const { groups } = findGroups(trace(loadModel(encodeModel(modelOf({ ...graph, nodes: unnamed }))).graph));
+  const { groups } = analyse(loadModel(encodeModel(modelOf({ ...graph, nodes: unnamed }))).graph);
   expect(groups.map(({ name, units }) => [name, units.length])).toEqual([["w", 6]]);
 });
 

@@ -5,8 +5,8 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { sizeOf, type Shape } from "../../src/graph/tensor.ts";
 import type { Value } from "../../src/ops/core/define.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
-import { trace } from "../../src/passes/trace.ts";
-import { findGroups, type Groups, type Removal } from "../../src/prune/coupling/groups.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
+import type { Groups, Removal } from "../../src/prune/coupling/groups.ts";
 import { prove } from "../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { modelOf, newBuilder, random } from "../support/graphs.ts";
@@ -61,7 +61,7 @@ describe("a proof of a net that ends in", () => {
   it.each(cases)("%s of logits times %d holds for the right cut, and for no wrong one", async (end, scale) => {
     for (const seed of [1, 2, 3]) {
       const graph = net(end, scale, seed);
-      const groups = findGroups(trace(graph));
+      const groups = analyse(graph);
       if (seed === 1) {
         const right = await proof(graph, groups);
         expect(right.mismatch).toBeUndefined();

@@ -2,8 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { loadModel } from "../../src/onnx/load.ts";
-import { trace } from "../../src/passes/trace.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { selectStep } from "../../src/prune/select/select.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
@@ -17,7 +16,7 @@ import { randomDataset } from "../support/datasets.ts";
 import { readNetModel } from "../support/reference.ts";
 
 const graph = prepare(loadModel(readNetModel("residual-conv")));
-const groups = findGroups(trace(graph));
+const groups = analyse(graph);
 const data = randomDataset(graph, { samples: 8, labels: 3 });
 const options = { batchSize: 8, seed: 0, threads: 1 } as const;
 /** Unit i matters i + 1, and the first one nothing. */

@@ -4,10 +4,9 @@ import { describe, expect, it } from "vitest";
 import { bestSubsets } from "../../src/criteria/oracle-combinatorial.ts";
 import { findCriterion } from "../../src/criteria/table.ts";
 import { loadModel } from "../../src/onnx/load.ts";
-import { trace } from "../../src/passes/trace.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { widen } from "../../src/passes/widen.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { evaluate } from "../../src/evaluate/evaluate.ts";
 import { allSubsets, maskedLosses } from "../../src/score/oracle.ts";
@@ -40,7 +39,7 @@ describe("masked losses are those of the masked graph", () => {
       const graph = widen(prepare(loadModel(readNetModel(name))));
       for (const batchSize of batchSizes) {
         const data = randomDataset(graph, { samples: batchSize, labels: 2 });
-        const groups = findGroups(trace(graph, { batch: batchSize }));
+        const groups = analyse(graph, { batch: batchSize });
         const options = { loss: "cross-entropy", batchSize, threads: 1 } as const;
         // Large batches go through every net once more for each mask: the first group tells.
         const some = batchSize > 4 ? groups.groups.slice(0, 1) : groups.groups;
@@ -70,7 +69,7 @@ describe("masked losses are those of the masked graph", () => {
   it("a factor between 0 and 1 weakens: the loss goes from the unmasked to the masked", async () => {
     const graph = prepare(loadModel(readNetModel("plain-cnn")));
     const data = randomDataset(graph, { samples: 8, labels: 2 });
-    const [group] = findGroups(trace(graph)).groups;
+    const [group] = analyse(graph).groups;
     const at = async (factor: number) => {
       const options = { loss: "cross-entropy", batchSize: 8, batches: 1, seed: 0, threads: 1, factor } as const;
       const { loss, losses } = await maskedLosses(directRuntime, graph, data, group!.name, [[0]], options);
@@ -94,7 +93,7 @@ describe("oracle-combinatorial", () => {
   it("leaves out groups with too many units, and ranks the others by how long they are spared", async () => {
     const graph = prepare(loadModel(readNetModel("plain-cnn")));
     const data = randomDataset(graph, { samples: 8, labels: 2 });
-    const sizes = new Map(findGroups(trace(graph)).groups.map(({ name, units }) => [name, units.length]));
+    const sizes = new Map(analyse(graph).groups.map(({ name, units }) => [name, units.length]));
     const options = { loss: "cross-entropy", batchSize: 8, batches: 1, seed: 0, threads: 1 } as const;
     const scores = await score(directRuntime, graph, data, findCriterion("oracle-combinatorial"), options);
     expect(scores.size).toBeGreaterThan(0);

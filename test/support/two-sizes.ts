@@ -1,8 +1,8 @@
 /** A net whose units differ in what they cost. */
 
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
-import { trace } from "../../src/passes/trace.ts";
-import { findGroups, type Groups } from "../../src/prune/coupling/groups.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
+import type { Groups } from "../../src/prune/coupling/groups.ts";
 import { newBuilder } from "./graphs.ts";
 
 /** Two convolutions of 4 units each, the first over 16 times as many positions as the second. */
@@ -19,5 +19,5 @@ export function twoSizes(): Groups {
   const large = g.Relu(g.Conv(x, weight("large", [4, 2, 1, 1])));
   const pooled = g.AveragePool(large, { kernel_shape: [4, 4], strides: [4, 4] });
   const small = g.Relu(g.Conv(pooled, weight("small", [4, 4, 1, 1])));
-  return findGroups(trace(builder.finish([g.Conv(small, weight("last", [3, 4, 1, 1])).name])));
+  return analyse(builder.finish([g.Conv(small, weight("last", [3, 4, 1, 1])).name]));
 }

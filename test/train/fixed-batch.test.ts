@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { compare, evaluate, finetune, load, prune, score, type Dataset, type Model } from "../../src/node.ts";
 import { float32, sizeOf, take, type Tensor } from "../../src/graph/tensor.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { fixedBatch } from "../../src/passes/open-batch.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { trace } from "../../src/passes/trace.ts";
-import { costsOf } from "../../src/prune/select/costs.ts";
+import { costsOf } from "../../src/passes/costs.ts";
 import { cut as cutGraph } from "../../src/prune/cut/cut.ts";
-import { findGroups } from "../../src/prune/coupling/groups.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { gradientGraph } from "../../src/objective/backward.ts";
 import { prepareOn, withGraph } from "../../src/execute/prepare.ts";
@@ -178,16 +178,16 @@ describe("groups along several digits of one axis", () => {
   it("keep their names when one becomes shorter than another", async () => {
     const { model } = await read("tokens-1");
     const { graph } = await prepareOn(directRuntime, model);
-    const groups = findGroups(trace(graph, { batch: 3 }));
+    const groups = analyse(graph, { batch: 3 });
     const sizes = (found: typeof groups) => new Map(found.groups.map(({ name, units }) => [name, units.length]));
     expect([...sizes(groups).values()].filter((size) => size === 4).length).toBe(3);
     for (const { name, units } of groups.groups) {
       const { graph: smaller } = cutGraph(graph, groups, new Map([[name, [1]]]));
-      expect(sizes(findGroups(trace(smaller, { batch: 3 })))).toEqual(sizes(groups).set(name, units.length - 1));
+      expect(sizes(analyse(smaller, { batch: 3 }))).toEqual(sizes(groups).set(name, units.length - 1));
       // One that is left is no unit, or the only one of its group.
       const most = units.slice(1).map((_, unit) => unit);
       const { graph: smallest } = cutGraph(graph, groups, new Map([[name, most]]));
-      const left = sizes(findGroups(trace(smallest, { batch: 3 })));
+      const left = sizes(analyse(smallest, { batch: 3 }));
       expect(left.get(name) ?? 1).toBe(1);
       for (const { name: other, units: all } of groups.groups)
         if (other !== name) expect(left.get(other)).toBe(all.length);

@@ -7,7 +7,7 @@ import { Argument, type Command } from "commander";
 import { fetchCifar10, fetchMnist } from "../../data/fetch-node.ts";
 import type { Shape } from "../../graph/tensor.ts";
 import { trace } from "../../passes/trace.ts";
-import { costsOf } from "../../prune/select/costs.ts";
+import { costsOf } from "../../passes/costs.ts";
 import { newModel, zoo, zooNames, type ZooName } from "../../zoo/zoo.ts";
 import { withExample } from "../help.ts";
 import { withOpset, type OpsetFlags } from "../options/model.ts";

@@ -1,11 +1,12 @@
 /** The twin of a cut that only zeroes units. */
 
 import { freshName, namesOf, type Attributes, type Graph, type Node } from "../../graph/graph.ts";
+import { once } from "../../graph/lazy.ts";
 import { int64s, tensor, zeros, type DType, type NumericDType, type Shape, type Tensor } from "../../graph/tensor.ts";
 import { applicationOf } from "../../passes/trace.ts";
 import { patternOf } from "./computed-sizes.ts";
 import { activations } from "../coupling/couple.ts";
-import { createOtherSizes, once, type OtherSizes, tracesAtOtherSizes } from "./other-sizes.ts";
+import { createOtherSizes, type OtherSizes, tracesAtOtherSizes } from "./other-sizes.ts";
 import { removeWholeGroupsOf } from "./whole-group-cut.ts";
 import { goneOf } from "./whole-group.ts";
 import { removedIndices, type Groups, type Removal } from "../coupling/groups.ts";

@@ -1,6 +1,7 @@
 /** The same removal at other sizes of the axes that a graph leaves open. */
 
 import { fail, SecateurError } from "../../graph/error.ts";
+import { once } from "../../graph/lazy.ts";
 import type { Setting } from "../../passes/choose-sizes.ts";
 import { trace, type Traced } from "../../passes/trace.ts";
 import { findGroups, removedIndices, type Groups, type Removal } from "../coupling/groups.ts";
@@ -130,12 +131,6 @@ function removalAtOtherSizes(groups: Groups, removal: Removal, traced: Traced): 
     }
   }
   return { groups: found, removed };
-}
-
-/** A function that computes its result when it is first asked for it. */
-export function once<T>(compute: () => T): () => T {
-  let known: { readonly value: T } | undefined;
-  return () => (known ??= { value: compute() }).value;
 }
 
 /** A removal at other sizes of all that is open, found when it is first asked for. */

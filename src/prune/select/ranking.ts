@@ -3,7 +3,7 @@
 import { fail } from "../../graph/error.ts";
 import { applicationOf, type Traced } from "../../passes/trace.ts";
 import type { Node } from "../../graph/graph.ts";
-import type { CostModel } from "./costs.ts";
+import type { CostModel } from "./cost-model.ts";
 import type { Group, Groups, Unit } from "../coupling/groups.ts";
 
 export type Importances = ReadonlyMap<string, ArrayLike<number>>;

@@ -1,6 +1,6 @@
 /** How much is to be gone after each removal, where that is planned from the start. */
 
-import type { Costs } from "./costs.ts";
+import type { Costs } from "../../passes/costs.ts";
 import type { Budget } from "./select.ts";
 
 export const scheduleKinds = ["steady", "linear", "cubic", "one-shot"] as const;

@@ -1,7 +1,8 @@
 /** Which units to remove, given an importance for each. */
 
 import { fail } from "../../graph/error.ts";
-import { createCostModel, type CostModel, type Costs } from "./costs.ts";
+import type { Costs } from "../../passes/costs.ts";
+import { createCostModel, type CostModel } from "./cost-model.ts";
 import type { Groups, Unit } from "../coupling/groups.ts";
 import {
   normalised,

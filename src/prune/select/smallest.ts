@@ -1,7 +1,7 @@
 /** The smallest that removing units can make of a graph, whatever they matter. */
 
 import type { Groups, Removal } from "../coupling/groups.ts";
-import type { Costs } from "./costs.ts";
+import type { Costs } from "../../passes/costs.ts";
 import { selectStep, type StepChoice } from "./select.ts";
 
 export interface Smallest extends Costs {

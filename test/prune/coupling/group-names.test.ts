@@ -5,9 +5,8 @@ import type { Graph, Node } from "../../../src/graph/graph.ts";
 import { float32, sizeOf, type Tensor } from "../../../src/graph/tensor.ts";
 import { decodeModel } from "../../../src/onnx/decode.ts";
 import { encodeModel } from "../../../src/onnx/encode.ts";
-import { trace } from "../../../src/passes/trace.ts";
+import { analyse } from "../../../src/prune/coupling/analysis.ts";
 import { cut } from "../../../src/prune/cut/cut.ts";
-import { findGroups } from "../../../src/prune/coupling/groups.ts";
 import { floorsOf } from "../../../src/prune/select/limits.ts";
 import { modelOf } from "../../support/graphs.ts";
 import { graphOf, node, noise, value } from "../../onnx/support.ts";
@@ -26,7 +25,7 @@ const graph = (initializers: Record<string, Tensor>, nodes: readonly Node[]): Gr
     initializers: new Map(Object.entries(initializers)),
     nodes,
   });
-const groupsOf = (whole: Graph) => findGroups(trace(whole));
+const groupsOf = (whole: Graph) => analyse(whole);
 const namesOf = (whole: Graph): string[] => groupsOf(whole).groups.map(({ name }) => name);
 
 describe("the name of a group", () => {

@@ -10,12 +10,13 @@ import { tensor, type Tensor } from "../../../src/graph/tensor.ts";
 import { encodeModel } from "../../../src/onnx/encode.ts";
 import { loadModel } from "../../../src/onnx/load.ts";
 import type { Value } from "../../../src/ops/core/define.ts";
+import { analyse } from "../../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../../src/passes/normalise.ts";
 import { trace } from "../../../src/passes/trace.ts";
-import { costsOf } from "../../../src/prune/select/costs.ts";
+import { costsOf } from "../../../src/passes/costs.ts";
 import { cut } from "../../../src/prune/cut/cut.ts";
 import { mask } from "../../../src/prune/cut/mask.ts";
-import { findGroups, type Groups } from "../../../src/prune/coupling/groups.ts";
+import type { Groups } from "../../../src/prune/coupling/groups.ts";
 import { floorsOf } from "../../../src/prune/select/limits.ts";
 import { composed } from "../../../src/prune/select/plan.ts";
 import { assertProved, prove } from "../../../src/prune/proof/prove.ts";
@@ -131,7 +132,7 @@ describe("what operators leave of a group that went as a whole", () => {
   for (const [name, [branch, left, params]] of Object.entries(branches))
     it(name, async () => {
       const { graph, feeds } = withBranch(branch);
-      const groups = findGroups(trace(graph));
+      const groups = analyse(graph);
       const { small, difference } = await apart(graph, feeds, groups, allOf(groups, "inner"));
       expect(small.nodes.map(({ op }) => op).join(" ")).toBe(left);
       expect(costsOf(trace(small)).params).toBe(params);
@@ -146,7 +147,7 @@ describe("what operators leave of a group that went as a whole", () => {
       const graph = net.finish(
         net.g.Add(net.x, net.g.Gemm(inner, net.weight("w", [4, 5]), c, { transB: 1, beta: 0.5 })),
       );
-      const groups = findGroups(trace(graph));
+      const groups = analyse(graph);
       const { small, difference } = await apart(graph, net.feeds, groups, allOf(groups, "inner"));
       expect(small.nodes.map(({ op }) => op)).toEqual([shape ? "Add" : "Identity"]);
       expect(difference).toBeLessThan(1e-6);
@@ -158,7 +159,7 @@ describe("what operators leave of a group that went as a whole", () => {
     const whole = net.g.Conv(net.x, net.weight("inner", [7, 4, 1, 1]));
     const [one, other] = net.g.many("Split", [whole, net.g.ints([3, 4])], { axis: 1 }, 2) as [Value, Value];
     const graph = net.finish(net.g.Add(other, net.g.Conv(one, net.weight("w", [4, 3, 1, 1]))));
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     const { small, difference } = await apart(graph, net.feeds, groups, allOf(groups, "inner"));
     expect(small.nodes.map(({ op }) => op)).toEqual(["Conv", "Identity"]);
     expect(difference).toBeLessThan(1e-6);
@@ -184,7 +185,7 @@ describe("what operators leave of a group that went as a whole", () => {
       ],
     ];
     for (const [reason, branch] of refusals) {
-      const groups = findGroups(trace(withBranch(branch).graph));
+      const groups = analyse(withBranch(branch).graph);
       expect(whyNotWhole(groups, ["inner"])).toMatch(reason);
       expect(() => cut(groups.coupling.traced.graph, groups, allOf(groups, "inner"))).toThrow(
         /all 3 units of group "inner"; at least one must stay: /,
@@ -198,14 +199,13 @@ describe("what operators leave of a group that went as a whole", () => {
     const worked = net.g.Conv(inner, net.weight("w", [4, 3, 1, 1]), net.weight("b", [4]));
     const graph = net.finish(net.g.Conv(net.g.Concat(worked, net.x, { axis: 1 }), net.weight("v", [4, 8, 1, 1])));
     const open = { ...graph, inputs: [{ ...graph.inputs[0]!, shape: ["N", 4, 1, 1] }] };
-    for (const batch of [1, 2])
-      expect(whyNotWhole(findGroups(trace(open, { batch })), ["inner"])).toMatch(/Concat .* in full/);
+    for (const batch of [1, 2]) expect(whyNotWhole(analyse(open, { batch }), ["inner"])).toMatch(/Concat .* in full/);
   });
 });
 
 describe("networks", () => {
   it("a chain keeps a unit of every layer", () => {
-    const groups = findGroups(trace(normalise(loadModel(readNetModel("mlp")).graph)));
+    const groups = analyse(normalise(loadModel(readNetModel("mlp")).graph));
     expect(groups.groups.length).toBe(3);
     expect(new Set(floorsOf(groups, { minUnits: 0 }).values())).toEqual(new Set([1]));
     for (const { name } of groups.groups)
@@ -223,14 +223,14 @@ describe("networks", () => {
     const loaded = loadModel(readNetModel(net));
     const model = { ...loaded, graph: normalise(loaded.graph) };
     for (const batch of [1, 3]) {
-      const groups = findGroups(trace(model.graph, { batch }));
+      const groups = analyse(model.graph, { batch });
       const removal = allOf(groups, ...names);
       expect([...removal.keys()]).toEqual(names);
       const proof = await prove(directRuntime, model, groups, removal, { threads: 1 });
       assertProved(proof);
       const small = cut(model.graph, groups, removal).graph;
       expect(small.nodes.length).toBeLessThan(model.graph.nodes.length);
-      const left = findGroups(trace(small, { batch })).groups.map(({ name }) => name);
+      const left = analyse(small, { batch }).groups.map(({ name }) => name);
       expect(left.every((name) => !names.includes(name) && groups.groups.some((group) => group.name === name))).toBe(
         true,
       );
@@ -241,7 +241,7 @@ describe("networks", () => {
     const net = tinyNet([2, 4, 5, 5]);
     const branch = (name: string): Value => net.g.Relu(net.g.Conv(net.x, net.weight(name, [3, 4, 1, 1])));
     const joined = net.g.Concat(branch("one"), branch("two"), branch("three"), { axis: 1 });
-    const groups = findGroups(trace(net.finish(net.g.Conv(joined, net.weight("w", [4, 9, 1, 1])))));
+    const groups = analyse(net.finish(net.g.Conv(joined, net.weight("w", [4, 9, 1, 1]))));
     expect(whyNotWhole(groups, ["one", "three"])).toBeUndefined();
     expect(whyNotWhole(groups, ["one", "two", "three"])).toMatch(/output .* would not depend on any input/);
     const floors = floorsOf(groups, { minUnits: 0 });
@@ -264,7 +264,7 @@ describe("networks", () => {
     async () => {
       const loaded = loadModel(readFileSync(trained));
       const model = { ...loaded, graph: normalise(loaded.graph) };
-      const groups = findGroups(trace(model.graph));
+      const groups = analyse(model.graph);
       const removal = allOf(groups, "layer1.1.conv1.weight", "layer3.2.conv1.weight");
       assertProved(await prove(directRuntime, model, groups, removal, { threads: 1 }));
       const small = cut(model.graph, groups, removal).graph;
@@ -298,7 +298,7 @@ const graph = ((): Graph => {
   );
   return { ...prepared, initializers };
 })();
-const found = findGroups(trace(graph));
+const found = analyse(graph);
 const zeroFloors = floorsOf(found, { minUnits: 0 });
 const importances = drawn(found, 4);
 
@@ -324,7 +324,7 @@ describe("choosing", () => {
         floors: zeroFloors,
       });
       const small = cut(graph, found, removal).graph;
-      const left = findGroups(trace(small));
+      const left = analyse(small);
       const { macs, params } = costsOf(trace(small));
       expect([macs, params]).toEqual([costs.macs, costs.params]);
       // Sizes that several nodes share become their own.
@@ -370,12 +370,12 @@ describe("groups that go one after the other", () => {
     const names = ["layer2.0.conv1.weight", "layer1.1.conv1.weight", "layer3.0.conv1.weight"];
     let smaller = graph;
     const removals = names.map((name, i) => {
-      const groups = findGroups(trace(smaller));
+      const groups = analyse(smaller);
       const few = new Map([...allOf(groups, name), ["layer2.0.conv2.weight", [i]]]);
       smaller = cut(smaller, groups, few).graph;
       return few;
     });
-    const left = findGroups(trace(smaller)).groups.map(({ name }) => name);
+    const left = analyse(smaller).groups.map(({ name }) => name);
     expect(left).toEqual(found.groups.map(({ name }) => name).filter((name) => !names.includes(name)));
     const once = cut(graph, found, composed(found, removals)).graph;
     expect(costsOf(trace(once))).toEqual(costsOf(trace(smaller)));
@@ -411,7 +411,7 @@ describe("learning", () => {
     const result = await prune(undefined, async (point) => void points.push(point));
     expect(result.end).toBe("met");
     expect(costsOf(trace(result.graph))).toEqual(result.costs);
-    const groups = findGroups(trace(start));
+    const groups = analyse(start);
     const removal = composed(groups, result.removals);
     const wholes = groups.groups.filter(({ name, units }) => removal.get(name)?.length === units.length);
     expect(wholes.length).toBeGreaterThan(0);

@@ -4,12 +4,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Graph, Node } from "../../../src/graph/graph.ts";
 import { loadModel } from "../../../src/onnx/load.ts";
+import { analyse } from "../../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../../src/passes/normalise.ts";
 import { applicationOf, trace } from "../../../src/passes/trace.ts";
 import { widen } from "../../../src/passes/widen.ts";
 import { mask } from "../../../src/prune/cut/mask.ts";
 import { findGates } from "../../../src/prune/gates/gates.ts";
-import { findGroups } from "../../../src/prune/coupling/groups.ts";
 import { gradientGraph } from "../../../src/objective/backward.ts";
 import { difference, random, runGraph, shuffled } from "../../support/graphs.ts";
 import { onlyAtGates } from "../../support/masks.ts";
@@ -53,7 +53,7 @@ describe("zeroing a unit at its gates is zeroing it everywhere", () => {
   for (const [name, load] of nets)
     it(name, async () => {
       const graph = load();
-      const groups = findGroups(trace(graph, { batch }));
+      const groups = analyse(graph, { batch });
       const gates = findGates(groups);
       const next = random(4);
       const removal = new Map(
@@ -114,7 +114,7 @@ describe("the gradient of a gate is the slope of each sample's loss along its fa
       const target = { dtype: "int64" as const, shape: [batch], data: BigInt64Array.of(0n, 1n) };
       const feeds = { ...inputOf(graph), target };
       const gradients = await runGraph(gradientGraph(graph, options), feeds);
-      const groups = findGroups(trace(graph, { batch }));
+      const groups = analyse(graph, { batch });
       const gates = findGates(groups);
       for (const group of groups.groups.slice(0, 3)) {
         const places = gates.get(group.name)!;

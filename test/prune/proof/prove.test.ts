@@ -5,8 +5,8 @@ import type { Graph } from "../../../src/graph/graph.ts";
 import { float32, sizeOf, tensor, type Shape } from "../../../src/graph/tensor.ts";
 import type { Value } from "../../../src/ops/core/define.ts";
 import { createEmitter, valueIn } from "../../../src/ops/emitter.ts";
-import { trace } from "../../../src/passes/trace.ts";
-import { findGroups, type Groups } from "../../../src/prune/coupling/groups.ts";
+import { analyse } from "../../../src/prune/coupling/analysis.ts";
+import type { Groups } from "../../../src/prune/coupling/groups.ts";
 import { assertProved, prove } from "../../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../../src/runtime/onnxruntime-node.ts";
 import { modelOf, newBuilder, random } from "../../support/graphs.ts";
@@ -55,7 +55,7 @@ function swapped(right: Groups, weight: string, one: number, other: number): Gro
 describe("a proof", () => {
   it("holds for a cut that is right, as a whole", async () => {
     const graph = net((g, x) => g.Relu(x));
-    const found = await proof(graph, findGroups(trace(graph)), [1, 4]);
+    const found = await proof(graph, analyse(graph), [1, 4]);
     expect(found.mismatch).toBeUndefined();
     expect(found.between).toEqual([]);
     // Of eight draws the output, and what the first convolution computes.
@@ -72,7 +72,7 @@ describe("a proof", () => {
     ],
   ])("goes from node to node where %s counts zeros", async (op, middle) => {
     const graph = net(middle);
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     expect(groups.groups.map(({ name, units, inexact }) => [name, units.length, inexact.length])).toEqual([
       ["first", 6, 1],
     ]);
@@ -87,7 +87,7 @@ describe("a proof", () => {
   it("gives what is random to both, and names it", async () => {
     const training = { dtype: "bool", shape: [], data: Uint8Array.of(1) } as const;
     const graph = net((g, x) => g.Relu(g.Dropout(x, g.scalar(0.5), g.constant(training))));
-    const [groups, removal] = [findGroups(trace(graph)), new Map([["first", [1, 4]]])];
+    const [groups, removal] = [analyse(graph), new Map([["first", [1, 4]]])];
     // The optimiser takes a Dropout whose mask nobody reads for the identity.
     const found = await prove(directRuntime, modelOf(graph), groups, removal, { ...once, optimise: false });
     expect(found.mismatch).toBeUndefined();
@@ -102,10 +102,10 @@ describe("a proof", () => {
       return g.MaxPool(g.Pad(g.Neg(g.Abs(x)), pads, g.scalar(0)), { kernel_shape: [3, 3], strides: [1, 1] });
     };
     const graph = net(padded);
-    const found = await proof(graph, findGroups(trace(graph)), [1, 4]);
+    const found = await proof(graph, analyse(graph), [1, 4]);
     expect(found.mismatch).toBeUndefined();
     expect(found.difference).toBeLessThan(1e-5);
-    const [groups, removal] = [findGroups(trace(graph)), new Map([["first", [1, 4]]])];
+    const [groups, removal] = [analyse(graph), new Map([["first", [1, 4]]])];
     const wrong = swapped(groups, "scale", 1, 2);
     expect((await prove(directRuntime, modelOf(graph), wrong, removal, once)).mismatch).toBeDefined();
   });
@@ -117,7 +117,7 @@ describe("a proof", () => {
       return g.DequantizeLinear(g.QuantizeLinear(g.Relu(x), scale, zero), scale, zero);
     };
     const graph = net(quantised);
-    const groups = findGroups(trace(graph));
+    const groups = analyse(graph);
     const removal = new Map([["first", [1, 4]]]);
     const found = await prove(directRuntime, modelOf(graph), groups, removal, once);
     expect(found.mismatch).toBeUndefined();
@@ -130,7 +130,7 @@ describe("a proof", () => {
 
   it("names the first node at which a wrong cut differs", async () => {
     const graph = net((g, x) => g.Relu(x));
-    const right = findGroups(trace(graph));
+    const right = analyse(graph);
     const wrong = swapped(right, "scale", 1, 2);
     const found = await proof(graph, wrong, [1]);
     expect(found.mismatch?.node).toContain("BatchNormalization");

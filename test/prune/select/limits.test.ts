@@ -1,10 +1,11 @@
 /** What has to stay, whom units are compared with, and how much goes at a time. */
 
 import { describe, expect, it } from "vitest";
+import { analyse } from "../../../src/prune/coupling/analysis.ts";
 import { trace } from "../../../src/passes/trace.ts";
-import { costsOf } from "../../../src/prune/select/costs.ts";
+import { costsOf } from "../../../src/passes/costs.ts";
 import { cut } from "../../../src/prune/cut/cut.ts";
-import { findGroups, type Groups, type Removal } from "../../../src/prune/coupling/groups.ts";
+import type { Groups, Removal } from "../../../src/prune/coupling/groups.ts";
 import { floorsOf, namesGroup } from "../../../src/prune/select/limits.ts";
 import { composed } from "../../../src/prune/select/plan.ts";
 import { withinScope } from "../../../src/prune/select/ranking.ts";
@@ -15,7 +16,7 @@ import { newModel } from "../../../src/zoo/zoo.ts";
 import { random } from "../../support/graphs.ts";
 
 const graph = prepare(newModel("resnet20", { classes: 10, seed: 1 }));
-const found = findGroups(trace(graph));
+const found = analyse(graph);
 const drawn = (groups: Groups, seed = 1): Map<string, number[]> => {
   const next = random(seed);
   return new Map(groups.groups.map(({ name, units }) => [name, units.map(() => next())]));
@@ -157,7 +158,7 @@ describe("removals one after the other", () => {
     let smaller = graph;
     const removals: Removal[] = [];
     for (let i = 0; i < 4; i++) {
-      const groups = findGroups(trace(smaller));
+      const groups = analyse(smaller);
       const { removal } = selectStep(groups, drawn(groups, i + 1), 30, { units: 0 });
       removals.push(removal);
       smaller = cut(smaller, groups, removal).graph;

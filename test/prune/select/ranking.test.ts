@@ -1,7 +1,7 @@
 /** Importances made comparable: within a group, and for what a unit costs. */
 
 import { expect, it } from "vitest";
-import { createCostModel } from "../../../src/prune/select/costs.ts";
+import { createCostModel } from "../../../src/prune/select/cost-model.ts";
 import { normalised, perCost, type Normalisation } from "../../../src/prune/select/ranking.ts";
 import { selectShare, selectStep } from "../../../src/prune/select/select.ts";
 import { twoSizes } from "../../support/two-sizes.ts";

@@ -1,7 +1,7 @@
 /** Which units are chosen, given what they matter and what they cost. */
 
 import { expect, it } from "vitest";
-import { createCostModel } from "../../../src/prune/select/costs.ts";
+import { createCostModel } from "../../../src/prune/select/cost-model.ts";
 import { selectStep } from "../../../src/prune/select/select.ts";
 import { twoSizes } from "../../support/two-sizes.ts";
 
