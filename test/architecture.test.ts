@@ -274,7 +274,7 @@ describe("operators", () => {
   /** Operators that count what they see or number positions: all their axes stay whole. */
   const withoutChannels: readonly string[] = ["EyeLike", "MaxUnpool", "NonZero", "Range", "Size"];
   it("say how their axes couple, or stay whole on purpose", () => {
-    const lacking = [...ops.values()].filter((op) => !op.hasChannels).map((op) => op.name);
+    const lacking = [...ops.values()].filter((op) => !op.channels).map((op) => op.name);
     expect(lacking).toEqual(withoutChannels);
   });
 

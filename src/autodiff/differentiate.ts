@@ -22,7 +22,7 @@ export interface Inside {
  *
  * @param ys values with the gradient that enters at each; a seed has the shape of its value
  * @param wrt names of values of any kind: inputs, initializers or what nodes compute
- * @param insides collects what operators that mask inside (see OpSpec.maskInside) hold inside
+ * @param insides collects what operators that mask inside (see `maskInside`) hold inside
  * @returns for each name its gradient, of its shape; `undefined` where `ys` do not depend on it
  * @throws one error that lists every node on the way whose operator has no gradient
  */
@@ -66,7 +66,7 @@ function differentiateFrom(
 }
 
 const masksInside = (builder: GraphBuilder, node: Node): boolean =>
-  (findOp(node.op, node.domain)?.maskInside(inputsOf(builder, node)).length ?? 0) > 0;
+  (findOp(node.op, node.domain)?.maskInside?.(inputsOf(builder, node)).length ?? 0) > 0;
 
 /** Gradients by value: contributions are kept apart until somebody asks for their sum. */
 class Accumulator {
@@ -114,7 +114,7 @@ interface Wanted {
 function pullBack(engine: Engine, node: Node, at: number, { needed, asked }: Wanted, gradients: Accumulator): void {
   const { builder, g } = engine;
   const op = findOp(node.op, node.domain)!;
-  if (op.gradient === "stop") return;
+  if (op.gradient === "stop" || op.gradient === undefined) return;
   const inputs = inputsOf(builder, node);
   const attributes = plainAttributes(op, node.attributes);
   const pullback: Pullback = {
@@ -125,7 +125,8 @@ function pullBack(engine: Engine, node: Node, at: number, { needed, asked }: Wan
   };
   try {
     if (op.gradient === "decompose") return pullBackParts(engine, op, node, inputs, attributes, needed, gradients);
-    const thunks = op.pullback(g, inputs, attributes, pullback);
+    const [y, dy] = [pullback.outputs[0]!, pullback.dys[0]!];
+    const thunks = op.gradient(g, dy, inputs, attributes, y, pullback);
     node.inputs.forEach((name, i) => {
       const thunk = thunks[i];
       if (thunk && needed.has(name)) gradients.add(name, thunk());
@@ -168,7 +169,8 @@ function pullBackParts(
   }
   for (const { value, copy } of copies) {
     const gradient = found.get(copy.name);
-    if (gradient) for (const [input, axis] of op.maskInside(inputs)) insides!.push({ input, axis, value, gradient });
+    if (gradient)
+      for (const [input, axis] of op.maskInside?.(inputs) ?? []) insides!.push({ input, axis, value, gradient });
   }
 }
 

@@ -61,4 +61,4 @@ export function repetitions({ graph, types }: Traced): { readonly batch: number;
 
 /** The multiply-accumulates of one node; none where its rules are not known. */
 export const macsOf = (applied: Application | undefined): number =>
-  applied === undefined ? 0 : applied.op.macs(applied.inputs, applied.outputs, applied.attributes);
+  applied?.op.macs?.(applied.inputs, applied.outputs, applied.attributes) ?? 0;

@@ -23,8 +23,8 @@ export function quantisedOf(graph: Graph): Quantised {
   };
   const [weights, settings] = [new Set<string>(), new Set<string>()];
   for (const { op, domain, inputs } of graph.nodes) {
-    const rule = findOp(op, domain)?.quantisation;
-    const places = rule ? { weights: rule.numbers ? [0] : [], by: rule.by } : integersOf(op, domain);
+    const { quantisedBy: by, dequantised } = findOp(op, domain) ?? {};
+    const places = by ? { weights: dequantised ? [0] : [], by } : integersOf(op, domain);
     for (const i of places?.by ?? []) for (const name of sources(inputs[i] ?? "")) settings.add(name);
     for (const i of places?.weights ?? [])
       for (const name of sources(inputs[i] ?? "")) if (!isFloat(graph.initializers.get(name)!.dtype)) weights.add(name);
@@ -37,11 +37,11 @@ export function numbersOf(traced: Traced): Map<string, Tensor> {
   const found = new Map<string, Tensor>();
   const twice = new Set<string>();
   for (const node of traced.graph.nodes) {
-    const rule = findOp(node.op, node.domain)?.quantisation;
+    const rule = findOp(node.op, node.domain)?.dequantised;
     const [name = ""] = node.inputs;
-    if (rule?.numbers === undefined || !traced.graph.initializers.has(name)) continue;
+    if (rule === undefined || !traced.graph.initializers.has(name)) continue;
     const applied = applicationOf(traced, node);
-    const numbers = applied && rule.numbers(applied.inputs, applied.attributes);
+    const numbers = applied && rule(applied.inputs, applied.attributes);
     if (found.has(name)) twice.add(name);
     if (numbers) found.set(name, numbers);
   }

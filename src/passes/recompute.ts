@@ -175,7 +175,7 @@ function isRepeatable({ op: name, domain, inputs, outputs, attributes }: Node, t
   };
   const [read, written] = [inputs.map(valueOf), outputs.map(valueOf)];
   if ([...read, ...written].some((value, i) => value === undefined && [...inputs, ...outputs][i] !== "")) return false;
-  return op.macs(read, written as Value[], plainAttributes(op, attributes)) === 0;
+  return (op.macs?.(read, written as Value[], plainAttributes(op, attributes)) ?? 0) === 0;
 }
 
 /**

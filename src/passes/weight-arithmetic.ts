@@ -113,7 +113,7 @@ function follow({ initializers }: Graph, traced: Traced): Map<string, Known> {
     if (traced.refused.has(node)) continue;
     const op = findOp(node.op, node.domain)!;
     const parts = node.inputs.flatMap((name) => known.get(name) ?? []);
-    const quantised = op.quantisation?.numbers !== undefined && sizeOf(traced.types.get(node.inputs[0]!)!.shape) > 1;
+    const quantised = op.dequantised !== undefined && sizeOf(traced.types.get(node.inputs[0]!)!.shape) > 1;
     if (parts.length === 0 && !quantised) continue;
     const made: Known = {
       computed: !(op.view || op.carries) || parts.some((part) => part.computed),

@@ -1,6 +1,6 @@
 /** What a `channels` rule can say: which atoms of which axes are removed together. */
 
-import type { Value } from "./define.ts";
+import type { Value } from "./facts.ts";
 
 /**
  * An axis seen as a list of units of `block` atoms each; atoms are numbered over the whole graph.

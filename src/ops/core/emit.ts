@@ -1,7 +1,7 @@
 /** The form in which rules write graphs: `g.Gemm(A, B, { transB: 1 })`. */
 
 import type { NumericDType, Shape, Tensor } from "../../graph/tensor.ts";
-import type { Value } from "./define.ts";
+import type { Value } from "./facts.ts";
 import type { OpName } from "./names.ts";
 
 export type EmitAttributes = Readonly<Record<string, unknown>> & {

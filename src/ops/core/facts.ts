@@ -87,6 +87,6 @@ export interface Sample {
   readonly range?: readonly [number, number];
   /** What the operator reads where that is not floats: with `bool` whether the values drawn are positive. */
   readonly of?: "bool";
-  /** Which float inputs are weights (initializers); default: all but the first. */
+  /** How many outputs the node has; default 1. */
   readonly outputs?: number;
 }

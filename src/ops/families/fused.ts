@@ -54,14 +54,14 @@ export const FusedConv = defineOp({
   },
   gradient: "decompose",
   channels(c, { X, W, B, Z }, [Y], attributes) {
-    Conv.channels(c, [X, W, B], [Y!], attributes);
+    Conv.channels!(c, [X, W, B], [Y!], attributes);
     const space = looseSpace(X, W, Y!, attributes).map(({ axis }) => axis);
     if (Z) for (const axis of [0, 1, ...space]) c.same(c.axis(Z, axis), c.axis(Y!, axis));
   },
   resize: (remaining, { X, W }, _outputs, { group }) => ({
     attributes: group > 1 && W.shape[1] === 1 ? { group: remaining.axis(X, 1).length } : {},
   }),
-  macs: ({ X, W, B }, outputs, attributes) => Conv.macs([X, W, B], outputs, attributes),
+  macs: ({ X, W, B }, outputs, attributes) => Conv.macs!([X, W, B], outputs, attributes),
   decompose(g, { X, W, B, Z }, { activation, activation_params, ...attributes }) {
     const summed = g.Conv(X, W, B, attributes);
     return [activated(g, Z ? g.Add(summed, Z) : summed, activation, activation_params)];
@@ -114,8 +114,8 @@ export const FusedGemm = defineOp({
     return Gemm.shape([A, B, C], attributes, 1)[0]!;
   },
   gradient: "decompose",
-  channels: (c, { A, B, C }, outputs, attributes) => Gemm.channels(c, [A, B, C], outputs, attributes),
-  macs: ({ A, B, C }, outputs, attributes) => Gemm.macs([A, B, C], outputs, attributes),
+  channels: (c, { A, B, C }, outputs, attributes) => Gemm.channels!(c, [A, B, C], outputs, attributes),
+  macs: ({ A, B, C }, outputs, attributes) => Gemm.macs!([A, B, C], outputs, attributes),
   decompose(g, { A, B, C }, { alpha, beta, transA, transB, activation, activation_alpha, activation_beta }) {
     const parameters = [activation_alpha, activation_beta].filter((value) => value !== undefined);
     return [activated(g, g.Gemm(A, B, C, { alpha, beta, transA, transB }), activation, parameters)];
@@ -190,12 +190,12 @@ export const FusedMatMul = defineOp({
       if (operand === undefined) return c.axis(value, at);
       return c.axis(operand === a ? A : B, operand.order[at < 0 ? at + operand.order.length : at]!);
     };
-    MatMul.channels({ ...c, axis }, [a.seen, b.seen], outputs, {});
+    MatMul.channels!({ ...c, axis }, [a.seen, b.seen], outputs, {});
   },
   wholeGroupRemoval: () => "zero",
   macs({ A, B }, outputs, attributes) {
     const [a, b] = operandsOf(A, B, attributes);
-    return MatMul.macs([a.seen, b.seen], outputs, {});
+    return MatMul.macs!([a.seen, b.seen], outputs, {});
   },
   decompose(g, { A, B }, { alpha, ...attributes }) {
     const [a, b] = operandsOf(A, B, attributes);

@@ -121,7 +121,7 @@ export const QuantizeLinear = defineOp({
     };
   },
   channels: (c, { x, y_scale, y_zero_point }, [y], { axis }) => couple(c, x, y!, axis, y_scale, y_zero_point),
-  quantisation: { by: ["y_scale", "y_zero_point"] },
+  quantisedBy: ["y_scale", "y_zero_point"],
   zero: ({ y_zero_point }) => (zeroIsZero(y_zero_point) ? "any" : undefined),
   unrounded(g, { x, y_scale, y_zero_point }, { axis, output_dtype }) {
     const bounds = integers.find(({ code, dtype }) =>
@@ -173,10 +173,8 @@ export const DequantizeLinear = defineOp({
     };
   },
   channels: (c, { x, x_scale, x_zero_point }, [y], { axis }) => couple(c, x, y!, axis, x_scale, x_zero_point),
-  quantisation: {
-    by: ["x_scale", "x_zero_point"],
-    numbers: ({ x, x_scale, x_zero_point }, { axis }) => dequantised(x, x_scale, x_zero_point, axis),
-  },
+  quantisedBy: ["x_scale", "x_zero_point"],
+  dequantised: ({ x, x_scale, x_zero_point }, { axis }) => dequantised(x, x_scale, x_zero_point, axis),
   zero: ({ x_zero_point }) => (zeroIsZero(x_zero_point) ? "any" : "all"),
   unrounded(g, { x, x_scale, x_zero_point }, { axis }) {
     const steps = g.Cast(x, { to: 1 });

@@ -81,6 +81,8 @@ const macsOf = ({ X, W, R }: Recurrence): number => X.shape[0]! * X.shape[1]! * 
 
 const lengths = (...values: number[]): Tensor => tensor("int32", [values.length], values);
 
+const itself = (activation: Value): Value => activation;
+
 /** https://onnx.ai/onnx/operators/onnx__RNN.html — Hₜ = f(Xₜ Wᵀ + Wb + Hₜ₋₁ Rᵀ + Rb) */
 export const RNN = defineOp({
   name: "RNN",
@@ -90,7 +92,7 @@ export const RNN = defineOp({
   attributes,
   shape: (inputs, { layout }) => shapesOf(inputs, layout, 1).slice(0, 2),
   gradient: "decompose",
-  decompose(g, inputs, { direction, activations, clip }, outputs, inside) {
+  decompose(g, inputs, { direction, activations, clip }, outputs, inside = itself) {
     const { Y, last } = unroll(g, inputs, direction, [inputs.initial_h], ({ index, R, Wb, Rb }) => {
       const [f] = activationsOf(g, activations, ["Tanh"], clip, index);
       return { bias: added(g, Wb, Rb), step: (x, [h]) => [f!(recurred(g, h && inside(h), R, x))] };
@@ -136,7 +138,7 @@ export const GRU = defineOp({
   attributes: { ...attributes, linear_before_reset: int(0) },
   shape: (inputs, { layout }) => shapesOf(inputs, layout, 3).slice(0, 2),
   gradient: "decompose",
-  decompose(g, inputs, { direction, activations, clip, linear_before_reset }, outputs, inside) {
+  decompose(g, inputs, { direction, activations, clip, linear_before_reset }, outputs, inside = itself) {
     const hidden = inputs.R.shape[2]!;
     const parts = [2 * hidden, hidden];
     const { Y, last } = unroll(g, inputs, direction, [inputs.initial_h], ({ index, R, Wb, Rb }) => {
@@ -214,7 +216,7 @@ export const LSTM = defineOp({
   attributes: { ...attributes, input_forget: int(0) },
   shape: (inputs, { layout }) => shapesOf(inputs, layout, 4, inputs.initial_c),
   gradient: "decompose",
-  decompose(g, inputs, { direction, activations, clip, input_forget }, outputs, inside) {
+  decompose(g, inputs, { direction, activations, clip, input_forget }, outputs, inside = itself) {
     const { R, P, initial_h, initial_c } = inputs;
     const [directions, , hidden] = R.shape as [number, number, number];
     const peepholes = perDirection(g, P, directions);

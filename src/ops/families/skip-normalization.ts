@@ -25,7 +25,7 @@ export const SimplifiedLayerNormalization = defineOp({
     return RMSNormalization.shape([X, scale], attributes, 1)[0]!;
   },
   gradient: "decompose",
-  channels: (c, { X, scale }, outputs, attributes) => RMSNormalization.channels(c, [X, scale], outputs, attributes),
+  channels: (c, { X, scale }, outputs, attributes) => RMSNormalization.channels!(c, [X, scale], outputs, attributes),
   zero: "any",
   decompose: (g, { X, scale }, attributes) => [g.RMSNormalization(X, scale, attributes)],
   samples: [{ inputs: [[2, 3, 5], [5]] }, { inputs: [[2, 3, 4], [4]], attributes: { axis: 2, epsilon: 0.1 } }],

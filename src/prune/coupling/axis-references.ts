@@ -83,13 +83,13 @@ export function listen(applied: Application, listener: Listener): void {
     freeze: (axis) => listener.freeze?.(axis as Token),
     inexact: (axis) => listener.inexact?.(axis as Token),
   };
-  applied.op.channels(c, applied.inputs, applied.outputs, applied.attributes);
+  applied.op.channels?.(c, applied.inputs, applied.outputs, applied.attributes);
 }
 
 /** Every node whose rule says how its axes couple. */
 export function* ruled(traced: Traced): Generator<Application> {
   for (const node of traced.graph.nodes) {
     const applied = applicationOf(traced, node);
-    if (applied?.op.hasChannels) yield applied;
+    if (applied?.op.channels) yield applied;
   }
 }

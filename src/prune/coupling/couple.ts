@@ -98,7 +98,7 @@ export function couple(traced: Traced): Coupling {
     for (const { value, axis, reason } of outside) solver.freeze(atoms.of(value, axis), reason);
     for (const node of graph.nodes) {
       const applied = applicationOf(traced, node);
-      if (applied?.op.hasChannels) applyRule(solver, atoms, applied, choice.get(node) ?? [], stuck.get(node) ?? []);
+      if (applied?.op.channels) applyRule(solver, atoms, applied, choice.get(node) ?? [], stuck.get(node) ?? []);
     }
     return solver.solve();
   });
@@ -130,7 +130,7 @@ export function frozenFromOutside(traced: Traced): Held[] {
     for (const name of captures(node))
       freezeAll(name, { kind: "body", node }, `${describe(node)} reads it in its body`);
     const applied = applicationOf(traced, node);
-    if (applied?.op.hasChannels) continue;
+    if (applied?.op.channels) continue;
     const why =
       refused.get(node) ?? (applied === undefined ? "a shape is not known" : "how its axes couple is not stated");
     for (const name of [...node.inputs, ...node.outputs])
@@ -189,7 +189,7 @@ function applyRule(
     inexact: (axis, reason) => solver.inexact(axis.atoms, { node, reason }),
   };
   try {
-    applied.op.channels(channels, applied.inputs, applied.outputs, applied.attributes);
+    applied.op.channels?.(channels, applied.inputs, applied.outputs, applied.attributes);
   } catch (error) {
     if (error instanceof SecateurError) fail(error.code, `${describe(node)}: ${error.message}`, error);
     throw error;

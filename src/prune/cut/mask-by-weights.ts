@@ -48,6 +48,6 @@ function zeroedBy(traced: Traced): (name: string) => boolean {
     if (traced.graph.initializers.has(name)) return true;
     const made = producers.get(name);
     const applied = made && !alive.has(name) ? applicationOf(traced, made) : undefined;
-    return applied?.op.zero(applied.inputs, applied.attributes) === "any" && isZeroed(made!.inputs[0]!);
+    return applied?.op.zero?.(applied.inputs, applied.attributes) === "any" && isZeroed(made!.inputs[0]!);
   };
 }

@@ -13,7 +13,7 @@ import { removedIndices, type Groups, type Removal } from "../coupling/groups.ts
 
 /**
  * Zeroes units without removing them: every activation that carries a removed unit is zero along it wherever it is read, and so is what
- * an operator needs zero to keep the unit from acting inside it (OpSpec.maskInside).
+ * an operator needs zero to keep the unit from acting inside it (`maskInside`).
  * All shapes stay. It is what {@link cut} must equal, and refuses what that refuses. Along an axis
  * that is as long as open sizes say, the zeros are laid out while the graph runs.
  *
@@ -106,7 +106,7 @@ export function mask(
   for (const node of graph.nodes) {
     const inputs = [...node.inputs];
     const applied = applicationOf(traced, node);
-    for (const [{ name }, axis] of applied?.op.maskInside(applied.inputs) ?? []) {
+    for (const [{ name }, axis] of applied?.op.maskInside?.(applied.inputs) ?? []) {
       const gone = removed.get(name)?.get(axis);
       if (gone === undefined || alive.has(name)) continue;
       const masked = freshName(taken, `${name}_silent`);

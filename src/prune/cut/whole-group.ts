@@ -151,7 +151,7 @@ class WholeGroupRemover {
   /** Whether all outputs are zero because what they are computed from is. */
   #staysZero({ op, inputs, attributes }: Application): boolean {
     const floats = inputs.flatMap((input) => (input && isFloat(input.dtype) ? [input] : []));
-    const rule = op.zero(inputs, attributes);
+    const rule = op.zero?.(inputs, attributes);
     const isList = op.inputs.at(-1)?.endsWith("...") === true;
     const seen = rule === "all" || isList ? floats : floats.filter(({ name }) => this.#alive.has(name));
     return rule !== undefined && seen.length > 0 && seen.every(({ name }) => this.#zero.has(name));

@@ -18,10 +18,10 @@ interface Gated {
 /**
  * G[n, m] = ∂E_n/∂z_m = Σ a · ∂E_n/∂a over all elements of sample n that carry unit m, for the activations a at the gates of m.
  *
- * Where an operator has to mask a unit inside (OpSpec.maskInside), the factor is on the activations there too.
+ * Where an operator has to mask a unit inside (`maskInside`), the factor is on the activations there too.
  *
  * @param places the gates of the group
- * @param at an activation and its gradient by name, and what its operator tells of a gate on axis 1 (OpSpec.gate)
+ * @param at an activation and its gradient by name, and what its operator tells of a gate on axis 1 (`gate`)
  * @param insides what those operators hold inside, of all groups
  * @param batch the number of samples N
  * @param samples where they lie in values, as far as that is known

@@ -94,7 +94,7 @@ export function passGates(groups: Groups, gates: Gates, everything = false): Map
   const stays = ({ value, axis }: AxisReference): boolean =>
     everything && axis === 1 && net.link(net.producer(value)!)?.applied.op.gate !== undefined;
   const pass = (place: AxisReference, all: readonly AxisReference[]): AxisReference =>
-    stays(place) ? place : forward(net, place, all, ({ applied }) => applied.op.homogeneous);
+    stays(place) ? place : forward(net, place, all, ({ applied }) => applied.op.homogeneous === true);
   return new Map(
     groups.groups.map(({ name, axes: places }) => [name, unique(gates.get(name)!.map((place) => pass(place, places)))]),
   );
@@ -121,7 +121,7 @@ function forward(
 }
 
 function readsMore(net: Net, { applied, passes }: Link, place: AxisReference, all: readonly AxisReference[]): boolean {
-  if (applied.op.zero(applied.inputs, applied.attributes) === undefined) return true;
+  if (applied.op.zero?.(applied.inputs, applied.attributes) === undefined) return true;
   return applied.inputs.some(
     (input) =>
       input !== undefined &&
@@ -135,7 +135,8 @@ function readsMore(net: Net, { applied, passes }: Link, place: AxisReference, al
 function isSum(net: Net, place: AxisReference, all: readonly AxisReference[]): boolean {
   const node = net.producer(place.value);
   const link = node && net.link(node);
-  if (link === undefined || link.applied.op.zero(link.applied.inputs, link.applied.attributes) !== "all") return false;
+  if (link === undefined || link.applied.op.zero?.(link.applied.inputs, link.applied.attributes) !== "all")
+    return false;
   const carriers = node!.inputs.filter((input) =>
     all.some((from) => from.value === input && net.alive.has(input) && link.passes(from, place)),
   );

@@ -74,14 +74,14 @@ export function insertGates(
   return { builder, g, ungated };
 }
 
-/** The factors of groups whose units act inside a node, where a gate is needed too (OpSpec.maskInside). */
+/** The factors of groups whose units act inside a node, where a gate is needed too (`maskInside`). */
 function insideOf(
   g: Emit,
   groups: Groups,
   open: readonly { readonly group: Group; readonly z: Value }[],
   applied: Application | undefined,
 ): Value[] {
-  return (applied?.op.maskInside(applied.inputs) ?? []).flatMap(([{ name }, axis]) =>
+  return (applied?.op.maskInside?.(applied.inputs) ?? []).flatMap(([{ name }, axis]) =>
     open.flatMap(({ group, z }) => {
       const place = group.axes.find((one) => one.value === name && one.axis === axis);
       return place ? [indexed(g, groups, group, place, z)] : [];

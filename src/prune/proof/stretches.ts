@@ -86,7 +86,7 @@ export function watchedIn({ graph, ends }: Stretches, traced: Traced): string[] 
   const alive = activations(traced);
   const multiplies = (node: Node): boolean => {
     const applied = applicationOf(traced, original.get(node.outputs[0]) ?? node);
-    return applied !== undefined && applied.op.macs(applied.inputs, applied.outputs, applied.attributes) > 0;
+    return (applied?.op.macs?.(applied.inputs, applied.outputs, applied.attributes) ?? 0) > 0;
   };
   const watched = new Set(ends);
   let elements = 0;

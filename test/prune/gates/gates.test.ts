@@ -92,7 +92,7 @@ function scaled(
   };
   const nodes = graph.nodes.flatMap((old) => {
     const { op, inputs } = applicationOf(traced, old)!;
-    const silent = op.maskInside(inputs).map(([{ name }, axis]) => times(name, axis, name, `${name}_scaled`));
+    const silent = (op.maskInside?.(inputs) ?? []).map(([{ name }, axis]) => times(name, axis, name, `${name}_scaled`));
     const rename = new Map(silent.map((node) => [node.inputs[0]!, node.outputs[0]!]));
     const node = { ...old, inputs: old.inputs.map((name) => rename.get(name) ?? name) };
     const gates = places.filter(({ value }) => node.outputs.includes(value));
