@@ -1,0 +1,132 @@
+/**
+ * What README.md and the guides say in figures, made of the data that each figure comes from. A figure with a unit that stands in none of these
+ * phrases fails the test, and so does a phrase that its page lacks: change both, or run again what the data is of.
+ */
+
+import { table, widths } from "../../../scripts/demo/show.mjs";
+import { csv, json, millions, points, share } from "./page.mjs";
+
+const row = (file, criterion, more = () => true) =>
+  json(`docs/results/${file}.json`).rows.find((one) => one.criterion === criterion && more(one));
+const bench = (name) => json(`bench/results/${name}.json`);
+
+const small = row("resnet20", "taylor-fo-fg");
+const large = row("resnet56", "taylor-fo-fg", ({ epochs }) => epochs === 20);
+const unpruned = { small: row("resnet20", null).top1, large: json("docs/results/resnet56.json").unpruned };
+const kept = ({ before, after }) => (after.macs / before.macs).toFixed(2);
+
+const { demo, maxDrop, compare } = json("docs/results/demo.json");
+const quality = demo.data.quality.map(({ top1 }) => share(top1));
+
+const defaults = (net) => {
+  const one = json("docs/results/safe.json").rows.find(
+    ({ net: name, cell, how }) => name === net && String(cell) === "0.5" && how === "default",
+  );
+  return `0.5 of its multiply-accumulates, defaults | ${share(one.before, 1)} | ${share(one.after, 1)} |`;
+};
+
+const latency = (name, roundTo) => bench(name).rows.find((one) => one.roundTo === roundTo).latency;
+const ofTime = (name, roundTo) => share(latency(name, roundTo), 0);
+
+const nets = ["resnet56", "resnet18", "resnet50", "mobilenet_v2", "vgg11_bn"];
+const scoring = [...nets.map((net) => `${net}-score-t2`), "resnet56-score-t1", "resnet18-score-t1"].map(bench);
+const learning = ["resnet56", "resnet18", "resnet50", "mobilenet_v2", "vgg11_bn"].map((net) =>
+  bench(`${net}-train-t2-w2`),
+);
+const range = (values, digits, unit) =>
+  `${Math.min(...values).toFixed(digits)} to ${Math.max(...values).toFixed(digits)}${unit}`;
+const ratios = (rows) => rows.map(({ ratio }) => ratio);
+
+const written = json("docs/zoo-written.json").rows;
+const exported = written.filter(({ errors }) => errors.export === undefined);
+const ran = exported.filter(({ errors }) => Object.keys(errors).length === 0);
+
+const curves = csv("docs/results/curves-resnet20.csv");
+const mean = (criterion) => {
+  const of = curves.filter((one) => one.criterion === criterion && one.budget === "0.5");
+  return of.reduce((sum, { top1 }) => sum + Number(top1), 0) / of.length;
+};
+const atLimit = (criterion) =>
+  Math.round(csv("docs/results/removal.csv").find((one) => one.criterion === criterion).removedAtLimit);
+const averaged = csv("docs/results/averaging.csv");
+const rho = (count) => Number(averaged.find(({ batches }) => batches === String(count))["taylor-fo-fg"]).toFixed(2);
+
+/** Sentences and rows of tables, by their pages. */
+export const claims = {
+  "README.md": [
+    `fine-tuned for five epochs: ${share(small.top1)} of the test images are right, instead of ${share(unpruned.small)}`,
+    `the two networks know ${share(demo.onTestDigits[0])} and ${share(demo.onTestDigits[1])}`,
+    `| ${kept(large)} of its multiply-accumulates, 20 epochs | ${share(unpruned.large)} | ${share(large.top1)} |`,
+    `| ${kept(small)} of its multiply-accumulates, 5 epochs | ${share(unpruned.small)} | ${share(small.top1)} |`,
+    `| ${kept(demo)} of its multiply-accumulates, 3 epochs | ${quality.join(" | ")} |`,
+    `small MobileNet, 2,048 digits | ${defaults("mobilenet-small")}`,
+    `small vision transformer, 2,048 digits | ${defaults("vit-small")}`,
+    `ResNet-50 at half of its multiply-accumulates, widths rounded | ${ofTime("resnet50-latency-t2", 16)} of the whole`,
+    `MobileNetV2 at half of them, widths rounded | ${ofTime("mobilenet_v2-latency-t2", 16)} of the whole`,
+    `the same, widths as they come | ${ofTime("mobilenet_v2-latency-t2", 1)} of the whole`,
+    `importance of all neurons, in images per second | ${range(ratios(scoring), 1, " times PyTorch 1.13")}`,
+    `a worker for each core, in images per second | ${range(ratios(learning), 1, " times PyTorch 1.13")}`,
+    `${ran.length} of ${exported.length} files`,
+  ],
+  "docs/guide/criterion.md": [
+    `magnitude was ${points(mean("taylor-fo") - mean("magnitude"))} points behind the default`,
+  ],
+  "docs/guide/data.md": [
+    `ranks by 256 images have a correlation of ${rho(8)} with the oracle, by 1,024 images ${rho(32)}`,
+  ],
+  "docs/guide/when-not.md": [
+    `MobileNetV2 at half of its multiply-accumulates takes ${ofTime("mobilenet_v2-latency-t2", 1)} of its time with widths as they come, ` +
+      `and ${ofTime("mobilenet_v2-latency-t2", 16)} with widths rounded to 16. ` +
+      `On one thread it is ${ofTime("mobilenet_v2-latency-t1", 1)} and ${ofTime("mobilenet_v2-latency-t1", 16)}`,
+    `of the 252 units of LeNet3, ${atLimit("magnitude")} could go by magnitude before the training loss passed 1.0, ` +
+      `and ${atLimit("taylor-fo-fg")} by taylor-fo-fg`,
+  ],
+  "docs/performance.md": [
+    `${range(ratios(scoring), 2, " times as many images per second")}, in ${range(
+      scoring.map(({ memoryRatio }) => memoryRatio),
+      2,
+      " of the memory",
+    )}`,
+    `${range(ratios(learning), 2, " times as many images per second")}`,
+    `of its multiply-accumulates: ${bench("resnet56-prune-t2-w2").ratio.toFixed(2)} times as fast`,
+    `takes ${ofTime("mobilenet_v2-latency-t2", 16)} of its time with widths rounded to 16, and ${ofTime("mobilenet_v2-latency-t2", 1)} with widths as they come`,
+    `scored at ${bench("resnet56-score-cuda").ratio.toFixed(2)} times PyTorch's rate, and trained at ${bench("resnet56-train-cuda").ratio.toFixed(2)} times`,
+  ],
+};
+
+const interval = ({ low, high }, show) => `${show(low)} to ${show(high)}`;
+const two = (x) => x.toFixed(2);
+const thousands = (n) => (n < 1e6 ? `${(n / 1e3).toFixed(2)} k` : millions(n));
+const cost = (name, before, after) => `${name} ${thousands(before)} ${thousands(after)} ${(after / before).toFixed(3)}`;
+const measured = (metric) => (value) =>
+  `${share(value[metric])} (${interval(value.intervals[metric], (x) => points(x))} %)`;
+const lost = ({ drop, dropInterval }) =>
+  `${two(-drop)} points (${interval({ low: -dropInterval.high, high: -dropInterval.low }, two)})`;
+const search = ({ costs: { macs }, removals, drop, dropInterval }) =>
+  `the model of ${share(macs / maxDrop.before.costs.macs)} of the MACs (${removals} removals) ` +
+  `loses ${Number(two(drop))} points of top-1 (${interval(dropInterval, (x) => String(Number(two(x))))})`;
+
+/** What README.md shows that was printed, by what its command has. */
+export const prints = {
+  "--macs 0.33 --round-to auto": [table(demo), widths(demo)],
+  "--max-drop 1 --epochs": [
+    ...maxDrop.tries.map(search),
+    ...["params", "macs", "bytes"].map((key) => cost(key, maxDrop.before.costs[key], maxDrop.after.costs[key])),
+    `top-1 ${[maxDrop.before, maxDrop.after].map(({ evaluation }) => measured("top1")(evaluation)).join(" ")} ${lost(maxDrop)}`,
+  ],
+  "npx secateur compare": [
+    ...[
+      ["parameters", "params"],
+      ["MACs", "macs"],
+      ["bytes", "bytes"],
+    ].map(([name, key]) => cost(name, compare.before[key], compare.after[key])),
+    `top-1 ${compare.data.quality.map(measured("top1")).join(" ")} ${lost(compare.data)}`,
+    `the second model loses ${compare.data.drop.toFixed(1)} points of top-1 (${interval(compare.data.dropInterval, two)})`,
+  ],
+};
+
+/** Figures that nothing measured: what somebody asks for, or takes as an example. */
+export const unmeasured = {
+  "README.md": ["Intervals hold with 95 % confidence"],
+  "docs/guide/cnn.md": ["images of 32 x 32 pixels"],
+};
