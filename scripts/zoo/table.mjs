@@ -1,5 +1,7 @@
 /** docs/zoo.md: one table of all networks, then what each refused. */
 
+import { wrap } from "../lib/wrap.mjs";
+
 const limits = { law: 1e-5, gradient: 1e-3 };
 
 const short = (n) => {
@@ -118,23 +120,24 @@ export function document({ command, date, versions, processor, rows }) {
   const used = Object.entries(versions)
     .map(([name, value]) => `${name} ${value}`)
     .join(", ");
-  return `# Zoo
+  return wrap(`# Zoo
 
-${rows.length} networks, exported by \`scripts/zoo/export.py\` with random weights. Made by \`${command}\` on ${date} (${used}; ${processor}); all data is in
-[zoo.json](zoo.json).
+${rows.length} networks of PyTorch, with random weights: what can be pruned of each, whether the cut network computes what the masked one does, and whether gradients are those of PyTorch.
+**All figures are of Secateur ${versions.secateur}.** They were made on ${date} by \`${command}\` (${used}; ${processor}). What a later version freezes or refuses may differ; that command makes the page anew.
 
-What becomes of files as today's exporters write them, with fixed and with open sizes, and what of them is frozen and why: [zoo-written.md](zoo-written.md).
+All data is in [zoo.json](zoo.json). What becomes of files as today's exporters write them is in [zoo-written.md](zoo-written.md).
 
-- **form**: \`kept\` has BatchNormalization and computations on shapes and weights in the file, \`folded\` is the exporter's default.
-- **nodes**: after sizes are settled. **groups (units)**: what can be pruned. **frozen**: groups that can not, **refused**: nodes that have no rule;
-  the reasons are below.
-- **parameters** and **MACs**: before and after \`--ratio 0.5 --scope local\`, by magnitude, of one sample.
-- **cut − mask**: the largest difference of the cut and the masked net on random inputs, as a share of the largest magnitude of the output
-  (at most ${limits.law}). A number in brackets says at how many operators removing is not zeroing (a norm, a softmax over what is cut): there the law is
-  shown for every stretch between them, and the figure is the largest over all values compared.
-- **gradient**: the largest relative error of a parameter's gradient against PyTorch's in float64 (at most ${limits.gradient}), in inference mode;
-  parameters whose gradient is below 1e-6 of the largest are left out.
-- **latency**: median at batch 1 on all threads, before and after the same cut with \`--round-to 8\`, taking turns.
+- **form**: \`kept\` has BatchNormalization, and computations on shapes and weights, in the file; \`folded\` is the exporter's
+  default.
+- **nodes**: after sizes are settled. **groups (units)**: what can be pruned. **frozen**: groups that cannot. **refused**:
+  nodes that have no rule. The reasons are below.
+- **parameters** and **MACs**: of one sample, before and after \`--ratio 0.5 --scope local\`, by magnitude.
+- **cut − mask**: the largest difference of the cut and the masked network on random inputs, as a share of the largest
+  output (at most ${limits.law}). A number in brackets says at how many operators removing is not zeroing, such as a norm
+  over what is cut. There every stretch between them is compared, and the figure is the largest of all.
+- **gradient**: the largest relative error of a parameter's gradient against PyTorch's in float64 (at most ${limits.gradient}),
+  in inference mode. Parameters whose gradient is below 1e-6 of the largest are left out.
+- **latency**: median at batch 1 on all threads, before and after the same cut with \`--round-to 8\`, in turns.
 - **seconds to analyse**: reading the file, settling sizes, and finding the groups.
 
 A figure in bold misses its limit.
@@ -143,5 +146,5 @@ ${table.map((line) => `| ${line.join(" | ")} |`).join("\n")}
 
 ## What was frozen, refused and failed
 
-${rows.map(details).filter(Boolean).join("\n")}`;
+${rows.map(details).filter(Boolean).join("\n")}`);
 }

@@ -1,5 +1,7 @@
 /** docs/zoo-written.md: what becomes of files as exporters write them. */
 
+import { wrap } from "../lib/wrap.mjs";
+
 const short = (n) =>
   n >= 1e6 ? `${(n / 1e6).toPrecision(3)} M` : n >= 1e3 ? `${(n / 1e3).toPrecision(3)} k` : String(n);
 const percent = (share) => `${(100 * share).toFixed(0)} %`;
@@ -35,18 +37,19 @@ export function writtenPage({ command, date, secateur, node, processor, rows }) 
       return `- \`${name}\`: ${most.map(([reason, units]) => `${units} units: ${reason}`).join("; ")}`;
     });
   const lost = rows.filter(({ errors }) => errors.export !== undefined);
-  return `# Files as exporters write them
+  return wrap(`# Files as exporters write them
 
-${good.length} of ${exported.length} files are cut and run wherever the original runs. Made by \`${command}\` on ${date} (secateur ${secateur}, node ${node}; ${processor}); all data is in
-[zoo-written.json](zoo-written.json).
+${good.length} of ${exported.length} files are cut and run wherever the original runs.
 
-Each file is NET.EXPORTER.FORM, written by \`scripts/zoo/exports.py\` with random weights: \`ts\` is \`torch.onnx.export(dynamo=False)\`, \`dynamo\` the default
-exporter; \`fixed\` has a batch of 1, \`batch\` an open one, \`open\` open lengths, heights and widths too. A third of the units of each group goes, by
-magnitude. The original, the cut and the mask then run at batch 1, 2 and 5 and at a second length or size.
+Made by \`${command}\` on ${date} (secateur ${secateur}, node ${node}; ${processor}). All data is in [zoo-written.json](zoo-written.json).
+
+Each file is NET.EXPORTER.FORM, written by \`scripts/zoo/exports.py\` with random weights. \`ts\` is \`torch.onnx.export(dynamo=False)\`, \`dynamo\` the default exporter. \`fixed\` has a batch of 1, \`batch\` an open one, \`open\` open lengths, heights and widths too.
+
+A third of the units of each group goes, by magnitude. The original, the cut and the mask then run at batch 1, 2 and 5, and at a second length or size.
 
 - **frozen**: units that cannot go; the reasons are below.
 - **proof**: the largest difference that \`cut\` found between what it wrote and zeroing, as a share of the range.
-- **cut − mask**: the same of the outputs at every size tried, without groups where removing is not zeroing; those the proof compares piece by piece.
+- **cut − mask**: the same for the outputs at every size tried. Groups where removing is not zeroing are left out; the proof compares them piece by piece.
 - **ran at**: how many batches and sizes all of them ran at.
 
 ${table.map((line) => `| ${line.join(" | ")} |`).join("\n")}
@@ -58,5 +61,5 @@ ${why.join("\n")}
 ## What the exporters refused
 
 ${lost.map(({ name, errors }) => `- \`${name}\`: ${errors.export}`).join("\n")}
-`;
+`);
 }
