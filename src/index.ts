@@ -22,13 +22,13 @@ export type { Proof } from "./prune/proof/prove.ts";
 export { prune } from "./jobs/prune.ts";
 export type { PruneJobOptions as PruneOptions } from "./jobs/prune-options.ts";
 export type { PruneJobEvent as PruneEvent, PruneOutcome } from "./jobs/prune-events.ts";
-export type { Budget } from "./prune/select/select.ts";
-export type { LatencyBudget } from "./evaluate/latency.ts";
-export type { Limits as RemovalLimits } from "./prune/select/limits.ts";
-export type { RemovalSchedule } from "./prune/select/schedule.ts";
+export type { Budget } from "./options/budget.ts";
+export type { LatencyBudget } from "./options/budget.ts";
+export type { Limits as RemovalLimits } from "./options/ranking.ts";
+export type { RemovalSchedule } from "./options/budget.ts";
 export { finetune, train } from "./jobs/train.ts";
 export type { EpochEvent, TrainJobEvent as TrainEvent, TrainJobOptions as TrainOptions } from "./jobs/train.ts";
-export type { OptimiserOptions } from "./train/optimisers.ts";
+export type { OptimiserOptions } from "./options/learning.ts";
 export type { Checkpoints } from "./jobs/checkpoints.ts";
 export { recalibrate, type RecalibrateJobOptions as RecalibrateOptions } from "./jobs/recalibrate.ts";
 
@@ -51,7 +51,8 @@ export type {
   Evidence as CriterionEvidence,
   WeightCriterion,
 } from "./criteria/criterion.ts";
-export type { Metric, MetricBatch, MetricCount, MetricName, MetricValue } from "./evaluate/metrics.ts";
+export type { Metric, MetricBatch, MetricCount, MetricName } from "./options/metric.ts";
+export type { MetricValue } from "./evaluate/metrics.ts";
 
 export { arrayDataset, imageDataset } from "./jobs/datasets.ts";
 export type { ArraySource } from "./data/arrays.ts";

@@ -52,6 +52,7 @@ const layers = [
   "ops",
   "data",
   "runtime",
+  "options",
   "passes",
   "autodiff",
   "prune/coupling",
@@ -68,7 +69,6 @@ const layers = [
   "score",
   "loop",
   "zoo",
-  "options",
   "jobs",
   "report",
   "index",
@@ -81,6 +81,7 @@ const layers = [
 const fewer: Readonly<Record<string, readonly string[]>> = {
   data: ["graph"],
   runtime: ["graph"],
+  options: ["graph", "onnx", "data", "runtime"],
   zoo: ["graph", "ops", "ops/core", "onnx"],
 };
 /** What each layer may import besides itself. */

@@ -1,8 +1,8 @@
 /** Budgets as they are typed: shares, percentages, and numbers that say what they count. */
 
 import { InvalidArgumentError } from "commander";
-import type { Budget } from "../prune/select/select.ts";
-import type { LatencyBudget } from "../evaluate/latency.ts";
+import type { Budget } from "../options/budget.ts";
+import type { LatencyBudget } from "../options/budget.ts";
 import { withForm } from "./forms.ts";
 
 /** What a number counts: the word that is typed behind it, a pattern of that word, and how texts call it. */

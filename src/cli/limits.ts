@@ -1,15 +1,14 @@
 /** Options that say what has to stay, and how widths are rounded. */
 
 import { type Command, InvalidArgumentError } from "commander";
-import { keep, minUnits, roundTo } from "../options/ranking.ts";
-import type { Limits } from "../prune/select/limits.ts";
+import type { SettledOf } from "../options/kinds.ts";
+import { limits, roundTo } from "../options/ranking.ts";
+import type { Limits } from "../options/ranking.ts";
 import { withForm } from "./forms.ts";
-import { flag, withGroup } from "./options/flag.ts";
+import { flag, flagsOf, withGroup } from "./options/flag.ts";
 import { note } from "./output.ts";
 
-export interface LimitFlags {
-  readonly keep?: readonly string[];
-  readonly minUnits?: number;
+export interface LimitFlags extends Omit<SettledOf<typeof limits>, "ratios"> {
   readonly roundTo?: number | "auto";
 }
 
@@ -20,8 +19,8 @@ export const withLimits = (command: Command): Command =>
   withGroup(
     command,
     "Budget",
-    [flag("--keep <pattern>", keep), flag("--round-to <n>", roundTo)],
-    [flag("--min-units <n>", minUnits)],
+    [...flagsOf(limits, { keep: "<pattern>" }), flag("--round-to <n>", roundTo)],
+    flagsOf(limits, { minUnits: "<n>" }),
   );
 
 /** 0.5, or layer2.*=0.3 */

@@ -3,8 +3,8 @@
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import { fail } from "../graph/error.ts";
 import { importDefault } from "../data/module-node.ts";
-import { metric } from "../options/learning.ts";
-import { checkMetric, metricNames, type Metric, type MetricName } from "../evaluate/metrics.ts";
+import { checkMetric } from "../evaluate/metrics.ts";
+import { metric, metricNames, type Metric, type MetricName } from "../options/metric.ts";
 import { withForm } from "./forms.ts";
 import { flag, withGroup } from "./options/flag.ts";
 

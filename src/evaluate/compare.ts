@@ -17,16 +17,9 @@ import { changedBetween } from "./drop.ts";
 import { addHits, addSquares, samplesOf, type Evaluation, type Sums, type Top } from "./evaluate.ts";
 import { checkTarget } from "../execute/feeds.ts";
 import { intervalsOf, type Changed } from "./intervals.ts";
-import type { Loss } from "../objective/losses.ts";
-import {
-  checkMetric,
-  namedValue,
-  startCounting,
-  type Metric,
-  type MetricName,
-  type MetricValue,
-  type ShareName,
-} from "./metrics.ts";
+import type { Loss } from "../options/learning.ts";
+import { checkMetric, namedValue, startCounting, type MetricValue, type ShareName } from "./metrics.ts";
+import type { Metric, MetricName } from "../options/metric.ts";
 import { executable } from "../execute/executable.ts";
 import { evaluationGraph } from "./evaluation-graph.ts";
 import { runBatch } from "../execute/whole-batch.ts";

@@ -3,7 +3,8 @@
 import type { Comparison, Pair } from "./compare.ts";
 import { isHit, type Top } from "./evaluate.ts";
 import { intervalOf, intervalOfLoss, type Changed, type Interval } from "./intervals.ts";
-import { lostBetween, namedValue, type MetricName, type MetricValue } from "./metrics.ts";
+import { lostBetween, namedValue, type MetricValue } from "./metrics.ts";
+import type { MetricName } from "../options/metric.ts";
 
 /** What was lost of a measure. */
 export interface Drop {

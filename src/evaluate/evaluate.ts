@@ -10,16 +10,9 @@ import { sizeOf, toNumbers } from "../graph/tensor.ts";
 import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import { checkTarget, requireTarget } from "../execute/feeds.ts";
 import { intervalsOf, type Interval } from "./intervals.ts";
-import type { Loss } from "../objective/losses.ts";
-import {
-  checkMetric,
-  namedValue,
-  startCounting,
-  type Metric,
-  type MetricName,
-  type MetricValue,
-  type ShareName,
-} from "./metrics.ts";
+import type { Loss } from "../options/learning.ts";
+import { checkMetric, namedValue, startCounting, type MetricValue, type ShareName } from "./metrics.ts";
+import type { Metric, MetricName } from "../options/metric.ts";
 import { executable } from "../execute/executable.ts";
 import { evaluationGraph } from "./evaluation-graph.ts";
 import { runBatch } from "../execute/whole-batch.ts";

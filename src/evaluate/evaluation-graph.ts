@@ -8,8 +8,8 @@ import { logitsOf } from "../passes/strip-softmax.ts";
 import { widen } from "../passes/widen.ts";
 import type { Batch } from "../data/batches.ts";
 import type { Tensors } from "../runtime/port.ts";
-import type { Loss } from "../objective/losses.ts";
-import type { Metric, MetricBatch, MetricName } from "./metrics.ts";
+import type { Loss } from "../options/learning.ts";
+import type { Metric, MetricBatch, MetricName } from "../options/metric.ts";
 
 export interface EvaluationGraph {
   readonly graph: Graph;

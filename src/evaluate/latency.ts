@@ -1,11 +1,13 @@
 /** A latency as a budget: what a model would gain from fewer units, measured on the runtime and the machine at hand. */
 
+import type { LatencyBudget } from "../options/budget.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { trace } from "../passes/trace.ts";
 import { cut } from "../prune/cut/cut.ts";
 import { findGroups, type Group } from "../prune/coupling/groups.ts";
-import { floorsOf, type Limits } from "../prune/select/limits.ts";
+import { floorsOf } from "../prune/select/limits.ts";
+import type { Limits } from "../options/ranking.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { timeInTurns, timingOf, type Timing, type TimingOptions } from "./timing.ts";
 
@@ -33,9 +35,6 @@ export interface LatencyGoal {
   /** The share of the latency at the start that a smaller graph takes. */
   measure(graph: Graph): Promise<Timing>;
 }
-
-/** A share of the latency at the start; or milliseconds, where a number is above 1 or they are named. */
-export type LatencyBudget = number | { readonly milliseconds: number };
 
 export interface GoalOptions extends Omit<TimingOptions, "onProgress"> {
   readonly latency: LatencyBudget;

@@ -1,38 +1,7 @@
 /** What tells how good a model is: measures that every evaluation has, and metrics of the user's own. */
 
 import { fail, SecateurError, option } from "../graph/error.ts";
-import type { Tensor } from "../graph/tensor.ts";
-
-/** Which of two values is that of the better model. */
-export type Better = "higher" | "lower";
-
-/** A metric of your own. What it counts is combined over all samples, so that it need not be a mean. */
-export interface Metric {
-  /** Names its values wherever they are shown. */
-  readonly name: string;
-  readonly better: Better;
-  /** Begins to count, for each measurement anew. */
-  start(): MetricCount;
-}
-
-export interface MetricCount {
-  /** Takes in a minibatch. */
-  add(batch: MetricBatch): void | Promise<void>;
-  /** The value over all that was taken in, a finite number. */
-  result(): number | Promise<number>;
-}
-
-/** What a model makes of a minibatch. */
-export interface MetricBatch {
-  /** All outputs of the model by their names; the first axis counts the samples. */
-  readonly outputs: Readonly<Record<string, Tensor>>;
-  /** The first of them. */
-  readonly output: Tensor;
-  /** As the data has it: class ids as int64 [N], or values; absent where the data has no labels. */
-  readonly target?: Tensor | undefined;
-  /** N, the number of samples. */
-  readonly size: number;
-}
+import { metricNames, type Better, type Metric, type MetricBatch, type MetricName } from "../options/metric.ts";
 
 /** A value, and what it is. */
 export interface MetricValue {
@@ -41,15 +10,15 @@ export interface MetricValue {
   readonly value: number;
 }
 
-const builtIn = { top1: "higher", top5: "higher", agreement: "higher", loss: "lower" } as const;
-
-export type MetricName = keyof typeof builtIn;
+const builtIn: Readonly<Record<MetricName, Better>> = {
+  top1: "higher",
+  top5: "higher",
+  agreement: "higher",
+  loss: "lower",
+};
 
 /** Those that are shares of samples. */
 export type ShareName = Exclude<MetricName, "loss">;
-
-/** The measures of every evaluation that can stand where a metric can. */
-export const metricNames = Object.keys(builtIn) as readonly MetricName[];
 
 /** Whether this is one of {@link metricNames}. */
 export const isBuiltIn = (metric: unknown): metric is MetricName =>

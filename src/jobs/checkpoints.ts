@@ -1,7 +1,7 @@
 /** Checkpoints of jobs: where they go, where they come from, and when they are due. */
 
 import { z } from "zod";
-import { callback, having, type KindsOf } from "../options/kinds.ts";
+import { bytes, callback, having, type KindsOf } from "../options/kinds.ts";
 import { checkpointEvery } from "../options/machine.ts";
 import type { Store } from "./search.ts";
 
@@ -21,8 +21,8 @@ export interface Checkpoints {
 }
 
 /** What a function takes that leaves checkpoints. */
-export const checkpoints = z.strictObject({
-  from: z.strictObject({ name: z.string(), bytes: z.instanceof(Uint8Array) }).optional(),
+export const checkpoints: z.ZodType<Checkpoints, Checkpoints> = z.strictObject({
+  from: z.strictObject({ name: z.string(), bytes }).optional(),
   every: checkpointEvery.optional(),
   save: callback<Checkpoints["save"]>(),
   store: having<Store>("a store: { keep(), kept() }", "keep", "kept").optional(),

@@ -1,39 +1,48 @@
 /** What has changed from one model to another, as a job. */
 
 import { z } from "zod";
-import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
-import { dataset, labelsAreRight } from "../options/data.ts";
-import { callback, count } from "../options/kinds.ts";
-import { loss, metric } from "../options/learning.ts";
-import { batchSize, rounds, running, seed } from "../options/machine.ts";
+import { dataset } from "../options/data.ts";
+import { count, type OptionsOf } from "../options/kinds.ts";
+import { loss } from "../options/learning.ts";
+import { metric } from "../options/metric.ts";
+import { batchSize, rounds, running, seed, type RunOptions } from "../options/machine.ts";
 import { fixedBatch } from "../passes/open-batch.ts";
 import { changesOf, type Changes } from "../prune/changes.ts";
 import type { Difference } from "../prune/proof/differ.ts";
 import { summarise } from "../prune/summary.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { compare as compareGraphs, compareOutputs } from "../evaluate/compare.ts";
-import type { CompareOptions, Comparison, Pair } from "../evaluate/compare.ts";
+import type { Comparison, Pair } from "../evaluate/compare.ts";
 import { dropOf, type Drop } from "../evaluate/drop.ts";
 import { withDataSizes, withSizesOf } from "../execute/prepare.ts";
-import { measureLatency, type Timing, type TimingOptions } from "../evaluate/timing.ts";
-import { checkLabelsFit, type LabelsOptions } from "./labels.ts";
+import { measureLatency, type Timing } from "../evaluate/timing.ts";
+import { labels, progress, type LabelsOptions, type ProgressOptions } from "./kinds.ts";
+import { checkLabelsFit } from "./labels.ts";
 import { openModel } from "./opened.ts";
-import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
+import { startJob, type Job, type ProgressEvent } from "./job.ts";
 
-export interface CompareJobOptions
-  extends
-    JobOptions<ProgressEvent>,
-    LabelsOptions,
-    Partial<Pick<CompareOptions, "batchSize" | "limit" | "loss" | "metric">> {
+const own = {
   /** What to run both models over; random inputs where there is none. */
-  readonly data?: Dataset | undefined;
+  data: dataset.optional(),
+  /** What the loss is; default "cross-entropy". */
+  loss,
+  /** A measure to look at above all, or a metric of your own, which is counted besides; default top-1, or without labels the agreement. */
+  metric: metric.optional(),
+  /** Samples of a minibatch; default 200. */
+  batchSize: batchSize(200),
+  /** No more minibatches than this; default all. */
+  limit: count.optional(),
   /** How to time both models in turns, or true for 50 rounds of single samples; default: not at all. */
-  readonly latency?: boolean | Pick<TimingOptions, "batch" | "rounds"> | undefined;
+  latency: z.union([z.boolean(), z.strictObject({ batch: count.optional(), rounds: rounds.optional() })]).optional(),
   /** Of random inputs; default 0. */
-  readonly seed?: number | undefined;
-}
+  seed,
+};
+export const kinds = { ...running, ...progress, ...labels, ...own };
+const settle = takes("compare", kinds);
+
+export interface CompareJobOptions extends RunOptions, ProgressOptions, LabelsOptions, OptionsOf<typeof own> {}
 
 export interface CompareOutcome extends Changes {
   /** The largest difference of each output on random inputs; absent where there is data. */
@@ -44,19 +53,6 @@ export interface CompareOutcome extends Changes {
 
 /** With what was lost, as {@link dropOf} has it; that is absent for mse without a metric. */
 export interface DataComparison extends Comparison, Partial<Pick<Drop, "drop" | "dropInterval">> {}
-
-const settle = takes<CompareJobOptions>()("compare", {
-  ...running,
-  onEvent: callback<(event: ProgressEvent) => void>().optional(),
-  data: dataset.optional(),
-  labelsAreRight: labelsAreRight.optional(),
-  loss,
-  metric: metric.optional(),
-  batchSize: batchSize(200),
-  limit: count.optional(),
-  latency: z.union([z.boolean(), z.strictObject({ batch: count.optional(), rounds: rounds.optional() })]).optional(),
-  seed,
-});
 
 /**
  * Sets two models side by side: costs, units, and outputs on data or on random inputs.

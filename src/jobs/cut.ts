@@ -4,23 +4,34 @@ import { z } from "zod";
 import { SecateurError, option } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
-import { notNegative } from "../options/kinds.ts";
-import { running, seed } from "../options/machine.ts";
+import { notNegative, type OptionsOf } from "../options/kinds.ts";
+import { running, seed, type RunOptions } from "../options/machine.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { costsOf, type Costs } from "../passes/costs.ts";
 import { cut as cutGraph } from "../prune/cut/cut.ts";
 import { findGroups, type Groups, type Removal } from "../prune/coupling/groups.ts";
 import { mask as maskGraph } from "../prune/cut/mask.ts";
-import { assertProved, prove, type Proof, type ProofOptions } from "../prune/proof/prove.ts";
+import { assertProved, prove, type Proof } from "../prune/proof/prove.ts";
 import { defaultRuntime } from "../runtime/default.ts";
-import type { RunOptions } from "./job.ts";
 import { withTrial } from "./trial.ts";
 
-export interface CutOptions extends RunOptions, Pick<ProofOptions, "seed" | "tolerance"> {
+const own = {
   /** Whether the cut and the masked model run side by side on random inputs; default true. */
-  readonly prove?: boolean | undefined;
-}
+  prove: z.boolean().default(true),
+  /** Of the inputs that are drawn; default 0. */
+  seed,
+  /**
+   * A difference up to this share of the largest magnitude of a value needs no explanation; default 1e-5. A larger one is
+   * allowed only as far as the cut model differs from itself with its weights rounded otherwise.
+   */
+  tolerance: notNegative.optional(),
+};
+export const kinds = { ...running, ...own };
+const settleCut = takes("cut", kinds);
+const settleMask = takes("mask", running);
+
+export interface CutOptions extends RunOptions, OptionsOf<typeof own> {}
 
 export interface MaskOutcome {
   readonly model: Model;
@@ -32,14 +43,6 @@ export interface CutOutcome extends MaskOutcome {
   /** Absent where none was asked for. */
   readonly proof?: Proof | undefined;
 }
-
-const settleCut = takes<CutOptions>()("cut", {
-  ...running,
-  prove: z.boolean().default(true),
-  seed,
-  tolerance: notNegative.optional(),
-});
-const settleMask = takes<RunOptions>()("mask", running);
 
 /**
  * Removes units: smaller weights, smaller sizes. What is left is proved to compute what the whole computes with these units at zero.

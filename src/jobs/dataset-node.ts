@@ -4,10 +4,10 @@ import type { Dataset } from "../data/batches.ts";
 import { openDataset as open, type OpenOptions } from "../data/spec-node.ts";
 import { fail } from "../graph/error.ts";
 import { takes } from "../options/check.ts";
-import { callback } from "../options/kinds.ts";
+import { callback, type KindsOf } from "../options/kinds.ts";
 import { channels, classes, described, layout, normalise, parts, resize, size, strict, warn } from "../options/data.ts";
 
-const settle = takes<OpenOptions>()("openDataset", {
+const settle = takes("openDataset", {
   split: parts,
   normalise: normalise.optional(),
   layout: layout.optional(),
@@ -19,7 +19,7 @@ const settle = takes<OpenOptions>()("openDataset", {
   model: described.optional(),
   classes: classes.optional(),
   onNote: callback<(note: string) => void>().optional(),
-});
+} satisfies KindsOf<OpenOptions>);
 
 /**
  * Opens a data set by its kind and path, as `"mnist:data/mnist"`. With a model, what its file says of pixels and classes is taken where the options do not say it.

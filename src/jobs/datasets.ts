@@ -7,16 +7,20 @@ import type { PixelForm } from "../data/form.ts";
 import type { SampleDataset } from "../data/samples.ts";
 import { takes } from "../options/check.ts";
 import { channels, layout, normalise } from "../options/data.ts";
-import { count, tensor } from "../options/kinds.ts";
+import { bytes, count, tensor, type KindsOf } from "../options/kinds.ts";
 
-const form = { ...normalise.shape, layout: layout.optional(), channels: channels.optional() };
+const form = {
+  ...normalise.shape,
+  layout: layout.optional(),
+  channels: channels.optional(),
+} satisfies KindsOf<PixelForm>;
 
-const arrays = takes<ArraySource>()("arrayDataset", {
+const arrays = takes("arrayDataset", {
   name: z.string(),
   inputs: z.record(z.string(), tensor),
   target: tensor.optional(),
-});
-const formOfArrays = takes<PixelForm>()("arrayDataset", form);
+} satisfies KindsOf<ArraySource>);
+const formOfArrays = takes("arrayDataset", form);
 
 /**
  * Named arrays in memory whose first axes count the samples. uint8 is pixels, float64 becomes float32, all else is given as it is. A single input of
@@ -37,16 +41,15 @@ const formOfArrays = takes<PixelForm>()("arrayDataset", form);
 export const arrayDataset = (source: ArraySource, options: PixelForm = {}): SampleDataset =>
   ofArrays(arrays(source), formOfArrays(options));
 
-const bytes = z.instanceof(Uint8Array);
-const images = takes<ImageSource>()("imageDataset", {
+const images = takes("imageDataset", {
   name: z.string(),
   images: bytes,
-  labels: z.union([bytes, z.instanceof(Int32Array)]),
-  shape: z.tuple([count, count, count]),
+  labels: z.union([bytes, z.custom<Int32Array>((value) => value instanceof Int32Array)]),
+  shape: z.tuple([count, count, count]).readonly(),
   classes: count,
-  classNames: z.array(z.string()).optional(),
-});
-const formOfImages = takes<PixelForm>()("imageDataset", form);
+  classNames: z.array(z.string()).readonly().optional(),
+} satisfies KindsOf<ImageSource>);
+const formOfImages = takes("imageDataset", form);
 
 /**
  * Images in memory, bytes [N, C, H, W]; batches are normalised float32. The bytes are not copied.

@@ -1,39 +1,37 @@
 /** How good a model is, as a job. */
 
-import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
-import { dataset, labelsAreRight } from "../options/data.ts";
-import { callback, count } from "../options/kinds.ts";
-import { loss, metric } from "../options/learning.ts";
-import { batchSize, running } from "../options/machine.ts";
+import { dataset } from "../options/data.ts";
+import { count, type OptionsOf } from "../options/kinds.ts";
+import { loss } from "../options/learning.ts";
+import { metric } from "../options/metric.ts";
+import { batchSize, running, type RunOptions } from "../options/machine.ts";
 import { defaultRuntime } from "../runtime/default.ts";
-import { evaluate as evaluateGraph, type EvaluateOptions, type Evaluation } from "../evaluate/evaluate.ts";
+import { evaluate as evaluateGraph, type Evaluation } from "../evaluate/evaluate.ts";
 import { withDataSizes } from "../execute/prepare.ts";
 import { listen } from "../evaluate/first-look.ts";
-import { adviseOn, refuseFewer, type LabelsOptions } from "./labels.ts";
+import { labels, progress, type LabelsOptions, type ProgressOptions } from "./kinds.ts";
+import { adviseOn, refuseFewer } from "./labels.ts";
 import { openModel } from "./opened.ts";
-import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
+import { startJob, type Job, type ProgressEvent } from "./job.ts";
 
-export interface EvaluateJobOptions
-  extends
-    JobOptions<ProgressEvent>,
-    LabelsOptions,
-    Partial<Pick<EvaluateOptions, "batchSize" | "limit" | "loss" | "metric">> {
+const own = {
   /** What to measure by, with labels. */
-  readonly data: Dataset;
-}
-
-const settle = takes<EvaluateJobOptions>()("evaluate", {
-  ...running,
-  onEvent: callback<(event: ProgressEvent) => void>().optional(),
   data: dataset,
-  labelsAreRight: labelsAreRight.optional(),
+  /** What the loss is; default "cross-entropy". */
   loss,
+  /** A measure to look at above all, or a metric of your own, which is counted besides. */
   metric: metric.optional(),
+  /** Samples of a minibatch; default 200. */
   batchSize: batchSize(200),
+  /** No more minibatches than this; default all. */
   limit: count.optional(),
-});
+};
+export const kinds = { ...running, ...progress, ...labels, ...own };
+const settle = takes("evaluate", kinds);
+
+export interface EvaluateJobOptions extends RunOptions, ProgressOptions, LabelsOptions, OptionsOf<typeof own> {}
 
 /**
  * Runs a model over labelled data: its loss, and for classes its hits. Where these are no more than by chance, a note says what to look at.

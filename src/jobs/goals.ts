@@ -4,7 +4,7 @@ import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { cut } from "../prune/cut/cut.ts";
 import { analyse } from "../prune/coupling/analysis.ts";
-import type { Budget } from "../prune/select/select.ts";
+import type { Budget } from "../options/budget.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { millisecondsOf, openLatency, shareOf, type LatencyGoal } from "../evaluate/latency.ts";
 import { absoluteBudgetOf } from "../loop/prune.ts";

@@ -5,20 +5,22 @@ import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
 import { runtime, signal, threads } from "../options/machine.ts";
 import { looking } from "../options/model.ts";
-import { summarise, type Summary, type SummaryOptions } from "../prune/summary.ts";
-import type { RunOptions } from "./job.ts";
+import { summarise, type Summary } from "../prune/summary.ts";
+import type { OptionsOf } from "../options/kinds.ts";
 import { withTrial } from "./trial.ts";
 
-/** The runtime is for a model with operators that are not known, which is run once for the shapes behind them. */
-export interface InspectOptions extends SummaryOptions, Pick<RunOptions, "runtime" | "threads" | "signal"> {}
-
-const settle = takes<InspectOptions>()("inspect", {
-  ...looking,
+const own = {
+  /** Whether to tell of each group if it can go as a whole, which is tried one by one; default false. */
   whole: z.boolean().optional(),
+  /** For a model with operators that are not known, which is run once for the shapes behind them. */
   runtime: runtime.optional(),
   threads: threads.optional(),
   signal: signal.optional(),
-});
+};
+const kinds = { ...looking, ...own };
+const settle = takes("inspect", kinds);
+
+export interface InspectOptions extends OptionsOf<typeof looking>, OptionsOf<typeof own> {}
 
 /**
  * What a model costs, the groups of units that can only go together, and what is frozen or refused, with the reasons.

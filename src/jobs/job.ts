@@ -1,22 +1,5 @@
 /** Work that tells of itself while it goes on. */
 
-import type { NormaliseOptions } from "../passes/normalise.ts";
-import type { LoadOptions, Runtime } from "../runtime/port.ts";
-
-/** What the high-level functions take. */
-export interface RunOptions extends NormaliseOptions, Pick<LoadOptions, "device" | "threads" | "signal"> {
-  /** Where none is named, the one of {@link useRuntime}. */
-  readonly runtime?: Runtime | undefined;
-  /** Told where a model runs at the batch size of its file alone, and why: minibatches are then of that size. */
-  readonly onFixedBatch?: ((batch: number, why: string) => void) | undefined;
-}
-
-/** What jobs take besides. */
-export interface JobOptions<E> extends RunOptions {
-  /** Is told at once what the job tells. */
-  readonly onEvent?: ((event: E) => void) | undefined;
-}
-
 /** How much of the work is done. */
 export interface ProgressEvent {
   readonly kind: "minibatches" | "samples" | "rounds" | "forms";

@@ -6,18 +6,12 @@ import { fail, option } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { aboveChance, hitsOf, listen, openAsker, spread, type Said } from "../evaluate/first-look.ts";
-import type { Loss, Targets } from "../objective/losses.ts";
-import type { ProgressEvent, RunOptions } from "./job.ts";
+import type { Loss, Targets } from "../options/learning.ts";
+import type { ProgressEvent } from "./job.ts";
+import type { LabelsOptions } from "./kinds.ts";
+import type { RunOptions } from "../options/machine.ts";
 import { explainChance, explainForm, type Found, type Trial } from "./label-ways.ts";
 import type { OpenedModel } from "./opened.ts";
-
-export interface LabelsOptions {
-  /**
-   * Go on although the labels look wrong: the model is right by chance alone, or would be far more often with the pixels in another form, or has more
-   * outputs than the data has classes.
-   */
-  readonly labelsAreRight?: boolean | undefined;
-}
 
 /** What is looked at. */
 interface Looked extends OpenedModel {

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
+import type { KindsOf } from "../options/kinds.ts";
 import { externalAbove, opset } from "../options/model.ts";
 import { readModelFile, writeModelFile, type WriteOptions } from "../onnx/files-node.ts";
 import type { FileForm } from "../onnx/file-form.ts";
@@ -35,10 +36,10 @@ export async function load(
     : loadBytes(source, { runtime });
 }
 
-const settleSave = takes<WriteOptions>()("save", {
+const settleSave = takes("save", {
   opset: opset.optional(),
   externalAbove: externalAbove.optional(),
-});
+} satisfies KindsOf<WriteOptions>);
 
 /**
  * Writes a model file, whole or not at all; see {@link writeModelFile}.

@@ -5,7 +5,7 @@ import type { Model } from "../graph/graph.ts";
 import { loadModel } from "../onnx/load.ts";
 import { takes } from "../options/check.ts";
 import { runtime } from "../options/machine.ts";
-import type { Runtime } from "../runtime/port.ts";
+import type { OptionsOf } from "../options/kinds.ts";
 import { seeThrough } from "./see-through.ts";
 
 /** What gives its bytes when asked, as the response of `fetch` and the file of an input element do. */
@@ -17,13 +17,15 @@ export interface ByteSource {
   readonly url?: string;
 }
 
-export interface LoadModelOptions {
+const kinds = {
   /** What computes weights that the model computes from other weights, where there are such; default: the one of {@link useRuntime}. */
-  readonly runtime?: Runtime | undefined;
-}
+  runtime: runtime.optional(),
+};
 
 /** Checks the options of reading. */
-export const settleLoad = takes<LoadModelOptions>()("load", { runtime: runtime.optional() });
+export const settleLoad = takes("load", kinds);
+
+export interface LoadModelOptions extends OptionsOf<typeof kinds> {}
 
 export type ModelSource = Uint8Array | ArrayBuffer | ByteSource;
 

@@ -3,14 +3,14 @@
 import { z } from "zod";
 import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
-import { count } from "../options/kinds.ts";
+import { count, type KindsOf } from "../options/kinds.ts";
 import { newModel as build, type NewModelOptions, type ZooName } from "../zoo/zoo.ts";
 
-const settle = takes<NewModelOptions>()("newModel", {
+const settle = takes("newModel", {
   classes: count,
   seed: z.int(),
-  input: z.array(count).length(3).optional(),
-});
+  input: z.array(count).length(3).readonly().optional(),
+} satisfies KindsOf<NewModelOptions>);
 
 /**
  * An untrained network. It takes `input` [batch, C, H, W] and puts out `logits` [batch, classes], both float32, for any batch.

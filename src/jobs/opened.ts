@@ -4,7 +4,7 @@ import type { Dataset } from "../data/batches.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { prepareOn } from "../execute/prepare.ts";
-import type { RunOptions } from "./job.ts";
+import type { RunOptions } from "../options/machine.ts";
 
 /** What a job works on. */
 export interface OpenedModel {

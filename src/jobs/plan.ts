@@ -1,49 +1,49 @@
 /** A choice of units to remove, by one measurement and without learning in between. */
 
-import type { Scores, WeightCriterion } from "../criteria/criterion.ts";
+import type { WeightCriterion } from "../criteria/criterion.ts";
 import { criterionOf } from "../criteria/table.ts";
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
-import { share } from "../options/kinds.ts";
-import { device, runtime, seed } from "../options/machine.ts";
+import { share, type OptionsOf } from "../options/kinds.ts";
+import { seed } from "../options/machine.ts";
 import { looking } from "../options/model.ts";
-import {
-  limits,
-  normalise as normalisation,
-  per,
-  roundTo,
-  scope,
-  scores,
-  weightCriterion,
-} from "../options/ranking.ts";
-import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
+import { limits, ranking, scope, scores, type Limits } from "../options/ranking.ts";
+import { normalise } from "../passes/normalise.ts";
 import { analyse } from "../prune/coupling/analysis.ts";
 import { refuseWithout } from "../prune/coupling/groups.ts";
-import { floorsOf, ratiosOf, type Limits } from "../prune/select/limits.ts";
-import type { Normalisation, Per, Scope } from "../prune/select/ranking.ts";
+import { floorsOf, ratiosOf } from "../prune/select/limits.ts";
 import { refuseNothing, refuseOtherScores } from "../prune/select/nothing.ts";
 import { selectShare } from "../prune/select/select.ts";
 import { withTrial } from "./trial.ts";
-import { roundingOf, type RoundingOptions } from "./rounding.ts";
+import { weightCriterion } from "./kinds.ts";
+import { rounding, roundingOf } from "./rounding.ts";
+
+const own = {
+  /** The share of units to remove, 0 up to 1 exclusive; default 0: `ratios` alone say what goes. */
+  ratio: share.optional(),
+  /** Importances as {@link score} gives them. */
+  scores: scores.optional(),
+  /** What tells importance where there are no scores: a criterion that looks at weights alone; default "magnitude". */
+  criterion: weightCriterion.default("magnitude"),
+  /** Whether the same share of every group goes, or the least important of all; default "local". */
+  scope: scope.default("local"),
+  /** What importance is counted per; default a unit, as the share is one of units. */
+  per: ranking.per.unwrap().default("unit"),
+  /** Of the criterion "random"; default 0. */
+  seed,
+};
+export const kinds = { ...looking, ...limits, ...rounding, ...ranking, ...own };
+const settle = takes("plan", kinds);
 
 /** Runtime and device are for `roundTo: "auto"`. */
-export interface PlanOptions extends NormaliseOptions, Limits, RoundingOptions {
-  /** The share of units to remove, 0 up to 1 exclusive; default 0: `ratios` alone say what goes. */
-  readonly ratio?: number | undefined;
-  /** Importances as {@link score} gives them. */
-  readonly scores?: Scores | undefined;
-  /** What tells importance where there are no scores: a criterion that looks at weights alone; default "magnitude". */
-  readonly criterion?: string | WeightCriterion | undefined;
-  /** Whether the same share of every group goes, or the least important of all; default "local". */
-  readonly scope?: Scope | undefined;
-  /** What importance is counted per; default a unit, as the share is one of units. */
-  readonly per?: Per | undefined;
-  /** How importances of different groups are made comparable; default "none". */
-  readonly normalise?: Normalisation | undefined;
-  /** Of the criterion "random"; default 0. */
-  readonly seed?: number | undefined;
-}
+export interface PlanOptions
+  extends
+    OptionsOf<typeof looking>,
+    Limits,
+    OptionsOf<typeof rounding>,
+    OptionsOf<typeof ranking>,
+    OptionsOf<typeof own> {}
 
 export interface Plan {
   /** What {@link cut} and {@link mask} take; {@link formatPlan} makes a file of it. */
@@ -59,21 +59,6 @@ export interface PlannedGroup {
   readonly units: number;
   readonly removed: number;
 }
-
-const settle = takes<PlanOptions>()("plan", {
-  ...looking,
-  ...limits,
-  roundTo: roundTo.optional(),
-  runtime: runtime.optional(),
-  device,
-  ratio: share.optional(),
-  scores: scores.optional(),
-  criterion: weightCriterion.default("magnitude"),
-  scope: scope.default("local"),
-  per: per.default("unit"),
-  normalise: normalisation,
-  seed,
-});
 
 /**
  * Chooses the units that matter least.

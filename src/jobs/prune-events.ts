@@ -5,7 +5,7 @@ import type { Model } from "../graph/graph.ts";
 import type { Costs } from "../passes/costs.ts";
 import type { KeptUnits } from "../prune/select/plan.ts";
 import type { Removal } from "../prune/coupling/groups.ts";
-import type { Budget } from "../prune/select/select.ts";
+import type { Budget } from "../options/budget.ts";
 import type { Drop } from "../evaluate/drop.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { LearnEvent } from "../train/events.ts";

@@ -4,7 +4,7 @@ import { criterionOf } from "../criteria/table.ts";
 import type { Dataset } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { Budget } from "../prune/select/select.ts";
+import type { Budget } from "../options/budget.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { Checkpoint, PruneEnd } from "../loop/checkpoint.ts";
 import { finetune, type FinetunePoint } from "../train/finetune.ts";

@@ -1,7 +1,7 @@
 /** How units are ranked where nothing else is asked for. */
 
 import { criterionOf } from "../criteria/table.ts";
-import type { Normalisation, Per } from "../prune/select/ranking.ts";
+import type { Normalisation, Per } from "../options/ranking.ts";
 import type { CheckedOptions } from "./prune-options.ts";
 
 /** What a run ranks units by. */

@@ -2,8 +2,9 @@
 
 import { fail, option } from "../graph/error.ts";
 import type { Groups } from "../prune/coupling/groups.ts";
-import { floorsOf, type Limits } from "../prune/select/limits.ts";
-import type { Budget } from "../prune/select/select.ts";
+import { floorsOf } from "../prune/select/limits.ts";
+import type { Limits } from "../options/ranking.ts";
+import type { Budget } from "../options/budget.ts";
 import { smallestOf, type Smallest } from "../prune/select/smallest.ts";
 import type { State } from "./prune-events.ts";
 

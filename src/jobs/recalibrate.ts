@@ -1,37 +1,32 @@
 /** New statistics for BatchNormalization, as a job. */
 
-import type { Dataset } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
 import { dataset } from "../options/data.ts";
-import { callback, count } from "../options/kinds.ts";
-import { batchSize, running, seed } from "../options/machine.ts";
+import { count, type OptionsOf } from "../options/kinds.ts";
+import { batchSize, running, seed, type RunOptions } from "../options/machine.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { withDataSizes, withGraph } from "../execute/prepare.ts";
 import { recalibrate as recalibrateGraph } from "../train/recalibrate.ts";
 import { batchOf, openModel } from "./opened.ts";
-import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
+import { progress, type ProgressOptions } from "./kinds.ts";
+import { startJob, type Job, type ProgressEvent } from "./job.ts";
 
-export interface RecalibrateJobOptions extends JobOptions<ProgressEvent> {
+const own = {
   /** Samples like those that the model will see; labels are not looked at. */
-  readonly data: Dataset;
-  /** Samples of a minibatch; default 128. */
-  readonly batchSize?: number | undefined;
-  /** Minibatches to average over; default all. */
-  readonly batches?: number | undefined;
-  /** Which minibatches; default 0. */
-  readonly seed?: number | undefined;
-}
-
-const settle = takes<RecalibrateJobOptions>()("recalibrate", {
-  ...running,
-  onEvent: callback<(event: ProgressEvent) => void>().optional(),
   data: dataset,
+  /** Samples of a minibatch; default 128. */
   batchSize: batchSize(128),
+  /** Minibatches to average over; default all. */
   batches: count.optional(),
+  /** Which minibatches; default 0. */
   seed,
-});
+};
+export const kinds = { ...running, ...progress, ...own };
+const settle = takes("recalibrate", kinds);
+
+export interface RecalibrateJobOptions extends RunOptions, ProgressOptions, OptionsOf<typeof own> {}
 
 /**
  * Gives every BatchNormalization the mean and variance of what it sees now. Behind a cut these are others than before. Nothing is learned, and no labels

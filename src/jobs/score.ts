@@ -1,55 +1,48 @@
 /** The importance of the units of a model, as a job. */
 
-import type { Criterion, Scores } from "../criteria/criterion.ts";
+import type { Scores } from "../criteria/criterion.ts";
 import { criterionOf } from "../criteria/table.ts";
-import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
-import { dataset, labelsAreRight } from "../options/data.ts";
-import { callback } from "../options/kinds.ts";
+import { dataset } from "../options/data.ts";
+import { callback, type OptionsOf } from "../options/kinds.ts";
 import { loss, targetSource } from "../options/learning.ts";
-import { batchSize, memory, running, seed } from "../options/machine.ts";
-import { batches, criterion, gates, probes } from "../options/ranking.ts";
+import { batchSize, memory, running, seed, type RunOptions } from "../options/machine.ts";
+import { batches, measuring } from "../options/ranking.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { withDataSizes } from "../execute/prepare.ts";
-import { score as scoreGraph, type ScoreOptions } from "../score/score.ts";
-import { checkLabelsFit, type LabelsOptions } from "./labels.ts";
+import { score as scoreGraph } from "../score/score.ts";
+import { criterion, labels, progress, type LabelsOptions, type ProgressOptions } from "./kinds.ts";
+import { checkLabelsFit } from "./labels.ts";
 import { openModel } from "./opened.ts";
-import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
+import { startJob, type Job, type ProgressEvent } from "./job.ts";
 import { withTrial } from "./trial.ts";
 
-export interface ScoreJobOptions
-  extends
-    JobOptions<ProgressEvent>,
-    LabelsOptions,
-    Partial<
-      Pick<
-        ScoreOptions,
-        "batchSize" | "batches" | "gates" | "loss" | "memory" | "onSplit" | "probes" | "seed" | "targets"
-      >
-    > {
+const own = {
   /** Criteria that look at weights alone need none. */
-  readonly data?: Dataset | undefined;
-  /** The name of a criterion, or one of your own; default "taylor-fo". */
-  readonly criterion?: string | Criterion | undefined;
-}
-
-const settle = takes<ScoreJobOptions>()("score", {
-  ...running,
-  onEvent: callback<(event: ProgressEvent) => void>().optional(),
   data: dataset.optional(),
-  labelsAreRight: labelsAreRight.optional(),
+  /** The name of a criterion, or one of your own; default "taylor-fo". */
   criterion: criterion.default("taylor-fo"),
-  gates,
-  probes: probes.optional(),
+  /** What the loss compares with; default the labels of the data. */
   targets: targetSource,
+  /** What the loss is; default "cross-entropy". */
   loss,
+  /** Samples of a minibatch; default 128. */
   batchSize: batchSize(128),
+  /** Minibatches to average over; default 10. */
   batches,
+  /** Bytes that the process is to stay below, by estimate: minibatches are run in pieces where they would take more. */
   memory: memory.optional(),
+  /** Told into how many pieces of how many samples each minibatch is split, where it is. */
   onSplit: callback<(pieces: number, samples: number) => void>().optional(),
+  /** Which minibatches; default 0. */
   seed,
-});
+};
+export const kinds = { ...running, ...progress, ...labels, ...measuring, ...own };
+const settle = takes("score", kinds);
+
+export interface ScoreJobOptions
+  extends RunOptions, ProgressOptions, LabelsOptions, OptionsOf<typeof measuring>, OptionsOf<typeof own> {}
 
 /**
  * Measures the importance of every unit: by default over 10 minibatches of 128 samples.

@@ -1,60 +1,29 @@
 /** Learning, from nothing or from what there is, as a job. */
 
-import type { Dataset } from "../data/batches.ts";
 import { withPreprocessing } from "../data/preprocessing.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
-import { dataset, labelsAreRight } from "../options/data.ts";
-import { callback, countOrNone } from "../options/kinds.ts";
-import { epochs, learning } from "../options/learning.ts";
-import { running } from "../options/machine.ts";
+import { callback, countOrNone, type OptionsOf } from "../options/kinds.ts";
+import { epochs } from "../options/learning.ts";
+import { running, type RunOptions } from "../options/machine.ts";
 import { widen } from "../passes/widen.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../loop/checkpoint.ts";
 import { evaluate, type Evaluation } from "../evaluate/evaluate.ts";
 import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "../train/events.ts";
-import { finetune as finetuneGraph, type FinetuneOptions, type FinetunePoint } from "../train/finetune.ts";
+import { finetune as finetuneGraph, type FinetunePoint } from "../train/finetune.ts";
 import { reservedMemory } from "../execute/memory.ts";
-import type { Metric, MetricName } from "../evaluate/metrics.ts";
 import { withDataSizes, withGraph } from "../execute/prepare.ts";
 import { averagedGraph } from "../train/step.ts";
 import { tryBatch } from "../train/stream.ts";
 import { batchOf, openModel } from "./opened.ts";
 import { checkpoints, createTimer, type Checkpoints } from "./checkpoints.ts";
-import { checkLabelsFit, type LabelsOptions } from "./labels.ts";
-import { startJob, type Job, type JobOptions, type ProgressEvent } from "./job.ts";
+import { learning, type LearnJobOptions } from "./kinds.ts";
+import { checkLabelsFit } from "./labels.ts";
+import { startJob, type Job, type ProgressEvent } from "./job.ts";
 import type { PhaseEvent } from "./prune-events.ts";
-import { workersBefore, workersOf, type WorkersEvent, type WorkersOptions } from "./workers.ts";
-
-export interface TrainJobOptions
-  extends
-    JobOptions<TrainJobEvent>,
-    WorkersOptions,
-    LabelsOptions,
-    Partial<
-      Omit<
-        FinetuneOptions,
-        | "reserved"
-        | "workers"
-        | "carried"
-        | "optimise"
-        | "from"
-        | "onEvent"
-        | "onRate"
-        | "onDiverged"
-        | "onPoint"
-        | "teacher"
-      >
-    > {
-  /** What to learn from. */
-  readonly data: Dataset;
-  /** What to measure by at the start and after every epoch; nothing is chosen by it. */
-  readonly validation?: Dataset | undefined;
-  /** What is measured besides: a measure by its name, or a metric of your own. */
-  readonly metric?: Metric | MetricName | undefined;
-  readonly checkpoints?: Checkpoints | undefined;
-}
+import { workersBefore, workersOf, type WorkersEvent } from "./workers.ts";
 
 /** How good the model is after an epoch, or at the start. */
 export interface EpochEvent {
@@ -76,19 +45,21 @@ export type TrainJobEvent =
   | ProgressEvent
   | WorkersEvent;
 
-const kinds = (passes: number) => ({
-  ...running,
-  ...learning,
+const own = (passes: number) => ({
+  /** Is told at once what the job tells. */
   onEvent: callback<(event: TrainJobEvent) => void>().optional(),
   checkpoints: checkpoints.optional(),
-  data: dataset,
-  labelsAreRight: labelsAreRight.optional(),
+  /** Passes over the data; default 20 to train, 5 to fine-tune. */
   epochs: epochs(passes),
+  /** The number of the first epoch, so that a second run sees other orders of the same data; default 0. */
   firstEpoch: countOrNone.default(0),
 });
-const settleTrain = takes<TrainJobOptions>()("train", kinds(20));
-const settleFinetune = takes<TrainJobOptions>()("finetune", kinds(5));
+export const kinds = (passes: number) => ({ ...running, ...learning, ...own(passes) });
+const settleTrain = takes("train", kinds(20));
+const settleFinetune = takes("finetune", kinds(5));
 type Settled = ReturnType<typeof settleTrain>;
+
+export interface TrainJobOptions extends RunOptions, LearnJobOptions, OptionsOf<ReturnType<typeof own>> {}
 
 /**
  * Trains a model, such as one of {@link newModel}: by default for 20 epochs, at a learning rate that a short trial finds.

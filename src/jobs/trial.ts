@@ -11,7 +11,7 @@ import { trace, type Traced } from "../passes/trace.ts";
 import { drawInputs } from "../prune/proof/draw.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
-import type { RunOptions } from "./job.ts";
+import type { RunOptions } from "../options/machine.ts";
 
 /** A model with more open sizes has those beyond taken for fixed. */
 const mostSymbols = 6;

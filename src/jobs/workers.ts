@@ -7,17 +7,10 @@ import { statesOf } from "../passes/training.ts";
 import { costsOf } from "../passes/costs.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed } from "../objective/evidence.ts";
-import type { LearnOptions } from "../train/finetune.ts";
+import type { LearningOptions } from "../options/learning.ts";
+import type { RunOptions } from "../options/machine.ts";
 import { wholeBatchNeeds } from "../execute/batch-slices.ts";
 import { otherAxis } from "../execute/micro-batches.ts";
-
-export interface WorkersOptions {
-  /**
-   * Parts that a minibatch is split into, each learned from in a thread of its own; BatchNormalization takes the statistics of a part. Default "auto": as
-   * many as there are threads, of at least 16 samples each where there are such statistics, where that pays.
-   */
-  readonly workers?: number | "auto" | undefined;
-}
 
 /** Each minibatch is split, as nobody has said that it should not be. */
 export interface WorkersEvent {
@@ -62,7 +55,8 @@ export function workersOf(
   return most;
 }
 
-interface Settings extends WorkersOptions, Partial<Pick<LearnOptions, "batchSize" | "threads" | "device" | "memory">> {
+interface Settings
+  extends Pick<LearningOptions, "workers" | "batchSize" | "memory">, Pick<RunOptions, "threads" | "device"> {
   readonly criterion?: Criterion | undefined;
 }
 

@@ -9,7 +9,7 @@ import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed, type PassNeed } from "../objective/evidence.ts";
 import { isOverflow } from "../train/guard.ts";
 import type { MaskingTrainer } from "./masking-trainer.ts";
-import type { Targets } from "../objective/losses.ts";
+import type { Targets } from "../options/learning.ts";
 import type { PruneOptions } from "./prune.ts";
 import { finish, sampleAll, score } from "../score/score.ts";
 import type { TrainerState } from "../train/step.ts";

@@ -18,20 +18,19 @@ import { quantisedOf } from "../passes/quantised.ts";
 import { trace, type Traced } from "../passes/trace.ts";
 import { enterTraining, statesOf } from "../passes/training.ts";
 import { widen } from "../passes/widen.ts";
-import type { GatePlace } from "../prune/gates/gate-places.ts";
+import type { GatePlace } from "../options/ranking.ts";
 import { findGroups, type Groups } from "../prune/coupling/groups.ts";
 import { appendEvidence, watch, watchedValues, type EvidenceValues, type PassNeed, type Watched } from "./evidence.ts";
 import { mixInputs, mixtureIn } from "./mixup.ts";
-import { appendLoss, type Distillation, type Loss, type Targets } from "./losses.ts";
+import { appendLoss, type Distillation } from "./losses.ts";
+import type { LearningOptions, Loss, Targets } from "../options/learning.ts";
 
-export interface BackwardOptions {
+export interface BackwardOptions extends Pick<LearningOptions, "labelSmoothing"> {
   readonly batch: number;
   readonly loss: Loss;
   readonly distillation?: Distillation | undefined;
   /** What the loss compares with; default the labels of the data. */
   readonly targets?: Targets | undefined;
-  /** The share of a label that is spread over all classes; default 0. */
-  readonly labelSmoothing?: number | undefined;
   /** Whether samples are mixed, by a permutation and a share that are further inputs. */
   readonly mixup?: boolean | undefined;
   /** Whether to differentiate with respect to all parameters. */

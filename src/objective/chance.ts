@@ -1,7 +1,8 @@
 /** What a loss is measured by: how much a model loses that knows nothing, and how much more or less of it nobody notices. */
 
 import { toNumbers, type Tensor } from "../graph/tensor.ts";
-import type { Distillation, Loss } from "./losses.ts";
+import type { Distillation } from "./losses.ts";
+import type { Loss } from "../options/learning.ts";
 
 export interface LossScale {
   /** The mean loss of a model that answers all the same, as well as that can be done. */

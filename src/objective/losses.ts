@@ -1,5 +1,6 @@
 /** Losses as graphs: from the model's output and a target to one number for each sample, and their mean. */
 
+import type { LearningOptions, Loss, Targets } from "../options/learning.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
 import type { Type } from "../graph/graph.ts";
@@ -10,9 +11,6 @@ import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { logitsOf } from "../passes/strip-softmax.ts";
 import { mixed, type Mixture } from "./mixup.ts";
 
-export const losses = ["cross-entropy", "mse"] as const;
-export type Loss = (typeof losses)[number];
-
 export interface LossValues {
   /** [N] */
   readonly perSample: Value;
@@ -21,14 +19,6 @@ export interface LossValues {
   /** The number of classes that the target may name; 0 for a loss without classes. */
   readonly classes: number;
 }
-
-export const targetSources = ["labels", "sampled"] as const;
-/**
- * What the loss compares the output with: the labels of the data, or classes drawn from the model's own probabilities. The latter makes of
- * squared gradients the Fisher information itself instead of its empirical form, and needs no labels (Kunstner et al. 2019, "Limitations of the
- * empirical Fisher approximation", eq. 3).
- */
-export type Targets = (typeof targetSources)[number];
 
 /** Learning from another model's outputs besides the labels (Hinton et al. 2015). */
 export interface Distillation {
@@ -39,12 +29,10 @@ export interface Distillation {
 }
 
 /** What a loss is made of. */
-export interface LossOptions {
+export interface LossOptions extends Pick<LearningOptions, "labelSmoothing"> {
   readonly loss: Loss;
   readonly distillation?: Distillation | undefined;
   readonly targets?: Targets | undefined;
-  /** The share of a label that is spread over all classes; default 0. */
-  readonly labelSmoothing?: number | undefined;
   /** How the batch was mixed, where it was: targets are mixed alike. */
   readonly mixture?: Mixture | undefined;
 }

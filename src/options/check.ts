@@ -3,33 +3,24 @@
 import { z } from "zod";
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
-import { bare, defaultOf, expected, type KindsOf } from "./kinds.ts";
+import { bare, defaultOf, expected, type Kinds, type OptionsOf, type SettledOf } from "./kinds.ts";
 import { nearest } from "./suggest.ts";
 
-type Kinds = Readonly<Record<string, z.ZodType>>;
-
-/** The options of an interface, with what the table says where nothing is given. */
-export type Settled<T, S> = T & {
-  readonly [K in keyof S & keyof T as S[K] extends z.ZodDefault ? K : never]-?: Exclude<T[K], undefined>;
-};
-
 /**
- * Says what a function takes; every option of the interface has its kind.
+ * Says what a function takes.
  *
  * @returns what checks the options of a call, and its models, and fills in what the table says where nothing is given
  */
 export const takes =
-  <T extends object>() =>
-  <S extends KindsOf<T>>(verb: string, kinds: S & { readonly [K in Exclude<keyof S, keyof T>]: never }) =>
-  (given: T, ...models: readonly Model[]): Settled<T, S> => {
-    const table: Kinds = kinds;
+  <S extends Kinds>(verb: string, kinds: S) =>
+  (given: OptionsOf<S>, ...models: readonly Model[]): SettledOf<S> => {
     for (const model of models) refuseOtherThanModel(verb, model);
-    refuse(verb, z.strictObject(table), given);
-    const defaults = Object.entries(table).flatMap(([name, kind]) => {
+    refuse(verb, z.strictObject(kinds), given);
+    const defaults = Object.entries(kinds).flatMap(([name, kind]) => {
       const value = (given as Readonly<Record<string, unknown>>)[name] === undefined ? defaultOf(kind) : undefined;
       return value === undefined ? [] : [[name, value] as const];
     });
-    return { ...given, ...Object.fromEntries(defaults) } as Settled<T, S>;
+    return { ...given, ...Object.fromEntries(defaults) } as unknown as SettledOf<S>;
   };
 
 /** Refuses what is no model, as the path of its file. */

@@ -9,6 +9,19 @@ export const words = z.registry<{ readonly takes: string }>();
 /** A kind for each option of an interface. */
 export type KindsOf<T> = { readonly [K in keyof T]-?: z.ZodType<unknown, T[K] | undefined> };
 
+/** Options by their names, as a function takes them. */
+export type Kinds = Readonly<Record<string, z.ZodType>>;
+
+type Inputs<S> = { readonly [K in keyof S]: z.input<S[K]> };
+type Outputs<S> = { readonly [K in keyof S]: z.output<S[K]> };
+type MayBeAbsent<T> = { [K in keyof T]: undefined extends T[K] ? K : never }[keyof T];
+type Loose<T> = Partial<Pick<T, MayBeAbsent<T>>> & Omit<T, MayBeAbsent<T>>;
+
+/** What a caller gives: what has a default, or need not be there, may be left out. */
+export type OptionsOf<S> = Loose<Inputs<S>>;
+/** The same with the defaults filled in. */
+export type SettledOf<S> = Loose<Outputs<S>>;
+
 const custom = <T>(takes: string, is: (value: unknown) => boolean) => z.custom<T>(is).register(words, { takes });
 
 /** An object of the program that has these functions. */
@@ -26,6 +39,8 @@ export const tensor = custom<Tensor>("a tensor: { dtype, shape, data }", (value)
   return typeof dtype === "string" && Array.isArray(shape) && data !== undefined;
 });
 
+export const bytes = custom<Uint8Array>("bytes: a Uint8Array", (value) => value instanceof Uint8Array);
+
 export const callback = <F>() => custom<F>("a function", (value) => typeof value === "function");
 
 const isMap = (value: unknown): value is ReadonlyMap<unknown, unknown> => value instanceof Map;
@@ -41,11 +56,13 @@ export const countOrAuto = z.union([auto, count]);
 export const positive = z.number().positive();
 export const notNegative = z.number().min(0);
 export const share = z.number().min(0).max(1);
-export const shape = z.array(z.int().min(0));
+export const shape = z.array(z.int().min(0)).readonly();
 
 /** A schema without what says that it may be left out. */
 export function bare(schema: z.core.$ZodType): z.core.$ZodType {
-  return schema instanceof z.ZodOptional || schema instanceof z.ZodDefault ? bare(schema.unwrap()) : schema;
+  return schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodReadonly
+    ? bare(schema.unwrap())
+    : schema;
 }
 
 /** What stands where nothing is given. */
@@ -73,6 +90,7 @@ export function formOf(schema: z.core.$ZodType): Readonly<Record<string, unknown
     unrepresentable: "any",
     io: "input",
     override({ jsonSchema }) {
+      delete jsonSchema.readOnly;
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
     },

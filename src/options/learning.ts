@@ -1,106 +1,136 @@
 /** Options that say how a model learns. */
 
 import { z } from "zod";
-import type { RecomputedStep } from "../train/activation-checkpointing.ts";
-import { losses, targetSources } from "../objective/losses.ts";
-import { metricNames, type Metric } from "../evaluate/metrics.ts";
-import {
-  defaultAdamw,
-  defaultSgd,
-  type AdamwOptions,
-  type OptimiserOptions,
-  type SgdOptions,
-} from "../train/optimisers.ts";
-import { rateSchedules } from "../train/schedules.ts";
-import { augment, dataset } from "./data.ts";
-import { auto, callback, countOrNone, having, notNegative, positive, share, type KindsOf } from "./kinds.ts";
+import { dataset } from "./data.ts";
+import { auto, countOrNone, notNegative, positive, share, type OptionsOf } from "./kinds.ts";
 import { batchSize, memory, seed, workers } from "./machine.ts";
+import { metric } from "./metric.ts";
 
+export const losses = ["cross-entropy", "mse"] as const;
+export type Loss = (typeof losses)[number];
 export const loss = z.enum(losses).default("cross-entropy").describe("what is minimised");
 
-export const metric = z
-  .union([z.enum(metricNames), having<Metric>("a metric: { name, better, start() }", "start")])
-  .describe("what counts: top1 (default), top5, agreement, loss, or f1.mjs");
-
-/** What the loss compares with where importance is measured. */
-export const targetSource = z.enum(targetSources).default("labels").describe("what the loss compares with");
-
+/**
+ * What the loss compares the output with: the labels of the data, or classes drawn from the model's own probabilities. The
+ * latter makes of squared gradients the Fisher information itself instead of its empirical form, and needs no labels
+ * (Kunstner et al. 2019, "Limitations of the empirical Fisher approximation", eq. 3).
+ */
+const sources = ["labels", "sampled"] as const;
+export type Targets = (typeof sources)[number];
+/** Where importance is measured. */
+export const targetSource = z.enum(sources).default("labels").describe("what the loss compares with");
+/** Where a model learns. */
 export const targets = z
-  .enum([...targetSources, "teacher"])
+  .enum([...sources, "teacher"])
   .default("labels")
   .describe("what is learned from");
 
+/** Passes over the training data. */
 export const epochs = (passes: number) =>
   countOrNone.max(1_000_000).default(passes).describe("passes over the training data");
 
-/** A learning rate, or what a trial finds. */
-export const learningRate = z
-  .union([auto, positive])
-  .default("auto")
-  .describe("highest learning rate; auto: found by a short trial");
+const rate = z.union([auto, positive]).default("auto");
+export const pruneLearningRate = rate.describe("learning rate while pruning; auto: found by a short trial");
 
-export const pruneLearningRate = learningRate.describe("learning rate while pruning; auto: found by a short trial");
+export const rateSchedules = ["cosine", "linear", "step", "constant"] as const;
+export type RateScheduleName = (typeof rateSchedules)[number];
 
-export const rateSchedule = z.enum(rateSchedules).default("cosine").describe("how the learning rate falls");
-export const minRate = notNegative.default(0).describe("what the learning rate falls to");
-export const milestones = z
-  .array(z.number().gt(0).lt(1))
-  .describe("shares of the run after which the rate is a tenth (default: 0.5,0.75)");
-export const warmUp = countOrNone
-  .max(1_000_000)
-  .default(0)
-  .describe("steps over which the learning rate rises at first");
+const decay = z.number().min(0).lt(1);
 
 export const optimiserName = z.enum(["sgd", "adamw"]).default("sgd").describe("what makes steps of gradients");
-export const momentum = share.default(defaultSgd.momentum).describe("momentum of sgd (Nesterov's)");
+export const momentum = share.default(0.9).describe("momentum of sgd (Nesterov's)");
+
+const sgd = z.strictObject({
+  kind: z.literal("sgd"),
+  momentum: momentum.unwrap().optional(),
+  /** Decay of weights of more than one axis; biases and normalisations are not decayed. */
+  weightDecay: notNegative.optional(),
+  nesterov: z.boolean().optional(),
+});
+export type SgdOptions = Required<Omit<z.input<typeof sgd>, "kind">>;
+export const defaultSgd: SgdOptions = { momentum: 0.9, weightDecay: 5e-4, nesterov: true };
+
+const adamw = z.strictObject({
+  kind: z.literal("adamw"),
+  /** The shares of the old in the averages of gradients and of their squares. */
+  betas: z.tuple([decay, decay]).readonly().optional(),
+  /** Keeps the divisor from being 0. */
+  eps: positive.optional(),
+  /** Decay of weights of more than one axis, apart from the gradient. */
+  weightDecay: notNegative.optional(),
+});
+export type AdamwOptions = Required<Omit<z.input<typeof adamw>, "kind">>;
+/** PyTorch's. */
+export const defaultAdamw: AdamwOptions = { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 1e-2 };
+
+const optimiser = z.discriminatedUnion("kind", [sgd, adamw]);
+/** What turns gradients into steps; what is left out has its default. */
+export type OptimiserOptions = z.input<typeof optimiser>;
 export const weightDecay = notNegative.describe(
   `decay of weights (default: ${defaultSgd.weightDecay}, of adamw ${defaultAdamw.weightDecay})`,
 );
 
-const decay = z.number().min(0).lt(1);
-
-const optimiser: z.ZodType<OptimiserOptions, OptimiserOptions> = z.discriminatedUnion("kind", [
-  z.strictObject({
-    kind: z.literal("sgd"),
-    momentum: momentum.unwrap().optional(),
-    weightDecay: weightDecay.optional(),
-    nesterov: z.boolean().optional(),
-  } satisfies KindsOf<SgdOptions & { kind: "sgd" }>),
-  z.strictObject({
-    kind: z.literal("adamw"),
-    betas: z.tuple([decay, decay]).readonly().optional(),
-    eps: positive.optional(),
-    weightDecay: weightDecay.optional(),
-  } satisfies KindsOf<AdamwOptions & { kind: "adamw" }>),
-]);
-
-export const clip = positive.describe("largest norm of the gradients of a step");
-export const labelSmoothing = share.default(0).describe("share of a label that is spread over all classes");
-export const mixup = positive.describe("learn from mixtures of two samples by shares from Beta(alpha, alpha)");
-export const ema = decay.describe("learn a moving average of the weights by this decay, as 0.999");
-export const distil = share.default(0).describe("share of the original's outputs in the loss");
-export const temperature = positive.default(4).describe("what logits are divided by to distil");
+const augment = z.strictObject({
+  /** Pixels of black put round an image before a random part of the first size is cut out. */
+  crop: countOrNone.describe("random crops of images, padded by so many pixels").optional(),
+  /** Mirrors left and right, every second time on average. */
+  flip: z.boolean().describe("random horizontal flips of images").optional(),
+});
+export const { crop, flip } = augment.shape;
 
 /** What every function takes that makes a model learn. */
 export const learning = {
-  loss,
-  batchSize: batchSize(128),
-  seed,
-  augment: augment.optional(),
-  optimiser: optimiser.optional(),
-  clip: clip.optional(),
-  labelSmoothing,
-  mixup: mixup.optional(),
-  workers,
-  memory: memory.optional(),
-  onRecompute: callback<(recomputed: RecomputedStep) => void>().optional(),
-  ema: ema.optional(),
-  rateSchedule,
-  minRate,
-  milestones: milestones.optional(),
-  gamma: positive.optional(),
-  warmUp,
-  learningRate,
+  /** What to learn from. */
+  data: dataset,
+  /** What to measure by at the start, now and then, and at the end; nothing is chosen by it. */
   validation: dataset.optional(),
+  /** What is measured besides: a measure by its name, or a metric of your own. Default top-1, without labels agreement. */
   metric: metric.optional(),
+  /** What is minimised; default "cross-entropy". */
+  loss,
+  /** Samples of a minibatch; default 128. */
+  batchSize: batchSize(128),
+  /** The same number gives the same bytes; default 0. */
+  seed,
+  /** Random changes to training images, new ones in every epoch; default none. */
+  augment: augment.optional(),
+  /** Default: SGD with Nesterov's momentum. */
+  optimiser: optimiser.optional(),
+  /** The norm that all gradients together are scaled down to where theirs is larger; default none. */
+  clip: positive.describe("largest norm of the gradients of a step").optional(),
+  /** The share of a label that is spread over all classes (Szegedy et al. 2016); default 0. */
+  labelSmoothing: share.default(0).describe("share of a label that is spread over all classes"),
+  /** Learns from mixtures of samples by shares from Beta(mixup, mixup); default none. */
+  mixup: positive.describe("learn from mixtures of two samples by shares from Beta(alpha, alpha)").optional(),
+  /**
+   * Parts that a minibatch is split into, each learned from in a thread of its own; BatchNormalization takes the
+   * statistics of a part. Default "auto": as many as there are threads, where that pays, of at least 16 samples each
+   * where there are such statistics.
+   */
+  workers,
+  /**
+   * Bytes that the process is to stay below while it learns, by estimate: activations that would take more are computed
+   * a second time instead of kept, which gives the same results. Default: all are kept.
+   */
+  memory: memory.optional(),
+  /** The decay by which weights and statistics are averaged over the steps; the averages are the result. Default none. */
+  ema: decay.describe("learn a moving average of the weights by this decay, as 0.999").optional(),
+  /** How the rate falls after the warm-up; default along a cosine. */
+  rateSchedule: z.enum(rateSchedules).default("cosine").describe("how the learning rate falls"),
+  /** What the rate falls to, and not below; default 0. */
+  minRate: notNegative.default(0).describe("what the learning rate falls to"),
+  /** Of "step": shares of the run after each of which the rate is multiplied by `gamma`; default a half and 3/4. */
+  milestones: z
+    .array(z.number().gt(0).lt(1))
+    .readonly()
+    .describe("shares of the run after which the rate is a tenth (default: 0.5,0.75)")
+    .optional(),
+  /** Of "step"; default 0.1. */
+  gamma: positive.optional(),
+  /** Steps over which the rate rises linearly from 0; default 0. */
+  warmUp: countOrNone.max(1_000_000).default(0).describe("steps over which the learning rate rises at first"),
+  /** The highest learning rate; default "auto": found by a short trial on a copy of the model. */
+  learningRate: rate.describe("highest learning rate; auto: found by a short trial"),
 };
+
+export interface LearningOptions extends OptionsOf<typeof learning> {}

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { devices, type Runtime } from "../runtime/port.ts";
-import { callback, count, countOrAuto, having, notNegative } from "./kinds.ts";
+import { callback, count, countOrAuto, having, notNegative, type OptionsOf } from "./kinds.ts";
 import { looking } from "./model.ts";
 
 export const runtime = having<Runtime>("a runtime, as createRuntime gives it", "load");
@@ -28,12 +28,19 @@ export const checkpointEvery = notNegative.default(30).describe("seconds between
 
 export const signal = having<AbortSignal>("an AbortSignal", "addEventListener");
 
-/** What every function takes that runs a model. */
-export const running = {
-  ...looking,
+const computing = {
+  /** Default: the CPU. What another device has no kernel for, onnxruntime computes on the CPU all the same. */
   device,
+  /** Threads within an operator; default: all cores. */
   threads: threads.optional(),
+  /** Ends the work, where the runtime can be left alone with a run that goes on. */
   signal: signal.optional(),
+  /** Where none is named, the one of {@link useRuntime}. */
   runtime: runtime.optional(),
+  /** Told where a model runs at the batch size of its file alone, and why: minibatches are then of that size. */
   onFixedBatch: callback<(batch: number, why: string) => void>().optional(),
 };
+
+/** What every function takes that runs a model. */
+export const running = { ...looking, ...computing };
+export interface RunOptions extends OptionsOf<typeof looking>, OptionsOf<typeof computing> {}

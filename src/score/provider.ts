@@ -3,13 +3,13 @@
 import type { Need } from "../criteria/criterion.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
-import type { GatePlace } from "../prune/gates/gate-places.ts";
+import type { GatePlace } from "../options/ranking.ts";
 import type { Groups } from "../prune/coupling/groups.ts";
 import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { findingsOf, nameEvidence, type Findings, type PassNeed } from "../objective/evidence.ts";
 import { appendBackward, finishGraph } from "../objective/backward.ts";
 import { cachedFor } from "../execute/graph-cache.ts";
-import type { Loss, Targets } from "../objective/losses.ts";
+import type { Loss, Targets } from "../options/learning.ts";
 import { joinEvidence, meanOf, wholeBatchNeeds } from "../execute/batch-slices.ts";
 import { fitMemory, inMicroBatches, minibatchInputs, type MemoryOptions } from "../execute/micro-batches.ts";
 import { executable } from "../execute/executable.ts";

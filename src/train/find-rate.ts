@@ -5,7 +5,7 @@ import { checkClasses } from "../data/checks.ts";
 import { SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { defaultSgd, type OptimiserOptions } from "./optimisers.ts";
+import { defaultSgd, type OptimiserOptions } from "../options/learning.ts";
 import type { StepOptions } from "./step.ts";
 import { openStream, type StreamOptions } from "./stream.ts";
 import type { TrialEvent } from "./events.ts";

@@ -8,7 +8,7 @@ import type { LoadOptions, Runtime } from "../runtime/port.ts";
 import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "./events.ts";
 import { findRate, lowerThan } from "./find-rate.ts";
 import { describeDivergence, isOverflow } from "./guard.ts";
-import type { Loss } from "../objective/losses.ts";
+import type { Loss } from "../options/learning.ts";
 import { reservedMemory } from "../execute/memory.ts";
 import { checkSchedule, rateAt, type RateSchedule } from "./schedules.ts";
 import { averagedGraph, type StepOptions, type TrainerState } from "./step.ts";

@@ -6,7 +6,7 @@ import { SecateurError, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LossScale } from "../objective/chance.ts";
 import type { DivergedEvent } from "./events.ts";
-import type { Loss } from "../objective/losses.ts";
+import type { Loss } from "../options/learning.ts";
 
 /** Losses that are looked at together, by their median: one minibatch that is hard is no reason to stop. */
 export const lookedAt = 8;

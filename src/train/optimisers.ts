@@ -1,36 +1,16 @@
 /** Optimiser steps as graphs: from a weight, its gradient and what is kept of them to the next of each. */
 
+import {
+  defaultAdamw,
+  defaultSgd,
+  type AdamwOptions,
+  type OptimiserOptions,
+  type SgdOptions,
+} from "../options/learning.ts";
 import { sizeOf } from "../graph/tensor.ts";
 import type { Value } from "../ops/core/define.ts";
 import type { Emit } from "../ops/core/emit.ts";
 import { asFloat } from "../ops/core/elementwise.ts";
-
-export const optimisers = ["sgd", "adamw"] as const;
-
-export interface SgdOptions {
-  readonly momentum: number;
-  /** Decay of weights of more than one axis; biases and normalisations are not decayed. */
-  readonly weightDecay: number;
-  readonly nesterov: boolean;
-}
-
-export interface AdamwOptions {
-  /** The shares of the old in the averages of gradients and of their squares. */
-  readonly betas: readonly [number, number];
-  /** Keeps the divisor from being 0. */
-  readonly eps: number;
-  /** Decay of weights of more than one axis, apart from the gradient. */
-  readonly weightDecay: number;
-}
-
-/** What turns gradients into steps; what is left out has its default. */
-export type OptimiserOptions =
-  | ({ readonly kind: "sgd" } & Partial<SgdOptions>)
-  | ({ readonly kind: "adamw" } & Partial<AdamwOptions>);
-
-export const defaultSgd: SgdOptions = { momentum: 0.9, weightDecay: 5e-4, nesterov: true };
-/** PyTorch's. */
-export const defaultAdamw: AdamwOptions = { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 1e-2 };
 
 /** A parameter at a step. */
 export interface Parameter {

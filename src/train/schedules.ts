@@ -1,23 +1,14 @@
 /** Learning rates over the steps of a run. */
 
+import type { LearningOptions, RateScheduleName } from "../options/learning.ts";
 import { fail } from "../graph/error.ts";
 
-export const rateSchedules = ["cosine", "linear", "step", "constant"] as const;
-export type RateScheduleName = (typeof rateSchedules)[number];
-
-export interface RateSchedule {
-  /** How the rate falls after the warm-up; default along a cosine. */
-  readonly rateSchedule?: RateScheduleName | undefined;
+export interface RateSchedule extends Pick<
+  LearningOptions,
+  "rateSchedule" | "minRate" | "warmUp" | "milestones" | "gamma"
+> {
   /** The highest rate. */
   readonly rate: number;
-  /** What the rate falls to, and not below; default 0. */
-  readonly minRate?: number | undefined;
-  /** Steps over which the rate rises linearly from 0; default 0. */
-  readonly warmUp?: number | undefined;
-  /** Of "step": shares of the run after each of which the rate is multiplied by `gamma`; default a half and three quarters (He et al. 2016). */
-  readonly milestones?: readonly number[] | undefined;
-  /** Of "step"; default 0.1. */
-  readonly gamma?: number | undefined;
 }
 
 /** The share of the highest rate, of which `low` is the least, when a share `done` of the run is over. */

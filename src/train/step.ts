@@ -8,29 +8,21 @@ import type { Value } from "../ops/core/define.ts";
 import type { Emit } from "../ops/core/emit.ts";
 import { alias, valueIn } from "../ops/emitter.ts";
 import type { Capabilities } from "../passes/lower.ts";
-import type { GatePlace } from "../prune/gates/gate-places.ts";
+import type { GatePlace } from "../options/ranking.ts";
 import type { Groups } from "../prune/coupling/groups.ts";
 import type { LoadOptions } from "../runtime/port.ts";
 import { nameEvidence, type EvidenceOutput, type PassNeed } from "../objective/evidence.ts";
 import type { FitOptions } from "./activation-checkpointing.ts";
 import { appendBackward, finishTyped } from "../objective/backward.ts";
-import type { Distillation, Loss } from "../objective/losses.ts";
-import { clipGradients, createOptimiser, moveAverage, type Clock, type OptimiserOptions } from "./optimisers.ts";
+import type { Distillation } from "../objective/losses.ts";
+import type { LearningOptions, Loss } from "../options/learning.ts";
+import { clipGradients, createOptimiser, moveAverage, type Clock } from "./optimisers.ts";
 
-export interface StepOptions extends LoadOptions, FitOptions {
+export interface StepOptions
+  extends LoadOptions, FitOptions, Pick<LearningOptions, "optimiser" | "clip" | "labelSmoothing" | "mixup" | "ema"> {
   readonly batch: number;
   readonly loss: Loss;
   readonly distillation?: Distillation | undefined;
-  /** Default: SGD with Nesterov's momentum. */
-  readonly optimiser?: OptimiserOptions | undefined;
-  /** The norm that all gradients together are scaled down to where theirs is larger; default none. */
-  readonly clip?: number | undefined;
-  /** The share of a target that is spread over all classes (Szegedy et al. 2016); default 0. */
-  readonly labelSmoothing?: number | undefined;
-  /** Learns from mixtures of samples by shares from Beta(mixup, mixup); default none. */
-  readonly mixup?: number | undefined;
-  /** Averages weights and statistics over the steps by this decay; default not. */
-  readonly ema?: number | undefined;
   /** What criteria need of each step; default nothing. */
   readonly needs?: readonly PassNeed[] | undefined;
   /** Where gates stand. */

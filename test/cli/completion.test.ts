@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { criteria } from "../../src/criteria/table.ts";
-import { gatePlaces } from "../../src/prune/gates/gate-places.ts";
+import { gatePlaces } from "../../src/options/ranking.ts";
 import { zooNames } from "../../src/zoo/zoo.ts";
 import { openWorkshop, secateur } from "./support.ts";
 

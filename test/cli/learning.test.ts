@@ -3,7 +3,7 @@
 import { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { learnOptions, withLearning, type LearnFlags } from "../../src/cli/options/learning.ts";
-import { defaultAdamw, defaultSgd } from "../../src/train/optimisers.ts";
+import { defaultAdamw, defaultSgd } from "../../src/options/learning.ts";
 
 function parse(...flags: string[]) {
   const command = withLearning(new Command(), 5)

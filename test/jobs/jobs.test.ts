@@ -83,7 +83,7 @@ describe("score", () => {
   });
 
   it("refuses a name that is no criterion, as a failure of the job", async () => {
-    await expect(score(model, { ...quick, criterion: "taylor" }).result).rejects.toThrow(
+    await expect(score(model, { ...quick, criterion: "taylor" as never }).result).rejects.toThrow(
       /^score: criterion is "taylor", it must be "taylor-fo", .* or a criterion with score\(\)$/,
     );
   });

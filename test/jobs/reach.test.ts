@@ -9,7 +9,7 @@ import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { costsOf } from "../../src/passes/costs.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
-import type { Limits } from "../../src/prune/select/limits.ts";
+import type { Limits } from "../../src/options/ranking.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";

@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 import { GraphBuilder } from "../../src/graph/builder.ts";
 import { float32, tensor } from "../../src/graph/tensor.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
-import { appendLoss, type Distillation, type Loss } from "../../src/objective/losses.ts";
+import { appendLoss, type Distillation } from "../../src/objective/losses.ts";
+import type { Loss } from "../../src/options/learning.ts";
 import { emptyGraph, runGraph } from "../support/graphs.ts";
 
 const logits = [

@@ -185,7 +185,7 @@ describe("a value that cannot be", () => {
     ],
     [
       "a criterion that there is not",
-      () => score(model, { data, criterion: "taylor" }),
+      () => score(model, { data, criterion: "taylor" as never }),
       'score: criterion is "taylor", it must be "taylor-fo", "taylor-fo-fg",',
     ],
     [

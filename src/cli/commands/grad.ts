@@ -8,7 +8,7 @@ import type { Command } from "commander";
 import { internalOpset } from "../../onnx/upgrade.ts";
 import { load } from "../../jobs/load-node.ts";
 import { gradientGraph } from "../../objective/backward.ts";
-import type { Loss } from "../../objective/losses.ts";
+import type { Loss } from "../../options/learning.ts";
 import { openModel } from "../../jobs/opened.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { withExample } from "../help.ts";

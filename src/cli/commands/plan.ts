@@ -1,14 +1,13 @@
 /** secateur plan, cut and mask: choosing units without data, and removing or zeroing them. */
 
 import { z } from "zod";
-import { prove } from "../../options/budget.ts";
+import { pruning } from "../../options/budget.ts";
 import { seed } from "../../options/machine.ts";
-import { ratios } from "../../options/ranking.ts";
+import { ratios, weightCriterionNames, type CriterionName } from "../../options/ranking.ts";
 import { withRanking, type RankingFlags } from "../options/criterion.ts";
 import { flag, json, output, withGroup } from "../options/flag.ts";
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { criteria } from "../../criteria/table.ts";
 import { fail, type SecateurError } from "../../graph/error.ts";
 import type { Model } from "../../graph/graph.ts";
 import { cutAndProve, mask, type CutOutcome } from "../../jobs/cut.ts";
@@ -32,14 +31,11 @@ import { unprovedPath, writeModel } from "../write.ts";
 interface PlanFlags extends ShapeFlags, LimitFlags, DeviceFlags, ForceFlags, RankingFlags {
   readonly scores?: string;
   readonly ratio: Ratios;
-  readonly criterion: string;
+  readonly criterion: CriterionName;
   readonly seed: number;
   readonly output: string;
   readonly json?: boolean;
 }
-
-/** Criteria that look at weights alone. */
-const dataless = [...criteria.values()].filter(({ kind }) => kind === "weights").map(({ name }) => name);
 
 export function addPlan(program: Command): void {
   const command = program.command("plan <model>");
@@ -55,9 +51,10 @@ export function addPlan(program: Command): void {
     command,
     "Importance",
     [
-      flag("--criterion <name>", z.enum(dataless).default("magnitude").describe("what tells importance")).conflicts(
-        "scores",
-      ),
+      flag(
+        "--criterion <name>",
+        z.enum(weightCriterionNames).default("magnitude").describe("what tells importance"),
+      ).conflicts("scores"),
       flag("--scores <file>", z.string().describe("importances, as secateur score --json writes them")),
     ],
     [flag("--seed <n>", seed)],
@@ -123,7 +120,7 @@ export function addCutAndMask(program: Command, signal: AbortSignal): void {
       runtime: nodeRuntime,
     });
   });
-  withGroup(withCompute(cutting), "Output", [], [flag("--no-prove", prove), flag("--seed <n>", seed)]);
+  withGroup(withCompute(cutting), "Output", [], [flag("--no-prove", pruning.prove), flag("--seed <n>", seed)]);
   addApply(program, "mask", "set the units of a plan to zero; all shapes stay", (model, removal, flags) =>
     mask(model, removal, { ...shapesOf(flags), runtime: nodeRuntime }),
   );

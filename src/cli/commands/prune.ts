@@ -6,7 +6,9 @@ import { prune } from "../../jobs/prune.ts";
 import type { Run } from "../../report/run-node.ts";
 import { formatPlan } from "../../prune/select/plan.ts";
 import { writeFileAtomic } from "../../onnx/atomic-node.ts";
+import { pruneKinds } from "../../jobs/prune-options.ts";
 import { limitsOf } from "../limits.ts";
+import { handed } from "../options/flag.ts";
 import { note, noteTable, printJson } from "../output.ts";
 import type { Progress } from "../progress.ts";
 import { actAsRun, checkpointsOf, closeRun, resultOf, runOptions, type Opened } from "../run.ts";
@@ -36,30 +38,11 @@ async function work(
   );
   const show = createShow(progress, flags);
   const job = prune(opened.model, {
+    ...handed(flags, pruneKinds),
     ...runOptions(flags, opened, signal),
-    criterion: flags.criterion,
     budget,
-    latency: flags.latency,
-    scope: flags.scope,
     limits: limitsOf(flags, flags.ratio),
-    roundTo: flags.roundTo,
     schedule: schedule === "steady" ? undefined : { kind: schedule, removals },
-    gates: flags.gates,
-    targets: flags.targets,
-    prove: flags.prove,
-    probes: flags.probes,
-    maxLoss: flags.maxLoss,
-    maxDrop: flags.maxDrop,
-    normalise: flags.normalise,
-    per: flags.per,
-    every: flags.every,
-    scoreMomentum: flags.scoreMomentum,
-    pruneLearningRate: flags.pruneLearningRate,
-    ...(flags.unitsPerStep === undefined ? {} : { unitsPerStep: flags.unitsPerStep }),
-    distil: flags.distil,
-    temperature: flags.temperature,
-    evaluateEvery: flags.evaluateEvery,
-    evaluateBatches: flags.evaluateBatches,
     checkpoints: checkpointsOf(run, flags),
     onEvent(event) {
       run.tell(event);

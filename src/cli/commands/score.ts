@@ -13,7 +13,7 @@ import { load } from "../../jobs/load-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Evaluation } from "../../evaluate/evaluate.ts";
 import { isBuiltIn } from "../../evaluate/metrics.ts";
-import type { Targets } from "../../objective/losses.ts";
+import type { Targets } from "../../options/learning.ts";
 import { withExample } from "../help.ts";
 import { openMetric, type MetricFlags } from "../metric.ts";
 import { withCriterion, type CriterionFlags } from "../options/criterion.ts";

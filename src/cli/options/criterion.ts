@@ -1,16 +1,13 @@
 /** Options that say what tells importance. */
 
 import type { Command } from "commander";
-import { criterionName, gates, normalise, per, probes, scope } from "../../options/ranking.ts";
-import type { GatePlace } from "../../prune/gates/gate-places.ts";
-import type { Normalisation, Per, Scope } from "../../prune/select/ranking.ts";
-import { flag, withGroup } from "./flag.ts";
+import type { SettledOf } from "../../options/kinds.ts";
+import { criterionName, measuring, ranking, scope, type CriterionName, type Scope } from "../../options/ranking.ts";
+import { flag, flagsOf, withGroup } from "./flag.ts";
 
 /** What tells importance, and where and how it is measured. */
-export interface CriterionFlags {
-  readonly criterion: string;
-  readonly gates: GatePlace;
-  readonly probes?: number;
+export interface CriterionFlags extends SettledOf<typeof measuring> {
+  readonly criterion: CriterionName;
 }
 
 export const withCriterion = (command: Command): Command =>
@@ -18,14 +15,12 @@ export const withCriterion = (command: Command): Command =>
     command,
     "Importance",
     [flag("--criterion <name>", criterionName.default("taylor-fo"))],
-    [flag("--gates <place>", gates), flag("--probes <n>", probes)],
+    flagsOf(measuring, { gates: "<place>", probes: "<n>" }),
   );
 
 /** What is made of importances before units are compared. */
-export interface RankingFlags {
+export interface RankingFlags extends SettledOf<typeof ranking> {
   readonly scope: Scope;
-  readonly normalise: Normalisation;
-  readonly per?: Per;
 }
 
 /** @param counted what importance is counted per where it is not said */
@@ -35,8 +30,8 @@ export const withRanking = (command: Command, among: Scope, counted: string): Co
     "Importance",
     [],
     [
-      flag("--per <what>", per.describe(`what importance is counted per (default: ${counted})`)),
-      flag("--normalise <how>", normalise),
+      flag("--per <what>", ranking.per.unwrap().describe(`what importance is counted per (default: ${counted})`)),
+      ...flagsOf(ranking, { normalise: "<how>" }),
       flag("--scope <scope>", scope.default(among)),
     ],
   );

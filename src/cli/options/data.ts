@@ -10,8 +10,6 @@ import { openDataset } from "../../jobs/dataset-node.ts";
 import {
   channels,
   classesText,
-  crop,
-  flip,
   labelsAreRight,
   layout,
   mean,
@@ -22,6 +20,7 @@ import {
   std,
   strict,
 } from "../../options/data.ts";
+import { crop, flip } from "../../options/learning.ts";
 import { note } from "../output.ts";
 import { flag, withGroup } from "./flag.ts";
 import { noteOnce } from "./model.ts";

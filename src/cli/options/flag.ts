@@ -2,7 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { z } from "zod";
-import { bare, defaultOf, expected, formOf } from "../../options/kinds.ts";
+import { bare, defaultOf, expected, formOf, type Kinds } from "../../options/kinds.ts";
 import { withForm, type JsonSchema } from "../forms.ts";
 
 /** The groups of help. */
@@ -37,6 +37,18 @@ export function flag(flags: string, kind: z.ZodType, read?: Reader): Option {
   if (value !== undefined && !option.negate) option.default(value);
   return option;
 }
+
+/** The flags of a table of options: with `{ warmUp: "<steps>" }`, `--warm-up <steps>`. */
+export const flagsOf = <S extends Kinds>(kinds: S, named: { readonly [K in keyof S]?: string }): Option[] =>
+  Object.entries(named).map(([key, value]) =>
+    flag(`--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} ${value}`.trim(), kinds[key]!),
+  );
+
+/** Those flags that are options of a function under the same name. */
+export const handed = <F extends object, S extends Kinds>(flags: F, kinds: S): Pick<F, keyof F & keyof S> => {
+  const given = new Map(Object.entries(flags));
+  return Object.fromEntries(Object.keys(kinds).map((key) => [key, given.get(key)])) as Pick<F, keyof F & keyof S>;
+};
 
 /** Gives a command options under a heading of its help; the long help shows `more` besides. */
 export function withGroup(

@@ -1,50 +1,51 @@
 /** Options that say how a model learns. */
 
 import type { Command } from "commander";
+import { gigabytes } from "../../execute/memory.ts";
+import type { SettledOf } from "../../options/kinds.ts";
 import {
-  clip,
-  ema,
   epochs,
-  labelSmoothing,
-  learningRate,
-  loss,
-  milestones,
-  minRate,
-  mixup,
+  learning,
   momentum,
   optimiserName,
-  rateSchedule,
-  warmUp,
   weightDecay,
+  type OptimiserOptions,
 } from "../../options/learning.ts";
-import { batchSize, memory, seed, workers } from "../../options/machine.ts";
+import { running } from "../../options/machine.ts";
 import type { RecomputedStep } from "../../train/activation-checkpointing.ts";
-import { gigabytes } from "../../execute/memory.ts";
-import type { OptimiserOptions, optimisers } from "../../train/optimisers.ts";
-import type { RateScheduleName } from "../../train/schedules.ts";
 import { note } from "../output.ts";
 import { augmentOf, withAugment, type AugmentFlags } from "./data.ts";
-import { flag, withGroup } from "./flag.ts";
+import { flag, flagsOf, handed, withGroup } from "./flag.ts";
 import { withCompute, type RunFlags } from "./machine.ts";
 import { memorySize } from "./values.ts";
 
-/** The optimiser, its schedule, and what keeps it from learning by heart. */
-export interface LearnFlags extends RunFlags, AugmentFlags {
-  readonly optimiser: (typeof optimisers)[number];
+/** What few change: schedules, and what keeps a model from learning by heart. */
+const rare = {
+  milestones: "<list>",
+  warmUp: "<steps>",
+  loss: "<loss>",
+  labelSmoothing: "<share>",
+  mixup: "<alpha>",
+  clip: "<norm>",
+  ema: "<decay>",
+  seed: "<n>",
+} as const;
+
+type Learning = SettledOf<typeof learning>;
+
+export interface LearnFlags
+  extends
+    RunFlags,
+    AugmentFlags,
+    Pick<
+      Learning,
+      Exclude<keyof typeof rare, "loss" | "seed"> | "learningRate" | "rateSchedule" | "workers" | "memory"
+    > {
+  readonly optimiser: OptimiserOptions["kind"];
   readonly momentum: number;
   readonly weightDecay?: number;
-  readonly clip?: number;
   readonly epochs: number;
-  readonly warmUp: number;
-  readonly learningRate: number | "auto";
   readonly minLearningRate: number;
-  readonly rateSchedule: RateScheduleName;
-  readonly milestones?: number[];
-  readonly labelSmoothing: number;
-  readonly mixup?: number;
-  readonly workers: number | "auto";
-  readonly memory?: number;
-  readonly ema?: number;
 }
 
 /** @param passes over the data, by default */
@@ -53,25 +54,14 @@ export const withLearning = (command: Command, passes: number): Command =>
     withGroup(
       withAugment(command),
       "Learning",
-      [
-        flag("--epochs <n>", epochs(passes)),
-        flag("--learning-rate <rate>", learningRate),
-        flag("--batch-size <n>", batchSize(128)),
-      ],
+      [flag("--epochs <n>", epochs(passes)), ...flagsOf(learning, { learningRate: "<rate>", batchSize: "<n>" })],
       [
         flag("--optimiser <name>", optimiserName),
         flag("--momentum <share>", momentum),
         flag("--weight-decay <rate>", weightDecay),
-        flag("--rate-schedule <name>", rateSchedule),
-        flag("--min-learning-rate <rate>", minRate),
-        flag("--milestones <list>", milestones),
-        flag("--warm-up <steps>", warmUp),
-        flag("--loss <loss>", loss),
-        flag("--label-smoothing <share>", labelSmoothing),
-        flag("--mixup <alpha>", mixup),
-        flag("--clip <norm>", clip),
-        flag("--ema <decay>", ema),
-        flag("--seed <n>", seed),
+        ...flagsOf(learning, { rateSchedule: "<name>" }),
+        flag("--min-learning-rate <rate>", learning.minRate),
+        ...flagsOf(learning, rare),
       ],
     ),
   );
@@ -80,8 +70,8 @@ const withMachine = (command: Command): Command =>
   withGroup(
     withCompute(command),
     "Machine",
-    [flag("--memory <size>", memory, memorySize)],
-    [flag("--workers <n>", workers)],
+    [flag("--memory <size>", learning.memory, memorySize)],
+    flagsOf(learning, { workers: "<n>" }),
   );
 
 function optimiserOf({ optimiser, momentum, weightDecay }: LearnFlags): OptimiserOptions {
@@ -90,26 +80,11 @@ function optimiserOf({ optimiser, momentum, weightDecay }: LearnFlags): Optimise
 }
 
 export const learnOptions = (flags: LearnFlags, signal: AbortSignal) => ({
-  loss: flags.loss,
-  batchSize: flags.batchSize,
-  seed: flags.seed,
-  device: flags.device,
-  threads: flags.threads,
+  ...handed(flags, { ...running, ...learning, epochs: epochs(0) }),
   augment: augmentOf(flags),
   optimiser: optimiserOf(flags),
-  epochs: flags.epochs,
-  learningRate: flags.learningRate,
-  warmUp: flags.warmUp,
-  clip: flags.clip,
-  rateSchedule: flags.rateSchedule,
   minRate: flags.minLearningRate,
-  milestones: flags.milestones,
-  labelSmoothing: flags.labelSmoothing,
-  mixup: flags.mixup,
-  workers: flags.workers,
-  memory: flags.memory,
   onRecompute: noteRecompute(),
-  ema: flags.ema,
   signal,
 });
 

@@ -8,7 +8,7 @@ import type { Command } from "commander";
 import { loss } from "../../options/learning.ts";
 import { batchSize, device, seed, threads } from "../../options/machine.ts";
 import type { Device } from "../../runtime/port.ts";
-import type { Loss } from "../../objective/losses.ts";
+import type { Loss } from "../../options/learning.ts";
 import { flag, withGroup, type Heading } from "./flag.ts";
 
 export interface DeviceFlags {

@@ -1,5 +1,6 @@
 /** Other places for gates than where they remove a unit: what criteria have been measured at. */
 
+import type { GatePlace } from "../../options/ranking.ts";
 import { fail, option } from "../../graph/error.ts";
 import { producersOf, readersOf, type Node } from "../../graph/graph.ts";
 import { isFloat } from "../../graph/tensor.ts";
@@ -7,13 +8,6 @@ import { activations } from "../coupling/couple.ts";
 import type { Groups } from "../coupling/groups.ts";
 import { linksOf, type Link } from "../coupling/links.ts";
 import { keyOf, type AxisReference } from "../coupling/axis-references.ts";
-
-export const gatePlaces = ["after-bn", "before-bn", "after-activation", "residual"] as const;
-/**
- * Where the gates of a unit stand: behind normalisation (the default; the fewest places that remove the unit), before it, behind the
- * activation and pooling that follow, or one shared gate on a residual stream, behind each of its sums.
- */
-export type GatePlace = (typeof gatePlaces)[number];
 
 type Gates = ReadonlyMap<string, readonly AxisReference[]>;
 

@@ -9,7 +9,8 @@ import { byValue } from "../coupling/producers.ts";
 import type { Group, Groups } from "../coupling/groups.ts";
 import { elementReaders } from "../coupling/readers.ts";
 import { linksOf, type Link, type Links } from "../coupling/links.ts";
-import { moveGates, type GatePlace } from "./gate-places.ts";
+import { moveGates } from "./gate-places.ts";
+import type { GatePlace } from "../../options/ranking.ts";
 
 /**
  * The gates of every group: the fewest activations that must be zero along a unit for every reader to read zeros. An activation

@@ -1,17 +1,9 @@
 /** What has to stay of each group, and patterns that name groups. */
 
+import type { Limits } from "../../options/ranking.ts";
 import { fail } from "../../graph/error.ts";
 import type { Groups } from "../coupling/groups.ts";
 import { whyNotWhole } from "../cut/whole.ts";
-
-export interface Limits {
-  /** Patterns of groups that stay whole. */
-  readonly keep?: readonly string[] | undefined;
-  /** How many units of every group stay at least; default 1. With 0, groups go as a whole where they can (whole.ts). */
-  readonly minUnits?: number | undefined;
-  /** The share of units that may go, by patterns of groups; the last pattern that fits counts. */
-  readonly ratios?: ReadonlyMap<string, number> | undefined;
-}
 
 /** Whether a pattern, in which `*` stands for any text, names a group. */
 export function namesGroup(pattern: string, name: string): boolean {

@@ -1,5 +1,6 @@
 /** What units are compared by: their importance, for what they cost, among all units or their like. */
 
+import type { Normalisation, Per, Scope } from "../../options/ranking.ts";
 import { fail } from "../../graph/error.ts";
 import { applicationOf, type Traced } from "../../passes/trace.ts";
 import type { Node } from "../../graph/graph.ts";
@@ -7,32 +8,6 @@ import type { CostModel } from "./cost-model.ts";
 import type { Group, Groups, Unit } from "../coupling/groups.ts";
 
 export type Importances = ReadonlyMap<string, ArrayLike<number>>;
-
-export const scopes = ["local", "global", "isomorphic"] as const;
-/**
- * `global` compares all units of the net, `local` the units of a group only, so that the same share of every group goes; `isomorphic` compares the
- * units of groups that are built alike (Fang et al. 2024, "Isomorphic Pruning for Vision Models").
- */
-export type Scope = (typeof scopes)[number];
-
-/** What importance is counted per: a unit, or what its removal alone saves. */
-export const pers = ["unit", "macs", "params", "bytes"] as const;
-export type Per = (typeof pers)[number];
-
-export const normalisations = ["none", "mean", "max", "sum", "standardised", "lamp", "loss"] as const;
-/**
- * What the importances I of a group are divided by before groups are compared; the order within a group stays as it is.
- *
- * - `none`: nothing.
- * - `mean`, `max`, `sum`: the mean, the largest, or the sum of |I| over the group (the normalisers of Torch-Pruning, Fang et al. 2023).
- * - `standardised`: 1 / (1 + exp(-z)) with z = (I - mean) / standard deviation. The logistic function makes z positive, so that a cost can divide it.
- * - `lamp`: I_m over the sum of all I in the group that are at least I_m (Lee et al. 2021, "Layer-Adaptive Sparsity for the Magnitude-based Pruning",
- *   eq. 5): the share of what is left that goes with m. The last unit of any group has 1, the most there is. What is below 0 is divided by the sum of |I|.
- * - `loss`: what makes the lesser half add up to what masking that half does to the outputs of the net, which is measured ({@link groupLosses}).
- *
- * A group whose importances are all 0 keeps them; infinite ones stay so and are left out of means and sums.
- */
-export type Normalisation = (typeof normalisations)[number];
 
 /**
  * Importances that can be compared between groups.

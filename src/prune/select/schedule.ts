@@ -1,20 +1,7 @@
 /** How much is to be gone after each removal, where that is planned from the start. */
 
 import type { Costs } from "../../passes/costs.ts";
-import type { Budget } from "./select.ts";
-
-export const scheduleKinds = ["steady", "linear", "cubic", "one-shot"] as const;
-/**
- * `steady` removes the same number of units each time (the paper's); the others reach the target in a given number of removals: in equal steps of
- * what is to be saved, in steps that become smaller (Zhu and Gupta 2017, "To prune, or not to prune", eq. 1), or at once.
- */
-export type ScheduleKind = (typeof scheduleKinds)[number];
-
-export interface RemovalSchedule {
-  readonly kind: Exclude<ScheduleKind, "steady">;
-  /** Removals until the target is met; one-shot takes one. */
-  readonly removals: number;
-}
+import type { Budget, RemovalSchedule } from "../../options/budget.ts";
 
 /** The target of the next removal: the first on the way from the start to the target that is not met yet. */
 export function nextTarget(

@@ -4,15 +4,9 @@ import { fail } from "../../graph/error.ts";
 import type { Costs } from "../../passes/costs.ts";
 import { createCostModel, type CostModel } from "./cost-model.ts";
 import type { Groups, Unit } from "../coupling/groups.ts";
-import {
-  normalised,
-  perCost,
-  withinScope,
-  type Importances,
-  type Normalisation,
-  type Per,
-  type Scope,
-} from "./ranking.ts";
+import { normalised, perCost, withinScope, type Importances } from "./ranking.ts";
+import type { Budget } from "../../options/budget.ts";
+import type { Normalisation, Per, Scope } from "../../options/ranking.ts";
 import { whyNotWhole, groupsWithout } from "../cut/whole.ts";
 
 export interface SelectOptions {
@@ -101,14 +95,6 @@ export function selectShare(groups: Groups, importances: Importances, options: S
     chosen.set(group, units.slice(0, size - stay));
   }
   return sorted(chosen);
-}
-
-/** What must be reached; each at most the number given. Units are counted over all groups. */
-export interface Budget {
-  readonly macs?: number;
-  readonly params?: number;
-  readonly bytes?: number;
-  readonly units?: number;
 }
 
 /** Whether costs meet a target in all that it names. */

@@ -2,7 +2,8 @@
 
 import { expect, it } from "vitest";
 import { createCostModel } from "../../../src/prune/select/cost-model.ts";
-import { normalised, perCost, type Normalisation } from "../../../src/prune/select/ranking.ts";
+import { normalised, perCost } from "../../../src/prune/select/ranking.ts";
+import type { Normalisation } from "../../../src/options/ranking.ts";
 import { selectShare, selectStep } from "../../../src/prune/select/select.ts";
 import { twoSizes } from "../../support/two-sizes.ts";
 
