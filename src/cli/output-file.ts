@@ -11,7 +11,7 @@ export interface ForceFlags {
   readonly force?: boolean;
 }
 
-const force = z.boolean().describe("write over the file that is read");
+const force = z.boolean().describe("overwrite the file that is read");
 
 export const withForce = (command: Command): Command => withGroup(command, "Output", [], [flag("--force", force)]);
 

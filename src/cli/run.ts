@@ -54,7 +54,7 @@ export const withRecord = (command: Command): Command =>
       ],
       [
         flag("--run <dir>", z.string().describe("folder of the record (default: the output's name, with .run)")),
-        flag("--force", z.boolean().describe("begin anew in the folder of a run; write over the model that is read")),
+        flag("--force", z.boolean().describe("replace the record of an earlier run; overwrite the model that is read")),
         flag("--checkpoint-every <seconds>", checkpointEvery),
       ],
     ),

@@ -42,7 +42,7 @@ export function fitMemory<G extends { readonly graph: Graph }>(
   if (bound !== undefined)
     fail(
       "unsupported",
-      `a minibatch takes about ${gigabytes(fixed + moving)}, more than ${option("memory")} allows, and cannot be run in pieces, as ${bound}: raise ${option("memory")}, or lower ${option("batchSize")}`,
+      `a minibatch takes about ${gigabytes(fixed + moving)}; ${option("memory")} allows less, and micro-batches are not possible, as ${bound}: raise ${option("memory")}, or lower ${option("batchSize")}`,
     );
   const microBatches = Array.from({ length: batch }, (_, i) => i + 1).find(
     (count) => batch % count === 0 && fixed + moving / count <= memory,

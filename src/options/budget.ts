@@ -23,7 +23,7 @@ const scheduleKinds = ["steady", "linear", "cubic", "one-shot"] as const;
  * prune", eq. 1), or at once.
  */
 export type ScheduleKind = (typeof scheduleKinds)[number];
-export const scheduleKind = z.enum(scheduleKinds).default("steady").describe("how much goes each time");
+export const scheduleKind = z.enum(scheduleKinds).default("steady").describe("how much is removed each time");
 export const removals = count.default(25).describe("removals of a schedule that is not steady");
 
 const schedule = z.strictObject({
@@ -58,7 +58,7 @@ export const pruning = {
   /** Units removed each time; default 2 % of the units at the start (the paper's). */
   unitsPerStep: count.describe("units of each removal (default: 2 % of all)").optional(),
   /** The share of the old importances in their average over removals; default 0.9 (the paper's). */
-  scoreMomentum: share.default(0.9).describe("share of the old in averaged importances"),
+  scoreMomentum: share.default(0.9).describe("share of the old value when importances are averaged"),
   /** Removals between two measurements while pruning; default 5. */
   evaluateEvery: count.default(5).describe("removals between two measurements on the test data"),
   /** Minibatches of a measurement while pruning; the first and the last take all data. Default 16. */
@@ -67,5 +67,5 @@ export const pruning = {
    * Whether all that was removed is proved, before fine-tuning, to be cut as it would be masked; default true. A proof
    * that fails ends nothing: the outcome says so by `unproved`.
    */
-  prove: z.boolean().default(true).describe("do not prove that the cut computes what it should"),
+  prove: z.boolean().default(true).describe("do not prove that the cut model computes what the masked one does"),
 };

@@ -16,12 +16,12 @@ const numbers = z.array(z.number()).readonly();
 
 export const preset = z
   .enum(Object.keys(presets) as (keyof typeof presets)[])
-  .describe("mean and std of imagenet, inception, clip, cifar10, mnist or none");
+  .describe("mean and std of imagenet, inception, clip, cifar10, mnist, caffe, unit or none");
 export const mean = numbers.describe("mean of each channel, as 0.485,0.456,0.406");
 export const std = numbers.describe("standard deviation of each channel");
 export const scale = z.number().positive().describe("factor on pixels of 0 to 255 (default: 1/255)");
 export const size = z.tuple([count, count]).readonly().describe("size of the model's images, as 224 or 224x160");
-export const resize = count.describe("size of the shorter side before the cut (default: what covers it)");
+export const resize = count.describe("size of the shorter side before cropping (default: what covers --size)");
 export const layout = z.enum(layouts).describe("order of the axes of an image, nchw unless given");
 export const channels = z.enum(channelOrders).describe("channels of an image, rgb unless given");
 export const strict = z.boolean().describe("stop at an image that cannot be read; otherwise it is left out");

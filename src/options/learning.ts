@@ -37,7 +37,7 @@ export type RateScheduleName = (typeof rateSchedules)[number];
 
 const decay = z.number().min(0).lt(1);
 
-export const optimiserName = z.enum(["sgd", "adamw"]).default("sgd").describe("what makes steps of gradients");
+export const optimiserName = z.enum(["sgd", "adamw"]).default("sgd").describe("the optimiser");
 export const momentum = share.default(0.9).describe("momentum of sgd (Nesterov's)");
 
 const sgd = z.strictObject({
@@ -101,7 +101,7 @@ export const learning = {
   /** The share of a label that is spread over all classes (Szegedy et al. 2016); default 0. */
   labelSmoothing: share.default(0).describe("share of a label that is spread over all classes"),
   /** Learns from mixtures of samples by shares from Beta(mixup, mixup); default none. */
-  mixup: positive.describe("learn from mixtures of two samples by shares from Beta(alpha, alpha)").optional(),
+  mixup: positive.describe("learn from mixtures of two samples, with shares from Beta(alpha, alpha)").optional(),
   /**
    * Parts that a minibatch is split into, each learned from in a thread of its own; BatchNormalization takes the
    * statistics of a part. Default "auto": as many as there are threads, where that pays, of at least 16 samples each
@@ -114,7 +114,7 @@ export const learning = {
    */
   memory: memory.optional(),
   /** The decay by which weights and statistics are averaged over the steps; the averages are the result. Default none. */
-  ema: decay.describe("learn a moving average of the weights by this decay, as 0.999").optional(),
+  ema: decay.describe("keep a moving average of the weights with this decay, as 0.999").optional(),
   /** How the rate falls after the warm-up; default along a cosine. */
   rateSchedule: z.enum(rateSchedules).default("cosine").describe("how the learning rate falls"),
   /** What the rate falls to, and not below; default 0. */
@@ -123,7 +123,7 @@ export const learning = {
   milestones: z
     .array(z.number().gt(0).lt(1))
     .readonly()
-    .describe("shares of the run after which the rate is a tenth (default: 0.5,0.75)")
+    .describe("shares of the run after which the rate falls to a tenth (default: 0.5,0.75)")
     .optional(),
   /** Of "step"; default 0.1. */
   gamma: positive.optional(),

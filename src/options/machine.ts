@@ -12,7 +12,7 @@ export const device = z.enum(devices).default("cpu").describe("what the runtime 
 /** More threads than any processor has make the runtime hang for minutes. */
 export const threads = count.max(256).describe("threads of the runtime");
 
-export const seed = z.int().min(0).default(0).describe("the same number gives the same bytes");
+export const seed = z.int().min(0).default(0).describe("seed; the same one gives the same bytes");
 
 /** Samples of a minibatch. */
 export const batchSize = (size: number) => count.default(size).describe("samples of a minibatch");
@@ -20,9 +20,11 @@ export const batchSize = (size: number) => count.default(size).describe("samples
 /** Fewer times have no interval of 95 %. */
 export const rounds = z.int().min(6).default(50).describe("how often each model is timed");
 
-export const workers = countOrAuto.default("auto").describe("threads that share each minibatch; auto: as many as pay");
+export const workers = countOrAuto
+  .default("auto")
+  .describe("threads that share each minibatch; auto: as many as make it faster");
 
-export const memory = count.describe("bytes that the process should stay below while it works, as 2GB");
+export const memory = count.describe("memory that the process should stay below, as 2GB");
 
 export const checkpointEvery = notNegative.default(30).describe("seconds between two checkpoints while learning");
 

@@ -40,7 +40,7 @@ export const weightCriterionNames = [
   "random",
 ] as const satisfies readonly CriterionName[];
 export type CriterionName = (typeof criterionNames)[number];
-export const criterionName = z.enum(criterionNames).describe("what tells importance; see secateur criteria");
+export const criterionName = z.enum(criterionNames).describe("how importance is measured; see secateur criteria");
 
 export const gatePlaces = ["after-bn", "before-bn", "after-activation", "residual"] as const;
 /**
@@ -122,7 +122,7 @@ export type Limits = OptionsOf<typeof limits>;
  * What remains of a group is a multiple of this; "auto": of the channels that the runtime's kernels take at a time, found
  * by trying.
  */
-export const roundTo = countOrAuto.describe("what widths are multiples of; auto: what suits the machine");
+export const roundTo = countOrAuto.describe("round widths to multiples of n; auto: what this machine runs fastest");
 
 export const scores = mapOf<Float64Array>(
   "importances, as score gives them",

@@ -76,7 +76,7 @@ export function fitStep<S extends Sized>(
   if (activations > limit)
     fail(
       "bad-option",
-      `a step of training takes about ${gigabytes(expected)} with all computed twice that costs little, more than ${option("memory")} allows: raise ${option("memory")}, or lower ${option("batchSize")}`,
+      `a step of training takes about ${gigabytes(expected)}, even with activation checkpointing; ${option("memory")} allows less: raise ${option("memory")}, or lower ${option("batchSize")}`,
     );
   if (repeated === 0) return { step: { ...step, graph }, repeated: false };
   onRecompute?.({ nodes: repeated, kept, expected });

@@ -207,7 +207,7 @@ describe("jobs that learn", () => {
       (memory: number) => prune(model, { ...quick, memory, budget: { units: 0.9 }, every: 1, epochs: 1 }).result,
     ],
   ])("stay below a size, or say that they cannot: %s", async (_name, learn) => {
-    await expect(learn(100e6)).rejects.toThrow(/more than `memory` allows: raise `memory`, or lower `batchSize`$/);
+    await expect(learn(100e6)).rejects.toThrow(/`memory` allows less: raise `memory`, or lower `batchSize`$/);
     await expect(learn(1e9)).resolves.toBeDefined();
   });
 });

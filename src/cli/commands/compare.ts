@@ -59,7 +59,7 @@ export function addCompare(program: Command, signal: AbortSignal): void {
     command,
     "Measuring",
     [
-      flag("--max-drop <points>", notNegative.describe("exit with 1 where more points are lost, of top-1 or --metric")),
+      flag("--max-drop <points>", notNegative.describe("exit with 1 if more points are lost, of top-1 or --metric")),
       flag(
         "--latency",
         z.boolean().describe("time both models in turns, at batch 1 unless --batch-size says otherwise"),

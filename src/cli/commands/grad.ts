@@ -31,7 +31,7 @@ export function addGrad(program: Command): void {
   const command = withShape(program.command("grad <model>"));
   withGroup(command, "Learning", [
     flag("--wrt <what>", z.enum(["parameters", "gates"]).default("parameters").describe("what gradients are of")),
-    flag("--batch <n>", count.default(1).describe("samples of a batch, which the graph fixes")),
+    flag("--batch <n>", count.default(1).describe("samples of a batch; the graph is for this number only")),
     flag("--loss <loss>", loss),
     flag("--train", z.boolean().describe("BatchNormalization by the batch's statistics, Dropout at work")),
   ]);

@@ -15,7 +15,7 @@ import { createProgress } from "../progress.ts";
 
 export function addInspect(program: Command): void {
   const command = withGroup(program.command("inspect <model>"), "Output", [
-    flag("--whole", z.boolean().describe("tell of each group whether it can go as a whole")),
+    flag("--whole", z.boolean().describe("say of each group whether it can go as a whole")),
     json("print JSON"),
   ]);
   withExample(withShape(command), "secateur inspect model.onnx")

@@ -53,7 +53,7 @@ export function addPlan(program: Command): void {
     [
       flag(
         "--criterion <name>",
-        z.enum(weightCriterionNames).default("magnitude").describe("what tells importance"),
+        z.enum(weightCriterionNames).default("magnitude").describe("how importance is measured"),
       ).conflicts("scores"),
       flag("--scores <file>", z.string().describe("importances, as secateur score --json writes them")),
     ],

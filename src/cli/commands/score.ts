@@ -48,7 +48,7 @@ export function addScore(program: Command, signal: AbortSignal): void {
   withGroup(command, "Data", [flag("--batches <n>", batches)], [flag("--targets <source>", targetSource)]);
   withGroup(command, "Machine", [], [flag("--memory <size>", memory, memorySize)]);
   withGroup(command, "Output", [
-    flag("--json [file]", z.string().describe("write importances as JSON, to a file or out")),
+    flag("--json [file]", z.string().describe("write importances as JSON, to a file or to stdout")),
   ]);
   withExample(
     withForce(command),
