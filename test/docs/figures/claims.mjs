@@ -88,7 +88,6 @@ export const claims = {
       " of the memory",
     )}`,
     `${range(ratios(learning), 2, " times as many images per second")}`,
-    `of its multiply-accumulates: ${bench("resnet56-prune-t2-w2").ratio.toFixed(2)} times as fast`,
     `takes ${ofTime("mobilenet_v2-latency-t2", 16)} of its time with widths rounded to 16, and ${ofTime("mobilenet_v2-latency-t2", 1)} with widths as they come`,
     `scored at ${bench("resnet56-score-cuda").ratio.toFixed(2)} times PyTorch's rate, and trained at ${bench("resnet56-train-cuda").ratio.toFixed(2)} times`,
   ],
