@@ -114,11 +114,6 @@ export const prints = {
     `top-1 ${[maxDrop.before, maxDrop.after].map(({ evaluation }) => measured("top1")(evaluation)).join(" ")} ${lost(maxDrop)}`,
   ],
   "npx secateur compare": [
-    ...[
-      ["parameters", "params"],
-      ["MACs", "macs"],
-      ["bytes", "bytes"],
-    ].map(([name, key]) => cost(name, compare.before[key], compare.after[key])),
     `top-1 ${compare.data.quality.map(measured("top1")).join(" ")} ${lost(compare.data)}`,
     `the second model loses ${compare.data.drop.toFixed(1)} points of top-1 (${interval(compare.data.dropInterval, two)})`,
   ],
