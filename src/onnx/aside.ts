@@ -141,7 +141,7 @@ export function takeBack(model: Model, from: number, opset: number): Model {
     if (node.domain === "" && !sameMeaning(node.op, from, opset))
       fail("unsupported", `${describe(node)} means something else in opset ${opset}; write the model in opset ${from}`);
   const plain = new Set(aside.outputs.filter((output) => typeof output === "string"));
-  const whole: Graph = {
+  const complete: Graph = {
     ...graph,
     nodes: [...graph.nodes, ...aside.nodes],
     initializers: new Map([...graph.initializers, ...aside.constants]),
@@ -151,8 +151,8 @@ export function takeBack(model: Model, from: number, opset: number): Model {
       ...graph.outputs.flatMap((value) => (plain.has(value.name) ? [] : [[value.name, value] as const])),
     ]),
   };
-  verify(whole);
-  return { ...model, graph: whole };
+  verify(complete);
+  return { ...model, graph: complete };
 }
 
 /** The outputs of a file, those that are no tensors as they were declared. */

@@ -211,7 +211,7 @@ export function decodeSparse(proto: SparseTensorProto, what: string, options: Te
   if (!linear && (indices.shape.length !== 2 || indices.shape[1] !== shape.length)) wrong("indices of another rank");
   if (indices.shape[0] !== count) wrong(`${indices.shape[0]} indices for ${count} values`);
   const at = Array.from(indices.data as BigInt64Array, Number);
-  const whole = zeros(values.dtype as NumericDType, shape);
+  const dense = zeros(values.dtype as NumericDType, shape);
   for (let i = 0; i < count; i++) {
     const place = linear
       ? at[i]!
@@ -220,7 +220,7 @@ export function decodeSparse(proto: SparseTensorProto, what: string, options: Te
           return one >= 0 && one < dim ? sum * dim + one : Number.NaN;
         }, 0);
     if (!(place >= 0 && place < size)) wrong(`the index ${place} beyond its end`);
-    (whole.data as Float64Array)[place] = (values.data as Float64Array)[i]!;
+    (dense.data as Float64Array)[place] = (values.data as Float64Array)[i]!;
   }
-  return whole;
+  return dense;
 }

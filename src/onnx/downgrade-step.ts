@@ -1,10 +1,10 @@
 /** The form of a step down from one opset to the one before, and the edits that such steps are made of. */
 
 import { fromHalf } from "../graph/half.ts";
-import type { Attribute, Node } from "../graph/graph.ts";
+import type { Node } from "../graph/graph.ts";
 import { isFloat as isFloatType, toNumbers, type Tensor } from "../graph/tensor.ts";
 import type { Surroundings } from "./scope.ts";
-import { edit, withInputs } from "./upgrade-step.ts";
+import { edit, floatOf, intsOf, withInputs } from "./upgrade-step.ts";
 
 /** What a step down may know and do. */
 export interface Downgrading extends Surroundings {
@@ -53,10 +53,6 @@ export const withoutInput = (node: Node, index: number): Node =>
     node,
     node.inputs.map((name, i) => (i === index ? "" : name)),
   );
-
-export const intsOf = (value: readonly number[]): Attribute => ({ type: "ints", value });
-export const intOf = (value: number): Attribute => ({ type: "int", value });
-const floatOf = (value: number): Attribute => ({ type: "float", value });
 
 /** The constant input at `index`, a list, as an attribute. */
 export function inputToInts(attribute: string, index: number): Downgrade["downgrade"] {

@@ -3,7 +3,7 @@
 import type { Node } from "../graph/graph.ts";
 import { float32, int64s, take, toNumbers, type Tensor } from "../graph/tensor.ts";
 import { constantAt, numbersAt, type Downgrade, type Downgrading } from "./downgrade-step.ts";
-import { baseOf, edit, int, ints, string, withInputs } from "./upgrade-step.ts";
+import { baseOf, edit, int, intOf, ints, string, stringOf, withInputs } from "./upgrade-step.ts";
 
 const modeOf = (node: Node): string => string(node, "mode") ?? "nearest";
 const mapping = (node: Node): string => string(node, "coordinate_transformation_mode") ?? "half_pixel";
@@ -67,7 +67,7 @@ function withAskedSizes(node: Node, axes: readonly number[], rank: number, conte
     return size;
   });
   const sizes = context.fresh(`${base}_sizes`);
-  const axis = { axis: { type: "int", value: 0 } } as const;
+  const axis = { axis: intOf(0) };
   nodes.push({ op: "Concat", domain: "", name: "", inputs: parts, outputs: [sizes], attributes: axis });
   return [...nodes, { ...node, inputs: node.inputs.with(3, sizes) }];
 }
@@ -147,7 +147,7 @@ const gridSample: readonly Downgrade[] = [
       if (rank !== 4) context.needs();
       const mode = string(node, "mode") ?? "linear";
       const value = mode === "linear" ? "bilinear" : mode === "cubic" ? "bicubic" : mode;
-      return edit(node, ["mode"], { mode: { type: "string", value } });
+      return edit(node, ["mode"], { mode: stringOf(value) });
     },
   },
 ];

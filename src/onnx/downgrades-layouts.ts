@@ -7,14 +7,12 @@ import {
   fromFront,
   inputToFloat,
   inputToInts,
-  intOf,
-  intsOf,
   isFloat,
   numbersAt,
   withoutInput,
   type Downgrade,
 } from "./downgrade-step.ts";
-import { baseOf, beside, edit, int, withInputs } from "./upgrade-step.ts";
+import { baseOf, beside, edit, int, intOf, intsOf, withInputs } from "./upgrade-step.ts";
 
 const pad: readonly Downgrade[] = [
   {
@@ -92,12 +90,12 @@ const shape: readonly Downgrade[] = [
       const bare = edit(node, ["start", "end"]);
       if (start === 0 && end === undefined) return bare;
       const base = baseOf(node);
-      const [whole, from, to] = [
+      const [padded, from, to] = [
         context.fresh(`${base}_whole`),
         context.constant(int64s([start]), `${base}_starts`),
         context.constant(int64s([end ?? Number.MAX_SAFE_INTEGER]), `${base}_ends`),
       ];
-      return [{ ...bare, outputs: [whole] }, beside("Slice", [whole, from, to], node.outputs)];
+      return [{ ...bare, outputs: [padded] }, beside("Slice", [padded, from, to], node.outputs)];
     },
   },
 ];

@@ -7,8 +7,6 @@ import { float32 } from "../graph/tensor.ts";
 import {
   fromFront,
   inputToFloat,
-  intOf,
-  intsOf,
   isFloat,
   numbersAt,
   withoutInput,
@@ -18,7 +16,7 @@ import {
 import { downgradesOfImages } from "./downgrades-images.ts";
 import { downgradesOfLayouts } from "./downgrades-layouts.ts";
 import { codeOf } from "./proto.ts";
-import { baseOf, beside, edit, int, ints, string, withInputs } from "./upgrade-step.ts";
+import { baseOf, beside, edit, int, intOf, ints, intsOf, string, withInputs } from "./upgrade-step.ts";
 
 const dropout: readonly Downgrade[] = [
   {

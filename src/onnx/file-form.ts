@@ -112,8 +112,8 @@ export function fileForm(model: Model, { opset }: FormOptions = {}): FileForm & 
 }
 
 /** A model as the runtime is to load it: in the internal opset, or in the one of nodes that have kept their form. */
-export function runtimeForm(whole: Model): Model {
-  const { aside: _, ...model } = whole;
+export function runtimeForm(loaded: Model): Model {
+  const { aside: _, ...model } = loaded;
   if (ownOpset(model) !== undefined) return model;
   const forms = model.graph.nodes.flatMap((node) => formOf(node) ?? []);
   const { model: made, opset } = toOpset(model, forms[0] ?? internalOpset);

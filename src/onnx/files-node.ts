@@ -184,9 +184,9 @@ export interface WriteOptions extends FormOptions {
  *
  * @throws SecateurError `io` naming the file and the reason.
  */
-export async function writeModelFile(path: string, whole: Model, options: WriteOptions = {}): Promise<FileForm> {
+export async function writeModelFile(path: string, loaded: Model, options: WriteOptions = {}): Promise<FileForm> {
   const { externalAbove = 1.9e9 } = options;
-  const { model, ...written } = fileForm(whole, options);
+  const { model, ...written } = fileForm(loaded, options);
   const apart = [...model.graph.initializers.values()].some(isLazy);
   if (!apart && tensorBytes(model.graph) <= externalAbove) {
     await writeFileAtomic(path, encodeAsIs(model));

@@ -1,4 +1,6 @@
-/** When operators of ONNX came, went and grew, opsets 7 to 26: scripts/reference/opsets.py wrote it from onnx 1.23.2. */
+/**
+ * When operators of ONNX came, went and grew, opsets 7 to 26: scripts/reference/opsets.py wrote it from onnx 1.23.2.
+ */
 
 /** Operators by the opset that they came in; 7 stands for it and those before. */
 const came: Readonly<Record<number, string>> = {
@@ -127,7 +129,10 @@ export const moreInputs: Readonly<Record<string, readonly (readonly [since: numb
 export const moreOutputs: Readonly<Record<string, readonly (readonly [since: number, before: number])[] | undefined>> =
   { MaxPool: [[8, 1]] };
 
-/** For each operator "opset input types": element types that an input may have since an opset. Those of the first hold for the second. */
+/**
+ * For each operator "opset input types": element types that an input may have since an opset.
+ * Those of the first hold for the second.
+ */
 const types: Readonly<Record<string, string>> = {
   Abs: "13 0 bfloat16",
   Acos: "22 0 bfloat16",

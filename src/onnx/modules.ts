@@ -19,13 +19,13 @@ export function moduleOf({ name, metadata }: Node): string | undefined {
     return quoted.slice(0, -1).at(-1) || undefined;
   }
   if (!name.startsWith("/")) return undefined;
-  const parts: string[] = [];
-  for (const part of name.split("/").slice(1, -1)) {
+  const names: string[] = [];
+  for (const one of name.split("/").slice(1, -1)) {
     // What lies in a list bears the list's name again: /layer1/layer1.0/conv1.
-    if (parts.length > 0 && part.startsWith(`${parts.at(-1)}.`)) parts.pop();
-    parts.push(part);
+    if (names.length > 0 && one.startsWith(`${names.at(-1)}.`)) names.pop();
+    names.push(one);
   }
-  return parts.join(".") || undefined;
+  return names.join(".") || undefined;
 }
 
 /**

@@ -31,12 +31,12 @@ export interface Safetensors {
 /** The file in pieces. */
 export function encodeSafetensors({ tensors, metadata }: Safetensors): Uint8Array[] {
   const header: Record<string, unknown> = { __metadata__: metadata };
-  const pieces: Uint8Array[] = [];
+  const chunks: Uint8Array[] = [];
   let at = 0;
   for (const [name, { dtype, shape, data }] of tensors) {
     const { buffer, byteOffset, byteLength } = data as TypedArray;
     header[name] = { dtype: codes[dtype as NumericDType], shape, data_offsets: [at, at + byteLength] };
-    pieces.push(new Uint8Array(buffer, byteOffset, byteLength));
+    chunks.push(new Uint8Array(buffer, byteOffset, byteLength));
     at += byteLength;
   }
   const text = new TextEncoder().encode(JSON.stringify(header));
@@ -45,7 +45,7 @@ export function encodeSafetensors({ tensors, metadata }: Safetensors): Uint8Arra
   padded.set(text);
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(padded.length), true);
-  return [length, padded, ...pieces];
+  return [length, padded, ...chunks];
 }
 
 interface Entry {

@@ -32,6 +32,11 @@ export const floats = (node: Node, name: string): readonly number[] | undefined 
 export const float = (node: Node, name: string): number | undefined => attributeOf(node, name, "float");
 export const string = (node: Node, name: string): string | undefined => attributeOf(node, name, "string");
 
+export const intOf = (value: number): Attribute => ({ type: "int", value });
+export const intsOf = (value: readonly number[]): Attribute => ({ type: "ints", value });
+export const floatOf = (value: number): Attribute => ({ type: "float", value });
+export const stringOf = (value: string): Attribute => ({ type: "string", value });
+
 /** The node without some attributes, and with others. */
 export function edit(node: Node, without: readonly string[], added: Readonly<Record<string, Attribute>> = {}): Node {
   const kept = Object.entries(node.attributes).filter(([name]) => !without.includes(name));
@@ -77,16 +82,12 @@ export function intsToInput(attribute: string, index: number): Upgrade["upgrade"
   };
 }
 
-/** Scalars that were float attributes become inputs of the type of the first input. */
-export function floatsToInputs(
-  node: Node,
-  scalars: readonly (readonly [attribute: string, index: number])[],
-  context: Upgrading,
-): Node[] {
+/** Scalars that were float attributes become the inputs at these places, of the type of the first input. */
+export function floatsToInputs(node: Node, scalars: Readonly<Record<string, number>>, context: Upgrading): Node[] {
   const casts: Node[] = [];
   const inputs = [...node.inputs];
   const [data = ""] = node.inputs;
-  for (const [attribute, index] of scalars) {
+  for (const [attribute, index] of Object.entries(scalars)) {
     const value = float(node, attribute);
     if (value === undefined) continue;
     const base = `${baseOf(node)}_${attribute}`;
@@ -100,11 +101,7 @@ export function floatsToInputs(
     while (inputs.length < index) inputs.push("");
     inputs[index] = name;
   }
-  const bare = edit(
-    { ...node, inputs },
-    scalars.map(([attribute]) => attribute),
-  );
-  return [...casts, bare];
+  return [...casts, edit({ ...node, inputs }, Object.keys(scalars))];
 }
 
 /** Outputs that training only fills: their presence is what made a node of the old opsets one of training. */

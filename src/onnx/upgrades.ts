@@ -1,6 +1,6 @@
 /** What changed in the operators of the ONNX standard from opset 8 to 23, as far as a node must change with it. */
 
-import type { Attribute, Node } from "../graph/graph.ts";
+import type { Node } from "../graph/graph.ts";
 import { float32, int64s, sizeOf, take, toNumbers, type Shape } from "../graph/tensor.ts";
 import { experiments } from "./upgrades-experimental.ts";
 import {
@@ -11,9 +11,11 @@ import {
   floatsToInputs,
   int,
   int64List,
+  intOf,
   ints,
   intsToInput,
   string,
+  stringOf,
   withInputs,
   withoutTraining,
   type Upgrade,
@@ -27,9 +29,8 @@ function normaliseEachPosition(node: Node, context: Upgrading): readonly Node[] 
     return context.refuse(node, "normalises every position by itself");
   const base = baseOf(node);
   const fresh = (what: string): string => context.fresh(`${base}_${what}`);
-  const [centred, shifted, deviation, normed, scaled] = ["centred", "shifted", "deviation", "normed", "scaled"].map(
-    fresh,
-  ) as [string, string, string, string, string];
+  const [centred, shifted, deviation] = [fresh("centred"), fresh("shifted"), fresh("deviation")];
+  const [normed, scaled] = [fresh("normed"), fresh("scaled")];
   const epsilon = context.constant(float32([], [float(node, "epsilon") ?? 1e-5]), `${base}_epsilon`);
   return [
     beside("Sub", [x, mean], [centred]),
@@ -75,8 +76,11 @@ const dropout: readonly Upgrade[] = [
   },
 ];
 
-const asymmetric: Attribute = { type: "string", value: "asymmetric" };
-const nearestMode = (value: string): Attribute => ({ type: "string", value });
+/** What Resize did before it could say how positions are mapped. */
+const asymmetric = (nearest: "floor" | "ceil") => ({
+  coordinate_transformation_mode: stringOf("asymmetric"),
+  nearest_mode: stringOf(nearest),
+});
 
 const upsample: readonly Upgrade[] = [
   {
@@ -93,10 +97,7 @@ const upsample: readonly Upgrade[] = [
     // 10 replaces it by Resize, which says since 11 how positions are mapped. Upsample never shrinks.
     since: 11,
     upgrade: (node) => ({
-      ...edit(node, [], {
-        coordinate_transformation_mode: asymmetric,
-        nearest_mode: nearestMode("floor"),
-      }),
+      ...edit(node, [], asymmetric("floor")),
       op: "Resize",
       inputs: [node.inputs[0] ?? "", "", node.inputs[1] ?? ""],
     }),
@@ -118,11 +119,7 @@ const resize: readonly Upgrade[] = [
         if (shrinks && sizes.some((scale) => scale > 1))
           context.refuse(node, "takes the nearest element, grows one axis and shrinks another");
       }
-      const added = {
-        coordinate_transformation_mode: asymmetric,
-        nearest_mode: nearestMode(shrinks ? "ceil" : "floor"),
-      };
-      return edit({ ...node, inputs: [data, "", scales] }, [], added);
+      return edit({ ...node, inputs: [data, "", scales] }, [], asymmetric(shrinks ? "ceil" : "floor"));
     },
   },
   {
@@ -159,15 +156,7 @@ const clip: readonly Upgrade[] = [
   {
     // 11 turns `min` and `max` into inputs.
     since: 11,
-    upgrade: (node, context) =>
-      floatsToInputs(
-        node,
-        [
-          ["min", 1],
-          ["max", 2],
-        ],
-        context,
-      ),
+    upgrade: (node, context) => floatsToInputs(node, { min: 1, max: 2 }, context),
   },
 ];
 
@@ -177,7 +166,7 @@ const pad: readonly Upgrade[] = [
     since: 11,
     upgrade: (node, context) => {
       const padded = intsToInput("pads", 1)(node, context) as Node;
-      return float(node, "value") === 0 ? edit(padded, ["value"]) : floatsToInputs(padded, [["value", 2]], context);
+      return float(node, "value") === 0 ? edit(padded, ["value"]) : floatsToInputs(padded, { value: 2 }, context);
     },
   },
 ];
@@ -192,7 +181,7 @@ const split: readonly Upgrade[] = [
       node.inputs[1]
         ? node
         : {
-            ...edit(node, [], { num_outputs: { type: "int", value: node.outputs.length } }),
+            ...edit(node, [], { num_outputs: intOf(node.outputs.length) }),
             inputs: node.inputs.slice(0, 1),
           },
   },
@@ -219,22 +208,16 @@ const softmax: readonly Upgrade[] = [
       const axis = int(node, "axis") ?? 1;
       const [data = ""] = node.inputs;
       const sole = soleAxis(context.shape(data) ?? context.shape(node.outputs[0] ?? ""), axis);
-      if (sole >= 0) return edit(node, ["axis"], { axis: { type: "int", value: sole } });
-      const base = baseOf(node);
-      const [flat, done, shape] = [
-        context.fresh(`${base}_flat`),
-        context.fresh(`${base}_flat_out`),
-        context.fresh(`${base}_shape`),
-      ];
+      if (sole >= 0) return edit(node, ["axis"], { axis: intOf(sole) });
+      const fresh = (what: string): string => context.fresh(`${baseOf(node)}_${what}`);
+      const [flat, done, shape] = [fresh("flat"), fresh("flat_out"), fresh("shape")];
       return [
-        beside("Flatten", [data], [flat], { axis: { type: "int", value: axis } }),
-        edit({ ...node, inputs: [flat], outputs: [done] }, ["axis"], {
-          axis: { type: "int", value: 1 },
-        }),
+        beside("Flatten", [data], [flat], { axis: intOf(axis) }),
+        edit({ ...node, inputs: [flat], outputs: [done] }, ["axis"], { axis: intOf(1) }),
         beside("Shape", [data], [shape]),
         // Reshape has `allowzero` since 14 only, but the model becomes one of the
         // internal opset; no axis is copied then.
-        beside("Reshape", [done, shape], node.outputs, { allowzero: { type: "int", value: 1 } }),
+        beside("Reshape", [done, shape], node.outputs, { allowzero: intOf(1) }),
       ];
     },
   },
@@ -246,13 +229,8 @@ const topK: readonly Upgrade[] = [
     since: 10,
     upgrade: (node, context) => {
       const k = int(node, "k") ?? context.refuse(node, "has no k");
-      return edit(
-        {
-          ...node,
-          inputs: [node.inputs[0] ?? "", context.constant(int64s([k]), `${baseOf(node)}_k`)],
-        },
-        ["k"],
-      );
+      const inputs = [node.inputs[0] ?? "", context.constant(int64s([k]), `${baseOf(node)}_k`)];
+      return edit({ ...node, inputs }, ["k"]);
     },
   },
 ];
@@ -272,10 +250,7 @@ const roiAlign: readonly Upgrade[] = [
   {
     // 16 shifts positions by half a pixel unless it is told not to.
     since: 16,
-    upgrade: (node) =>
-      edit(node, [], {
-        coordinate_transformation_mode: { type: "string", value: "output_half_pixel" },
-      }),
+    upgrade: (node) => edit(node, [], { coordinate_transformation_mode: stringOf("output_half_pixel") }),
   },
 ];
 
@@ -286,7 +261,7 @@ const gridSample: readonly Upgrade[] = [
     upgrade: (node) => {
       const mode = string(node, "mode") ?? "bilinear";
       const value = mode === "bilinear" ? "linear" : mode === "bicubic" ? "cubic" : mode;
-      return edit(node, ["mode"], { mode: { type: "string", value } });
+      return edit(node, ["mode"], { mode: stringOf(value) });
     },
   },
 ];
