@@ -130,8 +130,11 @@ describe("imports", () => {
     expect(cycle).toBeUndefined();
   });
 
-  it("have no cycle between files, but for types", () => {
-    expect(findCycle(new Map([...imports].map(([file, { values }]) => [file, values])))).toBeUndefined();
+  /** Folders in which types import types in no circle either. */
+  const typed = /^(autodiff|graph|onnx|ops|passes)\//;
+  it("have no cycle between files, in most folders not between their types either", () => {
+    const edges = [...imports].map(([file, { own, values }]) => [file, typed.test(file) ? own : values] as const);
+    expect(findCycle(new Map(edges))).toBeUndefined();
     expect(specifiersOf(withoutTypes('import type { A } from "./a.ts";\nimport { b, type B } from "./b.ts";'))).toEqual(
       ["./b.ts"],
     );

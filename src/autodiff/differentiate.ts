@@ -6,7 +6,7 @@ import { describe, type Node } from "../graph/graph.ts";
 import { sizeOf } from "../graph/tensor.ts";
 import { plainAttributes, type Op, type Pullback, type Value } from "../ops/core/define.ts";
 import type { Emit } from "../ops/core/emit.ts";
-import { createEmitter, inputsOf, sameShape, valueIn } from "../ops/emitter.ts";
+import { createEmitter, inputsOf, valueIn } from "../ops/emitter.ts";
 import { findOp } from "../ops/table.ts";
 
 /** An activation [N, units] inside a node that meets a masked axis, and its gradient along that way alone. */
@@ -70,7 +70,7 @@ const masksInside = (builder: GraphBuilder, node: Node): boolean =>
 
 /** Gradients by value: contributions are kept apart until somebody asks for their sum. */
 class Accumulator {
-  readonly #parts = new Map<string, Value[]>();
+  readonly #contributions = new Map<string, Value[]>();
   readonly #g: Emit;
   readonly #builder: GraphBuilder;
 
@@ -80,7 +80,7 @@ class Accumulator {
   }
 
   has(name: string): boolean {
-    return this.#parts.has(name);
+    return this.#contributions.has(name);
   }
 
   /** Adds a contribution: summed where it is larger than the value, left small where it broadcasts to it. */
@@ -88,20 +88,20 @@ class Accumulator {
     const { shape } = valueIn(this.#builder, name);
     const fitted =
       sizeOf(part.shape) > sizeOf(shape) || part.shape.length > shape.length ? this.#g.unbroadcast(part, shape) : part;
-    const known = this.#parts.get(name);
+    const known = this.#contributions.get(name);
     if (known) known.push(fitted);
-    else this.#parts.set(name, [fitted]);
+    else this.#contributions.set(name, [fitted]);
   }
 
   total(name: string): Value | undefined {
-    const parts = this.#parts.get(name);
-    if (parts === undefined) return undefined;
+    const terms = this.#contributions.get(name);
+    if (terms === undefined) return undefined;
     const { shape } = valueIn(this.#builder, name);
     const sum =
-      parts.length === 1 ? parts[0]! : parts.length === 2 ? this.#g.Add(parts[0]!, parts[1]!) : this.#g.Sum(...parts);
-    const whole = sameShape(sum.shape, shape) ? sum : this.#g.expanded(sum, shape);
-    this.#parts.set(name, [whole]);
-    return whole;
+      terms.length === 1 ? terms[0]! : terms.length === 2 ? this.#g.Add(terms[0]!, terms[1]!) : this.#g.Sum(...terms);
+    const total = this.#g.expanded(sum, shape);
+    this.#contributions.set(name, [total]);
+    return total;
   }
 }
 
@@ -124,7 +124,7 @@ function pullBack(engine: Engine, node: Node, at: number, { needed, asked }: Wan
     asked: ({ name }) => asked.has(name),
   };
   try {
-    if (op.gradient === "decompose") return pullBackParts(engine, op, node, inputs, attributes, needed, gradients);
+    if (op.gradient === "decompose") return pullBackSteps(engine, op, node, inputs, attributes, needed, gradients);
     const [y, dy] = [pullback.outputs[0]!, pullback.dys[0]!];
     const thunks = op.gradient(g, dy, inputs, attributes, y, pullback);
     node.inputs.forEach((name, i) => {
@@ -138,7 +138,7 @@ function pullBack(engine: Engine, node: Node, at: number, { needed, asked }: Wan
 }
 
 /** Computes the node again by other operators and goes back through those. Lowering makes the two one. */
-function pullBackParts(
+function pullBackSteps(
   engine: Engine,
   op: Op,
   node: Node,

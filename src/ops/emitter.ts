@@ -123,6 +123,7 @@ function createHelpers(builder: GraphBuilder, g: Record<OpName, EmitOne>): EmitH
       return expanded(g.Cast(g.Sub(first, first), { to: 1 }), shape);
     },
     transposed: (value, perm) => (perm.every((axis, i) => axis === i) ? value : g.Transpose(value, { perm })),
+    joined: (values, axis) => (values.length === 1 ? values[0]! : g.Concat(...values, { axis })),
     unbroadcast(value, shape) {
       if (sameShape(value.shape, shape)) return value;
       const lead = value.shape.length - shape.length;

@@ -5,13 +5,14 @@ import * as activation from "./families/activation.ts";
 import * as arithmetic from "./families/arithmetic.ts";
 import * as attention from "./families/attention.ts";
 import * as axisNormalization from "./families/axis-normalization.ts";
+import * as batchNormalization from "./families/batch-normalization.ts";
 import * as biasedActivation from "./families/biased-activation.ts";
-import * as blocks from "./families/depth-to-space.ts";
+import * as depthToSpace from "./families/depth-to-space.ts";
 import * as cast from "./families/cast.ts";
 import * as convolution from "./families/convolution.ts";
-import * as curves from "./families/more-activations.ts";
+import * as moreActivations from "./families/more-activations.ts";
 import * as einsum from "./families/einsum.ts";
-import * as extremes from "./families/max-min.ts";
+import * as maxMin from "./families/max-min.ts";
 import * as fused from "./families/fused.ts";
 import * as generation from "./families/generation.ts";
 import * as gridSample from "./families/grid-sample.ts";
@@ -19,7 +20,7 @@ import * as layout from "./families/layout.ts";
 import * as linear from "./families/linear.ts";
 import * as logic from "./families/logic.ts";
 import * as normalization from "./families/normalization.ts";
-import * as parts from "./families/concat-split.ts";
+import * as concatSplit from "./families/concat-split.ts";
 import * as pooling from "./families/pooling.ts";
 import * as quantization from "./families/quantization.ts";
 import * as ranking from "./families/ranking.ts";
@@ -30,7 +31,7 @@ import * as rotary from "./families/rotary.ts";
 import * as rounding from "./families/rounding.ts";
 import * as scatter from "./families/scatter.ts";
 import * as selection from "./families/selection.ts";
-import * as sequence from "./families/along-axis.ts";
+import * as alongAxis from "./families/along-axis.ts";
 import * as slice from "./families/slice.ts";
 import * as skipNormalization from "./families/skip-normalization.ts";
 import * as trigonometry from "./families/trigonometry.ts";
@@ -40,13 +41,14 @@ const families = [
   arithmetic,
   attention,
   axisNormalization,
+  batchNormalization,
   biasedActivation,
-  blocks,
+  depthToSpace,
   cast,
   convolution,
-  curves,
+  moreActivations,
   einsum,
-  extremes,
+  maxMin,
   fused,
   generation,
   gridSample,
@@ -54,7 +56,7 @@ const families = [
   linear,
   logic,
   normalization,
-  parts,
+  concatSplit,
   pooling,
   quantization,
   ranking,
@@ -65,7 +67,7 @@ const families = [
   rounding,
   scatter,
   selection,
-  sequence,
+  alongAxis,
   slice,
   skipNormalization,
   trigonometry,

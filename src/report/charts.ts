@@ -1,7 +1,8 @@
 /**
  * Charts as SVG inside of HTML. Places are percentages and text is never scaled, so that a chart is as legible on a
  * phone as on a wide page; lines are drawn in a square that is stretched. Names stand in table cells, where they wrap
- * however long they are, and pages break between rows.
+ * however long they are, and pages break between rows. Observable Plot and vega draw at one width in pixels: on a
+ * phone their labels shrink to half.
  */
 
 import { scaleLinear, type ScaleLinear } from "d3-scale";

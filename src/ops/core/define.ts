@@ -4,7 +4,7 @@ import type { Attribute } from "../../graph/graph.ts";
 import type { Shape } from "../../graph/tensor.ts";
 import { toAttribute, type Specs } from "./attributes.ts";
 import type { ByName, ByPosition, Facts, Rules } from "./facets.ts";
-import type { Value } from "./facts.ts";
+import type { Sample, Value } from "./facts.ts";
 
 export type { Pullback, Remaining, Resized, Sample, Value, Zero } from "./facts.ts";
 export { float, floats, int, ints, string, strings, tensorAttribute, toAttribute, type Values } from "./attributes.ts";
@@ -148,3 +148,6 @@ export function defineOp<const I extends readonly string[], const A extends Spec
 }
 
 type Thunk = () => Value;
+
+/** The inputs of a sample: a call stays on one line, where a list of lists does not. */
+export const given = (...inputs: Sample["inputs"]): Sample["inputs"] => inputs;

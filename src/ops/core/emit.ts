@@ -50,6 +50,8 @@ export interface EmitHelpers {
   transposed(value: Value, perm: readonly number[]): Value;
   /** The value summed over axes; nothing is emitted for none. */
   summed(value: Value, axes: readonly number[], keepdims?: boolean): Value;
+  /** The values in one, side by side along an axis; nothing is emitted for one. */
+  joined(values: readonly Value[], axis: number): Value;
   /** The value summed to a shape that it was broadcast from. */
   unbroadcast(value: Value, shape: Shape): Value;
   /** The value broadcast to a shape. */

@@ -2,7 +2,7 @@
 
 import type { Node } from "../../graph/graph.ts";
 import type { DType, Shape } from "../../graph/tensor.ts";
-import { defineOp, float, int, type Value } from "../core/define.ts";
+import { defineOp, float, given, int, type Value } from "../core/define.ts";
 import type { Channels } from "../core/channels.ts";
 import { coupleAll, coupleBroadcast, elementsOf, foldElements, unary } from "../core/elementwise.ts";
 import type { Names } from "../core/random-inputs.ts";
@@ -123,19 +123,9 @@ export const PRelu = defineOp({
   zero: "any",
   homogeneous: true,
   samples: [
-    {
-      inputs: [
-        [2, 3, 4, 2],
-        [3, 1, 1],
-      ],
-    },
+    { inputs: given([2, 3, 4, 2], [3, 1, 1]) },
     { inputs: [[2, 3], [1]] },
-    {
-      inputs: [
-        [2, 3, 4],
-        [2, 3, 4],
-      ],
-    },
+    { inputs: given([2, 3, 4], [2, 3, 4]) },
   ],
 });
 

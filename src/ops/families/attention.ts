@@ -3,7 +3,7 @@
 import { fail } from "../../graph/error.ts";
 import { isFloat, tensor } from "../../graph/tensor.ts";
 import type { Axis, Together } from "../core/channels.ts";
-import { defineOp, float, int, type Value } from "../core/define.ts";
+import { defineOp, float, given, int, type Value } from "../core/define.ts";
 import { broadcast } from "../core/elementwise.ts";
 import type { Emit } from "../core/emit.ts";
 import {
@@ -73,14 +73,14 @@ function masked(
 ): { scores: Value; seen: Value | undefined } {
   const [tokens, total] = scores.shape.slice(-2) as [number, number];
   const biased = attn_mask && isFloat(attn_mask.dtype) ? g.Add(scores, attn_mask) : scores;
-  const parts: Value[] = [];
-  if (attn_mask && !isFloat(attn_mask.dtype)) parts.push(attn_mask);
+  const masks: Value[] = [];
+  if (attn_mask && !isFloat(attn_mask.dtype)) masks.push(attn_mask);
   if (causal) {
     const allowed = Array.from({ length: tokens * total }, (_, i) => Number(i % total <= Math.floor(i / total) + past));
-    parts.push(g.constant(tensor("bool", [tokens, total], allowed)));
+    masks.push(g.constant(tensor("bool", [tokens, total], allowed)));
   }
-  if (parts.length === 0) return { scores: biased, seen: undefined };
-  const seen = parts.reduce((one, other) => g.And(one, other));
+  if (masks.length === 0) return { scores: biased, seen: undefined };
+  const seen = masks.reduce((one, other) => g.And(one, other));
   return { scores: g.Where(seen, biased, g.scalar(lowest, scores)), seen };
 }
 
@@ -202,46 +202,14 @@ export const Attention = defineOp({
     return [together(g, sums, queries), ...present, raw].slice(0, outputs);
   },
   samples: [
+    { inputs: given([2, 2, 3, 4], [2, 2, 5, 4], [2, 2, 5, 3]) },
+    { inputs: given([2, 4, 3, 4], [2, 2, 3, 4], [2, 2, 3, 2]), attributes: { is_causal: 1 } },
+    { inputs: given([2, 3, 8], [2, 5, 8], [2, 5, 6]), attributes: { q_num_heads: 2, kv_num_heads: 2, scale: 0.3 } },
     {
-      inputs: [
-        [2, 2, 3, 4],
-        [2, 2, 5, 4],
-        [2, 2, 5, 3],
-      ],
-    },
-    {
-      inputs: [
-        [2, 4, 3, 4],
-        [2, 2, 3, 4],
-        [2, 2, 3, 2],
-      ],
-      attributes: { is_causal: 1 },
-    },
-    {
-      inputs: [
-        [2, 3, 8],
-        [2, 5, 8],
-        [2, 5, 6],
-      ],
-      attributes: { q_num_heads: 2, kv_num_heads: 2, scale: 0.3 },
-    },
-    {
-      inputs: [
-        [1, 3, 24],
-        [1, 3, 8],
-        [1, 3, 4],
-        [3, 3],
-      ],
+      inputs: given([1, 3, 24], [1, 3, 8], [1, 3, 4], [3, 3]),
       attributes: { q_num_heads: 6, kv_num_heads: 2, softcap: 2 },
     },
-    {
-      inputs: [
-        [2, 4, 3, 2],
-        [2, 1, 3, 2],
-        [2, 1, 3, 2],
-        [4, 3, 3],
-      ],
-    },
+    { inputs: given([2, 4, 3, 2], [2, 1, 3, 2], [2, 1, 3, 2], [4, 3, 3]) },
     {
       inputs: [[1, 2, 2, 4], [1, 2, 2, 4], [1, 2, 2, 4], null, [1, 2, 3, 4], [1, 2, 3, 4]],
       attributes: { is_causal: 1 },

@@ -3,7 +3,7 @@
 import { fail } from "../../graph/error.ts";
 import { sizeOf, type NumericDType, type Shape } from "../../graph/tensor.ts";
 import type { Channels } from "../core/channels.ts";
-import { defineOp, float, int, ints, type Value } from "../core/define.ts";
+import { defineOp, float, given, int, ints, type Value } from "../core/define.ts";
 import { coupleAll, coupleBroadcast } from "../core/elementwise.ts";
 import type { Emit } from "../core/emit.ts";
 import { positive } from "../core/indexing.ts";
@@ -68,11 +68,11 @@ export const LayerNormalization = defineOp({
     const [dY, dMean, dInverse] = pullback.dys;
     return {
       X: () => {
-        const parts: Value[] = [];
-        if (dY) parts.push(standardiseGradient(g, g.Mul(dY, Scale), { unit, inverse }, axes));
-        if (dMean) parts.push(g.Mul(dMean, share));
-        if (dInverse) parts.push(g.Neg(g.Mul(unit, g.Mul(g.Mul(dInverse, share), g.Mul(inverse, inverse)))));
-        return parts.reduce((sum, part) => g.Add(sum, part));
+        const terms: Value[] = [];
+        if (dY) terms.push(standardiseGradient(g, g.Mul(dY, Scale), { unit, inverse }, axes));
+        if (dMean) terms.push(g.Mul(dMean, share));
+        if (dInverse) terms.push(g.Neg(g.Mul(unit, g.Mul(g.Mul(dInverse, share), g.Mul(inverse, inverse)))));
+        return terms.reduce((sum, term) => g.Add(sum, term));
       },
       Scale: dY && (() => g.Mul(dY, unit)),
       B: B && dY && (() => dY),
@@ -137,20 +137,8 @@ export const RMSNormalization = defineOp({
   },
   samples: [
     { inputs: [[2, 3, 5], [5]] },
-    {
-      inputs: [
-        [2, 3, 4],
-        [3, 4],
-      ],
-      attributes: { axis: 1, epsilon: 0.1 },
-    },
-    {
-      inputs: [
-        [3, 4, 5],
-        [4, 1],
-      ],
-      attributes: { axis: -2 },
-    },
+    { inputs: given([2, 3, 4], [3, 4]), attributes: { axis: 1, epsilon: 0.1 } },
+    { inputs: given([3, 4, 5], [4, 1]), attributes: { axis: -2 } },
   ],
 });
 

@@ -2,7 +2,7 @@
 
 import { fail } from "../../graph/error.ts";
 import { holdsBits, isFloat, tensor, type DType, type NumericDType, type Tensor } from "../../graph/tensor.ts";
-import { defineOp, int, string, type Value } from "../core/define.ts";
+import { defineOp, given, int, string, type Value } from "../core/define.ts";
 import { computed, coupleAll, elementsOf } from "../core/elementwise.ts";
 
 const elementTypes: Readonly<Record<number, NumericDType>> = {
@@ -100,11 +100,6 @@ export const CastLike = defineOp({
     { inputs: [[2, 3], tensor("float32", [1], [0])] },
     { inputs: [[2, 3], tensor("int64", [], [0])] },
     { inputs: [[2, 3], tensor("bool", [2], [0, 1])] },
-    {
-      inputs: [
-        [2, 3],
-        [4, 2],
-      ],
-    },
+    { inputs: given([2, 3], [4, 2]) },
   ],
 });

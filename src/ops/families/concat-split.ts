@@ -2,7 +2,7 @@
 
 import { tensor, toNumbers, int64s, type NumericDType } from "../../graph/tensor.ts";
 import { fail } from "../../graph/error.ts";
-import { defineOp, int, string, type Value } from "../core/define.ts";
+import { defineOp, given, int, string, type Value } from "../core/define.ts";
 import { checkSameType, coupleOthers, integers, positive } from "../core/indexing.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__Concat.html */
@@ -48,52 +48,39 @@ export const Concat = defineOp({
   zero: "any",
   wholeGroupRemoval: "rest",
   fold({ inputs }, { axis }, [y]) {
-    const parts = inputs.map((x) => x.constant);
-    if (axis !== 0 || parts.some((part) => part === undefined)) return undefined;
+    const constants = inputs.map((x) => x.constant);
+    if (axis !== 0 || constants.includes(undefined)) return undefined;
     return [
       tensor(
         y!.dtype as NumericDType,
         y!.shape,
-        parts.flatMap((part) => toNumbers(part!)),
+        constants.flatMap((constant) => toNumbers(constant!)),
       ),
     ];
   },
   samples: [
-    {
-      inputs: [
-        [2, 3, 4],
-        [2, 5, 4],
-      ],
-      attributes: { axis: 1 },
-    },
-    {
-      inputs: [
-        [2, 3],
-        [2, 1],
-        [2, 2],
-      ],
-      attributes: { axis: -1 },
-    },
+    { inputs: given([2, 3, 4], [2, 5, 4]), attributes: { axis: 1 } },
+    { inputs: given([2, 3], [2, 1], [2, 2]), attributes: { axis: -1 } },
     { inputs: [[2, 3]], attributes: { axis: 0 } },
   ],
 });
 
 /** Sizes of the parts of a Split. */
-function partsOf(
+function sizesOf(
   input: Value,
   split: Value | undefined,
   { axis, num_outputs }: { readonly axis: number; readonly num_outputs?: number | undefined },
   outputs: number,
 ): number[] {
   const dim = input.shape[positive(axis, input.shape.length)]!;
-  const part = Math.ceil(dim / outputs);
+  const most = Math.ceil(dim / outputs);
   const stated = split ? integers(split) : undefined;
   if ((stated?.length ?? num_outputs ?? outputs) !== outputs)
     fail("bad-model", `it states ${stated?.length ?? num_outputs} parts and has ${outputs} outputs`);
-  const parts = stated ?? Array.from({ length: outputs }, (_, i) => Math.min(part, dim - i * part));
-  if (parts.reduce((sum, size) => sum + size, 0) !== dim || parts.some((size) => size < 0))
-    fail("bad-model", `parts of [${parts.join(", ")}] are not an axis of ${dim}`);
-  return parts;
+  const sizes = stated ?? Array.from({ length: outputs }, (_, i) => Math.min(most, dim - i * most));
+  if (sizes.reduce((sum, size) => sum + size, 0) !== dim || sizes.some((size) => size < 0))
+    fail("bad-model", `parts of [${sizes.join(", ")}] are not an axis of ${dim}`);
+  return sizes;
 }
 
 /** https://onnx.ai/onnx/operators/onnx__Split.html */
@@ -105,13 +92,13 @@ export const Split = defineOp({
   outputs: ["outputs..."],
   attributes: { axis: int(0), num_outputs: int() },
   shape: ({ input, split }, attrs, outputs) =>
-    partsOf(input, split, attrs, outputs).map((part) =>
+    sizesOf(input, split, attrs, outputs).map((part) =>
       input.shape.with(positive(attrs.axis, input.shape.length), part),
     ),
   gradient: (g, _dy, { input }, { axis }, _y, { outputs, dys }) => ({
     input: () => {
-      const parts = outputs.map((y, i) => dys[i] ?? g.filled(0, y!.shape));
-      return parts.length === 1 ? parts[0]! : g.Concat(...parts, { axis: positive(axis, input.shape.length) });
+      const gradients = outputs.map((y, i) => dys[i] ?? g.filled(0, y!.shape));
+      return g.joined(gradients, positive(axis, input.shape.length));
     },
   }),
   channels(c, { input }, outputs, { axis }) {
@@ -199,9 +186,7 @@ export const Pad = defineOp({
   },
   samples: [
     { inputs: [[2, 3, 4], int64s([0, 1, 2, 0, 2, 0])] },
-    {
-      inputs: [[2, 3, 4], int64s([1, 3]), { dtype: "float32", shape: [], data: Float32Array.of(0.5) }, int64s([1])],
-    },
+    { inputs: [[2, 3, 4], int64s([1, 3]), { dtype: "float32", shape: [], data: Float32Array.of(0.5) }, int64s([1])] },
     { inputs: [[3, 5], int64s([0, -1, 1, -2])] },
     { inputs: [[2, 3], int64s([1, 0, 0, 1])] },
   ],

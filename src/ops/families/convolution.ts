@@ -36,12 +36,12 @@ const convWindow = (X: Value, W: Value, attrs: WindowAttributes): Window =>
  */
 function coupleSide(
   c: Channels,
-  whole: ReturnType<Channels["axis"]>,
+  all: ReturnType<Channels["axis"]>,
   inner: ReturnType<Channels["axis"]>,
   groups: number,
 ): void {
-  const width = whole.length / groups;
-  c.same(inner, ...Array.from({ length: groups }, (_, k) => whole.slice(k * width, width)));
+  const width = all.length / groups;
+  c.same(inner, ...Array.from({ length: groups }, (_, k) => all.slice(k * width, width)));
 }
 
 /**
@@ -127,23 +127,11 @@ export const Conv = defineOp({
   blocked: (g, { X, W, B }, attrs, block) => blockedConv(g, X, W, B, convWindow(X, W, attrs), attrs.group, block),
   samples: [
     { inputs: [[2, 3, 6, 5], [4, 3, 3, 3], [4]], attributes: { pads: [1, 1, 1, 1] } },
-    {
-      inputs: [[2, 4, 7, 7], [6, 4, 3, 3], null],
-      attributes: { pads: [1, 1, 1, 1], strides: [2, 2] },
-    },
-    {
-      inputs: [[1, 4, 9, 8], [6, 2, 3, 2], [6]],
-      attributes: { group: 2, dilations: [2, 1], pads: [2, 0, 1, 1] },
-    },
+    { inputs: [[2, 4, 7, 7], [6, 4, 3, 3], null], attributes: { pads: [1, 1, 1, 1], strides: [2, 2] } },
+    { inputs: [[1, 4, 9, 8], [6, 2, 3, 2], [6]], attributes: { group: 2, dilations: [2, 1], pads: [2, 0, 1, 1] } },
     { inputs: [[2, 3, 6, 6], [6, 1, 3, 3], [6]], attributes: { group: 3, pads: [1, 1, 1, 1] } },
-    {
-      inputs: [[2, 4, 5, 5], [4, 1, 3, 3], [4]],
-      attributes: { group: 4, strides: [2, 2], auto_pad: "SAME_UPPER" },
-    },
-    {
-      inputs: [[2, 3, 6, 6], [4, 3, 2, 4], [4]],
-      attributes: { auto_pad: "SAME_LOWER", strides: [3, 2] },
-    },
+    { inputs: [[2, 4, 5, 5], [4, 1, 3, 3], [4]], attributes: { group: 4, strides: [2, 2], auto_pad: "SAME_UPPER" } },
+    { inputs: [[2, 3, 6, 6], [4, 3, 2, 4], [4]], attributes: { auto_pad: "SAME_LOWER", strides: [3, 2] } },
     {
       inputs: [[1, 3, 8, 9], [4, 3, 5, 3], [4]],
       attributes: { strides: [3, 2], pads: [2, 1, 0, 2], auto_pad: "NOTSET" },
@@ -164,10 +152,7 @@ export const Conv = defineOp({
     { inputs: [[2, 2, 7, 6], [3, 2, 3, 4], [3]], attributes: { strides: [2, 2], pads: [1, 2, 1, 1] } },
     { inputs: [[1, 2, 11, 10], [2, 2, 5, 4], null], attributes: { strides: [3, 3], pads: [2, 1, 1, 2] } },
     { inputs: [[2, 3, 9], [4, 3, 3], [4]], attributes: { strides: [2], auto_pad: "VALID" } },
-    {
-      inputs: [[1, 2, 4, 5, 3], [3, 2, 2, 3, 1], [3]],
-      attributes: { pads: [1, 1, 0, 0, 1, 0], strides: [1, 2, 1] },
-    },
+    { inputs: [[1, 2, 4, 5, 3], [3, 2, 2, 3, 1], [3]], attributes: { pads: [1, 1, 0, 0, 1, 0], strides: [1, 2, 1] } },
   ],
 });
 
@@ -273,19 +258,10 @@ export const ConvTranspose = defineOp({
       attributes: { strides: [2, 2], pads: [1, 1, 1, 1], output_padding: [1, 1] },
     },
     { inputs: [[2, 3, 4, 4], [3, 4, 2, 2], [4]], attributes: { strides: [2, 2] } },
-    {
-      inputs: [[1, 4, 3, 4], [4, 3, 3, 2], [6]],
-      attributes: { group: 2, strides: [1, 3], dilations: [2, 1] },
-    },
+    { inputs: [[1, 4, 3, 4], [4, 3, 3, 2], [6]], attributes: { group: 2, strides: [1, 3], dilations: [2, 1] } },
     { inputs: [[2, 3, 4, 4], [3, 2, 3, 3], [6]], attributes: { group: 3, pads: [0, 1, 2, 0] } },
-    {
-      inputs: [[2, 3, 4, 4], [3, 2, 3, 3], null],
-      attributes: { strides: [2, 2], auto_pad: "SAME_UPPER" },
-    },
-    {
-      inputs: [[2, 3, 4, 4], [3, 2, 3, 3], [2]],
-      attributes: { strides: [2, 3], output_shape: [8, 11] },
-    },
+    { inputs: [[2, 3, 4, 4], [3, 2, 3, 3], null], attributes: { strides: [2, 2], auto_pad: "SAME_UPPER" } },
+    { inputs: [[2, 3, 4, 4], [3, 2, 3, 3], [2]], attributes: { strides: [2, 3], output_shape: [8, 11] } },
     { inputs: [[2, 3, 5], [3, 2, 1], [2]], attributes: { strides: [2] } },
     { inputs: [[2, 1, 4], [1, 3, 2], [3]] },
   ],

@@ -2,7 +2,7 @@
 
 import { fail } from "../../graph/error.ts";
 import { sizeOf, tensor } from "../../graph/tensor.ts";
-import { defineOp, string, type Value } from "../core/define.ts";
+import { defineOp, given, string, type Value } from "../core/define.ts";
 import type { Emit } from "../core/emit.ts";
 
 interface Equation {
@@ -50,9 +50,9 @@ function parse(equation: string, operands: readonly Value[]): Equation {
 const distinct = (term: string): string => [...new Set(term)].join("");
 
 /** Σ over all letters that are not of the result; numbers without axes multiply what the equation gives. */
-function product(g: Emit, parts: readonly (readonly [Value, string])[], result: string): Value {
-  const wide = parts.filter(([, term]) => term !== "");
-  const flat = parts.flatMap(([value, term]) => (term === "" ? [value] : []));
+function product(g: Emit, operands: readonly (readonly [Value, string])[], result: string): Value {
+  const wide = operands.filter(([, term]) => term !== "");
+  const flat = operands.flatMap(([value, term]) => (term === "" ? [value] : []));
   const equation = `${wide.map(([, term]) => term).join(",")}->${result}`;
   const first = wide.length > 0 ? [g.Einsum(...wide.map(([value]) => value), { equation })] : [];
   return [...first, ...flat].reduce((a, b) => g.Mul(a, b));
@@ -111,52 +111,15 @@ export const Einsum = defineOp({
     return sizeOf([...parse(equation, Inputs).size.values()]);
   },
   samples: [
-    {
-      inputs: [
-        [2, 3, 4],
-        [2, 4, 5],
-      ],
-      attributes: { equation: "bij,bjk->bik" },
-    },
-    {
-      inputs: [
-        [2, 3, 2, 4],
-        [2, 5, 2, 4],
-      ],
-      attributes: { equation: "bqhd, bkhd -> bhqk" },
-    },
-    {
-      inputs: [
-        [3, 4],
-        [5, 4],
-      ],
-      attributes: { equation: "zj,aj" },
-    },
+    { inputs: given([2, 3, 4], [2, 4, 5]), attributes: { equation: "bij,bjk->bik" } },
+    { inputs: given([2, 3, 2, 4], [2, 5, 2, 4]), attributes: { equation: "bqhd, bkhd -> bhqk" } },
+    { inputs: given([3, 4], [5, 4]), attributes: { equation: "zj,aj" } },
     { inputs: [[2, 3, 4]], attributes: { equation: "ijk->kj" } },
     { inputs: [[3, 4]], attributes: { equation: "ij->" } },
     { inputs: [[4], [4]], attributes: { equation: "i,i->" } },
-    {
-      inputs: [
-        [2, 3, 4, 5],
-        [5, 2],
-      ],
-      attributes: { equation: "...j,jk->...k" },
-    },
-    {
-      inputs: [
-        [2, 3, 4],
-        [2, 3, 4],
-      ],
-      attributes: { equation: "...i,...i" },
-    },
-    {
-      inputs: [
-        [2, 3],
-        [3, 4],
-        [2, 4],
-      ],
-      attributes: { equation: "bi,ij,bj->b" },
-    },
+    { inputs: given([2, 3, 4, 5], [5, 2]), attributes: { equation: "...j,jk->...k" } },
+    { inputs: given([2, 3, 4], [2, 3, 4]), attributes: { equation: "...i,...i" } },
+    { inputs: given([2, 3], [3, 4], [2, 4]), attributes: { equation: "bi,ij,bj->b" } },
     { inputs: [[2, 3], [4]], attributes: { equation: "ab,c->a" } },
     { inputs: [[3, 2, 3]], attributes: { equation: "iji->ij" } },
   ],

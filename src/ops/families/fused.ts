@@ -2,7 +2,7 @@
 
 import { fail } from "../../graph/error.ts";
 import { Conv, kernelAttributes, looseSpace } from "./convolution.ts";
-import { defineOp, float, floats, int, string, type Value } from "../core/define.ts";
+import { defineOp, float, floats, given, int, string, type Value } from "../core/define.ts";
 import type { Emit } from "../core/emit.ts";
 import { Gemm, MatMul } from "./linear.ts";
 
@@ -73,13 +73,7 @@ export const FusedConv = defineOp({
       attributes: { group: 4, strides: [2, 2], activation: "LeakyRelu", activation_params: [0.3] },
     },
     { inputs: [[2, 3, 4, 4], [4, 3, 1, 1], [4], [2, 4, 4, 4]], attributes: { activation: "Relu" } },
-    {
-      inputs: [
-        [2, 4, 4, 4],
-        [4, 2, 1, 1],
-      ],
-      attributes: { group: 2, activation: "Tanh" },
-    },
+    { inputs: given([2, 4, 4, 4], [4, 2, 1, 1]), attributes: { group: 2, activation: "Tanh" } },
     { inputs: [[1, 1, 2, 2], [2, 1, 1, 1], [2]], attributes: { activation: "Clip", activation_params: [-0.2, 0.4] } },
     {
       inputs: [[2, 3, 4, 4], [4, 3, 1, 1], [4]],
@@ -123,11 +117,7 @@ export const FusedGemm = defineOp({
   samples: [
     { inputs: [[2, 6], [4, 6], [4]], attributes: { transB: 1, activation: "Relu" } },
     {
-      inputs: [
-        [6, 3],
-        [6, 4],
-        [3, 4],
-      ],
+      inputs: given([6, 3], [6, 4], [3, 4]),
       attributes: { transA: 1, alpha: 0.5, beta: 2, activation: "LeakyRelu", activation_alpha: 0.2 },
     },
     { inputs: [[2, 3], [3, 4], [4]], attributes: { activation: "Sigmoid" } },
@@ -203,39 +193,10 @@ export const FusedMatMul = defineOp({
     return [alpha === 1 ? product : g.Mul(product, g.scalar(alpha, product))];
   },
   samples: [
-    {
-      inputs: [
-        [2, 3, 4],
-        [2, 5, 4],
-      ],
-      attributes: { transB: 1, alpha: 0.5 },
-    },
-    {
-      inputs: [
-        [4, 3],
-        [4, 5],
-      ],
-      attributes: { transA: 1 },
-    },
-    {
-      inputs: [
-        [2, 3, 4],
-        [4, 5],
-      ],
-    },
-    {
-      inputs: [
-        [3, 2, 4],
-        [2, 4, 5],
-      ],
-      attributes: { transBatchA: 1 },
-    },
-    {
-      inputs: [
-        [2, 3, 4],
-        [4, 2, 5],
-      ],
-      attributes: { transBatchB: 1 },
-    },
+    { inputs: given([2, 3, 4], [2, 5, 4]), attributes: { transB: 1, alpha: 0.5 } },
+    { inputs: given([4, 3], [4, 5]), attributes: { transA: 1 } },
+    { inputs: given([2, 3, 4], [4, 5]) },
+    { inputs: given([3, 2, 4], [2, 4, 5]), attributes: { transBatchA: 1 } },
+    { inputs: given([2, 3, 4], [4, 2, 5]), attributes: { transBatchB: 1 } },
   ],
 });

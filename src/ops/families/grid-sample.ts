@@ -2,7 +2,7 @@
 
 import { fail } from "../../graph/error.ts";
 import { sizeOf, tensor } from "../../graph/tensor.ts";
-import { defineOp, int, string, type Value } from "../core/define.ts";
+import { defineOp, given, int, string, type Value } from "../core/define.ts";
 import type { Emit } from "../core/emit.ts";
 import { cartesian } from "../gradients/geometry.ts";
 
@@ -90,7 +90,7 @@ export const GridSample = defineOp({
       const along = g.reshaped(g.Gather(grid, index, { axis: grid.shape.length - 1 }), [batch, count]);
       return tapsAlong(g, placesAlong(g, along, size, attributes), mode);
     });
-    const parts = cartesian(taps.map(({ length }) => length)).map((chosen) => {
+    const terms = cartesian(taps.map(({ length }) => length)).map((chosen) => {
       let flat: Value | undefined;
       let amount: Value | undefined;
       const times = (factor: Value): void => void (amount = amount ? g.Mul(amount, factor) : factor);
@@ -105,42 +105,19 @@ export const GridSample = defineOp({
       const taken = g.GatherND(pixels, g.reshaped(flat!, [batch, count, 1]), { batch_dims: 1 });
       return amount ? g.Mul(taken, g.reshaped(amount, [batch, count, 1])) : taken;
     });
-    const sum = parts.reduce((one, other) => g.Add(one, other));
+    const sum = terms.reduce((one, other) => g.Add(one, other));
     return [g.reshaped(g.transposed(sum, [0, 2, 1]), [batch, channels, ...outside])];
   },
   // Ranges that keep places off the edges of pixels.
   samples: [
+    { inputs: given([2, 3, 4, 5], [2, 3, 2, 2]), range: [-1.75, 1.85] },
+    { inputs: given([2, 3, 4, 5], [2, 3, 2, 2]), range: [-1.9, 1.7], attributes: { padding_mode: "border" } },
     {
-      inputs: [
-        [2, 3, 4, 5],
-        [2, 3, 2, 2],
-      ],
-      range: [-1.75, 1.85],
-    },
-    {
-      inputs: [
-        [2, 3, 4, 5],
-        [2, 3, 2, 2],
-      ],
-      range: [-1.9, 1.7],
-      attributes: { padding_mode: "border" },
-    },
-    {
-      inputs: [
-        [2, 3, 4, 5],
-        [2, 3, 2, 2],
-      ],
+      inputs: given([2, 3, 4, 5], [2, 3, 2, 2]),
       range: [-1.46, 1.46],
       attributes: { padding_mode: "reflection", align_corners: 1 },
     },
-    {
-      inputs: [
-        [2, 3, 4, 5],
-        [2, 3, 2, 2],
-      ],
-      range: [-1.9, 1.7],
-      attributes: { padding_mode: "reflection" },
-    },
+    { inputs: given([2, 3, 4, 5], [2, 3, 2, 2]), range: [-1.9, 1.7], attributes: { padding_mode: "reflection" } },
     {
       inputs: [[2, 3, 4, 5], tensor("float32", [2, 1, 2, 2], [0.1, 0.4, -0.7, 1.2, -0.2, 0.8, 0.9, -1.6])],
       attributes: { mode: "nearest", align_corners: 1 },
@@ -149,12 +126,6 @@ export const GridSample = defineOp({
       inputs: [[2, 3, 4, 5], tensor("float32", [2, 1, 2, 2], [0.1, 0.45, -0.7, 1.3, -0.25, 0.8, 0.9, -1.7])],
       attributes: { mode: "nearest", padding_mode: "border" },
     },
-    {
-      inputs: [
-        [1, 2, 3, 2, 4],
-        [1, 2, 2, 1, 3],
-      ],
-      range: [-1.5, 1.5],
-    },
+    { inputs: given([1, 2, 3, 2, 4], [1, 2, 2, 1, 3]), range: [-1.5, 1.5] },
   ],
 });

@@ -2,7 +2,7 @@
 
 import { fail } from "../../graph/error.ts";
 import { sizeOf } from "../../graph/tensor.ts";
-import { defineOp, float, int } from "../core/define.ts";
+import { defineOp, float, given, int } from "../core/define.ts";
 import { broadcast } from "../core/elementwise.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__Gemm.html — Y = alpha · A' B' + beta · C */
@@ -42,29 +42,10 @@ export const Gemm = defineOp({
   macs: ({ A }, [Y]) => sizeOf(A.shape) * (sizeOf(Y!.shape) / Y!.shape[0]!),
   samples: [
     { inputs: [[2, 6], [4, 6], [4]], attributes: { transB: 1 } },
-    {
-      inputs: [
-        [2, 6],
-        [6, 4],
-      ],
-    },
-    {
-      inputs: [
-        [6, 3],
-        [6, 4],
-        [3, 1],
-      ],
-      attributes: { transA: 1, alpha: 0.5, beta: 2 },
-    },
+    { inputs: given([2, 6], [6, 4]) },
+    { inputs: given([6, 3], [6, 4], [3, 1]), attributes: { transA: 1, alpha: 0.5, beta: 2 } },
     { inputs: [[6, 3], [4, 6], []], attributes: { transA: 1, transB: 1, alpha: -1.5 } },
-    {
-      inputs: [
-        [3, 5],
-        [5, 2],
-        [3, 2],
-      ],
-      attributes: { beta: 0.25 },
-    },
+    { inputs: given([3, 5], [5, 2], [3, 2]), attributes: { beta: 0.25 } },
   ],
 });
 
@@ -127,24 +108,9 @@ export const MatMul = defineOp({
   wholeGroupRemoval: () => "zero",
   macs: ({ A }, [Y]) => sizeOf(Y!.shape) * A.shape.at(-1)!,
   samples: [
-    {
-      inputs: [
-        [3, 4],
-        [4, 5],
-      ],
-    },
-    {
-      inputs: [
-        [2, 3, 4],
-        [4, 5],
-      ],
-    },
-    {
-      inputs: [
-        [2, 1, 3, 4],
-        [5, 4, 2],
-      ],
-    },
+    { inputs: given([3, 4], [4, 5]) },
+    { inputs: given([2, 3, 4], [4, 5]) },
+    { inputs: given([2, 1, 3, 4], [5, 4, 2]) },
     { inputs: [[4], [2, 4, 3]] },
     { inputs: [[2, 3, 4], [4]] },
     { inputs: [[4], [4]] },

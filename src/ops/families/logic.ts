@@ -88,9 +88,7 @@ export const Where = defineOp({
   zero: ({ X, Y }) => (isZero(X) || isZero(Y) ? "any" : "all"),
   fold: ({ condition, X, Y }) => foldElements([condition, X, Y], X.dtype, (is, x, y) => (is ? x! : y!)),
   samples: [
-    {
-      inputs: [{ dtype: "bool", shape: [2, 1, 3], data: Uint8Array.of(1, 0, 1, 0, 0, 1) }, [2, 4, 3], [3]],
-    },
+    { inputs: [{ dtype: "bool", shape: [2, 1, 3], data: Uint8Array.of(1, 0, 1, 0, 0, 1) }, [2, 4, 3], [3]] },
     { inputs: [{ dtype: "bool", shape: [3], data: Uint8Array.of(1, 0, 1) }, [4, 3], []] },
     { inputs: [{ dtype: "bool", shape: [3], data: Uint8Array.of(1, 0, 1) }, [4, 3], tensor("float32", [], [0])] },
     { inputs: [{ dtype: "bool", shape: [3], data: Uint8Array.of(1, 0, 1) }, tensor("float32", [], [0]), [4, 3]] },

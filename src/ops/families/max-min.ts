@@ -1,17 +1,12 @@
 /** The largest and the smallest of several inputs. */
 
 import { tensor } from "../../graph/tensor.ts";
-import { defineOp, type Op, type Sample } from "../core/define.ts";
+import { defineOp, given, type Op, type Sample } from "../core/define.ts";
 import { broadcast, coupleBroadcast, elementsOf, foldElements, asFloat } from "../core/elementwise.ts";
 
 const scalar = (value: number) => tensor("float32", [], [value]);
 const samples: readonly Sample[] = [
-  {
-    inputs: [
-      [2, 3, 4],
-      [2, 3, 4],
-    ],
-  },
+  { inputs: given([2, 3, 4], [2, 3, 4]) },
   { inputs: [[3, 1], [2, 1, 4], []] },
   { inputs: [[2, 3, 4], [3, 1], scalar(0)] },
   { inputs: [[2, 3], scalar(0)] },

@@ -81,10 +81,7 @@ export const MaxPool = defineOp({
   samples: [
     { inputs: [[2, 3, 6, 6]], attributes: { kernel_shape: [2, 2], strides: [2, 2] } },
     { inputs: [[2, 3, 7, 6]], attributes: { kernel_shape: [2, 2], strides: [3, 2], pads: [1, 0, 0, 0] } },
-    {
-      inputs: [[2, 3, 7, 6]],
-      attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] },
-    },
+    { inputs: [[2, 3, 7, 6]], attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] } },
     { inputs: [[2, 3, 7, 8]], attributes: { kernel_shape: [2, 3], strides: [2, 2], ceil_mode: 1 } },
     { inputs: [[2, 3, 7, 8]], attributes: { kernel_shape: [2, 2], strides: [3, 2], pads: [1, 0, 0, 1] } },
     { inputs: [[2, 3, 9, 8]], attributes: { kernel_shape: [2, 2], strides: [2, 3], ceil_mode: 1 } },
@@ -178,10 +175,7 @@ export const AveragePool = defineOp({
       },
     },
     { inputs: [[2, 3, 7, 7]], attributes: { kernel_shape: [3, 2], strides: [2, 2], ceil_mode: 1 } },
-    {
-      inputs: [[2, 3, 5, 5]],
-      attributes: { kernel_shape: [3, 3], auto_pad: "SAME_LOWER", strides: [2, 2] },
-    },
+    { inputs: [[2, 3, 5, 5]], attributes: { kernel_shape: [3, 3], auto_pad: "SAME_LOWER", strides: [2, 2] } },
     { inputs: [[2, 3, 8]], attributes: { kernel_shape: [3], strides: [3] } },
   ],
 });

@@ -75,9 +75,9 @@ function toScale(g: Emit, d: Value, scale: Value, axis: number): Value {
 }
 
 /** A unit takes its scale and its zero point along. */
-function couple(c: Channels, x: Value, y: Value, axis: number, ...parts: readonly (Value | undefined)[]): void {
+function couple(c: Channels, x: Value, y: Value, axis: number, ...settings: readonly (Value | undefined)[]): void {
   coupleAll(c, x, y);
-  for (const part of parts) if (part && isPerAxis(part)) c.same(c.axis(x, axis), c.axis(part, 0));
+  for (const one of settings) if (one && isPerAxis(one)) c.same(c.axis(x, axis), c.axis(one, 0));
 }
 
 /** Whether the integer 0 stands for the number 0. */
@@ -136,10 +136,7 @@ export const QuantizeLinear = defineOp({
     { inputs: [[2, 3, 4], float32([], [0.01])] },
     { inputs: [[2, 3, 4], float32([], [0.05]), tensor("int8", [], [-7])] },
     { inputs: [[2, 3, 2], float32([3], [0.1, 0.2, 0.01]), tensor("int8", [3], [1, 100, -2])] },
-    {
-      inputs: [[2, 3], float32([2], [0.001, 0.0001]), tensor("int16", [2], [0, 0])],
-      attributes: { axis: 0 },
-    },
+    { inputs: [[2, 3], float32([2], [0.001, 0.0001]), tensor("int16", [2], [0, 0])], attributes: { axis: 0 } },
     { inputs: [[2, 2, 3], float32([3], [0.3, 0.2, 0.1]), null], attributes: { axis: -1, output_dtype: 3 } },
     { inputs: [[5], float32([1], [0.001]), tensor("uint16", [1], [9])], attributes: { axis: 0 } },
   ],

@@ -3,7 +3,7 @@
 import { fail } from "../../graph/error.ts";
 import { sizeOf, tensor, type Shape, type Tensor } from "../../graph/tensor.ts";
 import type { Channels } from "../core/channels.ts";
-import { defineOp, float, floats, int, string, strings, type Remaining, type Value } from "../core/define.ts";
+import { defineOp, float, floats, given, int, string, strings, type Remaining, type Value } from "../core/define.ts";
 import {
   activationsOf,
   added,
@@ -72,12 +72,17 @@ function coupleUnits(
   c.same(c.axis(X, 1), ...present([sequence_lens]).map((v) => c.axis(v, 0)), ...states.map((v) => c.axis(v, -2)));
 }
 
-const resizeHidden = (remaining: Remaining, { R }: Recurrence) => ({
-  attributes: { hidden_size: remaining.axis(R, 2).length },
-});
-
-/** Each step multiplies X by W and the state by R. */
-const macsOf = ({ X, W, R }: Recurrence): number => X.shape[0]! * X.shape[1]! * (sizeOf(W.shape) + sizeOf(R.shape));
+/** What all three say. */
+const recurrent = {
+  since: 22,
+  gradient: "decompose",
+  maskInside: ({ R }: Recurrence) => [[R, 2] as const],
+  resize: (remaining: Remaining, { R }: Recurrence) => ({
+    attributes: { hidden_size: remaining.axis(R, 2).length },
+  }),
+  // Each step multiplies X by W and the state by R.
+  macs: ({ X, W, R }: Recurrence) => X.shape[0]! * X.shape[1]! * (sizeOf(W.shape) + sizeOf(R.shape)),
+} as const;
 
 const lengths = (...values: number[]): Tensor => tensor("int32", [values.length], values);
 
@@ -86,12 +91,11 @@ const itself = (activation: Value): Value => activation;
 /** https://onnx.ai/onnx/operators/onnx__RNN.html — Hₜ = f(Xₜ Wᵀ + Wb + Hₜ₋₁ Rᵀ + Rb) */
 export const RNN = defineOp({
   name: "RNN",
-  since: 22,
+  ...recurrent,
   inputs: ["X", "W", "R", "B?", "sequence_lens?", "initial_h?"],
   outputs: ["Y", "Y_h"],
   attributes,
   shape: (inputs, { layout }) => shapesOf(inputs, layout, 1).slice(0, 2),
-  gradient: "decompose",
   decompose(g, inputs, { direction, activations, clip }, outputs, inside = itself) {
     const { Y, last } = unroll(g, inputs, direction, [inputs.initial_h], ({ index, R, Wb, Rb }) => {
       const [f] = activationsOf(g, activations, ["Tanh"], clip, index);
@@ -99,20 +103,9 @@ export const RNN = defineOp({
     });
     return [Y, ...last].slice(0, outputs);
   },
-  maskInside: ({ R }) => [[R, 2]],
   channels: (c, inputs, outputs) => coupleUnits(c, inputs, outputs),
-  resize: resizeHidden,
-  macs: macsOf,
   samples: [
-    {
-      inputs: [
-        [3, 2, 4],
-        [1, 3, 4],
-        [1, 3, 3],
-      ],
-      attributes: { hidden_size: 3 },
-      outputs: 2,
-    },
+    { inputs: given([3, 2, 4], [1, 3, 4], [1, 3, 3]), attributes: { hidden_size: 3 }, outputs: 2 },
     {
       inputs: [[3, 2, 2], [2, 4, 2], [2, 4, 4], [2, 8], null, [2, 2, 4]],
       attributes: { hidden_size: 4, direction: "bidirectional", activations: ["Relu", "Tanh"] },
@@ -132,15 +125,14 @@ export const RNN = defineOp({
  */
 export const GRU = defineOp({
   name: "GRU",
-  since: 22,
+  ...recurrent,
   inputs: ["X", "W", "R", "B?", "sequence_lens?", "initial_h?"],
   outputs: ["Y", "Y_h"],
   attributes: { ...attributes, linear_before_reset: int(0) },
   shape: (inputs, { layout }) => shapesOf(inputs, layout, 3).slice(0, 2),
-  gradient: "decompose",
   decompose(g, inputs, { direction, activations, clip, linear_before_reset }, outputs, inside = itself) {
     const hidden = inputs.R.shape[2]!;
-    const parts = [2 * hidden, hidden];
+    const sizes = [2 * hidden, hidden];
     const { Y, last } = unroll(g, inputs, direction, [inputs.initial_h], ({ index, R, Wb, Rb }) => {
       const [f, candidate] = activationsOf(g, activations, ["Sigmoid", "Tanh"], clip, index);
       const mixed = (z: Value, n: Value, h: Value | undefined) =>
@@ -150,17 +142,17 @@ export const GRU = defineOp({
           bias: Wb,
           step: (x, [h]) => {
             const fed = h ? g.Gemm(inside(h), R, Rb, { transB: 1 }) : Rb;
-            const [gates, own] = split(g, x, parts);
-            const [gatesFed, ownFed] = fed ? split(g, fed, parts) : [];
+            const [gates, own] = split(g, x, sizes);
+            const [gatesFed, ownFed] = fed ? split(g, fed, sizes) : [];
             const [z, r] = split(g, f!(added(g, gates, gatesFed)!), [hidden, hidden]);
             return [mixed(z!, candidate!(added(g, own, ownFed && g.Mul(r!, ownFed))!), h)];
           },
         };
-      const [Rgates, Rown] = split(g, R, parts, 0);
+      const [Rgates, Rown] = split(g, R, sizes, 0);
       return {
         bias: added(g, Wb, Rb),
         step: (x, [h]) => {
-          const [gates, own] = split(g, x, parts);
+          const [gates, own] = split(g, x, sizes);
           const [z, r] = split(g, f!(recurred(g, h && inside(h), Rgates!, gates!)), [hidden, hidden]);
           return [mixed(z!, candidate!(recurred(g, h && inside(g.Mul(r!, h)), Rown!, own!)), h)];
         },
@@ -168,20 +160,9 @@ export const GRU = defineOp({
     });
     return [Y, ...last].slice(0, outputs);
   },
-  maskInside: ({ R }) => [[R, 2]],
   channels: (c, inputs, outputs) => coupleUnits(c, inputs, outputs),
-  resize: resizeHidden,
-  macs: macsOf,
   samples: [
-    {
-      inputs: [
-        [3, 2, 4],
-        [1, 9, 4],
-        [1, 9, 3],
-      ],
-      attributes: { hidden_size: 3 },
-      outputs: 2,
-    },
+    { inputs: given([3, 2, 4], [1, 9, 4], [1, 9, 3]), attributes: { hidden_size: 3 }, outputs: 2 },
     {
       inputs: [[3, 2, 2], [2, 9, 2], [2, 9, 3], [2, 18], null, [2, 2, 3]],
       attributes: { hidden_size: 3, direction: "bidirectional", linear_before_reset: 1 },
@@ -210,12 +191,11 @@ export const GRU = defineOp({
  */
 export const LSTM = defineOp({
   name: "LSTM",
-  since: 22,
+  ...recurrent,
   inputs: ["X", "W", "R", "B?", "sequence_lens?", "initial_h?", "initial_c?", "P?"],
   outputs: ["Y", "Y_h", "Y_c"],
   attributes: { ...attributes, input_forget: int(0) },
   shape: (inputs, { layout }) => shapesOf(inputs, layout, 4, inputs.initial_c),
-  gradient: "decompose",
   decompose(g, inputs, { direction, activations, clip, input_forget }, outputs, inside = itself) {
     const { R, P, initial_h, initial_c } = inputs;
     const [directions, , hidden] = R.shape as [number, number, number];
@@ -240,20 +220,9 @@ export const LSTM = defineOp({
     });
     return [Y, ...last].slice(0, outputs);
   },
-  maskInside: ({ R }) => [[R, 2]],
   channels: (c, inputs, outputs) => coupleUnits(c, inputs, outputs, inputs.initial_c, inputs.P),
-  resize: resizeHidden,
-  macs: macsOf,
   samples: [
-    {
-      inputs: [
-        [3, 2, 4],
-        [1, 12, 4],
-        [1, 12, 3],
-      ],
-      attributes: { hidden_size: 3 },
-      outputs: 3,
-    },
+    { inputs: given([3, 2, 4], [1, 12, 4], [1, 12, 3]), attributes: { hidden_size: 3 }, outputs: 3 },
     {
       inputs: [[3, 2, 2], [2, 12, 2], [2, 12, 3], [2, 24], null, [2, 2, 3], [2, 2, 3]],
       attributes: { hidden_size: 3, direction: "bidirectional" },
@@ -269,13 +238,6 @@ export const LSTM = defineOp({
       attributes: { hidden_size: 2, direction: "reverse", clip: 0.4, input_forget: 1 },
       outputs: 3,
     },
-    {
-      inputs: [
-        [1, 2, 3],
-        [1, 8, 3],
-        [1, 8, 2],
-      ],
-      attributes: { hidden_size: 2 },
-    },
+    { inputs: given([1, 2, 3], [1, 8, 3], [1, 8, 2]), attributes: { hidden_size: 2 } },
   ],
 });

@@ -1,7 +1,7 @@
 /** Whole parts and remainders. */
 
 import { tensor } from "../../graph/tensor.ts";
-import { defineOp, int } from "../core/define.ts";
+import { defineOp, given, int } from "../core/define.ts";
 import { broadcast, coupleBroadcast, elementsOf, foldElements, unary } from "../core/elementwise.ts";
 
 /** The nearest whole number; of two the even one. */
@@ -30,26 +30,10 @@ export const Mod = defineOp({
   zero: ({ B }) => (elementsOf(B)?.every((y) => y !== 0) ? "any" : undefined),
   fold: ({ A, B }, { fmod }) => foldElements([A, B], A.dtype, (x, y) => (fmod ? x! % y! : ((x! % y!) + y!) % y!)),
   samples: [
-    {
-      inputs: [
-        [3, 1],
-        [2, 1, 4],
-      ],
-      attributes: { fmod: 1 },
-      range: [0.75, 4.1],
-    },
-    {
-      inputs: [
-        [2, 3, 4],
-        [3, 1],
-      ],
-      attributes: { fmod: 1 },
-      range: [-4.1, -0.75],
-    },
+    { inputs: given([3, 1], [2, 1, 4]), attributes: { fmod: 1 }, range: [0.75, 4.1] },
+    { inputs: given([2, 3, 4], [3, 1]), attributes: { fmod: 1 }, range: [-4.1, -0.75] },
     { inputs: [[2, 3], tensor("float32", [3], [0.4, -0.4, 0.7])], attributes: { fmod: 1 } },
-    {
-      inputs: [tensor("int64", [6], [7, -7, 7, -7, 6, 0]), tensor("int64", [6], [3, 3, -3, -3, 3, 3])],
-    },
+    { inputs: [tensor("int64", [6], [7, -7, 7, -7, 6, 0]), tensor("int64", [6], [3, 3, -3, -3, 3, 3])] },
     {
       inputs: [tensor("int64", [6], [7, -7, 7, -7, 6, 0]), tensor("int64", [6], [3, 3, -3, -3, 3, 3])],
       attributes: { fmod: 1 },

@@ -65,14 +65,8 @@ export const ScatterElements = defineOp({
   channels: (c, { data, indices, updates }, [y], { axis }) => coupleBeside(c, axis, [data, indices, updates, y!]),
   zero: "all",
   samples: [
-    {
-      inputs: [[4, 3], tensor("int64", [2, 3], [0, 1, 2, 0, 3, 1]), [2, 3]],
-      attributes: { reduction: "add" },
-    },
-    {
-      inputs: [[3, 4], tensor("int64", [3, 2], [0, 3, 1, 2, 2, 0]), [3, 2]],
-      attributes: { axis: 1 },
-    },
+    { inputs: [[4, 3], tensor("int64", [2, 3], [0, 1, 2, 0, 3, 1]), [2, 3]], attributes: { reduction: "add" } },
+    { inputs: [[3, 4], tensor("int64", [3, 2], [0, 3, 1, 2, 2, 0]), [3, 2]], attributes: { axis: 1 } },
     { inputs: [[3, 4], tensor("int64", [2, 2], [0, 3, 1, 2]), [2, 2]], attributes: { axis: -1 } },
   ],
 });
@@ -170,10 +164,7 @@ export const ScatterND = defineOp({
     return [tensor(data.dtype as NumericDType, data.shape, result!)];
   },
   samples: [
-    {
-      inputs: [[4, 3], tensor("int64", [3, 1], [2, 0, 2]), [3, 3]],
-      attributes: { reduction: "add" },
-    },
+    { inputs: [[4, 3], tensor("int64", [3, 1], [2, 0, 2]), [3, 3]], attributes: { reduction: "add" } },
     { inputs: [[4, 3], tensor("int64", [2, 1], [3, -3]), [2, 3]] },
     { inputs: [[3, 4, 2, 3], tensor("int64", [2, 2], [2, 0, 1, 3]), [2, 2, 3]] },
   ],

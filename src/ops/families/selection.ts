@@ -111,10 +111,7 @@ export const Gather = defineOp({
       inputs: [[2, 4, 3], { dtype: "int64", shape: [2, 2], data: BigInt64Array.of(0n, 3n, 1n, 1n) }],
       attributes: { axis: 1 },
     },
-    {
-      inputs: [[2, 4, 3], { dtype: "int64", shape: [], data: BigInt64Array.of(2n) }],
-      attributes: { axis: -1 },
-    },
+    { inputs: [[2, 4, 3], { dtype: "int64", shape: [], data: BigInt64Array.of(2n) }], attributes: { axis: -1 } },
     { inputs: [[2, 4, 3], int64s([3, 1, 0])], attributes: { axis: 1 } },
   ],
 });
@@ -131,8 +128,8 @@ export const ShapeOp = defineOp({
   channels(c, { data }, [y], { start, end }) {
     const asked = new Set(data.shape.map((_, axis) => axis).slice(start, end ?? data.shape.length));
     data.shape.forEach((_, axis) => {
-      const whole = c.axis(data, axis);
-      if (asked.has(axis)) c.freeze(whole, "it asks for its size");
+      const sized = c.axis(data, axis);
+      if (asked.has(axis)) c.freeze(sized, "it asks for its size");
     });
     c.freeze(c.axis(y!, 0), "it lists sizes");
   },
@@ -166,9 +163,6 @@ export const ConstantOfShape = defineOp({
   },
   samples: [
     { inputs: [int64s([2, 3])] },
-    {
-      inputs: [int64s([4])],
-      attributes: { value: { dtype: "int64", shape: [1], data: BigInt64Array.of(7n) } },
-    },
+    { inputs: [int64s([4])], attributes: { value: { dtype: "int64", shape: [1], data: BigInt64Array.of(7n) } } },
   ],
 });

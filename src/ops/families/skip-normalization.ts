@@ -54,8 +54,8 @@ function coupleSum(c: Channels, inputs: readonly (Value | undefined)[], outputs:
 }
 
 /** The sum, and what is made of it; the statistics between them nobody may read. */
-function outputsOf(g: Emit, parts: readonly (Value | undefined)[], outputs: number, normalise: (sum: Value) => Value) {
-  const sum = parts.flatMap((part) => part ?? []).reduce((one, other) => g.Add(one, other));
+function outputsOf(g: Emit, terms: readonly (Value | undefined)[], outputs: number, normalise: (sum: Value) => Value) {
+  const sum = terms.flatMap((term) => term ?? []).reduce((one, other) => g.Add(one, other));
   const statistic = g.ReduceMean(sum, g.ints([-1]), { keepdims: 1 });
   return [normalise(sum), statistic, statistic, sum].slice(0, outputs);
 }

@@ -83,16 +83,16 @@ export const Slice = defineOp({
       ranges.map(({ axis }) => axis),
     );
     for (const { axis, start, step, count } of ranges) {
-      const whole = c.axis(data, axis);
+      const source = c.axis(data, axis);
       const taken = c.axis(y!, axis);
       if (step === 1) {
-        c.same(whole.slice(start, count), taken);
+        c.same(source.slice(start, count), taken);
         continue;
       }
       // What lies between two elements that are taken goes with one of them, so that the rest still lies a step apart.
       for (let i = 0; i < count; i++) {
         const { from, size } = periodOf(start + i * step, step, data.shape[axis]!);
-        c.same(whole.slice(from, size).blocks(size), taken.slice(i, 1));
+        c.same(source.slice(from, size).blocks(size), taken.slice(i, 1));
       }
     }
   },

@@ -35,10 +35,10 @@ export function blockedConv(
   const [m, inner] = W.shape as [number, number, number, number];
   const depthwise = groups > 1 && inner === 1 && m === groups;
   if (groups > 1 && !depthwise) return undefined;
-  const whole = (channels: number): number => Math.ceil(channels / block) * block;
+  const filled = (channels: number): number => Math.ceil(channels / block) * block;
   // Fewer channels than a block are read as they are.
   const plain = !depthwise && c < block;
-  const [ins, outs] = [plain ? c : whole(c), whole(m)];
+  const [ins, outs] = [plain ? c : filled(c), filled(m)];
   if ((depthwise ? outs : ins * outs) > mostWaste * (depthwise ? m : c * m)) return undefined;
   const x = plain
     ? X

@@ -36,11 +36,13 @@ export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window,
   const rows = g.reshaped(turned, groups === 1 ? [m, columns] : [groups, m / groups, columns]);
   const product = (some: readonly Shape[]): Value => {
     if (groups > 1) {
-      const parts = g.reshaped(shift(some[0]!), [groups, c / groups, columns]);
-      return g.reshaped(g.MatMul(rows, g.transposed(parts, [0, 2, 1])), [m, c / groups]);
+      const each = g.reshaped(shift(some[0]!), [groups, c / groups, columns]);
+      return g.reshaped(g.MatMul(rows, g.transposed(each, [0, 2, 1])), [m, c / groups]);
     }
-    const parts = some.map((tap) => g.reshaped(shift(tap), [c, columns]));
-    const stack = parts.length === 1 ? parts[0]! : g.Concat(...parts, { axis: 0 });
+    const stack = g.joined(
+      some.map((tap) => g.reshaped(shift(tap), [c, columns])),
+      0,
+    );
     return g.Gemm(rows, stack, { transB: 1 });
   };
   if (byLine) return g.reshaped(productsByLine(g, g.transposed(x, swap), rows, sizes, window), [m, c, ...kernel]);
@@ -49,7 +51,7 @@ export function convWeightGradient(g: Emit, x: Value, dy: Value, window: Window,
   const products = Array.from({ length: Math.ceil(taps.length / together) }, (_, i) =>
     product(taps.slice(i * together, (i + 1) * together)),
   );
-  const all = products.length === 1 ? products[0]! : g.Concat(...products, { axis: 1 });
+  const all = g.joined(products, 1);
   const byTap = g.reshaped(all, [m, taps.length, c / groups]);
   return g.reshaped(g.transposed(byTap, [0, 2, 1]), [m, c / groups, ...kernel]);
 }

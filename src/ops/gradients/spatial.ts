@@ -103,8 +103,8 @@ function inputGradientByPhases(g: Emit, dy: Value, w: Value, spatial: Shape, win
   const [m, c] = w.shape as [number, number];
   const lead = phases.map((phase) => phase.lead);
   const rest = phases.map(({ reach }, i) => reach * s - kernel[i]! - lead[i]!);
-  const whole = g.padded(w, [0, 0, ...lead], [0, 0, ...rest]);
-  const apart = g.reshaped(whole, [m, c, ...phases.flatMap(({ reach }) => [reach, s])]);
+  const padded = g.padded(w, [0, 0, ...lead], [0, 0, ...rest]);
+  const apart = g.reshaped(padded, [m, c, ...phases.flatMap(({ reach }) => [reach, s])]);
   const end = Number.MIN_SAFE_INTEGER;
   const reversed = g.sliced(apart, [2, 4], [-1, -1], [end, end], [-1, -1]);
   const reach = phases.map((phase) => phase.reach);

@@ -3,6 +3,13 @@
 import type { Value } from "../core/define.ts";
 import type { Emit } from "../core/emit.ts";
 
+/** A vector over channels, shaped so that it broadcasts over [N, C, ...]. */
+export const perChannel = (g: Emit, v: Value, rank: number): Value =>
+  g.reshaped(v, [v.shape[0]!, ...Array.from({ length: rank - 2 }, () => 1)]);
+
+/** All axes but that of the channels. */
+export const allButChannel = (x: Value): number[] => x.shape.flatMap((_, i) => (i === 1 ? [] : [i]));
+
 export interface Standard {
   /** (X - mean) · inverse */
   readonly unit: Value;

@@ -45,9 +45,6 @@ export function perDirection(g: Emit, value: Value | undefined, directions: numb
   return split(g, value, repeated(directions, 1), 0).map((part) => g.reshaped(part, part.shape.slice(1)));
 }
 
-const join = (g: Emit, parts: readonly Value[], axis: number): Value =>
-  parts.length === 1 ? parts[0]! : g.Concat(...parts, { axis });
-
 /** All steps of all directions: Y [T, D, N, H] and the last of each state, [D, N, H]. */
 export function unroll(
   g: Emit,
@@ -67,7 +64,7 @@ export function unroll(
     const { bias, step } = cell({ index, R: Rs![index]!, Wb, Rb });
     const xs = split(g, g.Gemm(flat, weight, bias, { transB: 1 }), repeated(steps, batch), 0);
     const ys: Value[] = [];
-    let state: State = states.map((parts) => parts[index]);
+    let state: State = states.map((each) => each[index]);
     for (let n = 0; n < steps; n++) {
       const at = direction === "reverse" || index === 1 ? steps - 1 - n : n;
       const next = step(xs[at]!, state);
@@ -86,19 +83,17 @@ export function unroll(
       state = state.map((value) => g.Where(any, value, g.scalar(0, X)));
     }
     return {
-      Y: g.reshaped(join(g, ys, 0), [steps, 1, batch, hidden]),
+      Y: g.reshaped(g.joined(ys, 0), [steps, 1, batch, hidden]),
       last: state.map((value) => g.reshaped(value!, [1, batch, hidden])),
     };
   });
   return {
-    Y: join(
-      g,
+    Y: g.joined(
       done.map(({ Y }) => Y),
       1,
     ),
     last: initial.map((_, i) =>
-      join(
-        g,
+      g.joined(
         done.map(({ last }) => last[i]!),
         0,
       ),
