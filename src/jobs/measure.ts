@@ -10,6 +10,7 @@ import { compare, type CompareOptions, type Pair } from "../evaluate/compare.ts"
 import { changedBetween, dropBetween, type Drop as Lost } from "../evaluate/drop.ts";
 import { evaluate, type Evaluation } from "../evaluate/evaluate.ts";
 import { isShare, namedValue, type MetricValue } from "../evaluate/metrics.ts";
+import { recalibrate } from "../train/recalibrate.ts";
 import type { ProgressEvent } from "./job.ts";
 import type { EvaluationEvent, PhaseEvent, State } from "./prune-events.ts";
 import type { CheckedOptions } from "./prune-options.ts";
@@ -127,15 +128,22 @@ export interface Drop {
 const hopeless = (maxDrop: number, { name, value }: MetricValue): number =>
   Math.max(5 * maxDrop, isShare(name) ? 10 : Math.abs(value) / 3);
 
-/** Measures drops by the metric, by default top-1 or without labels the agreement with the original. */
+/** Minibatches whose statistics BatchNormalization takes before it is looked whether a model is past hope. */
+const freshBatches = 10;
+
+/**
+ * Measures drops by the metric, by default top-1 or without labels the agreement with the original. Right after a
+ * removal statistics are of what was there before, and a good model looks ruined: whether it is hopeless is looked at
+ * with new ones.
+ */
 export async function createDrop(
   runtime: Runtime,
   original: Graph,
-  heldOut: Dataset,
+  { heldOut, rest }: Readonly<Record<"heldOut" | "rest", Dataset>>,
   options: CheckedOptions & { readonly maxDrop: number },
   emit: (event: PhaseEvent | ProgressEvent) => void,
 ): Promise<Drop> {
-  const { targets, loss, evaluateBatches, maxDrop } = options;
+  const { targets, loss, evaluateBatches, maxDrop, batchSize, seed, device, threads, signal } = options;
   if (loss !== "cross-entropy" && options.metric === undefined)
     fail(
       "bad-option",
@@ -149,7 +157,17 @@ export async function createDrop(
   const bound = hopeless(maxDrop, some.evaluation.metric!);
   return {
     of: async (graph) => lost(all, await evaluateOn(graph, undefined)),
-    isHopeless: async (graph) => lost(some, await evaluateOn(graph, evaluateBatches)).drop > bound,
+    async isHopeless(graph) {
+      const fresh = await recalibrate(runtime, graph, rest, {
+        batchSize,
+        batches: freshBatches,
+        seed,
+        device,
+        threads,
+        signal,
+      });
+      return lost(some, await evaluateOn(fresh, evaluateBatches)).drop > bound;
+    },
   };
 }
 

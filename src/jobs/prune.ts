@@ -106,7 +106,7 @@ async function run(
   const first = resumed
     ? (resumed.note["start"] as Evaluation | undefined)
     : await measure("start", 0, start.units, graph);
-  const drop = halves && (await createDrop(runtime, graph, halves.heldOut, { ...settled, maxDrop: maxDrop! }, emit));
+  const drop = halves && (await createDrop(runtime, graph, halves, { ...settled, maxDrop: maxDrop! }, emit));
   const latency = await openGoal(runtime, graph, settled, resumed?.note["latency"] as StoredGoal | undefined, emit);
   emit({ kind: "phase", phase: "measuring" });
   const reach = { groups: found, target, share: latency?.share };
