@@ -2,7 +2,8 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import type { Costs } from "../passes/costs.ts";
-import type { Group, Groups } from "../prune/coupling/groups.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
+import type { Group } from "../prune/coupling/groups.ts";
 
 /** Importance of each unit by group name; small = remove first. */
 export type Scores = ReadonlyMap<string, Float64Array>;
@@ -12,7 +13,7 @@ export interface WeightCriterion {
   readonly name: string;
   readonly summary: string;
   readonly kind: "weights";
-  score(groups: Groups, weights: ReadonlyMap<string, Tensor>, seed: number): Scores;
+  score(analysis: Analysis, weights: ReadonlyMap<string, Tensor>, seed: number): Scores;
 }
 
 /** What a minibatch of N samples can tell of the units of a group. E_n is the loss of sample n, E their mean, z = 1 the gates. */
@@ -60,7 +61,7 @@ export type Need = (typeof needs)[number];
 
 /** What is known of a group when its evidence is in. */
 export interface Context {
-  readonly groups: Groups;
+  readonly groups: Analysis;
   readonly group: Group;
   /** What the removal of a unit alone would save. */
   saving(unit: number): Costs;

@@ -6,7 +6,8 @@ import { numbersOf } from "../passes/quantised.ts";
 import { widenTensor } from "../passes/widen.ts";
 import { keyOf } from "../prune/coupling/axis-references.ts";
 import { producingWeights } from "../prune/coupling/producers.ts";
-import type { Group, Groups } from "../prune/coupling/groups.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
+import type { Group } from "../prune/coupling/groups.ts";
 
 /**
  * For a group the weights that produce each of its units: filters and rows of matrices, not biases and normalisations unless the unit has
@@ -16,12 +17,12 @@ import type { Group, Groups } from "../prune/coupling/groups.ts";
  * @throws SecateurError `unsupported` where the weights are quantised in a way that does not tell their numbers
  */
 export function filtersOf(
-  groups: Groups,
+  analysis: Analysis,
   weights: ReadonlyMap<string, Tensor>,
   criterion: string,
 ): (group: Group) => Float32Array[] {
-  const producers = producingWeights(groups);
-  const numbers = numbersOf(groups.coupling.traced);
+  const producers = producingWeights(analysis);
+  const numbers = numbersOf(analysis.traced);
   const numbered = (value: string): Tensor => numbers.get(value) ?? widenTensor(weights.get(value)!);
   return (group) => {
     const producing = producers(group);
@@ -38,7 +39,7 @@ export function filtersOf(
     return group.units.map(({ atoms }) => {
       const parts: Float32Array[] = [];
       for (const atom of atoms) {
-        const place = groups.coupling.locate(atom);
+        const place = analysis.coupling.locate(atom);
         const tensor = wide.get(keyOf(place));
         if (tensor) for (const part of slices(tensor, place.axis, place.index)) parts.push(part);
       }

@@ -6,9 +6,7 @@ export function once<T>(compute: () => T): () => T {
   return () => (known ??= { value: compute() }).value;
 }
 
-/**
- * An object of which each property is computed when it is first read. One whose computation throws is computed again.
- */
+/** An object of which each property is computed when it is first read. What throws is computed again. */
 export function lazily<T extends object>(compute: { readonly [K in keyof T]: () => T[K] }): T {
   const made = {} as T;
   for (const key of Object.keys(compute) as (keyof T)[])

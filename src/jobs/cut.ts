@@ -7,10 +7,10 @@ import { takes } from "../options/check.ts";
 import { notNegative, type OptionsOf } from "../options/kinds.ts";
 import { running, seed, type RunOptions } from "../options/machine.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
-import { trace } from "../passes/trace.ts";
-import { costsOf, type Costs } from "../passes/costs.ts";
+import type { Costs } from "../passes/costs.ts";
 import { cut as cutGraph } from "../prune/cut/cut.ts";
-import { findGroups, type Groups, type Removal } from "../prune/coupling/groups.ts";
+import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
+import type { Removal } from "../prune/coupling/groups.ts";
 import { mask as maskGraph } from "../prune/cut/mask.ts";
 import { assertProved, prove, type Proof } from "../prune/proof/prove.ts";
 import { defaultRuntime } from "../runtime/default.ts";
@@ -72,11 +72,11 @@ export async function cutAndProve(
 ): Promise<CutOutcome & { readonly failure?: SecateurError }> {
   const options = settleCut(given, model);
   const tried = await withTrial(model, options);
-  const { whole, groups, outcome } = change(tried, removal, options, (...all) => cutGraph(...all).graph);
+  const { whole, analysis, outcome } = change(tried, removal, options, (...all) => cutGraph(...all).graph);
   if (!options.prove) return outcome;
   const { runtime = defaultRuntime(), device, threads, signal, seed, tolerance } = options;
   try {
-    const proof = await prove(runtime, whole, groups, removal, {
+    const proof = await prove(runtime, whole, analysis, removal, {
       device,
       threads,
       signal,
@@ -115,15 +115,14 @@ function change(
   model: Model,
   removal: Removal,
   options: NormaliseOptions,
-  apply: (graph: Graph, groups: Groups, removal: Removal) => Graph,
-): { readonly whole: Model; readonly groups: Groups; readonly outcome: MaskOutcome } {
+  apply: (graph: Graph, analysis: Analysis, removal: Removal) => Graph,
+): { readonly whole: Model; readonly analysis: Analysis; readonly outcome: MaskOutcome } {
   const whole: Model = { ...model, graph: normalise(model.graph, options) };
-  const traced = trace(whole.graph);
-  const groups = findGroups(traced);
-  const changed: Model = { ...whole, graph: apply(whole.graph, groups, removal) };
+  const analysis = analyse(whole.graph);
+  const changed: Model = { ...whole, graph: apply(whole.graph, analysis, removal) };
   return {
     whole,
-    groups,
-    outcome: { model: changed, before: costsOf(traced), after: costsOf(trace(changed.graph)) },
+    analysis,
+    outcome: { model: changed, before: analysis.costs, after: analyse(changed.graph).costs },
   };
 }

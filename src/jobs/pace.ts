@@ -3,7 +3,7 @@
 import { criterionOf } from "../criteria/table.ts";
 import type { Dataset } from "../data/batches.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { Groups } from "../prune/coupling/groups.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
 import { floorsOf } from "../prune/select/limits.ts";
 import { selectStep } from "../prune/select/select.ts";
 import type { Budget } from "../options/budget.ts";
@@ -87,7 +87,7 @@ export async function unitsToGo(
   runtime: Runtime,
   graph: Graph,
   data: Dataset,
-  { groups, target, share = 1 }: { groups: Groups; target: Budget; share?: number | undefined },
+  { groups, target, share = 1 }: { groups: Analysis; target: Budget; share?: number | undefined },
   options: SettledOptions,
 ): Promise<number> {
   const units = groups.groups.reduce((n, group) => n + group.units.length, 0);

@@ -1,7 +1,7 @@
 /** Budgets that cannot be met: what has to stay is more. They are refused before anything is learned. */
 
 import { fail, option } from "../graph/error.ts";
-import type { Groups } from "../prune/coupling/groups.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
 import { floorsOf } from "../prune/select/limits.ts";
 import type { Limits } from "../options/ranking.ts";
 import type { Budget } from "../options/budget.ts";
@@ -15,8 +15,8 @@ export interface Holds {
 }
 
 /** The smallest that a model can become while it keeps what it has to. */
-export const leastOf = (groups: Groups, { limits = {}, roundTo }: Holds): Smallest =>
-  smallestOf(groups, { floors: floorsOf(groups, limits), roundTo });
+export const leastOf = (analysis: Analysis, { limits = {}, roundTo }: Holds): Smallest =>
+  smallestOf(analysis, { floors: floorsOf(analysis, limits), roundTo });
 
 const counted = {
   macs: "multiply-accumulates",
@@ -31,19 +31,19 @@ const counted = {
  * @throws SecateurError `bad-option` with the least that can be reached, and which options hold it up
  */
 export function refuseUnreachable(
-  groups: Groups,
+  analysis: Analysis,
   { costs, units }: Pick<State, "costs" | "units">,
   target: Budget,
   holds: Holds,
 ): void {
-  const least = leastOf(groups, holds);
+  const least = leastOf(analysis, holds);
   if (!least.isLeast) return;
   const all = { ...costs, units };
   for (const key of Object.keys(counted) as (keyof Budget)[]) {
     const wanted = target[key];
     if (wanted === undefined || wanted >= least[key]) continue;
     const told = (value: number): string => `${whole(value)} (${percent(value / all[key])})`;
-    const held = heldBy(groups, holds, least, key).map(({ name, value }) => `${told(value)} without ${name}`);
+    const held = heldBy(analysis, holds, least, key).map(({ name, value }) => `${told(value)} without ${name}`);
     const isNumber = wanted > 1 && wanted <= mistaken;
     fail(
       "bad-option",
@@ -65,13 +65,13 @@ const slight = 0.01;
 
 /** The options without which less would stay, the most effective first, with how much. */
 function heldBy(
-  groups: Groups,
+  analysis: Analysis,
   holds: Holds,
   least: Smallest,
   key: keyof Budget,
 ): { readonly name: string; readonly value: number }[] {
   return lifted(holds)
-    .map(([name, others]) => ({ name, value: leastOf(groups, others)[key] }))
+    .map(([name, others]) => ({ name, value: leastOf(analysis, others)[key] }))
     .filter(({ value }) => value < least[key] * (1 - slight))
     .toSorted((a, b) => a.value - b.value);
 }

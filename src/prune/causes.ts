@@ -1,13 +1,13 @@
 /** Why units can not be pruned: the few causes behind all that is frozen, what each costs, and what to do about it. */
 
-import { describe, producersOf, reads, type Node } from "../graph/graph.ts";
+import { describe, reads, type Node } from "../graph/graph.ts";
 import { isFloat, sizeOf } from "../graph/tensor.ts";
 import { adviseUnknown } from "../ops/refused.ts";
 import { applicationOf, type Traced } from "../passes/trace.ts";
 import { macsOf } from "../passes/costs.ts";
-import { activations, frozenFromOutside, type Holder } from "./coupling/couple.ts";
-import type { FrozenGroup, Groups } from "./coupling/groups.ts";
-import { linksOf } from "./coupling/links.ts";
+import { frozenFromOutside, type Holder } from "./coupling/couple.ts";
+import type { Analysis } from "./coupling/analysis.ts";
+import type { FrozenGroup } from "./coupling/groups.ts";
 
 /** One thing that keeps units from being pruned. */
 export interface Cause {
@@ -46,11 +46,11 @@ interface Found {
  * The causes of all that is frozen, the one that costs most first. Axes that are no neurons, such as tokens, count for nothing; outputs of the model
  * that hold no more than their own layer come last.
  */
-export function causesOf(groups: Groups): Cause[] {
-  const { traced } = groups.coupling;
+export function causesOf(analysis: Analysis): Cause[] {
+  const { traced } = analysis;
   const holders = new Map(frozenFromOutside(traced).map(({ reason, by }) => [reason, by]));
   const found = new Map<string, Found>();
-  for (const group of neuronsOf(groups)) {
+  for (const group of neuronsOf(analysis)) {
     const reasons = group.reasons.map((reason) => ({ reason, by: holders.get(reason) }));
     const kindOf = (by: Holder | undefined): Cause["kind"] => by?.kind ?? "rule";
     const kind = gravest.find((one) => reasons.some(({ by }) => kindOf(by) === one))!;
@@ -92,22 +92,19 @@ function keyFor(
 }
 
 /** The frozen groups that are neurons: what no activation brings along, but a weight makes of it. */
-export function neuronsOf({ coupling: { traced }, frozen }: Groups): FrozenGroup[] {
-  const alive = activations(traced);
-  const links = linksOf(traced);
-  const producers = producersOf(traced.graph);
+export function neuronsOf({ traced, activations, links, producers, frozen }: Analysis): FrozenGroup[] {
   const isMade = (value: string, axis: number): boolean => {
     const node = producers.get(value);
     const link = node && links.get(node);
-    if (link === undefined || !alive.has(value)) return false;
+    if (link === undefined || !activations.has(value)) return false;
     const brings = (name: string): boolean =>
       (traced.types.get(name)?.shape ?? []).some((_, from) =>
         link.passes({ value: name, axis: from }, { value, axis }),
       );
     const sources = link.applied.node.inputs.filter((name) => name !== "");
     return (
-      sources.some((name) => !alive.has(name) && brings(name)) &&
-      !sources.some((name) => alive.has(name) && brings(name))
+      sources.some((name) => !activations.has(name) && brings(name)) &&
+      !sources.some((name) => activations.has(name) && brings(name))
     );
   };
   return frozen.filter(({ axes: places }) => places.some(({ value, axis }) => isMade(value, axis)));

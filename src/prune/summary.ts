@@ -3,11 +3,10 @@
 import { describe, type Model } from "../graph/graph.ts";
 import { countNotFinite } from "../graph/tensor.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
-import { trace } from "../passes/trace.ts";
 import { causesOf, neuronsOf, type Cause } from "./causes.ts";
-import { costsOf, type Costs } from "../passes/costs.ts";
+import type { Costs } from "../passes/costs.ts";
 import { findGates } from "./gates/gates.ts";
-import { findGroups, type Groups } from "./coupling/groups.ts";
+import { analyse, type Analysis } from "./coupling/analysis.ts";
 import { whyNotWhole } from "./cut/whole.ts";
 
 export interface Summary extends Costs {
@@ -68,8 +67,7 @@ const mostReasons = 3;
 /** Looks at a model: its size, its groups, and what is frozen or refused. */
 export function summarise(model: Model, options: SummaryOptions = {}): Summary {
   const graph = normalise(model.graph, options);
-  const traced = trace(graph);
-  const found = findGroups(traced);
+  const found = analyse(graph);
   const gates = findGates(found);
   const value = ({ name, dtype, shape }: Model["graph"]["inputs"][number]): ValueSummary => ({
     name,
@@ -81,7 +79,7 @@ export function summarise(model: Model, options: SummaryOptions = {}): Summary {
     nodes: graph.nodes.length,
     inputs: graph.inputs.map(value),
     outputs: graph.outputs.map(value),
-    ...costsOf(traced),
+    ...found.costs,
     groups: found.groups.map(({ name, units, node, axes: places, inexact }) => {
       const touched = new Set(places.map((place) => place.value));
       return {
@@ -107,11 +105,11 @@ export function summarise(model: Model, options: SummaryOptions = {}): Summary {
       const count = countNotFinite(value);
       return count > 0 ? [{ name, count, of: value.data.length }] : [];
     }),
-    refused: traced.refusals.map(({ node, reason }) => ({ node: describe(node), reason })),
+    refused: found.traced.refusals.map(({ node, reason }) => ({ node: describe(node), reason })),
   };
 }
 
-function wholeOf(found: Groups, name: string): { possible: boolean; reason?: string } {
+function wholeOf(found: Analysis, name: string): { possible: boolean; reason?: string } {
   const reason = whyNotWhole(found, [name]);
   return reason === undefined ? { possible: true } : { possible: false, reason };
 }

@@ -2,49 +2,87 @@
 
 import { producersOf, readersOf, type Graph, type Node } from "../../graph/graph.ts";
 import { lazily, once } from "../../graph/lazy.ts";
+import type { Setting } from "../../passes/choose-sizes.ts";
 import { costsOf, type Costs } from "../../passes/costs.ts";
 import { trace, type Traced, type TraceOptions } from "../../passes/trace.ts";
-import { activations } from "./couple.ts";
-import { findGroups, type Groups } from "./groups.ts";
+import { activations, couple } from "./couple.ts";
+import { findGroups, type Facts, type Found, type Group } from "./find-groups.ts";
 import { linksOf, type Links } from "./links.ts";
+import { fewestOf, otherSettings, settingOf, settledBy } from "./other-settings.ts";
 
-/** A graph with all that follows from it. The first look at a part may throw what finding it throws. */
-export interface Analysis extends Groups {
+/**
+ * A graph with all that follows from it: the first look at a part computes it, and may throw what that throws. A copy by
+ * `...` looks at all of it; {@link withGroups} does not.
+ */
+export interface Analysis extends Facts, Found {
   readonly graph: Graph;
-  /** The graph with every size fixed. */
-  readonly traced: Traced;
-  /** Values that depend on an input of the model, as opposed to weights and what is computed from them alone. */
-  readonly activations: ReadonlySet<string>;
-  /** For every value that a node computes, that node. */
-  readonly producers: ReadonlyMap<string, Node>;
-  /** For every value, the nodes that read it. */
-  readonly readers: ReadonlyMap<string, readonly Node[]>;
+  /** The batch and sizes that it was traced at. */
+  readonly setting: Setting;
+  /** For every value, the nodes that read its elements, as opposed to its shape alone. */
+  readonly elementReaders: ReadonlyMap<string, readonly Node[]>;
   /** For every node, which axes it passes on. */
   readonly links: Links;
   readonly costs: Costs;
   /** The number of units of all groups. */
   readonly units: number;
+  /** The graph at another batch, and at other sizes of all other open axes. It may not run at all of them: see {@link traceAt}. */
+  readonly others: readonly Analysis[];
+  /** Those of them that tell all that others tell. */
+  readonly fewest: readonly Analysis[];
+  /** Whether an axis of a value is as long at other sizes. */
+  readonly isSettled: (value: string, axis: number) => boolean;
 }
+
+type Parts = { readonly [Key in keyof Analysis]: () => Analysis[Key] };
 
 /**
  * Looks at a graph.
  *
  * @param setting the batch and sizes that it is looked at with; default a batch of 1, and the sizes that {@link normalise} has chosen
  */
-export function analyse(graph: Graph, setting: TraceOptions = {}): Analysis {
-  const found = once(() => findGroups(analysis.traced));
+export const analyse = (graph: Graph, setting: TraceOptions = {}): Analysis =>
+  analysisOf(graph, { traced: () => trace(graph, setting) });
+
+/** The same of a graph that has been traced. */
+export const analyseTraced = (traced: Traced): Analysis => analysisOf(traced.graph, { traced: () => traced });
+
+/** An analysis with some groups in the place of its own, and of a graph that differs in their names at most. */
+export const withGroups = (known: Analysis, groups: readonly Group[], graph = known.graph): Analysis =>
+  analysisOf(graph, {
+    traced: () => ({ ...known.traced, graph }),
+    coupling: () => known.coupling,
+    links: () => known.links,
+    groups: () => groups,
+    frozen: () => known.frozen,
+  });
+
+function analysisOf(graph: Graph, parts: Pick<Parts, "traced"> & Partial<Parts>): Analysis {
+  const found = once(() => findGroups(analysis));
   const analysis: Analysis = lazily<Analysis>({
     graph: () => graph,
-    traced: () => trace(graph, setting),
+    setting: () => settingOf(analysis.traced),
     activations: () => activations(analysis.traced),
     producers: () => producersOf(graph),
     readers: () => readersOf(graph),
+    elementReaders: () => elementReaders(analysis),
     links: () => linksOf(analysis.traced),
-    coupling: () => found().coupling,
+    coupling: () => couple(analysis.traced),
     groups: () => found().groups,
     frozen: () => found().frozen,
     costs: () => costsOf(analysis.traced),
     units: () => analysis.groups.reduce((sum, { units }) => sum + units.length, 0),
+    others: () =>
+      otherSettings(analysis.traced).map((setting) =>
+        analysisOf(graph, { traced: () => trace(graph, setting), setting: () => setting }),
+      ),
+    fewest: () => fewestOf(analysis.traced, analysis.others),
+    isSettled: () => settledBy(analysis.traced, analysis.fewest),
+    ...parts,
   });
   return analysis;
+}
+
+function elementReaders({ readers, traced: { constants } }: Pick<Analysis, "readers" | "traced">): Map<string, Node[]> {
+  const isKnown = ({ outputs }: Node): boolean => outputs.every((name) => name === "" || constants.has(name));
+  return new Map([...readers].map(([name, list]) => [name, list.filter((node) => !isKnown(node))]));
 }

@@ -1,6 +1,6 @@
 /** The names of groups: those of weights, as the program had them. */
 
-import { readersOf, type Graph, type Node } from "../../graph/graph.ts";
+import type { Graph, Node } from "../../graph/graph.ts";
 import { isMadeUp, moduleOf } from "../../onnx/modules.ts";
 
 /**
@@ -8,8 +8,10 @@ import { isMadeUp, moduleOf } from "../../onnx/modules.ts";
  * name up (`val_155`, `onnx::MatMul_2151`): then the bias beside it, or the module that the node says it is of, tells the name. What is no better
  * known keeps the name that it has.
  */
-export function namerOf(graph: Graph): (weight: string, node: Node) => string {
-  const readers = readersOf(graph);
+export function namerOf(
+  graph: Graph,
+  readers: ReadonlyMap<string, readonly Node[]>,
+): (weight: string, node: Node) => string {
   /** A bias that bears a name, where the node takes it, or where all that comes of the node is added to it. */
   const biasOf = (node: Node): string | undefined => {
     const after = readers.get(node.outputs[0] ?? "") ?? [];

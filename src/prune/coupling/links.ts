@@ -14,8 +14,6 @@ export type Links = ReadonlyMap<Node, Link>;
 
 /** For every node, which axes of its inputs it passes on to which axes of its outputs; parts of an axis count as the axis. */
 export function linksOf(traced: Traced): Links {
-  const known = cache.get(traced);
-  if (known) return known;
   const links = new Map<Node, Link>();
   for (const applied of ruled(traced)) {
     const union = new Union();
@@ -25,8 +23,5 @@ export function linksOf(traced: Traced): Links {
     });
     links.set(applied.node, { applied, passes: (from, to) => union.find(keyOf(from)) === union.find(keyOf(to)) });
   }
-  cache.set(traced, links);
   return links;
 }
-
-const cache = new WeakMap<Traced, Links>();

@@ -1,10 +1,8 @@
 /** The weights that produce the units of a group, as opposed to those that read or normalise them. */
 
-import { producersOf } from "../../graph/graph.ts";
-import { activations } from "./couple.ts";
+import type { Analysis } from "./analysis.ts";
 import type { AxisReference } from "./axis-references.ts";
-import type { Group, Groups } from "./groups.ts";
-import { linksOf } from "./links.ts";
+import type { Group } from "./groups.ts";
 
 /** The places of some axes by the value they are of. */
 export function byValue(places: readonly AxisReference[]): Map<string, AxisReference[]> {
@@ -21,14 +19,11 @@ export function byValue(places: readonly AxisReference[]): Map<string, AxisRefer
  * For each group the axes of initializers along which its units are produced: the weight's axis is the output's, and no activation
  * that the node reads has the unit yet.
  */
-export function producingWeights(groups: Groups): (group: Group) => readonly AxisReference[] {
-  const { traced } = groups.coupling;
-  const alive = activations(traced);
-  const producers = producersOf(traced.graph);
-  const links = linksOf(traced);
+export function producingWeights(analysis: Analysis): (group: Group) => readonly AxisReference[] {
+  const { graph, activations, producers, links } = analysis;
   return (group) => {
-    const carriers = byValue(group.axes.filter(({ value }) => alive.has(value)));
-    const weights = byValue(group.axes.filter(({ value }) => traced.graph.initializers.has(value)));
+    const carriers = byValue(group.axes.filter(({ value }) => activations.has(value)));
+    const weights = byValue(group.axes.filter(({ value }) => graph.initializers.has(value)));
     const found = new Set<AxisReference>();
     for (const [value, places] of carriers) {
       const node = producers.get(value);

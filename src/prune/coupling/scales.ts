@@ -2,7 +2,8 @@
 
 import { isFloat } from "../../graph/tensor.ts";
 import { applicationOf } from "../../passes/trace.ts";
-import type { Group, Groups } from "./groups.ts";
+import type { Analysis } from "./analysis.ts";
+import type { Group } from "./groups.ts";
 import type { AxisReference } from "./axis-references.ts";
 
 /** A normalisation of a unit: what it puts out, and the axes of its scale γ and its shift β that the units lie on. */
@@ -13,8 +14,8 @@ export interface Scale {
 }
 
 /** For each group the normalisations that its units pass through, where they keep statistics and their parameters are initializers. */
-export function scalesOf(groups: Groups): (group: Group) => readonly Scale[] {
-  const { traced } = groups.coupling;
+export function scalesOf(analysis: Analysis): (group: Group) => readonly Scale[] {
+  const { traced } = analysis;
   const found = traced.graph.nodes.flatMap((node) => {
     const applied = applicationOf(traced, node);
     const affine = applied?.op.training?.affine;

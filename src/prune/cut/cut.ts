@@ -3,8 +3,6 @@
 import {
   freshName,
   namesOf,
-  producersOf,
-  readersOf,
   type Attribute,
   type Dim,
   type Graph,
@@ -16,11 +14,12 @@ import type { Remaining, Op, Value } from "../../ops/core/define.ts";
 import { removeDead } from "../../passes/dead.ts";
 import { applicationOf, type Traced } from "../../passes/trace.ts";
 import { restated, stepsTo, type SizesAt } from "./computed-sizes.ts";
-import { createOtherSizes, createSettled, type OtherSizes, type RemovalAt } from "./other-sizes.ts";
+import type { Analysis } from "../coupling/analysis.ts";
+import { createOtherSizes, type OtherSizes, type RemovalAt } from "./other-sizes.ts";
 import { goneOf, withSame, type WholeGroupRemoval, type Removed } from "./whole-group.ts";
 import { removeWholeGroupsOf } from "./whole-group-cut.ts";
 import { matchGroups, mayRename, type MatchedGroups } from "./match-groups.ts";
-import { removedIndices, type Groups, type Removal } from "../coupling/groups.ts";
+import { removedIndices, type Removal } from "../coupling/groups.ts";
 
 /** What stays along every axis. */
 export interface Cut {
@@ -46,34 +45,31 @@ export interface RemainingAlong {
  * no elements any more vanishes, and what was computed of it alone is a constant (whole-group.ts).
  *
  * @param graph the graph as it is to be written; open sizes stay open
- * @param groups what {@link findGroups} found in a trace of `graph`
+ * @param analysis of `graph`, or of one with the same nodes and shapes
  * @param elsewhere the same removal at other sizes, where it has been looked for
  * @throws SecateurError `bad-plan` for units that there are not, and for groups that cannot go as a whole, with the reason
  */
 export function cut(
   graph: Graph,
-  groups: Groups,
+  analysis: Analysis,
   removal: Removal,
-  elsewhere: OtherSizes = createOtherSizes(groups, removal),
+  elsewhere: OtherSizes = createOtherSizes(analysis, removal),
 ): Cut {
-  const { traced } = groups.coupling;
-  const removed = removedIndices(groups, removal);
-  const gone = goneOf(traced, removed);
+  const removed = removedIndices(analysis, removal);
+  const gone = goneOf(analysis.traced, removed);
   if (gone.size === 0) {
     const whole = { nodes: graph.nodes, constants: new Map(), same: new Map() };
-    const rest = cutNodes(whole, graph, traced, removed, elsewhere);
-    return mayRename(groups, removal) ? { ...rest, graph: matchGroups(groups, removal, rest.graph).graph } : rest;
+    const rest = cutNodes(whole, graph, analysis, removed, elsewhere);
+    return mayRename(analysis, removal) ? { ...rest, graph: matchGroups(analysis, removal, rest.graph).graph } : rest;
   }
-  const small = cutNodes(removeWholeGroupsOf(graph, groups, removal, gone), graph, traced, removed, elsewhere);
-  const matched = matchGroups(groups, removal, small.graph);
+  const small = cutNodes(removeWholeGroupsOf(graph, analysis, removal, gone), graph, analysis, removed, elsewhere);
+  const matched = matchGroups(analysis, removal, small.graph);
   return { ...small, graph: matched.graph, matched };
 }
 
 /** Cuts a tensor that has the shape of a value as the value is cut; see {@link Cut.shrink}. */
-export function shrinkerOf({ groups: { coupling }, removed }: RemovalAt): Cut["shrink"] {
-  const { traced } = coupling;
-  return createShrink(traced, removed, remainingOf(traced, removed, createSettled(traced)));
-}
+export const shrinkerOf = ({ analysis, removed }: RemovalAt): Cut["shrink"] =>
+  createShrink(analysis.traced, removed, remainingOf(analysis, removed));
 
 const createShrink =
   (traced: Traced, removed: Removed, left: RemainingIndices): Cut["shrink"] =>
@@ -92,12 +88,12 @@ const createShrink =
 function cutNodes(
   { nodes: left, constants, same }: WholeGroupRemoval,
   graph: Graph,
-  traced: Traced,
+  analysis: Analysis,
   removed: Removed,
   elsewhere: OtherSizes,
 ): Cut {
-  const isSettled = createSettled(traced);
-  const indices = remainingOf(traced, removed, isSettled);
+  const { traced } = analysis;
+  const indices = remainingOf(analysis, removed);
   const initializers = new Map([...graph.initializers, ...constants]);
   const shrink = createShrink(traced, removed, indices);
   const remaining = (name: string): ReadonlyMap<number, RemainingAlong> => {
@@ -110,8 +106,7 @@ function cutNodes(
     if (old)
       initializers.set(name, isLazy(old) ? lazily(old, removed.get(name)!, indices, name, shrink) : shrink(name, old));
   }
-  const readers = readersOf(graph);
-  const producers = producersOf(graph);
+  const { readers, producers } = analysis;
   const taken = namesOf(graph);
   const nodes = left.flatMap((node) => {
     if (![...node.inputs, ...node.outputs].some((name) => removed.has(name))) return [node];
@@ -127,8 +122,8 @@ function cutNodes(
       }
       // Sizes that the graph computes follow what is open: only what is removed is taken off.
       const others = elsewhere().flatMap((one): SizesAt[] => {
-        const there = one.groups.coupling.traced;
-        const now = resizedInput(there, node, remainingOf(there, one.removed, isSettled), at);
+        const { traced: there } = one.analysis;
+        const now = resizedInput(there, node, remainingOf(one.analysis, one.removed, analysis), at);
         const old = there.constants.get(name);
         return old && now ? [{ before: old, after: now }] : [];
       });
@@ -188,11 +183,8 @@ export interface RemainingIndices extends Remaining {
   byName(name: string, axis: number): readonly number[];
 }
 
-function remainingOf(
-  traced: Traced,
-  removed: Removed,
-  isSettled: (name: string, axis: number) => boolean,
-): RemainingIndices {
+function remainingOf(analysis: Analysis, removed: Removed, settling = analysis): RemainingIndices {
+  const { traced } = analysis;
   const known = new Map<string, readonly number[]>();
   const byName = (name: string, axis: number): readonly number[] => {
     const key = `${name}\0${axis}`;
@@ -207,7 +199,7 @@ function remainingOf(
   return {
     byName,
     axis: (value: Value, axis: number) => byName(value.name, axis),
-    settled: (value: Value, axis: number) => isSettled(value.name, axis),
+    settled: (value: Value, axis: number) => settling.isSettled(value.name, axis),
   };
 }
 

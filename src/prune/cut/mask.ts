@@ -5,11 +5,12 @@ import { once } from "../../graph/lazy.ts";
 import { int64s, tensor, zeros, type DType, type NumericDType, type Shape, type Tensor } from "../../graph/tensor.ts";
 import { applicationOf } from "../../passes/trace.ts";
 import { patternOf } from "./computed-sizes.ts";
-import { activations } from "../coupling/couple.ts";
-import { createOtherSizes, type OtherSizes, tracesAtOtherSizes } from "./other-sizes.ts";
+import type { Analysis } from "../coupling/analysis.ts";
+import { traceAt } from "../coupling/other-settings.ts";
+import { createOtherSizes, type OtherSizes } from "./other-sizes.ts";
 import { removeWholeGroupsOf } from "./whole-group-cut.ts";
 import { goneOf } from "./whole-group.ts";
-import { removedIndices, type Groups, type Removal } from "../coupling/groups.ts";
+import { removedIndices, type Removal } from "../coupling/groups.ts";
 
 /**
  * Zeroes units without removing them: every activation that carries a removed unit is zero along it wherever it is read, and so is what
@@ -21,17 +22,16 @@ import { removedIndices, type Groups, type Removal } from "../coupling/groups.ts
  */
 export function mask(
   graph: Graph,
-  groups: Groups,
+  analysis: Analysis,
   removal: Removal,
-  elsewhere: OtherSizes = createOtherSizes(groups, removal),
+  elsewhere: OtherSizes = createOtherSizes(analysis, removal),
   selects: (dtype: DType) => boolean = hasWhere,
 ): Graph {
-  const { traced } = groups.coupling;
-  const removed = removedIndices(groups, removal);
+  const { traced, activations } = analysis;
+  const removed = removedIndices(analysis, removal);
   const whole = goneOf(traced, removed);
-  if (whole.size > 0) removeWholeGroupsOf(graph, groups, removal, whole);
-  const alive = activations(traced);
-  const openLengths = once(() => tracesAtOtherSizes(traced));
+  if (whole.size > 0) removeWholeGroupsOf(graph, analysis, removal, whole);
+  const openLengths = once(() => analysis.others.flatMap((one) => traceAt(one) ?? []));
   const taken = namesOf(graph);
   const initializers = new Map(graph.initializers);
   const constants = new Map<string, string>();
@@ -72,8 +72,8 @@ export function mask(
     if (!open) return [zeroing(dtype, selects, line(stayingOf(size, gone), [size, ...ones]), from, to, zero)];
     const { keep, stretched } = patternOf(node, [
       stayingOf(size, gone),
-      ...elsewhere().map(({ groups: found, removed: there }) =>
-        stayingOf(found.coupling.traced.types.get(name)!.shape[axis]!, there.get(name)?.get(axis) ?? new Set()),
+      ...elsewhere().map(({ analysis: { traced: there }, removed: lost }) =>
+        stayingOf(there.types.get(name)!.shape[axis]!, lost.get(name)?.get(axis) ?? new Set()),
       ),
     ]);
     const own = (what: string): string => freshName(taken, `${name}_mask_${what}`);
@@ -108,7 +108,7 @@ export function mask(
     const applied = applicationOf(traced, node);
     for (const [{ name }, axis] of applied?.op.maskInside?.(applied.inputs) ?? []) {
       const gone = removed.get(name)?.get(axis);
-      if (gone === undefined || alive.has(name)) continue;
+      if (gone === undefined || activations.has(name)) continue;
       const masked = freshName(taken, `${name}_silent`);
       nodes.push(...along(node, name, axis, gone, name, masked));
       inputs.forEach((input, i) => input === name && (inputs[i] = masked));
@@ -116,7 +116,7 @@ export function mask(
     const after: Node[] = [];
     const outputs = node.outputs.map((name) => {
       const axes = removed.get(name);
-      if (axes === undefined || !alive.has(name)) return name;
+      if (axes === undefined || !activations.has(name)) return name;
       let current = freshName(taken, `${name}_unmasked`);
       const first = current;
       const list = [...axes];

@@ -1,25 +1,24 @@
 /** Groups from one graph to the next, where some have gone as a whole and others may be named after what went with them. */
 
 import { freshName, type Graph } from "../../graph/graph.ts";
-import { trace } from "../../passes/trace.ts";
-import { settingOf } from "./other-sizes.ts";
-import { findGroups, removedIndices, type Group, type Groups, type Removal } from "../coupling/groups.ts";
+import { analyse, withGroups, type Analysis } from "../coupling/analysis.ts";
+import { removedIndices, type Group, type Removal } from "../coupling/groups.ts";
 import { keyOf, type AxisReference } from "../coupling/axis-references.ts";
 
 /** A graph whose groups keep their names, and those groups. */
 export interface MatchedGroups {
   readonly graph: Graph;
-  readonly groups: Groups;
+  readonly groups: Analysis;
   /** Groups that were none before: their units go together in another way than they did. */
   readonly regrouped: readonly string[];
 }
 
 /** Finds the groups of a graph that has lost units of one before, under the names that they had there. */
-export function matchGroups(before: Groups, removal: Removal, graph: Graph): MatchedGroups {
+export function matchGroups(before: Analysis, removal: Removal, graph: Graph): MatchedGroups {
   const oldIndex = indicesBefore(before, removal);
-  const found = findGroups(trace({ ...graph, groupNames: new Map() }, settingOf(before.coupling.traced)));
+  const found = analyse({ ...graph, groupNames: new Map() }, before.setting);
   const old = before.groups.map((group) => ({ group, places: new Set(group.axes.map(keyOf)) }));
-  const rankIn = ({ coupling }: Groups, { value }: AxisReference) => coupling.traced.types.get(value)?.shape.length;
+  const rankIn = ({ traced }: Analysis, { value }: AxisReference) => traced.types.get(value)?.shape.length;
   /** A constant that a group leaves behind has other axes than the activation that it was. */
   const isComparable = (place: AxisReference): boolean => rankIn(before, place) === rankIn(found, place);
   /** Whether the units of a group are those that are left of another, in the same order. */
@@ -49,15 +48,14 @@ export function matchGroups(before: Groups, removal: Removal, graph: Graph): Mat
     return { ...group, name };
   });
   const named = { ...graph, groupNames };
-  const traced = { ...found.coupling.traced, graph: named };
-  return { graph: named, groups: { ...found, groups, coupling: { ...found.coupling, traced } }, regrouped };
+  return { graph: named, groups: withGroups(found, groups, named), regrouped };
 }
 
 /**
  * Whether groups along several digits of an axis, which are found from the longest on and where more than one unit is left, come in another order or
  * in smaller number once some units have gone.
  */
-export function mayRename({ groups, coupling }: Groups, removal: Removal): boolean {
+export function mayRename({ groups, coupling }: Analysis, removal: Removal): boolean {
   if (coupling.solutions.length === 1) return false;
   const sizes = groups.map(({ name, node, units }) => ({
     node,
@@ -73,7 +71,7 @@ export function mayRename({ groups, coupling }: Groups, removal: Removal): boole
 }
 
 /** Tells which index of a place in the graph before an index of it is now. */
-function indicesBefore(before: Groups, removal: Removal): (place: AxisReference, index: number) => number {
+function indicesBefore(before: Analysis, removal: Removal): (place: AxisReference, index: number) => number {
   const removed = removedIndices(before, removal);
   const known = new Map<string, readonly number[]>();
   return (place, index) => {
@@ -81,7 +79,7 @@ function indicesBefore(before: Groups, removal: Removal): (place: AxisReference,
     let left = known.get(key);
     if (left === undefined) {
       const gone = removed.get(place.value)?.get(place.axis);
-      const size = before.coupling.traced.types.get(place.value)!.shape[place.axis]!;
+      const size = before.traced.types.get(place.value)!.shape[place.axis]!;
       left = Array.from({ length: size }, (_, i) => i).filter((i) => !gone?.has(i));
       known.set(key, left);
     }

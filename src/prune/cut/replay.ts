@@ -1,17 +1,17 @@
 /** Removals that were made once, made again. */
 
 import type { Graph } from "../../graph/graph.ts";
-import { trace } from "../../passes/trace.ts";
 import { widen } from "../../passes/widen.ts";
 import { cut, type Cut } from "./cut.ts";
-import { findGroups, type Removal } from "../coupling/groups.ts";
+import { analyse } from "../coupling/analysis.ts";
+import type { Removal } from "../coupling/groups.ts";
 
 /** Removes the units of all removals, one after the other, each in the numbering of before it. */
 export function replay(graph: Graph, removals: readonly Removal[]): Pick<Cut, "graph" | "shrink"> {
   const steps: Cut[] = [];
   let smaller = widen(graph);
   for (const removal of removals) {
-    const step = cut(smaller, findGroups(trace(smaller)), removal);
+    const step = cut(smaller, analyse(smaller), removal);
     steps.push(step);
     smaller = step.graph;
   }

@@ -11,8 +11,8 @@ import { findOp } from "../../ops/table.ts";
 import { removeDead } from "../../passes/dead.ts";
 import { applicationOf, valueOf, type Application, type Traced } from "../../passes/trace.ts";
 import { isShort, narrowTensor, widenTensor } from "../../passes/widen.ts";
-import { activations } from "../coupling/couple.ts";
-import { tracesAtOtherSizes } from "./other-sizes.ts";
+import type { Analysis } from "../coupling/analysis.ts";
+import { traceAt } from "../coupling/other-settings.ts";
 import { keyOf, listen, Union } from "../coupling/axis-references.ts";
 
 /** For each value and axis that loses something, the indices that go. */
@@ -51,26 +51,14 @@ export function goneOf(traced: Traced, removed: Removed): Set<string> {
  * @param graph the one that was traced
  * @throws SecateurError `unsupported` with the node that cannot do without
  */
-export function removeWholeGroups(graph: Graph, traced: Traced, gone: ReadonlySet<string>): WholeGroupRemoval {
-  return new WholeGroupRemover(graph, traced, gone).run();
+export function removeWholeGroups(graph: Graph, analysis: Analysis, gone: ReadonlySet<string>): WholeGroupRemoval {
+  return new WholeGroupRemover(graph, analysis, gone).run();
 }
-
-/** A trace and those at other sizes: what is another there is open. A model that does not run at another size is not. */
-function withOthers(traced: Traced): readonly [Traced, Traced, ...Traced[]] {
-  const known = others.get(traced);
-  if (known) return known;
-  const [other = traced, ...more] = tracesAtOtherSizes(traced);
-  const all = [traced, other, ...more] as const;
-  others.set(traced, all);
-  return all;
-}
-
-const others = new WeakMap<Traced, readonly [Traced, Traced, ...Traced[]]>();
 
 class WholeGroupRemover {
   readonly #graph: Graph;
   readonly #traced: Traced;
-  /** The graph at several sizes: what holds in all of them holds for all. */
+  /** The graph at several sizes, itself first: what holds in all of them holds for all. */
   readonly #traces: readonly [Traced, Traced, ...Traced[]];
   readonly #alive: ReadonlySet<string>;
   readonly #gone: ReadonlySet<string>;
@@ -84,11 +72,12 @@ class WholeGroupRemover {
   readonly #builder: GraphBuilder;
   readonly #g: Emit;
 
-  constructor(graph: Graph, traced: Traced, gone: ReadonlySet<string>) {
+  constructor(graph: Graph, { traced, others, activations }: Analysis, gone: ReadonlySet<string>) {
     this.#graph = graph;
     this.#traced = traced;
-    this.#traces = withOthers(traced);
-    this.#alive = activations(traced);
+    const [other = traced, ...more] = others.flatMap((one) => traceAt(one) ?? []);
+    this.#traces = [traced, other, ...more];
+    this.#alive = activations;
     this.#gone = gone;
     this.#zero = new Set(gone);
     this.#builder = new GraphBuilder(graph, traced.types);

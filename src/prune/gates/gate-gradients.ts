@@ -6,7 +6,8 @@ import type { Emit } from "../../ops/core/emit.ts";
 import type { BatchPlace } from "../../passes/batch-place.ts";
 import type { Coupling } from "../coupling/couple.ts";
 import type { AxisReference } from "../coupling/axis-references.ts";
-import type { Group, Groups } from "../coupling/groups.ts";
+import type { Analysis } from "../coupling/analysis.ts";
+import type { Group } from "../coupling/groups.ts";
 
 /** An activation that a gate stands on. */
 interface Gated {
@@ -29,7 +30,7 @@ interface Gated {
  */
 export function gateGradient(
   g: Emit,
-  groups: Groups,
+  analysis: Analysis,
   group: Group,
   places: readonly AxisReference[],
   at: (name: string) => Gated,
@@ -39,16 +40,16 @@ export function gateGradient(
 ): Value {
   const parts = places.map((place) => {
     const { value, gradient, gate } = at(place.value);
-    const lie = samples.get(place.value) ?? sampleAxis(groups.coupling, place.value, batch);
+    const lie = samples.get(place.value) ?? sampleAxis(analysis.coupling, place.value, batch);
     const told = place.axis === 1 && value.shape[0] === batch && lie?.axis === 0 && gate?.();
-    if (told) return toUnits(g, groups, group, place, told);
+    if (told) return toUnits(g, analysis, group, place, told);
     const product = g.Mul(value, gradient);
-    if (lie?.axis === place.axis) return onOneAxis(g, groups, group, place, product, lie, batch);
-    return toUnits(g, groups, group, place, perChannel(g, product, place, lie, batch));
+    if (lie?.axis === place.axis) return onOneAxis(g, analysis, group, place, product, lie, batch);
+    return toUnits(g, analysis, group, place, perChannel(g, product, place, lie, batch));
   });
   for (const { input, axis, value, gradient } of insides) {
     const place = group.axes.find((one) => one.value === input.name && one.axis === axis);
-    if (place) parts.push(toUnits(g, groups, group, place, g.Mul(value, gradient)));
+    if (place) parts.push(toUnits(g, analysis, group, place, g.Mul(value, gradient)));
   }
   const apart = parts.every(({ shape }) => shape[0] === batch);
   const rows = apart ? parts : parts.map((part) => (part.shape[0] === 1 ? part : g.summed(part, [0], true)));
@@ -81,7 +82,7 @@ function perChannel(
 /** [N, units] of units that lie on the axis that the samples are folded into. */
 function onOneAxis(
   g: Emit,
-  groups: Groups,
+  analysis: Analysis,
   group: Group,
   place: AxisReference,
   product: Value,
@@ -92,7 +93,7 @@ function onOneAxis(
   const sums = g.reshaped(g.summed(product, others), [outer, batch, inner]);
   const channels = g.reshaped(g.transposed(sums, [1, 0, 2]), [batch, outer * inner]);
   const ofFirst = (i: number): number => Math.floor(i / inner) * batch * inner + (i % inner);
-  return toUnits(g, groups, group, place, channels, ofFirst);
+  return toUnits(g, analysis, group, place, channels, ofFirst);
 }
 
 /** The axis of a value that goes sample by sample with the first axis of an input, else the first where it has the size of the batch. */
@@ -121,13 +122,13 @@ function sampleAxis({ traced, solutions, first }: Coupling, value: string, batch
  */
 export function toUnits(
   g: Emit,
-  groups: Groups,
+  analysis: Analysis,
   group: Group,
   place: AxisReference,
   channels: Value,
   indexOf: (column: number) => number = (column) => column,
 ): Value {
-  const { coupling } = groups;
+  const { coupling } = analysis;
   const size = channels.shape[1]!;
   const first = coupling.first(place.value, place.axis);
   const columns = new Map(Array.from({ length: size }, (_, column) => [first + indexOf(column), column]));

@@ -2,21 +2,19 @@
 
 import type { GatePlace } from "../../options/ranking.ts";
 import { fail, option } from "../../graph/error.ts";
-import { producersOf, readersOf, type Node } from "../../graph/graph.ts";
 import { isFloat } from "../../graph/tensor.ts";
-import { activations } from "../coupling/couple.ts";
-import type { Groups } from "../coupling/groups.ts";
-import { linksOf, type Link } from "../coupling/links.ts";
+import type { Analysis } from "../coupling/analysis.ts";
+import type { Link } from "../coupling/links.ts";
 import { keyOf, type AxisReference } from "../coupling/axis-references.ts";
 
 type Gates = ReadonlyMap<string, readonly AxisReference[]>;
 
 /** The gates of each group elsewhere. Gates that cannot stand there stay where they are; an error where that is all of them. */
-export function moveGates(groups: Groups, gates: Gates, at: GatePlace): Map<string, readonly AxisReference[]> {
+export function moveGates(analysis: Analysis, gates: Gates, at: GatePlace): Map<string, readonly AxisReference[]> {
   if (at === "after-bn") return new Map(gates);
-  const move = movers[at](createNet(groups));
+  const move = movers[at](analysis);
   const moved = new Map(
-    groups.groups.map(({ name, axes: places }) => [name, unique(move(gates.get(name)!, places))] as const),
+    analysis.groups.map(({ name, axes: places }) => [name, unique(move(gates.get(name)!, places))] as const),
   );
   const same = [...moved].every(([name, now]) => {
     const old = new Set(gates.get(name)!.map(keyOf));
@@ -36,43 +34,24 @@ const unique = (places: readonly AxisReference[]): AxisReference[] => [
   ...new Map(places.map((place) => [keyOf(place), place])).values(),
 ];
 
-interface Net {
-  readonly alive: ReadonlySet<string>;
-  link(node: Node): Link | undefined;
-  producer(value: string): Node | undefined;
-  readers(value: string): readonly Node[];
-}
-
-function createNet({ coupling: { traced } }: Groups): Net {
-  const producers = producersOf(traced.graph);
-  const readers = readersOf(traced.graph);
-  const links = linksOf(traced);
-  return {
-    alive: activations(traced),
-    link: (node) => links.get(node),
-    producer: (value) => producers.get(value),
-    readers: (value) => readers.get(value) ?? [],
-  };
-}
-
 type Move = (gates: readonly AxisReference[], all: readonly AxisReference[]) => readonly AxisReference[];
 
-const movers: Readonly<Record<Exclude<GatePlace, "after-bn">, (net: Net) => Move>> = {
-  "before-bn": (net) => (gates, all) => gates.flatMap((place) => before(net, place, all)),
-  "after-activation": (net) => (gates, all) => gates.map((place) => forward(net, place, all)),
-  residual: (net) => (gates, all) => {
-    const sums = all.filter((place) => isSum(net, place, all));
-    return sums.length === 0 ? gates : sums.map((place) => forward(net, place, all));
+const movers: Readonly<Record<Exclude<GatePlace, "after-bn">, (analysis: Analysis) => Move>> = {
+  "before-bn": (analysis) => (gates, all) => gates.flatMap((place) => before(analysis, place, all)),
+  "after-activation": (analysis) => (gates, all) => gates.map((place) => forward(analysis, place, all)),
+  residual: (analysis) => (gates, all) => {
+    const sums = all.filter((place) => isSum(analysis, place, all));
+    return sums.length === 0 ? gates : sums.map((place) => forward(analysis, place, all));
   },
 };
 
 /** In front of the operator that a gate stands behind, where that operator keeps statistics of what it normalises. */
-function before(net: Net, place: AxisReference, all: readonly AxisReference[]): readonly AxisReference[] {
-  const node = net.producer(place.value);
-  const link = node && net.link(node);
+function before(analysis: Analysis, place: AxisReference, all: readonly AxisReference[]): readonly AxisReference[] {
+  const node = analysis.producers.get(place.value);
+  const link = node && analysis.links.get(node);
   if (link?.applied.op.training?.states === undefined) return [place];
   const from = all.filter(
-    (one) => net.alive.has(one.value) && node!.inputs.includes(one.value) && link.passes(one, place),
+    (one) => analysis.activations.has(one.value) && node!.inputs.includes(one.value) && link.passes(one, place),
   );
   return from.length > 0 ? from : [place];
 }
@@ -83,56 +62,64 @@ function before(net: Net, place: AxisReference, all: readonly AxisReference[]): 
  *
  * @param everything whether all parameters are differentiated too: gates then stay behind an operator whose own sums tell their gradient
  */
-export function passGates(groups: Groups, gates: Gates, everything = false): Map<string, readonly AxisReference[]> {
-  const net = createNet(groups);
+export function passGates(analysis: Analysis, gates: Gates, everything = false): Map<string, readonly AxisReference[]> {
   const stays = ({ value, axis }: AxisReference): boolean =>
-    everything && axis === 1 && net.link(net.producer(value)!)?.applied.op.gate !== undefined;
+    everything && axis === 1 && analysis.links.get(analysis.producers.get(value)!)?.applied.op.gate !== undefined;
   const pass = (place: AxisReference, all: readonly AxisReference[]): AxisReference =>
-    stays(place) ? place : forward(net, place, all, ({ applied }) => applied.op.homogeneous === true);
+    stays(place) ? place : forward(analysis, place, all, ({ applied }) => applied.op.homogeneous === true);
   return new Map(
-    groups.groups.map(({ name, axes: places }) => [name, unique(gates.get(name)!.map((place) => pass(place, places)))]),
+    analysis.groups.map(({ name, axes: places }) => [
+      name,
+      unique(gates.get(name)!.map((place) => pass(place, places))),
+    ]),
   );
 }
 
 /** As far on as the unit is handed by operators that read nothing else and whose output is zero where the unit is. */
 function forward(
-  net: Net,
+  analysis: Analysis,
   start: AxisReference,
   all: readonly AxisReference[],
   passable: (link: Link) => boolean = () => true,
 ): AxisReference {
   let place = start;
   for (;;) {
-    const [reader, ...others] = net.readers(place.value);
-    const link = reader && net.link(reader);
-    if (link === undefined || others.length > 0 || !passable(link) || readsMore(net, link, place, all)) return place;
+    const [reader, ...others] = analysis.readers.get(place.value) ?? [];
+    const link = reader && analysis.links.get(reader);
+    if (link === undefined || others.length > 0 || !passable(link) || readsMore(analysis, link, place, all))
+      return place;
     const next = all.filter(
-      (to) => net.alive.has(to.value) && reader!.outputs.includes(to.value) && link.passes(place, to),
+      (to) => analysis.activations.has(to.value) && reader!.outputs.includes(to.value) && link.passes(place, to),
     );
     if (next.length !== 1) return place;
     place = next[0]!;
   }
 }
 
-function readsMore(net: Net, { applied, passes }: Link, place: AxisReference, all: readonly AxisReference[]): boolean {
+function readsMore(
+  analysis: Analysis,
+  { applied, passes }: Link,
+  place: AxisReference,
+  all: readonly AxisReference[],
+): boolean {
   if (applied.op.zero?.(applied.inputs, applied.attributes) === undefined) return true;
   return applied.inputs.some(
     (input) =>
       input !== undefined &&
       input.name !== place.value &&
       isFloat(input.dtype) &&
-      (net.alive.has(input.name) || all.some((one) => one.value === input.name && passes(one, place))),
+      (analysis.activations.has(input.name) || all.some((one) => one.value === input.name && passes(one, place))),
   );
 }
 
 /** Whether a value is the sum of several activations that all carry the unit. */
-function isSum(net: Net, place: AxisReference, all: readonly AxisReference[]): boolean {
-  const node = net.producer(place.value);
-  const link = node && net.link(node);
+function isSum(analysis: Analysis, place: AxisReference, all: readonly AxisReference[]): boolean {
+  const node = analysis.producers.get(place.value);
+  const link = node && analysis.links.get(node);
   if (link === undefined || link.applied.op.zero?.(link.applied.inputs, link.applied.attributes) !== "all")
     return false;
   const carriers = node!.inputs.filter((input) =>
-    all.some((from) => from.value === input && net.alive.has(input) && link.passes(from, place)),
+    all.some((from) => from.value === input && analysis.activations.has(input) && link.passes(from, place)),
   );
   return carriers.length > 1;
 }

@@ -10,7 +10,8 @@ import { alias, createEmitter, inputsOf, valueIn } from "../../ops/emitter.ts";
 import type { BatchPlace } from "../../passes/batch-place.ts";
 import { batchPlaces } from "../../passes/open-stage.ts";
 import { applicationOf, type Application } from "../../passes/trace.ts";
-import type { Group, Groups } from "../coupling/groups.ts";
+import type { Analysis } from "../coupling/analysis.ts";
+import type { Group } from "../coupling/groups.ts";
 import type { AxisReference } from "../coupling/axis-references.ts";
 
 export interface Gated {
@@ -30,17 +31,17 @@ export interface Gated {
  * @throws SecateurError `unsupported` where factors that differ between samples do not fit an activation
  */
 export function insertGates(
-  groups: Groups,
+  analysis: Analysis,
   gates: ReadonlyMap<string, readonly AxisReference[]>,
   factors: (builder: GraphBuilder, g: Emit, group: Group) => Value,
 ): Gated {
-  const { traced } = groups.coupling;
+  const { traced } = analysis;
   const { graph } = traced;
   const computed = new Map([...traced.constants].filter(([name]) => !graph.initializers.has(name)));
   const builder = new GraphBuilder(graph, traced.types, computed);
   builder.nodes.length = 0;
   const g = createEmitter(builder);
-  const open = groups.groups
+  const open = analysis.groups
     .filter(({ name }) => gates.has(name))
     .map((group) => ({ group, z: factors(builder, g, group) }));
   const gatesOf = (value: string) =>
@@ -61,13 +62,13 @@ export function insertGates(
       ungated.set(before, name);
       return before;
     });
-    const inside = insideOf(g, groups, open, applicationOf(traced, node));
+    const inside = insideOf(g, analysis, open, applicationOf(traced, node));
     if (inside.length === 0) builder.nodes.push({ ...node, outputs });
     else pushParts(builder, g, { ...node, outputs }, applicationOf(traced, node)!, inside);
     node.outputs.forEach((name, i) => {
       let value = name === "" ? undefined : valueIn(builder, outputs[i]!);
       for (const { group, z, place } of gatesOf(name))
-        value = g.Mul(value!, along(value!, place, indexed(g, groups, group, place, z), samples.get(name), g));
+        value = g.Mul(value!, along(value!, place, indexed(g, analysis, group, place, z), samples.get(name), g));
       if (value && value.name !== name) alias(builder, value.name, name);
     });
   }
@@ -77,14 +78,14 @@ export function insertGates(
 /** The factors of groups whose units act inside a node, where a gate is needed too (`maskInside`). */
 function insideOf(
   g: Emit,
-  groups: Groups,
+  analysis: Analysis,
   open: readonly { readonly group: Group; readonly z: Value }[],
   applied: Application | undefined,
 ): Value[] {
   return (applied?.op.maskInside?.(applied.inputs) ?? []).flatMap(([{ name }, axis]) =>
     open.flatMap(({ group, z }) => {
       const place = group.axes.find((one) => one.value === name && one.axis === axis);
-      return place ? [indexed(g, groups, group, place, z)] : [];
+      return place ? [indexed(g, analysis, group, place, z)] : [];
     }),
   );
 }
@@ -110,7 +111,7 @@ function pushParts(
 }
 
 /** The factor of each index of an axis: [size] or [N, size]; 1 where an index is no unit's. */
-function indexed(g: Emit, { coupling }: Groups, group: Group, { value, axis }: AxisReference, z: Value): Value {
+function indexed(g: Emit, { coupling }: Analysis, group: Group, { value, axis }: AxisReference, z: Value): Value {
   const first = coupling.first(value, axis);
   const size = coupling.traced.types.get(value)!.shape[axis]!;
   const units = group.units.length;

@@ -1,14 +1,13 @@
 /** Gates: the places where a factor z = 1 on a unit's activations would remove the unit if it were 0. */
 
-import { producersOf, type Node } from "../../graph/graph.ts";
+import type { Node } from "../../graph/graph.ts";
 import { isFloat } from "../../graph/tensor.ts";
 import type { Value } from "../../ops/core/define.ts";
-import { activations } from "../coupling/couple.ts";
+import type { Analysis } from "../coupling/analysis.ts";
 import { keyOf, type AxisReference } from "../coupling/axis-references.ts";
 import { byValue } from "../coupling/producers.ts";
-import type { Group, Groups } from "../coupling/groups.ts";
-import { elementReaders } from "../coupling/readers.ts";
-import { linksOf, type Link, type Links } from "../coupling/links.ts";
+import type { Group } from "../coupling/groups.ts";
+import type { Link } from "../coupling/links.ts";
 import { moveGates } from "./gate-places.ts";
 import type { GatePlace } from "../../options/ranking.ts";
 
@@ -21,29 +20,18 @@ import type { GatePlace } from "../../options/ranking.ts";
  * @param at where a criterion wants to measure; only `after-bn` gates remove a unit wherever it acts
  * @throws SecateurError `unsupported` where no gate of the graph can stand there
  */
-export function findGates(groups: Groups, at: GatePlace = "after-bn"): Map<string, readonly AxisReference[]> {
-  const { traced } = groups.coupling;
-  const net: Net = {
-    alive: activations(traced),
-    producers: producersOf(traced.graph),
-    order: new Map(traced.graph.nodes.map((node, i) => [node, i])),
-    readers: elementReaders(traced),
-    links: linksOf(traced),
-  };
-  return moveGates(groups, new Map(groups.groups.map((group) => [group.name, gatesOf(net, group)])), at);
+export function findGates(analysis: Analysis, at: GatePlace = "after-bn"): Map<string, readonly AxisReference[]> {
+  const order = new Map(analysis.graph.nodes.map((node, i) => [node, i]));
+  return moveGates(
+    analysis,
+    new Map(analysis.groups.map((group) => [group.name, gatesOf(analysis, order, group)])),
+    at,
+  );
 }
 
-/** What is looked up in the graph, group after group. */
-interface Net {
-  readonly alive: ReadonlySet<string>;
-  readonly producers: ReadonlyMap<string, Node>;
-  readonly order: ReadonlyMap<Node, number>;
-  readonly readers: ReadonlyMap<string, readonly Node[]>;
-  readonly links: Links;
-}
-
-function gatesOf({ alive, producers, order, readers, links }: Net, group: Group): readonly AxisReference[] {
-  const carriers = group.axes.filter(({ value }) => alive.has(value));
+function gatesOf(analysis: Analysis, order: ReadonlyMap<Node, number>, group: Group): readonly AxisReference[] {
+  const { activations, producers, elementReaders, links } = analysis;
+  const carriers = group.axes.filter(({ value }) => activations.has(value));
   const places = byValue(carriers);
   const counting = new Set(group.counting);
   const computed = [...places.keys()]
@@ -61,7 +49,7 @@ function gatesOf({ alive, producers, order, readers, links }: Net, group: Group)
   // From the last reader back: who is read by something that does not pass the unit on, directly or through zeros?
   for (const { name } of computed.toReversed()) {
     for (const place of places.get(name)!) {
-      const seen = (readers.get(name) ?? []).some((reader) => {
+      const seen = (elementReaders.get(name) ?? []).some((reader) => {
         const link = links.get(reader);
         // All that a reader which counts puts out depends on each unit.
         if (link === undefined || counting.has(reader)) return true;

@@ -5,6 +5,7 @@ import type { Shape } from "../../graph/tensor.ts";
 import { findOp } from "../../ops/table.ts";
 import type { Traced } from "../../passes/trace.ts";
 import type { Tensors } from "../../runtime/port.ts";
+import type { Analysis } from "../coupling/analysis.ts";
 import type { Cut } from "../cut/cut.ts";
 import { differ, type Difference } from "./differ.ts";
 import { perturbedFeeds, perturbedGraph } from "./noise.ts";
@@ -58,7 +59,7 @@ export interface ProofSetting {
 /** What is to be shown: that two graphs compute the same at every setting. */
 export interface Law {
   readonly sides: Sides;
-  readonly traced: Traced;
+  readonly analysis: Analysis;
   /** The first is that of the trace. */
   readonly settings: readonly ProofSetting[];
   readonly zeroed: Graph;
@@ -77,21 +78,22 @@ interface Compared extends Difference {
 
 /** Compares the two sides, and finds the first node at which they differ by more than they may. */
 export async function proveLaw(law: Law, broken: readonly Node[]): Promise<Omit<Proof, "at">> {
-  const { traced, small, tolerance } = law;
+  const { analysis, small, tolerance } = law;
+  const { graph, traced } = analysis;
   // The optimiser has faults that show in one graph and not in the other; a cut that is wrong is wrong without it, too.
   const plain = { ...law, sides: law.sides.plain };
-  let stretches = splitAt(small, traced, broken);
-  let { compared }: { compared: readonly Compared[] } = await runBoth(law, stretches, watchedIn(stretches, traced));
+  let stretches = splitAt(small, analysis, broken);
+  let { compared }: { compared: readonly Compared[] } = await runBoth(law, stretches, watchedIn(stretches, analysis));
   let random: readonly Node[] = [];
   let unoptimised = false;
   if (compared.some((one) => isFar(one, tolerance))) {
-    ({ compared } = await runBoth(plain, stretches, watchedIn(stretches, traced)));
+    ({ compared } = await runBoth(plain, stretches, watchedIn(stretches, analysis)));
     unoptimised = !compared.some((one) => isFar(one, tolerance));
   }
   if (compared.some((one) => isFar(one, tolerance))) {
     random = await randomNodes(plain);
-    stretches = splitAt(small, traced, [...broken, ...random]);
-    compared = await judge(plain, stretches, watchedIn(stretches, traced));
+    stretches = splitAt(small, analysis, [...broken, ...random]);
+    compared = await judge(plain, stretches, watchedIn(stretches, analysis));
   }
   const told = compared.filter((one) => !one.noisy);
   const sum = (list: readonly Compared[], key: "elements" | "notFinite") => list.reduce((n, one) => n + one[key], 0);
@@ -109,7 +111,7 @@ export async function proveLaw(law: Law, broken: readonly Node[]): Promise<Omit<
   if (far === undefined) return proof;
   const computed = stretches.graph.nodes.flatMap(({ outputs }) => outputs.filter((name) => holdsFloats(traced, name)));
   const first = (await judge(plain, stretches, computed)).find((one) => !one.noisy && isFar(one, tolerance)) ?? far;
-  const node = traced.graph.nodes.find(({ outputs }) => outputs.includes(first.name));
+  const node = graph.nodes.find(({ outputs }) => outputs.includes(first.name));
   return {
     ...proof,
     mismatch: {
@@ -160,19 +162,19 @@ async function judge(law: Law, stretches: Stretches, watched: readonly string[])
 }
 
 /** Nodes that compute another thing each time, of the same inputs. */
-async function randomNodes({ sides, zeroed, traced, settings }: Law): Promise<Node[]> {
+async function randomNodes({ sides, zeroed, analysis: { graph, traced }, settings }: Law): Promise<Node[]> {
   const known = (name: string): boolean => {
     const type = traced.types.get(name);
     return type !== undefined && type.dtype !== "string" && !traced.constants.has(name);
   };
   const computed = new Set(zeroed.nodes.flatMap(({ outputs }) => outputs));
-  const names = traced.graph.nodes.flatMap(({ outputs }) =>
+  const names = graph.nodes.flatMap(({ outputs }) =>
     outputs.filter((name) => name !== "" && known(name) && computed.has(name)),
   );
   const { feeds } = settings[0]!;
   const [one, two] = await sides.run(zeroed, [feeds, feeds], names);
   const other = new Set(names.filter((name) => differ(one![name]!, two![name]!).largest > 0));
-  return traced.graph.nodes.filter(
+  return graph.nodes.filter(
     (node) =>
       node.outputs.some((name) => other.has(name)) &&
       ![...node.inputs, ...captures(node)].some((name) => other.has(name)),

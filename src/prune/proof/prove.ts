@@ -10,8 +10,9 @@ import { toSingle, widen } from "../../passes/widen.ts";
 import type { LoadOptions, Runtime, Tensors } from "../../runtime/port.ts";
 import { cut, shrinkerOf } from "../cut/cut.ts";
 import { drawInputs } from "./draw.ts";
-import { createOtherSizes, settingOf, type OtherSizes } from "../cut/other-sizes.ts";
-import { removedIndices, type Groups, type Removal } from "../coupling/groups.ts";
+import { createOtherSizes, type OtherSizes } from "../cut/other-sizes.ts";
+import type { Analysis } from "../coupling/analysis.ts";
+import { removedIndices, type Removal } from "../coupling/groups.ts";
 import { proveLaw, type Proof } from "./law.ts";
 import { mask } from "../cut/mask.ts";
 import { createSides, isRefusal, type Sides } from "./sides.ts";
@@ -47,29 +48,29 @@ const halfSteps = { float16: 2 ** -10, bfloat16: 2 ** -7 };
 export async function prove(
   runtime: Runtime,
   model: Model,
-  groups: Groups,
+  analysis: Analysis,
   removal: Removal,
   options: ProofOptions = {},
 ): Promise<Proof> {
   const { graph } = model;
-  const { traced } = groups.coupling;
-  const elsewhere = createOtherSizes(groups, removal);
-  const small = cut(graph, groups, removal, elsewhere);
-  const zeroed = mask(graph, groups, removal, elsewhere);
+  const { traced } = analysis;
+  const elsewhere = createOtherSizes(analysis, removal);
+  const small = cut(graph, analysis, removal, elsewhere);
+  const zeroed = mask(graph, analysis, removal, elsewhere);
   const { seed = 0, tolerance = toleranceOf(small.graph, graph), ...load } = options;
-  const sizes = settingsOf(groups, removal, elsewhere);
+  const sizes = settingsOf(analysis, removal, elsewhere);
   const again = Array.from({ length: drawsOf(traced) - 1 }, () => sizes[0]!);
   const settings = [...sizes, ...again].map((one, i) => ({ ...one, feeds: drawInputs(one.traced, seed + i) }));
   const sides = createSides(runtime, model, load, (one) => forDevice(one, options.device, traced.types));
   const feeds = settings.map((one) => one.feeds);
   await runAsWritten(sides, small.graph, graph, feeds.slice(0, sizes.length));
-  const broken = brokenNodes(groups, removal);
-  const law = { sides, traced, settings, zeroed, small: small.graph, tolerance };
+  const broken = brokenNodes(analysis, removal);
+  const law = { sides, analysis, settings, zeroed, small: small.graph, tolerance };
   const at = feeds
     .slice(0, sizes.length)
     .map((one) => Object.fromEntries(Object.entries(one).map(([name, { shape }]) => [name, shape])));
-  const selecting = mask(graph, groups, removal, elsewhere, () => true);
-  const forms = [selecting, small.graph].map((one) => inFloat(one, settingOf(traced))) as [InFloat, InFloat];
+  const selecting = mask(graph, analysis, removal, elsewhere, () => true);
+  const forms = [selecting, small.graph].map((one) => inFloat(one, analysis.setting)) as [InFloat, InFloat];
   const wide = settings.map((one) => ({ ...one, feeds: widened(one.feeds, forms[0].graph) }));
   try {
     const inFloats = { ...law, settings: wide, zeroed: forms[0].graph, small: forms[1].graph };
@@ -89,9 +90,9 @@ function widened(feeds: Tensors, { inputs }: Graph): Tensors {
 }
 
 /** The trace of groups, another batch, and other sizes that are open: what is removed there, and how values are cut. */
-function settingsOf(groups: Groups, removal: Removal, elsewhere: OtherSizes) {
-  const here = { groups, removed: removedIndices(groups, removal) };
-  return [here, ...elsewhere()].map((at) => ({ traced: at.groups.coupling.traced, shrink: shrinkerOf(at) }));
+function settingsOf(analysis: Analysis, removal: Removal, elsewhere: OtherSizes) {
+  const here = { analysis, removed: removedIndices(analysis, removal) };
+  return [here, ...elsewhere()].map((at) => ({ traced: at.analysis.traced, shrink: shrinkerOf(at) }));
 }
 
 /** So many inputs are drawn where the values of a run have few elements: a unit that is zero on one of them hides what is wrong behind it. */

@@ -4,8 +4,8 @@ import type { Graph, Node, ValueInfo } from "../../graph/graph.ts";
 import { isFloat, sizeOf, type Tensor } from "../../graph/tensor.ts";
 import { removeDead } from "../../passes/dead.ts";
 import { applicationOf, type Traced } from "../../passes/trace.ts";
-import { activations } from "../coupling/couple.ts";
-import { removedIndices, type Groups, type Removal } from "../coupling/groups.ts";
+import type { Analysis } from "../coupling/analysis.ts";
+import { removedIndices, type Removal } from "../coupling/groups.ts";
 
 /** Whether a value holds floats. */
 export const holdsFloats = ({ types }: Traced, name: string): boolean => {
@@ -17,18 +17,17 @@ export const holdsFloats = ({ types }: Traced, name: string): boolean => {
  * Nodes that lose something along what their rule says counts zeros, and those among weights that reduce what is removed: a mask zeroes activations,
  * and leaves weights as they are.
  */
-export function brokenNodes(groups: Groups, removal: Removal): Node[] {
-  const counting = groups.groups.flatMap(({ name, counting: nodes }) =>
+export function brokenNodes(analysis: Analysis, removal: Removal): Node[] {
+  const counting = analysis.groups.flatMap(({ name, counting: nodes }) =>
     (removal.get(name)?.length ?? 0) > 0 ? nodes : [],
   );
-  const { traced } = groups.coupling;
-  const alive = activations(traced);
-  const removed = removedIndices(groups, removal);
+  const { graph, traced, activations } = analysis;
+  const removed = removedIndices(analysis, removal);
   const axes = (names: readonly string[]): number =>
     names.reduce((most, name) => Math.max(most, removed.get(name)?.size ?? 0), 0);
-  const onWeights = traced.graph.nodes.filter(
+  const onWeights = graph.nodes.filter(
     ({ inputs, outputs }) =>
-      !outputs.some((name) => alive.has(name) || traced.constants.has(name)) && axes(inputs) > axes(outputs),
+      !outputs.some((name) => activations.has(name) || traced.constants.has(name)) && axes(inputs) > axes(outputs),
   );
   return [...new Set([...counting, ...onWeights])];
 }
@@ -43,21 +42,22 @@ export interface Stretches {
 }
 
 /** The cut graph without some nodes. */
-export function splitAt(small: Graph, traced: Traced, without: readonly Node[]): Stretches {
-  const alive = activations(traced);
+export function splitAt(small: Graph, { traced, activations }: Analysis, without: readonly Node[]): Stretches {
   const gone = new Set(without.map(({ outputs }) => outputs[0]!));
   const nodes = small.nodes.filter((node) => !gone.has(node.outputs[0]!));
   const given = without.flatMap(({ outputs }) =>
     outputs.filter((name) => nodes.some(({ inputs }) => inputs.includes(name))),
   );
-  const into = without.flatMap((node) => node.inputs.filter((name) => alive.has(name) && holdsFloats(traced, name)));
+  const into = without.flatMap((node) =>
+    node.inputs.filter((name) => activations.has(name) && holdsFloats(traced, name)),
+  );
   const from = new Set([...given, ...small.inputs.map(({ name }) => name)]);
   const computed = new Set(nodes.flatMap(({ outputs }) => outputs));
   const ends = [...new Set([...small.outputs.map(({ name }) => name), ...into])];
   return {
     graph: { ...small, nodes },
     given,
-    ends: ends.filter((name) => computed.has(name) && !from.has(name) && alive.has(name)),
+    ends: ends.filter((name) => computed.has(name) && !from.has(name) && activations.has(name)),
   };
 }
 
@@ -80,10 +80,9 @@ const mostElements = 2 ** 22;
  * The floats that are compared. First the ends, and what leads to them from the last nodes with weights, these included: so something is
  * compared in front of what saturates, ranks or counts. Then the results of the other nodes with weights, as far as memory allows.
  */
-export function watchedIn({ graph, ends }: Stretches, traced: Traced): string[] {
-  const original = new Map(traced.graph.nodes.map((node) => [node.outputs[0], node]));
+export function watchedIn({ graph, ends }: Stretches, { graph: whole, traced, activations }: Analysis): string[] {
+  const original = new Map(whole.nodes.map((node) => [node.outputs[0], node]));
   const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
-  const alive = activations(traced);
   const multiplies = (node: Node): boolean => {
     const applied = applicationOf(traced, original.get(node.outputs[0]) ?? node);
     return (applied?.op.macs?.(applied.inputs, applied.outputs, applied.attributes) ?? 0) > 0;
@@ -92,7 +91,7 @@ export function watchedIn({ graph, ends }: Stretches, traced: Traced): string[] 
   let elements = 0;
   const watch = (name: string): void => {
     const type = traced.types.get(name);
-    if (type === undefined || watched.has(name) || !alive.has(name) || !holdsFloats(traced, name)) return;
+    if (type === undefined || watched.has(name) || !activations.has(name) || !holdsFloats(traced, name)) return;
     const size = sizeOf(type.shape);
     if (elements + size > mostElements) return;
     elements += size;

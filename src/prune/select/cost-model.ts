@@ -5,7 +5,8 @@ import type { Node } from "../../graph/graph.ts";
 import type { Value } from "../../ops/core/define.ts";
 import { costsOf, macsOf, parametersIn, repetitions, type Costs } from "../../passes/costs.ts";
 import { applicationOf } from "../../passes/trace.ts";
-import type { Groups, Unit } from "../coupling/groups.ts";
+import type { Analysis } from "../coupling/analysis.ts";
+import type { Unit } from "../coupling/groups.ts";
 
 /** The costs of a graph while units are taken away one by one; only what a unit touches is computed anew. */
 export interface CostModel {
@@ -15,8 +16,8 @@ export interface CostModel {
   costs(): Costs;
 }
 
-export function createCostModel(groups: Groups): CostModel {
-  const { traced, locate } = groups.coupling;
+export function createCostModel(analysis: Analysis): CostModel {
+  const { traced, locate } = analysis.coupling;
   const { batch, times } = repetitions(traced);
   const shapes = new Map([...traced.types].map(([name, { shape }]) => [name, [...shape]]));
   const isParameter = parametersIn(traced.graph);

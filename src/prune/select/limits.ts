@@ -2,7 +2,7 @@
 
 import type { Limits } from "../../options/ranking.ts";
 import { fail } from "../../graph/error.ts";
-import type { Groups } from "../coupling/groups.ts";
+import type { Analysis } from "../coupling/analysis.ts";
 import { whyNotWhole } from "../cut/whole.ts";
 
 /** Whether a pattern, in which `*` stands for any text, names a group. */
@@ -16,7 +16,10 @@ export function namesGroup(pattern: string, name: string): boolean {
  *
  * @throws SecateurError `bad-option` for a pattern that names no group, and a share that is none
  */
-export function floorsOf(found: Groups, { keep = [], minUnits = 1, ratios = new Map() }: Limits): Map<string, number> {
+export function floorsOf(
+  found: Analysis,
+  { keep = [], minUnits = 1, ratios = new Map() }: Limits,
+): Map<string, number> {
   const { groups } = found;
   for (const pattern of [...keep, ...ratios.keys()])
     if (!groups.some(({ name }) => namesGroup(pattern, name)))
@@ -40,7 +43,10 @@ export function floorsOf(found: Groups, { keep = [], minUnits = 1, ratios = new 
 }
 
 /** The share that goes of each group that a pattern names. */
-export function ratiosOf({ groups }: Pick<Groups, "groups">, ratios: ReadonlyMap<string, number>): Map<string, number> {
+export function ratiosOf(
+  { groups }: Pick<Analysis, "groups">,
+  ratios: ReadonlyMap<string, number>,
+): Map<string, number> {
   const found = new Map<string, number>();
   for (const [pattern, share] of ratios) {
     if (!(share >= 0 && share <= 1))

@@ -1,7 +1,7 @@
 /** Why a choice of units is empty, and scores that are another model's. */
 
 import { fail, option } from "../../graph/error.ts";
-import type { Groups } from "../coupling/groups.ts";
+import type { Analysis } from "../coupling/analysis.ts";
 import type { Importances } from "./ranking.ts";
 import type { SelectOptions } from "./select.ts";
 
@@ -10,7 +10,7 @@ import type { SelectOptions } from "./select.ts";
  *
  * @throws SecateurError `bad-plan` naming the group
  */
-export function refuseOtherScores({ groups }: Groups, scores: Importances): void {
+export function refuseOtherScores({ groups }: Analysis, scores: Importances): void {
   const again = `score this model, with the ${option("shapes")} of the plan`;
   for (const { name, units } of groups) {
     const own = scores.get(name);
@@ -29,7 +29,7 @@ export function refuseOtherScores({ groups }: Groups, scores: Importances): void
  * @throws SecateurError `bad-option` saying what to ask for instead
  */
 export function refuseNothing(
-  { groups }: Groups,
+  { groups }: Analysis,
   removal: ReadonlyMap<string, readonly number[]>,
   { ratio, scope, roundTo = 1, floors, ratios }: SelectOptions,
 ): void {

@@ -1,7 +1,8 @@
 /** The plan file: which units of which groups are to be removed; the scores that it can be made of, and what is left. */
 
 import { fail } from "../../graph/error.ts";
-import type { Groups, Removal } from "../coupling/groups.ts";
+import type { Analysis } from "../coupling/analysis.ts";
+import type { Removal } from "../coupling/groups.ts";
 
 /** `{"remove": {"<group>": [units]}}`, one group a line. */
 export const formatPlan = (removal: Removal): string => format("remove", removal);
@@ -75,9 +76,9 @@ export function parseScores(text: string): Map<string, Float64Array> {
 export type KeptUnits = ReadonlyMap<string, readonly number[]>;
 
 /** What is left of every group; of one that went as a whole, nothing. */
-export function keptAfter(groups: Pick<Groups, "groups">, removal: Removal): KeptUnits {
+export function keptAfter(analysis: Pick<Analysis, "groups">, removal: Removal): KeptUnits {
   return new Map(
-    groups.groups.map(({ name, units }) => {
+    analysis.groups.map(({ name, units }) => {
       const gone = new Set(removal.get(name));
       return [name, Array.from(units.keys()).filter((unit) => !gone.has(unit))];
     }),
@@ -87,7 +88,7 @@ export function keptAfter(groups: Pick<Groups, "groups">, removal: Removal): Kep
 const isRecord = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null && !Array.isArray(x);
 
 /** Removals one after the other, each in the numbering of before it, as one in the numbering of the start. */
-export function composed({ groups }: Pick<Groups, "groups">, removals: readonly Removal[]): Map<string, number[]> {
+export function composed({ groups }: Pick<Analysis, "groups">, removals: readonly Removal[]): Map<string, number[]> {
   const left = new Map(groups.map(({ name, units }) => [name, units.map((_, unit) => unit)]));
   const gone = new Map<string, number[]>();
   for (const removal of removals)

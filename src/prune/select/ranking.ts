@@ -5,7 +5,8 @@ import { fail } from "../../graph/error.ts";
 import { applicationOf, type Traced } from "../../passes/trace.ts";
 import type { Node } from "../../graph/graph.ts";
 import type { CostModel } from "./cost-model.ts";
-import type { Group, Groups, Unit } from "../coupling/groups.ts";
+import type { Analysis } from "../coupling/analysis.ts";
+import type { Group, Unit } from "../coupling/groups.ts";
 
 export type Importances = ReadonlyMap<string, ArrayLike<number>>;
 
@@ -79,7 +80,7 @@ type Savings = (group: string, unit: Unit) => number;
  * @param savings of each unit of a group, where that is measured; it stands in for `per`
  */
 export function perCost(
-  groups: Groups,
+  analysis: Analysis,
   importances: Importances,
   model: CostModel,
   per: Per,
@@ -92,7 +93,7 @@ export function perCost(
   const rank = (saved: number, score: number): number =>
     saved > 0 ? (score < 0 ? score * saved : score / saved) : Number.POSITIVE_INFINITY;
   const ranking = new Map<string, Float64Array>();
-  for (const { name, units } of groups.groups) {
+  for (const { name, units } of analysis.groups) {
     const scores = importances.get(name);
     if (scores)
       ranking.set(
@@ -104,12 +105,12 @@ export function perCost(
 }
 
 /** Prices as they are, or the share of units with a lower one among those that a unit is compared with. */
-export function withinScope(groups: Groups, ranking: Importances, scope: Scope): Importances {
+export function withinScope(analysis: Analysis, ranking: Importances, scope: Scope): Importances {
   if (scope === "global") return ranking;
   const classes = new Map<string, Group[]>();
-  for (const group of groups.groups) {
+  for (const group of analysis.groups) {
     if (!ranking.has(group.name)) continue;
-    const key = scope === "local" ? group.name : kindOf(groups.coupling.traced, group);
+    const key = scope === "local" ? group.name : kindOf(analysis.traced, group);
     const own = classes.get(key);
     if (own) own.push(group);
     else classes.set(key, [group]);

@@ -3,7 +3,8 @@
 import { fail } from "../../graph/error.ts";
 import type { Costs } from "../../passes/costs.ts";
 import { createCostModel, type CostModel } from "./cost-model.ts";
-import type { Groups, Unit } from "../coupling/groups.ts";
+import type { Analysis } from "../coupling/analysis.ts";
+import type { Unit } from "../coupling/groups.ts";
 import { normalised, perCost, withinScope, type Importances } from "./ranking.ts";
 import type { Budget } from "../../options/budget.ts";
 import type { Normalisation, Per, Scope } from "../../options/ranking.ts";
@@ -32,8 +33,8 @@ interface Candidate {
 }
 
 /** All units, least important first; equal ones in the order of the groups. */
-function ranked(groups: Groups, importances: Importances): Candidate[] {
-  const all = groups.groups.flatMap(({ name, units }) => {
+function ranked(analysis: Analysis, importances: Importances): Candidate[] {
+  const all = analysis.groups.flatMap(({ name, units }) => {
     const scores = importances.get(name);
     if (scores === undefined) return [];
     return units.map((_, unit): Candidate => {
@@ -60,13 +61,17 @@ function checkRounding(roundTo: number): void {
 }
 
 /** Chooses a share of the units. A group goes as a whole only where its floor is 0, and it can beside the others that do. */
-export function selectShare(groups: Groups, importances: Importances, options: SelectOptions): Map<string, number[]> {
+export function selectShare(
+  analysis: Analysis,
+  importances: Importances,
+  options: SelectOptions,
+): Map<string, number[]> {
   const { ratio, scope, roundTo = 1, floors, ratios, normalise = "none", per = "unit" } = options;
   if (!(ratio >= 0 && ratio < 1)) fail("bad-option", `the ratio must be at least 0 and less than 1; it is ${ratio}`);
   checkRounding(roundTo);
-  const ranking = perCost(groups, normalised(importances, normalise), createCostModel(groups), per);
-  const order = ranked(groups, scope === "isomorphic" ? withinScope(groups, ranking, scope) : ranking);
-  const sizes = new Map(groups.groups.map(({ name, units }) => [name, units.length]));
+  const ranking = perCost(analysis, normalised(importances, normalise), createCostModel(analysis), per);
+  const order = ranked(analysis, scope === "isomorphic" ? withinScope(analysis, ranking, scope) : ranking);
+  const sizes = new Map(analysis.groups.map(({ name, units }) => [name, units.length]));
   const total = [...sizes.values()].reduce((a, b) => a + b, 0);
   let left = scope === "local" ? Number.POSITIVE_INFINITY : Math.floor(ratio * total);
   const quota = (group: string): number => {
@@ -81,7 +86,7 @@ export function selectShare(groups: Groups, importances: Importances, options: S
     if (left === 0) break;
     if (units.length >= quota(group)) continue;
     if (units.length + 1 === sizes.get(group)) {
-      if (whyNotWhole(groups, [...wholes, group]) !== undefined) continue;
+      if (whyNotWhole(analysis, [...wholes, group]) !== undefined) continue;
       wholes.push(group);
     }
     units.push(unit);
@@ -138,9 +143,9 @@ interface Chunk {
 }
 
 /** The blocks of all groups, cheapest first; those of a group in the order in which they can go. 0 is a multiple of everything. */
-function chunksOf(groups: Groups, ranking: Importances, { roundTo = 1, floors }: StepChoice): Chunk[] {
+function chunksOf(analysis: Analysis, ranking: Importances, { roundTo = 1, floors }: StepChoice): Chunk[] {
   const own = new Map<string, Candidate[]>();
-  for (const candidate of ranked(groups, ranking)) {
+  for (const candidate of ranked(analysis, ranking)) {
     const known = own.get(candidate.group);
     if (known) known.push(candidate);
     else own.set(candidate.group, [candidate]);
@@ -166,7 +171,7 @@ function chunksOf(groups: Groups, ranking: Importances, { roundTo = 1, floors }:
  * group goes as a whole only where its floor is 0, and it can with all that was chosen before; what vanishes along with it is counted.
  */
 export function selectStep(
-  groups: Groups,
+  analysis: Analysis,
   importances: Importances,
   count: number,
   target: Budget,
@@ -174,16 +179,16 @@ export function selectStep(
 ): Selection {
   const { normalise = "none", per = "unit", scope = "global", savings, roundTo = 1 } = choice;
   checkRounding(roundTo);
-  const state = new Shrinking(groups);
+  const state = new Shrinking(analysis);
   const ranking = perCost(
-    groups,
+    analysis,
     normalised(importances, normalise, choice.scales),
-    createCostModel(groups),
+    createCostModel(analysis),
     per,
     savings,
   );
   let removed = 0;
-  for (const { group, units } of chunksOf(groups, withinScope(groups, ranking, scope), choice)) {
+  for (const { group, units } of chunksOf(analysis, withinScope(analysis, ranking, scope), choice)) {
     if (meets(target, state.costs(), state.units)) break;
     if (removed > 0 && removed + units.length > count) break;
     if (state.remove(group, units)) removed += units.length;
@@ -197,17 +202,17 @@ class Shrinking {
   readonly chosen = new Map<string, number[]>();
   /** Units that are left. */
   units: number;
-  readonly #start: Groups;
+  readonly #start: Analysis;
   readonly #sizes: ReadonlyMap<string, number>;
   #model: CostModel;
   /** What is left of each group, in the numbers of the start; of none that vanished with another. */
   #left: Map<string, Map<number, Unit>>;
 
-  constructor(groups: Groups) {
-    this.#start = groups;
-    this.#model = createCostModel(groups);
-    this.#left = new Map(groups.groups.map(({ name, units }) => [name, new Map(units.entries())]));
-    this.#sizes = new Map(groups.groups.map(({ name, units }) => [name, units.length]));
+  constructor(analysis: Analysis) {
+    this.#start = analysis;
+    this.#model = createCostModel(analysis);
+    this.#left = new Map(analysis.groups.map(({ name, units }) => [name, new Map(units.entries())]));
+    this.#sizes = new Map(analysis.groups.map(({ name, units }) => [name, units.length]));
     this.units = this.#count();
   }
 

@@ -1,6 +1,7 @@
 /** The smallest that removing units can make of a graph, whatever they matter. */
 
-import type { Groups, Removal } from "../coupling/groups.ts";
+import type { Analysis } from "../coupling/analysis.ts";
+import type { Removal } from "../coupling/groups.ts";
 import type { Costs } from "../../passes/costs.ts";
 import { selectStep, type StepChoice } from "./select.ts";
 
@@ -13,11 +14,11 @@ export interface Smallest extends Costs {
 }
 
 /** @param choice what has to stay, and what widths are rounded to */
-export function smallestOf(groups: Groups, choice: Pick<StepChoice, "floors" | "roundTo">): Smallest {
+export function smallestOf(analysis: Analysis, choice: Pick<StepChoice, "floors" | "roundTo">): Smallest {
   const { floors } = choice;
-  const alike = new Map(groups.groups.map(({ name, units }) => [name, new Float64Array(units.length)]));
-  const { removal, costs, units } = selectStep(groups, alike, Number.POSITIVE_INFINITY, { units: 0 }, choice);
-  const stay = groups.groups
+  const alike = new Map(analysis.groups.map(({ name, units }) => [name, new Float64Array(units.length)]));
+  const { removal, costs, units } = selectStep(analysis, alike, Number.POSITIVE_INFINITY, { units: 0 }, choice);
+  const stay = analysis.groups
     .filter(({ name }) => floors?.get(name) !== 0)
     .reduce((sum, { name, units }) => sum + units.length - (removal.get(name)?.length ?? 0), 0);
   return { ...costs, units, removal, isLeast: units <= stay };
