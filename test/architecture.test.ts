@@ -150,8 +150,6 @@ describe("imports", () => {
     // Command lines of others and of what comes next, a style sheet, and what makes flags of names.
     const others = new Set(["data/npm-node.ts", "report/next.ts", "report/style.ts", "report/charts.ts"]);
     others.add("report/figures.ts");
-    // These still speak to the command line alone.
-    for (const file of ["jobs/label-ways.ts", "data/preprocessing.ts"]) others.add(file);
     const flagged = [...text].flatMap(([file, source]) =>
       layerOf(file) === "cli" || others.has(file)
         ? []

@@ -12,6 +12,15 @@ const others: Readonly<Record<string, string>> = {
   shapes: "shape",
 };
 
+/** How flags that take several values at once write them; all others are given once for each. */
+const lists: Readonly<Record<string, (values: readonly unknown[]) => string>> = {
+  "--classes": (names) => names.map(quoted).join(","),
+  "--mean": (numbers) => numbers.join(","),
+  "--size": (sides) => [...new Set(sides)].join("x"),
+  "--std": (numbers) => numbers.join(","),
+};
+const quoted = (name: unknown): string => (/^[\w.-]+$/.test(String(name)) ? String(name) : JSON.stringify(name));
+
 const named = /`([a-z][\w.]*)(?:: ([^`]+))?`/gi;
 
 /**
@@ -38,6 +47,7 @@ function valueOf(text: string): unknown {
 
 function withValue(flag: string, value: unknown): string {
   if (typeof value === "boolean") return value ? flag : flag.replace("--", "--no-");
+  if (Array.isArray(value) && flag in lists) return `${flag} ${lists[flag]!(value)}`;
   if (Array.isArray(value)) return value.map((one) => withValue(flag, one)).join(" ");
   if (typeof value !== "object" || value === null) return `${flag} ${String(value)}`;
   return Object.entries(value)

@@ -170,7 +170,7 @@ export function withPreprocessing<M extends Described>(model: M, { form, labels,
 /** Names that are written out. */
 const mostNames = 12;
 
-/** A form and classes as the options of the command line that say the same. */
+/** A form and classes as the options that say the same. */
 export function optionsFor(
   { scale, mean, std, layout, channels, size, resize }: ImageForm,
   classes?: string | readonly string[],
@@ -182,15 +182,11 @@ export function optionsFor(
     ...((scale ?? mean ?? std)
       ? [normalisationOptions({ ...(scale && { scale }), ...(mean && { mean }), ...(std && { std }) })]
       : []),
-    ...(channels && channels !== "rgb" ? [`--channels ${channels}`] : []),
-    ...(layout === "nhwc" ? ["--layout nhwc"] : []),
-    ...(size ? [`--size ${size[0] === size[1] ? size[0] : size.join("x")}`] : []),
-    ...(resize ? [`--resize ${resize}`] : []),
-    ...(many
-      ? [`${names.length} names of classes`]
-      : classes
-        ? [`--classes ${names ? names.map(quoted).join(",") : (classes as string)}`]
-        : []),
+    ...(channels && channels !== "rgb" ? [option("channels", channels)] : []),
+    ...(layout === "nhwc" ? [option("layout", layout)] : []),
+    ...(size ? [option("size", size)] : []),
+    ...(resize ? [option("resize", resize)] : []),
+    ...(many ? [`${names.length} names of classes`] : classes ? [option("classes", classes)] : []),
   ].join(" ");
 }
 
@@ -200,17 +196,11 @@ export const namesFor = (names: readonly string[]): string =>
     ? `${names.slice(0, mostNames).join(", ")} and ${names.length - mostNames} more`
     : names.join(", ");
 
-const quoted = (name: string): string => (/^[\w.-]+$/.test(name) ? name : JSON.stringify(name));
-
 function normalisationOptions(own: Normalise): string {
   const known = Object.entries(presets).find(([, preset]) => isSame(own, preset));
-  if (known) return `--preset ${known[0]}`;
+  if (known) return option("preset", known[0]);
   const { scale = 1 / 255, mean = [0], std = [1] } = own;
-  return [
-    ...(scale === 1 / 255 ? [] : [`--scale ${scale}`]),
-    `--mean ${mean.join(",")}`,
-    `--std ${std.join(",")}`,
-  ].join(" ");
+  return [...(scale === 1 / 255 ? [] : [option("scale", scale)]), option("mean", mean), option("std", std)].join(" ");
 }
 
 /** Whether two normalisations give the same of three channels. */

@@ -5,6 +5,7 @@ import { builtInList, builtInLists, matchClasses } from "../data/class-list.ts";
 import type { ImageForm } from "../data/form.ts";
 import { isSame, optionsFor } from "../data/preprocessing.ts";
 import { commonForms, reformed } from "../data/reform.ts";
+import { option } from "../graph/error.ts";
 import { aboveChance, findOrder, hitsOf, listen, type Asker, type Order, type Said } from "../evaluate/first-look.ts";
 
 /** What other ways are tried with. */
@@ -51,7 +52,9 @@ export async function explainChance(said: Said, trial: Trial): Promise<Found> {
   const tried = forms.length === 0 ? "" : `; in ${forms.length} other forms of its pixels it is no better`;
   return {
     remedy: false,
-    text: `${head}${tried}. Look at the order of the classes (--classes), mean and std (--preset, --mean, --std, --scale), the size (--size, --resize) and the order of the channels (--channels)`,
+    text:
+      `${head}${tried}. Look at the order of the classes (${named("classes")}), mean and std (${named("preset", "mean", "std", "scale")}), ` +
+      `the size (${named("size", "resize")}) and the order of the channels (${named("channels")})`,
   };
 }
 
@@ -122,7 +125,7 @@ async function tryForms({ data: { form }, asker, kept, onProgress }: Trial, all:
       await asker.ask({ ...batch, inputs: { [name]: reformed(batch.inputs[name]!, form, other) } }, listener);
     const change = [
       ...(isSame(form, other) ? [] : [optionsFor(normalisationOf(other))]),
-      ...(form.channels === other.channels ? [] : [`--channels ${other.channels}`]),
+      ...(form.channels === other.channels ? [] : [option("channels", other.channels)]),
     ];
     found.push({ change: change.join(" "), said: listener.said! });
     onProgress(i + 1, others.length);
@@ -168,7 +171,7 @@ async function inBuiltInLists(
     const ordered = labels.map((label) => ids[label]!);
     if (problems.length > 0 || !fits || (aboveChance(ordered, answers) ?? 0) < better) continue;
     const share = hitsOf(ordered, answers) / labels.length;
-    return { share, text: `With --classes ${name} ${percent(share)} are right` };
+    return { share, text: `With ${option("classes", name)} ${percent(share)} are right` };
   }
   return undefined;
 }
@@ -183,8 +186,9 @@ function orderText({ classes, labels }: Said, data: Dataset, labelOf: ReadonlyMa
   const names = pairs.map(([, label]) => data.labels?.[label] ?? String(label));
   if (pairs.length === classes && labels.length >= samplesOfClass * classes) return optionsFor({}, names, true);
   const some = pairs.slice(0, mostPairs).map(([output], i) => `output ${output} is ${names[i]!}`);
-  return `--classes FILE, with the names of the outputs in their order (${some.join(", ")} and so on),`;
+  return `${option("classes")} as a file with the names of the outputs in their order (${some.join(", ")} and so on),`;
 }
 
+const named = (...options: readonly string[]): string => options.map((name) => option(name)).join(", ");
 const shareOf = ({ labels, answers }: Said): number => hitsOf(labels, answers) / labels.length;
 const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;

@@ -7,6 +7,7 @@ import type { Aside, Model } from "../../src/graph/graph.ts";
 import { decodeModel } from "../../src/onnx/decode.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { openDataset, preprocessingOf, presets, withPreprocessing, type PixelForm } from "../../src/node.ts";
+import { inFlags } from "../../src/cli/flags.ts";
 import { optionsFor, preprocessingKey } from "../../src/data/preprocessing.ts";
 import { emptyGraph, modelOf } from "../support/graphs.ts";
 import { collect, pattern } from "../support/images.ts";
@@ -154,8 +155,11 @@ describe("options", () => {
       "--scale 1 --mean 1,2,3 --std 1 --channels bgr --layout nhwc --size 2x3 --classes imagenet",
     ],
     [{}, ["cat", "hot dog"], '--classes cat,"hot dog"'],
+    [{ mean: [0.5], std: [0.25] }, undefined, "--mean 0.5 --std 0.25"],
     [{ layout: "nchw", channels: "rgb" }, undefined, ""],
-  ] as const)("say %j %j", (form, classes, text) => expect(optionsFor(form as never, classes as never)).toBe(text));
+  ] as const)("say %j %j", (form, classes, text) =>
+    expect(inFlags(optionsFor(form as never, classes as never))).toBe(text),
+  );
 });
 
 describe("a batch in another form", () => {

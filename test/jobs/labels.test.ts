@@ -62,8 +62,8 @@ describe("a model that knows its data", () => {
 
 describe("pixels in another form", () => {
   it.each([
-    ["none", "With --preset imagenet 100.0% of 128 are right; now they are given with --preset none"],
-    ["unit", "are right as they are now, with --preset unit; with --preset imagenet 100.0% are"],
+    ["none", 'With `preset: "imagenet"` 100.0% of 128 are right; now they are given with `preset: "none"`'],
+    ["unit", 'are right as they are now, with `preset: "unit"`; with `preset: "imagenet"` 100.0% are'],
   ] as const)("of preset %s are told with the option that makes them right", async (name, message) => {
     const data = nearOnes(10, 240, presets[name]);
     for (const job of [finetune, train]) {
@@ -81,13 +81,13 @@ describe("pixels in another form", () => {
       expect(notes).toEqual([expect.stringContaining(message)]);
     }
     const { notes } = await ran((onNote) => evaluate(net, { data, batchSize: 128, onNote }));
-    expect(notes).toEqual([expect.stringContaining("with --preset imagenet 100.0%".slice(5))]);
+    expect(notes).toEqual([expect.stringContaining('`preset: "imagenet"` 100.0%')]);
   });
 
   it("and in another order of colours are told of both", async () => {
     const data = nearOnes(10, 240, { ...presets.none, channels: "bgr" });
     const { error } = await ran((onNote) => finetune(net, { data, ...quick, onNote }));
-    expect(error?.message).toContain("With --preset imagenet --channels rgb 100.0%");
+    expect(error?.message).toContain('With `preset: "imagenet"` `channels: "rgb"` 100.0%');
   });
 
   it("are looked for no more where the model's file says which they are", async () => {
@@ -100,8 +100,8 @@ describe("pixels in another form", () => {
 describe("classes in another order", () => {
   it("are told as the list that makes them right", async () => {
     const { error } = await ran((onNote) => finetune(net, { data: otherOrder, ...quick, onNote }));
-    const list = /with --classes (\S+) 100\.0% of 120 are right/.exec(error!.message)![1]!.replaceAll(",", "\n");
-    expect(list.split("\n")).toEqual(order.map((label) => `kind${label}`));
+    const list = /with `classes: (.*?)` 100\.0% of 120 are right/.exec(error!.message)![1]!;
+    expect(JSON.parse(list)).toEqual(order.map((label) => `kind${label}`));
     const data = withClasses(otherOrder, parseClasses(list, "the list"));
     expect((await evaluate(net, { data })).top1).toBe(1);
     expect(await ran((onNote) => finetune(net, { data, ...quick, onNote }))).toEqual({ notes: [], error: undefined });
@@ -112,14 +112,14 @@ describe("classes in another order", () => {
     const data = nearOnes(10, 240, presets.inception, labels);
     const { error } = await ran((onNote) => finetune(net, { data, ...quick, onNote }));
     expect(error?.message).toMatch(
-      /another order: with --preset imagenet --classes kind3,kind7\S+ 100\.0% of \d+ are right; now they are given with --preset inception/,
+      /another order: with `preset: "imagenet"` `classes: \[ "kind3", "kind7", [^`]+` 100\.0% of \d+ are right; now they are given with `preset: "inception"`/,
     );
   });
 });
 
 describe("labels that have nothing to do with the data", () => {
   const lookAt =
-    /no more than by chance; in 14 other forms .* no better\. Look at the order of the classes \(--classes\)/;
+    /no more than by chance; in 14 other forms .* no better\. Look at the order of the classes \(`classes`\)/;
 
   it("stop learning and pruning, unless they are said to be right", async () => {
     for (const job of [
