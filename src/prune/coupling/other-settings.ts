@@ -42,6 +42,9 @@ export function traceAt(one: Pick<Sized, "traced">): Traced | undefined {
   }
 }
 
+/** The traces of those that have one. */
+export const tracesOf = (all: readonly Pick<Sized, "traced">[]): Traced[] => all.flatMap((one) => traceAt(one) ?? []);
+
 /** Sizes further away than so many times as much, or so much more, cost more than they tell. */
 const [farTimes, farMore] = [2, 64];
 

@@ -6,7 +6,7 @@ import { int64s, tensor, zeros, type DType, type NumericDType, type Shape, type 
 import { applicationOf } from "../../passes/trace.ts";
 import { patternOf } from "./computed-sizes.ts";
 import type { Analysis } from "../coupling/analysis.ts";
-import { traceAt } from "../coupling/other-settings.ts";
+import { tracesOf } from "../coupling/other-settings.ts";
 import { createOtherSizes, type OtherSizes } from "./other-sizes.ts";
 import { removeWholeGroupsOf } from "./whole-group-cut.ts";
 import { goneOf } from "./whole-group.ts";
@@ -31,7 +31,7 @@ export function mask(
   const removed = removedIndices(analysis, removal);
   const whole = goneOf(traced, removed);
   if (whole.size > 0) removeWholeGroupsOf(graph, analysis, removal, whole);
-  const openLengths = once(() => analysis.others.flatMap((one) => traceAt(one) ?? []));
+  const openLengths = once(() => tracesOf(analysis.others));
   const taken = namesOf(graph);
   const initializers = new Map(graph.initializers);
   const constants = new Map<string, string>();

@@ -3,17 +3,15 @@
 import { GraphBuilder } from "../../graph/builder.ts";
 import { fail, SecateurError } from "../../graph/error.ts";
 import { describe, type Graph, type Node } from "../../graph/graph.ts";
-import { isFloat, tensor, zeros, type NumericDType, type Shape, type Tensor } from "../../graph/tensor.ts";
-import { plainAttributes, type Value } from "../../ops/core/define.ts";
+import { isFloat, type Shape, type Tensor } from "../../graph/tensor.ts";
+import type { Value } from "../../ops/core/define.ts";
 import type { Emit } from "../../ops/core/emit.ts";
 import { alias, createEmitter } from "../../ops/emitter.ts";
-import { findOp } from "../../ops/table.ts";
 import { removeDead } from "../../passes/dead.ts";
 import { applicationOf, valueOf, type Application, type Traced } from "../../passes/trace.ts";
-import { isShort, narrowTensor, widenTensor } from "../../passes/widen.ts";
 import type { Analysis } from "../coupling/analysis.ts";
-import { traceAt } from "../coupling/other-settings.ts";
 import { keyOf, listen, Union } from "../coupling/axis-references.ts";
+import { KnownValues } from "./known-values.ts";
 
 /** For each value and axis that loses something, the indices that go. */
 export type Removed = ReadonlyMap<string, ReadonlyMap<number, ReadonlySet<number>>>;
@@ -58,29 +56,22 @@ export function removeWholeGroups(graph: Graph, analysis: Analysis, gone: Readon
 class WholeGroupRemover {
   readonly #graph: Graph;
   readonly #traced: Traced;
-  /** The graph at several sizes, itself first: what holds in all of them holds for all. */
-  readonly #traces: readonly [Traced, Traced, ...Traced[]];
+  readonly #known: KnownValues;
   readonly #alive: ReadonlySet<string>;
   readonly #gone: ReadonlySet<string>;
-  /** Values that are zero everywhere, those without elements among them. */
-  readonly #zero: Set<string>;
-  /** Activations that are constant, in float32: an axis of size 1 stands for all indices where the value has more. */
-  readonly #flat = new Map<string, Tensor>();
   readonly #same = new Map<string, string>();
   readonly #constants = new Map<string, Tensor>();
   readonly #nodes: Node[] = [];
   readonly #builder: GraphBuilder;
   readonly #g: Emit;
 
-  constructor(graph: Graph, { traced, others, activations }: Analysis, gone: ReadonlySet<string>) {
+  constructor(graph: Graph, analysis: Analysis, gone: ReadonlySet<string>) {
     this.#graph = graph;
-    this.#traced = traced;
-    const [other = traced, ...more] = others.flatMap((one) => traceAt(one) ?? []);
-    this.#traces = [traced, other, ...more];
-    this.#alive = activations;
+    this.#traced = analysis.traced;
+    this.#known = new KnownValues(analysis, gone);
+    this.#alive = analysis.activations;
     this.#gone = gone;
-    this.#zero = new Set(gone);
-    this.#builder = new GraphBuilder(graph, traced.types);
+    this.#builder = new GraphBuilder(graph, analysis.traced.types);
     this.#builder.nodes.length = 0;
     this.#g = createEmitter(this.#builder);
   }
@@ -88,15 +79,11 @@ class WholeGroupRemover {
   run(): WholeGroupRemoval {
     for (const node of this.#graph.nodes) this.#visit(node);
     for (const { name } of this.#graph.outputs)
-      if (this.#isKnown(name)) fail("unsupported", `the output "${name}" would not depend on any input`);
+      if (this.#known.has(name)) fail("unsupported", `the output "${name}" would not depend on any input`);
     const { nodes } = removeDead({ ...this.#graph, nodes: withSame(this.#nodes, this.#same) });
     const lacking = nodes.find(({ inputs }) => inputs.some((name) => this.#gone.has(name)));
     if (lacking) fail("unsupported", `${describe(lacking)} has nothing left to compute with`);
     return { nodes: this.#nodes, constants: this.#constants, same: this.#same };
-  }
-
-  #isKnown(name: string): boolean {
-    return this.#zero.has(name) || this.#flat.has(name);
   }
 
   #visit(node: Node): void {
@@ -105,7 +92,7 @@ class WholeGroupRemover {
     if (outputs.length > 0 && left.length === 0) return;
     // What is computed of weights alone is no zero without them; whoever reads it vanishes with it, or is told of in the end.
     const ofWeights = !outputs.some((name) => this.#alive.has(name));
-    if (ofWeights || (left.length === outputs.length && !node.inputs.some((name) => this.#isKnown(name)))) {
+    if (ofWeights || (left.length === outputs.length && !node.inputs.some((name) => this.#known.has(name)))) {
       this.#nodes.push(node);
       return;
     }
@@ -117,23 +104,23 @@ class WholeGroupRemover {
   #rewrite(applied: Application, left: readonly string[]): void {
     const { node, op } = applied;
     if (this.#staysZero(applied)) {
-      for (const name of left) this.#zero.add(name);
+      for (const name of left) this.#known.zero.add(name);
       return;
     }
     const lacking = [...node.inputs, ...node.outputs].some((name) => this.#gone.has(name));
     if (op.wholeGroupRemoval === "rest" && lacking) return this.#takeRest(applied, left);
     if (
       typeof op.wholeGroupRemoval === "function" &&
-      node.inputs.some((name) => this.#zero.has(name)) &&
+      node.inputs.some((name) => this.#known.zero.has(name)) &&
       left.length === 1
     ) {
-      const isZero = ({ name }: Value): boolean => this.#zero.has(name);
-      const inputs = node.inputs.map((name) => this.#value(name));
+      const isZero = ({ name }: Value): boolean => this.#known.zero.has(name);
+      const inputs = node.inputs.map((name) => this.#known.value(name));
       const result = op.wholeGroupRemoval(this.#g, inputs, applied.outputs[0]!, applied.attributes, isZero);
       if (result !== undefined && this.#put(left[0]!, result)) return;
     }
     if (lacking) fail("unsupported", `${describe(node)} has nothing left to compute with`);
-    if (node.inputs.some((name) => this.#alive.has(name) && !this.#isKnown(name))) this.#keep(applied);
+    if (node.inputs.some((name) => this.#alive.has(name) && !this.#known.has(name))) this.#keep(applied);
     else this.#compute(applied);
   }
 
@@ -143,13 +130,13 @@ class WholeGroupRemover {
     const rule = op.zero?.(inputs, attributes);
     const isList = op.inputs.at(-1)?.endsWith("...") === true;
     const seen = rule === "all" || isList ? floats : floats.filter(({ name }) => this.#alive.has(name));
-    return rule !== undefined && seen.length > 0 && seen.every(({ name }) => this.#zero.has(name));
+    return rule !== undefined && seen.length > 0 && seen.every(({ name }) => this.#known.zero.has(name));
   }
 
   /** The node over the members of its lists that are left; one of one is that member. */
   #takeRest({ node }: Application, left: readonly string[]): void {
     const inputs = node.inputs.filter((name) => !this.#gone.has(name));
-    const known = inputs.find((name) => this.#isKnown(name));
+    const known = inputs.find((name) => this.#known.has(name));
     if (known !== undefined)
       fail("unsupported", `${describe(node)} needs "${known}" in full, and it would be constant`);
     const members = inputs.filter((name) => this.#alive.has(name));
@@ -167,87 +154,25 @@ class WholeGroupRemover {
 
   /** Whether the output can be what its operator says is left. */
   #put(name: string, result: Value | "zero"): boolean {
-    if (result === "zero" || this.#zero.has(result.name)) {
-      this.#zero.add(name);
+    if (result === "zero" || this.#known.zero.has(result.name)) {
+      this.#known.zero.add(name);
       return true;
     }
-    if (this.#alive.has(result.name) && !this.#flat.has(result.name)) {
-      const equal = this.#traces.every(
+    if (this.#alive.has(result.name) && !this.#known.has(result.name)) {
+      const equal = this.#known.traces.every(
         ({ types }) => types.get(result.name)!.shape.join() === types.get(name)!.shape.join(),
       );
       if (equal) this.#equate(name, result.name);
       return equal;
     }
-    const known = this.#evaluate(result);
-    return known !== undefined && this.#setFlat(name, known);
-  }
-
-  #setFlat(name: string, { dtype, shape, data }: Tensor): boolean {
-    const rank = this.#traced.types.get(name)!.shape.length;
-    const full = [...Array.from({ length: rank - shape.length }, () => 1), ...shape];
-    const fits = full.every(
-      (dim, i) => dim === 1 || this.#traces.every(({ types }) => types.get(name)!.shape[i] === dim),
-    );
-    if (fits) this.#flat.set(name, { dtype, shape: full, data });
-    return fits;
-  }
-
-  /** A value as rules are to see it: constants as they are, in float32. */
-  #value(name: string): Value | undefined {
-    const flat = this.#flat.get(name);
-    if (flat) return { name, dtype: flat.dtype, shape: flat.shape, constant: flat };
-    const value = valueOf(this.#traced, name);
-    if (value === undefined) return undefined;
-    const { constant } = value;
-    const dtype = isShort(value.dtype) ? "float32" : value.dtype;
-    return {
-      name,
-      dtype,
-      shape: value.shape,
-      ...(constant && {
-        get constant() {
-          return widenTensor(constant);
-        },
-      }),
-    };
-  }
-
-  /** The elements of what a rule has emitted. */
-  #evaluate(result: Value): Tensor | undefined {
-    const found = new Map<string, Tensor>();
-    const { nodes, types, initializers } = this.#builder;
-    const valueAt = (name: string): Value | undefined => {
-      const own = this.#value(name);
-      const type = types.get(name);
-      const constant = found.get(name) ?? own?.constant ?? initializers.get(name);
-      return own ?? (type && { name, ...type, ...(constant && { constant }) });
-    };
-    for (const node of nodes.splice(0)) {
-      const op = findOp(node.op)!;
-      const outputs = node.outputs.map((name) => ({ name, ...types.get(name)! }));
-      const values = op.fold?.(node.inputs.map(valueAt), plainAttributes(op, node.attributes), outputs);
-      node.outputs.forEach((name, i) => values?.[i] && found.set(name, values[i]));
-    }
-    return found.get(result.name) ?? valueAt(result.name)?.constant;
-  }
-
-  /** The axes along which a known value has one index that stands for several. */
-  #uniformAxes(name: string): number[] {
-    const flat = this.#flat.get(name);
-    return this.#traced.types
-      .get(name)!
-      .shape.flatMap((_, axis) =>
-        (flat === undefined || flat.shape[axis] === 1) &&
-        this.#traces.some(({ types }) => types.get(name)!.shape[axis] !== 1)
-          ? [axis]
-          : [],
-      );
+    const known = this.#known.evaluate(result, this.#builder);
+    return known !== undefined && this.#known.set(name, known);
   }
 
   /** Whether a node treats all indices alike along the axes along which what it reads is alike. */
   #isAlike({ node }: Application): boolean {
     // At the larger batch: a batch of one is not told from other axes of size 1.
-    const applied = applicationOf(this.#traces[1], node)!;
+    const applied = applicationOf(this.#known.traces[1], node)!;
     const union = new Union();
     const counted: string[] = [];
     listen(applied, {
@@ -257,8 +182,8 @@ class WholeGroupRemover {
     const uneven = new Set(counted.map((key) => union.find(key)));
     return node.inputs.every(
       (value) =>
-        !this.#isKnown(value) ||
-        this.#uniformAxes(value).every((axis) => {
+        !this.#known.has(value) ||
+        this.#known.uniformAxes(value).every((axis) => {
           const key = union.find(keyOf({ value, axis }));
           return (
             !uneven.has(key) &&
@@ -273,12 +198,11 @@ class WholeGroupRemover {
   /** A node that reads constants beside what depends on an input: it has to broadcast them. */
   #keep(applied: Application): void {
     const { node, op, attributes } = applied;
-    const known = [...new Set(node.inputs)].filter((name) => this.#isKnown(name));
-    const shapeOf = (name: string): Shape => withoutLeading(this.#flat.get(name)?.shape ?? []);
-    const fits = this.#traces.every((batch) => {
+    const known = [...new Set(node.inputs)].filter((name) => this.#known.has(name));
+    const fits = this.#known.traces.every((batch) => {
       const inputs = node.inputs.map((name) => {
         const value = valueOf(batch, name);
-        return value && this.#isKnown(name) ? { ...value, shape: shapeOf(name) } : value;
+        return value && this.#known.has(name) ? { ...value, shape: this.#known.shapeOf(name) } : value;
       });
       const shapes = shapesOf(() => op.shape(inputs, attributes, node.outputs.length));
       return shapes?.every((shape, i) => {
@@ -288,23 +212,14 @@ class WholeGroupRemover {
     });
     if (!fits || !this.#isAlike(applied))
       fail("unsupported", `${describe(node)} needs "${known[0]}" in full, and it would be constant`);
-    for (const name of known) {
-      const { dtype } = this.#traced.types.get(name)!;
-      const flat = this.#flat.get(name);
-      // A number without axes does not learn, as what it stands for did not.
-      if (flat === undefined) this.#constants.set(name, zeros(dtype as NumericDType, []));
-      else {
-        const value = { ...flat, shape: shapeOf(name) };
-        this.#constants.set(name, isShort(dtype) ? narrowTensor(value, dtype) : value);
-      }
-    }
+    for (const name of known) this.#constants.set(name, this.#known.constant(name));
     this.#nodes.push(node);
   }
 
   /** A node that reads constants alone. */
   #compute(applied: Application): void {
     const { node, op, attributes } = applied;
-    const inputs = node.inputs.map((name) => (this.#zero.has(name) ? this.#zeroValue(name) : this.#value(name)));
+    const inputs = node.inputs.map((name) => this.#known.valueOrZero(name));
     const count = node.outputs.length;
     const shapes = this.#isAlike(applied) ? shapesOf(() => op.shape(inputs, attributes, count)) : undefined;
     const dtypes = op.dtype(inputs, attributes, count);
@@ -317,23 +232,10 @@ class WholeGroupRemover {
       );
     node.outputs.forEach((name, i) => {
       const value = values?.[i];
-      if (name !== "" && (value === undefined || !this.#setFlat(name, value)))
+      if (name !== "" && (value === undefined || !this.#known.set(name, value)))
         fail("unsupported", `what ${describe(node)} makes of a constant is not known ahead`);
     });
   }
-
-  #zeroValue(name: string): Value {
-    const { dtype, shape } = this.#traced.types.get(name)!;
-    const one = shape.map(() => 1);
-    const constant = tensor(isShort(dtype) ? "float32" : (dtype as NumericDType), one, [0]);
-    return { name, dtype: constant.dtype, shape: one, constant };
-  }
-}
-
-/** A shape without the axes of size 1 that it begins with: they would be taken for the batch. */
-function withoutLeading(shape: Shape): Shape {
-  const first = shape.findIndex((dim) => dim !== 1);
-  return shape.slice(first < 0 ? Math.max(0, shape.length - 1) : first);
 }
 
 /** Shapes, where the inputs can be read together. */
