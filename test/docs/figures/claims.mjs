@@ -59,6 +59,8 @@ export const claims = {
     `| ${kept(large)} of its multiply-accumulates, 20 epochs | ${share(unpruned.large)} | ${share(large.top1)} |`,
     `| ${kept(small)} of its multiply-accumulates, 5 epochs | ${share(unpruned.small)} | ${share(small.top1)} |`,
     `| ${kept(demo)} of its multiply-accumulates, 3 epochs | ${quality.join(" | ")} |`,
+    `${kept({ before: maxDrop.before.costs, after: maxDrop.after.costs })} of its multiply-accumulates, 1 epoch | ` +
+      `${share(maxDrop.before.evaluation.top1)} | ${share(maxDrop.after.evaluation.top1)} |`,
     `small MobileNet, 2,048 digits | ${defaults("mobilenet-small")}`,
     `small vision transformer, 2,048 digits | ${defaults("vit-small")}`,
     `ResNet-50 at half of its multiply-accumulates, widths rounded | ${ofTime("resnet50-latency-t2", 16)} of the whole`,
