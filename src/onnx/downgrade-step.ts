@@ -21,6 +21,8 @@ export interface Downgrade {
   readonly downgrade: (node: Node, context: Downgrading) => Node | readonly Node[];
 }
 
+export const downgradeFrom = (since: number, downgrade: Downgrade["downgrade"]): Downgrade => ({ since, downgrade });
+
 /** What an input is, where it is a constant, or one whose type alone was changed. */
 export function constantAt(node: Node, index: number, context: Downgrading): Tensor | undefined {
   const name = node.inputs[index] ?? "";

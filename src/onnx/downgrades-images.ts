@@ -2,8 +2,8 @@
 
 import type { Node } from "../graph/graph.ts";
 import { float32, int64s, take, toNumbers, type Tensor } from "../graph/tensor.ts";
-import { constantAt, numbersAt, type Downgrade, type Downgrading } from "./downgrade-step.ts";
-import { baseOf, edit, int, intOf, ints, string, stringOf, withInputs } from "./upgrade-step.ts";
+import { constantAt, downgradeFrom, numbersAt, type Downgrade, type Downgrading } from "./downgrade-step.ts";
+import { baseOf, beside, edit, int, intOf, ints, string, stringOf, withInputs } from "./upgrade-step.ts";
 
 const modeOf = (node: Node): string => string(node, "mode") ?? "nearest";
 const mapping = (node: Node): string => string(node, "coordinate_transformation_mode") ?? "half_pixel";
@@ -49,137 +49,101 @@ function withAskedSizes(node: Node, axes: readonly number[], rank: number, conte
   const base = baseOf(node);
   const list = (values: readonly number[], what: string): string => context.constant(int64s(values), `${base}_${what}`);
   const shape = context.fresh(`${base}_shape`);
-  const nodes: Node[] = [
-    { op: "Shape", domain: "", name: "", inputs: [node.inputs[0]!], outputs: [shape], attributes: {} },
-  ];
-  const parts = Array.from({ length: rank }, (_, axis) => {
+  const nodes = [beside("Shape", node.inputs.slice(0, 1), [shape])];
+  const each = Array.from({ length: rank }, (_, axis) => {
     const at = axes.indexOf(axis);
     if (at >= 0) return list([given[at]!], "size");
     const size = context.fresh(`${base}_size`);
-    nodes.push({
-      op: "Slice",
-      domain: "",
-      name: "",
-      inputs: [shape, list([axis], "start"), list([axis + 1], "end")],
-      outputs: [size],
-      attributes: {},
-    });
+    nodes.push(beside("Slice", [shape, list([axis], "start"), list([axis + 1], "end")], [size]));
     return size;
   });
   const sizes = context.fresh(`${base}_sizes`);
-  const axis = { axis: intOf(0) };
-  nodes.push({ op: "Concat", domain: "", name: "", inputs: parts, outputs: [sizes], attributes: axis });
+  nodes.push(beside("Concat", each, [sizes], { axis: intOf(0) }));
   return [...nodes, { ...node, inputs: node.inputs.with(3, sizes) }];
 }
 
-const resize: readonly Downgrade[] = [
-  {
-    since: 19,
-    downgrade: (node, context) => (mapping(node) === "half_pixel_symmetric" ? context.needs() : node),
-  },
-  {
-    // Until 18 there were no `axes`, and nothing against aliasing.
-    since: 18,
-    downgrade(node, context) {
-      if (int(node, "antialias") === 1) context.needs();
-      if ((string(node, "keep_aspect_ratio_policy") ?? "stretch") !== "stretch") context.needs();
-      const nodes = overAllAxes(node, context);
-      return [...nodes.slice(0, -1), edit(nodes.at(-1)!, ["antialias", "keep_aspect_ratio_policy"])];
-    },
-  },
-  {
-    // Until 13 `roi` and `scales` could not be left out.
-    since: 13,
-    downgrade(node, context) {
-      const none = (what: string): string => context.constant(float32([0], []), `${baseOf(node)}_${what}`);
-      const [data = "", roi = "", scales = "", ...sizes] = node.inputs;
-      return { ...node, inputs: [data, roi || none("roi"), scales || none("scales"), ...sizes] };
-    },
-  },
-  {
-    // Until 11 positions were mapped in one way, the floor where an axis grows and the ceiling where it shrinks.
-    since: 11,
-    downgrade(node, context) {
-      const [data = "", , scales = "", sizes = ""] = node.inputs;
-      const mode = modeOf(node);
-      if (sizes !== "" || mapping(node) !== "asymmetric" || mode === "cubic") context.needs();
-      const known = constantAt(node, 2, context);
-      if (mode === "nearest") {
-        const factors = known && toNumbers(known);
-        const rounding = nearest(node);
-        const grows = factors ? factors.every((factor) => factor >= 1) : context.from < 10;
-        const shrinks = factors?.every((factor) => factor <= 1) === true;
-        if (!(rounding === "floor" && grows) && !(rounding === "ceil" && shrinks)) context.needs();
-      }
-      const later = ["coordinate_transformation_mode", "nearest_mode", "cubic_coeff_a", "exclude_outside"];
-      return edit({ ...node, inputs: [data, scales] }, [...later, "extrapolation_value"]);
-    },
-  },
-  {
-    // Until 10 it was called Upsample and did not shrink.
-    since: 10,
-    downgrade(node, context) {
-      const known = constantAt(node, 1, context);
-      const grows = known ? toNumbers(known).every((factor) => factor >= 1) : context.from < 10;
-      return grows ? { ...node, op: "Upsample" } : context.needs();
-    },
-  },
+const resize = [
+  downgradeFrom(19, (node, context) => (mapping(node) === "half_pixel_symmetric" ? context.needs() : node)),
+  // Until 18 there were no `axes`, and nothing against aliasing.
+  downgradeFrom(18, (node, context) => {
+    if (int(node, "antialias") === 1) context.needs();
+    if ((string(node, "keep_aspect_ratio_policy") ?? "stretch") !== "stretch") context.needs();
+    const nodes = overAllAxes(node, context);
+    return [...nodes.slice(0, -1), edit(nodes.at(-1)!, ["antialias", "keep_aspect_ratio_policy"])];
+  }),
+  // Until 13 `roi` and `scales` could not be left out.
+  downgradeFrom(13, (node, context) => {
+    const none = (what: string): string => context.constant(float32([0], []), `${baseOf(node)}_${what}`);
+    const [data = "", roi = "", scales = "", ...sizes] = node.inputs;
+    return { ...node, inputs: [data, roi || none("roi"), scales || none("scales"), ...sizes] };
+  }),
+  // Until 11 positions were mapped in one way, the floor where an axis grows and the ceiling where it shrinks.
+  downgradeFrom(11, (node, context) => {
+    const [data = "", , scales = "", sizes = ""] = node.inputs;
+    const mode = modeOf(node);
+    if (sizes !== "" || mapping(node) !== "asymmetric" || mode === "cubic") context.needs();
+    const known = constantAt(node, 2, context);
+    if (mode === "nearest") {
+      const factors = known && toNumbers(known);
+      const rounding = nearest(node);
+      const grows = factors ? factors.every((factor) => factor >= 1) : context.from < 10;
+      const shrinks = factors?.every((factor) => factor <= 1) === true;
+      if (!(rounding === "floor" && grows) && !(rounding === "ceil" && shrinks)) context.needs();
+    }
+    const later = ["coordinate_transformation_mode", "nearest_mode", "cubic_coeff_a", "exclude_outside"];
+    return edit({ ...node, inputs: [data, scales] }, [...later, "extrapolation_value"]);
+  }),
+  // Until 10 it was called Upsample and did not shrink.
+  downgradeFrom(10, (node, context) => {
+    const known = constantAt(node, 1, context);
+    const grows = known ? toNumbers(known).every((factor) => factor >= 1) : context.from < 10;
+    return grows ? { ...node, op: "Upsample" } : context.needs();
+  }),
 ];
 
-const upsample: readonly Downgrade[] = [
-  {
-    // Until 9 `scales` was an attribute.
-    since: 9,
-    downgrade(node, context) {
-      const scales = numbersAt(node, 1, context) ?? context.needs();
-      return edit(withInputs(node, node.inputs.slice(0, 1)), [], { scales: { type: "floats", value: scales } });
-    },
-  },
+const upsample = [
+  // Until 9 `scales` was an attribute.
+  downgradeFrom(9, (node, context) => {
+    const scales = numbersAt(node, 1, context) ?? context.needs();
+    return edit(withInputs(node, node.inputs.slice(0, 1)), [], { scales: { type: "floats", value: scales } });
+  }),
 ];
 
-const gridSample: readonly Downgrade[] = [
-  {
-    // Until 20 modes had other names, and images two axes.
-    since: 20,
-    downgrade(node, context) {
-      const [data = ""] = node.inputs;
-      const rank = context.rank(data) ?? (context.from < 20 ? 4 : context.needs());
-      if (rank !== 4) context.needs();
-      const mode = string(node, "mode") ?? "linear";
-      const value = mode === "linear" ? "bilinear" : mode === "cubic" ? "bicubic" : mode;
-      return edit(node, ["mode"], { mode: stringOf(value) });
-    },
-  },
+const gridSample = [
+  // Until 20 modes had other names, and images two axes.
+  downgradeFrom(20, (node, context) => {
+    const [data = ""] = node.inputs;
+    const rank = context.rank(data) ?? (context.from < 20 ? 4 : context.needs());
+    if (rank !== 4) context.needs();
+    const mode = string(node, "mode") ?? "linear";
+    const value = mode === "linear" ? "bilinear" : mode === "cubic" ? "bicubic" : mode;
+    return edit(node, ["mode"], { mode: stringOf(value) });
+  }),
 ];
 
-const roiAlign: readonly Downgrade[] = [
-  {
-    // Until 16 positions were not shifted.
-    since: 16,
-    downgrade: (node, context) =>
-      mapping(node) === "output_half_pixel" ? edit(node, ["coordinate_transformation_mode"]) : context.needs(),
-  },
+const roiAlign = [
+  // Until 16 positions were not shifted.
+  downgradeFrom(16, (node, context) =>
+    mapping(node) === "output_half_pixel" ? edit(node, ["coordinate_transformation_mode"]) : context.needs(),
+  ),
 ];
 
-const groupNormalization: readonly Downgrade[] = [
-  {
-    // Until 21 there was a scale and a bias for every group.
-    since: 21,
-    downgrade(node, context) {
-      const [data = "", ...names] = node.inputs;
-      const groups = int(node, "num_groups") ?? context.needs();
-      if (!((int(node, "stash_type") ?? 1) === 1)) context.needs();
-      const inputs = names.map((name) => {
-        const value = context.initializer(name) ?? context.needs();
-        const elements = Array.from(value.data as ArrayLike<number>);
-        const each = elements.length / groups;
-        if (!elements.every((one, i) => one === elements[Math.floor(i / each) * each])) context.needs();
-        const firsts = Array.from({ length: groups }, (_, i) => i * each);
-        return context.constant(take(value, 0, firsts), `${name}_groups`);
-      });
-      return edit({ ...node, inputs: [data, ...inputs] }, ["stash_type"]);
-    },
-  },
+const groupNormalization = [
+  // Until 21 there was a scale and a bias for every group.
+  downgradeFrom(21, (node, context) => {
+    const [data = "", ...names] = node.inputs;
+    const groups = int(node, "num_groups") ?? context.needs();
+    if (!((int(node, "stash_type") ?? 1) === 1)) context.needs();
+    const inputs = names.map((name) => {
+      const value = context.initializer(name) ?? context.needs();
+      const elements = Array.from(value.data as ArrayLike<number>);
+      const each = elements.length / groups;
+      if (!elements.every((one, i) => one === elements[Math.floor(i / each) * each])) context.needs();
+      const firsts = Array.from({ length: groups }, (_, i) => i * each);
+      return context.constant(take(value, 0, firsts), `${name}_groups`);
+    });
+    return edit({ ...node, inputs: [data, ...inputs] }, ["stash_type"]);
+  }),
 ];
 
 /** For every operator on images the steps in which it changed, newest first. */

@@ -18,6 +18,8 @@ export interface Upgrade {
   readonly upgrade: (node: Node, context: Upgrading) => Node | readonly Node[];
 }
 
+export const upgradeTo = (since: number, upgrade: Upgrade["upgrade"]): Upgrade => ({ since, upgrade });
+
 /** The value of an attribute, where the node has it; one of another kind would be lost silently. */
 function attributeOf<K extends Attribute["type"]>(node: Node, name: string, kind: K) {
   const found = Object.hasOwn(node.attributes, name) ? node.attributes[name] : undefined;

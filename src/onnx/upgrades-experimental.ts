@@ -11,6 +11,7 @@ import {
   int,
   int64List,
   ints,
+  upgradeTo,
   type Upgrade,
   type Upgrading,
 } from "./upgrade-step.ts";
@@ -37,13 +38,10 @@ function by(op: "Mul" | "Add", number: number, what: string, node: Node, context
 
 /** A step for float32, which is all that these operators ever took. */
 const experimental = (since: number, upgrade: Upgrade["upgrade"]): readonly Upgrade[] => [
-  {
-    since,
-    upgrade(node, context) {
-      const dtype = context.dtype(node.inputs[0] ?? "") ?? "float32";
-      return dtype === "float32" ? upgrade(node, context) : context.refuse(node, `is of ${dtype}`);
-    },
-  },
+  upgradeTo(since, (node, context) => {
+    const dtype = context.dtype(node.inputs[0] ?? "") ?? "float32";
+    return dtype === "float32" ? upgrade(node, context) : context.refuse(node, `is of ${dtype}`);
+  }),
 ];
 
 /** Both numbers have to be given: there was no default. */
@@ -114,7 +112,7 @@ export const experiments: Readonly<Record<string, readonly Upgrade[]>> = {
     );
   }),
   Crop: crop,
-  DynamicSlice: [{ since: 10, upgrade: (node) => ({ ...node, op: "Slice" }) }],
+  DynamicSlice: [upgradeTo(10, (node) => ({ ...node, op: "Slice" }))],
   ImageScaler: imageScaler,
   MeanVarianceNormalization: meanVarianceNormalization,
   ParametricSoftplus: scaled("Softplus"),
