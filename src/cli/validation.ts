@@ -4,6 +4,7 @@ import type { Dataset } from "../data/batches.ts";
 import { testPartOf } from "../data/spec-node.ts";
 import { SecateurError } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
+import type { Context } from "./context.ts";
 import { openData, type DataFlags } from "./options/data.ts";
 import { note } from "./output.ts";
 
@@ -14,9 +15,13 @@ export interface Validation {
 }
 
 /** Opens the test part of the data; where there is none, it is said. */
-export async function openValidation(flags: DataFlags & { readonly data: string }, model: Model): Promise<Validation> {
+export async function openValidation(
+  flags: DataFlags & { readonly data: string },
+  model: Model,
+  context: Context,
+): Promise<Validation> {
   try {
-    const validation = await openData(flags, "test", model);
+    const validation = await openData(flags, "test", model, context);
     await refuseEmpty(validation);
     return { validation };
   } catch (error) {

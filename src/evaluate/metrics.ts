@@ -1,7 +1,7 @@
 /** What tells how good a model is: measures that every evaluation has, and metrics of the user's own. */
 
 import { fail, SecateurError, option } from "../graph/error.ts";
-import { metricNames, type Better, type Metric, type MetricBatch, type MetricName } from "../options/metric.ts";
+import type { Better, Metric, MetricBatch, MetricName } from "../options/metric.ts";
 
 /** A value, and what it is. */
 export interface MetricValue {
@@ -20,7 +20,7 @@ const builtIn: Readonly<Record<MetricName, Better>> = {
 /** Those that are shares of samples. */
 export type ShareName = Exclude<MetricName, "loss">;
 
-/** Whether this is one of {@link metricNames}. */
+/** Whether this is the name of a measure that every evaluation has. */
 export const isBuiltIn = (metric: unknown): metric is MetricName =>
   typeof metric === "string" && Object.hasOwn(builtIn, metric);
 
@@ -38,7 +38,7 @@ export function checkMetric(given: unknown, where = "the metric"): Metric | Metr
   if (typeof given !== "object" || given === null)
     fail(
       "bad-option",
-      `${where} is ${typeof given === "string" ? `"${given}"` : String(given)}; give ${metricNames.join(", ")}, or { name, better, start() }`,
+      `${where} is ${typeof given === "string" ? `"${given}"` : String(given)}; give ${Object.keys(builtIn).join(", ")}, or { name, better, start() }`,
     );
   const { name, better, start } = given as Readonly<Record<keyof Metric, unknown>>;
   if (typeof name !== "string" || name.trim() === "") fail("bad-option", `${where} has no name: name: "f1"`);

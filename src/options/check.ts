@@ -16,11 +16,9 @@ export const takes =
   (given: OptionsOf<S>, ...models: readonly Model[]): SettledOf<S> => {
     for (const model of models) refuseOtherThanModel(verb, model);
     refuse(verb, z.strictObject(kinds), given);
-    const defaults = Object.entries(kinds).flatMap(([name, kind]) => {
-      const value = (given as Readonly<Record<string, unknown>>)[name] === undefined ? defaultOf(kind) : undefined;
-      return value === undefined ? [] : [[name, value] as const];
-    });
-    return { ...given, ...Object.fromEntries(defaults) } as unknown as SettledOf<S>;
+    const values = new Map<string, unknown>(Object.entries(given));
+    const settled = Object.entries(kinds).map(([name, kind]) => [name, values.get(name) ?? defaultOf(kind)] as const);
+    return Object.fromEntries(settled.filter(([, value]) => value !== undefined)) as SettledOf<S>;
   };
 
 /** Refuses what is no model, as the path of its file. */

@@ -58,12 +58,15 @@ export const notNegative = z.number().min(0);
 export const share = z.number().min(0).max(1);
 export const shape = z.array(z.int().min(0)).readonly();
 
+const isWrapper = (schema: z.core.$ZodType): schema is z.ZodOptional | z.ZodDefault | z.ZodReadonly =>
+  schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodReadonly;
+
 /** A schema without what says that it may be left out. */
-export function bare(schema: z.core.$ZodType): z.core.$ZodType {
-  return schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodReadonly
-    ? bare(schema.unwrap())
-    : schema;
-}
+export const bare = (schema: z.core.$ZodType): z.core.$ZodType => (isWrapper(schema) ? bare(schema.unwrap()) : schema);
+
+/** What help says of it. */
+export const helpOf = (schema: z.core.$ZodType): string | undefined =>
+  (schema as z.ZodType).description ?? (isWrapper(schema) ? helpOf(schema.unwrap()) : undefined);
 
 /** What stands where nothing is given. */
 export function defaultOf(schema: z.core.$ZodType): unknown {

@@ -256,5 +256,11 @@ describe("the schema", () => {
     });
     expect(properties.eval.properties.batchSize).toMatchObject({ default: 200 });
     expect(properties.eval.description).toMatch(/^measure loss, accuracy/);
+    const silent = Object.keys(properties).flatMap((command) =>
+      Object.entries(properties[command].properties ?? {})
+        .filter(([, option]) => command !== "all" && !(option as { description?: string }).description)
+        .map(([option]) => `${command}.${option}`),
+    );
+    expect(silent).toEqual([]);
   });
 });

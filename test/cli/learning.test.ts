@@ -10,7 +10,7 @@ function parse(...flags: string[]) {
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
   command.parse(flags, { from: "user" });
-  return learnOptions(command.opts<LearnFlags>(), new AbortController().signal);
+  return learnOptions(command.opts<LearnFlags>());
 }
 
 describe("the flags of learning", () => {

@@ -53,10 +53,7 @@ describe("defaults", () => {
   it("train alike: the graph of a step is the same, with its momentum and its decay", () => {
     const command = withLearning(new Command(), 5);
     command.parse([], { from: "user" });
-    const { optimiser, clip, labelSmoothing, mixup, ema } = learnOptions(
-      command.opts<LearnFlags>(),
-      new AbortController().signal,
-    );
+    const { optimiser, clip, labelSmoothing, mixup, ema } = learnOptions(command.opts<LearnFlags>());
     const graph = prepare(newModel("lenet5", { classes: 2, seed: 1 }));
     const ofLibrary = { batch: 4, loss: "cross-entropy" } as const;
     const step = stepGraph(graph, { ...ofLibrary, optimiser, clip, labelSmoothing, mixup, ema });

@@ -3,14 +3,14 @@
 import { z } from "zod";
 import { notNegative } from "../../options/kinds.ts";
 import { rounds } from "../../options/machine.ts";
-import { flag, json, withGroup } from "../options/flag.ts";
+import type { Commands, Context } from "../context.ts";
+import { flag, handed, json, withGroup } from "../options/flag.ts";
 import type { Command } from "commander";
 import { fail } from "../../graph/error.ts";
-import { compare, type CompareOutcome, type DataComparison } from "../../jobs/compare.ts";
+import { compare, kinds, type CompareOutcome, type DataComparison } from "../../jobs/compare.ts";
 import { load } from "../../jobs/load-node.ts";
 import type { Difference } from "../../prune/proof/differ.ts";
 import type { Changes } from "../../prune/changes.ts";
-import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Comparison, Pair } from "../../evaluate/compare.ts";
 import { isDoubtful, type Drop } from "../../evaluate/drop.ts";
 import type { Top } from "../../evaluate/evaluate.ts";
@@ -20,15 +20,14 @@ import type { Timing } from "../../evaluate/timing.ts";
 import { withExample } from "../help.ts";
 import { openMetric, type MetricFlags } from "../metric.ts";
 import { openData, withData, type DataFlags } from "../options/data.ts";
-import { withMeasured, type RunFlags } from "../options/machine.ts";
-import { shapesOf, withShape, type ShapeFlags } from "../options/model.ts";
+import { runningOf, withMeasured, type RunFlags } from "../options/machine.ts";
+import { withShape, type ShapeFlags } from "../options/model.ts";
 import {
   counted,
   dropFigure,
   lossFigure,
   metricFigure,
   note,
-  noteFixedBatch,
   percent,
   pointsFigure,
   print,
@@ -51,10 +50,8 @@ interface CompareFlags extends ShapeFlags, DataFlags, RunFlags, MetricFlags {
 /** Exit code of a model that is worse by more than is allowed. */
 const notMet = 1;
 
-export function addCompare(program: Command, signal: AbortSignal): void {
-  const command = withMeasured(withShape(withData(program.command("compare <before> <after>"), false))).description(
-    "print what has changed from one model to another",
-  );
+function defineCompare(command: Command, context: Context): void {
+  withMeasured(withShape(withData(command, false)));
   withGroup(
     command,
     "Measuring",
@@ -73,13 +70,13 @@ export function addCompare(program: Command, signal: AbortSignal): void {
     "secateur compare model.onnx small.onnx",
     "secateur compare model.onnx small.onnx --data cifar10:data --max-drop 1.0 --latency",
   ).action((before: string, after: string, flags: CompareFlags) =>
-    run([before, after], flags, command.getOptionValueSource("batchSize") !== "default", signal),
+    run([before, after], flags, command.getOptionValueSource("batchSize") !== "default", context),
   );
 }
 
 /** @param ownBatch whether the batch size was asked for */
-async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, signal: AbortSignal): Promise<void> {
-  const { data: spec, loss, batchSize, device, threads, seed, maxDrop, batches } = flags;
+async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, context: Context): Promise<void> {
+  const { data: spec, loss, batchSize, maxDrop } = flags;
   if (maxDrop !== undefined && spec === undefined)
     fail("bad-option", "--max-drop is measured on data: say which, by --data");
   if (flags.metric !== undefined && spec === undefined)
@@ -92,22 +89,15 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
   const metric = await openMetric(flags);
   using progress = createProgress("reading and comparing");
   const models = [await load(paths[0]), await load(paths[1])] as const;
-  const data = spec === undefined ? undefined : await openData({ ...flags, data: spec }, flags.split, models[0]);
+  const data =
+    spec === undefined ? undefined : await openData({ ...flags, data: spec }, flags.split, models[0], context);
   const found = await compare(...models, {
-    ...shapesOf(flags),
-    onFixedBatch: noteFixedBatch,
+    ...handed(flags, kinds),
+    ...runningOf(flags, context),
     data,
-    runtime: nodeRuntime,
-    loss,
     metric,
-    batchSize,
-    limit: batches,
-    labelsAreRight: flags.labelsAreRight,
+    limit: flags.batches,
     latency: flags.latency && { rounds: flags.rounds, batch: ownBatch ? batchSize : 1 },
-    device,
-    threads,
-    seed,
-    signal,
     onEvent: reportProgress(progress),
   });
   progress.done();
@@ -218,3 +208,5 @@ function formatComparison({ samples, agreement, divergence, squaredDifference }:
 
 const formatDifference = ([name, { largest, difference }]: readonly [string, Difference]): string =>
   `on random inputs "${name}" differs by at most ${largest.toPrecision(3)}, ${percent(difference)} of its range`;
+
+export const commands: Commands = { compare: defineCompare };

@@ -1,24 +1,20 @@
 /** secateur config: the schema of configurations, and what one amounts to. */
 
-import { Argument, type Command } from "commander";
+import type { Command } from "commander";
 import { fail } from "../../graph/error.ts";
 import { readConfiguration } from "../config/read.ts";
 import { configure } from "../config/apply.ts";
 import { configurable, optionsOf, schemaOf } from "../config/schema.ts";
-import { withExample } from "../help.ts";
+import type { Commands } from "../context.ts";
+import { describeArgument, withExample } from "../help.ts";
 import { printJson } from "../output.ts";
 
-export function addConfig(program: Command): void {
-  withExample(
-    program.command("config"),
-    "secateur config --schema > secateur.schema.json",
-    "secateur config prune --macs 0.5",
-  )
-    .description("print the options of a command as JSON, and where each comes from")
-    .addArgument(
-      new Argument("[command]", "the command").choices(configurable(program).map((command) => command.name())),
-    )
-    .argument("[flags...]", "flags of the command, which win over the configuration")
+function defineConfig(command: Command): void {
+  const program = command.parent!;
+  const names = configurable(program).map((one) => one.name());
+  describeArgument(command, 0, "the command", names);
+  describeArgument(command, 1, "flags of the command, which win over the configuration");
+  withExample(command, "secateur config --schema > secateur.schema.json", "secateur config prune --macs 0.5")
     .option("--schema", "print the JSON Schema of configurations")
     .allowUnknownOption()
     .action(async (name: string | undefined, words: string[], { schema }: { schema?: boolean }) => {
@@ -47,3 +43,5 @@ async function resolve(program: Command, name: string | undefined, words: readon
     ),
   });
 }
+
+export const commands: Commands = { config: defineConfig };

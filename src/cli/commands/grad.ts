@@ -11,6 +11,7 @@ import { gradientGraph } from "../../objective/backward.ts";
 import type { Loss } from "../../options/learning.ts";
 import { openModel } from "../../jobs/opened.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
+import type { Commands, Context } from "../context.ts";
 import { withExample } from "../help.ts";
 import { shapesOf, withShape, type ShapeFlags } from "../options/model.ts";
 import { note, noteFixedBatch, printJson } from "../output.ts";
@@ -27,9 +28,8 @@ interface GradFlags extends ShapeFlags, ForceFlags {
   readonly json?: boolean;
 }
 
-export function addGrad(program: Command): void {
-  const command = withShape(program.command("grad <model>"));
-  withGroup(command, "Learning", [
+function defineGrad(command: Command, context: Context): void {
+  withGroup(withShape(command), "Learning", [
     flag("--wrt <what>", z.enum(["parameters", "gates"]).default("parameters").describe("what gradients are of")),
     flag("--batch <n>", count.default(1).describe("samples of a batch; the graph is for this number only")),
     flag("--loss <loss>", loss),
@@ -39,14 +39,13 @@ export function addGrad(program: Command): void {
     output("the model to write").makeOptionMandatory(),
     json("print the inputs, outputs and nodes of the graph as JSON"),
   ]);
-  withExample(withForce(command), "secateur grad model.onnx --batch 8 --wrt gates -o gradients.onnx")
-    .description(`write the graph of the loss and its gradients, in opset ${internalOpset}`)
-    .action(async (path: string, flags: GradFlags) => {
+  withExample(withForce(command), "secateur grad model.onnx --batch 8 --wrt gates -o gradients.onnx").action(
+    async (path: string, flags: GradFlags) => {
       await checkOutput(flags.output, [path], flags);
       using progress = createProgress("differentiating");
       const model = await load(path);
       const opened = await openModel(nodeRuntime, model, {
-        ...shapesOf(flags),
+        ...shapesOf(flags, context),
         batchSize: flags.batch,
         onFixedBatch: noteFixedBatch,
       });
@@ -67,5 +66,8 @@ export function addGrad(program: Command): void {
           output: flags.output,
         });
       note(`${graph.outputs.length - 1} gradients, ${graph.nodes.length} nodes -> ${flags.output}`);
-    });
+    },
+  );
 }
+
+export const commands: Commands = { grad: defineGrad };

@@ -8,26 +8,27 @@ import { load } from "../../jobs/load-node.ts";
 import type { Cause } from "../../prune/causes.ts";
 import type { Summary } from "../../prune/summary.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
+import type { Commands, Context } from "../context.ts";
 import { withExample } from "../help.ts";
 import { shapesOf, withShape, type ShapeFlags } from "../options/model.ts";
 import { headed, printable, printJson, printStyled, short, table } from "../output.ts";
 import { createProgress } from "../progress.ts";
 
-export function addInspect(program: Command): void {
-  const command = withGroup(program.command("inspect <model>"), "Output", [
+function defineInspect(command: Command, context: Context): void {
+  withGroup(command, "Output", [
     flag("--whole", z.boolean().describe("say of each group whether it can go as a whole")),
     json("print JSON"),
   ]);
-  withExample(withShape(command), "secateur inspect model.onnx")
-    .description("print what a model costs, what of it can be pruned, and what not and why")
-    .action(async (path: string, flags: ShapeFlags & { whole?: boolean; json?: boolean }) => {
+  withExample(withShape(command), "secateur inspect model.onnx").action(
+    async (path: string, flags: ShapeFlags & { whole?: boolean; json?: boolean }) => {
       using progress = createProgress("inspecting");
-      const options = { ...shapesOf(flags), whole: flags.whole, runtime: nodeRuntime };
+      const options = { ...shapesOf(flags, context), whole: flags.whole, runtime: nodeRuntime };
       const summary = await inspect(await load(path), options);
       progress.done();
       if (flags.json) printJson(summary);
       else printStyled(format(summary));
-    });
+    },
+  );
 }
 
 /** More reasons than this for one group say nothing further. */
@@ -123,3 +124,5 @@ function listRefused({ refused }: Summary): string[] {
     return `  ${nodes.slice(0, mostShown).join(", ")}${more}: ${reason}`;
   });
 }
+
+export const commands: Commands = { inspect: defineInspect };

@@ -5,13 +5,14 @@ import { pruning } from "../../options/budget.ts";
 import { seed } from "../../options/machine.ts";
 import { ratios, weightCriterionNames, type CriterionName } from "../../options/ranking.ts";
 import { withRanking, type RankingFlags } from "../options/criterion.ts";
-import { flag, json, output, withGroup } from "../options/flag.ts";
+import type { Commands, Context } from "../context.ts";
+import { flag, handed, json, output, withGroup } from "../options/flag.ts";
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { fail, type SecateurError } from "../../graph/error.ts";
 import type { Model } from "../../graph/graph.ts";
-import { cutAndProve, mask, type CutOutcome } from "../../jobs/cut.ts";
-import { plan } from "../../jobs/plan.ts";
+import { cutAndProve, kinds as cutKinds, mask, type CutOutcome } from "../../jobs/cut.ts";
+import { kinds as planKinds, plan } from "../../jobs/plan.ts";
 import { markedUnproved } from "../../jobs/proving.ts";
 import { describeIo, writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { load } from "../../jobs/load-node.ts";
@@ -20,7 +21,7 @@ import { formatPlan, parsePlan, parseScores } from "../../prune/select/plan.ts";
 import type { Proof } from "../../prune/proof/prove.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { limitsOf, noteRounding, ratioOf, withLimits, type LimitFlags, type Ratios } from "../limits.ts";
-import { withCompute, withDevice, type ComputeFlags, type DeviceFlags } from "../options/machine.ts";
+import { runningOf, withCompute, withDevice, type ComputeFlags, type DeviceFlags } from "../options/machine.ts";
 import { shapesOf, withOpset, withShape, type OpsetFlags, type ShapeFlags } from "../options/model.ts";
 import { withExample } from "../help.ts";
 import { note, noteTable, printJson, short } from "../output.ts";
@@ -37,8 +38,7 @@ interface PlanFlags extends ShapeFlags, LimitFlags, DeviceFlags, ForceFlags, Ran
   readonly json?: boolean;
 }
 
-export function addPlan(program: Command): void {
-  const command = program.command("plan <model>");
+function definePlan(command: Command, context: Context): void {
   withGroup(command, "Budget", [
     flag(
       "--ratio <share>",
@@ -68,34 +68,26 @@ export function addPlan(program: Command): void {
     withForce(command),
     "secateur plan model.onnx --ratio 0.5 -o plan.json && secateur cut model.onnx --plan plan.json -o small.onnx",
     "secateur plan model.onnx --scores scores.json --ratio 0.5 -o plan.json",
-  )
-    .description("choose units to remove, and write the plan")
-    .action(async (path: string, flags: PlanFlags) => {
-      await checkOutput(flags.output, [path, ...(flags.scores === undefined ? [] : [flags.scores])], flags);
-      using progress = createProgress("planning");
-      const scores = flags.scores === undefined ? undefined : parseScores(await readText(flags.scores));
-      const { removal, groups, roundTo } = await plan(await load(path), {
-        ...shapesOf(flags),
-        ...limitsOf(flags, flags.ratio),
-        ratio: flags.ratio[""],
-        scores,
-        criterion: flags.criterion,
-        scope: flags.scope,
-        normalise: flags.normalise,
-        per: flags.per,
-        roundTo: flags.roundTo,
-        device: flags.device,
-        runtime: nodeRuntime,
-        seed: flags.seed,
-      });
-      progress.done();
-      if (flags.roundTo === "auto") noteRounding(roundTo);
-      await writeFileAtomic(flags.output, formatPlan(removal));
-      const removed = groups.reduce((n, group) => n + group.removed, 0);
-      const units = groups.reduce((n, group) => n + group.units, 0);
-      if (flags.json) printJson({ removed, units, groups, output: flags.output });
-      note(`${removed} of ${units} units of ${removal.size} of ${groups.length} groups -> ${flags.output}`);
+  ).action(async (path: string, flags: PlanFlags) => {
+    await checkOutput(flags.output, [path, ...(flags.scores === undefined ? [] : [flags.scores])], flags);
+    using progress = createProgress("planning");
+    const scores = flags.scores === undefined ? undefined : parseScores(await readText(flags.scores));
+    const { removal, groups, roundTo } = await plan(await load(path), {
+      ...handed(flags, planKinds),
+      ...shapesOf(flags, context),
+      ...limitsOf(flags, flags.ratio),
+      ratio: flags.ratio[""],
+      scores,
+      runtime: nodeRuntime,
     });
+    progress.done();
+    if (flags.roundTo === "auto") noteRounding(roundTo);
+    await writeFileAtomic(flags.output, formatPlan(removal));
+    const removed = groups.reduce((n, group) => n + group.removed, 0);
+    const units = groups.reduce((n, group) => n + group.units, 0);
+    if (flags.json) printJson({ removed, units, groups, output: flags.output });
+    note(`${removed} of ${units} units of ${removal.size} of ${groups.length} groups -> ${flags.output}`);
+  });
 }
 
 interface ApplyFlags extends ShapeFlags, OpsetFlags, ForceFlags, Partial<ComputeFlags> {
@@ -107,37 +99,26 @@ interface ApplyFlags extends ShapeFlags, OpsetFlags, ForceFlags, Partial<Compute
   readonly seed?: number;
 }
 
-export function addCutAndMask(program: Command, signal: AbortSignal): void {
-  const cutting = addApply(program, "cut", "remove the units of a plan, and prove it", (model, removal, flags) => {
-    const { prove, seed, device, threads } = flags;
-    return cutAndProve(model, removal, {
-      ...shapesOf(flags),
-      prove,
-      seed,
-      device,
-      threads,
-      signal,
-      runtime: nodeRuntime,
-    });
-  });
-  withGroup(withCompute(cutting), "Output", [], [flag("--no-prove", pruning.prove), flag("--seed <n>", seed)]);
-  addApply(program, "mask", "set the units of a plan to zero; all shapes stay", (model, removal, flags) =>
-    mask(model, removal, { ...shapesOf(flags), runtime: nodeRuntime }),
+function defineCut(command: Command, context: Context): void {
+  defineApply(command, (model, removal, flags) =>
+    cutAndProve(model, removal, { ...handed(flags, cutKinds), ...runningOf(flags, context) }),
   );
+  withGroup(withCompute(command), "Output", [], [flag("--no-prove", pruning.prove), flag("--seed <n>", seed)]);
 }
+
+const defineMask = (command: Command, context: Context): void =>
+  defineApply(command, (model, removal, flags) => mask(model, removal, runningOf(flags, context)));
 
 type Outcome = CutOutcome & { readonly failure?: SecateurError };
 
 /** Exit code where the model is written beside. */
 const notProved = 1;
 
-function addApply(
-  program: Command,
-  name: string,
-  description: string,
+function defineApply(
+  command: Command,
   apply: (model: Model, removal: Removal, flags: ApplyFlags) => Outcome | Promise<Outcome>,
-): Command {
-  const command = program.command(`${name} <model>`);
+): void {
+  const name = command.name();
   withGroup(command, "Data", [
     flag("--plan <file>", z.string().describe("the plan, as secateur plan writes it")).makeOptionMandatory(),
   ]);
@@ -145,9 +126,8 @@ function addApply(
     output("the model to write").makeOptionMandatory(),
     json("print the costs before and after as JSON"),
   ]);
-  return withExample(withForce(withOpset(command)), `secateur ${name} model.onnx --plan plan.json -o ${name}.onnx`)
-    .description(description)
-    .action(async (path: string, flags: ApplyFlags) => {
+  withExample(withForce(withOpset(command)), `secateur ${name} model.onnx --plan plan.json -o ${name}.onnx`).action(
+    async (path: string, flags: ApplyFlags) => {
       await checkOutput(flags.output, [path, flags.plan], flags);
       using progress = createProgress(name === "cut" ? "cutting and proving" : "masking");
       const model = await load(path);
@@ -172,7 +152,8 @@ function addApply(
         ["bytes", short(before.bytes), short(after.bytes)],
       ]);
       if (proof) note(formatProof(proof));
-    });
+    },
+  );
 }
 
 /** What a proof has shown, and what it could not. */
@@ -213,3 +194,5 @@ async function readText(path: string): Promise<string> {
     fail("io", `${path}: ${describeIo(error)}`, error);
   }
 }
+
+export const commands: Commands = { plan: definePlan, cut: defineCut, mask: defineMask };

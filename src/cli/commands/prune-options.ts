@@ -61,7 +61,7 @@ export const withPruning = (command: Command): Command =>
       "criterion",
       "metric",
       "memory",
-    ).description("remove what matters least while learning, then fine-tune"),
+    ),
     "secateur prune model.onnx --data folder:pets --max-drop 1 -o small.onnx",
     "secateur prune model.onnx --data cifar10:data --macs 0.5 --epochs 5 --crop 4 --flip -o small.onnx",
     "secateur prune --resume small.run",

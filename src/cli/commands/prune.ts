@@ -7,6 +7,7 @@ import type { Run } from "../../report/run-node.ts";
 import { formatPlan } from "../../prune/select/plan.ts";
 import { writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { pruneKinds } from "../../jobs/prune-options.ts";
+import type { Commands, Context } from "../context.ts";
 import { limitsOf } from "../limits.ts";
 import { handed } from "../options/flag.ts";
 import { note, noteTable, printJson } from "../output.ts";
@@ -19,13 +20,12 @@ import { comparison, createShow, numbersOf } from "./prune-show.ts";
 /** Exit code where the work was done but the budget was not met, or the proof failed. */
 const notMet = 1;
 
-export function addPrune(program: Command, version: string, signal: AbortSignal): void {
-  const command = withPruning(program.command("prune [model]"));
-  actAsRun<PruneFlags>(command, version, (...all) => work(signal, ...all));
+function definePrune(command: Command, context: Context): void {
+  actAsRun<PruneFlags>(withPruning(command), context, (...all) => work(context, ...all));
 }
 
 async function work(
-  signal: AbortSignal,
+  context: Context,
   run: Run,
   flags: PruneFlags,
   opened: Opened,
@@ -39,7 +39,7 @@ async function work(
   const show = createShow(progress, flags);
   const job = prune(opened.model, {
     ...handed(flags, pruneKinds),
-    ...runOptions(flags, opened, signal),
+    ...runOptions(flags, opened, context),
     budget,
     limits: limitsOf(flags, flags.ratio),
     schedule: schedule === "steady" ? undefined : { kind: schedule, removals },
@@ -49,7 +49,7 @@ async function work(
       show(event);
     },
   });
-  const outcome = await resultOf(job, run, progress, signal);
+  const outcome = await resultOf(job, run, progress, context);
   const { model, kept, removal, ...summary } = outcome;
   const output = outcome.unproved === undefined ? flags.output : unprovedPath(flags.output);
   const plan = join(run.dir, "plan.json");
@@ -89,3 +89,5 @@ async function work(
   if (outcome.end === "exhausted" || (outcome.end === "max-loss" && Object.keys(budget).length > 0))
     process.exitCode = notMet;
 }
+
+export const commands: Commands = { prune: definePrune };

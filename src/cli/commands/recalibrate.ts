@@ -2,16 +2,16 @@
 
 import type { Command } from "commander";
 import { load } from "../../jobs/load-node.ts";
-import { recalibrate } from "../../jobs/recalibrate.ts";
+import { kinds, recalibrate } from "../../jobs/recalibrate.ts";
 import { count } from "../../options/kinds.ts";
 import { batchSize, seed } from "../../options/machine.ts";
-import { nodeRuntime } from "../../runtime/workers-node.ts";
 import { withExample } from "../help.ts";
 import { openData, withData, type DataFlags } from "../options/data.ts";
-import { flag, output, withGroup } from "../options/flag.ts";
-import { withCompute, type ComputeFlags } from "../options/machine.ts";
-import { shapesOf, withOpset, withShape, type ShapeFlags } from "../options/model.ts";
-import { note, noteFixedBatch } from "../output.ts";
+import type { Commands, Context } from "../context.ts";
+import { flag, handed, output, withGroup } from "../options/flag.ts";
+import { runningOf, withCompute, type ComputeFlags } from "../options/machine.ts";
+import { withOpset, withShape, type ShapeFlags } from "../options/model.ts";
+import { note } from "../output.ts";
 import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
 import { createProgress, reportProgress } from "../progress.ts";
 import { writeModel } from "../write.ts";
@@ -24,9 +24,8 @@ interface RecalibrateFlags extends ShapeFlags, ForceFlags, DataFlags, ComputeFla
   readonly seed: number;
 }
 
-export function addRecalibrate(program: Command, signal: AbortSignal): void {
-  const command = withShape(withData(program.command("recalibrate <model>")));
-  withGroup(command, "Data", [
+function defineRecalibrate(command: Command, context: Context): void {
+  withGroup(withShape(withData(command)), "Data", [
     flag("--batch-size <n>", batchSize(128)),
     flag("--batches <n>", count.describe("minibatches to average over (default: all)")),
     flag("--seed <n>", seed),
@@ -35,29 +34,21 @@ export function addRecalibrate(program: Command, signal: AbortSignal): void {
   withExample(
     withForce(withOpset(command)),
     "secateur recalibrate small.onnx --data folder:photos --batches 8 -o tuned.onnx",
-  )
-    .description("give BatchNormalization new statistics, as after a bare cut; nothing is learned")
-    .action(async (path: string, flags: RecalibrateFlags) => {
-      await checkOutput(flags.output, [path], flags);
-      using progress = createProgress("reading model and data");
-      const model = await load(path);
-      const data = await openData({ ...flags, data: flags.data! }, "train", model);
-      const { batchSize, batches, seed, device, threads, output } = flags;
-      const tuned = await recalibrate(model, {
-        ...shapesOf(flags),
-        data,
-        batchSize,
-        batches,
-        seed,
-        device,
-        threads,
-        signal,
-        runtime: nodeRuntime,
-        onFixedBatch: noteFixedBatch,
-        onEvent: reportProgress(progress),
-      });
-      await writeModel(output, tuned, flags);
-      progress.done();
-      note(`recalibrated -> ${output}`);
+  ).action(async (path: string, flags: RecalibrateFlags) => {
+    await checkOutput(flags.output, [path], flags);
+    using progress = createProgress("reading model and data");
+    const model = await load(path);
+    const data = await openData({ ...flags, data: flags.data! }, "train", model, context);
+    const tuned = await recalibrate(model, {
+      ...handed(flags, kinds),
+      ...runningOf(flags, context),
+      data,
+      onEvent: reportProgress(progress),
     });
+    await writeModel(flags.output, tuned, flags);
+    progress.done();
+    note(`recalibrated -> ${flags.output}`);
+  });
 }
+
+export const commands: Commands = { recalibrate: defineRecalibrate };

@@ -8,6 +8,7 @@ import { readRecords, type Run } from "../../report/run-node.ts";
 import { isOf } from "../../report/run-history.ts";
 import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "../../train/events.ts";
 import { describeDivergence } from "../../train/guard.ts";
+import type { Commands, Context } from "../context.ts";
 import { withExample } from "../help.ts";
 import { withMetric } from "../metric.ts";
 import { withData } from "../options/data.ts";
@@ -31,21 +32,22 @@ export interface TrainFlags extends ShapeFlags, LearnFlags, RecordFlags {}
 /** Exit code where learning did harm. */
 const ruined = 1;
 
-export function addTrain(program: Command, version: string, signal: AbortSignal): void {
-  const training = withTraining(program.command("train [model]"), 20);
+function defineTrain(command: Command, context: Context): void {
   withExample(
-    training.description("train a model, such as one of secateur new"),
+    withTraining(command, 20),
     "secateur train net.onnx --data mnist:data --epochs 20 -o trained.onnx",
     "secateur train --resume trained.run",
   );
-  actAsRun<TrainFlags>(training, version, (...all) => work(train, signal, ...all));
-  const tuning = withTraining(program.command("finetune [model]"), 5);
+  actAsRun<TrainFlags>(command, context, (...all) => work(train, context, ...all));
+}
+
+function defineFinetune(command: Command, context: Context): void {
   withExample(
-    tuning.description("train a pruned model further"),
+    withTraining(command, 5),
     "secateur finetune small.onnx --data cifar10:data --epochs 5 --crop 4 --flip -o tuned.onnx",
     "secateur finetune --resume tuned.run",
   );
-  actAsRun<TrainFlags>(tuning, version, (...all) => work(finetune, signal, ...all));
+  actAsRun<TrainFlags>(command, context, (...all) => work(finetune, context, ...all));
 }
 
 const withTraining = (command: Command, epochs: number): Command =>
@@ -53,7 +55,7 @@ const withTraining = (command: Command, epochs: number): Command =>
 
 async function work(
   learn: typeof train,
-  signal: AbortSignal,
+  context: Context,
   run: Run,
   flags: TrainFlags,
   opened: Opened,
@@ -64,7 +66,7 @@ async function work(
   const measured: EpochEvent[] = [];
   const checkpoints = checkpointsOf(run, flags);
   const job = learn(opened.model, {
-    ...runOptions(flags, opened, signal),
+    ...runOptions(flags, opened, context),
     checkpoints: {
       ...checkpoints,
       resumed(note) {
@@ -78,7 +80,7 @@ async function work(
       show(event);
     },
   });
-  const model = await resultOf(job, run, progress, signal);
+  const model = await resultOf(job, run, progress, context);
   const summary: LearnSummary = {
     epochs: flags.epochs,
     before: measured[0]?.evaluation,
@@ -159,3 +161,5 @@ export function reportEpochs(progress: Progress, batchSize: number): (event: Ste
     else progress.update(line);
   };
 }
+
+export const commands: Commands = { train: defineTrain, finetune: defineFinetune };

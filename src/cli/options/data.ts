@@ -21,9 +21,9 @@ import {
   strict,
 } from "../../options/data.ts";
 import { crop, flip } from "../../options/learning.ts";
+import type { Context } from "../context.ts";
 import { note } from "../output.ts";
 import { flag, withGroup } from "./flag.ts";
-import { noteOnce } from "./model.ts";
 import { imageSizeOf } from "./values.ts";
 
 export interface DataFlags {
@@ -85,23 +85,20 @@ export function openData(
   flags: DataFlags & { readonly data: string },
   split: "train" | "test",
   model: Model,
+  { noteOnce }: Context,
 ): Promise<Dataset> {
-  const { mean, std, scale, preset, size, resize, layout, channels, strict, classes } = flags;
-  const normalise: Normalise = {
-    ...(preset ? presets[preset] : {}),
-    ...(mean ? { mean } : {}),
-    ...(std ? { std } : {}),
-    ...(scale === undefined ? {} : { scale }),
-  };
+  const { preset, mean, std, scale, size, resize, layout, channels, strict, classes } = flags;
+  const own = Object.entries({ mean, std, scale }).filter(([, value]) => value !== undefined);
+  const normalise: Normalise = { ...(preset && presets[preset]), ...Object.fromEntries(own) };
   return openDataset(flags.data, {
     split,
-    ...(Object.keys(normalise).length > 0 ? { normalise } : {}),
-    ...(size ? { size } : {}),
-    ...(resize === undefined ? {} : { resize }),
-    ...(layout ? { layout } : {}),
-    ...(channels ? { channels } : {}),
-    ...(strict ? { strict } : {}),
-    ...(classes === undefined ? {} : { classes }),
+    ...(Object.keys(normalise).length > 0 && { normalise }),
+    size,
+    resize,
+    layout,
+    channels,
+    strict,
+    classes,
     model,
     onNote: noteOnce,
     warn: note,

@@ -2,23 +2,14 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { z } from "zod";
-import { bare, defaultOf, expected, formOf, type Kinds } from "../../options/kinds.ts";
+import { bare, defaultOf, expected, formOf, helpOf, type Kinds } from "../../options/kinds.ts";
 import { withForm, type JsonSchema } from "../forms.ts";
+import { leaveToLongHelp } from "../help.ts";
 
 /** The groups of help. */
 export type Heading = "Budget" | "Data" | "Learning" | "Importance" | "Measuring" | "Machine" | "Output" | "Model";
 
 export type Reader = (text: string, known: never) => unknown;
-
-/** Options that only the long help shows. */
-const rare = new WeakSet<Option>();
-export const isRare = (option: Option): boolean => rare.has(option);
-
-/** Leaves options of a command to the long help. */
-export function makeRare(command: Command, ...names: readonly string[]): Command {
-  for (const option of command.options) if (names.includes(option.attributeName())) rare.add(option);
-  return command;
-}
 
 /**
  * The flag of an option.
@@ -28,7 +19,7 @@ export function makeRare(command: Command, ...names: readonly string[]): Command
  */
 export function flag(flags: string, kind: z.ZodType, read?: Reader): Option {
   const inner = bare(kind);
-  const option = new Option(flags, kind.description ?? (inner as z.ZodType).description);
+  const option = new Option(flags, helpOf(kind));
   const value = defaultOf(kind);
   if (read) option.argParser(read as never);
   else if (inner instanceof z.ZodEnum) option.choices(inner.options.map(String));
@@ -57,7 +48,7 @@ export function withGroup(
   common: readonly Option[],
   more: readonly Option[] = [],
 ): Command {
-  for (const option of more) rare.add(option);
+  for (const option of more) leaveToLongHelp(option);
   for (const option of [...common, ...more]) command.addOption(option.helpGroup(`${heading}:`));
   return command;
 }
@@ -90,6 +81,12 @@ const valueOf = (text: string): number | string =>
 
 /** A list may be one value in a configuration. */
 const listed = (form: JsonSchema): JsonSchema => ({ anyOf: [form, ...(form["items"] ? [form["items"]] : [])] });
+
+/** Leaves options of a command to the long help. */
+export function makeRare(command: Command, ...names: readonly string[]): Command {
+  for (const option of command.options) if (names.includes(option.attributeName())) leaveToLongHelp(option);
+  return command;
+}
 
 /** What every command has that prints JSON. */
 export const json = (help: string): Option => flag("--json", z.boolean().describe(help));

@@ -11,7 +11,6 @@ import {
   weightDecay,
   type OptimiserOptions,
 } from "../../options/learning.ts";
-import { running } from "../../options/machine.ts";
 import type { RecomputedStep } from "../../train/activation-checkpointing.ts";
 import { note } from "../output.ts";
 import { augmentOf, withAugment, type AugmentFlags } from "./data.ts";
@@ -79,13 +78,12 @@ function optimiserOf({ optimiser, momentum, weightDecay }: LearnFlags): Optimise
   return optimiser === "sgd" ? { kind: optimiser, momentum, ...decay } : { kind: optimiser, ...decay };
 }
 
-export const learnOptions = (flags: LearnFlags, signal: AbortSignal) => ({
-  ...handed(flags, { ...running, ...learning, epochs: epochs(0) }),
+export const learnOptions = (flags: LearnFlags) => ({
+  ...handed(flags, { ...learning, epochs: epochs(0) }),
   augment: augmentOf(flags),
   optimiser: optimiserOf(flags),
   minRate: flags.minLearningRate,
   onRecompute: noteRecompute(),
-  signal,
 });
 
 /** Says once what learning below a size takes: pruning opens a step after every removal. */

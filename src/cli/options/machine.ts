@@ -9,7 +9,11 @@ import { loss } from "../../options/learning.ts";
 import { batchSize, device, seed, threads } from "../../options/machine.ts";
 import type { Device } from "../../runtime/port.ts";
 import type { Loss } from "../../options/learning.ts";
+import { nodeRuntime } from "../../runtime/workers-node.ts";
+import type { Context } from "../context.ts";
+import { noteFixedBatch } from "../output.ts";
 import { flag, withGroup, type Heading } from "./flag.ts";
+import { shapesOf, type ShapeFlags } from "./model.ts";
 
 export interface DeviceFlags {
   readonly device: Device;
@@ -26,6 +30,16 @@ export const withCompute = (command: Command): Command =>
   withGroup(withDevice(command), "Machine", [
     flag("--threads <n>", threads).default(Math.min(256, availableParallelism()), "one for each core"),
   ]);
+
+/** What every function takes that runs a model. */
+export const runningOf = (flags: ShapeFlags & Partial<ComputeFlags>, context: Context) => ({
+  ...shapesOf(flags, context),
+  device: flags.device,
+  threads: flags.threads,
+  signal: context.signal,
+  runtime: nodeRuntime,
+  onFixedBatch: noteFixedBatch,
+});
 
 export interface RunFlags extends ComputeFlags {
   readonly loss: Loss;
