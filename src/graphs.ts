@@ -1,6 +1,7 @@
 /**
- * `secateur/graph`: what the commands of `secateur` are made of, for those who build on it. It works on graphs and takes its runtime as an argument;
- * where a command has the name, that of the function on graphs ends in `Graph`. Safe in a browser; in Node it is `graphs-node.ts`.
+ * `secateur/graph`: what the commands of `secateur` are made of, for those who build on it. It works on graphs and
+ * takes its runtime as an argument; where a command has the name, that of the function on graphs ends in `Graph`. Safe
+ * in a browser; in Node it is `graphs-node.ts`.
  */
 
 export { loadModel } from "./onnx/load.ts";
@@ -14,18 +15,24 @@ export { trace, type Traced, type TraceOptions } from "./passes/trace.ts";
 export { analyse, type Analysis } from "./prune/coupling/analysis.ts";
 export type { FrozenGroup, Group, Groups, Removal, Unit as PrunableUnit } from "./prune/coupling/groups.ts";
 export { findGates } from "./prune/gates/gates.ts";
-export { gatePlaces, type GatePlace } from "./options/ranking.ts";
+export {
+  gatePlaces,
+  type GatePlace,
+  normalisations,
+  pers,
+  type Normalisation,
+  type Per,
+  type Scope,
+  type Limits as RemovalLimits,
+} from "./options/ranking.ts";
 export { cut as cutGraph, type Cut as CutGraph } from "./prune/cut/cut.ts";
 export { mask as maskGraph } from "./prune/cut/mask.ts";
 export { formatPlan, parsePlan } from "./prune/select/plan.ts";
 export { prove, type Mismatch, type Proof, type ProofOptions } from "./prune/proof/prove.ts";
 export type { Costs } from "./passes/costs.ts";
 export { selectShare, selectStep } from "./prune/select/select.ts";
-export type { Budget } from "./options/budget.ts";
+export type { Budget, RemovalSchedule } from "./options/budget.ts";
 export type { Selection, SelectOptions, StepChoice } from "./prune/select/select.ts";
-export { normalisations, pers, type Normalisation, type Per, type Scope } from "./options/ranking.ts";
-export type { Limits as RemovalLimits } from "./options/ranking.ts";
-export type { RemovalSchedule } from "./options/budget.ts";
 
 export { criteria, findCriterion } from "./criteria/table.ts";
 export { meanGradient, meanOver, needs, type Need as CriterionNeed, type Scores } from "./criteria/criterion.ts";

@@ -1,6 +1,7 @@
 /**
- * Secateur: structured pruning of ONNX models by Taylor importance. This entry is safe in a browser; in Node, `secateur` is `node.ts`, which adds
- * files, data sets on disk and onnxruntime-node. What the commands are made of is `secateur/graph`.
+ * Secateur: structured pruning of ONNX models by Taylor importance. This entry is safe in a browser; in
+ * Node, `secateur` is `node.ts`, which adds files, data sets on disk and onnxruntime-node. What the
+ * commands are made of is `secateur/graph`.
  */
 
 export { load, type ByteSource, type LoadModelOptions as LoadOptions, type ModelSource } from "./jobs/load.ts";
@@ -22,10 +23,8 @@ export type { Proof } from "./prune/proof/prove.ts";
 export { prune } from "./jobs/prune.ts";
 export type { PruneJobOptions as PruneOptions } from "./jobs/prune-options.ts";
 export type { PruneJobEvent as PruneEvent, PruneOutcome } from "./jobs/prune-events.ts";
-export type { Budget } from "./options/budget.ts";
-export type { LatencyBudget } from "./options/budget.ts";
+export type { Budget, LatencyBudget, RemovalSchedule } from "./options/budget.ts";
 export type { Limits as RemovalLimits } from "./options/ranking.ts";
-export type { RemovalSchedule } from "./options/budget.ts";
 export { finetune, train } from "./jobs/train.ts";
 export type { EpochEvent, TrainJobEvent as TrainEvent, TrainJobOptions as TrainOptions } from "./jobs/train.ts";
 export type { OptimiserOptions } from "./options/learning.ts";

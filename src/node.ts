@@ -1,4 +1,7 @@
-/** Secateur in Node, as `secateur` and as `secateur/node`: the entry for browsers, files, data sets on disk and onnxruntime-node. */
+/**
+ * Secateur in Node, as `secateur` and as `secateur/node`: the entry for browsers, files,
+ * data sets on disk and onnxruntime-node.
+ */
 
 import { useRuntime } from "./runtime/default.ts";
 import { nodeRuntime } from "./runtime/workers-node.ts";

@@ -1,8 +1,7 @@
 /** Budgets as they are typed: shares, percentages, and numbers that say what they count. */
 
 import { InvalidArgumentError } from "commander";
-import type { Budget } from "../options/budget.ts";
-import type { LatencyBudget } from "../options/budget.ts";
+import type { Budget, LatencyBudget } from "../options/budget.ts";
 import { withForm } from "./forms.ts";
 
 /** What a number counts: the word that is typed behind it, a pattern of that word, and how texts call it. */
@@ -34,7 +33,8 @@ const refuse = (text: string): never => {
 };
 
 /**
- * The share that a text says, or its number where it is one above what can be a percentage; nothing where the text is something else.
+ * The share that a text says, or its number where it is one above what can be a percentage;
+ * nothing where the text is something else.
  *
  * @param readings what a number alone may mean besides a percentage, as commands to type
  */

@@ -24,8 +24,8 @@ const quoted = (name: unknown): string => (/^[\w.-]+$/.test(String(name)) ? Stri
 const named = /`([a-z][\w.]*)(?:: ([^`]+))?`/gi;
 
 /**
- * Errors and notes with flags for the options that they name (graph/error.ts): "lower `batchSize`" -> "lower --batch-size",
- * "`loss: "mse"`" -> "--loss mse", "`prove: false`" -> "--no-prove".
+ * Errors and notes with flags for the options that they name (graph/error.ts): "lower `batchSize`" ->
+ * "lower --batch-size", "`loss: "mse"`" -> "--loss mse", "`prove: false`" -> "--no-prove".
  */
 export function inFlags(message: string): string {
   return message.replaceAll(named, (_, path: string, value: string | undefined) => flagFor(path, value));

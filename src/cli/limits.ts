@@ -2,8 +2,7 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import type { SettledOf } from "../options/kinds.ts";
-import { limits, roundTo } from "../options/ranking.ts";
-import type { Limits } from "../options/ranking.ts";
+import { limits, roundTo, type Limits } from "../options/ranking.ts";
 import { withForm } from "./forms.ts";
 import { flag, flagsOf, withGroup } from "./options/flag.ts";
 import { note } from "./output.ts";

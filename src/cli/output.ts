@@ -20,8 +20,8 @@ export {
 } from "../report/figures.ts";
 
 /**
- * Text with every control character but ends of lines and tabs as an escape, which JSON reads as the same. Names come from model
- * files, and a terminal would obey them.
+ * Text with every control character but ends of lines and tabs as an escape, which JSON reads as the same. Names come
+ * from model files, and a terminal would obey them.
  */
 export const printable = (text: string): string =>
   text.replaceAll(/[^\P{Cc}\n\t]/gu, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
@@ -29,7 +29,10 @@ export const printable = (text: string): string =>
 /** More of an error says nothing further: a name may be as long as a file. */
 const longestError = 2000;
 
-/** Help, results and errors are coloured by one rule, commander's: on terminals, unless NO_COLOR or FORCE_COLOR says otherwise. */
+/**
+ * Help, results and errors are coloured by one rule, commander's: on terminals, unless
+ * NO_COLOR or FORCE_COLOR says otherwise.
+ */
 const { getOutHasColors, getErrHasColors } = new Command().configureOutput();
 const outStyle = () => pc.createColors(Boolean(getOutHasColors!()));
 const errStyle = () => pc.createColors(Boolean(getErrHasColors!()));

@@ -76,7 +76,9 @@ const commands: Readonly<
 /** Commands that tell of the options of all. */
 const tellOfAll = ["config", "completion"];
 
-/** Runs the command line and returns the exit code: 0 done, 1 a budget or gate not met, 2 bad input, 130 interrupted. */
+/**
+ * Runs the command line and returns the exit code: 0 done, 1 a budget or gate not met, 2 bad input, 130 interrupted.
+ */
 export async function run(
   argv: readonly string[],
   signal: AbortSignal = new AbortController().signal,
@@ -192,7 +194,8 @@ function exitCodeOf(error: unknown, signal: AbortSignal): number {
   }
   complainOf(
     new Error(
-      `this should not have happened (${error instanceof SecateurError ? error.message : String(error)}): please report it, with what --debug prints`,
+      `this should not have happened (${error instanceof SecateurError ? error.message : String(error)}): ` +
+        "please report it, with what --debug prints",
     ),
   );
   return badInput;

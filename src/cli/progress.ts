@@ -1,6 +1,6 @@
 /**
- * The line that tells how the work goes. It is ours, with a thread behind it (pulse.ts): ora and listr2 draw nothing while
- * the event loop is blocked, and building the graph of a large model blocks it for seconds.
+ * The line that tells how the work goes. It is ours, with a thread behind it (pulse.ts): ora and listr2 draw nothing
+ * while the event loop is blocked, and building the graph of a large model blocks it for seconds.
  */
 
 import { stderr } from "node:process";
@@ -15,7 +15,8 @@ const marks = 10;
 
 export interface Progress extends Disposable {
   /**
-   * Shows the state of the work: on a terminal in place, elsewhere not before nothing has been said for long (pulse.ts).
+   * Shows the state of the work: on a terminal in place, elsewhere not before
+   * nothing has been said for long (pulse.ts).
    *
    * @param done the share of a stage that is done: elsewhere a line tells of every tenth
    */

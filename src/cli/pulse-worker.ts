@@ -1,4 +1,7 @@
-/** The thread of {@link startPulse}. It writes by itself: what a worker writes in the usual way waits for the main thread. */
+/**
+ * The thread of {@link startPulse}. It writes by itself: what a worker writes in the
+ * usual way waits for the main thread.
+ */
 
 import { writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";

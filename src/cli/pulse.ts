@@ -1,4 +1,7 @@
-/** Signs of life from a thread of their own: one that reads models and builds graphs is blocked by that, for seconds where these are large. */
+/**
+ * Signs of life from a thread of their own: one that reads models and builds graphs is blocked by
+ * that, for seconds where these are large.
+ */
 
 import { Worker } from "node:worker_threads";
 import type { Line, Shared } from "./pulse-worker.ts";
@@ -15,7 +18,10 @@ export interface Pulse extends Disposable {
 const here = import.meta.url;
 const built = here.endsWith(".ts") ? "../../dist/cli/" : "./";
 
-/** @param columns of the terminal on which a line takes the place of the one before; `undefined` where lines follow each other */
+/**
+ * @param columns of the terminal on which a line takes the place of the one before;
+ * `undefined` where lines follow each other
+ */
 export function startPulse(text: string, columns: number | undefined): Pulse {
   const start = Date.now();
   const said = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));

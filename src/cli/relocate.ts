@@ -22,7 +22,9 @@ export function placesOf({ folder, dir: before }: Pick<RunConfig, "folder" | "di
   };
 }
 
-/** The first of the places where something is; the first of all where nothing is, as a run names it that never moved. */
+/**
+ * The first of the places where something is; the first of all where nothing is, as a run names it that never moved.
+ */
 export const find = (places: readonly string[]): string => places.find((place) => existsSync(place)) ?? places[0]!;
 
 /** The first of the places that a file can be written at. */

@@ -32,7 +32,10 @@ export async function openValidation(
   }
 }
 
-/** Data that does not know its size may have no batch at all. Whatever else is wrong with it is told where it is learned from. */
+/**
+ * Data that does not know its size may have no batch at all. Whatever else is wrong with
+ * it is told where it is learned from.
+ */
 async function refuseEmpty(dataset: Dataset): Promise<void> {
   if (dataset.size !== undefined) return;
   try {

@@ -21,8 +21,8 @@ export interface ArraySource {
 const mostChannels = 4;
 
 /**
- * uint8 is pixels, float64 becomes float32, all else is given as it is. A single input of uint8 [N, H, W], [N, H, W, C] or
- * [N, C, H, W] is images, which can be augmented. A target of integers [N] or [N, 1] is class ids. Fails with
+ * uint8 is pixels, float64 becomes float32, all else is given as it is. A single input of uint8 [N, H, W], [N, H, W, C]
+ * or [N, C, H, W] is images, which can be augmented. A target of integers [N] or [N, 1] is class ids. Fails with
  * `bad-data` where the arrays do not go together, and with `bad-option` on a form for pixels where there are none.
  *
  * @param stated what is not in `form`, for pixels alone: it is passed over where there are none
@@ -66,7 +66,8 @@ function tensorDataset(
       if (augment)
         fail(
           "bad-option",
-          `data set ${name}: augmentation (${option("augment.crop")}, ${option("augment.flip")}) is for images, a single array of uint8`,
+          `data set ${name}: augmentation (${option("augment.crop")}, ${option("augment.flip")}) is for ` +
+            "images, a single array of uint8",
         );
       return {
         read: (indices) => [...indices],

@@ -7,11 +7,10 @@ import type { Batch } from "./batches.ts";
 import { checkFinite } from "./checks.ts";
 
 /**
- * A batch out of `{ inputs, target }`, or `{ inputs }` where there are no labels. `inputs` is a tensor or a record of tensors by input name; a
- * tensor is `{ dtype | type, shape | dims, data }`. `target` is a tensor of integers [N], which
- * become int64, a float32 tensor whose first axis is N, or a list of class ids. The numbers are
- * copied, so the giver may use its buffers again. Fails with `bad-data` or `not-finite`, in a
- * message that starts with `where`.
+ * A batch out of `{ inputs, target }`, or `{ inputs }` where there are no labels. `inputs` is a tensor or a record of
+ * tensors by input name; a tensor is `{ dtype | type, shape | dims, data }`. `target` is a tensor of integers [N],
+ * which become int64, a float32 tensor whose first axis is N, or a list of class ids. The numbers are copied, so the
+ * giver may use its buffers again. Fails with `bad-data` or `not-finite`, in a message that starts with `where`.
  */
 export function readBatch(value: unknown, where: string): Batch {
   if (!isRecord(value)) fail("bad-data", `${where}: ${kindOf(value)} instead of { inputs, target }`);
@@ -142,7 +141,10 @@ function readStrings(data: ArrayLike<unknown>): readonly string[] | string {
   return wrong < 0 ? (Array.from(data) as string[]) : `element ${wrong} is ${String(data[wrong])}`;
 }
 
-/** A copy as the array that `dtype` is held in, or what is wrong. A plain list may stand for any type but the 16-bit floats. */
+/**
+ * A copy as the array that `dtype` is held in, or what is wrong. A plain list may
+ * stand for any type but the 16-bit floats.
+ */
 function readNumbers(dtype: NumericDType, data: ArrayLike<unknown>): TypedArray | string {
   const type = arrayType(dtype);
   if (data instanceof type) return data.slice();

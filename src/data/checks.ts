@@ -5,14 +5,15 @@ import type { Tensor } from "../graph/tensor.ts";
 import type { Batch, Dataset } from "./batches.ts";
 
 /**
- * Fails with `bad-data` where the data has more classes than the model has outputs (0 where its outputs are no classes), before work begins that
- * the first label without an output would end.
+ * Fails with `bad-data` where the data has more classes than the model has outputs (0 where its outputs are no
+ * classes), before work begins that the first label without an output would end.
  */
 export function checkClasses({ name, classes }: Dataset, outputs: number): void {
   if (outputs > 0 && classes !== undefined && classes > outputs)
     fail(
       "bad-data",
-      `"${name}" has ${classes} classes, the model gives ${outputs} outputs; it takes a model with an output for each class`,
+      `"${name}" has ${classes} classes, the model gives ${outputs} outputs; it takes a model with an output ` +
+        "for each class",
     );
 }
 
@@ -51,7 +52,8 @@ function checkTensor(where: string, what: string, { dtype, shape, data }: Tensor
   const perSample = data.length / Math.max(1, shape[0] ?? 1);
   fail(
     "not-finite",
-    `${where}: ${what} holds ${describeBad(dtype, data[at])} at element ${at % perSample} of sample ${Math.floor(at / perSample)}`,
+    `${where}: ${what} holds ${describeBad(dtype, data[at])} at element ${at % perSample} of sample ` +
+      `${Math.floor(at / perSample)}`,
   );
 }
 

@@ -55,7 +55,8 @@ function namesOf(line: string): string[] {
 }
 
 /**
- * A list from text: one class a line; a JSON list; or a JSON or Python object by the number of the output, as Keras and Ultralytics have it.
+ * A list from text: one class a line; a JSON list; or a JSON or Python object by the number of the
+ * output, as Keras and Ultralytics have it.
  *
  * @throws SecateurError `bad-data` where it is none of these, or has a class without a name
  */
@@ -148,8 +149,8 @@ const hasWord = (name: string, plain: string): boolean => ` ${plainName(name)} `
 const mostTold = 8;
 
 /**
- * The data with the class ids of a list: its classes are found there by their names. Data that has ids alone keeps them, unless the list is of numbers, which
- * are then those ids.
+ * The data with the class ids of a list: its classes are found there by their names. Data that has ids alone keeps
+ * them, unless the list is of numbers, which are then those ids.
  *
  * @throws SecateurError `bad-data` naming the classes that the list does not have
  */
@@ -163,8 +164,10 @@ export function withClasses(dataset: Dataset, list: ClassList): Dataset {
     const more = problems.length > mostTold ? `; and ${problems.length - mostTold} more` : "";
     fail(
       "bad-data",
-      `"${dataset.name}": its classes are not those of ${list.name} (${list.classes.length}): ${problems.slice(0, mostTold).join("; ")}${more}. ` +
-        `Rename them, or give the names of the model's outputs in their order by ${option("classes")}; ${option("classes", "data")} keeps the order that the data has`,
+      `"${dataset.name}": its classes are not those of ${list.name} (${list.classes.length}): ` +
+        `${problems.slice(0, mostTold).join("; ")}${more}. ` +
+        `Rename them, or give the names of the model's outputs in their order by ${option("classes")}; ` +
+        `${option("classes", "data")} keeps the order that the data has`,
     );
   }
   return relabelled(dataset, ids, named);

@@ -23,8 +23,9 @@ const splits: Readonly<Record<string, SplitName>> = {
 };
 
 /**
- * The images of a CSV file with the columns path and label, and perhaps split. Paths start at the file's own folder. Labels are class ids, or
- * names that get ids in their order. Fails with `io` on a missing file and with `bad-data` on a table or a label that is wrong.
+ * The images of a CSV file with the columns path and label, and perhaps split. Paths start at the file's own folder.
+ * Labels are class ids, or names that get ids in their order. Fails with `io` on a missing file and with `bad-data`
+ * on a table or a label that is wrong.
  */
 export async function csv(file: string, split: SplitName, options: EncodedOptions): Promise<SampleDataset> {
   const rows = await readRows(file);
@@ -68,7 +69,8 @@ function idsOf(file: string, rows: readonly Row[]) {
   if (odd)
     fail(
       "bad-data",
-      `${file}: line ${odd.line} has the label ${odd.label}, line ${rows[0]!.line} ${rows[0]!.label}; labels are numbers or names, not both`,
+      `${file}: line ${odd.line} has the label ${odd.label}, line ${rows[0]!.line} ${rows[0]!.label}; labels ` +
+        "are numbers or names, not both",
     );
   if (!numbered) {
     const labels = [...new Set(rows.map(({ label }) => label))].sort();

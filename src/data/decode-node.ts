@@ -1,4 +1,7 @@
-/** Encoded images to bytes of one size, by sharp: resized and cut out of the middle as torchvision does, with another kernel's rounding. */
+/**
+ * Encoded images to bytes of one size, by sharp: resized and cut out of the middle as torchvision
+ * does, with another kernel's rounding.
+ */
 
 import type { Sharp } from "sharp";
 import { fail } from "../graph/error.ts";
@@ -25,8 +28,8 @@ export async function sizeOfImage(bytes: Uint8Array): Promise<ImageSize> {
 }
 
 /**
- * The first frame of an encoded image, 8 bits a channel, without alpha. Colour profiles and the orientation in EXIF are ignored, as by
- * PIL. Rejects where the image is broken.
+ * The first frame of an encoded image, 8 bits a channel, without alpha. Colour profiles and the orientation in EXIF are
+ * ignored, as by PIL. Rejects where the image is broken.
  */
 export async function decodeImage(bytes: Uint8Array, form: ImageForm): Promise<Planes> {
   const image = await open(bytes);

@@ -37,8 +37,9 @@ export interface EncodedOptions extends ImageForm {
 const atOnce = 16;
 
 /**
- * Images, and class ids where there are any. Where no size is given all images must have that of the first that can be read. Fails with `bad-option` on a form that
- * cannot be, and with `bad-data` on fewer than two classes or sizes that differ.
+ * Images, and class ids where there are any. Where no size is given all images must have that of the
+ * first that can be read. Fails with `bad-option` on a form that cannot be, and with `bad-data` on fewer
+ * than two classes or sizes that differ.
  */
 export async function encodedDataset(source: EncodedSource, options: EncodedOptions): Promise<SampleDataset> {
   const { name, shown } = source;
@@ -112,7 +113,8 @@ async function commonSize(source: EncodedSource, unreadable: Unreadable): Promis
 function refuseSizes({ name, describe }: EncodedSource, index: number, own: ImageSize, others: ImageSize): never {
   fail(
     "bad-data",
-    `${name}: ${describe(index)} has ${own.join(" x ")} pixels (height x width), others ${others.join(" x ")}; give the size of the model's input by ${option("size")}`,
+    `${name}: ${describe(index)} has ${own.join(" x ")} pixels (height x width), others ` +
+      `${others.join(" x ")}; give the size of the model's input by ${option("size")}`,
   );
 }
 

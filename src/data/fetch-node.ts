@@ -33,7 +33,10 @@ const cifarChecksums: Checksums = {
   "test_batch.bin": "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
 };
 
-/** Our split of the 10,000 digits of the package (the first of the training images): 8,000 to train on and 2,000 to test with. */
+/**
+ * Our split of the 10,000 digits of the package (the first of the training images):
+ * 8,000 to train on and 2,000 to test with.
+ */
 const mnistChecksums: Checksums = {
   "train-images-idx3-ubyte": "2324a768776ba150417a591146f2ecf88c61ab6bb30118f597e4419b0afb35a1",
   "train-labels-idx1-ubyte": "0248b02ffba7ba35c9a6cef3c670b7c75c4f50f7db53367ef0cadc57dfe53efb",

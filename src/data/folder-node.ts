@@ -16,9 +16,10 @@ export const splitFolders: Readonly<Record<SplitName, readonly [string, ...strin
 };
 
 /**
- * DIR/train/CLASS/IMAGE with DIR/test, DIR/validation or DIR/val, or DIR/CLASS/IMAGE, of which a part is held out. Class ids follow the names of
- * the folders in order, those of train where it is there. Without folders of classes, DIR/train/IMAGE or DIR/IMAGE, there are no labels. Fails with
- * `io` on a missing folder and with `bad-data` on one without images.
+ * DIR/train/CLASS/IMAGE with DIR/test, DIR/validation or DIR/val, or DIR/CLASS/IMAGE, of which a part is
+ * held out. Class ids follow the names of the folders in order, those of train where it is there. Without
+ * folders of classes, DIR/train/IMAGE or DIR/IMAGE, there are no labels. Fails with `io` on a missing folder
+ * and with `bad-data` on one without images.
  */
 export async function folder(dir: string, split: SplitName, options: EncodedOptions): Promise<SampleDataset> {
   const name = `${dir} ${split}`;
@@ -106,7 +107,8 @@ async function looseImages(dir: string): Promise<string[]> {
   if (names.length === 0)
     fail(
       "bad-data",
-      `${dir} has no images: they lie in a folder for each class, ${join(dir, "CLASS", "IMAGE.jpg")}, or without labels in ${dir} itself`,
+      `${dir} has no images: they lie in a folder for each class, ${join(dir, "CLASS", "IMAGE.jpg")}, or ` +
+        `without labels in ${dir} itself`,
     );
   return names.map((name) => join(dir, name));
 }

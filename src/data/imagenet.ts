@@ -1,6 +1,7 @@
 /**
- * The 1,000 classes of ImageNet (ILSVRC 2012) in the order of networks' outputs: WordNet id and names. The list is that of timm
- * (github.com/huggingface/pytorch-image-models, timm/data/_info, Apache-2.0); ids and names are WordNet's (wordnet.princeton.edu, its own free licence).
+ * The 1,000 classes of ImageNet (ILSVRC 2012) in the order of networks' outputs: WordNet id and names. The list is that
+ * of timm (github.com/huggingface/pytorch-image-models, timm/data/_info, Apache-2.0); ids and names are WordNet's
+ * (wordnet.princeton.edu, its own free licence).
  */
 
 /** Classes end with a semicolon or a line; each is the digits of its WordNet id, and its names with commas between. */

@@ -41,7 +41,8 @@ export async function mnist(dir: string, split: SplitName, form?: PixelForm): Pr
     ];
     fail(
       "io",
-      `${dir} has no ${missing.flat().join(" and no ")} (nor .gz); "secateur data mnist ${dir}" fetches a part of MNIST into it`,
+      `${dir} has no ${missing.flat().join(" and no ")} (nor .gz); "secateur data mnist ${dir}" fetches a ` +
+        "part of MNIST into it",
     );
   }
   const parsed = parseMnist(images, labels, mnistClasses);

@@ -20,9 +20,11 @@ interface Archive {
 }
 
 /**
- * The arrays of one part: NAME_train for training, and NAME_test, NAME_validation or NAME_val for testing. Arrays without such endings are one set, of which
- * every fifth sample is held out, of each class where there are classes. y or target is the target, any other name that of an
- * input of the model; where there is only one it may be called anything. What is stated holds for pixels alone, and is passed over where there are none. Fails with `io` on a missing file and with `bad-data` on a wrong one.
+ * The arrays of one part: NAME_train for training, and NAME_test, NAME_validation or NAME_val for testing. Arrays
+ * without such endings are one set, of which every fifth sample is held out, of each class where there are classes. y
+ * or target is the target, any other name that of an input of the model; where there is only one it may be called
+ * anything. What is stated holds for pixels alone, and is passed over where there are none. Fails with `io` on a
+ * missing file and with `bad-data` on a wrong one.
  */
 export async function npz(
   path: string,
@@ -77,7 +79,8 @@ function choose(path: string, names: readonly string[], split: SplitName): Map<s
   if (own.length === 0)
     fail(
       "bad-data",
-      `${path} has no arrays for ${split === "train" ? "training (x_train, y_train)" : "testing (x_test, y_test)"}; it has ${names.join(", ")}`,
+      `${path} has no arrays for ` +
+        `${split === "train" ? "training (x_train, y_train)" : "testing (x_test, y_test)"}; it has ${names.join(", ")}`,
     );
   const chosen = new Map(own.map((name) => [name, splitOf(name)!.key]));
   if (new Set(chosen.values()).size < own.length)

@@ -22,9 +22,10 @@ interface ParquetFile {
 const probed = 64;
 
 /**
- * The rows of train-*.parquet, or of test-*, validation-* or val-*.parquet, in a folder or its folder data; or of one file, of which a part is
- * held out where its name is none of these. The column image or img holds encoded images, label class ids; the names of classes are those that
- * the file knows. Fails with `io` on a missing file and with `bad-data` on a wrong one.
+ * The rows of train-*.parquet, or of test-*, validation-* or val-*.parquet, in a folder or its folder data; or
+ * of one file, of which a part is held out where its name is none of these. The column image or img holds
+ * encoded images, label class ids; the names of classes are those that the file knows. Fails with `io` on a
+ * missing file and with `bad-data` on a wrong one.
  */
 export async function parquet(path: string, split: SplitName, options: EncodedOptions): Promise<SampleDataset> {
   const { paths, whole } = await findFiles(path, split);
@@ -91,7 +92,8 @@ async function findFiles(
   }
   return fail(
     found.length === 0 ? "io" : "bad-data",
-    `${path} has no ${splitFolders[split].map((name) => `${name}-*.parquet`).join(", ")}, nor has its folder data; it has ${found.slice(0, 5).join(", ") || "no .parquet files"}`,
+    `${path} has no ${splitFolders[split].map((name) => `${name}-*.parquet`).join(", ")}, nor has its folder ` +
+      `data; it has ${found.slice(0, 5).join(", ") || "no .parquet files"}`,
   );
 }
 

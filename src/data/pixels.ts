@@ -16,8 +16,8 @@ export interface Planes {
 }
 
 /**
- * Images of one channel (gray) or three (red, green, blue) in the channels that are wanted. Gray is ITU-R 601 luma, rounded as PIL does.
- * Fails with `bad-option` on another number of channels.
+ * Images of one channel (gray) or three (red, green, blue) in the channels that are wanted. Gray is ITU-R 601 luma,
+ * rounded as PIL does. Fails with `bad-option` on another number of channels.
  */
 export function toChannels({ images, shape }: Planes, channels: Channels | undefined, name: string): Planes {
   const [given, height, width] = shape;

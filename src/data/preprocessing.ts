@@ -1,4 +1,6 @@
-/** What a model's file says of the images that it takes and of its classes: what Secateur writes, and what others do. */
+/**
+ * What a model's file says of the images that it takes and of its classes: what Secateur writes, and what others do.
+ */
 
 import { option } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
@@ -25,8 +27,8 @@ export interface Preprocessing {
 type Described = Pick<Model, "metadata" | "graph" | "aside">;
 
 /**
- * What the file of a model says of its input and its classes: by the metadata that Secateur writes; else by ONNX's own keys for images, by what Ultralytics and
- * OpenVINO's exporters write, and by the labels of a classifier's maps.
+ * What the file of a model says of its input and its classes: by the metadata that Secateur writes; else by ONNX's own
+ * keys for images, by what Ultralytics and OpenVINO's exporters write, and by the labels of a classifier's maps.
  *
  * @example
  * import { load, preprocessingOf } from "secateur";
@@ -94,7 +96,8 @@ function saidByOthers({ metadata, aside }: Described, remarks: string[]): Said {
   const channels = format === undefined ? undefined : formats[format];
   if (format !== undefined && channels === undefined)
     remarks.push(
-      `the model's file says Image.BitmapPixelFormat ${format}, which no data here has: ${option("channels")} says which channels it gets`,
+      `the model's file says Image.BitmapPixelFormat ${format}, which no data here has: ` +
+        `${option("channels")} says which channels it gets`,
     );
   if (image("colorspacegamma") === "linear")
     remarks.push(
@@ -158,7 +161,10 @@ function formOfInput({ graph }: Described): ImageForm {
   };
 }
 
-/** The model with what its data was: how its pixels became inputs, and which classes it has. Data that does not say so changes nothing. */
+/**
+ * The model with what its data was: how its pixels became inputs, and which classes it has. Data
+ * that does not say so changes nothing.
+ */
 export function withPreprocessing<M extends Described>(model: M, { form, labels, classList }: Dataset): M {
   if (form === undefined) return model;
   const list = builtInLists.find((name) => name === classList && name !== "numbers");

@@ -18,7 +18,10 @@ export interface SampleSource<Sample> extends Pick<Dataset, "name" | "classes" |
 }
 
 export interface SampleReader<Sample> {
-  /** The samples at the indices, without those that cannot be read. Called in the order of the epoch, once for each index. */
+  /**
+   * The samples at the indices, without those that cannot be read. Called in the
+   * order of the epoch, once for each index.
+   */
   read(indices: Int32Array): readonly Sample[] | Promise<readonly Sample[]>;
   toBatch(samples: readonly Sample[]): Batch;
 }
@@ -27,8 +30,8 @@ export interface SampleReader<Sample> {
 export const purposes = { order: 1, augment: 2, split: 3 } as const;
 
 /**
- * All samples of a source in stored order. A seed and an epoch decide the order of a shuffled epoch, whatever the batch size. Batches are
- * full but for the last: what cannot be read is made up for by the samples that follow.
+ * All samples of a source in stored order. A seed and an epoch decide the order of a shuffled epoch, whatever the batch
+ * size. Batches are full but for the last: what cannot be read is made up for by the samples that follow.
  */
 export function sampleDataset<Sample>(source: SampleSource<Sample>): SampleDataset {
   return view(

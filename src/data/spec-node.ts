@@ -21,11 +21,14 @@ import { optionsFor, preprocessingOf, type Preprocessing } from "./preprocessing
 export interface OpenOptions extends Omit<PixelForm, keyof Normalise>, Omit<EncodedOptions, keyof PixelForm> {
   readonly split: SplitName;
   readonly normalise?: Normalise;
-  /** The model that the data is for: what its file says of pixels and classes is taken where the options do not say it. */
+  /**
+   * The model that the data is for: what its file says of pixels and classes is taken where the options do not say it.
+   */
   readonly model?: Pick<Model, "metadata" | "graph" | "aside">;
   /**
-   * The classes in the order of the model's outputs, by which those of the data are found by name: a list, a built-in one by its name (imagenet,
-   * imagenet-1001, cifar10, numbers), a file with one name a line or a JSON list, or names with commas between. "data" keeps the order of the data.
+   * The classes in the order of the model's outputs, by which those of the data are found by name: a list, a built-in
+   * one by its name (imagenet, imagenet-1001, cifar10, numbers), a file with one name a line or a JSON list, or names
+   * with commas between. "data" keeps the order of the data.
    */
   readonly classes?: string | readonly string[];
   /** Told in one sentence what is taken from the model's file. */
@@ -88,8 +91,8 @@ export function testPartOf(spec: string): string {
 const datasetForms: readonly string[] = Object.values(kinds).map(({ form }) => form);
 
 /**
- * Opens a data set by its kind and path. Fails with `bad-option` on another kind, no path, or options that the kind does not take, and as the data
- * set itself does.
+ * Opens a data set by its kind and path. Fails with `bad-option` on another kind, no path, or options that the kind
+ * does not take, and as the data set itself does.
  */
 export async function openDataset(spec: string, options: OpenOptions): Promise<Dataset> {
   const colon = spec.indexOf(":");
@@ -146,7 +149,8 @@ async function listFor(
     if (error.code === "ENOENT" && classes.includes(",")) return undefined;
     return fail(
       "io",
-      `cannot read the list of classes ${classes} (${error.code}): give a file, ${builtInLists.join(", ")}, or names with commas between`,
+      `cannot read the list of classes ${classes} (${error.code}): give a file, ${builtInLists.join(", ")}, ` +
+        "or names with commas between",
       error,
     );
   });

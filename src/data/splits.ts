@@ -52,8 +52,8 @@ export type SplitName = "train" | "test";
 const holdOutEvery = 5;
 
 /**
- * The indices of one part of data that comes without parts: every fifth sample of a class, in stored order, is for testing. Fails with `bad-data`
- * where no class has five.
+ * The indices of one part of data that comes without parts: every fifth sample of a class, in stored order, is for
+ * testing. Fails with `bad-data` where no class has five.
  */
 export function holdOut(name: string, classIds: Iterable<number>, split: SplitName): number[] {
   const seen = new Map<number, number>();

@@ -1,4 +1,7 @@
-/** What of a zip file its library does not tell: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, sections 4.3.12 to 4.3.16. */
+/**
+ * What of a zip file its library does not tell:
+ * https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, sections 4.3.12 to 4.3.16.
+ */
 
 const signatures = { entry: 0x02014b50, end: 0x06054b50, end64: 0x06064b50, locator64: 0x07064b50 } as const;
 /** Bytes of the parts of fixed size. */

@@ -18,9 +18,9 @@ export type LatencyBudget = z.input<typeof latency>;
 
 const scheduleKinds = ["steady", "linear", "cubic", "one-shot"] as const;
 /**
- * `steady` removes the same number of units each time (the paper's); the others reach the target in a given number of
- * removals: in equal steps of what is to be saved, in steps that become smaller (Zhu and Gupta 2017, "To prune, or not to
- * prune", eq. 1), or at once.
+ * `steady` removes the same number of units each time (the paper's); the others reach the target in a given number
+ * of removals: in equal steps of what is to be saved, in steps that become smaller (Zhu and Gupta 2017, "To prune,
+ * or not to prune", eq. 1), or at once.
  */
 export type ScheduleKind = (typeof scheduleKinds)[number];
 export const scheduleKind = z.enum(scheduleKinds).default("steady").describe("how much is removed each time");

@@ -1,4 +1,7 @@
-/** Options as they were given, held against the table: unknown names, wrong types and impossible values are refused, all in one error. */
+/**
+ * Options as they were given, held against the table: unknown names, wrong types and impossible
+ * values are refused, all in one error.
+ */
 
 import { z } from "zod";
 import { fail } from "../graph/error.ts";

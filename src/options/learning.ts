@@ -11,9 +11,9 @@ export type Loss = (typeof losses)[number];
 export const loss = z.enum(losses).default("cross-entropy").describe("what is minimised");
 
 /**
- * What the loss compares the output with: the labels of the data, or classes drawn from the model's own probabilities. The
- * latter makes of squared gradients the Fisher information itself instead of its empirical form, and needs no labels
- * (Kunstner et al. 2019, "Limitations of the empirical Fisher approximation", eq. 3).
+ * What the loss compares the output with: the labels of the data, or classes drawn from the model's own probabilities.
+ * The latter makes of squared gradients the Fisher information itself instead of its empirical form, and needs no
+ * labels (Kunstner et al. 2019, "Limitations of the empirical Fisher approximation", eq. 3).
  */
 const sources = ["labels", "sampled"] as const;
 export type Targets = (typeof sources)[number];
@@ -84,7 +84,9 @@ export const learning = {
   data: dataset,
   /** What to measure by at the start, now and then, and at the end; nothing is chosen by it. */
   validation: dataset.optional(),
-  /** What is measured besides: a measure by its name, or a metric of your own. Default top-1, without labels agreement. */
+  /**
+   * What is measured besides: a measure by its name, or a metric of your own. Default top-1, without labels agreement.
+   */
   metric: metric.optional(),
   /** What is minimised; default "cross-entropy". */
   loss,
@@ -113,7 +115,9 @@ export const learning = {
    * a second time instead of kept, which gives the same results. Default: all are kept.
    */
   memory: memory.optional(),
-  /** The decay by which weights and statistics are averaged over the steps; the averages are the result. Default none. */
+  /**
+   * The decay by which weights and statistics are averaged over the steps; the averages are the result. Default none.
+   */
   ema: decay.describe("keep a moving average of the weights with this decay, as 0.999").optional(),
   /** How the rate falls after the warm-up; default along a cosine. */
   rateSchedule: z.enum(rateSchedules).default("cosine").describe("how the learning rate falls"),

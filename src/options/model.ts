@@ -19,8 +19,8 @@ export const externalAbove = countOrNone;
 /** What every function takes that looks at a model. */
 export const looking = {
   /**
-   * Shapes of inputs by name: at which sizes a model whose file leaves more open than the batch is looked at. They change
-   * nothing in what is written. Where none are given they are found by trying.
+   * Shapes of inputs by name: at which sizes a model whose file leaves more open than the batch is looked at. They
+   * change nothing in what is written. Where none are given they are found by trying.
    */
   shapes: shapes.optional(),
   /** Is told in a sentence each what sizes had to be found, and which axes cannot stay open and why. */

@@ -44,8 +44,8 @@ export const criterionName = z.enum(criterionNames).describe("how importance is 
 
 export const gatePlaces = ["after-bn", "before-bn", "after-activation", "residual"] as const;
 /**
- * Where the gates of a unit stand: behind normalisation (the default; the fewest places that remove the unit), before it,
- * behind the activation and pooling that follow, or one shared gate on a residual stream, behind each of its sums.
+ * Where the gates of a unit stand: behind normalisation (the default; the fewest places that remove the unit), before
+ * it, behind the activation and pooling that follow, or one shared gate on a residual stream, behind each of its sums.
  */
 export type GatePlace = (typeof gatePlaces)[number];
 
@@ -71,14 +71,15 @@ export const normalisations = ["none", "mean", "max", "sum", "standardised", "la
  * What the importances I of a group are divided by before groups are compared; the order within a group stays as it is.
  *
  * - `none`: nothing.
- * - `mean`, `max`, `sum`: the mean, the largest, or the sum of |I| over the group (the normalisers of Torch-Pruning, Fang
- *   et al. 2023).
- * - `standardised`: 1 / (1 + exp(-z)) with z = (I - mean) / standard deviation. The logistic function makes z positive, so
- *   that a cost can divide it.
- * - `lamp`: I_m over the sum of all I in the group that are at least I_m (Lee et al. 2021, "Layer-Adaptive Sparsity for the
- *   Magnitude-based Pruning", eq. 5): the share of what is left that goes with m. The last unit of any group has 1, the
- *   most there is. What is below 0 is divided by the sum of |I|.
- * - `loss`: what makes the lesser half add up to what masking that half does to the outputs of the net, which is measured.
+ * - `mean`, `max`, `sum`: the mean, the largest, or the sum of |I| over the group (the normalisers
+ *   of Torch-Pruning, Fang et al. 2023).
+ * - `standardised`: 1 / (1 + exp(-z)) with z = (I - mean) / standard deviation. The logistic function makes z
+ *   positive, so that a cost can divide it.
+ * - `lamp`: I_m over the sum of all I in the group that are at least I_m (Lee et al. 2021, "Layer-Adaptive Sparsity
+ *   for the Magnitude-based Pruning", eq. 5): the share of what is left that goes with m. The last unit of any group
+ *   has 1, the most there is. What is below 0 is divided by the sum of |I|.
+ * - `loss`: what makes the lesser half add up to what masking that half does to the
+ *   outputs of the net, which is measured.
  *
  * A group whose importances are all 0 keeps them; infinite ones stay so and are left out of means and sums.
  */
@@ -86,9 +87,9 @@ export type Normalisation = (typeof normalisations)[number];
 
 export const scopes = ["local", "global", "isomorphic"] as const;
 /**
- * `global` compares all units of the net, `local` the units of a group only, so that the same share of every group goes;
- * `isomorphic` compares the units of groups that are built alike (Fang et al. 2024, "Isomorphic Pruning for Vision
- * Models").
+ * `global` compares all units of the net, `local` the units of a group only, so that the same share of
+ * every group goes; `isomorphic` compares the units of groups that are built alike (Fang et al. 2024,
+ * "Isomorphic Pruning for Vision Models").
  */
 export type Scope = (typeof scopes)[number];
 
@@ -119,8 +120,8 @@ export const limits = {
 export type Limits = OptionsOf<typeof limits>;
 
 /**
- * What remains of a group is a multiple of this; "auto": of the channels that the runtime's kernels take at a time, found
- * by trying.
+ * What remains of a group is a multiple of this; "auto": of the channels that the runtime's
+ * kernels take at a time, found by trying.
  */
 export const roundTo = countOrAuto.describe("round widths to multiples of n; auto: what this machine runs fastest");
 

@@ -4,13 +4,19 @@ import type { InferenceSession } from "onnxruntime-common";
 import { fail, option } from "../graph/error.ts";
 import { devices, type Device } from "./port.ts";
 
-/** An execution provider of an onnxruntime package; one that is not bundled has libraries of its own, which may have been installed. */
+/**
+ * An execution provider of an onnxruntime package; one that is not bundled has libraries of
+ * its own, which may have been installed.
+ */
 export interface Backend {
   readonly name: string;
   readonly bundled: boolean;
 }
 
-/** The execution provider of a device. No other is named beside it: onnxruntime would take that one silently where the first does not start. */
+/**
+ * The execution provider of a device. No other is named beside it: onnxruntime would take that one
+ * silently where the first does not start.
+ */
 export const providerOf = (device: Device): InferenceSession.ExecutionProviderConfig =>
   // Convolutions with channels last give wrong sums for some numbers of channels, as from 6 to 8 (onnxruntime 1.30).
   device === "webgpu" ? { name: "webgpu", preferredLayout: "NCHW" } : device;
@@ -38,6 +44,7 @@ export function requireDevice(device: Device, name: string, backends: readonly B
 export function refuseDevice(device: Device, reason: string): never {
   fail(
     "unsupported",
-    `the model does not load on ${device}, though it does on the CPU: ${reason}. ${device} needs ${needs[device]}; ${option("device", "cpu")} always works`,
+    `the model does not load on ${device}, though it does on the CPU: ${reason}. ${device} needs ` +
+      `${needs[device]}; ${option("device", "cpu")} always works`,
   );
 }

@@ -23,8 +23,8 @@ export const directRuntime: Runtime = {
 };
 
 /**
- * What onnxruntime says before there is a session, of a device's library that is not there, is thrown too. A level that somebody has set stays; it counts until the first session of the
- * process.
+ * What onnxruntime says before there is a session, of a device's library that is not there, is thrown too. A level that
+ * somebody has set stays; it counts until the first session of the process.
  */
 function beQuiet(): void {
   if (ort.env.logLevel === "warning") ort.env.logLevel = "fatal";

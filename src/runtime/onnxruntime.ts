@@ -27,7 +27,10 @@ export interface Onnxruntime {
   readonly listSupportedBackends?: () => readonly Backend[];
 }
 
-/** What ends the process only: the warnings of the optimiser are about graphs, which are ours, and errors are thrown besides, for us to tell. */
+/**
+ * What ends the process only: the warnings of the optimiser are about graphs, which are ours, and
+ * errors are thrown besides, for us to tell.
+ */
 const fatalOnly = 4;
 
 export interface RuntimeOptions {
@@ -35,7 +38,10 @@ export interface RuntimeOptions {
   readonly name?: string | undefined;
   /** Threads within an operator where none are asked for; default 1. */
   readonly threads?: number | undefined;
-  /** Whether the package writes outputs into tensors that it is handed. Node's does; the browser's builds silently do not. Default false. */
+  /**
+   * Whether the package writes outputs into tensors that it is handed. Node's does; the browser's
+   * builds silently do not. Default false.
+   */
   readonly writesOutputs?: boolean | undefined;
 }
 
@@ -75,13 +81,15 @@ function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carri
   const toOrt = ({ dtype, data: given, shape }: Tensor): OrtTensor => {
     const data = isShared(given) ? given.slice() : given;
     const tensor = new ort.Tensor(dtype as "float32", data as Float32Array, shape as number[]);
-    // Where JavaScript has a Float16Array the package makes one of the bits, which its own native part does not read (onnxruntime 1.30).
+    // Where JavaScript has a Float16Array the package makes one of the bits, which its own native
+    // part does not read (onnxruntime 1.30).
     return dtype === "float16" ? Object.defineProperty(tensor, "data", { value: data }) : tensor;
   };
   // Where they start is forgotten: it would be a third set of the weights.
   const carried = given.map(({ input, output, told }) => ({ input, output, told }));
   const fresh = session.outputNames.filter((name) => !carried.some(({ output }) => output === name));
-  // Of two sets of the same tensors a run reads one and writes the other: nothing is allocated, and no page is touched for the first time.
+  // Of two sets of the same tensors a run reads one and writes the other: nothing is allocated, and no
+  // page is touched for the first time.
   let current = given.map(({ start, own }) => toOrt(own ? start : copyOf(start)));
   let other = writesOutputs
     ? given.map(({ start: { dtype, shape } }) => toOrt(zeros(dtype as NumericDType, shape)))
@@ -147,7 +155,10 @@ const succeeds = (opened: Promise<InferenceSession>): Promise<boolean> =>
     () => false,
   );
 
-/** Whether elements lie in memory that several threads read, as the weights of a file do in Node: the package refuses to be fed with it. */
+/**
+ * Whether elements lie in memory that several threads read, as the weights of a file do in Node:
+ * the package refuses to be fed with it.
+ */
 const isShared = (data: Tensor["data"]): data is TypedArray =>
   ArrayBuffer.isView(data) && typeof SharedArrayBuffer !== "undefined" && data.buffer instanceof SharedArrayBuffer;
 

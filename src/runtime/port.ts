@@ -25,7 +25,8 @@ export interface Session {
   /**
    * What the carried inputs hold for the next run, by their names.
    *
-   * @param last whether there will be none: they are then handed over instead of copied, and the session is good for disposing of only
+   * @param last whether there will be none: they are then handed over instead of copied, and the
+   * session is good for disposing of only
    */
   carried(last?: boolean): Promise<Record<string, Tensor>>;
   /** Sets parts of what the carried inputs hold to zero. */
@@ -69,9 +70,15 @@ export interface LoadOptions {
   readonly device?: Device | undefined;
   /** Threads within an operator; default: all cores. */
   readonly threads?: number | undefined;
-  /** Ends the wait for a run, where the runtime can be left alone with it; what has been asked for by then is thrown away. */
+  /**
+   * Ends the wait for a run, where the runtime can be left alone with it; what has
+   * been asked for by then is thrown away.
+   */
   readonly signal?: AbortSignal | undefined;
-  /** Whether the runtime rewrites the graph for speed before the first run, which takes it most of the time of loading; default yes. */
+  /**
+   * Whether the runtime rewrites the graph for speed before the first run, which takes it most
+   * of the time of loading; default yes.
+   */
   readonly optimise?: boolean | undefined;
   /** What stays with the session from one run to the next instead of going in and out. */
   readonly carried?: readonly Carried[];
@@ -81,11 +88,14 @@ export interface Runtime {
   readonly name: string;
   /** Threads within an operator where none are asked for. */
   readonly threads: number;
-  /** The same kind of runtime in another thread, by number, where there are threads of their own to be had; its work goes on beside this one's. */
+  /**
+   * The same kind of runtime in another thread, by number, where there are threads of their own to be had;
+   * its work goes on beside this one's.
+   */
   worker?(number: number): Runtime;
   /**
-   * @throws SecateurError `bad-model` with the runtime's own message where it does not load, `unsupported` where the device is not to be had or
-   * does not take it
+   * @throws SecateurError `bad-model` with the runtime's own message where it does not load, `unsupported` where the
+   * device is not to be had or does not take it
    */
   load(model: Uint8Array | ModelFiles, options?: LoadOptions): Promise<Session>;
 }

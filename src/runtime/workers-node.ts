@@ -1,4 +1,7 @@
-/** onnxruntime-node in a worker thread: its runs block the thread that asks for them, and here that is not the one that draws progress. */
+/**
+ * onnxruntime-node in a worker thread: its runs block the thread that asks for them, and here
+ * that is not the one that draws progress.
+ */
 
 import { availableParallelism } from "node:os";
 import { Piscina } from "piscina";
@@ -17,16 +20,16 @@ const worker = new URL(`${built}session-worker-node.js`, here);
 const running = new Set<Promise<unknown>>();
 
 /**
- * Waits until no worker runs anything. A process that exits waits for what runs in native code in any case, and there is killed by onnxruntime, which finds
- * no JavaScript to give its results to.
+ * Waits until no worker runs anything. A process that exits waits for what runs in native code in any case, and there
+ * is killed by onnxruntime, which finds no JavaScript to give its results to.
  */
 export async function workersIdle(): Promise<void> {
   while (running.size > 0) await Promise.allSettled(running);
 }
 
 /**
- * A runtime whose sessions live in one worker thread, which starts with the first of them and does not keep the process alive. Its workers are such
- * runtimes too; the first is itself.
+ * A runtime whose sessions live in one worker thread, which starts with the first of them and does not keep the process
+ * alive. Its workers are such runtimes too; the first is itself.
  */
 export function createWorkerRuntime(name: string): Runtime {
   const workers: Runtime[] = [];

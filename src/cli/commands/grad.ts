@@ -2,13 +2,12 @@
 
 import { z } from "zod";
 import { count } from "../../options/kinds.ts";
-import { loss } from "../../options/learning.ts";
+import { loss, type Loss } from "../../options/learning.ts";
 import { flag, json, output, withGroup } from "../options/flag.ts";
 import type { Command } from "commander";
 import { internalOpset } from "../../onnx/upgrade.ts";
 import { load } from "../../jobs/load-node.ts";
 import { gradientGraph } from "../../objective/backward.ts";
-import type { Loss } from "../../options/learning.ts";
 import { openModel } from "../../jobs/opened.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Commands, Context } from "../context.ts";

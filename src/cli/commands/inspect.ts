@@ -37,7 +37,10 @@ const mostShown = 3;
 /** Causes beyond these cost less than those. */
 const mostCauses = 3;
 
-/** The last layer of a model is always held by its output; an output that holds more than this share of all multiply-accumulates is worth a line. */
+/**
+ * The last layer of a model is always held by its output; an output that holds more than this share of all
+ * multiply-accumulates is worth a line.
+ */
 const largeOutput = 0.25;
 
 function explain({ what, units, macs, params, advice }: Cause, summary: Summary): string[] {

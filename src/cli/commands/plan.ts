@@ -166,7 +166,8 @@ function formatProof(proof: Proof): string {
       .join(" ");
   const few = (nodes: readonly string[]): string => `${nodes.slice(0, 3).join(", ")}${nodes.length > 3 ? ", ..." : ""}`;
   const lines = [
-    `proved on random inputs: cut and mask differ by at most ${difference.toExponential(1)} of the range, over ${elements} elements`,
+    `proved on random inputs: cut and mask differ by at most ${difference.toExponential(1)} of the range, ` +
+      `over ${elements} elements`,
     `run at ${at.map(shown).join(", ")}`,
   ];
   if (between.length > 0)
@@ -175,11 +176,13 @@ function formatProof(proof: Proof): string {
     );
   if (random.length > 0)
     lines.push(
-      `${few(random)}: its results differ from run to run, so the cut model was given those of the masked one; export the model in evaluation mode`,
+      `${few(random)}: its results differ from run to run, so the cut model was given those of the masked ` +
+        "one; export the model in evaluation mode",
     );
   if (unoptimised)
     lines.push(
-      "compared without onnxruntime's optimiser: with it the two differ by more, as it changes what one of them computes; try the original with and without it",
+      "compared without onnxruntime's optimiser: with it the two differ by more, as it changes what one of " +
+        "them computes; try the original with and without it",
     );
   if (noisy > 0)
     lines.push(`${noisy} of these elements differ by more, but by no more than float32 rounding makes of them`);

@@ -145,11 +145,15 @@ export function createShow(
         break;
       case "search":
         progress.done(
-          `${sizeOf(event, all)} ${dropFigure(event)}: ${event.fits ? "little enough" : "too much"}${isDoubtful(event, maxDrop) ? ", as far as so few samples tell" : ""}`,
+          `${sizeOf(event, all)} ${dropFigure(event)}: ` +
+            (event.fits ? "little enough" : "too much") +
+            (isDoubtful(event, maxDrop) ? ", as far as so few samples tell" : ""),
         );
         break;
       case "removal":
-        reached = `removal ${event.step}, ${event.units} units, ${short(event.costs.macs)} MACs (${percent(event.costs.macs / all)}), `;
+        reached =
+          `removal ${event.step}, ${event.units} units, ${short(event.costs.macs)} MACs ` +
+          `(${percent(event.costs.macs / all)}), `;
         left = clock === undefined ? "" : `, ${clock.after(event)}`;
         progress.update(`${reached}loss ${event.loss.toFixed(4)}${left}`, event.step / Math.max(event.step, removals));
         break;

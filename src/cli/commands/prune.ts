@@ -68,7 +68,8 @@ async function work(
   await writeFileAtomic(plan, formatPlan(removal));
   if (outcome.unproved !== undefined) {
     note(
-      `not proved: ${outcome.unproved}. The model was written to ${output} and says so in its metadata; please report it. ` +
+      `not proved: ${outcome.unproved}. The model was written to ${output} and says so in its metadata; ` +
+        "please report it. " +
         `secateur cut MODEL --plan ${plan} tries the proof again`,
     );
     process.exitCode = notMet;
@@ -80,8 +81,11 @@ async function work(
   if (outcome.end === "exhausted")
     note(
       flags.maxDrop === undefined
-        ? `the budget was not met: every group is down to what has to stay of it${(flags.minUnits ?? 1) > 0 ? "; with --min-units 0 groups can go as a whole" : ""}`
-        : `no smaller model was found that loses at most ${flags.maxDrop}${flags.metric === undefined ? " points" : ` of ${flags.metric}`}: what was written is the model as it was`,
+        ? "the budget was not met: every group is down to what has to stay of " +
+            `it${(flags.minUnits ?? 1) > 0 ? "; with --min-units 0 groups can go as a whole" : ""}`
+        : "no smaller model was found that loses at most " +
+            `${flags.maxDrop}${flags.metric === undefined ? " points" : ` of ${flags.metric}`}: what was ` +
+            "written is the model as it was",
     );
   // A search goes on behind a try that did harm.
   if (outcome.end === "diverged") process.exitCode = notMet;

@@ -1,7 +1,7 @@
 /** secateur score and eval: importances, and how good a model is. */
 
 import { z } from "zod";
-import { targetSource } from "../../options/learning.ts";
+import { targetSource, type Targets } from "../../options/learning.ts";
 import { memory } from "../../options/machine.ts";
 import { batches } from "../../options/ranking.ts";
 import type { Commands, Context } from "../context.ts";
@@ -13,7 +13,6 @@ import { writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { load } from "../../jobs/load-node.ts";
 import type { Evaluation } from "../../evaluate/evaluate.ts";
 import { isBuiltIn } from "../../evaluate/metrics.ts";
-import type { Targets } from "../../options/learning.ts";
 import { withExample } from "../help.ts";
 import { openMetric, type MetricFlags } from "../metric.ts";
 import { withCriterion, type CriterionFlags } from "../options/criterion.ts";

@@ -26,9 +26,13 @@ export function describeSchedule({
   const then =
     tries === undefined
       ? once
-      : `then ${tries} tries at most to find the smallest model that loses little enough, each with ${epochs === 0 ? once : `${shortEpochs(epochs)} of fine-tuning`}`;
+      : `then ${tries} tries at most to find the smallest model that loses little enough, each with ` +
+        `${epochs === 0 ? once : `${shortEpochs(epochs)} of fine-tuning`}`;
   const tuning = epochs === 0 || tuningSteps === undefined ? "" : `, ${tuningSteps} steps`;
-  return `${tries === undefined ? "about" : "at most"} ${removals} removal${removals === 1 ? "" : "s"}, one after ${each}: ${steps} steps${data}; ${then}${tuning}`;
+  return (
+    `${tries === undefined ? "about" : "at most"} ${removals} removal${removals === 1 ? "" : "s"}, one ` +
+    `after ${each}: ${steps} steps${data}; ${then}${tuning}`
+  );
 }
 
 function shortEpochs(epochs: number): string {

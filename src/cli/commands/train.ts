@@ -129,7 +129,8 @@ export const describeTrial = ({ done, all }: TrialEvent): string =>
 /** Says what a rate of "auto" came to. */
 export const noteRate = ({ phase, learningRate, minibatches }: RateEvent): void =>
   note(
-    `learning rate${phase === "prune" ? " while pruning" : ""}: ${learningRate}, found by a trial of ${minibatches} minibatches on a copy`,
+    `learning rate${phase === "prune" ? " while pruning" : ""}: ${learningRate}, found by a trial of ` +
+      `${minibatches} minibatches on a copy`,
   );
 
 /** Says that learning did harm; the command fails at its end. */
@@ -155,7 +156,9 @@ export function reportEpochs(progress: Progress, batchSize: number): (event: Ste
     const rate = ((steps - untimed) * batchSize * 1000) / (now - first);
     const speed = steps > untimed ? `, ${rate.toFixed(0)} images/s` : "";
     const left = event.steps === undefined ? "" : remaining(seen.at, event.step, event.steps, seen.step);
-    const line = `epoch ${event.epoch} of ${event.epochs}: loss ${(sum / steps).toFixed(4)}, learning rate ${event.learningRate.toPrecision(3)}${speed}${left && `, ${left}`}`;
+    const line =
+      `epoch ${event.epoch} of ${event.epochs}: loss ${(sum / steps).toFixed(4)}, learning rate ` +
+      `${event.learningRate.toPrecision(3)}${speed}${left && `, ${left}`}`;
     const last = event.steps !== undefined && event.step % (event.steps / event.epochs!) === 0;
     if (last) progress.done(line);
     else progress.update(line);

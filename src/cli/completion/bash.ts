@@ -9,7 +9,9 @@ export function bashCompletion(name: string, program: CompletedCommand): string 
     one.options.flatMap(({ long, short }) => [`--${long}`, ...(short === undefined ? [] : [`-${short}`])]);
   const own = commands.map(
     (one) =>
-      `    ${quoted(key(one))}) words=${quoted([...one.commands.map(({ path }) => path.at(-1)!), ...choices(one)].join(" "))}; flags=${quoted(flags(one).join(" "))} ;;`,
+      `    ${quoted(key(one))}) ` +
+      `words=${quoted([...one.commands.map(({ path }) => path.at(-1)!), ...choices(one)].join(" "))}; ` +
+      `flags=${quoted(flags(one).join(" "))} ;;`,
   );
   const values = commands.flatMap((one) =>
     one.options.flatMap(({ long, short, value, valueIsOptional }) => {

@@ -1,6 +1,6 @@
 /**
- * What can be completed, from the definitions of the commands. The scripts are ours: @bomb.sh/tab completes no files, and
- * starts the program at every key.
+ * What can be completed, from the definitions of the commands. The scripts are ours: @bomb.sh/tab completes no files,
+ * and starts the program at every key.
  */
 
 import type { Argument, Command, Option } from "commander";

@@ -50,7 +50,8 @@ function optionSpecs({ long, short, description, value, valueIsOptional }: Compl
   return flags.map((flag) => {
     if (value === undefined) return `${group}${flag}${told}`;
     // "=" after a long option: the value may be joined to it as well; a second colon: there may be none.
-    return `${group}${flag}${flag.startsWith("--") ? "=" : "+"}${told}${valueIsOptional ? ":" : ""}:${long}:${action(value)}`;
+    const joined = flag.startsWith("--") ? "=" : "+";
+    return `${group}${flag}${joined}${told}${valueIsOptional ? ":" : ""}:${long}:${action(value)}`;
   });
 }
 

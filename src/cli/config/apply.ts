@@ -37,7 +37,8 @@ function check(program: Command, { file, sections }: Configuration): void {
       if (!options.has(key))
         fail(
           "bad-option",
-          `${file}: ${name === everyCommand ? "no command has" : `"${name}" has no`} option "${key}"${suggest(key, [...options.keys()])}`,
+          `${file}: ${name === everyCommand ? "no command has" : `"${name}" has no`} option ` +
+            `"${key}"${suggest(key, [...options.keys()])}`,
         );
   }
 }
@@ -64,7 +65,10 @@ function read(where: string, option: Option, value: unknown): unknown {
   return parsed;
 }
 
-/** What would stand on the command line: numbers are one value with commas between them, texts an option that is given again. */
+/**
+ * What would stand on the command line: numbers are one value with commas between them,
+ * texts an option that is given again.
+ */
 function textsOf(value: unknown): readonly string[] | undefined {
   const values = Array.isArray(value) ? value : [value];
   if (values.length === 0 || !values.every((one) => typeof one === "string" || typeof one === "number"))

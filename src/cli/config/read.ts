@@ -62,7 +62,8 @@ async function importDefault(file: string, path: string): Promise<unknown> {
     if (code === "ERR_UNKNOWN_FILE_EXTENSION")
       fail(
         "bad-option",
-        `${file}: Node ${process.versions.node} does not import ${extname(file) || "such files"}; TypeScript takes Node 22.18, or write it as secateur.config.mjs`,
+        `${file}: Node ${process.versions.node} does not import ${extname(file) || "such files"}; TypeScript ` +
+          "takes Node 22.18, or write it as secateur.config.mjs",
         error,
       );
     fail("bad-option", `${file}: it cannot be imported: ${oneLine(error)}`, error);

@@ -1,4 +1,7 @@
-/** Flags of the command line, made from the table of options: what they are called, take, default to, and how their text is read. */
+/**
+ * Flags of the command line, made from the table of options: what they are called, take,
+ * default to, and how their text is read.
+ */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { z } from "zod";

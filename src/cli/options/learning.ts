@@ -93,7 +93,8 @@ function noteRecompute(): (recomputed: RecomputedStep) => void {
     if (isSaid) return;
     isSaid = true;
     note(
-      `a step of training would take about ${gigabytes(kept)}: ${nodes} nodes of its graph are run twice, so that about ${gigabytes(expected)} will do`,
+      `a step of training would take about ${gigabytes(kept)}: ${nodes} nodes of its graph are run twice, so ` +
+        `that about ${gigabytes(expected)} will do`,
     );
   };
 }
