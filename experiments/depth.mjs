@@ -36,7 +36,7 @@ for await (const batch of train.batches({ batchSize: samples, shuffle: true, see
   const input = oracle.inputs.find(({ name }) => name !== "target");
   const minibatch = await oracle.start({ [input.name]: batch.inputs[""], target: batch.target });
   unmasked = minibatch.loss;
-  for (const { name, units } of oracle.groups.groups)
+  for (const { name, units } of oracle.groups)
     for (const depth of depths) {
       const each = units.map((_, unit) => [unit]);
       const losses = await oracle.losses(name, each, minibatch, 1 - depth);

@@ -55,7 +55,7 @@ export {
   type RecalibrateOptions as RecalibrateGraphOptions,
 } from "./train/recalibrate.ts";
 export { absoluteBudget, pruneLoop } from "./loop/prune.ts";
-export type { PruneOptions as PruneLoopOptions, PruneResult as PruneLoopResult } from "./loop/prune.ts";
+export type { PruneOptions as PruneLoopOptions, PruneResult as PruneLoopResult } from "./loop/options.ts";
 
 export { createRuntime, type Onnxruntime, type RuntimeOptions } from "./runtime/onnxruntime.ts";
 export type {

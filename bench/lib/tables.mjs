@@ -72,11 +72,7 @@ const removal = {
   "writing graphs": (row) => seconds(row.ms.write),
   loading: (row) => seconds(row.ms.load),
   "first step longer by": (row) => seconds(row.ms.start),
-  all: (row) => seconds(row.ms.whole),
-  "where graphs stay": (row) => seconds(row.ms.kept),
-  written: (row) => `${row.counts.written} of ${row.counts.removals}`,
-  "for what is gone": (row) => seconds(row.ms.idle),
-  "a removal": (row) => seconds(row.ms.each),
+  "a removal": (row) => seconds(row.ms.whole),
   "of 10 minibatches": (row) => percent(row.share),
   aim: (row) => percent(row.target),
 };

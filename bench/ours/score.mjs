@@ -20,7 +20,7 @@ export async function openScoring({ runtime = nodeRuntime, graph, ...side }) {
       found = findings;
       return { loss };
     },
-    close: () => pass.dispose(),
+    close: () => pass[Symbol.asyncDispose](),
     /** The gates of groups that have one place, behind a BatchNormalization: by the name of the weight of the convolution before it. */
     results() {
       const gates = findGates(pass.groups);

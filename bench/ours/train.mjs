@@ -1,7 +1,7 @@
 /** Training steps on one batch. */
 
 import { nodeRuntime } from "../../dist/node.js";
-import { Trainer } from "../../dist/train/trainer.js";
+import { openTrainer } from "../../dist/train/trainer.js";
 import { readSamples, readNet } from "./net.mjs";
 
 export const open = (side) => openTraining(side);
@@ -11,7 +11,7 @@ export async function openTraining({ runtime = nodeRuntime, graph, ...side }) {
   const { x, y } = readSamples(side);
   graph ??= await readNet(side);
   const optimiser = { kind: "sgd", momentum: 0.9, weightDecay, nesterov: true };
-  const trainer = await Trainer.create(runtime, graph, {
+  const trainer = await openTrainer(runtime, graph, {
     batch,
     loss: "cross-entropy",
     optimiser,

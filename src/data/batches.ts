@@ -33,12 +33,12 @@ export interface Dataset {
 export interface BatchOptions {
   readonly batchSize: number;
   readonly shuffle?: boolean;
-  readonly augment?: Augment;
+  readonly augment?: Augment | undefined;
   /** With `epoch`, decides order and augmentation; 0 unless given. */
   readonly seed?: number;
   readonly epoch?: number;
   /** At most so many batches. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** Leaves out a last batch that is smaller than the others. */
   readonly dropLast?: boolean;
   /** The range of samples in stored order, before any shuffling: `from` included, `to` not. */

@@ -1,8 +1,9 @@
 /** How far two models are apart in what they compute: on random inputs, and on data. */
 
+import type { MetricName } from "../options/metric.ts";
 import type { BatchOptions, Dataset } from "../data/batches.ts";
-import { checkLabels } from "../data/checks.ts";
-import { prefetch } from "../data/prefetch.ts";
+import { executable } from "../execute/executable.ts";
+import { minibatches } from "../execute/minibatches.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
@@ -12,30 +13,14 @@ import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { differ, type Difference } from "../prune/proof/differ.ts";
 import { drawInputs } from "../prune/proof/draw.ts";
-import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
-import { changedBetween } from "./drop.ts";
-import { addHits, addSquares, samplesOf, type Evaluation, type Sums, type Top } from "./evaluate.ts";
-import { checkTarget } from "../execute/feeds.ts";
+import type { MachineOptions, Runtime } from "../runtime/port.ts";
+import { samplesOf, type Evaluation } from "./evaluate.ts";
 import { intervalsOf, type Changed } from "./intervals.ts";
-import type { Loss } from "../options/learning.ts";
-import { checkMetric, namedValue, startCounting, type MetricValue, type ShareName } from "./metrics.ts";
-import type { Metric, MetricName } from "../options/metric.ts";
-import { executable } from "../execute/executable.ts";
-import { evaluationGraph } from "./evaluation-graph.ts";
-import { runBatch } from "../execute/whole-batch.ts";
+import { changedBetween, openMeter, type Meter, type MeterOptions, type Quality, type Top } from "./meter.ts";
+import { namedValue, type MetricValue } from "./metrics.ts";
 
 /** The models that are compared; the first is what the second is measured by. */
 export type Pair<T> = readonly [before: T, after: T];
-
-/** How good one of two models is, as {@link evaluate} has it. */
-export interface Quality {
-  readonly loss: number;
-  /** Absent for mse. */
-  readonly top1?: number;
-  readonly top5?: number;
-  /** Where these shares lie with 95 % confidence. */
-  readonly intervals?: Evaluation["intervals"];
-}
 
 export interface Comparison {
   readonly samples: number;
@@ -54,10 +39,8 @@ export interface Comparison {
   readonly squaredDifference: number;
 }
 
-export interface CompareOptions extends Omit<LoadOptions, "carried">, Pick<BatchOptions, "batchSize" | "limit"> {
-  readonly loss: Loss;
-  /** A measure to look at above all, or a metric of your own, which is counted besides; default top-1, or without labels the agreement. */
-  readonly metric?: Metric | MetricName | undefined;
+/** By default the metric is top-1, or without labels the agreement. */
+export interface CompareOptions extends MeterOptions, Pick<BatchOptions, "batchSize" | "limit"> {
   readonly onProgress?: (samples: number, total: number | undefined) => void;
 }
 
@@ -74,7 +57,7 @@ const randomBatch = 8;
 export async function compareOutputs(
   runtime: Runtime,
   graphs: Pair<Graph>,
-  options: Omit<LoadOptions, "carried"> & { readonly seed?: number } = {},
+  options: MachineOptions & { readonly seed?: number } = {},
 ): Promise<Map<string, Difference>> {
   const wide = both(graphs, widen);
   const batch = fixedBatch(graphs[0]) ?? fixedBatch(graphs[1]) ?? randomBatch;
@@ -83,23 +66,25 @@ export async function compareOutputs(
     "inputs",
     both(traced, ({ graph, types }) => graph.inputs.map(({ name }) => types.get(name)!)),
   );
-  return await withSessions(runtime, wide, options, async (sessions) => {
-    const results: (readonly Tensor[])[] = [];
-    for (const [i, session] of sessions.entries()) {
-      const found = await session.run(drawInputs(traced[i]!, options.seed ?? 0));
-      results.push(wide[i]!.outputs.map(({ name }) => found[name]!));
-    }
-    const [a, b] = results as [Tensor[], Tensor[]];
-    requireSame("outputs", [a, b]);
-    return new Map(wide[0].outputs.map(({ name }, i) => [name, differ(a[i]!, b[i]!)]));
-  });
+  const { seed = 0, ...machine } = options;
+  const results: Tensor[][] = [];
+  for (const [i, graph] of wide.entries()) {
+    await using session = await runtime.load(executable(graph, machine.device), machine);
+    const found = await session.run(drawInputs(traced[i]!, seed));
+    results.push(graph.outputs.map(({ name }) => found[name]!));
+  }
+  const [a, b] = results as [Tensor[], Tensor[]];
+  requireSame("outputs", [a, b]);
+  return new Map(wide[0].outputs.map(({ name }, i) => [name, differ(a[i]!, b[i]!)]));
 }
 
 /**
- * Runs two models over a data set: how good each is where the data has labels, and how far their first outputs are apart.
+ * Runs two models over a data set: how good each is where the data has labels, and
+ * how far their first outputs are apart.
  *
  * @param graphs the models with open batches
- * @throws SecateurError `bad-model` for models of different outputs, `bad-option` for a metric that is none, or that throws
+ * @throws SecateurError `bad-model` for models of different outputs, `bad-option` for
+ * a metric that is none, or that throws
  */
 export async function compare(
   runtime: Runtime,
@@ -107,44 +92,25 @@ export async function compare(
   dataset: Dataset,
   options: CompareOptions,
 ): Promise<Comparison> {
-  const { loss, batchSize, limit, onProgress, signal } = options;
-  const metric = options.metric === undefined ? undefined : checkMetric(options.metric);
-  const evaluation = both(graphs, (graph) => evaluationGraph(graph, loss, metric));
-  const counting = [await startCounting(metric), await startCounting(metric)] as const;
+  const { loss, metric, batchSize, limit, signal } = options;
   const sums = { samples: 0, labelled: 0, outputs: 0, squares: 0, agreed: 0, divergence: 0 };
-  const each = both(evaluation, () => ({ loss: 0, top1: 0, top5: 0, samples: 0 }));
-  const shown = both(evaluation, ({ graph }) => graph);
-  const ranks: Pair<number[]> = [[], []];
-  await withSessions(runtime, shown, options, async (sessions) => {
-    for await (const batch of prefetch(dataset.batches({ batchSize, ...(limit === undefined ? {} : { limit }) }))) {
-      signal?.throwIfAborted();
-      const outputs: Tensor[] = [];
-      for (const [i, session] of sessions.entries()) {
-        const results = await runBatch(session, shown[i]!, batch);
-        outputs.push(evaluation[i]!.logits(results));
-        await counting[i]?.add(evaluation[i]!.shown(results, batch));
-      }
-      const [a, b] = outputs as [Tensor, Tensor];
-      requireSame("outputs", [[a], [b]]);
-      const [x, y] = [a.data, b.data] as [Float32Array, Float32Array];
-      x.forEach((value, i) => (sums.squares += (value - y[i]!) ** 2));
-      sums.outputs += x.length;
-      sums.samples += batch.size;
-      const { target } = batch;
-      if (target) {
-        checkTarget(target, loss === "mse" ? a : { dtype: "int64", shape: [batch.size] });
-        if (loss === "cross-entropy") checkLabels(batch, a.shape[1]!);
-        sums.labelled += batch.size;
-      }
-      if (loss === "cross-entropy") addRows(sums, [a, b]);
-      if (target)
-        both([a, b], (output, i) => {
-          if (loss === "cross-entropy") ranks[i].push(...addHits(each[i], output, target));
-          else addSquares(each[i], output, target);
-        });
-      onProgress?.(sums.samples, samplesOf(dataset, options));
-    }
-  });
+  await using before = await openMeter(runtime, graphs[0], options);
+  await using after = await openMeter(runtime, graphs[1], options);
+  const meters: Pair<Meter> = [before, after];
+  for await (const batch of minibatches(dataset, { batchSize, limit, signal })) {
+    const answers = [await before.run(batch), await after.run(batch)] as const;
+    const [a, b] = both(answers, ({ logits }) => logits);
+    requireSame("outputs", [[a], [b]]);
+    const [x, y] = [a.data, b.data] as [Float32Array, Float32Array];
+    x.forEach((value, i) => (sums.squares += (value - y[i]!) ** 2));
+    sums.outputs += x.length;
+    sums.samples += batch.size;
+    if (batch.target) sums.labelled += batch.size;
+    if (loss === "cross-entropy") addRows(sums, [a, b]);
+    await before.count(answers[0], batch);
+    await after.count(answers[1], batch);
+    options.onProgress?.(sums.samples, samplesOf(dataset, options));
+  }
   const { samples, labelled } = sums;
   if (samples === 0) fail("bad-data", `"${dataset.name}" has no samples`);
   if (labelled > 0 && labelled < samples)
@@ -152,31 +118,28 @@ export async function compare(
       "bad-data",
       `${samples - labelled} of the ${samples} samples of "${dataset.name}" have no label: give all or none`,
     );
-  if (![sums.squares, sums.divergence, each[0].loss, each[1].loss].every(Number.isFinite))
+  const quality = labelled > 0 ? both(meters, (meter) => meter.quality) : undefined;
+  if (![sums.squares, sums.divergence, ...(quality ?? []).map((one) => one.loss)].every(Number.isFinite))
     fail(
       "not-finite",
-      `outputs over ${samples} samples are not finite: look for values that are not numbers in the weights of the models`,
+      `outputs over ${samples} samples are not finite: look for values that are not numbers in the weights of the ` +
+        "models",
     );
-  const withIntervals = <S extends Partial<Record<ShareName, number>>>(shares: S) => ({
-    ...shares,
-    intervals: intervalsOf(shares, samples),
-  });
-  const hits = ({ top1, top5 }: Sums) =>
-    loss === "mse" ? {} : withIntervals({ top1: top1 / samples, top5: top5 / samples });
-  const quality = labelled > 0 ? both(each, (one) => ({ loss: one.loss / samples, ...hits(one) })) : undefined;
   const agreement = loss === "mse" ? undefined : sums.agreed / samples;
   const apart =
-    agreement === undefined ? {} : { ...withIntervals({ agreement }), divergence: sums.divergence / samples };
+    agreement === undefined
+      ? {}
+      : { agreement, intervals: intervalsOf({ agreement }, samples), divergence: sums.divergence / samples };
   const named = (name: MetricName): Pair<MetricValue> =>
     both([1, agreement], (agreed, i) =>
       namedValue(name, { ...quality?.[i], ...(agreed === undefined ? {} : { agreement: agreed }) }),
     );
-  const [first, second] = [await counting[0]?.value(), await counting[1]?.value()];
+  const [first, second] = [await before.metricValue(), await after.metricValue()];
   return {
     samples,
     ...(quality && { quality }),
     ...apart,
-    ...(quality && loss !== "mse" && { changed: changedBetween(ranks) }),
+    ...(quality && loss !== "mse" && { changed: changedBetween([before.ranks, after.ranks]) }),
     ...(metric !== undefined && { metric: first && second ? [first, second] : named(metric as MetricName) }),
     squaredDifference: sums.squares / sums.outputs,
   };
@@ -184,21 +147,6 @@ export async function compare(
 
 function both<T, U>(pair: Pair<T>, map: (one: T, i: 0 | 1) => U): Pair<U> {
   return [map(pair[0], 0), map(pair[1], 1)];
-}
-
-async function withSessions<T>(
-  runtime: Runtime,
-  graphs: Pair<Graph>,
-  options: Omit<LoadOptions, "carried">,
-  use: (sessions: readonly Session[]) => Promise<T>,
-): Promise<T> {
-  const sessions: Session[] = [];
-  try {
-    for (const graph of graphs) sessions.push(await runtime.load(executable(graph, options.device), options));
-    return await use(sessions);
-  } finally {
-    for (const session of sessions) await session.dispose();
-  }
 }
 
 type Form = Pick<Tensor, "dtype" | "shape">;

@@ -1,10 +1,9 @@
 /** What one model loses of another's quality, and what so many samples can tell of it. */
 
-import type { Comparison, Pair } from "./compare.ts";
-import { isHit, type Top } from "./evaluate.ts";
-import { intervalOf, intervalOfLoss, type Changed, type Interval } from "./intervals.ts";
-import { lostBetween, namedValue, type MetricValue } from "./metrics.ts";
 import type { MetricName } from "../options/metric.ts";
+import type { Comparison, Pair } from "./compare.ts";
+import { intervalOf, intervalOfLoss, type Interval } from "./intervals.ts";
+import { lostBetween, namedValue, type MetricValue } from "./metrics.ts";
 
 /** What was lost of a measure. */
 export interface Drop {
@@ -16,7 +15,10 @@ export interface Drop {
   readonly dropInterval?: Interval;
 }
 
-/** What was lost of the metric where one was asked for, else of top-1, or without labels of the agreement with the first model. */
+/**
+ * What was lost of the metric where one was asked for, else of top-1, or without labels
+ * of the agreement with the first model.
+ */
 export function dropOf({ samples, quality, agreement = 1, metric, changed }: Comparison): Drop {
   const shares = (name: MetricName, a: number, b: number): Pair<MetricValue> => [
     namedValue(name, { [name]: a }),
@@ -51,17 +53,3 @@ export const isDoubtful = ({ dropInterval }: Partial<Drop>, most: number | undef
 
 /** Of what does not agree. */
 const turned = ({ low, high }: Interval): Interval => ({ low: 1 - high, high: 1 - low });
-
-/** @param ranks of the labels by two models, sample by sample */
-export function changedBetween([before, after]: Pair<ArrayLike<number>>): Readonly<Record<Top, Changed>> {
-  const count = (name: Top): Changed => {
-    let [lost, gained] = [0, 0];
-    for (let i = 0; i < before.length; i++) {
-      const [was, is] = [isHit(name, before[i]!), isHit(name, after[i]!)];
-      if (was && !is) lost++;
-      if (is && !was) gained++;
-    }
-    return { lost, gained };
-  };
-  return { top1: count("top1"), top5: count("top5") };
-}

@@ -5,10 +5,8 @@ import type { Batch, Dataset } from "../data/batches.ts";
 import type { Graph } from "../graph/graph.ts";
 import { randomStream, shuffle } from "../graph/random.ts";
 import { sizeOf, toNumbers, type Tensor } from "../graph/tensor.ts";
-import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import { executable } from "../execute/executable.ts";
-import { evaluationGraph } from "./evaluation-graph.ts";
-import { runBatch } from "../execute/whole-batch.ts";
+import type { MachineOptions, Runtime } from "../runtime/port.ts";
+import { openMeter } from "./meter.ts";
 
 /** What was said of samples that have labels. */
 export interface Said {
@@ -63,18 +61,22 @@ export interface Asker extends AsyncDisposable {
   ask(batch: Batch, listener: Listener): Promise<void>;
 }
 
-export async function openAsker(runtime: Runtime, graph: Graph, data: Dataset, options: LoadOptions): Promise<Asker> {
-  const evaluation = evaluationGraph(graph, "cross-entropy");
-  const session = await runtime.load(executable(evaluation.graph, options.device), options);
+export async function openAsker(
+  runtime: Runtime,
+  graph: Graph,
+  data: Dataset,
+  options: MachineOptions,
+): Promise<Asker> {
+  const meter = await openMeter(runtime, graph, { ...options, loss: "cross-entropy", metric: undefined });
   return {
     async ask(batch, listener) {
-      const logits = evaluation.logits(await runBatch(session, evaluation.graph, batch));
+      const { logits } = await meter.run(batch);
       if (logits.shape.length < 2 || batch.target?.dtype !== "int64") return;
       checkClasses(data, logits.shape[1]!);
       checkLabels(batch, logits.shape[1]!);
       listener.add(logits, batch.target);
     },
-    [Symbol.asyncDispose]: () => session.dispose(),
+    [Symbol.asyncDispose]: () => meter[Symbol.asyncDispose](),
   };
 }
 
@@ -82,9 +84,10 @@ export async function openAsker(runtime: Runtime, graph: Graph, data: Dataset, o
 const enough = 30;
 
 /**
- * How far the hits of answers are above those of answers that have nothing to do with the labels, in standard deviations: the same answers dealt to the samples
- * at random (Cohen 1960, "A coefficient of agreement for nominal scales"; the variance is that of all permutations). It is 0 where all answers are
- * the same, however common that class is. `undefined` where there are too few samples, or one class alone.
+ * How far the hits of answers are above those of answers that have nothing to do with the labels, in standard
+ * deviations: the same answers dealt to the samples at random (Cohen 1960, "A coefficient of agreement for nominal
+ * scales"; the variance is that of all permutations). It is 0 where all answers are the same, however common that class
+ * is. `undefined` where there are too few samples, or one class alone.
  */
 export function aboveChance(labels: readonly number[], answers: readonly number[]): number | undefined {
   const n = labels.length;
@@ -122,15 +125,18 @@ export function spread(values: readonly number[]): number {
 export interface Order {
   /** For each output the label that goes with it, where that is known. */
   readonly labelOf: ReadonlyMap<number, number>;
-  /** Of the samples that the order was not found on, how many were counted, the share that it makes right, and how far that is above chance. */
+  /**
+   * Of the samples that the order was not found on, how many were counted, the share that it makes
+   * right, and how far that is above chance.
+   */
   readonly samples: number;
   readonly share: number;
   readonly above: number;
 }
 
 /**
- * The order of the classes in which answers and labels go together best: answers are paired with labels, one with one, on half of the samples,
- * and what comes of it is counted on the other half.
+ * The order of the classes in which answers and labels go together best: answers are paired with labels, one with one,
+ * on half of the samples, and what comes of it is counted on the other half.
  */
 export function findOrder({ labels, answers }: Pick<Said, "labels" | "answers">): Order | undefined {
   // Drawn, as classes may come in turns.

@@ -13,8 +13,9 @@ const z = 1.959964;
  *
  *     (p + z²/2n ± z √(p(1 - p)/n + z²/4n²)) / (1 + z²/n)
  *
- * It stays within 0 and 1, and says something at 0 and 1 too (E. B. Wilson 1927, "Probable inference, the law of succession, and statistical inference";
- * recommended by Brown, Cai and DasGupta 2001, "Interval estimation for a binomial proportion").
+ * It stays within 0 and 1, and says something at 0 and 1 too (E. B. Wilson 1927, "Probable inference, the law
+ * of succession, and statistical inference"; recommended by Brown, Cai and DasGupta 2001, "Interval
+ * estimation for a binomial proportion").
  *
  * @param share from 0 to 1
  */
@@ -32,12 +33,14 @@ export interface Changed {
 }
 
 /**
- * The interval of the share that is lost from one model to another on the same n samples, by what changed. As in McNemar's test, samples on which both are
- * right, or both wrong, say nothing. With p = (lost + 1)/(n + 2), q = (gained + 1)/(n + 2):
+ * The interval of the share that is lost from one model to another on the same n samples, by what changed.
+ * As in McNemar's test, samples on which both are right, or both wrong, say nothing. With p = (lost +
+ * 1)/(n + 2), q = (gained + 1)/(n + 2):
  *
  *     p - q ± z √((p + q - (p - q)²)/(n + 2)).
  *
- * Source: Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions based on paired data".
+ * Source: Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of
+ * binomial proportions based on paired data".
  *
  * @returns shares from -1 to 1, above 0 where the second model is worse
  */

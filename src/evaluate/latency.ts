@@ -1,13 +1,13 @@
 /** A latency as a budget: what a model would gain from fewer units, measured on the runtime and the machine at hand. */
 
 import type { LatencyBudget } from "../options/budget.ts";
+import type { Limits } from "../options/ranking.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import { trace } from "../passes/trace.ts";
 import { cut } from "../prune/cut/cut.ts";
-import { findGroups, type Group } from "../prune/coupling/groups.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
+import type { Group } from "../prune/coupling/groups.ts";
 import { floorsOf } from "../prune/select/limits.ts";
-import type { Limits } from "../options/ranking.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { timeInTurns, timingOf, type Timing, type TimingOptions } from "./timing.ts";
 
@@ -88,7 +88,7 @@ async function measureGroups(
   timing: TimingOptions,
 ): Promise<Pick<LatencyGoal, "start" | "table">> {
   const { roundTo = 1, limits = {}, onProgress, signal } = options;
-  const found = findGroups(trace(graph));
+  const found = analyse(graph);
   const floors = floorsOf(found, limits);
   const table: LatencyRow[] = [];
   const all: number[] = [];
@@ -119,7 +119,10 @@ async function measureGroups(
   return { start: timingOf(all), table };
 }
 
-/** What a unit saves: alike for each of the half that was measured, or of all, where only that the last goes saves anything. */
+/**
+ * What a unit saves: alike for each of the half that was measured, or of all, where
+ * only that the last goes saves anything.
+ */
 const savingOf = ({ units, without, saved, whole }: LatencyRow): number =>
   Math.max(without > 0 ? saved.median / without : 0, whole ? whole.median / units : 0);
 
@@ -129,7 +132,9 @@ const decidingRounds = 150;
 
 const none: Timing = { median: 0, low: 0, high: 0 };
 
-/** About half of a group's units, the last ones, so that what stays is a multiple; none where no such width is there. */
+/**
+ * About half of a group's units, the last ones, so that what stays is a multiple; none where no such width is there.
+ */
 function halfOf({ units }: Group, roundTo: number): number[] {
   const stay = Math.max(roundTo, Math.round(units.length / 2 / roundTo) * roundTo);
   return stay >= units.length ? [] : units.map((_, unit) => unit).slice(stay);

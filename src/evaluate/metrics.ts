@@ -38,7 +38,8 @@ export function checkMetric(given: unknown, where = "the metric"): Metric | Metr
   if (typeof given !== "object" || given === null)
     fail(
       "bad-option",
-      `${where} is ${typeof given === "string" ? `"${given}"` : String(given)}; give ${Object.keys(builtIn).join(", ")}, or { name, better, start() }`,
+      `${where} is ${typeof given === "string" ? `"${given}"` : String(given)}; give ` +
+        `${Object.keys(builtIn).join(", ")}, or { name, better, start() }`,
     );
   const { name, better, start } = given as Readonly<Record<keyof Metric, unknown>>;
   if (typeof name !== "string" || name.trim() === "") fail("bad-option", `${where} has no name: name: "f1"`);
@@ -82,7 +83,8 @@ export async function startCounting(metric: Metric | MetricName | undefined): Pr
       if (!Number.isFinite(value))
         fail(
           "not-finite",
-          `the metric "${name}" is ${value} over ${batches} minibatches: let result() give a finite number, also where it has nothing to divide by`,
+          `the metric "${name}" is ${value} over ${batches} minibatches: let result() give a finite number, also ` +
+            "where it has nothing to divide by",
         );
       return { name, better, value };
     },
@@ -103,7 +105,8 @@ const reasons: Readonly<Record<MetricName, string>> = {
 };
 
 /**
- * What was lost from one value to another, below 0 where something was gained: percentage points of a share of samples, else in the metric's own unit.
+ * What was lost from one value to another, below 0 where something was gained: percentage points of a share of
+ * samples, else in the metric's own unit.
  */
 export function lostBetween(before: MetricValue, after: MetricValue, samples: number): number {
   const lost = before.better === "higher" ? before.value - after.value : after.value - before.value;

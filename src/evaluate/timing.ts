@@ -10,7 +10,7 @@ import { forDevice } from "../passes/for-device.ts";
 import type { NormaliseOptions } from "../passes/normalise.ts";
 import { trace } from "../passes/trace.ts";
 import { drawInputs } from "../prune/proof/draw.ts";
-import type { LoadOptions, Runtime, Session } from "../runtime/port.ts";
+import type { MachineOptions, Runtime, Session } from "../runtime/port.ts";
 import { prepareOn, withSizesOf } from "../execute/prepare.ts";
 
 /** Milliseconds, or a ratio of them. */
@@ -22,7 +22,7 @@ export interface Timing {
   readonly high: number;
 }
 
-export interface TimingOptions extends Omit<LoadOptions, "carried"> {
+export interface TimingOptions extends MachineOptions {
   /** How often each model is timed; default 50, at least 6: fewer times have no interval of 95 %. */
   readonly rounds?: number | undefined;
   /** Samples of a run; default 1. */
@@ -35,7 +35,10 @@ export interface TimingOptions extends Omit<LoadOptions, "carried"> {
 const confidence = 0.95;
 /** Runs whose times are thrown away: caches fill, clocks rise. */
 const warmUp = 5;
-/** A time is the fastest of as many runs as take this many milliseconds: what else the machine does only ever makes a run slower. */
+/**
+ * A time is the fastest of as many runs as take this many milliseconds: what else the
+ * machine does only ever makes a run slower.
+ */
 const leastTime = 20;
 
 /**
@@ -90,7 +93,10 @@ export async function measureLatency(
   return (await timeInTurns(runtime, graphs, options)).map(timingOf);
 }
 
-/** The median of values and its interval, which goes from one order statistic to another and assumes nothing of how they are distributed. */
+/**
+ * The median of values and its interval, which goes from one order statistic to another and assumes
+ * nothing of how they are distributed.
+ */
 export function timingOf(values: readonly number[]): Timing {
   const sorted = values.toSorted((a, b) => a - b);
   const { low, high } = ranksOfMedian(sorted.length);
@@ -98,8 +104,9 @@ export function timingOf(values: readonly number[]): Timing {
 }
 
 /**
- * The ranks, from 0, of two of n sorted values between which the median lies with the confidence. Each value is below the median as a
- * coin falls: it is outside of the j-th from either end where fewer than j of n coins fall one way, P = 2 · Σ_{i<j} C(n, i) / 2ⁿ.
+ * The ranks, from 0, of two of n sorted values between which the median lies with the confidence. Each value is
+ * below the median as a coin falls: it is outside of the j-th from either end where fewer than j of n coins fall
+ * one way, P = 2 · Σ_{i<j} C(n, i) / 2ⁿ.
  */
 export function ranksOfMedian(n: number): { readonly low: number; readonly high: number } {
   let [j, outside, logTerm] = [0, 0, -n * Math.LN2];

@@ -1,4 +1,6 @@
-/** How many channels a runtime's blocked convolutions take at a time; found by trying, as it depends on the processor. */
+/**
+ * How many channels a runtime's blocked convolutions take at a time; found by trying, as it depends on the processor.
+ */
 
 import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph } from "../graph/graph.ts";

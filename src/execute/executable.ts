@@ -6,7 +6,7 @@ import { wrapGraph } from "../onnx/wrap.ts";
 import { blockedDomain } from "../ops/gradients/channel-block.ts";
 import { removeDead } from "../passes/dead.ts";
 import { forDevice } from "../passes/for-device.ts";
-import type { Device, ModelFiles, Session } from "../runtime/port.ts";
+import type { Device, ModelFiles } from "../runtime/port.ts";
 
 export function executable(graph: Graph, device?: Device): ModelFiles {
   const domains = new Set(graph.nodes.map(({ domain }) => domain));
@@ -18,7 +18,8 @@ export function executable(graph: Graph, device?: Device): ModelFiles {
 const contribDomain = "com.microsoft";
 
 /**
- * Products as nodes that take transposed values, as the optimiser would write them; those that add nothing too, whose own operator tells the runtime that they have two axes.
+ * Products as nodes that take transposed values, as the optimiser would write them; those that add nothing too, whose
+ * own operator tells the runtime that they have two axes.
  */
 export function fuseProducts(graph: Graph, types: ReadonlyMap<string, Type>): Graph {
   const producers = producersOf(graph);
@@ -53,9 +54,10 @@ export function fuseProducts(graph: Graph, types: ReadonlyMap<string, Type>): Gr
 }
 
 /**
- * The graph as one of whose shapes the runtime knows nothing before it runs. It would plan which value takes over whose memory by comparing each with all that are free, which takes most of the time of
- * loading after a cut, when hardly two widths are the same; its pool finds memory as fast without a plan. Integers become inputs with a default, as shapes would follow from constants; but not where they go with constants alone, whose
- * shapes are known anyway.
+ * The graph as one of whose shapes the runtime knows nothing before it runs. It would plan which value takes over whose
+ * memory by comparing each with all that are free, which takes most of the time of loading after a cut, when hardly two
+ * widths are the same; its pool finds memory as fast without a plan. Integers become inputs with a default, as shapes
+ * would follow from constants; but not where they go with constants alone, whose shapes are known anyway.
  */
 function withoutShapes(graph: Graph): Graph {
   const bare = ({ name, dtype }: ValueInfo): ValueInfo => ({ name, dtype });
@@ -73,8 +75,9 @@ function withoutShapes(graph: Graph): Graph {
 }
 
 /**
- * A graph that is loaded anew after every cut, and whether the runtime's optimiser is to rewrite it, which takes most of the time of loading. On the CPU,
- * where kernels are inputs, as weights that learn are, it finds one thing to gain, and that is written here: products of transposed values.
+ * A graph that is loaded anew after every cut, and whether the runtime's optimiser is to rewrite it, which takes most
+ * of the time of loading. On the CPU, where kernels are inputs, as weights that learn are, it finds one thing to gain,
+ * and that is written here: products of transposed values.
  */
 export function loadable(
   { graph, types }: { readonly graph: Graph; readonly types: ReadonlyMap<string, Type> },
@@ -83,14 +86,4 @@ export function loadable(
   return device === "cpu"
     ? { model: executable(withoutShapes(fuseProducts(graph, types))), optimise: false }
     : { model: executable(graph, device), optimise: true };
-}
-
-/** Sessions that are being opened, once all are; where one cannot be, the others are let go. */
-export async function allOrNone(opening: readonly Promise<Session>[]): Promise<Session[]> {
-  const opened = await Promise.allSettled(opening);
-  const failed = opened.find((one) => one.status === "rejected");
-  const sessions = opened.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
-  if (failed === undefined) return sessions;
-  for (const session of sessions) await session.dispose();
-  throw failed.reason as Error;
 }

@@ -4,10 +4,12 @@ import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import { sameShape } from "../ops/emitter.ts";
-import type { Batch, Dataset } from "../data/batches.ts";
+import type { Batch } from "../data/batches.ts";
 import { checkLabels } from "../data/checks.ts";
 
-/** The tensors of a batch by the names of the model's inputs; a single unnamed input goes to the only input there is. */
+/**
+ * The tensors of a batch by the names of the model's inputs; a single unnamed input goes to the only input there is.
+ */
 export function feedsOf(graph: Pick<Graph, "inputs">, batch: Batch): Record<string, Tensor> {
   const only = batch.inputs[""];
   if (only !== undefined && graph.inputs.length === 1)
@@ -45,28 +47,22 @@ export function requireTarget({ target }: Batch): Tensor {
     target ??
     fail(
       "bad-data",
-      `the data has no labels, and the loss takes them; without labels use ${option("targets", "sampled")} or ${option("targets", "teacher")}`,
+      `the data has no labels, and the loss takes them; without labels use ${option("targets", "sampled")} or ` +
+        `${option("targets", "teacher")}`,
     )
   );
 }
 
-/** Fails where a target has not the type and shape that the loss wants, as it has when data and loss do not go together. */
+/**
+ * Fails where a target has not the type and shape that the loss wants, as it has when data and loss do not go together.
+ */
 export function checkTarget({ dtype, shape }: Tensor, wanted: Pick<Tensor, "dtype" | "shape">): void {
   if (dtype === wanted.dtype && sameShape(shape, wanted.shape)) return;
   const form = (type: Pick<Tensor, "dtype" | "shape">): string => `${type.dtype} [${type.shape.join(", ")}]`;
   fail(
     "bad-data",
-    `the target in the data is ${form({ dtype, shape })}; the loss takes ${form(wanted)}: class ids with cross-entropy, values in the shape of the output with mse`,
-  );
-}
-
-/** Fails for a data set of which no batch had the size that a training step is made for. */
-export function refuseBatches({ name }: Dataset, batchSize: number, seen: number | undefined): never {
-  fail(
-    "bad-data",
-    seen === undefined || seen < batchSize
-      ? `"${name}" has fewer than ${batchSize} samples${seen === undefined ? "" : ` in a batch, ${seen}`}: lower ${option("batchSize")}`
-      : `"${name}" gives batches of ${seen} samples, not of ${batchSize}: set ${option("batchSize", seen)}`,
+    `the target in the data is ${form({ dtype, shape })}; the loss takes ${form(wanted)}: class ids with ` +
+      "cross-entropy, values in the shape of the output with mse",
   );
 }
 

@@ -8,13 +8,19 @@ import { trace } from "../passes/trace.ts";
 const base = 352 * 2 ** 20;
 /** A thread of its own. */
 const perWorker = 64 * 2 ** 20;
-/** A model's own weights, and beside them the runtime's: as they are, and packed for a product or in another order of channels. */
+/**
+ * A model's own weights, and beside them the runtime's: as they are, and packed for a
+ * product or in another order of channels.
+ */
 const perConstant = 3;
 /** What the runtime's pool takes for each byte that is alive: 1.0 to 2.4 on the networks of the benchmark. */
 const perActivation = 2.5;
 /** The same in a step of training: 1.1 to 1.2 where all is kept, 1.8 where much is computed twice. */
 const perLearning = 2;
-/** Of what learns, and what is kept beside it: a set to read and one to write, where it started, and three on the way to a checkpoint. */
+/**
+ * Of what learns, and what is kept beside it: a set to read and one to write, where it started,
+ * and three on the way to a checkpoint.
+ */
 const perCarried = 6;
 /** What crosses threads with every step: weights on their way to a part, and gradients on their way back. */
 const perExchange = 3;

@@ -8,7 +8,10 @@ import { expectedMemory, gigabytes } from "./memory.ts";
 import { sliceOf } from "./batch-slices.ts";
 
 export interface MemoryOptions {
-  /** Bytes that the process is to stay below, by estimate: a minibatch that would take more is run in pieces. Default: it never is. */
+  /**
+   * Bytes that the process is to stay below, by estimate: a minibatch that would take more is
+   * run in pieces. Default: it never is.
+   */
   readonly memory?: number | undefined;
   /** Told where minibatches are run in pieces, how many samples each piece has. */
   readonly onSplit?: ((microBatches: number, samples: number) => void) | undefined;
@@ -26,7 +29,8 @@ export interface MicroBatches<G> {
  * @param model the model: its samples must lie along the first axis of all inputs for a batch to be taken to pieces
  * @param build the graph for so many samples
  * @param bound why the batch has to stay whole, if it has to
- * @throws SecateurError `bad-option` where one sample is too much, `unsupported` where the batch cannot be taken to pieces
+ * @throws SecateurError `bad-option` where one sample is too much, `unsupported`
+ * where the batch cannot be taken to pieces
  */
 export function fitMemory<G extends { readonly graph: Graph }>(
   model: Graph,
@@ -42,7 +46,8 @@ export function fitMemory<G extends { readonly graph: Graph }>(
   if (bound !== undefined)
     fail(
       "unsupported",
-      `a minibatch takes about ${gigabytes(fixed + moving)}; ${option("memory")} allows less, and micro-batches are not possible, as ${bound}: raise ${option("memory")}, or lower ${option("batchSize")}`,
+      `a minibatch takes about ${gigabytes(fixed + moving)}; ${option("memory")} allows less, and micro-batches ` +
+        `are not possible, as ${bound}: raise ${option("memory")}, or lower ${option("batchSize")}`,
     );
   const microBatches = Array.from({ length: batch }, (_, i) => i + 1).find(
     (count) => batch % count === 0 && fixed + moving / count <= memory,
@@ -50,7 +55,8 @@ export function fitMemory<G extends { readonly graph: Graph }>(
   if (microBatches === undefined)
     fail(
       "bad-option",
-      `one sample at a time takes about ${gigabytes(fixed + moving / batch)}, more than ${option("memory")} allows: raise it`,
+      `one sample at a time takes about ${gigabytes(fixed + moving / batch)}, more than ${option("memory")} ` +
+        "allows: raise it",
     );
   onSplit?.(microBatches, batch / microBatches);
   return { microBatches, of: build(batch / microBatches) };

@@ -9,7 +9,7 @@ import { fixedBatch, openings, type Opening } from "../passes/open-batch.ts";
 import { trace, type Traced } from "../passes/trace.ts";
 import { differ } from "../prune/proof/differ.ts";
 import { drawInputs } from "../prune/proof/draw.ts";
-import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
+import type { MachineOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { executable } from "./executable.ts";
 
 /** A graph, and the batch that it is bound to where it is. */
@@ -29,13 +29,13 @@ const tolerance = 1e-3;
 const mostCompared = 2 ** 25;
 
 /**
- * Opens the batch of a graph that fixes it. Every opening is run on a few random samples beside the graph as it is: outputs and values
- * between must be the same for every sample.
+ * Opens the batch of a graph that fixes it. Every opening is run on a few random samples beside the graph as it is:
+ * outputs and values between must be the same for every sample.
  *
  * @param graph a normalised graph
  * @returns the graph as it is, with the reason, where its batch cannot be opened
  */
-export async function openGraph(runtime: Runtime, graph: Graph, options: LoadOptions = {}): Promise<Opened> {
+export async function openGraph(runtime: Runtime, graph: Graph, options: MachineOptions = {}): Promise<Opened> {
   const batch = fixedBatch(graph);
   if (batch === undefined) return { graph };
   const ways = openings(graph);
@@ -65,7 +65,7 @@ async function refute(
   graph: Graph,
   opening: Opening,
   batch: number,
-  options: LoadOptions,
+  options: MachineOptions,
 ): Promise<string | undefined> {
   const times = Math.max(2, Math.ceil(shownSamples / batch));
   const traced = trace(opening.graph, { batch: times * batch });

@@ -8,12 +8,12 @@ import { openAxes } from "../passes/dims.ts";
 import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import { closeBatch, openBatch } from "../passes/open-batch.ts";
 import { restoreForm } from "../passes/restore.ts";
-import type { LoadOptions, Runtime } from "../runtime/port.ts";
+import type { MachineOptions, Runtime } from "../runtime/port.ts";
 import { openGraph, type Opened } from "./opened.ts";
 
 /**
- * The graph of a model with sizes for tracing and its batch open. Where the file fixes the batch, this is the likeliest way to open it, which nobody
- * has tried: {@link prepareOn} does.
+ * The graph of a model with sizes for tracing and its batch open. Where the file fixes the batch, this is the likeliest
+ * way to open it, which nobody has tried: {@link prepareOn} does.
  *
  * @throws SecateurError where sizes are missing, or the model fixes its batch in a way that cannot be undone
  */
@@ -22,8 +22,8 @@ export function prepare(model: Model, options: NormaliseOptions = {}): Graph {
 }
 
 /**
- * The options with the shapes of a data set's first batch, where the file leaves more open than the batch and they are not given: what is learnt
- * and measured has the sizes of the data.
+ * The options with the shapes of a data set's first batch, where the file leaves more open than the batch and they are
+ * not given: what is learnt and measured has the sizes of the data.
  */
 export async function withDataSizes<O extends NormaliseOptions>(
   { graph }: Model,
@@ -56,21 +56,25 @@ export function withSizesOf<O extends NormaliseOptions>({ graph }: Model, option
 }
 
 /**
- * The graph of a model with sizes for tracing, and its batch open where that can be shown to change nothing for any sample, by running it. Else the graph
- * stays at the batch of the file, and all that is done with it has to take minibatches of just that size.
+ * The graph of a model with sizes for tracing, and its batch open where that can be shown to change nothing
+ * for any sample, by running it. Else the graph stays at the batch of the file, and all that is done with it
+ * has to take minibatches of just that size.
  *
  * @throws SecateurError where sizes are missing
  */
 export function prepareOn(
   runtime: Runtime,
   model: Model,
-  options: NormaliseOptions & LoadOptions = {},
+  options: NormaliseOptions & MachineOptions = {},
 ): Promise<Opened> {
   const { device, threads, signal } = options;
   return openGraph(runtime, normalise(model.graph, options), { device, threads, signal });
 }
 
-/** The model with what has become of its graph: the element types, inputs and outputs of the file, and its batch where it fixes one. */
+/**
+ * The model with what has become of its graph: the element types, inputs and outputs of the
+ * file, and its batch where it fixes one.
+ */
 export function withGraph(model: Model, graph: Graph): Model {
   return { ...model, graph: restoreForm(closeBatch(graph, model.graph), model.graph) };
 }

@@ -7,7 +7,10 @@ import { fixedBatch } from "../passes/open-batch.ts";
 import type { Session, Tensors } from "../runtime/port.ts";
 import { feedsOf } from "./feeds.ts";
 
-/** Runs a minibatch; one that is too short for a graph with a fixed batch is filled up with its last sample, of which nothing is seen. */
+/**
+ * Runs a minibatch; one that is too short for a graph with a fixed batch is filled up with its
+ * last sample, of which nothing is seen.
+ */
 export async function runBatch(session: Session, graph: Graph, batch: Batch): Promise<Tensors> {
   const whole = fixedBatch(graph);
   if (whole === undefined || batch.size >= whole) return session.run(feedsOf(graph, batch));

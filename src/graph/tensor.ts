@@ -200,58 +200,6 @@ export function take(value: Tensor, axis: number, indices: readonly number[]): T
   return { dtype: value.dtype, shape: kept, data };
 }
 
-/**
- * The inverse of {@link take}: the tensor with what it has along an axis at the given indices of one of `size`, and
- * zeros at the others. A new tensor of numbers.
- */
-export function spread(value: Tensor, axis: number, size: number, indices: readonly number[]): Tensor {
-  const { dtype, shape } = value;
-  const inner = sizeOf(shape.slice(axis + 1));
-  const outer = sizeOf(shape.slice(0, axis));
-  const whole = zeros(dtype as NumericDType, shape.with(axis, size));
-  const [source, data] = [value.data, whole.data] as [Float32Array, Float32Array];
-  const runs = runsOf(indices);
-  let at = 0;
-  for (let o = 0; o < outer; o++) {
-    for (const { from, count } of runs) {
-      const start = (o * size + from) * inner;
-      const length = count * inner;
-      if (length < 32) for (let k = 0; k < length; k++) data[start + k] = source[at + k]!;
-      else data.set(source.subarray(at, at + length), start);
-      at += length;
-    }
-  }
-  return whole;
-}
-
-/** Sets a tensor of numbers to zero at the given indices of an axis, in place. */
-export function clearAt(value: Tensor, axis: number, indices: readonly number[]): void {
-  forEachLine(value, axis, indices, (data, from, to) => data.fill(0, from, to));
-}
-
-/** Whether a tensor of numbers is zero at all of the given indices of an axis. */
-export function isZeroAt(value: Tensor, axis: number, indices: readonly number[]): boolean {
-  let zero = true;
-  forEachLine(value, axis, indices, (data, from, to) => {
-    for (let at = from; at < to; at++) zero &&= data[at] === 0;
-  });
-  return zero;
-}
-
-/** The elements at some indices of an axis, as ranges. */
-function forEachLine(
-  { shape, data }: Tensor,
-  axis: number,
-  indices: readonly number[],
-  visit: (data: Float32Array, from: number, to: number) => void,
-): void {
-  const inner = sizeOf(shape.slice(axis + 1));
-  const outer = sizeOf(shape.slice(0, axis));
-  const size = shape[axis]!;
-  for (let o = 0; o < outer; o++)
-    for (const i of indices) visit(data as Float32Array, (o * size + i) * inner, (o * size + i + 1) * inner);
-}
-
 /** Indices as runs of ascending neighbours. */
 function runsOf(indices: readonly number[]): { from: number; count: number }[] {
   const runs: { from: number; count: number }[] = [];

@@ -7,8 +7,9 @@ import { widen } from "../passes/widen.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { compare, type CompareOptions, type Pair } from "../evaluate/compare.ts";
-import { changedBetween, dropBetween, type Drop as Lost } from "../evaluate/drop.ts";
+import { dropBetween, type Drop as Lost } from "../evaluate/drop.ts";
 import { evaluate, type Evaluation } from "../evaluate/evaluate.ts";
+import { changedBetween } from "../evaluate/meter.ts";
 import { isShare, namedValue, type MetricValue } from "../evaluate/metrics.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { ProgressEvent } from "./job.ts";
@@ -89,8 +90,8 @@ function evaluator(
 ): (graph: Graph, limit: number | undefined) => Promise<Counted> {
   const { targets, loss, batchSize, metric, device, threads, signal } = options;
   return async (graph, limit) => {
-    const ranks: number[] = [];
-    const onRanks = (more: Uint32Array): void => void ranks.push(...more);
+    let ranks: readonly number[] = [];
+    const onRanks = (all: readonly number[]): void => void (ranks = all);
     const onProgress = (done: number, all: number | undefined): void => emit({ kind: "samples", done, all });
     const limited = limit === undefined ? {} : { limit };
     const given = { loss, batchSize, metric, device, threads, signal, onProgress, ...limited };

@@ -8,7 +8,7 @@ import { floorsOf } from "../prune/select/limits.ts";
 import { selectStep } from "../prune/select/select.ts";
 import type { Budget } from "../options/budget.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { defaultEvery, stepShare } from "../loop/prune.ts";
+import { defaultEvery, stepShare } from "../loop/options.ts";
 import { groupLosses, groupScales } from "../score/group-losses.ts";
 import { score } from "../score/score.ts";
 import type { SettledOptions } from "./prune-options.ts";

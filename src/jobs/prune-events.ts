@@ -10,7 +10,7 @@ import type { Drop } from "../evaluate/drop.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { LearnEvent } from "../train/events.ts";
 import type { LatencyRow } from "../evaluate/latency.ts";
-import type { PruneResult } from "../loop/prune.ts";
+import type { PruneResult } from "../loop/options.ts";
 import type { Timing } from "../evaluate/timing.ts";
 import type { ScheduleEvent } from "./pace.ts";
 import type { Ranking } from "./ranking.ts";

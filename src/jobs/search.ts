@@ -4,7 +4,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { Removal } from "../prune/coupling/groups.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../loop/checkpoint.ts";
 import type { FinetunePoint } from "../train/finetune.ts";
-import type { PrunePoint } from "../loop/prune.ts";
+import type { PrunePoint } from "../loop/options.ts";
 
 /** Where models on the way are kept. */
 export interface Store {

@@ -8,8 +8,8 @@ import type { Removal } from "../prune/coupling/groups.ts";
 import { replay } from "../prune/cut/replay.ts";
 import type { FinetunePoint } from "../train/finetune.ts";
 import type { GoodPoint } from "../train/guard.ts";
-import type { PrunePoint, PruneResult } from "./prune.ts";
 import type { WatchState } from "../train/watch.ts";
+import type { PrunePoint, PruneResult } from "./options.ts";
 
 /** How pruning ended, for a run that fine-tunes. */
 export type PruneEnd = Pick<PruneResult, "removals" | "end">;
@@ -31,7 +31,10 @@ type StoredWatch = Omit<WatchState, "good" | "offered"> & {
   readonly offered?: number | undefined;
 };
 
-/** The checkpoint in pieces, in the form of safetensors: all float weights, the optimiser state beside them, the importances, and the weights that a run may go back to. */
+/**
+ * The checkpoint in pieces, in the form of safetensors: all float weights, the optimiser state beside them, the
+ * importances, and the weights that a run may go back to.
+ */
 export function encodeCheckpoint({ point, pruned, note }: Checkpoint): Uint8Array[] {
   const tensors = new Map<string, Tensor>();
   const { watched } = point;
@@ -55,7 +58,7 @@ export function encodeCheckpoint({ point, pruned, note }: Checkpoint): Uint8Arra
   };
   const place =
     phase === "prune"
-      ? { ...shared, met: point.met, written: point.written, groupLosses: point.groupLosses }
+      ? { ...shared, met: point.met, groupLosses: point.groupLosses }
       : { ...shared, step: point.step, perEpoch: point.perEpoch };
   const removals = phase === "prune" ? point.removals : (pruned?.removals ?? []);
   const state = { place, removals: removals.map((removal) => Array.from(removal)), end: pruned?.end, note };
@@ -63,7 +66,8 @@ export function encodeCheckpoint({ point, pruned, note }: Checkpoint): Uint8Arra
 }
 
 /**
- * @param graph the model that the run began with, prepared as it was then: its units are cut once more, and its weights replaced
+ * @param graph the model that the run began with, prepared as it was then: its units are
+ * cut once more, and its weights replaced
  * @param name of the file, for errors
  * @throws SecateurError `bad-data` where the bytes are no checkpoint of this model
  */
@@ -71,7 +75,7 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
   const { tensors, metadata } = decodeSafetensors(bytes, name);
   const text = metadata["secateur"] ?? fail("bad-data", `${name} is no checkpoint`);
   const state = JSON.parse(text) as {
-    readonly place: Pick<PrunePoint, "met" | "written" | "groupLosses"> &
+    readonly place: Pick<PrunePoint, "met" | "groupLosses"> &
       Omit<FinetunePoint, "phase" | "watched"> & { readonly phase: string; readonly watched?: StoredWatch };
     readonly removals: readonly (readonly [string, readonly number[]])[][];
     readonly end?: PruneResult["end"];
@@ -86,17 +90,7 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
     graph: withWeights(replay(graph, removals).graph, named(weight), name),
     optimiserState: named(optimiserState),
   };
-  // Checkpoints of 0.9 do not tell: their graphs were written after every removal.
-  const {
-    phase,
-    position,
-    met,
-    written = { removals: removals.length, idle: 0, lasts: true },
-    groupLosses,
-    step,
-    perEpoch,
-    learningRate,
-  } = state.place;
+  const { phase, position, met, groupLosses, step, perEpoch, learningRate } = state.place;
   const pointAt = (prefix: string, at: number): GoodPoint => {
     const form = phase === "prune" ? replay(graph, removals.slice(0, at)).graph : carried.graph;
     return { graph: withWeights(form, named(prefix), name), at };
@@ -114,7 +108,6 @@ export function decodeCheckpoint(bytes: Uint8Array, graph: Graph, name: string):
           phase,
           position,
           met,
-          written,
           groupLosses,
           learningRate,
           watched,

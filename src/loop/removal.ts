@@ -1,26 +1,19 @@
-/** What a removal takes: the least important units, and for a latency no more of them than it needs. */
+/** A removal: the least important units, and for a latency no more of them than it needs. */
 
+import type { Budget } from "../options/budget.ts";
 import type { Scores } from "../criteria/criterion.ts";
 import type { Graph } from "../graph/graph.ts";
 import { cut, type Cut } from "../prune/cut/cut.ts";
-import type { Groups, Removal } from "../prune/coupling/groups.ts";
-import type { Importances } from "../prune/select/ranking.ts";
-import { meets, selectStep, type Selection, type StepChoice } from "../prune/select/select.ts";
-import type { Budget } from "../options/budget.ts";
-import { bisect } from "./bisect.ts";
-import type { LatencyGoal } from "../evaluate/latency.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
+import type { Removal } from "../prune/coupling/groups.ts";
+import { meets, selectStep, type Selection } from "../prune/select/select.ts";
 import type { Timing } from "../evaluate/timing.ts";
-
-export interface RemovalOptions {
-  readonly choice: StepChoice;
-  /** Units that go at most. */
-  readonly count: number;
-  /** What this removal is to reach. */
-  readonly now: Budget;
-  /** What is to be reached in the end, besides the latency. */
-  readonly target: Budget;
-  readonly latency: LatencyGoal | undefined;
-}
+import { floorsOf } from "../prune/select/limits.ts";
+import { nextTarget } from "../prune/select/schedule.ts";
+import { groupScales, type GroupLoss } from "../score/group-losses.ts";
+import { ownerOf, type TrainerState } from "../train/step.ts";
+import { bisect } from "./bisect.ts";
+import { stepShare, type PruneOptions } from "./options.ts";
 
 export interface Step extends Selection {
   readonly smaller: Cut;
@@ -31,31 +24,62 @@ export interface Step extends Selection {
 }
 
 /** Chooses units and cuts them; the removal is empty where nothing can go. */
-export async function nextRemoval(
+export type Choose = (
   graph: Graph,
-  groups: Groups,
-  importances: Importances,
-  { choice, count, now, target, latency }: RemovalOptions,
-): Promise<Step> {
-  // In blocks, several counts choose the same units.
-  const times = new Map<number, Timing>();
-  const removeUpTo = async (count: number): Promise<Step> => {
-    const selection = selectStep(groups, importances, count, now, choice);
-    const smaller = cut(graph, groups, selection.removal);
-    if (latency && selection.removal.size > 0 && !times.has(selection.units))
-      times.set(selection.units, await latency.measure(smaller.graph));
-    const took = times.get(selection.units);
-    const met = meets(target, selection.costs, selection.units) && (!took || took.median <= latency!.share);
-    return { ...selection, smaller, took, met };
+  groups: Analysis,
+  importances: Scores,
+  losses: readonly GroupLoss[],
+) => Promise<Step>;
+
+/** @param initial what there is at the start */
+export function createChoose(initial: Analysis, options: PruneOptions): Choose {
+  const { target, schedule, latency, per, limits = {} } = options;
+  const start = { ...initial.costs, units: initial.units };
+  const share = options.unitsPerStep ?? Math.max(1, Math.round(start.units * stepShare));
+  const most = schedule ? Infinity : share;
+  const savings = per === undefined ? latency?.savings : undefined;
+  const choice = { ...options, floors: floorsOf(initial, limits), savings };
+  const nextOf = ({ costs, units }: Analysis): Budget => {
+    // What is met may still be too slow.
+    if (meets(target, costs, units)) return { units: 0 };
+    return schedule ? nextTarget(schedule, start, target, { ...costs, units }) : target;
   };
-  const step = await removeUpTo(count);
-  if (!step.met || !step.took) return step;
-  const attemptOf = (result: Step) => ({ result, share: result.took!.median / latency!.share });
+  return async (graph, groups, importances, losses) => {
+    const now = nextOf(groups);
+    const scaled = { ...choice, scales: groupScales(losses, importances) };
+    // In blocks, several counts choose the same units.
+    const times = new Map<number, Timing>();
+    const removeUpTo = async (count: number): Promise<Step> => {
+      const selection = selectStep(groups, importances, count, now, scaled);
+      const smaller = cut(graph, groups, selection.removal);
+      if (latency && selection.removal.size > 0 && !times.has(selection.units))
+        times.set(selection.units, await latency.measure(smaller.graph));
+      const took = times.get(selection.units);
+      const met = meets(target, selection.costs, selection.units) && (!took || took.median <= latency!.share);
+      return { ...selection, smaller, took, met };
+    };
+    const step = await removeUpTo(most);
+    return latency && step.met && step.took ? leastOf(step, latency.share, removeUpTo) : step;
+  };
+}
+
+/** A step that meets its goal with no more units than that takes. */
+function leastOf(step: Step, share: number, removeUpTo: (count: number) => Promise<Step>): Promise<Step> {
+  const attemptOf = (result: Step) => ({ result, share: result.took!.median / share });
   const went = [...step.removal.values()].reduce((sum, { length }) => sum + length, 0);
   return bisect(went, attemptOf(step), async (count) => {
     const tried = await removeUpTo(count);
     return tried.met && tried.took ? attemptOf(tried) : undefined;
   });
+}
+
+/** What has learned, without the units that a cut took; the optimiser's state is cut along. */
+export function removeFrom({ optimiserState }: TrainerState, { graph, shrink }: Cut): TrainerState {
+  const left = [...optimiserState].flatMap(([name, value]) => {
+    const owner = ownerOf(name);
+    return graph.initializers.has(owner) ? [[name, shrink(owner, value)] as const] : [];
+  });
+  return { graph, optimiserState: new Map(left) };
 }
 
 /** Importances of the units that stay, renumbered as the cut does. */

@@ -1,5 +1,7 @@
 /** The gradient graph of a model: its loss, and the gradient of every parameter or what criteria ask of every unit. */
 
+import type { LearningOptions, Loss, Targets } from "../options/learning.ts";
+import type { GatePlace } from "../options/ranking.ts";
 import { differentiate, type Inside } from "../autodiff/differentiate.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail, option } from "../graph/error.ts";
@@ -15,15 +17,13 @@ import { lower, type Capabilities } from "../passes/lower.ts";
 import { mergeEqual } from "../passes/merge.ts";
 import { ownNames } from "../passes/own-names.ts";
 import { quantisedOf } from "../passes/quantised.ts";
-import { trace, type Traced } from "../passes/trace.ts";
+import type { Traced } from "../passes/trace.ts";
 import { enterTraining, statesOf } from "../passes/training.ts";
 import { widen } from "../passes/widen.ts";
-import type { GatePlace } from "../options/ranking.ts";
-import { findGroups, type Groups } from "../prune/coupling/groups.ts";
+import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import { appendEvidence, watch, watchedValues, type EvidenceValues, type PassNeed, type Watched } from "./evidence.ts";
 import { mixInputs, mixtureIn } from "./mixup.ts";
 import { appendLoss, type Distillation } from "./losses.ts";
-import type { LearningOptions, Loss, Targets } from "../options/learning.ts";
 
 export interface BackwardOptions extends Pick<LearningOptions, "labelSmoothing"> {
   readonly batch: number;
@@ -59,14 +59,14 @@ export interface Backward {
   /** Inputs that take uniform numbers of [0, 1), other ones in every step. */
   readonly randomInputs: readonly ValueInfo[];
   /** The groups that evidence was gathered for. */
-  readonly groups: Groups | undefined;
+  readonly groups: Analysis | undefined;
   /** The number of classes that the target may name; 0 for a loss without classes. */
   readonly classes: number;
 }
 
 /** Where samples lie, where that is asked for. */
 const samplesIn = ({ needs, groups }: Watched, batch: number): ReadonlyMap<string, BatchPlace> =>
-  needs.has("gates") ? batchPlaces(groups.coupling.traced.graph, batch) : new Map();
+  needs.has("gates") ? batchPlaces(groups.traced.graph, batch) : new Map();
 
 /** The nodes that keep the shape of the output from being known. */
 function explainRefusals({ refusals }: Traced): string {
@@ -78,7 +78,8 @@ function explainRefusals({ refusals }: Traced): string {
 }
 
 /**
- * Float initializers that can learn: not statistics, not scales of what is quantised, and no scalars, which exporters make of numbers in code.
+ * Float initializers that can learn: not statistics, not scales of what is quantised, and no scalars,
+ * which exporters make of numbers in code.
  *
  * @throws SecateurError `unsupported` where all that could learn is integers
  */
@@ -91,7 +92,8 @@ export function parameterNames(graph: Graph): string[] {
   if (found.length === 0 && weights.size > 0)
     fail(
       "unsupported",
-      "the model's weights are quantised, and integers do not learn: prune and fine-tune the float model, then quantise the result",
+      "the model's weights are quantised, and integers do not learn: prune and fine-tune the float model, then " +
+        "quantise the result",
     );
   return found;
 }
@@ -109,9 +111,10 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   } = options.train
     ? enterTraining(base, { randomInputBatch: options.randomInputs ? batch : undefined })
     : { graph: base, states: new Map<string, string>(), randomInputs: [] };
-  const traced = trace(forward, { batch });
+  const analysis = analyse(forward, { batch });
+  const { traced } = analysis;
   const { needs = [], gates: at = "after-bn" } = options;
-  const groups = needs.length > 0 ? findGroups(options.train ? trace(plain, { batch }) : traced) : undefined;
+  const groups = needs.length === 0 ? undefined : options.train ? analyse(plain, { batch }) : analysis;
   if (!traced.types.has(output)) fail("unsupported", explainRefusals(traced));
   const watched = groups && watch(groups, needs, at, options.parameters);
   const computed = new Map([...traced.constants].filter(([name]) => !forward.initializers.has(name)));
@@ -158,8 +161,8 @@ export const finishGraph = (builder: GraphBuilder, outputs: readonly string[], c
   finishTyped(builder, outputs, capabilities).graph;
 
 /**
- * The graph that `secateur grad` writes: inputs of the model and `target`; outputs `loss` and `grad/NAME` for each parameter, or
- * `grad/GROUP` [N, units] for each group.
+ * The graph that `secateur grad` writes: inputs of the model and `target`; outputs `loss` and `grad/NAME` for each
+ * parameter, or `grad/GROUP` [N, units] for each group.
  */
 export function gradientGraph(
   graph: Graph,

@@ -1,4 +1,7 @@
-/** What a loss is measured by: how much a model loses that knows nothing, and how much more or less of it nobody notices. */
+/**
+ * What a loss is measured by: how much a model loses that knows nothing, and how
+ * much more or less of it nobody notices.
+ */
 
 import { toNumbers, type Tensor } from "../graph/tensor.ts";
 import type { Distillation } from "./losses.ts";

@@ -13,7 +13,8 @@ import { gateGradient, toUnits } from "../prune/gates/gate-gradients.ts";
 import { passGates } from "../prune/gates/gate-places.ts";
 import type { GatePlace } from "../options/ranking.ts";
 import { findGates } from "../prune/gates/gates.ts";
-import type { Group, Groups } from "../prune/coupling/groups.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
+import type { Group } from "../prune/coupling/groups.ts";
 import type { AxisReference } from "../prune/coupling/axis-references.ts";
 import { producingWeights } from "../prune/coupling/producers.ts";
 import { readings, type Reading } from "../prune/coupling/readers.ts";
@@ -28,7 +29,7 @@ export const isPassNeed = (need: Need): need is PassNeed => (passNeeds as readon
 
 /** What is looked at of each group. */
 export interface Watched {
-  readonly groups: Groups;
+  readonly groups: Analysis;
   readonly needs: ReadonlySet<PassNeed>;
   readonly at: GatePlace;
   readonly gates: ReadonlyMap<string, readonly AxisReference[]>;
@@ -39,9 +40,9 @@ export interface Watched {
 }
 
 /** @param parameters whether the gradients of all parameters are taken too */
-export function watch(groups: Groups, needs: readonly PassNeed[], at: GatePlace, parameters: boolean): Watched {
+export function watch(groups: Analysis, needs: readonly PassNeed[], at: GatePlace, parameters: boolean): Watched {
   const wanted = new Set(needs);
-  const { initializers } = groups.coupling.traced.graph;
+  const { initializers } = groups.traced.graph;
   const producers = producingWeights(groups);
   const scales = scalesOf(groups);
   const removing = wanted.has("scales") ? findGates(groups) : new Map<string, readonly AxisReference[]>();
@@ -103,7 +104,10 @@ export function appendEvidence(pass: Pass, watched: Watched): EvidenceValues {
   );
 }
 
-/** G [N, units], or its mean [1, units] where samples cannot be told apart. A shared gate on a residual stream counts the mean of its places. */
+/**
+ * G [N, units], or its mean [1, units] where samples cannot be told apart. A shared gate on a residual
+ * stream counts the mean of its places.
+ */
 function gateEvidence(
   { builder, g, batch, gradients, insides, samples }: Pass,
   watched: Watched,
@@ -233,7 +237,7 @@ export function nameEvidence(builder: GraphBuilder, values: EvidenceValues): Evi
 export type Findings = ReadonlyMap<string, Partial<Evidence>>;
 
 /** The evidence of each group from what the runtime gave. */
-export function findingsOf(outputs: readonly EvidenceOutput[], { groups }: Groups, results: Tensors): Findings {
+export function findingsOf(outputs: readonly EvidenceOutput[], { groups }: Analysis, results: Tensors): Findings {
   const units = new Map(groups.map((group) => [group.name, group.units.length]));
   const findings = new Map<string, Partial<Evidence>>();
   for (const { group, need, output } of outputs) {

@@ -38,11 +38,11 @@ export interface LossOptions extends Pick<LearningOptions, "labelSmoothing"> {
 }
 
 /**
- * Appends a loss on the first output of the graph, and its target as an input: class ids, int64 [N] (or [N, d...] for an output
- * [N, C, d...]) for cross-entropy; the shape of the output for mse. With distillation the teacher's logits are an input `teacher`; if all comes
- * from the teacher there is no target. With
- * sampled targets there is an input `noise` of the shape of the logits instead of `target`: the classes drawn are the largest of the logits plus
- * noise, for independent draws from Gumbel's distribution (Gumbel 1954; Maddison et al. 2014, "A* Sampling", section 2).
+ * Appends a loss on the first output of the graph, and its target as an input: class ids, int64 [N] (or [N, d...] for
+ * an output [N, C, d...]) for cross-entropy; the shape of the output for mse. With distillation the teacher's logits
+ * are an input `teacher`; if all comes from the teacher there is no target. With sampled targets there is an input
+ * `noise` of the shape of the logits instead of `target`: the classes drawn are the largest of the logits plus noise,
+ * for independent draws from Gumbel's distribution (Gumbel 1954; Maddison et al. 2014, "A* Sampling", section 2).
  */
 export function appendLoss(builder: GraphBuilder, output: string, options: LossOptions): LossValues {
   const { loss, distillation, targets = "labels", labelSmoothing = 0 } = options;
@@ -64,8 +64,9 @@ export function appendLoss(builder: GraphBuilder, output: string, options: LossO
 }
 
 /**
- * E_n = -Σ_c q_c log softmax(logits)_c, averaged over further axes; q is 1 at the target, or with label smoothing ε (Szegedy et al. 2016,
- * "Rethinking the Inception Architecture", section 7) 1 - ε there and ε / C more everywhere. Of a mixture q is the mixture.
+ * E_n = -Σ_c q_c log softmax(logits)_c, averaged over further axes; q is 1 at the target, or with label smoothing
+ * ε (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7) 1 - ε there and ε / C more
+ * everywhere. Of a mixture q is the mixture.
  */
 function crossEntropy(
   builder: GraphBuilder,

@@ -48,7 +48,8 @@ export function mixInputs(graph: Graph, batch: number): Graph {
     if (!isFloat(value.dtype) || value.shape[0] !== batch)
       fail(
         "unsupported",
-        `mixup adds samples; the input "${name}" is ${value.dtype} [${value.shape.join(", ")}], not floats for each of ${batch}`,
+        `mixup adds samples; the input "${name}" is ${value.dtype} [${value.shape.join(", ")}], not floats for ` +
+          `each of ${batch}`,
       );
     names.set(name, mixed(g, value, mixture).name);
   }

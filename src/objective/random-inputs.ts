@@ -26,15 +26,18 @@ export function uniformNoise(shape: Shape, seed: number, step: number, input: nu
 /** What decides how a step mixes its batch. */
 export const mixingStream = (seed: number, step: number): RandomGenerator => randomStream(seed, step, purposes.mixing);
 
-/** A draw from Beta(α, α): x / (x + y) for independent x and y from Gamma(α), by logarithms, as a small α makes both vanish. */
+/**
+ * A draw from Beta(α, α): x / (x + y) for independent x and y from Gamma(α), by
+ * logarithms, as a small α makes both vanish.
+ */
 export function drawBeta(stream: RandomGenerator, alpha: number): number {
   const [x, y] = [logGamma(stream, alpha), logGamma(stream, alpha)];
   return 1 / (1 + Math.exp(y - x));
 }
 
 /**
- * The logarithm of a draw from Gamma(α): d v with v = (1 + c z)³ for a normal z (Marsaglia and Tsang 2000, "A Simple Method for Generating Gamma
- * Variables", section 2); for α < 1 a draw of Gamma(α + 1) times u^(1/α) (section 6).
+ * The logarithm of a draw from Gamma(α): d v with v = (1 + c z)³ for a normal z (Marsaglia and Tsang 2000, "A Simple
+ * Method for Generating Gamma Variables", section 2); for α < 1 a draw of Gamma(α + 1) times u^(1/α) (section 6).
  */
 function logGamma(stream: RandomGenerator, alpha: number): number {
   if (alpha < 1) return logGamma(stream, alpha + 1) + Math.log(positive(stream)) / alpha;

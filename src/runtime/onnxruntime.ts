@@ -7,17 +7,9 @@ import type {
   InferenceSessionFactory,
 } from "onnxruntime-common";
 import { fail } from "../graph/error.ts";
-import {
-  clearAt,
-  sizeOf,
-  zeros,
-  type DType,
-  type NumericDType,
-  type Tensor,
-  type TypedArray,
-} from "../graph/tensor.ts";
+import { zeros, type DType, type NumericDType, type Tensor, type TypedArray } from "../graph/tensor.ts";
 import { providerOf, refuseDevice, requireDevice, type Backend } from "./devices.ts";
-import type { Carried, Device, LoadOptions, Runtime, Session } from "./port.ts";
+import { held, type Carried, type Device, type LoadOptions, type Runtime, type Session } from "./port.ts";
 
 /** What is needed of an onnxruntime package. */
 export interface Onnxruntime {
@@ -135,14 +127,7 @@ function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carri
       const held = carried.map(({ input }, i) => [input, fromOrt(current[i]!)] as const);
       return Object.fromEntries(last ? held : held.map(([name, value]) => [name, copyOf(value)]));
     },
-    async clear(parts) {
-      const held = new Map(carried.map(({ input }, i) => [input, fromOrt(current[i]!)]));
-      for (const { input, from, shape, axis, indices } of parts) {
-        const { dtype, data } = held.get(input)!;
-        clearAt({ dtype, shape, data: (data as TypedArray).subarray(from, from + sizeOf(shape)) }, axis, indices);
-      }
-    },
-    dispose: () => session.release(),
+    ...held(() => session.release()),
   };
 }
 

@@ -1,11 +1,19 @@
 /** The port behind which graphs run: bytes become a session, tensors become tensors. */
 
-import type { Shape, Tensor } from "../graph/tensor.ts";
+import type { Tensor } from "../graph/tensor.ts";
 
 export type Tensors = Readonly<Record<string, Tensor>>;
 
-/** A loaded model. It holds memory outside JavaScript's: dispose of it. */
-export interface Session {
+/** What holds memory outside JavaScript's: dispose of it, or declare it with `await using`. */
+export interface Held extends AsyncDisposable {
+  dispose(): Promise<void>;
+}
+
+/** Both ways to dispose of something. */
+export const held = (dispose: () => Promise<void>): Held => ({ dispose, [Symbol.asyncDispose]: dispose });
+
+/** A loaded model. */
+export interface Session extends Held {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   /**
@@ -29,9 +37,6 @@ export interface Session {
    * session is good for disposing of only
    */
   carried(last?: boolean): Promise<Record<string, Tensor>>;
-  /** Sets parts of what the carried inputs hold to zero. */
-  clear(parts: readonly CarriedSlice[]): Promise<void>;
-  dispose(): Promise<void>;
 }
 
 /** An input that each run takes from an output of the run before, as weights that learn. */
@@ -45,16 +50,6 @@ export interface Carried {
   readonly told?: boolean | undefined;
 }
 
-/** Some indices along an axis of a tensor that lies in a carried input. */
-export interface CarriedSlice {
-  readonly input: string;
-  /** Elements before the tensor. */
-  readonly from: number;
-  readonly shape: Shape;
-  readonly axis: number;
-  readonly indices: readonly number[];
-}
-
 /** A model file, and the files beside it that its weights lie in, by the names that it gives them. */
 export interface ModelFiles {
   readonly bytes: Uint8Array;
@@ -65,7 +60,8 @@ export const devices = ["cpu", "webgpu", "cuda", "coreml", "dml"] as const;
 /** What sessions compute on, by the names of onnxruntime's execution providers. */
 export type Device = (typeof devices)[number];
 
-export interface LoadOptions {
+/** Where work runs, as whoever asks for it chooses. */
+export interface MachineOptions {
   /** Default: the CPU. What another device has no kernel for, onnxruntime computes on the CPU all the same. */
   readonly device?: Device | undefined;
   /** Threads within an operator; default: all cores. */
@@ -75,6 +71,10 @@ export interface LoadOptions {
    * been asked for by then is thrown away.
    */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What a session takes besides, which the work that it is for decides. */
+export interface LoadOptions extends MachineOptions {
   /**
    * Whether the runtime rewrites the graph for speed before the first run, which takes it most
    * of the time of loading; default yes.

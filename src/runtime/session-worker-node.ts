@@ -4,7 +4,7 @@ import { transferableSymbol, valueSymbol } from "piscina";
 import { SecateurError, type ErrorCode } from "../graph/error.ts";
 import { directRuntime } from "./onnxruntime-node.ts";
 import type { TypedArray } from "../graph/tensor.ts";
-import type { Carried, CarriedSlice, LoadOptions, ModelFiles, Session, Tensors } from "./port.ts";
+import type { Carried, LoadOptions, ModelFiles, Session, Tensors } from "./port.ts";
 
 /** An answer; errors come as data, as an error that crosses threads loses its code. */
 export type Answer<T> =
@@ -54,9 +54,6 @@ export const time = ({ id, feeds, runs }: { id: number; feeds: Tensors; runs: nu
 
 export const carried = ({ id, last }: { id: number; last: boolean }): Promise<Answer<Tensors>> =>
   answer(() => sessions.get(id)!.carried(last)).then(moved);
-
-export const clear = ({ id, parts }: { id: number; parts: readonly CarriedSlice[] }): Promise<Answer<void>> =>
-  answer(() => sessions.get(id)!.clear(parts));
 
 export const dispose = ({ id }: { id: number }): Promise<Answer<void>> =>
   answer(async () => {

@@ -8,7 +8,7 @@ import { Piscina } from "piscina";
 import { fail } from "../graph/error.ts";
 import type { Tensor, TypedArray } from "../graph/tensor.ts";
 import { keepFloat32 } from "./float32-node.ts";
-import type { LoadOptions, ModelFiles, Runtime, Session, Tensors } from "./port.ts";
+import { held, type LoadOptions, type ModelFiles, type Runtime, type Session, type Tensors } from "./port.ts";
 import type { Answer, Loaded } from "./session-worker-node.ts";
 
 /** Sources are not what a worker of Node 20 can run: tests take the worker that was built. */
@@ -77,12 +77,11 @@ function createWorker(name: string): Runtime {
         },
         time: (feeds, runs) => unless(signal, ask("time", { id, feeds: compactAll(feeds), runs })),
         carried: (last = false) => unless(signal, ask("carried", { id, last })),
-        clear: (parts) => unless(signal, ask("clear", { id, parts })),
-        async dispose() {
+        ...held(async () => {
           const disposed = ask<void>("dispose", { id });
           // Behind a run that nobody waits for any more it would take as long as that run.
           if (!signal?.aborted) await disposed;
-        },
+        }),
       };
     },
   };

@@ -6,16 +6,14 @@ import type { Evidence } from "../criteria/criterion.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { randomStream } from "../graph/random.ts";
-import { tensor, type Tensor } from "../graph/tensor.ts";
+import { tensor } from "../graph/tensor.ts";
 import { alias, valueIn } from "../ops/emitter.ts";
-import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { insertGates } from "../prune/gates/gated.ts";
 import { findGates } from "../prune/gates/gates.ts";
-import { findGroups, type Groups } from "../prune/coupling/groups.ts";
-import type { Runtime, Tensors } from "../runtime/port.ts";
+import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
+import type { Runtime, Session, Tensors } from "../runtime/port.ts";
 import { finishGraph } from "../objective/backward.ts";
-import { cachedFor } from "../execute/graph-cache.ts";
 import { appendLoss } from "../objective/losses.ts";
 import { meanOf } from "../execute/batch-slices.ts";
 import { fitMemory, inMicroBatches, minibatchInputs } from "../execute/micro-batches.ts";
@@ -34,20 +32,19 @@ const productOf = (group: string): string => `product/${group}`;
 
 interface CurvatureGraph {
   readonly graph: Graph;
-  readonly groups: Groups;
+  readonly groups: Analysis;
   /** Names and numbers of units of the groups that the loss depends on. */
   readonly gated: readonly { readonly name: string; readonly units: number }[];
   readonly classes: number;
 }
 
 /**
- * The graph of one Hessian-vector product over the gates z = 1 of all groups: inputs `direction/GROUP` [units], outputs `loss` and
- * `product/GROUP` [units] = Σ_k ∂²E/∂z_m∂z_k · direction_k. It is the gradient of (gradient · direction).
+ * The graph of one Hessian-vector product over the gates z = 1 of all groups: inputs `direction/GROUP` [units], outputs
+ * `loss` and `product/GROUP` [units] = Σ_k ∂²E/∂z_m∂z_k · direction_k. It is the gradient of (gradient · direction).
  */
 export function curvatureGraph(graph: Graph, options: ProviderOptions): CurvatureGraph {
   const { batchSize: batch, gates: at = "after-bn" } = options;
-  const traced = trace(widen(graph), { batch });
-  const groups = findGroups(traced);
+  const groups = analyse(widen(graph), { batch });
   const places = findGates(groups, at);
   const names = new Map<string, string>();
   const { builder, g } = insertGates(groups, places, (b, emit, { name, units }) => {
@@ -61,7 +58,7 @@ export function curvatureGraph(graph: Graph, options: ProviderOptions): Curvatur
     if (share === 1) return valueIn(b, z);
     return emit.Add(emit.Mul(valueIn(b, z), emit.scalar(share)), emit.scalar(1 - share));
   });
-  const output = traced.graph.outputs[0]?.name ?? fail("bad-model", "the model has no output");
+  const output = groups.traced.graph.outputs[0]?.name ?? fail("bad-model", "the model has no output");
   const { perSample, classes } = appendLoss(builder, output, options);
   const all = [...names.values()];
   const first = differentiate(builder, [{ value: perSample, seed: g.filled(1 / batch, [batch]) }], all);
@@ -93,14 +90,11 @@ export async function openCurvature(
   graph: Graph,
   options: CurvatureOptions,
 ): Promise<EvidenceProvider> {
-  const { needs, probes, seed } = options;
-  const { loss, targets, gates } = options;
+  const { needs } = options;
   const { microBatches, of } = fitMemory(graph, options.batchSize, options, (batchSize) =>
-    cachedFor(graph, { what: "curvature", batchSize, loss, targets, gates }, () =>
-      curvatureGraph(graph, { ...options, batchSize }),
-    ),
+    curvatureGraph(graph, { ...options, batchSize }),
   );
-  const { graph: finished, groups, gated, classes } = of;
+  const { graph: finished, gated, classes } = of;
   const inputs = finished.inputs.filter(({ name }) => !gated.some((group) => directionOf(group.name) === name));
   const loaded = await runtime.load(executable(finished, options.device), options);
   // The loss is a mean over samples, and so is its Hessian.
@@ -109,61 +103,71 @@ export async function openCurvature(
   );
   const total = gated.reduce((n, { units }) => n + units, 0);
   let minibatches = 0;
-  /** H · v, v and the product over the units of all groups in order. */
-  const multiply = async (feeds: Tensors, v: Float32Array) => {
-    const directions: Record<string, Tensor> = {};
-    let at = 0;
-    for (const { name, units } of gated) {
-      directions[directionOf(name)] = { dtype: "float32", shape: [units], data: v.slice(at, at + units) };
-      at += units;
-    }
-    const results = await session.run({ ...feeds, ...directions });
-    const product = new Float64Array(total);
-    at = 0;
-    for (const { name, units } of gated) {
-      product.set(results[productOf(name)]!.data as Float32Array, at);
-      at += units;
-    }
-    return { product, loss: Number(results["loss"]!.data[0]) };
-  };
-  const diagonalOf = async (feeds: Tensors): Promise<Float64Array> => {
-    const diagonal = new Float64Array(total);
-    if (probes === 0) {
-      for (let m = 0; m < total; m++) {
-        const v = new Float32Array(total);
-        v[m] = 1;
-        diagonal[m] = (await multiply(feeds, v)).product[m]!;
-      }
-      return diagonal;
-    }
-    // The mean of v ∘ Hv over random signs v is the diagonal (Hutchinson 1990; Bekas et al. 2007, eq. 4).
-    const stream = randomStream(seed, minibatches);
-    for (let probe = 0; probe < probes; probe++) {
-      const v = Float32Array.from({ length: total }, () => uniformInt(stream, 0, 1) * 2 - 1);
-      const { product } = await multiply(feeds, v);
-      product.forEach((value, m) => (diagonal[m]! += (v[m]! * value) / probes));
-    }
-    return diagonal;
-  };
   return {
-    groups,
     inputs: minibatchInputs(inputs, microBatches),
     classes,
     async measure(feeds) {
-      const { product: row, loss } = await multiply(feeds, new Float32Array(total).fill(1));
-      const diagonal = needs.includes("diagonal") ? await diagonalOf(feeds) : new Float64Array(total);
+      const multiply = (v: Float32Array) => productWith(session, gated, feeds, v);
+      const { product: row, loss } = await multiply(new Float32Array(total).fill(1));
+      const diagonal = needs.includes("diagonal")
+        ? await diagonalOf(total, multiply, options, minibatches)
+        : new Float64Array(total);
       minibatches++;
-      const findings = new Map<string, Partial<Evidence>>();
-      let at = 0;
-      for (const { name, units } of gated) {
-        findings.set(name, {
-          ...(needs.includes("row") && { row: row.slice(at, at + units) }),
-          ...(needs.includes("diagonal") && { diagonal: diagonal.slice(at, at + units) }),
-        });
-        at += units;
-      }
-      return { loss, findings };
+      const [rows, diagonals] = [byGroup(gated, row), byGroup(gated, diagonal)];
+      const findings = gated.map(({ name }, i): [string, Partial<Evidence>] => [
+        name,
+        {
+          ...(needs.includes("row") && { row: rows[i]! }),
+          ...(needs.includes("diagonal") && { diagonal: diagonals[i]! }),
+        },
+      ]);
+      return { loss, findings: new Map(findings) };
     },
-    dispose: () => session.dispose(),
+    [Symbol.asyncDispose]: () => session.dispose(),
   };
+}
+
+type Gated = CurvatureGraph["gated"];
+
+/** What is of all units in order, group by group. */
+function byGroup<A extends Float32Array | Float64Array>(gated: Gated, values: A): A[] {
+  let at = 0;
+  return gated.map(({ units }) => values.slice(at, (at += units)) as A);
+}
+
+/** H · v over the units of all groups in order, and the loss. */
+async function productWith(session: Session, gated: Gated, feeds: Tensors, v: Float32Array) {
+  const parts = byGroup(gated, v);
+  const directions = gated.map(
+    ({ name, units }, i) => [directionOf(name), { dtype: "float32", shape: [units], data: parts[i]! }] as const,
+  );
+  const results = await session.run({ ...feeds, ...Object.fromEntries(directions) });
+  const product = Float64Array.from(gated.flatMap(({ name }) => [...(results[productOf(name)]!.data as Float32Array)]));
+  return { product, loss: Number(results["loss"]!.data[0]) };
+}
+
+/** The diagonal of the Hessian, from its products with unit vectors or with random signs. */
+async function diagonalOf(
+  total: number,
+  multiply: (v: Float32Array) => Promise<{ readonly product: Float64Array }>,
+  { probes, seed }: CurvatureOptions,
+  minibatch: number,
+): Promise<Float64Array> {
+  const diagonal = new Float64Array(total);
+  if (probes === 0) {
+    for (let m = 0; m < total; m++) {
+      const v = new Float32Array(total);
+      v[m] = 1;
+      diagonal[m] = (await multiply(v)).product[m]!;
+    }
+    return diagonal;
+  }
+  // The mean of v ∘ Hv over random signs v is the diagonal (Hutchinson 1990; Bekas et al. 2007, eq. 4).
+  const stream = randomStream(seed, minibatch);
+  for (let probe = 0; probe < probes; probe++) {
+    const v = Float32Array.from({ length: total }, () => uniformInt(stream, 0, 1) * 2 - 1);
+    const { product } = await multiply(v);
+    product.forEach((value, m) => (diagonal[m]! += (v[m]! * value) / probes));
+  }
+  return diagonal;
 }

@@ -1,4 +1,7 @@
-/** The loss of a group by itself: how far the outputs of the net go when the lesser half of the group is masked, and what its importances say of that. */
+/**
+ * The loss of a group by itself: how far the outputs of the net go when the lesser half of the group is masked,
+ * and what its importances say of that.
+ */
 
 import type { Scores } from "../criteria/criterion.ts";
 import type { Dataset } from "../data/batches.ts";
@@ -7,13 +10,13 @@ import type { Graph } from "../graph/graph.ts";
 import { zeros, type Shape } from "../graph/tensor.ts";
 import { valueIn } from "../ops/emitter.ts";
 import { logitsOf } from "../passes/strip-softmax.ts";
-import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { insertGates } from "../prune/gates/gated.ts";
 import { findGates } from "../prune/gates/gates.ts";
-import { findGroups } from "../prune/coupling/groups.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
-import { feedsOf, refuseBatches } from "../execute/feeds.ts";
+import { feedsOf } from "../execute/feeds.ts";
+import { wholeBatches } from "../execute/minibatches.ts";
 import { finishGraph } from "../objective/backward.ts";
 import { appendLoss } from "../objective/losses.ts";
 import { executable } from "../execute/executable.ts";
@@ -66,7 +69,8 @@ export async function freshLosses(
 }
 
 /**
- * What the importances of each group are to be multiplied by, so that those of its lesser half add up to its loss. A group without importances above 0 is left out.
+ * What the importances of each group are to be multiplied by, so that those of its lesser half add up to its loss. A
+ * group without importances above 0 is left out.
  */
 export function groupScales(losses: readonly GroupLoss[], importances: Scores): Map<string, number> {
   return new Map(
@@ -81,8 +85,10 @@ export function groupScales(losses: readonly GroupLoss[], importances: Scores): 
 const batches = 2;
 
 /**
- * What masking the lesser half of each group changes: the Kullback-Leibler divergence of the outputs from the unmasked net's, in nats, or for mse the mean squared difference. It needs no
- * labels and is never below 0. A pruning sensitivity (Li et al. 2017, "Pruning Filters for Efficient ConvNets", section 3.2), to be shared out by importance ({@link groupScales}).
+ * What masking the lesser half of each group changes: the Kullback-Leibler divergence of the outputs from the
+ * unmasked net's, in nats, or for mse the mean squared difference. It needs no labels and is never below 0. A
+ * pruning sensitivity (Li et al. 2017, "Pruning Filters for Efficient ConvNets", section 3.2), to be shared out
+ * by importance ({@link groupScales}).
  *
  * Units of importance 0 or less are no part of the half; a group of no others has a loss of 0.
  *
@@ -104,32 +110,24 @@ export async function groupLosses(
   );
   const changes = new Map(halves.map(({ group }) => [group, 0]));
   const whole = new Map([...units].map(([name, count]) => [`mask/${name}`, ones(count)]));
-  const session = await runtime.load(executable(finished, options.device), options);
+  await using session = await runtime.load(executable(finished, options.device), options);
   let done = 0;
-  let seen: number | undefined;
-  try {
-    const given = dataset.batches({ batchSize, shuffle: true, seed, epoch: 0, dropLast: true, limit: batches });
-    for await (const batch of given) {
-      seen = batch.size;
-      if (batch.size !== batchSize) continue;
-      const feeds = { ...feedsOf({ inputs }, batch), ...Object.fromEntries(whole) };
-      const run = (more: Tensors) => session.run({ ...feeds, ...more });
-      const blank = zeros("float32", reference.shape);
-      const unmasked = { [reference.name]: (await run({ [reference.name]: blank }))[output]! };
-      for (const { group, half } of halves) {
-        signal?.throwIfAborted();
-        if (half.length === 0) continue;
-        const mask = ones(units.get(group)!);
-        for (const unit of half) mask.data[unit] = 0;
-        const results = await run({ ...unmasked, [`mask/${group}`]: mask });
-        changes.set(group, changes.get(group)! + Number(results["loss"]!.data[0]));
-      }
-      done++;
+  const given = { batchSize, shuffle: true, seed, epoch: 0, limit: batches, signal };
+  for await (const batch of wholeBatches(dataset, given)) {
+    const feeds = { ...feedsOf({ inputs }, batch), ...Object.fromEntries(whole) };
+    const run = (more: Tensors) => session.run({ ...feeds, ...more });
+    const blank = zeros("float32", reference.shape);
+    const unmasked = { [reference.name]: (await run({ [reference.name]: blank }))[output]! };
+    for (const { group, half } of halves) {
+      signal?.throwIfAborted();
+      if (half.length === 0) continue;
+      const mask = ones(units.get(group)!);
+      for (const unit of half) mask.data[unit] = 0;
+      const results = await run({ ...unmasked, [`mask/${group}`]: mask });
+      changes.set(group, changes.get(group)! + Number(results["loss"]!.data[0]));
     }
-  } finally {
-    await session.dispose();
+    done++;
   }
-  if (done === 0) refuseBatches(dataset, batchSize, seen);
   return halves.map(({ group }) => ({ group, units: units.get(group)!, loss: changes.get(group)! / done }));
 }
 
@@ -146,8 +144,8 @@ function lesserHalf(scores: Float64Array): { readonly half: readonly number[]; r
 
 /** The net with a mask for each group, and as its loss how far its output is from a reference that is given. */
 function maskable(graph: Graph, { batchSize: batch, loss }: GroupLossOptions) {
-  const traced = trace(widen(graph), { batch });
-  const groups = findGroups(traced);
+  const groups = analyse(widen(graph), { batch });
+  const { traced } = groups;
   const { inputs, outputs } = traced.graph;
   const { builder } = insertGates(groups, findGates(groups), (b, _, { name, units }) =>
     valueIn(b, b.input(`mask/${name}`, { dtype: "float32", shape: [units.length] }, true)),

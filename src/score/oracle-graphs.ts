@@ -1,4 +1,7 @@
-/** The two graphs of the oracle: what no mask reaches, run once, and what follows the gates of a group, run for many masks. */
+/**
+ * The two graphs of the oracle: what no mask reaches, run once, and what follows the
+ * gates of a group, run for many masks.
+ */
 
 import type { GraphBuilder } from "../graph/builder.ts";
 import { GraphBuilder as Builder } from "../graph/builder.ts";
@@ -10,7 +13,7 @@ import { alias, sameShape, valueIn } from "../ops/emitter.ts";
 import type { Traced } from "../passes/trace.ts";
 import { activations } from "../prune/coupling/couple.ts";
 import { insertGates } from "../prune/gates/gated.ts";
-import type { Groups } from "../prune/coupling/groups.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { AxisReference } from "../prune/coupling/axis-references.ts";
 import { finishGraph } from "../objective/backward.ts";
 import { appendLoss, type LossOptions } from "../objective/losses.ts";
@@ -49,8 +52,8 @@ export interface Suffix {
  * @throws SecateurError `unsupported` where samples are not told apart along the first axis of what must be tiled
  */
 export function suffixGraph(
-  groups: Groups,
-  tiled: Groups,
+  groups: Analysis,
+  tiled: Analysis,
   name: string,
   gates: readonly AxisReference[],
   tile: number,
@@ -70,7 +73,7 @@ export function suffixGraph(
   const reads = new Map<string, string>();
   for (const inner of frontier) {
     const original = ungated.get(inner) ?? inner;
-    const shape = groups.coupling.traced.types.get(original)!.shape;
+    const shape = groups.traced.types.get(original)!.shape;
     const type = builder.types.get(inner)!;
     const input = builder.input(`unmasked/${original}`, { dtype: type.dtype, shape });
     reads.set(input, original);
@@ -94,7 +97,10 @@ export function suffixGraph(
 
 const batchOf = ({ graph, types }: Traced): number => types.get(graph.inputs[0]?.name ?? "")?.shape[0] ?? 1;
 
-/** Factors for each mask [K, units] as factors for each sample [K N, units]; for one mask [units], which fits any layout. */
+/**
+ * Factors for each mask [K, units] as factors for each sample [K N, units]; for one
+ * mask [units], which fits any layout.
+ */
 function spread(g: Emit, factors: Value, tile: number, batch: number): Value {
   const units = factors.shape[1]!;
   if (tile === 1) return g.reshaped(factors, [units]);

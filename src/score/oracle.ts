@@ -7,12 +7,13 @@ import { checkClasses } from "../data/checks.ts";
 import { SecateurError, fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, type NumericDType, type Shape, type Tensor, zeros } from "../graph/tensor.ts";
-import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
 import { findGates } from "../prune/gates/gates.ts";
-import { findGroups, type Group } from "../prune/coupling/groups.ts";
-import type { Runtime, Session, Tensors } from "../runtime/port.ts";
-import { feedsOf, refuseBatches, targetFeed } from "../execute/feeds.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
+import type { Group } from "../prune/coupling/groups.ts";
+import { held, type Held, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
+import { feedsOf, targetFeed } from "../execute/feeds.ts";
+import { wholeBatches } from "../execute/minibatches.ts";
 import { prefixGraph, suffixGraph, type Suffix } from "./oracle-graphs.ts";
 import type { EvidenceProvider, ProviderOptions } from "./provider.ts";
 import { executable } from "../execute/executable.ts";
@@ -28,7 +29,9 @@ export interface Unmasked {
   readonly values: Tensors;
 }
 
-export interface Oracle extends Pick<EvidenceProvider, "groups" | "inputs" | "classes"> {
+export interface Oracle extends Pick<EvidenceProvider, "inputs" | "classes">, Held {
+  /** Those that it was opened for. */
+  readonly groups: readonly Group[];
   /** Runs a minibatch without masks. */
   start(feeds: Tensors): Promise<Unmasked>;
   /**
@@ -42,7 +45,6 @@ export interface Oracle extends Pick<EvidenceProvider, "groups" | "inputs" | "cl
     minibatch: Unmasked,
     factor?: number,
   ): Promise<Float64Array>;
-  dispose(): Promise<void>;
 }
 
 interface Tail {
@@ -51,8 +53,8 @@ interface Tail {
 }
 
 /**
- * Opens the oracle over some groups of a model, in inference mode. What no mask of a group reaches is run once for a minibatch; the rest is run
- * for several masks at once, where the samples of the batch can be told apart.
+ * Opens the oracle over some groups of a model, in inference mode. What no mask of a group reaches is run once for a
+ * minibatch; the rest is run for several masks at once, where the samples of the batch can be told apart.
  *
  * @param of the groups; default all
  */
@@ -64,14 +66,13 @@ export async function openOracle(
 ): Promise<Oracle> {
   const { batchSize: batch } = options;
   const base = widen(graph);
-  const traced = trace(base, { batch });
-  const groups = findGroups(traced);
+  const groups = analyse(base, { batch });
   const wanted = groups.groups.filter(({ name }) => of?.includes(name) ?? true);
   for (const name of of ?? [])
     if (!wanted.some((group) => group.name === name))
       fail("bad-option", `the model has no group "${name}" (see secateur inspect)`);
   const tile = Math.max(1, Math.floor(samplesAtOnce / batch));
-  const tiled = tile === 1 ? undefined : findGroups(trace(base, { batch: batch * tile }));
+  const tiled = tile === 1 ? undefined : analyse(base, { batch: batch * tile });
   const gates = findGates(groups);
   const suffixes = new Map(
     wanted.map(({ name }) => {
@@ -88,7 +89,7 @@ export async function openOracle(
   );
   const shared = new Set<string>();
   for (const { reads } of suffixes.values()) for (const name of reads.values()) shared.add(name);
-  const prefix = prefixGraph(traced, shared, options);
+  const prefix = prefixGraph(groups.traced, shared, options);
   const session = await runtime.load(executable(prefix.graph, options.device), options);
   const tails = new Map<string, Tail>();
   const tailOf = async (name: string): Promise<Tail> => {
@@ -100,7 +101,7 @@ export async function openOracle(
     return made;
   };
   return {
-    groups: { ...groups, groups: wanted },
+    groups: wanted,
     inputs: prefix.graph.inputs,
     classes: prefix.classes,
     async start(feeds) {
@@ -111,10 +112,10 @@ export async function openOracle(
       const units = wanted.find((group) => group.name === name)?.units.length ?? 0;
       return run(await tailOf(name), units, subsets, values, factor);
     },
-    async dispose() {
+    ...held(async () => {
       await session.dispose();
       for (const tail of tails.values()) await tail.session.dispose();
-    },
+    }),
   };
 }
 
@@ -161,7 +162,8 @@ export function refuseMemory(needs: readonly Need[], memory: number | undefined)
   if (memory !== undefined && (needs.includes("losses") || needs.includes("subsets")))
     fail(
       "bad-option",
-      `${option("memory")} has no say in the oracle, which runs many masks at once: lower ${option("batchSize")} instead`,
+      `${option("memory")} has no say in the oracle, which runs many masks at once: lower ${option("batchSize")} ` +
+        "instead",
     );
 }
 
@@ -174,11 +176,10 @@ export async function openOracleProvider(
 ): Promise<EvidenceProvider> {
   refuseMemory(needs, options.memory);
   const small = ({ units }: Group): boolean => units.length <= mostCombined;
-  const found = findGroups(trace(widen(graph), { batch: options.batchSize })).groups;
+  const found = analyse(widen(graph), { batch: options.batchSize }).groups;
   const names = found.filter((group) => needs.includes("losses") || small(group)).map(({ name }) => name);
   const oracle = await openOracle(runtime, graph, options, names);
   return {
-    groups: oracle.groups,
     inputs: oracle.inputs,
     classes: oracle.classes,
     async measure(feeds) {
@@ -186,7 +187,7 @@ export async function openOracleProvider(
       const findings = new Map<string, Partial<Evidence>>();
       const changes = async (name: string, subsets: readonly (readonly number[])[]) =>
         (await oracle.losses(name, subsets, minibatch)).map((loss) => loss - minibatch.loss);
-      for (const group of oracle.groups.groups) {
+      for (const group of oracle.groups) {
         const { name, units } = group;
         findings.set(name, {
           ...(needs.includes("losses") && {
@@ -200,7 +201,7 @@ export async function openOracleProvider(
       }
       return { loss: minibatch.loss, findings };
     },
-    dispose: () => oracle.dispose(),
+    [Symbol.asyncDispose]: () => oracle.dispose(),
   };
 }
 
@@ -238,35 +239,19 @@ export async function maskedLosses(
 ): Promise<{ readonly loss: number; readonly losses: Float64Array }> {
   const { batchSize, batches, seed, inOrder = false, signal } = options;
   if (options.targets === "sampled") fail("bad-option", "masked losses are of the labels of the data");
-  const oracle = await openOracle(runtime, graph, options, [group]);
+  await using oracle = await openOracle(runtime, graph, options, [group]);
+  checkClasses(dataset, oracle.classes);
+  const inputs = oracle.inputs.filter(({ name }) => name !== "target");
   const losses = new Float64Array(subsets.length);
-  let loss = 0;
-  let done = 0;
-  let seen: number | undefined;
-  try {
-    checkClasses(dataset, oracle.classes);
-    const inputs = oracle.inputs.filter(({ name }) => name !== "target");
-    for await (const batch of dataset.batches({
-      batchSize,
-      seed,
-      shuffle: !inOrder,
-      epoch: 0,
-      dropLast: true,
-      limit: batches,
-    })) {
-      signal?.throwIfAborted();
-      seen = batch.size;
-      if (batch.size !== batchSize) continue;
-      const target = targetFeed(oracle, batch, oracle.classes)!;
-      const minibatch = await oracle.start({ ...feedsOf({ inputs }, batch), target });
-      loss += minibatch.loss;
-      (await oracle.losses(group, subsets, minibatch, options.factor)).forEach((value, i) => (losses[i]! += value));
-      done++;
-      options.onProgress?.(done, batches);
-    }
-  } finally {
-    await oracle.dispose();
+  let [loss, done] = [0, 0];
+  const given = { batchSize, seed, shuffle: !inOrder, epoch: 0, limit: batches, signal };
+  for await (const batch of wholeBatches(dataset, given)) {
+    const target = targetFeed(oracle, batch, oracle.classes)!;
+    const minibatch = await oracle.start({ ...feedsOf({ inputs }, batch), target });
+    loss += minibatch.loss;
+    (await oracle.losses(group, subsets, minibatch, options.factor)).forEach((value, i) => (losses[i]! += value));
+    done++;
+    options.onProgress?.(done, batches);
   }
-  if (done === 0) refuseBatches(dataset, batchSize, seen);
   return { loss: loss / done, losses: losses.map((sum) => sum / done) };
 }

@@ -1,35 +1,32 @@
 /** Sources of evidence: what a minibatch is run through for criteria. */
 
+import type { Loss, Targets } from "../options/learning.ts";
+import type { GatePlace } from "../options/ranking.ts";
 import type { Need } from "../criteria/criterion.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
-import type { GatePlace } from "../options/ranking.ts";
-import type { Groups } from "../prune/coupling/groups.ts";
-import type { LoadOptions, Runtime, Tensors } from "../runtime/port.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
+import type { MachineOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { findingsOf, nameEvidence, type Findings, type PassNeed } from "../objective/evidence.ts";
 import { appendBackward, finishGraph } from "../objective/backward.ts";
-import { cachedFor } from "../execute/graph-cache.ts";
-import type { Loss, Targets } from "../options/learning.ts";
 import { joinEvidence, meanOf, wholeBatchNeeds } from "../execute/batch-slices.ts";
 import { fitMemory, inMicroBatches, minibatchInputs, type MemoryOptions } from "../execute/micro-batches.ts";
 import { executable } from "../execute/executable.ts";
 
-export interface ProviderOptions extends LoadOptions, MemoryOptions {
+export interface ProviderOptions extends MachineOptions, MemoryOptions {
   readonly batchSize: number;
   readonly loss: Loss;
   readonly targets?: Targets | undefined;
   readonly gates?: GatePlace | undefined;
 }
 
-export interface EvidenceProvider {
-  readonly groups: Groups;
+export interface EvidenceProvider extends AsyncDisposable {
   /** The inputs of the graph it runs that come from a batch: those of the model, and `target` or `noise`. */
   readonly inputs: readonly ValueInfo[];
   /** The number of classes that a label may name; 0 where the target is no label. */
   readonly classes: number;
   /** Runs one minibatch. */
   measure(feeds: Tensors): Promise<{ readonly loss: number; readonly findings: Findings }>;
-  dispose(): Promise<void>;
 }
 
 /** Opens what meets the needs that one backward pass meets, in inference mode. */
@@ -38,17 +35,15 @@ export async function openBackwardPass(
   graph: Graph,
   needs: readonly PassNeed[],
   options: ProviderOptions,
-): Promise<EvidenceProvider> {
+): Promise<EvidenceProvider & { readonly groups: Analysis }> {
   const { batchSize, loss, targets, gates } = options;
-  const write = (batch: number) => {
+  const build = (batch: number) => {
     const backward = appendBackward(graph, { batch, loss, targets, gates, needs, parameters: false, train: false });
     const outputs = nameEvidence(backward.builder, backward.evidence);
     if (outputs.length === 0) refuseNeeds(needs);
     const finished = finishGraph(backward.builder, ["loss", ...outputs.map(({ output }) => output)]);
     return { graph: finished, outputs, groups: backward.groups!, classes: backward.classes };
   };
-  const build = (batch: number) =>
-    cachedFor(graph, { what: "pass", batch, loss, targets, gates, needs }, () => write(batch));
   const bound = needs.some((need) => wholeBatchNeeds.has(need))
     ? "a criterion takes the gradients of single weights over all of it"
     : undefined;
@@ -69,7 +64,7 @@ export async function openBackwardPass(
       const results = await session.run(feeds);
       return { loss: Number(results["loss"]!.data[0]), findings: findingsOf(outputs, groups, results) };
     },
-    dispose: () => session.dispose(),
+    [Symbol.asyncDispose]: () => session.dispose(),
   };
 }
 

@@ -4,18 +4,17 @@ import { Average } from "../criteria/average.ts";
 import type { Context, Criterion, DataCriterion, Evidence, Need, Scores } from "../criteria/criterion.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
-import { prefetch } from "../data/prefetch.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Shape } from "../graph/tensor.ts";
-import { trace } from "../passes/trace.ts";
 import { createCostModel, type CostModel } from "../prune/select/cost-model.ts";
-import { findGroups, refuseWithout, type Groups } from "../prune/coupling/groups.ts";
+import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
+import { refuseWithout } from "../prune/coupling/groups.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { openCurvature } from "./curvature.ts";
 import { isPassNeed, type Findings } from "../objective/evidence.ts";
-import { feedsOf, refuseBatches, targetFeed } from "../execute/feeds.ts";
-import { cachedFor } from "../execute/graph-cache.ts";
+import { feedsOf, targetFeed } from "../execute/feeds.ts";
+import { wholeBatches } from "../execute/minibatches.ts";
 import { gumbelNoise } from "../objective/random-inputs.ts";
 import { openOracleProvider } from "./oracle.ts";
 import { openBackwardPass, refuseNeeds, type EvidenceProvider, type ProviderOptions } from "./provider.ts";
@@ -25,8 +24,8 @@ export interface ScoreOptions extends ProviderOptions {
   readonly batches: number;
   readonly seed: number;
   /**
-   * Random directions from which the diagonal of the Hessian is estimated (Hutchinson); 0 computes it exactly, by one Hessian-vector product
-   * for each unit. Default: exact for nets of up to 300 units, 32 directions for larger ones.
+   * Random directions from which the diagonal of the Hessian is estimated (Hutchinson); 0 computes it exactly, by one
+   * Hessian-vector product for each unit. Default: exact for nets of up to 300 units, 32 directions for larger ones.
    */
   readonly probes?: number | undefined;
   readonly onProgress?: (batch: number, batches: number) => void;
@@ -54,13 +53,15 @@ export async function score(
 }
 
 /**
- * The importance of every unit of a model, which stays in inference mode, by several criteria. What several of them need is measured once: the
- * gate gradients of all samples come from one backward pass of each minibatch, the Hessian's row from one more.
+ * The importance of every unit of a model, which stays in inference mode, by several criteria. What several
+ * of them need is measured once: the gate gradients of all samples come from one backward pass of each
+ * minibatch, the Hessian's row from one more.
  *
  * @param graph the model with an open batch
  * @param dataset not needed by criteria that look at weights alone
  * @returns by the name of the criterion
- * @throws SecateurError `unsupported` where the model has nothing of what a criterion needs, `not-finite` where the loss is no number
+ * @throws SecateurError `unsupported` where the model has nothing of what a criterion needs,
+ * `not-finite` where the loss is no number
  */
 export async function scoreAll(
   runtime: Runtime,
@@ -71,7 +72,7 @@ export async function scoreAll(
 ): Promise<Map<string, Scores>> {
   const measured = criteria.filter((criterion) => criterion.kind === "data");
   const found = measured.length > 0 ? await measure(runtime, graph, dataset, measured, options) : undefined;
-  const groups = found?.groups ?? findGroups(trace(graph));
+  const groups = found?.groups ?? analyse(graph);
   refuseWithout(groups);
   return new Map(
     criteria.map((criterion) => [
@@ -89,33 +90,28 @@ async function measure(
   dataset: Dataset | undefined,
   criteria: readonly DataCriterion[],
   options: ScoreOptions,
-): Promise<{ readonly groups: Groups; readonly scores: Map<string, Scores> }> {
+): Promise<{ readonly groups: Analysis; readonly scores: Map<string, Scores> }> {
   const data = dataset ?? fail("bad-option", `${criteria[0]!.name} needs data: give it by ${option("data")}`);
   const { batchSize, batches, seed } = options;
-  const all = cachedFor(graph, { what: "groups", batchSize }, () => findGroups(trace(graph, { batch: batchSize })));
+  const all = analyse(graph, { batch: batchSize });
   refuseWithout(all);
   const needs = new Set(criteria.flatMap((criterion) => criterion.needs));
   const providers: EvidenceProvider[] = [];
   const averages = new Map(criteria.map((criterion) => [criterion, new Average()]));
   let done = 0;
-  let seen: number | undefined;
   try {
     for (const open of openers(runtime, graph, needs, options, all)) providers.push(await open());
     if (options.targets !== "sampled") for (const { classes } of providers) checkClasses(data, classes);
-    const given = data.batches({ batchSize, shuffle: true, seed, epoch: 0, dropLast: true, limit: batches });
-    for await (const batch of prefetch(given)) {
-      options.signal?.throwIfAborted();
-      seen = batch.size;
-      if (batch.size !== batchSize) continue;
+    const given = { batchSize, shuffle: true, seed, epoch: 0, limit: batches, signal: options.signal };
+    for await (const batch of wholeBatches(data, given)) {
       const findings = await runAll(providers, batch, options, done);
       done++;
       for (const [criterion, average] of averages) average.add(sampleAll(criterion, all, findings, batchSize));
       options.onProgress?.(done, batches);
     }
   } finally {
-    for (const provider of providers) await provider.dispose();
+    for (const provider of providers) await provider[Symbol.asyncDispose]();
   }
-  if (done === 0) refuseBatches(data, batchSize, seen);
   return {
     groups: all,
     scores: new Map(
@@ -130,7 +126,7 @@ function openers(
   graph: Graph,
   needs: ReadonlySet<Need>,
   options: ScoreOptions,
-  { groups }: Groups,
+  { groups }: Analysis,
 ): (() => Promise<EvidenceProvider>)[] {
   const of = <N extends Need>(...some: readonly N[]): N[] => some.filter((need) => needs.has(need));
   const units = groups.reduce((n, group) => n + group.units.length, 0);
@@ -159,7 +155,8 @@ async function runAll(
     if (!Number.isFinite(loss))
       fail(
         "not-finite",
-        `the loss of minibatch ${index + 1} is ${loss}: look for values that are not numbers in the data or the weights`,
+        `the loss of minibatch ${index + 1} is ${loss}: look for values that are not numbers in the data or the ` +
+          "weights",
       );
     for (const [name, found] of own) findings.set(name, { ...findings.get(name), ...found });
   }
@@ -183,7 +180,7 @@ function providerFeeds(provider: EvidenceProvider, batch: Batch, options: ScoreO
  */
 export function sampleAll(
   criterion: DataCriterion,
-  { groups }: Groups,
+  { groups }: Analysis,
   findings: Findings,
   samples: number,
 ): Map<string, Float64Array> {
@@ -195,7 +192,8 @@ export function sampleAll(
     if (rows !== samples && !criterion.means)
       fail(
         "unsupported",
-        `${criterion.name} looks at each sample by itself, and those of a batch cannot be told apart at the gates of "${name}": use ${option("criterion", "taylor-fo")} or ${option("batchSize", 1)}`,
+        `${criterion.name} looks at each sample by itself, and those of a batch cannot be told apart at the gates ` +
+          `of "${name}": use ${option("criterion", "taylor-fo")} or ${option("batchSize", 1)}`,
       );
     found.set(name, criterion.sample({ ...(own as Evidence), samples: rows, units: units.length }));
   }
@@ -204,7 +202,7 @@ export function sampleAll(
 }
 
 /** Importances from the averages of what minibatches gave. */
-export function finish(criterion: DataCriterion, groups: Groups, averages: Scores): Scores {
+export function finish(criterion: DataCriterion, groups: Analysis, averages: Scores): Scores {
   let model: CostModel | undefined;
   return new Map(
     groups.groups.flatMap((group) => {

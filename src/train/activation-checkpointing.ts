@@ -1,4 +1,7 @@
-/** Training steps below a size: activations that would take more are not kept for the backward pass, but computed again where it reads them. */
+/**
+ * Training steps below a size: activations that would take more are not kept for the backward pass,
+ * but computed again where it reads them.
+ */
 
 import { fail, option } from "../graph/error.ts";
 import { byteLength, type Tensor } from "../graph/tensor.ts";
@@ -6,12 +9,12 @@ import { footprintOf } from "../passes/footprint.ts";
 import { arrange } from "../passes/arrange.ts";
 import { recompute, type Recomputed } from "../passes/recompute.ts";
 import { expectedStep, gigabytes } from "../execute/memory.ts";
-import type { StepGraph } from "./step.ts";
+import type { Finished } from "../objective/backward.ts";
 
 export interface FitOptions {
   /**
-   * Bytes that the process is to stay below while it learns, by estimate: activations that would take more are computed a second time instead of
-   * kept, which gives the same results. Default: all are kept.
+   * Bytes that the process is to stay below while it learns, by estimate: activations that would take more are computed
+   * a second time instead of kept, which gives the same results. Default: all are kept.
    */
   readonly memory?: number | undefined;
   /** Bytes that what runs besides is expected to take, of those that the process is to stay below; default none. */
@@ -43,9 +46,15 @@ export interface Sharing {
   readonly elsewhere: ReadonlySet<string>;
 }
 
-type Sized = Pick<StepGraph, "graph" | "types" | "carried">;
+/** A step or a part of one, and where what it carries starts. */
+interface Sized extends Finished {
+  readonly carried: ReadonlyMap<string, Tensor>;
+}
 
-/** The bytes that the process is expected to take while it learns; those that move go with the activations, which are told too. */
+/**
+ * The bytes that the process is expected to take while it learns; those that move go with
+ * the activations, which are told too.
+ */
 export function sizesOf({ graph, types, carried: fed }: Sized, { workers, carried, elsewhere }: Sharing) {
   const { inputs, ...rest } = footprintOf(graph, types, elsewhere);
   const footprint = { ...rest, inputs: inputs - total(fed) };
@@ -76,7 +85,8 @@ export function fitStep<S extends Sized>(
   if (activations > limit)
     fail(
       "bad-option",
-      `a step of training takes about ${gigabytes(expected)}, even with activation checkpointing; ${option("memory")} allows less: raise ${option("memory")}, or lower ${option("batchSize")}`,
+      `a step of training takes about ${gigabytes(expected)}, even with activation checkpointing; ` +
+        `${option("memory")} allows less: raise ${option("memory")}, or lower ${option("batchSize")}`,
     );
   if (repeated === 0) return { step: { ...step, graph }, repeated: false };
   onRecompute?.({ nodes: repeated, kept, expected });

@@ -1,20 +1,22 @@
 /**
- * A step whose minibatch is split over workers: each runs a part of it forward and backward, and what they found is put together for one update.
- * BatchNormalization takes the statistics of a part, as it does in PyTorch's DataParallel; everything else is what it is for the whole.
+ * A step whose minibatch is split over workers: each runs a part of it forward and backward, and what they found is put
+ * together for one update. BatchNormalization takes the statistics of a part, as it does in PyTorch's DataParallel;
+ * everything else is what it is for the whole.
  */
 
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph, Type } from "../graph/graph.ts";
-import { byteLength, clearAt, sizeOf, type Tensor } from "../graph/tensor.ts";
+import { byteLength, type Tensor } from "../graph/tensor.ts";
 import type { Value } from "../ops/core/define.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { workerOf, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
-import { takenIn, type Engine, type Opened, type Taken } from "./engine.ts";
+import type { Engine, Opened } from "./engine.ts";
 import { fitStep } from "./activation-checkpointing.ts";
 import { finishTyped } from "../objective/backward.ts";
 import { joinEvidence, meanOf, wholeBatchNeeds } from "../execute/batch-slices.ts";
-import { allOrNone, loadable } from "../execute/executable.ts";
+import { allEnded, allOrNone } from "../execute/all-ended.ts";
+import { loadable } from "../execute/executable.ts";
 import { packed, packParameters, unpacked, type PackedParameters } from "./packed-parameters.ts";
 import { appendUpdates, nextOf, openClock, openStep, ownerOf, type StepGraph, type StepOptions } from "./step.ts";
 
@@ -63,7 +65,10 @@ interface Share {
   readonly states: readonly PackedParameters[];
 }
 
-/** An update: gradients and statistics of all workers come in, and weights, statistics and optimiser state are carried on, in rows. */
+/**
+ * An update: gradients and statistics of all workers come in, and weights, statistics and
+ * optimiser state are carried on, in rows.
+ */
 interface UpdateGraph extends Pick<StepGraph, "graph" | "types" | "carried"> {
   readonly share: Share;
 }
@@ -101,7 +106,10 @@ function updateGraph(part: WorkerGraph, share: Share, workers: number, options: 
   return { ...finishTyped(builder, outputs), carried, share };
 }
 
-/** Weights in as many shares as there are workers, of about the same size; one share where the norm of all gradients is asked for. */
+/**
+ * Weights in as many shares as there are workers, of about the same size; one share where
+ * the norm of all gradients is asked for.
+ */
 function sharesOf({ parameters, states, carried }: WorkerGraph, workers: number, { clip }: StepOptions): Share[] {
   const inRows = (share: Pick<WorkerGraph, "parameters" | "states">): Share => ({
     parameters: packParameters(share.parameters, carried),
@@ -146,12 +154,14 @@ export async function openDataParallel(
   if (batch % workers !== 0)
     fail(
       "bad-option",
-      `a minibatch of ${batch} does not divide over ${workers} workers: change ${option("batchSize")} or ${option("workers")}`,
+      `a minibatch of ${batch} does not divide over ${workers} workers: change ${option("batchSize")} or ` +
+        `${option("workers")}`,
     );
   if (needs.some((need) => wholeBatchNeeds.has(need)))
     fail(
       "unsupported",
-      `a criterion that takes gradients of single weights needs the whole minibatch at once: leave out ${option("workers")}`,
+      "a criterion that takes gradients of single weights needs the whole minibatch at once: leave out " +
+        `${option("workers")}`,
     );
   const load = { device, signal, threads: threadsPerWorker(runtime, threads, workers) };
   const { part: kept, updates, sharing } = dataParallelGraphs(graph, options);
@@ -173,9 +183,7 @@ export async function openDataParallel(
     return workerOf(runtime, i).load(model, { ...side, carried, optimise });
   });
   const sessions = await allOrNone([...opening, ...updating]);
-  const updaters = updates.map(({ share, carried }, i) => {
-    return { share, inputs: [...carried.keys()], session: sessions[workers + i]! };
-  });
+  const updaters = updates.map(({ share }, i) => ({ share, session: sessions[workers + i]! }));
   return {
     step: part,
     engine: createEngine(part, sessions.slice(0, workers), updaters),
@@ -185,8 +193,6 @@ export async function openDataParallel(
 /** What keeps a share of the weights. */
 interface Updater {
   readonly share: Share;
-  /** What it carries. */
-  readonly inputs: readonly string[];
   readonly session: Session;
 }
 
@@ -213,22 +219,10 @@ async function carriedBy({ share, session }: Updater, last: boolean | undefined)
   return Object.fromEntries(held);
 }
 
-/** Clears what an update carries. */
-function clearIn({ share, inputs, session }: Updater, taken: Taken): Promise<void> {
-  const packedOf = packedByName(share);
-  const slices = inputs.flatMap((input) => {
-    let from = 0;
-    const { row, of } = packedOf(input);
-    return row.members.flatMap(({ name, shape }) => {
-      const own = takenIn(taken, of(name), { input, from, shape });
-      from += sizeOf(shape);
-      return own;
-    });
-  });
-  return session.clear(slices);
-}
-
-/** The row that something carried belongs to, and how what is carried of a member is called: as the member, or as its optimiser state. */
+/**
+ * The row that something carried belongs to, and how what is carried of a member is called: as
+ * the member, or as its optimiser state.
+ */
 function packedByName({ parameters, states }: Share) {
   const rows = new Map([...parameters, ...states].map((row) => [row.name, row]));
   return (input: string) => {
@@ -247,22 +241,17 @@ function createEngine(part: WorkerGraph, sessions: readonly Session[], updaters:
     workers: sessions.length,
     async run(feeds, clock) {
       const last = sessions.length - 1;
-      const found = await Promise.all(
+      const found = await allEnded(
         sessions.map((session, i) => session.run(feeds[i]!, i < last ? copies(weights) : weights)),
       );
-      const next = merged(await Promise.all(updaters.map((updater) => runUpdate(updater, found, clock))));
+      const next = merged(await allEnded(updaters.map((updater) => runUpdate(updater, found, clock))));
       weights = Object.fromEntries(names.map((name) => [name, next[name]!]));
       const told = evidence.map((one) => [one.output, joinEvidence(one, found)] as const);
       return { loss: meanOf(found.map((results) => results["loss"]!)), ...Object.fromEntries(told) };
     },
-    async clear(taken) {
-      for (const [name, weight] of Object.entries(weights))
-        for (const { axis, indices } of taken.get(name) ?? []) clearAt(weight, axis, indices);
-      await Promise.all(updaters.map((updater) => clearIn(updater, taken)));
-    },
-    carried: async (last) => merged(await Promise.all(updaters.map((updater) => carriedBy(updater, last)))),
+    carried: async (last) => merged(await allEnded(updaters.map((updater) => carriedBy(updater, last)))),
     async dispose() {
-      await Promise.all([...sessions, ...updaters.map(({ session }) => session)].map((session) => session.dispose()));
+      await allEnded([...sessions, ...updaters.map(({ session }) => session)].map((session) => session.dispose()));
     },
   };
 }

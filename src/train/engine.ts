@@ -2,7 +2,7 @@
 
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { CarriedSlice, Runtime, Tensors } from "../runtime/port.ts";
+import type { Runtime, Tensors } from "../runtime/port.ts";
 import { fitStep, type Sharing } from "./activation-checkpointing.ts";
 import { loadable } from "../execute/executable.ts";
 import { nextOf, stepGraph, stepName, type StepGraph, type StepOptions } from "./step.ts";
@@ -22,20 +22,8 @@ export interface Engine {
    * @param last whether no step follows, which spares copies
    */
   carried(last?: boolean): Promise<Tensors>;
-  /** Sets some of what is carried to zero. */
-  clear(taken: Taken): Promise<void>;
   dispose(): Promise<void>;
 }
-
-/** Indices along axes of weights, statistics and optimiser state, by their names. */
-export type Taken = ReadonlyMap<string, readonly Pick<CarriedSlice, "axis" | "indices">[]>;
-
-/** What is taken of something that lies in a carried input. */
-export const takenIn = (
-  taken: Taken,
-  name: string,
-  place: Pick<CarriedSlice, "input" | "from" | "shape">,
-): CarriedSlice[] => (taken.get(name) ?? []).map((part) => Object.assign({ ...part }, place));
 
 /** A step with what runs it. */
 export interface Opened {
@@ -74,8 +62,6 @@ export async function openSingle(
       return session.run({ ...feeds, ...clock, ...(counted && { [stepName]: number! }) });
     },
     carried: (last) => session.carried(last),
-    clear: (taken) =>
-      session.clear(carried.flatMap(({ input, start: { shape } }) => takenIn(taken, input, { input, from: 0, shape }))),
     dispose: () => session.dispose(),
   };
   return { step, engine };

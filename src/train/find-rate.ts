@@ -10,7 +10,7 @@ import type { StepOptions } from "./step.ts";
 import { openStream, type StreamOptions } from "./stream.ts";
 import type { TrialEvent } from "./events.ts";
 import type { Teacher } from "./teacher.ts";
-import { Trainer } from "./trainer.ts";
+import { openTrainer, type Trainer } from "./trainer.ts";
 
 export interface RateTrial {
   /** How the model learns. */
@@ -35,9 +35,14 @@ export interface FoundRate {
 const [fewest, most, ofRun] = [8, 24, 1 / 20];
 /** From where rates rise, and by what factor at most with each minibatch. */
 const [lowest, fastest] = [1e-6, 4];
-/** Rates of SGD with its momentum of 0.9 are rarely higher; Adam's steps are as long as the rate whatever the gradient. */
+/**
+ * Rates of SGD with its momentum of 0.9 are rarely higher; Adam's steps are as long as the rate whatever the gradient.
+ */
 const highest = { sgd: 0.1, adamw: 0.003 } as const;
-/** A rate is so far below the one at which the loss turns up: with momentum a step counts for so many, and so it does in Adam's average of gradients. */
+/**
+ * A rate is so far below the one at which the loss turns up: with momentum a step counts for so many, and so it
+ * does in Adam's average of gradients.
+ */
 const adamMargin = 10;
 /** What the loss may be above where it began, as a share of that. */
 const rise = 0.1;
@@ -62,12 +67,14 @@ export function roundedDown(rate: number): number {
 export const lowerThan = (rate: number): number => roundedDown(Math.min(rate / 4, highest.sgd));
 
 /**
- * Finds a rate: the loss of some minibatches is taken before anything is learned; on the same minibatches, while the rate rises from next to nothing, it is
- * seen at which rate the loss turns up. A rate well below is tried from the start, and lowered until it does no harm and a lower one learns no more. All losses are compared minibatch by minibatch, so that
- * easy and hard ones make no difference.
+ * Finds a rate: the loss of some minibatches is taken before anything is learned; on the same minibatches, while the
+ * rate rises from next to nothing, it is seen at which rate the loss turns up. A rate well below is tried from the
+ * start, and lowered until it does no harm and a lower one learns no more. All losses are compared minibatch by
+ * minibatch, so that easy and hard ones make no difference.
  *
  * @param graph the model with an open batch; it stays as it is
- * @throws SecateurError `not-finite` where the loss is not a number before anything is learned, `bad-data` as {@link Trainer.step}
+ * @throws SecateurError `not-finite` where the loss is not a number before anything is
+ * learned, `bad-data` as {@link Trainer.step}
  */
 export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset, trial: RateTrial): Promise<FoundRate> {
   const { step, teacher, steps = Infinity } = trial;
@@ -94,7 +101,7 @@ export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset,
     }
     return losses;
   };
-  await using trainer = await Trainer.create(runtime, graph, step);
+  await using trainer = await openTrainer(runtime, graph, step);
   checkClasses(dataset, trainer.classes);
   const scaleBefore = async () => {
     await using stream = openStream(dataset, trial.stream, { epoch: trialEpoch, batch: 0 });
@@ -118,7 +125,7 @@ export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset,
   const edge = turned ? rateOf(risen.length - 1) : 1;
   /** By how much the loss is above what it was, over the last half of a try. */
   const harmOf = async (rate: number): Promise<number> => {
-    await using fresh = await Trainer.create(runtime, graph, step);
+    await using fresh = await openTrainer(runtime, graph, step);
     const losses = await learn(
       fresh,
       () => rate,
@@ -134,7 +141,8 @@ export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset,
     const lower = roundedDown(learningRate / 2.5);
     const other = await harmOf(lower);
     const isHarmful = harm > slight / 2;
-    // What does no harm may still learn less than a lower rate does: on images that it has not seen the model is then worse.
+    // What does no harm may still learn less than a lower rate does: on images that it
+    // has not seen the model is then worse.
     if (!isHarmful && other > harm - Math.max(slight / 10, 0.1 * Math.abs(harm))) break;
     [learningRate, harm] = [lower, other];
   }

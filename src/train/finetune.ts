@@ -1,35 +1,20 @@
 /** Fine-tuning: all weights learn over some epochs while the learning rate falls by a schedule. */
 
-import type { Augment, Dataset } from "../data/batches.ts";
+import type { Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { LoadOptions, Runtime } from "../runtime/port.ts";
+import type { Runtime } from "../runtime/port.ts";
 import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "./events.ts";
 import { findRate, lowerThan } from "./find-rate.ts";
-import { describeDivergence, isOverflow } from "./guard.ts";
-import type { Loss } from "../options/learning.ts";
-import { reservedMemory } from "../execute/memory.ts";
+import { describeDivergence, unlessOverflown } from "./guard.ts";
 import { checkSchedule, rateAt, type RateSchedule } from "./schedules.ts";
-import { averagedGraph, type StepOptions, type TrainerState } from "./step.ts";
+import { stepOptions, type LearnOptions, type TaughtOptions } from "./options.ts";
+import { averagedGraph, type TrainerState } from "./step.ts";
 import { openStream, type Position } from "./stream.ts";
-import { openTeacher, type TaughtOptions, type Teacher } from "./teacher.ts";
-import { Trainer } from "./trainer.ts";
+import { openTeacher, type Teacher } from "./teacher.ts";
+import { openTrainer } from "./trainer.ts";
 import { openWatch, type WatchState } from "./watch.ts";
-
-/** How a model learns, whether from scratch, while it is pruned or after. */
-export interface LearnOptions
-  extends
-    LoadOptions,
-    Pick<
-      StepOptions,
-      "optimiser" | "clip" | "labelSmoothing" | "mixup" | "workers" | "memory" | "reserved" | "onRecompute"
-    > {
-  readonly loss: Loss;
-  readonly batchSize: number;
-  readonly seed: number;
-  readonly augment?: Augment | undefined;
-}
 
 /** Where fine-tuning stands: all that it needs to go on as if it had never stopped. */
 export interface FinetunePoint extends TrainerState {
@@ -49,7 +34,10 @@ export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateS
   readonly epochs: number;
   /** The highest learning rate; "auto": found by a short trial on a copy of the model. */
   readonly learningRate: number | "auto";
-  /** The decay by which weights and statistics are averaged over the steps; the averages are the result. Default: the last ones are. */
+  /**
+   * The decay by which weights and statistics are averaged over the steps; the averages are the
+   * result. Default: the last ones are.
+   */
   readonly ema?: number | undefined;
   /** The number of the first epoch, so that a second run sees other orders of the same data; default 0. */
   readonly firstEpoch?: number;
@@ -68,9 +56,10 @@ export interface FinetuneOptions extends LearnOptions, TaughtOptions, Omit<RateS
  * Trains a graph.
  *
  * @param graph the model with an open batch
- * @returns the graph with the weights and statistics that it learned, or their averages. Where learning did harm, they are the last good ones.
- * @throws SecateurError `diverged` where learning does harm and nobody is told. `not-finite` where the loss of the model or the data is no number.
- *   `bad-data` where a label does not fit the output.
+ * @returns the graph with the weights and statistics that it learned, or their averages. Where learning
+ * did harm, they are the last good ones.
+ * @throws SecateurError `diverged` where learning does harm and nobody is told. `not-finite` where the loss of the
+ * model or the data is no number. `bad-data` where a label does not fit the output.
  */
 export async function finetune(
   runtime: Runtime,
@@ -80,99 +69,58 @@ export async function finetune(
 ): Promise<Graph> {
   const { epochs, firstEpoch = 0, from, signal } = options;
   if (epochs === 0) return graph;
-  const teacher = await openTeacher(runtime, options);
-  try {
-    const learningRate = await rateOf(runtime, graph, dataset, options, teacher);
-    const schedule: RateSchedule = { ...options, rate: learningRate };
-    checkSchedule(schedule);
-    await using trainer = await Trainer.create(
-      runtime,
-      from?.graph ?? graph,
-      { ...stepOptions(options), ema: options.ema },
-      from?.optimiserState,
-    );
-    await using stream = openStream(
-      dataset,
-      options,
-      from?.position ?? { epoch: firstEpoch, batch: 0 },
-      from?.perEpoch,
-    );
-    checkClasses(dataset, trainer.classes);
-    let step = from?.step ?? 0;
-    const start = { graph: from ? averagedGraph(from) : graph, at: step };
-    const watch = openWatch(runtime, { dataset, stream: options, step: stepOptions(options) }, from?.watched ?? start);
-    let taken = from?.watched?.taken ?? step;
-    for (;;) {
-      const began = stream.position;
-      const { epoch } = began;
-      if (epoch >= firstEpoch + epochs) return averagedGraph(await trainer.state(true));
-      signal?.throwIfAborted();
-      const batch = await stream.next();
-      const { perEpoch } = stream;
-      const steps = perEpoch === undefined ? undefined : perEpoch * epochs;
-      // Without a known size the schedule goes by epochs until the first one has been counted.
-      const rate =
-        steps === undefined
-          ? rateAt({ ...schedule, warmUp: 0 }, epoch - firstEpoch, epochs)
-          : rateAt(schedule, step, steps);
-      const diverged = (loss: number): Graph => {
-        const { least, chance } = watch;
-        const { graph, at: restored } = watch.good;
-        const lower = lowerThan(learningRate);
-        const place = { phase: "finetune", step, restored } as const;
-        emitDiverged(options.onDiverged, {
-          kind: "diverged",
-          ...place,
-          loss,
-          least,
-          chance,
-          learningRate,
-          lower,
-        });
-        return graph;
-      };
-      await watch.begin(trainer, batch, teacher);
-      let loss: number;
-      try {
-        ({ loss } = await trainer.step(batch, rate, step, teacher));
-      } catch (error) {
-        if (step === 0 || !isOverflow(error, batch)) throw error;
-        return diverged(Infinity);
-      }
-      step++;
-      options.onEvent?.({
-        kind: "step",
-        phase: "finetune",
-        step,
-        steps,
-        epoch: epoch - firstEpoch + 1,
-        epochs,
-        loss,
-        learningRate: rate,
-      });
-      watch.add(loss, began);
-      if (watch.isTooHigh) {
-        const now = { graph: averagedGraph(await trainer.state()), at: step };
-        if (await watch.judge(now, watch.good.graph, teacher)) return diverged(watch.loss);
-      }
-      if (watch.canOffer && step - taken >= Math.max(leastBetween, (steps ?? 0) / goodPoints)) {
-        taken = step;
-        watch.offer({ graph: averagedGraph(await trainer.state()), at: step });
-      }
-      const [at, position, seen] = [step, stream.position, { ...watch.state, taken }];
-      const take = async (): Promise<FinetunePoint> => ({
-        ...(await trainer.state()),
-        phase: "finetune",
-        step: at,
-        position,
-        perEpoch,
-        learningRate: options.learningRate === "auto" ? learningRate : undefined,
-        watched: seen,
-      });
-      await options.onPoint?.(take, position);
+  await using teacher = await openTeacher(runtime, options);
+  const learningRate = await rateOf(runtime, graph, dataset, options, teacher);
+  const schedule: RateSchedule = { ...options, rate: learningRate };
+  checkSchedule(schedule);
+  const step = { ...stepOptions(options), ema: options.ema };
+  await using trainer = await openTrainer(runtime, from?.graph ?? graph, step, from?.optimiserState);
+  const start = from?.position ?? { epoch: firstEpoch, batch: 0 };
+  await using stream = openStream(dataset, options, start, from?.perEpoch);
+  checkClasses(dataset, trainer.classes);
+  let done = from?.step ?? 0;
+  const good = from?.watched ?? { graph: from ? averagedGraph(from) : graph, at: done };
+  const watch = openWatch(runtime, { dataset, stream: options, step: stepOptions(options) }, good);
+  let taken = from?.watched?.taken ?? done;
+  const diverged = (loss: number): Graph => {
+    const { least, chance } = watch;
+    const { graph: last, at: restored } = watch.good;
+    const place = { phase: "finetune", step: done, restored } as const;
+    const lower = lowerThan(learningRate);
+    emitDiverged(options.onDiverged, { kind: "diverged", ...place, loss, least, chance, learningRate, lower });
+    return last;
+  };
+  for (;;) {
+    const began = stream.position;
+    const epoch = began.epoch - firstEpoch;
+    if (epoch >= epochs) return averagedGraph(await trainer.state(true));
+    signal?.throwIfAborted();
+    const batch = await stream.next();
+    const { perEpoch } = stream;
+    const steps = perEpoch === undefined ? undefined : perEpoch * epochs;
+    // Without a known size the schedule goes by epochs until the first one has been counted.
+    const rate =
+      steps === undefined ? rateAt({ ...schedule, warmUp: 0 }, epoch, epochs) : rateAt(schedule, done, steps);
+    await watch.begin(trainer, batch, teacher);
+    const result = await unlessOverflown(trainer.step(batch, rate, done, teacher), batch, done > 0);
+    if (result === undefined) return diverged(Infinity);
+    const { loss } = result;
+    done++;
+    const place = { step: done, steps, epoch: epoch + 1, epochs };
+    options.onEvent?.({ kind: "step", phase: "finetune", ...place, loss, learningRate: rate });
+    watch.add(loss, began);
+    const now = async () => ({ graph: averagedGraph(await trainer.state()), at: done });
+    if (watch.isTooHigh && (await watch.judge(await now(), watch.good.graph, teacher))) return diverged(watch.loss);
+    if (watch.canOffer && done - taken >= Math.max(leastBetween, (steps ?? 0) / goodPoints)) {
+      taken = done;
+      watch.offer(await now());
     }
-  } finally {
-    await teacher?.dispose();
+    const stands = { step: done, position: stream.position, perEpoch, watched: { ...watch.state, taken } };
+    const found = options.learningRate === "auto" ? learningRate : undefined;
+    await options.onPoint?.(
+      async () => ({ ...(await trainer.state()), phase: "finetune", ...stands, learningRate: found }),
+      stands.position,
+    );
   }
 }
 
@@ -201,27 +149,4 @@ async function rateOf(
 function emitDiverged(listener: FinetuneOptions["onDiverged"], event: DivergedEvent): void {
   if (listener) listener(event);
   else fail("diverged", describeDivergence(event));
-}
-
-export const stepOptions = (options: LearnOptions & TaughtOptions): StepOptions => ({
-  batch: options.batchSize,
-  loss: options.loss,
-  distillation: options.teacher,
-  optimiser: options.optimiser,
-  clip: options.clip,
-  labelSmoothing: options.labelSmoothing,
-  mixup: options.mixup,
-  workers: options.workers,
-  memory: options.memory,
-  reserved: reservedOf(options),
-  onRecompute: options.onRecompute,
-  seed: options.seed,
-  device: options.device,
-  threads: options.threads,
-  signal: options.signal,
-});
-
-/** What runs beside a step, where that counts. */
-function reservedOf({ memory, reserved = 0, teacher, batchSize }: LearnOptions & TaughtOptions): number | undefined {
-  return memory === undefined ? undefined : reserved + (teacher ? reservedMemory(teacher.graph, batchSize) : 0);
 }

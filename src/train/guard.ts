@@ -1,4 +1,6 @@
-/** Whether learning ruins what it learns: a loss that rises to what knowing nothing costs, or far above where it began. */
+/**
+ * Whether learning ruins what it learns: a loss that rises to what knowing nothing costs, or far above where it began.
+ */
 
 import type { Batch } from "../data/batches.ts";
 import { checkFinite } from "../data/checks.ts";
@@ -14,7 +16,10 @@ export const lookedAt = 8;
 const enough = 4;
 /** On the way from the least loss to chance, a loss this far up has lost most of what was known. */
 const lost = 0.6;
-/** A model that knows less than this share of what there is to know cannot be seen to lose it; its loss may only not explode. */
+/**
+ * A model that knows less than this share of what there is to know cannot be seen to
+ * lose it; its loss may only not explode.
+ */
 const knows = 0.3;
 const exploded = 3;
 /** Errors are measured by themselves. */
@@ -92,7 +97,9 @@ export interface HavenState<T> {
   readonly since: number;
 }
 
-/** What watches over learning, as a checkpoint keeps it: a run that goes on decides as the one that was never stopped. */
+/**
+ * What watches over learning, as a checkpoint keeps it: a run that goes on decides as the one that was never stopped.
+ */
 export interface Watched extends GuardState, HavenState<GoodPoint> {}
 
 /** What is gone back to: a model is known to be good only by the losses after it. */
@@ -140,8 +147,22 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
+/**
+ * What a step gives; nothing where weights have grown beyond all numbers.
+ *
+ * @param mayOverflow whether there was a good step before: else model or data are to blame, and it fails
+ */
+export async function unlessOverflown<T>(step: Promise<T>, batch: Batch, mayOverflow: boolean): Promise<T | undefined> {
+  try {
+    return await step;
+  } catch (error) {
+    if (mayOverflow && isOverflow(error, batch)) return undefined;
+    throw error;
+  }
+}
+
 /** Whether a step failed because weights have grown beyond all numbers, and not because the data holds none. */
-export function isOverflow(error: unknown, batch: Batch): boolean {
+function isOverflow(error: unknown, batch: Batch): boolean {
   if (!(error instanceof SecateurError) || error.code !== "not-finite") return false;
   try {
     checkFinite(batch);
@@ -166,7 +187,8 @@ export function describeDivergence({
   const prune = phase === "prune";
   const made = `${restored} ${prune ? "removal" : "step"}${restored === 1 ? "" : "s"}`;
   return (
-    `learning did harm: at learning rate ${learningRate} the loss went from ${figure(least)} to ${figure(loss)}, where knowing nothing costs ${figure(chance)}. ` +
+    `learning did harm: at learning rate ${learningRate} the loss went from ${figure(least)} to ${figure(loss)}, ` +
+    `where knowing nothing costs ${figure(chance)}. ` +
     `The model is what it was after ${made}: try ${option(prune ? "pruneLearningRate" : "learningRate", lower)}`
   );
 }

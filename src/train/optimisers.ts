@@ -60,7 +60,10 @@ export function createOptimiser(options: OptimiserOptions): Optimiser {
   };
 }
 
-/** As one row: runtimes multiply by a scalar element by element where trailing axes have length 1, as kernels of 1x1 have. */
+/**
+ * As one row: runtimes multiply by a scalar element by element where trailing axes
+ * have length 1, as kernels of 1x1 have.
+ */
 const row = (g: Emit, value: Value): Value => g.reshaped(value, [sizeOf(value.shape)]);
 
 interface Rule {
@@ -69,8 +72,8 @@ interface Rule {
 }
 
 /**
- * SGD with momentum as PyTorch defines it: v' = momentum v + (g + decay w); w' = w - rate v', or w - rate (g + momentum v') with
- * Nesterov's.
+ * SGD with momentum as PyTorch defines it: v' = momentum v + (g + decay w); w' = w - rate v', or w -
+ * rate (g + momentum v') with Nesterov's.
  */
 const sgd = ({ momentum, weightDecay, nesterov }: SgdOptions): Rule => ({
   optimiserState: ["velocity"],
@@ -83,8 +86,11 @@ const sgd = ({ momentum, weightDecay, nesterov }: SgdOptions): Rule => ({
 });
 
 /**
- * AdamW (Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization") as PyTorch defines it: m' = β₁ m + (1 - β₁) g;
- * v' = β₂ v + (1 - β₂) g²; w' = (1 - rate decay) w - rate (m' / (1 - β₁ᵗ)) / (√(v' / (1 - β₂ᵗ)) + ε).
+ * AdamW (Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization") as PyTorch defines it:
+ *
+ *     m' = β₁ m + (1 - β₁) g
+ *     v' = β₂ v + (1 - β₂) g²
+ *     w' = (1 - rate decay) w - rate (m' / (1 - β₁ᵗ)) / (√(v' / (1 - β₂ᵗ)) + ε)
  */
 const adamw = ({ betas: [beta1, beta2], eps, weightDecay }: AdamwOptions): Rule => ({
   optimiserState: ["momentum", "variance"],
@@ -123,8 +129,8 @@ export function clipGradients(
 }
 
 /**
- * The exponential moving average of a weight (Polyak and Juditsky 1992): a' = d a + (1 - d) w with d = min(decay, (1 + t) / (10 + t)), so that
- * the first weights are soon forgotten.
+ * The exponential moving average of a weight (Polyak and Juditsky 1992): a' = d a + (1 - d) w with d = min(decay, (1 +
+ * t) / (10 + t)), so that the first weights are soon forgotten.
  */
 export function moveAverage(g: Emit, average: Value, weight: Value, decay: number, { rate, step }: Clock): Value {
   const t = step();

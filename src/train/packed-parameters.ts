@@ -1,4 +1,6 @@
-/** Small weights that are learned as one row: an operator and a message for each would cost more than their elements. */
+/**
+ * Small weights that are learned as one row: an operator and a message for each would cost more than their elements.
+ */
 
 import { sizeOf, zeros, type NumericDType, type Shape, type Tensor, type TypedArray } from "../graph/tensor.ts";
 

@@ -1,7 +1,9 @@
-/** New statistics for BatchNormalization where nothing is learned, as after a cut: the old ones are of what was there before. */
+/**
+ * New statistics for BatchNormalization where nothing is learned, as after a cut: the
+ * old ones are of what was there before.
+ */
 
 import type { Augment, Dataset } from "../data/batches.ts";
-import { prefetch } from "../data/prefetch.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -10,13 +12,14 @@ import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { trace } from "../passes/trace.ts";
 import { enterTraining } from "../passes/training.ts";
 import { widen } from "../passes/widen.ts";
-import type { LoadOptions, Runtime } from "../runtime/port.ts";
-import { feedsOf, refuseBatches } from "../execute/feeds.ts";
+import type { MachineOptions, Runtime } from "../runtime/port.ts";
+import { feedsOf } from "../execute/feeds.ts";
+import { wholeBatches } from "../execute/minibatches.ts";
 import { finishGraph } from "../objective/backward.ts";
 import { uniformNoise } from "../objective/random-inputs.ts";
 import { executable } from "../execute/executable.ts";
 
-export interface RecalibrateOptions extends LoadOptions {
+export interface RecalibrateOptions extends MachineOptions {
   readonly batchSize: number;
   /** Batches that are looked at, at most; default all of an epoch. */
   readonly batches?: number | undefined;
@@ -31,12 +34,13 @@ const meanOf = (name: string): string => `mean/${name}`;
 const nextOf = (name: string): string => `next/${name}`;
 
 /**
- * Runs a graph in training mode, learns nothing, and puts the means of the batches' statistics in the places of the running ones: PyTorch's
- * update_bn, with ONNX's variances.
+ * Runs a graph in training mode, learns nothing, and puts the means of the batches' statistics in the places of the
+ * running ones: PyTorch's update_bn, with ONNX's variances.
  *
  * @param graph the model with an open batch
  * @returns the graph with its new statistics; itself where it keeps none
- * @throws SecateurError `bad-data` for a data set that has no whole batch, `not-finite` where a statistic is not a number
+ * @throws SecateurError `bad-data` for a data set that has no whole batch,
+ * `not-finite` where a statistic is not a number
  */
 export async function recalibrate(
   runtime: Runtime,
@@ -44,44 +48,36 @@ export async function recalibrate(
   dataset: Dataset,
   options: RecalibrateOptions,
 ): Promise<Graph> {
-  const { batchSize, batches, seed = 0, augment, signal } = options;
+  const { batchSize, batches, seed = 0, augment, device, threads, signal } = options;
   const { graph: finished, starts, randomInputs } = meansGraph(graph, batchSize);
   if (starts.size === 0) return graph;
   const inputs = finished.inputs.filter(({ name }) => graph.inputs.some((input) => input.name === name));
   const carried = [...starts].map(([name, start]) => ({ input: meanOf(name), output: nextOf(name), start }));
-  const session = await runtime.load(executable(finished, options.device), { ...options, carried });
-  try {
-    let done = 0;
-    let seen: number | undefined;
-    const given = { batchSize, shuffle: true, seed, epoch: 0, dropLast: true };
-    const some = { ...given, ...(batches === undefined ? {} : { limit: batches }), ...(augment ? { augment } : {}) };
-    for await (const batch of prefetch(dataset.batches(some))) {
-      signal?.throwIfAborted();
-      seen = batch.size;
-      if (batch.size !== batchSize) continue;
-      const noise = randomInputs.map(
-        ({ name, shape }, i) => [name, uniformNoise(shape as Shape, seed, done, i)] as const,
-      );
-      done++;
-      await session.run({
-        ...feedsOf({ inputs }, batch),
-        ...Object.fromEntries(noise),
-        [countName]: { dtype: "float32", shape: [], data: Float32Array.of(done) },
-      });
-      options.onProgress?.(done);
-    }
-    if (done === 0) refuseBatches(dataset, batchSize, seen);
-    const means = await session.carried();
-    const wide = widen(graph);
-    const initializers = new Map(wide.initializers);
-    for (const name of starts.keys()) initializers.set(name, finite(name, means[meanOf(name)]!));
-    return { ...wide, initializers };
-  } finally {
-    await session.dispose();
+  await using session = await runtime.load(executable(finished, device), { device, threads, signal, carried });
+  const given = { batchSize, shuffle: true, seed, epoch: 0, limit: batches, augment, signal };
+  let done = 0;
+  for await (const batch of wholeBatches(dataset, given)) {
+    const noise = randomInputs.map(
+      ({ name, shape }, i) => [name, uniformNoise(shape as Shape, seed, done, i)] as const,
+    );
+    done++;
+    await session.run({
+      ...feedsOf({ inputs }, batch),
+      ...Object.fromEntries(noise),
+      [countName]: { dtype: "float32", shape: [], data: Float32Array.of(done) },
+    });
+    options.onProgress?.(done);
   }
+  const means = await session.carried(true);
+  const wide = widen(graph);
+  const initializers = new Map(wide.initializers);
+  for (const name of starts.keys()) initializers.set(name, finite(name, means[meanOf(name)]!));
+  return { ...wide, initializers };
 }
 
-/** The graph that keeps the mean m' = m + (s - m) / count of each statistic s of the batches; nothing else leaves it. */
+/**
+ * The graph that keeps the mean m' = m + (s - m) / count of each statistic s of the batches; nothing else leaves it.
+ */
 function meansGraph(graph: Graph, batch: number) {
   const base = widen(graph);
   const {

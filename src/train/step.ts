@@ -9,8 +9,8 @@ import type { Emit } from "../ops/core/emit.ts";
 import { alias, valueIn } from "../ops/emitter.ts";
 import type { Capabilities } from "../passes/lower.ts";
 import type { GatePlace } from "../options/ranking.ts";
-import type { Groups } from "../prune/coupling/groups.ts";
-import type { LoadOptions } from "../runtime/port.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
+import type { MachineOptions } from "../runtime/port.ts";
 import { nameEvidence, type EvidenceOutput, type PassNeed } from "../objective/evidence.ts";
 import type { FitOptions } from "./activation-checkpointing.ts";
 import { appendBackward, finishTyped } from "../objective/backward.ts";
@@ -19,7 +19,7 @@ import type { LearningOptions, Loss } from "../options/learning.ts";
 import { clipGradients, createOptimiser, moveAverage, type Clock } from "./optimisers.ts";
 
 export interface StepOptions
-  extends LoadOptions, FitOptions, Pick<LearningOptions, "optimiser" | "clip" | "labelSmoothing" | "mixup" | "ema"> {
+  extends MachineOptions, FitOptions, Pick<LearningOptions, "optimiser" | "clip" | "labelSmoothing" | "mixup" | "ema"> {
   readonly batch: number;
   readonly loss: Loss;
   readonly distillation?: Distillation | undefined;
@@ -29,9 +29,9 @@ export interface StepOptions
   readonly gates?: GatePlace | undefined;
   /** Decides what is drawn at random while learning; default 0. */
   readonly seed?: number | undefined;
-  /** Parts that a minibatch is split into, each in a thread of its own; see parts.ts. Default 1. */
+  /** Parts that a minibatch is split into, each in a thread of its own; see data-parallel.ts. Default 1. */
   readonly workers?: number | undefined;
-  /** What the graph is written for; a trainer finds it by trying where it is not handed in: see kernels.ts. */
+  /** What the graph is written for; a trainer finds it by trying where it is not handed in: see capabilities.ts. */
   readonly capabilities?: Capabilities | undefined;
 }
 
@@ -40,11 +40,14 @@ export interface StepGraph {
   readonly graph: Graph;
   /** Of its values. */
   readonly types: ReadonlyMap<string, Type>;
-  /** Where learned weights, kept statistics and their optimiser state starts: an input NAME and an output `next/NAME` each. */
+  /**
+   * Where learned weights, kept statistics and their optimiser state starts: an input
+   * NAME and an output `next/NAME` each.
+   */
   readonly carried: ReadonlyMap<string, Tensor>;
   /** The outputs that are evidence. */
   readonly evidence: readonly EvidenceOutput[];
-  readonly groups: Groups | undefined;
+  readonly groups: Analysis | undefined;
   readonly classes: number;
   readonly randomInputs: readonly ValueInfo[];
 }
@@ -58,8 +61,8 @@ const stateNameOf = (state: string, name: string): string => `${state}/${name}`;
 export const ownerOf = (state: string): string => state.slice(state.indexOf("/") + 1);
 
 /**
- * Writes the graph of one step: weights and statistics come in as inputs and leave as `next/NAME`, and so do the optimiser state beside them, which are the
- * optimiser's state and, with `ema`, `average/NAME`.
+ * Writes the graph of one step: weights and statistics come in as inputs and leave as `next/NAME`, and so do the
+ * optimiser state beside them, which are the optimiser's state and, with `ema`, `average/NAME`.
  */
 export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
   const { backward, takeIn, evidence } = openStep(graph, options);
@@ -171,7 +174,10 @@ function checkOptions({ clip = 1, mixup = 1, ema = 0 }: StepOptions): void {
 export interface TrainerState {
   /** The weights and statistics as they were learned last. */
   readonly graph: Graph;
-  /** What is kept beside them, in their shapes: the optimiser's state, as `velocity/NAME`, and averages, as `average/NAME`. */
+  /**
+   * What is kept beside them, in their shapes: the optimiser's state, as
+   * `velocity/NAME`, and averages, as `average/NAME`.
+   */
   readonly optimiserState: ReadonlyMap<string, Tensor>;
 }
 

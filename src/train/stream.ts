@@ -1,10 +1,10 @@
 /** Batches for learning, one epoch after another, from wherever a run stands. */
 
 import type { Augment, Batch, Dataset } from "../data/batches.ts";
-import { prefetch } from "../data/prefetch.ts";
 import type { Graph } from "../graph/graph.ts";
 import { widen } from "../passes/widen.ts";
-import { feedsOf, refuseBatches } from "../execute/feeds.ts";
+import { feedsOf } from "../execute/feeds.ts";
+import { wholeBatches } from "../execute/minibatches.ts";
 
 /** Where a run stands in its data: the next batch is number `batch` of epoch `epoch`. */
 export interface Position {
@@ -22,7 +22,10 @@ export interface StreamOptions {
 export interface BatchStream extends AsyncDisposable {
   /** Where the next batch stands. */
   readonly position: Position;
-  /** Batches of an epoch: as many as the last one had, before that as the size of the data set promises; images that cannot be read make it fewer. */
+  /**
+   * Batches of an epoch: as many as the last one had, before that as the size of the data set promises;
+   * images that cannot be read make it fewer.
+   */
   readonly perEpoch: number | undefined;
   next(): Promise<Batch>;
   /** Goes back to where it has been before. */
@@ -35,7 +38,8 @@ export interface BatchStream extends AsyncDisposable {
  * @throws SecateurError from `next`: `bad-data` for a data set that has no whole batch
  */
 export function openStream(dataset: Dataset, options: StreamOptions, from: Position, known?: number): BatchStream {
-  const { batchSize } = options;
+  const { batchSize, seed, augment } = options;
+  const learning = { batchSize, seed, augment, shuffle: true };
   let position = from;
   let perEpoch = known ?? (dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize));
   let batches = endless(from);
@@ -43,12 +47,9 @@ export function openStream(dataset: Dataset, options: StreamOptions, from: Posit
   async function* endless(from: Position): AsyncGenerator<Batch> {
     for (let epoch = from.epoch; ; epoch++) {
       let count = 0;
-      let seen: number | undefined;
       // One batch is held back, so that the last of an epoch is known to be the last.
       let held: Batch | undefined;
-      for await (const batch of prefetch(dataset.batches(learningBatches(options, epoch)))) {
-        seen = batch.size;
-        if (batch.size !== batchSize) continue;
+      for await (const batch of wholeBatches(dataset, { ...learning, epoch })) {
         if (held) {
           position = { epoch, batch: count };
           yield held;
@@ -56,7 +57,6 @@ export function openStream(dataset: Dataset, options: StreamOptions, from: Posit
         count++;
         held = epoch === from.epoch && count <= from.batch ? undefined : batch;
       }
-      if (count === 0) refuseBatches(dataset, batchSize, seen);
       perEpoch = count;
       if (!held) continue;
       position = { epoch: epoch + 1, batch: 0 };
@@ -85,15 +85,6 @@ export function openStream(dataset: Dataset, options: StreamOptions, from: Posit
     },
   };
 }
-
-const learningBatches = ({ batchSize, seed, augment }: StreamOptions, epoch: number) => ({
-  batchSize,
-  shuffle: true,
-  seed,
-  epoch,
-  dropLast: true,
-  ...(augment ? { augment } : {}),
-});
 
 /** Fails where the training data does not fit, before anything long begins. */
 export async function tryBatch(data: Dataset, graph: Graph, options: StreamOptions): Promise<void> {

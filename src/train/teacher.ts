@@ -1,24 +1,17 @@
 /** A model that another learns from. */
 
-import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { workerOf, type Runtime, type Tensors } from "../runtime/port.ts";
-import type { LearnOptions } from "./finetune.ts";
-import type { Distillation } from "../objective/losses.ts";
 import { mixInputs } from "../objective/mixup.ts";
 import { threadsPerWorker } from "./data-parallel.ts";
-import { allOrNone, executable } from "../execute/executable.ts";
+import { allEnded, allOrNone } from "../execute/all-ended.ts";
+import { executable } from "../execute/executable.ts";
 import { evaluationGraph } from "../evaluate/evaluation-graph.ts";
+import type { LearnOptions, TaughtOptions } from "./options.ts";
 
-export interface TaughtOptions {
-  /** A model to learn from besides the labels: its graph with an open batch. */
-  readonly teacher?: (Distillation & { readonly graph: Graph }) | undefined;
-}
-
-export interface Teacher {
+export interface Teacher extends AsyncDisposable {
   /** The logits [N, C] of a batch or of one of its parts, mixed as the one who learns sees it. */
   logits(inputs: Tensors, worker?: number): Promise<Tensor>;
-  dispose(): Promise<void>;
 }
 
 /** The teacher that options name; one that learns from mixtures has the same mixtures explained. */
@@ -37,8 +30,8 @@ export async function openTeacher(
   );
   return {
     logits: async (inputs, worker = 0) => evaluation.logits(await sessions[worker]!.run(inputs)),
-    async dispose() {
-      for (const session of sessions) await session.dispose();
+    async [Symbol.asyncDispose]() {
+      await allEnded(sessions.map((session) => session.dispose()));
     },
   };
 }

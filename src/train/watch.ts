@@ -1,6 +1,7 @@
 /**
- * Watches over learning. What was removed raises the loss too, and that of some models is high on one minibatch and nothing on the next: where the loss is too high, the last model that was good
- * loses what has been removed since, learns nothing, and is compared on the same minibatches. Only if that is better learning did harm.
+ * Watches over learning. What was removed raises the loss too, and that of some models is high on one minibatch and
+ * nothing on the next: where the loss is too high, the last model that was good loses what has been removed since,
+ * learns nothing, and is compared on the same minibatches. Only if that is better learning did harm.
  */
 
 import type { Batch, Dataset } from "../data/batches.ts";
@@ -8,12 +9,11 @@ import { SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Runtime } from "../runtime/port.ts";
-import type { LossScale } from "../objective/chance.ts";
 import { createGuard, createHaven, lookedAt, type GoodPoint, type Guard, type Watched } from "./guard.ts";
 import type { StepOptions } from "./step.ts";
 import { openStream, type Position, type StreamOptions } from "./stream.ts";
 import type { Teacher } from "./teacher.ts";
-import { Trainer } from "./trainer.ts";
+import { openTrainer, type Trainer } from "./trainer.ts";
 
 /** Learning may be so much worse than nothing, as a share of the loss. */
 const tolerated = 0.1;
@@ -47,11 +47,7 @@ export interface Watch {
   /** Whether a model may be offered: the loss is about as low as it has been. */
   readonly canOffer: boolean;
   /** Before a step: finds what losses are measured by. */
-  begin(
-    trainer: { scaleOf(batch: Batch, teacher?: Teacher): Promise<LossScale> },
-    batch: Batch,
-    teacher: Teacher | undefined,
-  ): Promise<void>;
+  begin(trainer: Trainer, batch: Batch, teacher: Teacher | undefined): Promise<void>;
   /** @param at where its minibatch stands in the data */
   add(loss: number, at: Position): void;
   /** Offers a model to go back to, if the next losses are good too. */
@@ -76,7 +72,7 @@ export function openWatch(
   let isTooHigh = false;
   let last = from?.compared ?? [];
   const lossOf = async (graph: Graph, teacher: Teacher | undefined): Promise<number> => {
-    await using trainer = await Trainer.create(runtime, graph, { ...step, needs: undefined });
+    await using trainer = await openTrainer(runtime, graph, { ...step, needs: undefined });
     let sum = 0;
     await using stream = openStream(dataset, options, last[0]!);
     for (const [i, at] of last.entries()) {
@@ -137,7 +133,10 @@ export function openWatch(
   };
 }
 
-/** Whether there is a weight that is no number and was one: the last step may have been the one that ruined all, and no loss has told. */
+/**
+ * Whether there is a weight that is no number and was one: the last step may have been the one
+ * that ruined all, and no loss has told.
+ */
 export function hasOverflown(now: Graph, before: Graph): boolean {
   return [...now.initializers].some(([name, value]) => {
     const was = before.initializers.get(name);

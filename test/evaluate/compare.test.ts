@@ -95,7 +95,7 @@ describe("compare", () => {
     for (const graph of graphs) {
       const own: number[] = [];
       ranks.push(own);
-      const onRanks = (more: Uint32Array): void => void own.push(...more);
+      const onRanks = (all: readonly number[]): void => void own.push(...all);
       const { top1, top5 } = await evaluateGraph(nodeRuntime, graph, dataset(labels), { ...options, onRanks });
       expect(own.filter((rank) => rank < 1).length / 48).toBe(top1);
       expect(own.filter((rank) => rank < 5).length / 48).toBe(top5);

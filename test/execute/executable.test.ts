@@ -13,7 +13,7 @@ import { nodeRuntime } from "../../src/runtime/workers-node.ts";
 import { prepare } from "../../src/execute/prepare.ts";
 import { fuseProducts, loadable, executable } from "../../src/execute/executable.ts";
 import { stepGraph } from "../../src/train/step.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { openTrainer } from "../../src/train/trainer.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { newBuilder, random, tinyNet } from "../support/graphs.ts";
 import { relativeError } from "../support/reference.ts";
@@ -34,7 +34,7 @@ describe("the runtime's optimiser", () => {
     });
     const losses = async (always: boolean) => {
       const options = { batch: 16, loss: "cross-entropy", threads: 1, workers } as const;
-      await using trainer = await Trainer.create(
+      await using trainer = await openTrainer(
         spied(workers === 1 ? directRuntime : nodeRuntime, always),
         graph,
         options,

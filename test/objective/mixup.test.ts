@@ -9,7 +9,7 @@ import { drawMixture } from "../../src/objective/mixup.ts";
 import { executable } from "../../src/execute/executable.ts";
 import { stepGraph } from "../../src/train/step.ts";
 import { openTeacher } from "../../src/train/teacher.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { openTrainer } from "../../src/train/trainer.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { tinyNet } from "../support/graphs.ts";
 import { readNetModel } from "../support/reference.ts";
@@ -45,13 +45,12 @@ describe("what is drawn", () => {
 
 it("a teacher that is the model itself has nothing to teach it of mixtures", async () => {
   const teacher = { graph: plain, weight: 1, temperature: 2 };
-  const own = await openTeacher(directRuntime, { teacher, mixup: 1, batchSize: 8, threads: 1 });
+  await using own = await openTeacher(directRuntime, { teacher, mixup: 1, batchSize: 8, threads: 1 });
   const options = { batch: 8, loss: "cross-entropy", distillation: teacher, mixup: 1, threads: 1 } as const;
-  const trainer = await Trainer.create(directRuntime, plain, options);
+  const trainer = await openTrainer(directRuntime, plain, options);
   for await (const batch of randomDataset(plain, { samples: 24 }).batches({ batchSize: 8 }))
     expect(Math.abs((await trainer.step(batch, 0, 3, own)).loss)).toBeLessThan(1e-6);
   await trainer.dispose();
-  await own!.dispose();
 });
 
 describe("refused are", () => {

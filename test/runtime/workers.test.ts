@@ -7,7 +7,7 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { wrapGraph } from "../../src/onnx/wrap.ts";
 import { prepare } from "../../src/execute/prepare.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { openTrainer } from "../../src/train/trainer.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { workerOf, type Runtime } from "../../src/runtime/port.ts";
 import { createWorkerRuntime } from "../../src/runtime/workers-node.ts";
@@ -30,7 +30,7 @@ const batch = { inputs: { "": images }, target, size: 64 };
 
 async function learn(runtime: Runtime, steps: number) {
   const options = { batch: 64, loss: "cross-entropy", threads: 1, optimiser: { kind: "sgd", momentum: 0.9 } } as const;
-  const trainer = await Trainer.create(runtime, prepare(model), options);
+  const trainer = await openTrainer(runtime, prepare(model), options);
   try {
     const losses: number[] = [];
     for (let i = 0; i < steps; i++) losses.push((await trainer.step(batch, 0.1)).loss);
@@ -117,7 +117,7 @@ describe("a worker", () => {
   it("is left alone with its run when a signal says so", async () => {
     const abort = new AbortController();
     const options = { batch: 64, loss: "cross-entropy", threads: 1, signal: abort.signal } as const;
-    const trainer = await Trainer.create(worker, prepare(model), options);
+    const trainer = await openTrainer(worker, prepare(model), options);
     const started = performance.now();
     const step = trainer.step(batch, 0.1);
     abort.abort(new Error("enough"));
@@ -194,38 +194,6 @@ describe("carried tensors", () => {
     for (let i = 0; i < 3; i++) await session.run({ by: tensor("float32", [1], [1]) });
     const { n, m } = await session.carried();
     expect([n!.data[0], m!.data[0]]).toEqual([40, 8]);
-    await session.dispose();
-  });
-
-  it.each([directRuntime, worker])("are zero where they are cleared ($name)", async (runtime) => {
-    const sized = (name: string) => ({ name, dtype: "float32", shape: [2, 7] }) as const;
-    const sum: Graph = { ...graph, inputs: [sized("n"), sized("by")] };
-    const start = tensor(
-      "float32",
-      [2, 7],
-      Array.from({ length: 14 }, (_, i) => i + 1),
-    );
-    const session = await runtime.load(encodeModel(wrapGraph(sum)), {
-      carried: [{ input: "n", output: "next", start }],
-    });
-    const by = tensor(
-      "float32",
-      [2, 7],
-      Array.from({ length: 14 }, () => 10),
-    );
-    await session.run({ by });
-    // Behind two elements: three rows of four, of which the last and of each the second go.
-    const place = { input: "n", from: 2, shape: [3, 4] };
-    await session.clear([
-      { ...place, axis: 0, indices: [2] },
-      { ...place, axis: 1, indices: [1] },
-    ]);
-    expect([...(await session.carried()).n!.data]).toEqual([11, 12, 13, 0, 15, 16, 17, 0, 19, 20, 0, 0, 0, 0]);
-    await session.run({ by });
-    expect([...(await session.carried(true)).n!.data]).toEqual([
-      21, 22, 23, 10, 25, 26, 27, 10, 29, 30, 10, 10, 10, 10,
-    ]);
-    expect(start.data[3]).toBe(4);
     await session.dispose();
   });
 

@@ -13,7 +13,7 @@ import { dataParallelGraphs, threadsPerWorker } from "../../src/train/data-paral
 import { prepare } from "../../src/execute/prepare.ts";
 import { executable } from "../../src/execute/executable.ts";
 import { stepGraph, type StepGraph, type StepOptions } from "../../src/train/step.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { openTrainer } from "../../src/train/trainer.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { random } from "../support/graphs.ts";
 import { readNetModel } from "../support/reference.ts";
@@ -132,7 +132,7 @@ const learning = { ...options, batch: 8, needs: ["gates"] } as const;
 
 async function learn(net: Graph, more: Partial<StepOptions>) {
   const told: RecomputedStep[] = [];
-  await using trainer = await Trainer.create(directRuntime, net, {
+  await using trainer = await openTrainer(directRuntime, net, {
     ...learning,
     onRecompute: (one) => told.push(one),
     ...more,

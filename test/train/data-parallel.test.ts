@@ -11,7 +11,7 @@ import { nodeRuntime } from "../../src/runtime/workers-node.ts";
 import { sliceOf } from "../../src/execute/batch-slices.ts";
 import { prepare } from "../../src/execute/prepare.ts";
 import type { StepOptions, TrainerState } from "../../src/train/step.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { openTrainer } from "../../src/train/trainer.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { random } from "../support/graphs.ts";
 import { readNetModel, relativeError } from "../support/reference.ts";
@@ -40,7 +40,7 @@ const half = (batch: Batch, part: number): Batch => ({
 
 async function learn(runtime: Runtime, graph: Graph, batches: readonly Batch[], options: Partial<StepOptions>) {
   const all = { loss: "cross-entropy", threads: 1, batch: batches[0]!.size, ...options } as const;
-  const trainer = await Trainer.create(runtime, graph, all);
+  const trainer = await openTrainer(runtime, graph, all);
   try {
     const results = [];
     for (const [i, batch] of batches.entries()) results.push(await trainer.step(batch, rates[i]!, i));
@@ -159,7 +159,7 @@ describe("what cannot be split", () => {
     };
     // Which kernels there are is not tried, so that only the trainer's own sessions are counted.
     const options = { batch: 8, loss: "cross-entropy", threads: 1, workers: 2, capabilities: {} } as const;
-    await expect(Trainer.create(runtime, lenet, options)).rejects.toThrow("no room");
+    await expect(openTrainer(runtime, lenet, options)).rejects.toThrow("no room");
     expect([loads, open]).toEqual([4, 0]);
   });
 });

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { Graph, Node } from "../../src/graph/graph.ts";
 import { tensor } from "../../src/graph/tensor.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { openTrainer } from "../../src/train/trainer.ts";
 
 const node = (op: string, inputs: string[], output: string): Node => ({
   op,
@@ -34,7 +34,7 @@ const target = tensor("float32", [4, 1000], new Float64Array(4000));
 /** With the target 0 the loss is the mean of y²: (share that is kept) / (1 - ratio)². */
 async function losses(ratio: number | undefined, seed: number, steps: readonly number[]): Promise<number[]> {
   const options = { batch: 4, loss: "mse", threads: 1, seed } as const;
-  const trainer = await Trainer.create(directRuntime, graphOf(ratio), options);
+  const trainer = await openTrainer(directRuntime, graphOf(ratio), options);
   try {
     const found: number[] = [];
     for (const step of steps) found.push((await trainer.step({ inputs: { x }, target, size: 4 }, 0, step)).loss);

@@ -13,7 +13,8 @@ import { decodeCheckpoint, encodeCheckpoint } from "../../src/loop/checkpoint.ts
 import { finetune, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
 import { createGuard, createHaven, describeDivergence, limitOf } from "../../src/train/guard.ts";
 import { prepare } from "../../src/execute/prepare.ts";
-import { pruneLoop, absoluteBudget, type PruneOptions, type PrunePoint } from "../../src/loop/prune.ts";
+import type { PruneOptions, PrunePoint } from "../../src/loop/options.ts";
+import { pruneLoop, absoluteBudget } from "../../src/loop/prune.ts";
 import { evaluate } from "../../src/evaluate/evaluate.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { quarters } from "../support/quarters.ts";

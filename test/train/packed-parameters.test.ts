@@ -6,7 +6,7 @@ import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { prepare } from "../../src/execute/prepare.ts";
 import { packed, packParameters, unpacked } from "../../src/train/packed-parameters.ts";
 import type { StepOptions, TrainerState } from "../../src/train/step.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { openTrainer } from "../../src/train/trainer.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { noise, random } from "../support/graphs.ts";
 
@@ -65,7 +65,7 @@ describe("a trainer", () => {
   ])("with rows goes on from another's state as that would have gone on itself: %s", async (_name, more) => {
     const options = { loss: "cross-entropy", batch: 4, threads: 1, workers: 2, ...more } as const;
     const learn = async (from: TrainerState, steps: readonly number[]): Promise<TrainerState> => {
-      await using trainer = await Trainer.create(directRuntime, from.graph, options, from.optimiserState);
+      await using trainer = await openTrainer(directRuntime, from.graph, options, from.optimiserState);
       for (const i of steps) await trainer.step(batches[i]!, 0.1, i);
       return trainer.state(true);
     };
@@ -79,7 +79,7 @@ describe("a trainer", () => {
     const learn = async (weightDecay: number) => {
       const optimiser = { kind: "sgd", momentum: 0, nesterov: false, weightDecay } as const;
       const options = { loss: "cross-entropy", batch: 4, threads: 1, workers: 2, optimiser } as const;
-      await using trainer = await Trainer.create(directRuntime, graph, options);
+      await using trainer = await openTrainer(directRuntime, graph, options);
       await trainer.step(batches[0]!, 0.1);
       return (await trainer.state(true)).graph.initializers;
     };

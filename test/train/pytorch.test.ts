@@ -12,7 +12,7 @@ import { recalibrate } from "../../src/train/recalibrate.ts";
 import { executable } from "../../src/execute/executable.ts";
 import { averagedGraph, nextOf, stepGraph, type StepOptions } from "../../src/train/step.ts";
 import { openTeacher } from "../../src/train/teacher.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { openTrainer } from "../../src/train/trainer.ts";
 import { tinyNet } from "../support/graphs.ts";
 import { relativeError, type Values } from "../support/reference.ts";
 
@@ -101,13 +101,13 @@ async function learnMixtures({ options, distillation }: Case) {
   }
   const now = new Map(Object.entries(await session.carried()));
   await session.dispose();
-  await teacher?.dispose();
+  await teacher?.[Symbol.asyncDispose]();
   const initializers = new Map([...start.initializers].map(([name, value]) => [name, now.get(name) ?? value]));
   return { losses, state: { graph: { ...start, initializers }, optimiserState: now } };
 }
 
 async function learn({ options }: Case) {
-  const trainer = await Trainer.create(directRuntime, start, {
+  const trainer = await openTrainer(directRuntime, start, {
     ...options,
     batch: size,
     loss: "cross-entropy",

@@ -11,13 +11,15 @@ import type { Dataset } from "../../src/data/batches.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
+import { decodeSafetensors, encodeSafetensors } from "../../src/onnx/safetensors.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../../src/loop/checkpoint.ts";
 import type { StepEvent } from "../../src/train/events.ts";
 import { finetune, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
 import { prepare, withGraph } from "../../src/execute/prepare.ts";
 import { averagedGraph, ownerOf } from "../../src/train/step.ts";
-import { pruneLoop, absoluteBudget, type PrunePoint } from "../../src/loop/prune.ts";
+import type { PrunePoint } from "../../src/loop/options.ts";
+import { pruneLoop, absoluteBudget } from "../../src/loop/prune.ts";
 import { readNetModel } from "../support/reference.ts";
 import { random } from "../support/graphs.ts";
 
@@ -108,6 +110,17 @@ describe("pruning", () => {
       expect(result.removals).toEqual(whole.removals);
     }
   });
+});
+
+it("a checkpoint of 0.11 is read, which tells when the graph of a step was written", async () => {
+  const points: PrunePoint[] = [];
+  await prune(undefined, async (point) => void points.push(point));
+  const point = points[1]!;
+  const { tensors, metadata } = decodeSafetensors(Buffer.concat(encodeCheckpoint({ point, note: {} })), "checkpoint");
+  const state = JSON.parse(metadata["secateur"]!) as { readonly place: object };
+  const place = { ...state.place, written: { removals: 1, idle: 0.25, lasts: true } };
+  const older = encodeSafetensors({ tensors, metadata: { secateur: JSON.stringify({ ...state, place }) } });
+  expect(decodeCheckpoint(Buffer.concat(older), graph, "checkpoint").point).toEqual(stored({ point, note: {} }).point);
 });
 
 describe.each([

@@ -4,7 +4,7 @@ import { producersOf, readersOf, type Graph, type Node } from "../../graph/graph
 import { lazily, once } from "../../graph/lazy.ts";
 import type { Setting } from "../../passes/choose-sizes.ts";
 import { costsOf, type Costs } from "../../passes/costs.ts";
-import { trace, type Traced, type TraceOptions } from "../../passes/trace.ts";
+import { trace, type TraceOptions } from "../../passes/trace.ts";
 import { activations, couple } from "./couple.ts";
 import { findGroups, type Facts, type Found, type Group } from "./find-groups.ts";
 import { linksOf, type Links } from "./links.ts";
@@ -42,9 +42,6 @@ type Parts = { readonly [Key in keyof Analysis]: () => Analysis[Key] };
  */
 export const analyse = (graph: Graph, setting: TraceOptions = {}): Analysis =>
   analysisOf(graph, { traced: () => trace(graph, setting) });
-
-/** The same of a graph that has been traced. */
-export const analyseTraced = (traced: Traced): Analysis => analysisOf(traced.graph, { traced: () => traced });
 
 /** An analysis with some groups in the place of its own, and of a graph that differs in their names at most. */
 export const withGroups = (known: Analysis, groups: readonly Group[], graph = known.graph): Analysis =>

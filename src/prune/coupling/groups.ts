@@ -2,12 +2,11 @@
 
 import { fail } from "../../graph/error.ts";
 import { describe } from "../../graph/graph.ts";
-import { analyseTraced, type Analysis } from "./analysis.ts";
+import type { Analysis } from "./analysis.ts";
 import type { Group } from "./find-groups.ts";
 
 export type { FrozenGroup, Group, Unit } from "./find-groups.ts";
 export type { Analysis as Groups } from "./analysis.ts";
-export { analyseTraced as findGroups };
 
 /**
  * Fails where nothing can be removed at all, as from a model that computes on integers.

@@ -28,16 +28,6 @@ export interface Cut {
   readonly matched?: MatchedGroups;
   /** A tensor that has the shape of a value, such as an optimiser's state, cut as the value is. */
   shrink(name: string, whole: Tensor): Tensor;
-  /** What stays along the axes of a value that lose something. */
-  remaining(name: string): ReadonlyMap<number, RemainingAlong>;
-}
-
-/** What stays along an axis. */
-export interface RemainingAlong {
-  /** Indices that there were. */
-  readonly size: number;
-  /** Those that stay, ascending. */
-  readonly indices: readonly number[];
 }
 
 /**
@@ -96,11 +86,6 @@ function cutNodes(
   const indices = remainingOf(analysis, removed);
   const initializers = new Map([...graph.initializers, ...constants]);
   const shrink = createShrink(traced, removed, indices);
-  const remaining = (name: string): ReadonlyMap<number, RemainingAlong> => {
-    const axes = [...(removed.get(name)?.keys() ?? [])];
-    const size = (axis: number): number => traced.types.get(name)!.shape[axis]!;
-    return new Map(axes.map((axis) => [axis, { size: size(axis), indices: indices.byName(name, axis) }]));
-  };
   for (const name of removed.keys()) {
     const old = initializers.get(name);
     if (old)
@@ -163,7 +148,7 @@ function cutNodes(
   const info = new Map(
     [...graph.info].flatMap(([name, value]) => (constants.has(name) ? [] : [[name, resizedInfo(value)]])),
   );
-  return { graph: removeDead({ ...graph, nodes: withSame(nodes, same), initializers, info }), shrink, remaining };
+  return { graph: removeDead({ ...graph, nodes: withSame(nodes, same), initializers, info }), shrink };
 }
 
 /** A cut that is made when it is asked for, of a tensor that is. */

@@ -7,7 +7,7 @@ import { forDevice } from "../../passes/for-device.ts";
 import { inFloat, type InFloat } from "../../passes/in-float.ts";
 import type { Traced } from "../../passes/trace.ts";
 import { toSingle, widen } from "../../passes/widen.ts";
-import type { LoadOptions, Runtime, Tensors } from "../../runtime/port.ts";
+import type { LoadOptions, MachineOptions, Runtime, Tensors } from "../../runtime/port.ts";
 import { cut, shrinkerOf } from "../cut/cut.ts";
 import { drawInputs } from "./draw.ts";
 import { createOtherSizes, type OtherSizes } from "../cut/other-sizes.ts";
@@ -20,7 +20,7 @@ import { brokenNodes } from "./stretches.ts";
 
 export type { Mismatch, Proof } from "./law.ts";
 
-export interface ProofOptions extends LoadOptions {
+export interface ProofOptions extends MachineOptions, Pick<LoadOptions, "optimise"> {
   /** Of the inputs that are drawn; default 0. */
   readonly seed?: number;
   /**

@@ -1,0 +1,173 @@
+/** A model at work on data, and how good what it makes of it is. */
+
+import type { Metric, MetricName } from "../options/metric.ts";
+import type { Loss } from "../options/learning.ts";
+import type { Batch } from "../data/batches.ts";
+import { checkLabels } from "../data/checks.ts";
+import { executable } from "../execute/executable.ts";
+import { checkTarget } from "../execute/feeds.ts";
+import { runBatch } from "../execute/whole-batch.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import { sizeOf, toNumbers, type Tensor } from "../graph/tensor.ts";
+import type { MachineOptions, Runtime, Tensors } from "../runtime/port.ts";
+import { evaluationGraph } from "./evaluation-graph.ts";
+import { intervalsOf, type Changed, type Interval } from "./intervals.ts";
+import { checkMetric, startCounting, type MetricValue, type ShareName } from "./metrics.ts";
+
+/** How good a model is on samples that have labels. */
+export interface Quality {
+  /** The mean over samples. */
+  readonly loss: number;
+  /** Shares of samples whose label has the largest, or one of the five largest, outputs; absent for mse. */
+  readonly top1?: number;
+  readonly top5?: number;
+  /** Where these shares lie with 95 % confidence, as so many samples can tell: {@link intervalOf}. */
+  readonly intervals?: Readonly<Partial<Record<ShareName, Interval>>>;
+}
+
+export interface MeterOptions extends MachineOptions {
+  readonly loss: Loss;
+  /** A measure to look at above all, or a metric of your own, which is counted besides. */
+  readonly metric?: Metric | MetricName | undefined;
+}
+
+/** What a model has made of a minibatch. */
+export interface Answers {
+  /** What the loss looks at, [N, ...]. */
+  readonly logits: Tensor;
+  /** All outputs that were asked for. */
+  readonly results: Tensors;
+}
+
+export interface Meter extends AsyncDisposable {
+  run(batch: Batch): Promise<Answers>;
+  /**
+   * Counts what was made of a minibatch: for the metric, and by labels where there are any.
+   *
+   * @throws SecateurError `bad-data` where labels do not fit the output
+   */
+  count(answers: Answers, batch: Batch): Promise<void>;
+  /** How many outputs are larger than that of the label, sample by sample; none for mse. */
+  readonly ranks: readonly number[];
+  /** Of all that was counted; there has been a sample with a label. */
+  readonly quality: Quality;
+  /** What a metric of your own has counted. */
+  metricValue(): Promise<MetricValue | undefined>;
+}
+
+/** @throws SecateurError `bad-option` for a metric that is none, or that throws */
+export async function openMeter(runtime: Runtime, graph: Graph, options: MeterOptions): Promise<Meter> {
+  const { loss, device, threads, signal } = options;
+  const metric = options.metric === undefined ? undefined : checkMetric(options.metric);
+  const evaluation = evaluationGraph(graph, loss, metric);
+  const counting = await startCounting(metric);
+  const session = await runtime.load(executable(evaluation.graph, device), { device, threads, signal });
+  const sums: Sums = { loss: 0, top1: 0, top5: 0, samples: 0 };
+  const ranks: number[] = [];
+  return {
+    async run(batch) {
+      const results = await runBatch(session, evaluation.graph, batch);
+      return { logits: evaluation.logits(results), results };
+    },
+    async count({ logits, results }, batch) {
+      const { target } = batch;
+      if (target) {
+        checkTarget(target, loss === "mse" ? logits : { dtype: "int64", shape: [batch.size] });
+        if (loss === "mse") addSquares(sums, logits, target);
+        else {
+          checkLabels(batch, logits.shape[1]!);
+          ranks.push(...addHits(sums, logits, target));
+        }
+      }
+      await counting?.add(evaluation.shown(results, batch));
+    },
+    ranks,
+    get quality() {
+      const { samples } = sums;
+      if (loss === "mse") return { loss: sums.loss / samples };
+      const shares = { top1: sums.top1 / samples, top5: sums.top5 / samples };
+      return { loss: sums.loss / samples, ...shares, intervals: intervalsOf(shares, samples) };
+    },
+    metricValue: async () => counting?.value(),
+    [Symbol.asyncDispose]: () => session.dispose(),
+  };
+}
+
+/** The ranks that count. */
+const hits = { top1: 1, top5: 5 } as const;
+const tops = Object.keys(hits) as readonly (keyof typeof hits)[];
+
+export type Top = keyof typeof hits;
+
+/** The rank of what is not a number: it is never a hit. */
+const last = 2 ** 32 - 1;
+
+/** Whether a label before which so many classes come is a hit. */
+const isHit = (name: Top, rank: number): boolean => rank < hits[name];
+
+/** Sums over samples. */
+interface Sums {
+  loss: number;
+  top1: number;
+  top5: number;
+  samples: number;
+}
+
+/**
+ * Adds up -log softmax, and whether the label is among the first, for each row of [N, C] (or [N, C, 1, 1]).
+ *
+ * @returns how many classes come before the label in each row
+ */
+function addHits(sums: Sums, logits: Tensor, target: Tensor): Uint32Array {
+  const [n, classes] = logits.shape as [number, number];
+  if (sizeOf(logits.shape) !== n * classes)
+    fail("unsupported", `top-k wants an output of [N, classes]; the model's is [${logits.shape.join(", ")}]`);
+  const data = logits.data as Float32Array;
+  const labels = toNumbers(target);
+  const ranks = new Uint32Array(n);
+  for (let i = 0; i < n; i++) {
+    const row = data.subarray(i * classes, (i + 1) * classes);
+    const own = row[labels[i]!]!;
+    let largest = Number.NEGATIVE_INFINITY;
+    for (const x of row) if (x > largest) largest = x;
+    let sum = 0;
+    let before = 0;
+    row.forEach((x, c) => {
+      sum += Math.exp(x - largest);
+      // Of equal outputs the first counts as the larger one, and what is not a number as larger than all.
+      if (!(x < own) && (x !== own || c < labels[i]!) && c !== labels[i]) before++;
+    });
+    sums.loss += Math.log(sum) + largest - own;
+    ranks[i] = Number.isFinite(own) ? before : last;
+    for (const name of tops) if (isHit(name, ranks[i]!)) sums[name]++;
+  }
+  sums.samples += n;
+  return ranks;
+}
+
+/** The mean over elements of the squared distance from the target, for each sample. */
+function addSquares(sums: Sums, output: Tensor, target: Tensor): void {
+  const [y, t] = [output.data as Float32Array, target.data as Float32Array];
+  const each = y.length / output.shape[0]!;
+  let sum = 0;
+  for (let i = 0; i < y.length; i++) sum += (y[i]! - t[i]!) ** 2;
+  sums.loss += sum / each;
+  sums.samples += output.shape[0]!;
+}
+
+/** @param ranks of the labels by two models, sample by sample */
+export function changedBetween([before, after]: readonly [ArrayLike<number>, ArrayLike<number>]): Readonly<
+  Record<Top, Changed>
+> {
+  const count = (name: Top): Changed => {
+    let [lost, gained] = [0, 0];
+    for (let i = 0; i < before.length; i++) {
+      const [was, is] = [isHit(name, before[i]!), isHit(name, after[i]!)];
+      if (was && !is) lost++;
+      if (is && !was) gained++;
+    }
+    return { lost, gained };
+  };
+  return { top1: count("top1"), top5: count("top5") };
+}
