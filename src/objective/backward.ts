@@ -1,6 +1,5 @@
 /** The gradient graph of a model: its loss, and the gradient of every parameter or what criteria ask of every unit. */
 
-import type { LearningOptions, Loss, Targets } from "../options/learning.ts";
 import type { GatePlace } from "../options/ranking.ts";
 import { differentiate, type Inside } from "../autodiff/differentiate.ts";
 import { GraphBuilder } from "../graph/builder.ts";
@@ -23,14 +22,10 @@ import { widen } from "../passes/widen.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import { appendEvidence, watch, watchedValues, type EvidenceValues, type PassNeed, type Watched } from "./evidence.ts";
 import { mixInputs, mixtureIn } from "./mixup.ts";
-import { appendLoss, type Distillation } from "./losses.ts";
+import { appendLoss, type LossOptions } from "./losses.ts";
 
-export interface BackwardOptions extends Pick<LearningOptions, "labelSmoothing"> {
+export interface BackwardOptions extends Omit<LossOptions, "mixture"> {
   readonly batch: number;
-  readonly loss: Loss;
-  readonly distillation?: Distillation | undefined;
-  /** What the loss compares with; default the labels of the data. */
-  readonly targets?: Targets | undefined;
   /** Whether samples are mixed, by a permutation and a share that are further inputs. */
   readonly mixup?: boolean | undefined;
   /** Whether to differentiate with respect to all parameters. */
