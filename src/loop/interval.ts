@@ -8,6 +8,7 @@ import { checkClasses } from "../data/checks.ts";
 import { isPassNeed, type PassNeed } from "../objective/evidence.ts";
 import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { Runtime } from "../runtime/port.ts";
+import { freshLosses } from "../score/group-losses.ts";
 import { finish, sampleAll, score } from "../score/score.ts";
 import { unlessOverflown } from "../train/guard.ts";
 import { stepOptions } from "../train/options.ts";
@@ -16,7 +17,7 @@ import type { BatchStream } from "../train/stream.ts";
 import type { Teacher } from "../train/teacher.ts";
 import { openTrainer } from "../train/trainer.ts";
 import type { Watch } from "../train/watch.ts";
-import { defaultEvery, type PruneOptions } from "./options.ts";
+import { defaultEvery, type Measured, type PruneOptions } from "./options.ts";
 
 /** What intervals learn from. */
 export interface Lessons {
@@ -82,12 +83,24 @@ export async function learn(
   return { ...learned, groups: trainer.groups, samples: needs && average.mean(), loss: total / every };
 }
 
-/**
- * The importances after an interval of learning: of the weights as they are now, or averaged with those of earlier
- * intervals.
- */
+/** Measures after an interval of learning; what was measured before counts on. */
 export async function measure(
   { runtime, dataset }: Lessons,
+  interval: IntervalResult,
+  groups: Analysis,
+  past: Measured,
+  options: PruneOptions,
+): Promise<Measured> {
+  const importances = await importancesOf(runtime, dataset, interval, groups, past.importances, options);
+  if (options.normalise !== "loss") return { importances };
+  const known = past.groupLosses ?? [];
+  return { importances, groupLosses: await freshLosses(runtime, interval.graph, dataset, known, importances, options) };
+}
+
+/** Of the weights as they are now, or averaged with those of earlier intervals. */
+async function importancesOf(
+  runtime: Runtime,
+  dataset: Dataset,
   { graph, samples }: IntervalResult,
   groups: Analysis,
   past: Scores,

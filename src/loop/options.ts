@@ -66,16 +66,20 @@ export interface PruneOptions extends LearnOptions, TaughtOptions {
   readonly enough?: ((point: PrunePoint) => Promise<boolean>) | undefined;
 }
 
-/** Where pruning stands after a removal: all that it needs to go on as if it had never stopped. */
-export interface PrunePoint extends TrainerState {
-  readonly phase: "prune";
-  /** All removals so far, each in the numbering of before it. */
-  readonly removals: readonly Removal[];
-  readonly position: Position;
+/** What units are chosen by. */
+export interface Measured {
   /** The average of the importances of what is left. */
   readonly importances: Scores;
   /** What was measured of the groups for the normalisation `loss`. */
   readonly groupLosses?: readonly GroupLoss[] | undefined;
+}
+
+/** Where pruning stands after a removal: all that it needs to go on as if it had never stopped. */
+export interface PrunePoint extends TrainerState, Measured {
+  readonly phase: "prune";
+  /** All removals so far, each in the numbering of before it. */
+  readonly removals: readonly Removal[];
+  readonly position: Position;
   /** Whether the target is met. */
   readonly met: boolean;
   /** Where it was found by a trial. */

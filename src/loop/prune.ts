@@ -1,7 +1,6 @@
 /** The paper's loop: learn and measure at once, remove the least important units, go on until the budget is met. */
 
 import type { Budget } from "../options/budget.ts";
-import type { Scores } from "../criteria/criterion.ts";
 import type { Dataset } from "../data/batches.ts";
 import type { Graph } from "../graph/graph.ts";
 import { widen } from "../passes/widen.ts";
@@ -10,16 +9,23 @@ import { refuseWithout, type Removal } from "../prune/coupling/groups.ts";
 import { replay } from "../prune/cut/replay.ts";
 import { meets } from "../prune/select/select.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { freshLosses, type GroupLoss } from "../score/group-losses.ts";
+import type { DivergedEvent } from "../train/events.ts";
 import { findRate, lowerThan } from "../train/find-rate.ts";
 import { stepOptions } from "../train/options.ts";
 import type { TrainerState } from "../train/step.ts";
 import { openStream } from "../train/stream.ts";
 import { openTeacher, type Teacher } from "../train/teacher.ts";
-import { hasOverflown, openWatch, type Watch } from "../train/watch.ts";
-import { learn, measure } from "./interval.ts";
-import { defaultEvery, stepShare, type PruneOptions, type PrunePoint, type PruneResult } from "./options.ts";
-import { createChoose, removeFrom, shrinkScores } from "./removal.ts";
+import { hasOverflown, openWatch } from "../train/watch.ts";
+import { learn, measure, type Lessons } from "./interval.ts";
+import {
+  defaultEvery,
+  stepShare,
+  type Measured,
+  type PruneOptions,
+  type PrunePoint,
+  type PruneResult,
+} from "./options.ts";
+import { createChoose, removeFrom } from "./removal.ts";
 
 /** Shares of what there is at the start, or numbers where they are larger than 1. */
 export function absoluteBudget(graph: Graph, budget: Budget): Budget {
@@ -36,10 +42,6 @@ export function absoluteBudgetOf(all: Required<Budget>, budget: Budget): Budget 
       return wanted === undefined ? [] : [[key, wanted <= 1 ? wanted * all[key] : wanted]];
     }),
   );
-}
-
-interface State extends TrainerState {
-  readonly importances: Scores;
 }
 
 /**
@@ -69,57 +71,45 @@ export async function pruneLoop(
   const choose = createChoose(initial, options);
   await using stream = openStream(dataset, options, from?.position ?? { epoch: 0, batch: 0 });
   await using teacher = await openTeacher(runtime, options);
-  let state: State = from ?? { graph: wide, optimiserState: new Map(), importances: new Map() };
+  let state: TrainerState & Measured = from ?? { graph: wide, optimiserState: new Map(), importances: new Map() };
   const good = from?.watched ?? { graph: state.graph, at: removals.length };
   const watch = openWatch(runtime, { dataset, stream: options, step: stepOptions(options) }, good);
-  let losses: readonly GroupLoss[] = from?.groupLosses ?? [];
   const learningRate = await rateOf(runtime, state.graph, dataset, options, teacher);
   const lessons = { runtime, dataset, stream, teacher, learningRate, watch };
   for (;;) {
-    const interval = await learn(state, removals.length * every, lessons, options);
-    const harm = await harmOf(interval, watch, removals, teacher);
+    const done = removals.length * every;
+    const interval = await learn(state, done, lessons, options);
+    const harm = await harmOf(interval, removals, lessons);
     if (interval === undefined || harm !== undefined) {
-      const { good, least, chance } = watch;
-      const place = { phase: "prune", step: removals.length * every, restored: good.at } as const;
-      const lower = lowerThan(learningRate);
-      options.onEvent?.({ kind: "diverged", ...place, loss: harm!, least, chance, learningRate, lower });
-      return { ...resultOf("diverged", good.graph), removals: removals.slice(0, good.at) };
+      options.onEvent?.(divergedAt(done, harm!, lessons));
+      return { ...resultOf("diverged", watch.good.graph), removals: removals.slice(0, watch.good.at) };
     }
     const groups = interval.groups ?? analysed(interval.graph);
     if (meets(target, groups.costs, groups.units) && !latency) return resultOf("met", interval.graph, groups);
     if (interval.loss > maxLoss) return resultOf("max-loss", interval.graph, groups);
     const seeded = { ...options, seed: options.seed + removals.length };
-    const importances = await measure(lessons, interval, groups, state.importances, seeded);
-    if (options.normalise === "loss")
-      losses = await freshLosses(runtime, interval.graph, dataset, losses, importances, seeded);
-    const step = await choose(interval.graph, groups, importances, losses);
-    const { removal, smaller, units, costs, took, met } = step;
+    const measured = await measure(lessons, interval, groups, state, seeded);
+    const step = await choose(interval.graph, groups, measured);
+    const { removal, units, costs, met } = step;
     if (removal.size === 0) return resultOf("exhausted", interval.graph, groups);
-    state = { ...removeFrom(interval, smaller), importances: shrinkScores(importances, removal) };
+    state = removeFrom(interval, measured, step);
     removals.push(removal);
+    const { importances } = measured;
     const told = { step: removals.length, loss: interval.loss, removed: removal, units, costs, importances };
-    options.onEvent?.({ kind: "removal", ...told, latency: took?.median });
-    const point: PrunePoint = {
-      ...state,
-      phase: "prune",
-      removals: [...removals],
-      position: stream.position,
-      groupLosses: losses.length > 0 ? losses : undefined,
-      met,
-      learningRate: options.learningRate === "auto" ? learningRate : undefined,
-      watched: watch.state,
-    };
+    options.onEvent?.({ kind: "removal", ...told, latency: step.took?.median });
+    const found = options.learningRate === "auto" ? learningRate : undefined;
+    const place = { removals: [...removals], position: stream.position, met, learningRate: found };
+    const point: PrunePoint = { ...state, phase: "prune", ...place, watched: watch.state };
     await options.onPoint?.(point);
-    if (met || (await options.enough?.(point))) return { graph: smaller.graph, costs, units, removals, end: "met" };
+    if (met || (await options.enough?.(point))) return { graph: state.graph, costs, units, removals, end: "met" };
   }
 }
 
 /** What the loss has come to where learning has done harm. */
 async function harmOf(
   learned: TrainerState | undefined,
-  watch: Watch,
   removals: readonly Removal[],
-  teacher: Teacher | undefined,
+  { watch, teacher }: Lessons,
 ): Promise<number | undefined> {
   if (learned === undefined) return Infinity;
   const { graph, at } = watch.good;
@@ -131,6 +121,12 @@ async function harmOf(
   }
   if (watch.canOffer) watch.offer(point);
   return undefined;
+}
+
+function divergedAt(step: number, loss: number, { watch, learningRate }: Lessons): DivergedEvent {
+  const { good, least, chance } = watch;
+  const place = { phase: "prune", step, restored: good.at } as const;
+  return { kind: "diverged", ...place, loss, least, chance, learningRate, lower: lowerThan(learningRate) };
 }
 
 /** While pruning the rate does not fall, and the loss is not to be far above where it could be. */

@@ -10,10 +10,10 @@ import { meets, selectStep, type Selection } from "../prune/select/select.ts";
 import type { Timing } from "../evaluate/timing.ts";
 import { floorsOf } from "../prune/select/limits.ts";
 import { nextTarget } from "../prune/select/schedule.ts";
-import { groupScales, type GroupLoss } from "../score/group-losses.ts";
+import { groupScales } from "../score/group-losses.ts";
 import { ownerOf, type TrainerState } from "../train/step.ts";
 import { bisect } from "./bisect.ts";
-import { stepShare, type PruneOptions } from "./options.ts";
+import { stepShare, type Measured, type PruneOptions } from "./options.ts";
 
 export interface Step extends Selection {
   readonly smaller: Cut;
@@ -24,12 +24,7 @@ export interface Step extends Selection {
 }
 
 /** Chooses units and cuts them; the removal is empty where nothing can go. */
-export type Choose = (
-  graph: Graph,
-  groups: Analysis,
-  importances: Scores,
-  losses: readonly GroupLoss[],
-) => Promise<Step>;
+export type Choose = (graph: Graph, groups: Analysis, measured: Measured) => Promise<Step>;
 
 /** @param initial what there is at the start */
 export function createChoose(initial: Analysis, options: PruneOptions): Choose {
@@ -44,9 +39,9 @@ export function createChoose(initial: Analysis, options: PruneOptions): Choose {
     if (meets(target, costs, units)) return { units: 0 };
     return schedule ? nextTarget(schedule, start, target, { ...costs, units }) : target;
   };
-  return async (graph, groups, importances, losses) => {
+  return async (graph, groups, { importances, groupLosses = [] }) => {
     const now = nextOf(groups);
-    const scaled = { ...choice, scales: groupScales(losses, importances) };
+    const scaled = { ...choice, scales: groupScales(groupLosses, importances) };
     // In blocks, several counts choose the same units.
     const times = new Map<number, Timing>();
     const removeUpTo = async (count: number): Promise<Step> => {
@@ -73,17 +68,21 @@ function leastOf(step: Step, share: number, removeUpTo: (count: number) => Promi
   });
 }
 
-/** What has learned, without the units that a cut took; the optimiser's state is cut along. */
-export function removeFrom({ optimiserState }: TrainerState, { graph, shrink }: Cut): TrainerState {
+/** What has learned and was measured, without the units that a removal takes; the optimiser's state is cut along. */
+export function removeFrom(
+  { optimiserState }: TrainerState,
+  { importances, groupLosses }: Measured,
+  { removal, smaller: { graph, shrink } }: Step,
+): TrainerState & Measured {
   const left = [...optimiserState].flatMap(([name, value]) => {
     const owner = ownerOf(name);
     return graph.initializers.has(owner) ? [[name, shrink(owner, value)] as const] : [];
   });
-  return { graph, optimiserState: new Map(left) };
+  return { graph, optimiserState: new Map(left), importances: shrinkScores(importances, removal), groupLosses };
 }
 
 /** Importances of the units that stay, renumbered as the cut does. */
-export function shrinkScores(scores: Scores, removal: Removal): Map<string, Float64Array> {
+function shrinkScores(scores: Scores, removal: Removal): Map<string, Float64Array> {
   return new Map(
     [...scores].flatMap(([name, values]) => {
       const gone = new Set(removal.get(name));
