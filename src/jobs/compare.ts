@@ -20,7 +20,7 @@ import { withDataSizes, withSizesOf } from "../execute/prepare.ts";
 import { measureLatency, type Timing } from "../evaluate/timing.ts";
 import { labels, progress, type LabelsOptions, type ProgressOptions } from "./kinds.ts";
 import { checkLabelsFit } from "./labels.ts";
-import { openModel } from "./opened.ts";
+import { measuring, openModel } from "./opened.ts";
 import { startJob, type Job, type ProgressEvent } from "./job.ts";
 
 const own = {
@@ -75,27 +75,16 @@ export function compare(
 ): Job<ProgressEvent, CompareOutcome> {
   return startJob(async (emit) => {
     const options = settle(given, before, after);
-    const { runtime = defaultRuntime(), data, latency, limit, loss, metric, seed, device, threads, signal } = options;
+    const { runtime = defaultRuntime(), data, latency, loss, metric, seed, device, threads, signal } = options;
     const models: Pair<Model> = [before, after];
     const own = await withDataSizes(before, options, data, options.batchSize);
     const sized = withSizesOf(before, own);
     const changes = changesOf(summarise(before, own), summarise(after, sized));
-    const opened = [await openModel(runtime, before, sized), await openModel(runtime, after, sized)] as const;
+    const opened = [await openModel(before, sized), await openModel(after, sized)] as const;
     const graphs = [opened[0].graph, opened[1].graph] as const;
     const { batchSize } = opened.find(({ graph }) => fixedBatch(graph) !== undefined) ?? opened[0];
-    const comparison =
-      data &&
-      (await compareGraphs(runtime, graphs, data, {
-        loss,
-        batchSize,
-        metric,
-        device,
-        threads,
-        signal,
-        ...(limit === undefined ? {} : { limit }),
-        onProgress: (done, all) => emit({ kind: "samples", done, all }),
-      }));
-    if (data) await checkLabelsFit({ ...opened[0], model: before, data, emit }, options, "measure");
+    const comparison = data && (await compareGraphs(runtime, graphs, data, measuring({ ...options, batchSize }, emit)));
+    if (data) await checkLabelsFit({ ...opened[0], data, emit }, options, "measure");
     const isCounted = loss === "cross-entropy" || metric !== undefined;
     const { metric: _, ...drop } = comparison && isCounted ? dropOf(comparison) : {};
     const outputs = data ? undefined : await compareOutputs(runtime, graphs, { device, threads, signal, seed });

@@ -7,13 +7,11 @@ import { count, type OptionsOf } from "../options/kinds.ts";
 import { loss } from "../options/learning.ts";
 import { metric } from "../options/metric.ts";
 import { batchSize, running, type RunOptions } from "../options/machine.ts";
-import { defaultRuntime } from "../runtime/default.ts";
 import { evaluate as evaluateGraph, type Evaluation } from "../evaluate/evaluate.ts";
-import { withDataSizes } from "../execute/prepare.ts";
 import { listen } from "../evaluate/first-look.ts";
 import { labels, progress, type LabelsOptions, type ProgressOptions } from "./kinds.ts";
 import { adviseOn, refuseFewer } from "./labels.ts";
-import { openModel } from "./opened.ts";
+import { measuring, openModel } from "./opened.ts";
 import { startJob, type Job, type ProgressEvent } from "./job.ts";
 
 const own = {
@@ -49,26 +47,18 @@ export interface EvaluateJobOptions extends RunOptions, ProgressOptions, LabelsO
 export function evaluate(model: Model, given: EvaluateJobOptions): Job<ProgressEvent, Evaluation> {
   return startJob(async (emit) => {
     const options = settle(given, model);
-    const { runtime = defaultRuntime(), data, loss, limit } = options;
-    const sized = await withDataSizes(model, options, data, options.batchSize);
-    const opened = await openModel(runtime, model, sized);
-    const { graph, batchSize } = opened;
+    const { data } = options;
+    const opened = await openModel(model, options);
+    const { runtime, graph, batchSize } = opened;
     const listener = listen();
     const evaluation = await evaluateGraph(runtime, graph, data, {
-      loss,
-      batchSize,
-      metric: options.metric,
-      device: options.device,
-      threads: options.threads,
-      signal: options.signal,
-      ...(limit === undefined ? {} : { limit }),
-      onProgress: (done, all) => emit({ kind: "samples", done, all }),
+      ...measuring({ ...options, batchSize }, emit),
       onLogits(scores, target) {
         if (!options.labelsAreRight) refuseFewer(data, scores.shape[1]!);
         listener.add(scores, target);
       },
     });
-    await adviseOn(listener.said, { ...opened, model, data, emit }, options);
+    await adviseOn(listener.said, { ...opened, data, emit }, options);
     return evaluation;
   }, given?.onEvent);
 }

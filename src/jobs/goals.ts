@@ -3,7 +3,7 @@
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { cut } from "../prune/cut/cut.ts";
-import { analyse } from "../prune/coupling/analysis.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { Budget } from "../options/budget.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { millisecondsOf, openLatency, shareOf, type LatencyGoal } from "../evaluate/latency.ts";
@@ -61,15 +61,14 @@ const doubt = 1.1;
  */
 export async function refuseTooFast(
   runtime: Runtime,
-  graph: Graph,
+  analysis: Analysis,
   { latency, roundTo, limits, device, threads, signal }: PruneJobOptions & Holds,
 ): Promise<void> {
   if (latency === undefined) return;
-  const groups = analyse(graph);
-  const { removal, isLeast } = leastOf(groups, { limits, roundTo });
+  const { removal, isLeast } = leastOf(analysis, { limits, roundTo });
   if (!isLeast) return;
-  const smallest = cut(graph, groups, removal).graph;
-  const [whole, less] = await timeInTurns(runtime, [graph, smallest], { device, threads, signal });
+  const smallest = cut(analysis.graph, analysis, removal).graph;
+  const [whole, less] = await timeInTurns(runtime, [analysis.graph, smallest], { device, threads, signal });
   const { median } = timingOf(whole!);
   const took = timingOf(less!.map((time, i) => time / whole![i]!));
   const share = shareOf(latency) ?? millisecondsOf(latency) / median;

@@ -3,7 +3,6 @@
 import type { Dataset } from "../data/batches.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import { widen } from "../passes/widen.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { compare, type CompareOptions, type Pair } from "../evaluate/compare.ts";
@@ -13,6 +12,7 @@ import { changedBetween } from "../evaluate/meter.ts";
 import { isShare, namedValue, type MetricValue } from "../evaluate/metrics.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { ProgressEvent } from "./job.ts";
+import { measuring } from "./opened.ts";
 import type { EvaluationEvent, PhaseEvent, State } from "./prune-events.ts";
 import type { CheckedOptions } from "./prune-options.ts";
 
@@ -88,13 +88,11 @@ function evaluator(
   options: CheckedOptions,
   emit: (event: ProgressEvent) => void,
 ): (graph: Graph, limit: number | undefined) => Promise<Counted> {
-  const { targets, loss, batchSize, metric, device, threads, signal } = options;
+  const { targets, metric } = options;
   return async (graph, limit) => {
     let ranks: readonly number[] = [];
     const onRanks = (all: readonly number[]): void => void (ranks = all);
-    const onProgress = (done: number, all: number | undefined): void => emit({ kind: "samples", done, all });
-    const limited = limit === undefined ? {} : { limit };
-    const given = { loss, batchSize, metric, device, threads, signal, onProgress, ...limited };
+    const given = measuring({ ...options, limit }, emit);
     const evaluation =
       targets === "labels" && metric !== "agreement"
         ? await evaluate(runtime, graph, data, { ...given, onRanks })
@@ -173,7 +171,7 @@ export async function createDrop(
 }
 
 /** What a graph costs, and how many units each of its groups has. */
-export const stateOf = (graph: Graph): Omit<State, "evaluation"> => stateIn(analyse(widen(graph)));
+export const stateOf = (graph: Graph): Omit<State, "evaluation"> => stateIn(analyse(graph).wide);
 
 export const stateIn = ({ costs, units, groups }: Analysis): Omit<State, "evaluation"> => ({
   costs,

@@ -2,12 +2,24 @@
 
 import type { Dataset } from "../data/batches.ts";
 import type { Graph, Model } from "../graph/graph.ts";
-import type { Runtime } from "../runtime/port.ts";
-import { prepareOn } from "../execute/prepare.ts";
+import type { EvaluateOptions } from "../evaluate/evaluate.ts";
+import { prepareOn, withDataSizes } from "../execute/prepare.ts";
 import type { RunOptions } from "../options/machine.ts";
+import { defaultRuntime } from "../runtime/default.ts";
+import type { Runtime } from "../runtime/port.ts";
+import type { ProgressEvent } from "./job.ts";
+
+interface OpenOptions extends RunOptions {
+  readonly batchSize: number;
+  readonly data?: Dataset | undefined;
+}
 
 /** What a job works on. */
-export interface OpenedModel {
+export interface OpenedModel<O = OpenOptions> {
+  readonly runtime: Runtime;
+  readonly model: Model;
+  /** Those of the job, with the sizes of the data. */
+  readonly sized: O;
   readonly graph: Graph;
   /** The samples of a minibatch. */
   readonly batchSize: number;
@@ -15,21 +27,43 @@ export interface OpenedModel {
   readonly isFixed: boolean;
 }
 
-/** Opens a model, and tells where its own batch size has to be taken. */
-export async function openModel(
-  runtime: Runtime,
-  model: Model,
-  options: RunOptions & { readonly batchSize: number },
-): Promise<OpenedModel> {
-  const { graph, fixed } = await prepareOn(runtime, model, options);
-  if (fixed) options.onFixedBatch?.(fixed.batch, fixed.why);
-  return { graph, batchSize: fixed?.batch ?? options.batchSize, isFixed: fixed !== undefined };
+/**
+ * Opens a model, and tells where its own batch size has to be taken.
+ *
+ * @param ready what is done to the model before it is opened
+ */
+export async function openModel<O extends OpenOptions>(
+  given: Model,
+  options: O,
+  ready?: (model: Model, options: O) => Promise<Model>,
+): Promise<OpenedModel<O>> {
+  const { runtime = defaultRuntime(), data } = options;
+  const sized = await withDataSizes(given, options, data, options.batchSize);
+  const model = (await ready?.(given, sized)) ?? given;
+  const { graph, fixed } = await prepareOn(runtime, model, sized);
+  if (fixed) sized.onFixedBatch?.(fixed.batch, fixed.why);
+  return { runtime, model, sized, graph, batchSize: fixed?.batch ?? sized.batchSize, isFixed: fixed !== undefined };
 }
 
 /** The samples of a minibatch to learn from: no more than there are. */
-export function batchOf({ batchSize, isFixed }: OpenedModel, data: Dataset, onNote?: (text: string) => void): number {
-  const { size } = data;
+export function batchOf(
+  { batchSize, isFixed }: Pick<OpenedModel, "batchSize" | "isFixed">,
+  { size }: Dataset,
+  onNote?: (text: string) => void,
+): number {
   if (isFixed || size === undefined || size === 0 || size >= batchSize) return batchSize;
   onNote?.(`the data has ${size} samples to learn from: minibatches are of ${size}, not of ${batchSize}`);
   return size;
+}
+
+type Measured = "batchSize" | "loss" | "metric" | "limit" | "device" | "threads" | "signal" | "onProgress";
+
+/** Of the options of a job those that a measurement takes, which tells how far it is. */
+export function measuring(
+  options: Pick<EvaluateOptions, Exclude<Measured, "onProgress" | "limit">> & { readonly limit?: number | undefined },
+  emit: (event: ProgressEvent) => void,
+): Pick<EvaluateOptions, Measured> {
+  const { batchSize, loss, metric, limit, device, threads, signal } = options;
+  const onProgress = (done: number, all: number | undefined): void => emit({ kind: "samples", done, all });
+  return { batchSize, loss, metric, device, threads, signal, onProgress, ...(limit !== undefined && { limit }) };
 }

@@ -1,8 +1,8 @@
 /** The proof of a whole run, and what becomes of a model where it fails. */
 
 import { SecateurError } from "../graph/error.ts";
-import type { Graph, Model } from "../graph/graph.ts";
-import { analyse } from "../prune/coupling/analysis.ts";
+import type { Model } from "../graph/graph.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { Removal } from "../prune/coupling/groups.ts";
 import { composed } from "../prune/select/plan.ts";
 import { explainMismatch, prove, type Proof, type ProofOptions } from "../prune/proof/prove.ts";
@@ -32,15 +32,18 @@ export const markedUnproved = (model: Model, reason: string): Model => ({
 export async function proveAll(
   runtime: Runtime,
   model: Model,
-  graph: Graph,
+  analysis: Analysis,
   removals: readonly Removal[],
   options: Pick<ProofOptions, "device" | "threads" | "signal">,
 ): Promise<Proved> {
   const { device, threads, signal } = options;
   try {
-    const groups = analyse(graph);
-    const removal = composed(groups, removals);
-    const found = await prove(runtime, { ...model, graph }, groups, removal, { device, threads, signal });
+    const removal = composed(analysis, removals);
+    const found = await prove(runtime, { ...model, graph: analysis.graph }, analysis, removal, {
+      device,
+      threads,
+      signal,
+    });
     const { difference, elements, between, random, mismatch } = found;
     const proof = { difference, elements, between, random };
     return mismatch ? { proof, unproved: explainMismatch({ ...found, mismatch }) } : { proof };

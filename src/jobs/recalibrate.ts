@@ -6,8 +6,7 @@ import { takes } from "../options/check.ts";
 import { dataset } from "../options/data.ts";
 import { count, type OptionsOf } from "../options/kinds.ts";
 import { batchSize, running, seed, type RunOptions } from "../options/machine.ts";
-import { defaultRuntime } from "../runtime/default.ts";
-import { withDataSizes, withGraph } from "../execute/prepare.ts";
+import { withGraph } from "../execute/prepare.ts";
 import { recalibrate as recalibrateGraph } from "../train/recalibrate.ts";
 import { batchOf, openModel } from "./opened.ts";
 import { progress, type ProgressOptions } from "./kinds.ts";
@@ -45,9 +44,9 @@ export interface RecalibrateJobOptions extends RunOptions, ProgressOptions, Opti
 export function recalibrate(model: Model, given: RecalibrateJobOptions): Job<ProgressEvent, Model> {
   return startJob(async (emit) => {
     const options = settle(given, model);
-    const { runtime = defaultRuntime(), data } = options;
-    const opened = await openModel(runtime, model, await withDataSizes(model, options, data, options.batchSize));
-    const tuned = await recalibrateGraph(runtime, opened.graph, data, {
+    const { data } = options;
+    const opened = await openModel(model, options);
+    const tuned = await recalibrateGraph(opened.runtime, opened.graph, data, {
       ...options,
       batchSize: batchOf(opened, data),
       onProgress: (done) => emit({ kind: "minibatches", done, all: options.batches }),

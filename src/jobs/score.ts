@@ -9,8 +9,6 @@ import { callback, type OptionsOf } from "../options/kinds.ts";
 import { loss, targetSource } from "../options/learning.ts";
 import { batchSize, memory, running, seed, type RunOptions } from "../options/machine.ts";
 import { batches, measuring } from "../options/ranking.ts";
-import { defaultRuntime } from "../runtime/default.ts";
-import { withDataSizes } from "../execute/prepare.ts";
 import { score as scoreGraph } from "../score/score.ts";
 import { criterion, labels, progress, type LabelsOptions, type ProgressOptions } from "./kinds.ts";
 import { checkLabelsFit } from "./labels.ts";
@@ -60,10 +58,9 @@ export interface ScoreJobOptions
 export function score(model: Model, given: ScoreJobOptions = {}): Job<ProgressEvent, Scores> {
   return startJob(async (emit) => {
     const options = settle(given, model);
-    const { runtime = defaultRuntime(), data, criterion } = options;
-    const sized = await withDataSizes(model, options, data, options.batchSize);
-    const opened = await openModel(runtime, await withTrial(model, sized), sized);
-    const { graph, batchSize } = opened;
+    const { data, criterion } = options;
+    const opened = await openModel(model, options, withTrial);
+    const { runtime, graph, batchSize } = opened;
     const measured = criterionOf(criterion);
     const scores = await scoreGraph(runtime, graph, data, measured, {
       ...options,

@@ -8,16 +8,16 @@ import { callback, countOrNone, type OptionsOf } from "../options/kinds.ts";
 import { epochs } from "../options/learning.ts";
 import { running, type RunOptions } from "../options/machine.ts";
 import { widen } from "../passes/widen.ts";
-import { defaultRuntime } from "../runtime/default.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../loop/checkpoint.ts";
 import { evaluate, type Evaluation } from "../evaluate/evaluate.ts";
 import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "../train/events.ts";
 import { finetune as finetuneGraph, type FinetunePoint } from "../train/finetune.ts";
 import { reservedMemory } from "../execute/memory.ts";
-import { withDataSizes, withGraph } from "../execute/prepare.ts";
+import { withGraph } from "../execute/prepare.ts";
 import { averagedGraph } from "../train/step.ts";
 import { tryBatch } from "../train/stream.ts";
-import { batchOf, openModel } from "./opened.ts";
+import { batchOf, measuring, openModel } from "./opened.ts";
 import { checkpoints, createTimer, type Checkpoints } from "./checkpoints.ts";
 import { learning, type LearnJobOptions } from "./kinds.ts";
 import { checkLabelsFit } from "./labels.ts";
@@ -108,34 +108,25 @@ async function learn(
   purpose: "train" | "finetune",
   emit: (event: TrainJobEvent) => void,
 ): Promise<Model> {
-  const { runtime = defaultRuntime(), data, validation, metric, checkpoints, device, threads, signal } = options;
-  const { loss, seed, firstEpoch, augment } = options;
-  const sized = await withDataSizes(model, options, data, options.batchSize);
-  const opened = await openModel(runtime, model, sized);
-  const { graph } = opened;
-  const batchSize = batchOf(opened, data, sized.onNote);
+  const { data, validation, checkpoints, signal, seed, firstEpoch, augment } = options;
+  const opened = await openModel(model, options);
+  const { runtime, graph } = opened;
+  const batchSize = batchOf(opened, data, options.onNote);
   const resumed = resume(graph, checkpoints);
   const from = resumed?.point;
   const workers =
-    workersBefore(options.workers, resumed?.note) ?? workersOf(runtime, graph, { ...options, batchSize }, emit);
+    workersBefore(options.workers, resumed?.note) ??
+    workersOf(runtime, analyse(graph), { ...options, batchSize }, emit);
   const measure = async (epoch: number, step: number, now: Graph): Promise<void> => {
     if (!validation) return;
     emit({ kind: "phase", phase: "measuring" });
-    const evaluation = await evaluate(runtime, now, validation, {
-      loss,
-      batchSize,
-      metric,
-      device,
-      threads,
-      signal,
-      onProgress: (done, all) => emit({ kind: "samples", done, all }),
-    });
+    const evaluation = await evaluate(runtime, now, validation, measuring({ ...options, batchSize }, emit));
     emit({ kind: "epoch", epoch, step, evaluation });
     emit({ kind: "phase", phase: "learning" });
   };
   if (!from) {
     if (validation) await tryBatch(data, graph, { batchSize, seed, augment });
-    await checkLabelsFit({ ...opened, model, data, emit }, options, purpose);
+    await checkLabelsFit({ ...opened, data, emit }, options, purpose);
     await measure(0, 0, graph);
   }
   const due = createTimer(checkpoints?.every ?? 30);

@@ -1,10 +1,8 @@
 /** How many workers learn. */
 
 import type { Criterion } from "../criteria/criterion.ts";
-import type { Graph } from "../graph/graph.ts";
-import { trace } from "../passes/trace.ts";
 import { statesOf } from "../passes/training.ts";
-import { costsOf } from "../passes/costs.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed } from "../objective/evidence.ts";
 import type { LearningOptions } from "../options/learning.ts";
@@ -34,10 +32,10 @@ export const workersBefore = (
   note: Readonly<Record<string, unknown>> | undefined,
 ): number | undefined => (typeof wanted === "number" ? undefined : (note?.["workers"] as number | undefined));
 
-/** The number of workers, in words "auto", of a graph with an open batch. */
+/** The number of workers, in words "auto", of an analysis with an open batch. */
 export function workersOf(
   runtime: Runtime,
-  graph: Graph,
+  analysis: Analysis,
   { workers = "auto", criterion, ...options }: Settings,
   emit: (event: WorkersEvent) => void,
 ): number {
@@ -45,8 +43,9 @@ export function workersOf(
   const { batchSize = 128, threads = runtime.threads, device = "cpu", memory } = options;
   // Each worker keeps gradients of its own.
   if (!runtime.worker || device !== "cpu" || memory !== undefined) return 1;
+  const { graph } = analysis;
   if (otherAxis(graph) !== undefined || needsWhole(criterion)) return 1;
-  const { macs, params } = costsOf(trace(graph));
+  const { macs, params } = analysis.costs;
   const least = statesOf(graph).size > 0 ? leastSamples : 1;
   const suits = (workers: number): boolean =>
     batchSize % workers === 0 && batchSize / workers >= least && (macs * batchSize) / workers >= leastMacs * params;

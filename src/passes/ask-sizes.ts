@@ -2,6 +2,7 @@
 
 import { freshName, type Attributes, type Graph, type Node } from "../graph/graph.ts";
 import { int64s, toNumbers, type Tensor } from "../graph/tensor.ts";
+import { beside, intOf } from "../onnx/upgrade-step.ts";
 import { openAxes } from "./dims.ts";
 import type { Traced } from "./trace.ts";
 
@@ -92,18 +93,11 @@ type Step = Pick<Node, "op" | "inputs" | "attributes">;
 const shapeOf = (value: string, start: number, end: number): Step => ({
   op: "Shape",
   inputs: [value],
-  attributes: { start: { type: "int", value: start }, end: { type: "int", value: end } },
+  attributes: { start: intOf(start), end: intOf(end) },
 });
 
 function createWriter(initializers: Map<string, Tensor>, taken: Set<string>) {
-  const named = ({ op, inputs, attributes }: Step, output: string): Node => ({
-    op,
-    domain: "",
-    name: "",
-    inputs,
-    outputs: [output],
-    attributes,
-  });
+  const named = ({ op, inputs, attributes }: Step, output: string): Node => beside(op, inputs, [output], attributes);
 
   /** A product as a list of one, or as a scalar. */
   function product({ factor, terms }: Product, output: string, scalar: boolean): Node[] {

@@ -12,6 +12,7 @@ import {
 } from "../graph/graph.ts";
 import { mapBodies, sortNodes } from "../graph/sort.ts";
 import { toNumbers, type Tensor } from "../graph/tensor.ts";
+import { beside } from "../onnx/upgrade-step.ts";
 import { foldConstants } from "../onnx/constants.ts";
 import { openEntries } from "./settled.ts";
 import type { Traced } from "./trace.ts";
@@ -86,8 +87,7 @@ function inline(body: Graph, outputs: readonly string[], taken: Set<string>, cal
   // What a branch hands through, or puts out twice.
   const copies = body.outputs.flatMap(({ name }, i): Node[] => {
     const [from, to] = [names.get(name) ?? name, outputs[i]!];
-    const copy = { op: "Identity", domain: "", name: "", inputs: [from], outputs: [to], attributes: {} };
-    return to === "" || from === to ? [] : [copy];
+    return to === "" || from === to ? [] : [beside("Identity", [from], [to])];
   });
   const info = new Map<string, ValueInfo>();
   for (const value of [...body.info.values(), ...body.outputs]) {

@@ -2,6 +2,7 @@
 
 import type { Attribute, Node } from "../graph/graph.ts";
 import { bytesOf, int64s, take, type Shape, type Tensor } from "../graph/tensor.ts";
+import { beside } from "../onnx/upgrade-step.ts";
 import { ratioOf, type BatchPlace } from "./batch-place.ts";
 import { shapesOf, type Candidate, type Stage } from "./open-stage.ts";
 
@@ -73,7 +74,7 @@ export function createMaker(stage: Stage, base: string) {
     },
     node(op: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}): string {
       const own = stage.fresh(`${base}_batch`);
-      nodes.push({ op, domain: "", name: "", inputs, outputs: [own], attributes });
+      nodes.push(beside(op, inputs, [own], attributes));
       if (op === "Gather") {
         const axis = attributes["axis"]!.value as number;
         shapes.set(own, shapesOf(stage, inputs[0]!)![0]!.with(axis, tensors.get(inputs[1]!)!.shape[0]!));

@@ -3,6 +3,7 @@
 import { SecateurError } from "../graph/error.ts";
 import { describe, namesOf, freshName, type Graph, type Node, type Type } from "../graph/graph.ts";
 import { isFloat, type Shape, type Tensor } from "../graph/tensor.ts";
+import { beside, intOf } from "../onnx/upgrade-step.ts";
 import { findOp } from "../ops/table.ts";
 import { growth, isSamePlace, placesInOrder, ratioOf, type BatchPlace } from "./batch-place.ts";
 import { inferNode, trace, type Traced } from "./trace.ts";
@@ -59,14 +60,7 @@ export function openStage(graph: Graph, batch: number): Stage {
   });
   const taken = namesOf(graph);
   const size = freshName(taken, "batch_size");
-  const sizing: Node = {
-    op: "Shape",
-    domain: "",
-    name: "",
-    inputs: [graph.inputs[0]!.name],
-    outputs: [size],
-    attributes: { start: { type: "int", value: 0 }, end: { type: "int", value: 1 } },
-  };
+  const sizing = beside("Shape", [graph.inputs[0]!.name], [size], { start: intOf(0), end: intOf(1) });
   const initializers = new Map(graph.initializers);
   for (const { types, constants } of states) inferNode(sizing, types, constants, initializers);
   const places = new Map(

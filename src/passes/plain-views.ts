@@ -2,6 +2,7 @@
 
 import { freshName, namesOf, producersOf, type Graph, type Node } from "../graph/graph.ts";
 import { int64s, sizeOf, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
+import { beside, intsOf } from "../onnx/upgrade-step.ts";
 import { openAxes } from "./dims.ts";
 import { trace, valueOf, type Traced, type TraceOptions } from "./trace.ts";
 
@@ -48,21 +49,8 @@ export function plainViews(graph: Graph, probes: readonly Traced[]): Graph {
     const isOrdered = perm.every((from, to) => from === to);
     const reshaped = isOrdered ? output : freshName(taken, `${output}_ordered`);
     const reshape = { op: "Reshape", domain: "", name: node.name, inputs: [flat!.inputs[0]!, sizes], attributes: {} };
-    return [
-      { ...reshape, outputs: [reshaped] },
-      ...(isOrdered
-        ? []
-        : [
-            {
-              op: "Transpose",
-              domain: "",
-              name: "",
-              inputs: [reshaped],
-              outputs: [output],
-              attributes: { perm: { type: "ints" as const, value: perm } },
-            },
-          ]),
-    ];
+    const transpose = beside("Transpose", [reshaped], [output], { perm: intsOf(perm) });
+    return [{ ...reshape, outputs: [reshaped] }, ...(isOrdered ? [] : [transpose])];
   });
   return changed ? { ...graph, nodes, initializers } : graph;
 }

@@ -5,6 +5,7 @@ import { criterionOf } from "../../src/criteria/table.ts";
 import { workersOf, type WorkersEvent } from "../../src/jobs/workers.ts";
 import { decodeCheckpoint } from "../../src/loop/checkpoint.ts";
 import { finetune, newModel, nodeRuntime, prune, type Model } from "../../src/node.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { prepare } from "../../src/graphs-node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
@@ -23,7 +24,7 @@ const settings = { batchSize: 1024 } as const;
 
 function choose(runtime: Runtime, more: object = {}, net = graph) {
   const told: WorkersEvent[] = [];
-  const workers = workersOf(runtime, net, { ...settings, ...more }, (event) => told.push(event));
+  const workers = workersOf(runtime, analyse(net), { ...settings, ...more }, (event) => told.push(event));
   return { workers, told };
 }
 

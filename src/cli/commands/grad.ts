@@ -43,7 +43,8 @@ function defineGrad(command: Command, context: Context): void {
       await checkOutput(flags.output, [path], flags);
       using progress = createProgress("differentiating");
       const model = await load(path);
-      const opened = await openModel(nodeRuntime, model, {
+      const opened = await openModel(model, {
+        runtime: nodeRuntime,
         ...shapesOf(flags, context),
         batchSize: flags.batch,
         onFixedBatch: noteFixedBatch,

@@ -5,6 +5,7 @@ import { lazily, once } from "../../graph/lazy.ts";
 import type { Setting } from "../../passes/choose-sizes.ts";
 import { costsOf, type Costs } from "../../passes/costs.ts";
 import { trace, type TraceOptions } from "../../passes/trace.ts";
+import { widen } from "../../passes/widen.ts";
 import { activations, couple } from "./couple.ts";
 import { findGroups, type Facts, type Found, type Group } from "./find-groups.ts";
 import { linksOf, type Links } from "./links.ts";
@@ -25,6 +26,8 @@ export interface Analysis extends Facts, Found {
   readonly costs: Costs;
   /** The number of units of all groups. */
   readonly units: number;
+  /** The same in float32, in which all is measured and learned; itself where the graph has no other floats. */
+  readonly wide: Analysis;
   /** The graph at another batch, and at other sizes of all other open axes. It may not run at all of them: see {@link traceAt}. */
   readonly others: readonly Analysis[];
   /** Those of them that tell all that others tell. */
@@ -68,6 +71,10 @@ function analysisOf(graph: Graph, parts: Pick<Parts, "traced"> & Partial<Parts>)
     frozen: () => found().frozen,
     costs: () => costsOf(analysis.traced),
     units: () => analysis.groups.reduce((sum, { units }) => sum + units.length, 0),
+    wide: () => {
+      const wide = widen(graph);
+      return wide === graph ? analysis : analyse(wide, analysis.setting);
+    },
     others: () =>
       otherSettings(analysis.traced).map((setting) =>
         analysisOf(graph, { traced: () => trace(graph, setting), setting: () => setting }),

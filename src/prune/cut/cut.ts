@@ -10,6 +10,7 @@ import {
   type ValueInfo,
 } from "../../graph/graph.ts";
 import { isLazy, lazyTensor, take, type NumericDType, type Tensor, type TypedArray } from "../../graph/tensor.ts";
+import { beside } from "../../onnx/upgrade-step.ts";
 import type { Remaining, Op, Value } from "../../ops/core/define.ts";
 import { removeDead } from "../../passes/dead.ts";
 import { applicationOf, type Traced } from "../../passes/trace.ts";
@@ -131,7 +132,7 @@ function cutNodes(
           i < steps.length - 1 ? freshName(taken, target) : target,
         ];
         initializers.set(number, by);
-        before.push({ op, domain: "", name: "", inputs: [from, number], outputs: [to], attributes: {} });
+        before.push(beside(op, [from, number], [to]));
         return to;
       }, name);
     });

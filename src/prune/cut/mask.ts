@@ -3,6 +3,7 @@
 import { freshName, namesOf, type Attributes, type Graph, type Node } from "../../graph/graph.ts";
 import { once } from "../../graph/lazy.ts";
 import { int64s, tensor, zeros, type DType, type NumericDType, type Shape, type Tensor } from "../../graph/tensor.ts";
+import { beside, intOf } from "../../onnx/upgrade-step.ts";
 import { applicationOf } from "../../passes/trace.ts";
 import { patternOf } from "./computed-sizes.ts";
 import type { Analysis } from "../coupling/analysis.ts";
@@ -84,21 +85,13 @@ export function mask(
       string,
       string,
     ];
-    const step = (op: string, inputs: readonly string[], output: string, attributes: Attributes = {}): Node => ({
-      op,
-      domain: "",
-      name: "",
-      inputs,
-      outputs: [output],
-      attributes,
-    });
     const count = number([keep.length], `${name}_mask_count`);
     return [
-      step("Shape", [from], asked, { start: { type: "int", value: axis }, end: { type: "int", value: axis + 1 } }),
-      step("Div", [asked, count], times),
-      step("Concat", stretched ? [count, times] : [times, count], both, { axis: { type: "int", value: 0 } }),
-      step("Expand", [line(keep, stretched ? [keep.length, 1] : [1, keep.length]), both], whole),
-      step("Reshape", [whole, number([-1, ...ones], `${name}_mask_line`)], fitting),
+      beside("Shape", [from], [asked], { start: intOf(axis), end: intOf(axis + 1) }),
+      beside("Div", [asked, count], [times]),
+      beside("Concat", stretched ? [count, times] : [times, count], [both], { axis: intOf(0) }),
+      beside("Expand", [line(keep, stretched ? [keep.length, 1] : [1, keep.length]), both], [whole]),
+      beside("Reshape", [whole, number([-1, ...ones], `${name}_mask_line`)], [fitting]),
       zeroing(dtype, selects, fitting, from, to, zero),
     ];
   };
@@ -144,11 +137,9 @@ function zeroing(
   result: string,
   zero: () => string,
 ): Node {
-  const shared = { domain: "", name: "", outputs: [result], attributes: {} };
-  if (!selects(dtype)) return { ...shared, op: "BitwiseAnd", inputs: [keep, value] };
-  return dtype === "bool"
-    ? { ...shared, op: "And", inputs: [keep, value] }
-    : { ...shared, op: "Where", inputs: [keep, value, zero()] };
+  if (!selects(dtype)) return beside("BitwiseAnd", [keep, value], [result]);
+  if (dtype === "bool") return beside("And", [keep, value], [result]);
+  return beside("Where", [keep, value, zero()], [result]);
 }
 
 const stayingOf = (size: number, gone: ReadonlySet<number>): boolean[] =>

@@ -1,0 +1,153 @@
+/** What comes before pruning: the model is opened, what can't be reached is refused, and what there is is measured. */
+
+import { criterionOf } from "../criteria/table.ts";
+import { split } from "../data/splits.ts";
+import { fail, option } from "../graph/error.ts";
+import type { Model } from "../graph/graph.ts";
+import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
+import { refuseWithout } from "../prune/coupling/groups.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../loop/checkpoint.ts";
+import type { Evaluation } from "../evaluate/evaluate.ts";
+import { refuseMemory } from "../score/oracle.ts";
+import { tryBatch } from "../train/stream.ts";
+import { goalOf, openGoal, refuseTooFast, storedGoal, type StoredGoal } from "./goals.ts";
+import { checkLabelsFit } from "./labels.ts";
+import { createDrop, createMeasure, stateIn, type Measuring } from "./measure.ts";
+import type { PruningRun } from "./pruning-run.ts";
+import type { PruneJobEvent, State } from "./prune-events.ts";
+import type { CheckedOptions } from "./prune-options.ts";
+import { batchOf, openModel, type OpenedModel } from "./opened.ts";
+import { paceOf, unitsToGo, type ScheduleEvent } from "./pace.ts";
+import { refuseUnreachable } from "./reach.ts";
+import { rankingOf } from "./ranking.ts";
+import { roundingOf } from "./rounding.ts";
+import { memoryStore } from "./search.ts";
+import { withTrial } from "./trial.ts";
+import { workersBefore, workersOf } from "./workers.ts";
+
+/** A run that is ready to prune. */
+export interface Begun extends PruningRun {
+  /** As it was opened. */
+  readonly model: Model;
+  readonly analysis: Analysis;
+  readonly before: State;
+  lost(): ReturnType<Measuring["lost"]>;
+}
+
+/** What a run writes beside a checkpoint, and finds there when it goes on. */
+interface Noted {
+  readonly start?: Evaluation;
+  readonly roundTo?: number;
+  readonly latency?: StoredGoal;
+  readonly pace?: ScheduleEvent;
+}
+
+/** The share of the data that a search chooses by. */
+const heldOutShare = 0.1;
+
+/** Finds what is to be reached, and refuses what can't be. */
+async function aimOf(opened: OpenedModel<CheckedOptions>, emit: (event: PruneJobEvent) => void) {
+  const { runtime, sized, graph } = opened;
+  const { checkpoints, maxDrop, device } = sized;
+  const halves = maxDrop === undefined ? undefined : split(sized.data, heldOutShare, sized.seed);
+  const data = halves?.rest ?? sized.data;
+  const given = { ...sized, batchSize: batchOf(opened, data, sized.onNote) };
+  const resumed = checkpoints?.from && decodeCheckpoint(checkpoints.from.bytes, graph, checkpoints.from.name);
+  const noted = resumed?.note as Noted | undefined;
+  const { roundTo: wanted = given.latency === undefined ? 1 : "auto" } = given;
+  // Another machine would round to what suits it.
+  const roundTo = noted?.roundTo ?? (await roundingOf({ roundTo: wanted, runtime, device }));
+  const analysis = analyse(graph);
+  refuseWithout(analysis.wide);
+  const start = stateIn(analysis.wide);
+  const target = goalOf(start, given);
+  // A search goes as far as it can.
+  if (!resumed && maxDrop === undefined) {
+    const holds = { ...given, roundTo };
+    if (Object.keys(given.budget ?? {}).length > 0) refuseUnreachable(analysis.wide, start, target, holds);
+    await refuseTooFast(runtime, analysis, holds);
+  }
+  const criterion = criterionOf(given.criterion);
+  const workers =
+    workersBefore(given.workers, resumed?.note) ?? workersOf(runtime, analysis, { ...given, criterion }, emit);
+  const ranking = rankingOf(given);
+  const per = ranking.per === "latency" ? undefined : ranking.per;
+  const settled = { ...given, per, roundTo, workers };
+  const isRounded = wanted === "auto";
+  return { data, halves, resumed, noted, analysis, start, target, ranking, isRounded, settled };
+}
+
+/** Opens the model, and measures what there is at the start. */
+export async function begin(whole: Model, asked: CheckedOptions, emit: (event: PruneJobEvent) => void): Promise<Begun> {
+  refuseContradictions(asked);
+  const opened = await openModel(whole, asked, withTrial);
+  const { runtime, model, graph } = opened;
+  const { data, halves, resumed, noted, analysis, start, target, ranking, isRounded, settled } = await aimOf(
+    opened,
+    emit,
+  );
+  const { checkpoints, maxDrop, roundTo, workers } = settled;
+  const { measure, lost } = createMeasure(runtime, graph, settled, emit);
+  if (resumed) {
+    checkpoints?.resumed?.(resumed.note);
+    emit({ kind: "resume", costs: start.costs, units: start.units });
+  } else {
+    await tryBatch(data, graph, settled);
+    await checkLabelsFit({ ...opened, data, emit }, settled, "prune");
+    emit({ kind: "start", ...start, target, ranking, ...(isRounded && { roundTo }) });
+  }
+  const evaluation = resumed ? noted?.start : await measure("start", 0, start.units, graph);
+  const drop = halves && (await createDrop(runtime, graph, halves, { ...settled, maxDrop: maxDrop! }, emit));
+  const latency = await openGoal(runtime, graph, settled, noted?.latency, emit);
+  emit({ kind: "phase", phase: "measuring" });
+  const reach = { groups: analysis.wide, target, share: latency?.share };
+  const pace = noted?.pace ?? paceOf(start.units, await unitsToGo(runtime, graph, data, reach, settled), data, settled);
+  emit(pace);
+  return {
+    runtime,
+    model,
+    graph,
+    analysis,
+    data,
+    target,
+    options: { ...settled, every: pace.every },
+    latency,
+    drop,
+    resumed,
+    store: checkpoints?.store ?? memoryStore(),
+    before: { ...start, evaluation },
+    measure,
+    lost,
+    emit,
+    async save(checkpoint, more = {}) {
+      if (!checkpoints) return;
+      const goal = latency && storedGoal(latency);
+      const note = { ...checkpoints.note?.(), ...more, start: evaluation, roundTo, workers, latency: goal, pace };
+      await checkpoints.save(encodeCheckpoint({ ...checkpoint, note }));
+    },
+  };
+}
+
+function refuseContradictions({
+  budget = {},
+  maxLoss,
+  latency,
+  maxDrop,
+  targets,
+  loss,
+  distil,
+  criterion,
+  memory,
+}: CheckedOptions): void {
+  const measured = criterionOf(criterion);
+  if (measured.kind === "data") refuseMemory(measured.needs, memory);
+  if (Object.keys(budget).length === 0 && maxLoss === undefined && latency === undefined && maxDrop === undefined)
+    fail(
+      "bad-option",
+      `say how far to prune: ${["maxDrop", "budget.macs", "budget.params", "budget.bytes", "budget.units", "latency"].map((name) => option(name)).join(", ")} or ${option("maxLoss")}`,
+    );
+  if (loss !== "cross-entropy" && targets !== "labels")
+    fail("bad-option", `${option("targets", targets)} goes with ${option("loss", "cross-entropy")} only`);
+  if (loss !== "cross-entropy" && distil > 0)
+    fail("bad-option", `${option("distil")} goes with ${option("loss", "cross-entropy")} only`);
+}
