@@ -1,6 +1,6 @@
 /** The twin of a cut that only zeroes units. */
 
-import { freshName, namesOf, type Attributes, type Graph, type Node } from "../../graph/graph.ts";
+import { freshName, namesOf, type Graph, type Node } from "../../graph/graph.ts";
 import { once } from "../../graph/lazy.ts";
 import { int64s, tensor, zeros, type DType, type NumericDType, type Shape, type Tensor } from "../../graph/tensor.ts";
 import { beside, intOf } from "../../onnx/upgrade-step.ts";
