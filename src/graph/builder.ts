@@ -1,7 +1,8 @@
 /** Growing a graph: new nodes and constants under names that collide with none. */
 
 import { fail } from "./error.ts";
-import { freshName, namesOf, type Attributes, type Graph, type Node, type Type, type ValueInfo } from "./graph.ts";
+import type { Attributes, Graph, Node, Type, ValueInfo } from "./graph.ts";
+import { type Names, namesOf } from "./names.ts";
 import { bytesOf, sizeOf, type Tensor } from "./tensor.ts";
 
 /**
@@ -16,7 +17,7 @@ export class GraphBuilder {
   readonly known: ReadonlyMap<string, Tensor>;
   readonly inputs: ValueInfo[];
   readonly #graph: Graph;
-  readonly #taken: Set<string>;
+  readonly #taken: Names;
   readonly #constants = new Map<string, string>();
 
   constructor(graph: Graph, types: ReadonlyMap<string, Type>, known: ReadonlyMap<string, Tensor> = new Map()) {
@@ -31,7 +32,7 @@ export class GraphBuilder {
 
   /** A name that is free, `base` itself where it can be. */
   fresh(base: string): string {
-    return freshName(this.#taken, base);
+    return this.#taken.fresh(base);
   }
 
   /** A constant; equal small ones of the same type are one. */

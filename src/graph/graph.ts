@@ -186,34 +186,3 @@ export function producersOf(graph: Graph): Map<string, Node> {
   for (const node of graph.nodes) for (const name of node.outputs) if (name !== "") producers.set(name, node);
   return producers;
 }
-
-/** All names in use, so that new ones can be made that collide with none, bodies included. */
-export function namesOf(graph: Graph): Set<string> {
-  const names = new Set<string>();
-  const pending: Graph[] = [graph];
-  for (let at = 0; at < pending.length; at++) {
-    const one = pending[at]!;
-    for (const { name } of one.inputs) names.add(name);
-    for (const name of one.initializers.keys()) names.add(name);
-    for (const node of one.nodes) {
-      for (const name of node.outputs) names.add(name);
-      pending.push(...bodies(node));
-    }
-  }
-  return names;
-}
-
-/** For each set of names the number that each base has come to: the same base may be asked for thousands of times. */
-const reached = new WeakMap<Set<string>, Map<string, number>>();
-
-/** `base`, or `base_1`, `base_2`, ... until it is new; the name is taken at once. */
-export function freshName(taken: Set<string>, base: string): string {
-  const numbers = reached.get(taken) ?? new Map<string, number>();
-  reached.set(taken, numbers);
-  let n = numbers.get(base) ?? 0;
-  let name = n === 0 ? base : `${base}_${n}`;
-  while (taken.has(name)) name = `${base}_${++n}`;
-  numbers.set(base, n);
-  taken.add(name);
-  return name;
-}

@@ -9,8 +9,6 @@ import { fail } from "../graph/error.ts";
 import {
   bodies,
   describe,
-  freshName,
-  namesOf,
   producersOf,
   readersOf,
   type Aside,
@@ -19,6 +17,7 @@ import {
   type Node,
   type ValueInfo,
 } from "../graph/graph.ts";
+import { namesOf } from "../graph/names.ts";
 import { sortNodes } from "../graph/sort.ts";
 import { verify } from "../graph/verify.ts";
 import type { DType, Tensor } from "../graph/tensor.ts";
@@ -108,7 +107,7 @@ export function setAside(read: Graph, declared: readonly ValueInfoProto[]): { gr
     if (tensor === undefined) continue;
     const alone = readers.get(name)!.every((reader) => tail.has(reader)) && !isPlain.has(name);
     if (alone) initializers.delete(name);
-    const kept = alone ? name : freshName(taken, name);
+    const kept = alone ? name : taken.fresh(name);
     own.set(name, kept);
     constants.set(kept, tensor);
   }

@@ -1,7 +1,8 @@
 /** Brings the nodes of a model from the internal opset to another, step by step back as the ONNX standard changed. */
 
 import { fail } from "../graph/error.ts";
-import { bodies, describe, namesOf, type Graph, type Model, type Node } from "../graph/graph.ts";
+import { bodies, describe, type Graph, type Model, type Node } from "../graph/graph.ts";
+import { namesOf } from "../graph/names.ts";
 import type { Downgrade, Downgrading } from "./downgrade-step.ts";
 import { countFromFront, downgrades, fromTheBack } from "./downgrades.ts";
 import { formOf } from "../graph/forms.ts";

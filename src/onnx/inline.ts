@@ -1,5 +1,6 @@
 /** Functions that a model file declares, written out where they are called. */
 
+import { Names } from "../graph/names.ts";
 import { create } from "@bufbuild/protobuf";
 import {
   NodeProtoSchema,
@@ -13,7 +14,6 @@ import {
 } from "./schema/onnx_pb.ts";
 import { fail } from "../graph/error.ts";
 import { formDomain } from "../graph/forms.ts";
-import { freshName } from "../graph/graph.ts";
 import { maxNesting, normalDomain, toInt } from "./proto.ts";
 
 /** Nodes that functions may become: each may call others several times, and so on. */
@@ -27,7 +27,7 @@ const keyOf = (domain: string, name: string, overload: string): string =>
 interface Inlining {
   readonly functions: ReadonlyMap<string, FunctionProto>;
   readonly opsets: Map<string, number>;
-  readonly taken: Set<string>;
+  readonly taken: Names;
 }
 
 /** What the names and attributes of a function stand for where it is called. */
@@ -72,7 +72,7 @@ function enterBody(graph: GraphProto, { names, ...call }: Call, state: Inlining)
   const made = [...graph.input, ...graph.initializer].map(({ name }) => name);
   const all = [...made, ...graph.node.flatMap(({ output }) => output)].filter((name) => name !== "");
   const inner = new Map(names);
-  for (const name of new Set(all)) inner.set(name, freshName(state.taken, `${call.prefix}/${name}`));
+  for (const name of new Set(all)) inner.set(name, state.taken.fresh(`${call.prefix}/${name}`));
   return { ...call, names: inner };
 }
 
@@ -150,7 +150,7 @@ function expand(
     else names.set(name, wanted);
   });
   for (const name of new Set(fn.node.flatMap(({ output }) => output)))
-    if (name !== "" && !names.has(name)) names.set(name, freshName(state.taken, `${prefix}/${name}`));
+    if (name !== "" && !names.has(name)) names.set(name, state.taken.fresh(`${prefix}/${name}`));
   const attributes = new Map([...fn.attributeProto, ...node.attribute].map((one) => [one.name, one]));
   const call: Call = { fn, prefix, names, attributes, opsets: opsetsOf(fn) };
   for (const value of fn.valueInfo) {
@@ -229,7 +229,7 @@ export function inlineFunctions(
 ): { readonly graph: GraphProto; readonly opsets: Opsets } {
   if (proto.functions.length === 0) return { graph, opsets };
   const functions = new Map(proto.functions.map((fn) => [keyOf(fn.domain, fn.name, fn.overload), fn]));
-  const state: Inlining = { functions, opsets: new Map(Object.entries(opsets)), taken: new Set() };
+  const state: Inlining = { functions, opsets: new Map(Object.entries(opsets)), taken: new Names() };
   countNodes(graph, functions);
   collectNames(graph, state.taken);
   const inlined = inlineGraph(graph, 0, state);

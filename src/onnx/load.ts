@@ -1,6 +1,7 @@
 /** A model ready for work: decoded, in order, in the internal opset and verified. */
 
-import { freshName, namesOf, type Graph, type Model } from "../graph/graph.ts";
+import type { Graph, Model } from "../graph/graph.ts";
+import { namesOf } from "../graph/names.ts";
 import { sortNodes } from "../graph/sort.ts";
 import { verify } from "../graph/verify.ts";
 import { decodeModel, type DecodeOptions } from "./decode.ts";
@@ -36,7 +37,7 @@ function nameOutputs(graph: Graph): Graph {
   const taken = namesOf(graph);
   const nodes = graph.nodes.map((node) =>
     node.outputs.includes("")
-      ? { ...node, outputs: node.outputs.map((name, i) => name || freshName(taken, `${node.op}_${i}_unused`)) }
+      ? { ...node, outputs: node.outputs.map((name, i) => name || taken.fresh(`${node.op}_${i}_unused`)) }
       : node,
   );
   return { ...graph, nodes };

@@ -1,6 +1,7 @@
 /** What is known around a node that is rewritten for another opset, and the walk that rewrites all, bodies included. */
 
-import { freshName, producersOf, readersOf, type Dim, type Graph, type Node, type ValueInfo } from "../graph/graph.ts";
+import { producersOf, readersOf, type Dim, type Graph, type Node, type ValueInfo } from "../graph/graph.ts";
+import type { Names } from "../graph/names.ts";
 import { mapBodies } from "../graph/sort.ts";
 import type { DType, Tensor } from "../graph/tensor.ts";
 import { knownDtypeOf } from "./proto.ts";
@@ -141,7 +142,7 @@ function enter(graph: Graph, outer: Scope | undefined): Scope {
  */
 export function rewriteNodes(
   graph: Graph,
-  taken: Set<string>,
+  taken: Names,
   rewrite: (node: Node, around: Surroundings) => readonly Node[],
 ): Graph {
   return rewriteIn(graph, taken, rewrite, undefined);
@@ -149,7 +150,7 @@ export function rewriteNodes(
 
 function rewriteIn(
   graph: Graph,
-  taken: Set<string>,
+  taken: Names,
   rewrite: (node: Node, around: Surroundings) => readonly Node[],
   outer: Scope | undefined,
 ): Graph {
@@ -159,11 +160,11 @@ function rewriteIn(
   const added = new Map<string, Tensor>();
   const around: Surroundings = {
     constant(value, base) {
-      const name = freshName(taken, base);
+      const name = taken.fresh(base);
       added.set(name, value);
       return name;
     },
-    fresh: (base) => freshName(taken, base),
+    fresh: (base) => taken.fresh(base),
     shape: (name) => lookUp(scope, "types", name)?.shape,
     dtype: (name) => dtypeIn(scope, name),
     rank: (name) => rankIn(scope, name),

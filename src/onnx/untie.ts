@@ -1,7 +1,8 @@
 /** Weights that an exporter made one because they are equal become separate again; a shared weight stays one. */
 
 import { fail } from "../graph/error.ts";
-import { bodies, captures, freshName, namesOf, type Graph, type Node } from "../graph/graph.ts";
+import { bodies, captures, type Graph, type Node } from "../graph/graph.ts";
+import { type Names, namesOf } from "../graph/names.ts";
 import { byteLength, bytesOf, bytesPerElement, isLazy, sizeOf, type Tensor } from "../graph/tensor.ts";
 import { moduleOf } from "./modules.ts";
 import { togetherIn, type Use } from "./together.ts";
@@ -94,7 +95,7 @@ function classify(all: readonly Reading[], together: (a: Reading, b: Reading) =>
 }
 
 /** What each class of readings of an initializer reads from then on: one keeps the name. */
-function nameClasses(root: string, classes: readonly (readonly Reading[])[], taken: Set<string>): string[] {
+function nameClasses(root: string, classes: readonly (readonly Reading[])[], taken: Names): string[] {
   const owner = classes.findIndex((all) => all.some(({ leaf }) => root.startsWith(`${moduleOf(leaf)}.`)));
   const direct = classes.map((all) => all.some(({ via }) => via === root));
   const keeper = owner !== -1 && direct[owner] ? owner : direct.indexOf(true);
@@ -108,7 +109,7 @@ function nameClasses(root: string, classes: readonly (readonly Reading[])[], tak
       return via;
     }
     const module = moduleOf(leaf);
-    return freshName(taken, module !== undefined && last !== undefined ? `${module}.${last}` : root);
+    return taken.fresh(module !== undefined && last !== undefined ? `${module}.${last}` : root);
   });
 }
 
@@ -157,7 +158,7 @@ export function untie(graph: Graph): Graph {
     const [output = ""] = node.outputs;
     const classes = values.has(output) ? classesOf(output) : [];
     for (const others of classes.slice(1).toReversed()) {
-      const own = freshName(taken, output);
+      const own = taken.fresh(output);
       for (const { draft, index } of others) draft.inputs[index] = own;
       const draft = { node: { ...node, name: "", outputs: [own] }, inputs: [...node.inputs] };
       note(draft, others[0]);

@@ -1,6 +1,7 @@
 /** Brings the nodes of a model to the internal opset, step by step as the ONNX standard changed. */
 
-import { namesOf, type Model, type Node } from "../graph/graph.ts";
+import type { Model, Node } from "../graph/graph.ts";
+import { namesOf } from "../graph/names.ts";
 import { lower } from "./downgrade.ts";
 import { formDomain, formOf, hasForms } from "../graph/forms.ts";
 import { internalOpset, isYounger } from "./opsets.ts";

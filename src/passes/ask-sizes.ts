@@ -1,6 +1,7 @@
 /** Sizes are asked of the model's inputs, whose axes stay whole, and not of values whose axes may be cut. */
 
-import { freshName, type Attributes, type Graph, type Node } from "../graph/graph.ts";
+import type { Attributes, Graph, Node } from "../graph/graph.ts";
+import type { Names } from "../graph/names.ts";
 import { int64s, toNumbers, type Tensor } from "../graph/tensor.ts";
 import { beside, intOf } from "../onnx/upgrade-step.ts";
 import { openAxes } from "./dims.ts";
@@ -32,7 +33,7 @@ export function sizeAsker(
   graph: Graph,
   traces: readonly Traced[],
   initializers: Map<string, Tensor>,
-  taken: Set<string>,
+  taken: Names,
 ): (node: Node) => readonly Node[] | undefined {
   const write = createWriter(initializers, taken);
   const terms = termsOf(graph, traces);
@@ -96,7 +97,7 @@ const shapeOf = (value: string, start: number, end: number): Step => ({
   attributes: { start: intOf(start), end: intOf(end) },
 });
 
-function createWriter(initializers: Map<string, Tensor>, taken: Set<string>) {
+function createWriter(initializers: Map<string, Tensor>, taken: Names) {
   const named = ({ op, inputs, attributes }: Step, output: string): Node => beside(op, inputs, [output], attributes);
 
   /** A product as a list of one, or as a scalar. */
@@ -106,19 +107,19 @@ function createWriter(initializers: Map<string, Tensor>, taken: Set<string>) {
     const steps = asked.slice(0, 1);
     const none: Attributes = {};
     for (const other of asked.slice(1)) {
-      const name = freshName(taken, `${output}_batch`);
+      const name = taken.fresh(`${output}_batch`);
       nodes.push(named(other, name));
       steps.push({ op: "Mul", inputs: [name], attributes: none });
     }
     if (factor > 1) {
-      const name = freshName(taken, `${output}_factor`);
+      const name = taken.fresh(`${output}_factor`);
       initializers.set(name, int64s([factor]));
       steps.push({ op: "Mul", inputs: [name], attributes: none });
     }
     if (scalar) steps.push({ op: "Squeeze", inputs: [], attributes: none });
     let last: string | undefined;
     steps.forEach((step, i) => {
-      const own = i === steps.length - 1 ? output : freshName(taken, `${output}_batch`);
+      const own = i === steps.length - 1 ? output : taken.fresh(`${output}_batch`);
       nodes.push(named({ ...step, inputs: last === undefined ? step.inputs : [last, ...step.inputs] }, own));
       last = own;
     });
@@ -145,7 +146,7 @@ function createWriter(initializers: Map<string, Tensor>, taken: Set<string>) {
     if (entries.every((_, i) => isLeft(i))) return undefined;
     for (let i = 0; i < entries.length; i++) {
       const known = products[i];
-      const name = entries.length === 1 ? output : freshName(taken, `${output}_size`);
+      const name = entries.length === 1 ? output : taken.fresh(`${output}_size`);
       parts.push(name);
       if (known) nodes.push(...product(known, name, false));
       else if (isLeft(i)) {

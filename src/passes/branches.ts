@@ -1,15 +1,7 @@
 /** Puts the branch that is always taken in the place of an If whose condition is known, as exporters leave it where a size decides. */
 
-import {
-  bodies,
-  freshName,
-  namesOf,
-  type Attribute,
-  type Attributes,
-  type Graph,
-  type Node,
-  type ValueInfo,
-} from "../graph/graph.ts";
+import { bodies, type Attribute, type Attributes, type Graph, type Node, type ValueInfo } from "../graph/graph.ts";
+import { Names, namesOf } from "../graph/names.ts";
 import { mapBodies, sortNodes } from "../graph/sort.ts";
 import { toNumbers, type Tensor } from "../graph/tensor.ts";
 import { beside } from "../onnx/upgrade-step.ts";
@@ -38,7 +30,7 @@ export function settleBranches(graph: Graph, traces: readonly Traced[]): Graph {
   const taken = namesOf({ ...graph, nodes: left });
   for (const node of chosen.keys()) for (const name of node.outputs) taken.add(name);
   // The runtime wants the names of nodes to differ too.
-  const called = new Set(left.flatMap(({ name }) => (name === "" ? [] : [name])));
+  const called = new Names(left.flatMap(({ name }) => (name === "" ? [] : [name])));
   const initializers = new Map(graph.initializers);
   const info = new Map(graph.info);
   const nodes = graph.nodes.flatMap((node) => {
@@ -76,14 +68,14 @@ interface Inlined {
 }
 
 /** A body in the graph around it, its outputs under the given names. */
-function inline(body: Graph, outputs: readonly string[], taken: Set<string>, called: Set<string>): Inlined {
+function inline(body: Graph, outputs: readonly string[], taken: Names, called: Names): Inlined {
   const names = new Map<string, string>();
   const made = new Set(body.nodes.flatMap((node) => node.outputs));
   body.outputs.forEach(({ name }, i) => {
     if (made.has(name) && !names.has(name) && outputs[i]) names.set(name, outputs[i]);
   });
   for (const name of [...body.initializers.keys(), ...made])
-    if (name !== "" && !names.has(name)) names.set(name, freshName(taken, name));
+    if (name !== "" && !names.has(name)) names.set(name, taken.fresh(name));
   // What a branch hands through, or puts out twice.
   const copies = body.outputs.flatMap(({ name }, i): Node[] => {
     const [from, to] = [names.get(name) ?? name, outputs[i]!];
@@ -102,11 +94,11 @@ function inline(body: Graph, outputs: readonly string[], taken: Set<string>, cal
 }
 
 /** The node with other names for what it reads and writes, in its bodies too unless they mean something of their own by them. */
-function renamed(node: Node, names: ReadonlyMap<string, string>, called?: Set<string>): Node {
+function renamed(node: Node, names: ReadonlyMap<string, string>, called?: Names): Node {
   const other = (name: string): string => names.get(name) ?? name;
   const attributes: Attributes =
     bodies(node).length === 0 ? node.attributes : mapBodies(node, (body) => renamedReads(body, names)).attributes;
-  const name = called && node.name !== "" ? freshName(called, node.name) : node.name;
+  const name = called && node.name !== "" ? called.fresh(node.name) : node.name;
   return { ...node, name, inputs: node.inputs.map(other), outputs: node.outputs.map(other), attributes };
 }
 

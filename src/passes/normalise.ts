@@ -2,7 +2,8 @@
 
 import { fail, option } from "../graph/error.ts";
 import type { Dim, Graph, Node, ValueInfo } from "../graph/graph.ts";
-import { captures, freshName, namesOf } from "../graph/graph.ts";
+import { captures } from "../graph/graph.ts";
+import { type Names, namesOf } from "../graph/names.ts";
 import { bytesOf, int64s, isFloat, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
 import { sizeAsker } from "./ask-sizes.ts";
 import { settleBranches } from "./branches.ts";
@@ -98,7 +99,7 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
       nodes.push(node);
       continue;
     }
-    const name = freshName(taken, `${node.inputs[1]}_sizes`);
+    const name = taken.fresh(`${node.inputs[1]}_sizes`);
     initializers.set(name, target);
     nodes.push({ ...node, inputs: [node.inputs[0]!, name] });
   }
@@ -222,7 +223,7 @@ function openResize(
   node: Node,
   traces: readonly Traced[],
   isOpen: readonly boolean[],
-  taken: Set<string>,
+  taken: Names,
 ): ReturnType<typeof followSizes> {
   const stated = node.inputs[sizesInput] ?? "";
   const seen = traces.flatMap((traced): Seen[] => {
@@ -230,5 +231,5 @@ function openResize(
     return data && sizes ? [{ data, sizes }] : [];
   });
   if (traces[0]!.graph.initializers.has(stated) || seen.length < traces.length || seen.length < 2) return undefined;
-  return followSizes(node, seen, isOpen, () => freshName(taken, `${stated}_sizes`));
+  return followSizes(node, seen, isOpen, () => taken.fresh(`${stated}_sizes`));
 }

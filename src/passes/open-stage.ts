@@ -1,7 +1,8 @@
 /** A graph whose batch is being opened, at several batch sizes at once: what is known of its values so far. */
 
 import { SecateurError } from "../graph/error.ts";
-import { describe, namesOf, freshName, type Graph, type Node, type Type } from "../graph/graph.ts";
+import { describe, type Graph, type Node, type Type } from "../graph/graph.ts";
+import { namesOf } from "../graph/names.ts";
 import { isFloat, type Shape, type Tensor } from "../graph/tensor.ts";
 import { beside, intOf } from "../onnx/upgrade-step.ts";
 import { findOp } from "../ops/table.ts";
@@ -59,7 +60,7 @@ export function openStage(graph: Graph, batch: number): Stage {
     return { types: new Map(types), constants: new Map(constants) };
   });
   const taken = namesOf(graph);
-  const size = freshName(taken, "batch_size");
+  const size = taken.fresh("batch_size");
   const sizing = beside("Shape", [graph.inputs[0]!.name], [size], { start: intOf(0), end: intOf(1) });
   const initializers = new Map(graph.initializers);
   for (const { types, constants } of states) inferNode(sizing, types, constants, initializers);
@@ -81,7 +82,7 @@ export function openStage(graph: Graph, batch: number): Stage {
     size,
     sizing,
     different: new Set(),
-    fresh: (base) => freshName(taken, base),
+    fresh: (base) => taken.fresh(base),
   };
 }
 

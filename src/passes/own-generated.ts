@@ -1,6 +1,7 @@
 /** Gives every reader of a generated value its own, so that readers are not tied to one another by zeros or ones that nobody learns. */
 
-import { bodies, captures, freshName, namesOf, type Graph, type Node } from "../graph/graph.ts";
+import { bodies, captures, type Graph, type Node } from "../graph/graph.ts";
+import { namesOf } from "../graph/names.ts";
 import { isFloat } from "../graph/tensor.ts";
 import { findOp } from "../ops/table.ts";
 import type { Traced } from "./trace.ts";
@@ -50,7 +51,7 @@ export function ownGenerated(graph: Graph, traced: Traced): Graph {
     const grown = nodes.length >= mostGrowth * graph.nodes.length;
     const found = generating.has(node) && !grown ? (readers.get(output) ?? []) : [];
     for (const at of outputs.has(output) || captured.has(output) ? found : found.slice(1)) {
-      const own = freshName(taken, output);
+      const own = taken.fresh(output);
       const reader = nodes[at]!;
       nodes[at] = { ...reader, inputs: reader.inputs.map((name) => (name === output ? own : name)) };
       push({ ...node, name: "", outputs: [own] });

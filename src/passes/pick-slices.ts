@@ -1,6 +1,7 @@
 /** Reads a part that was joined with others where it comes from, so that parts which nobody reads are not tied to it. */
 
-import { freshName, namesOf, producersOf, type Graph, type Node } from "../graph/graph.ts";
+import { producersOf, type Graph, type Node } from "../graph/graph.ts";
+import { namesOf } from "../graph/names.ts";
 import { tensor, toNumbers, type Tensor } from "../graph/tensor.ts";
 import { valueOf, type Traced } from "./trace.ts";
 
@@ -34,7 +35,7 @@ export function pickSlices(graph: Graph, traces: readonly Traced[]): Graph {
       const size = valueOf(traced, part)?.shape[axis];
       if (size === undefined) return node;
       if (at < size) {
-        const name = freshName(taken, `${index}_part`);
+        const name = taken.fresh(`${index}_part`);
         initializers.set(name, tensor("int64", one.shape, [at]));
         return { ...node, inputs: [part, name] };
       }

@@ -1,6 +1,7 @@
 /** Writes a view by strides, which exporters put as a Gather from all elements of a value, as the Reshape or the Transpose that it is. */
 
-import { freshName, namesOf, producersOf, type Graph, type Node } from "../graph/graph.ts";
+import { producersOf, type Graph, type Node } from "../graph/graph.ts";
+import { namesOf } from "../graph/names.ts";
 import { int64s, sizeOf, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
 import { beside, intsOf } from "../onnx/upgrade-step.ts";
 import { openAxes } from "./dims.ts";
@@ -43,11 +44,11 @@ export function plainViews(graph: Graph, probes: readonly Traced[]): Graph {
     if (target === undefined) return [node];
     changed = true;
     const [output] = node.outputs as [string];
-    const sizes = freshName(taken, `${output}_sizes`);
+    const sizes = taken.fresh(`${output}_sizes`);
     initializers.set(sizes, int64s(target));
     const perm = first.order.map((_, axis) => first.order.indexOf(axis));
     const isOrdered = perm.every((from, to) => from === to);
-    const reshaped = isOrdered ? output : freshName(taken, `${output}_ordered`);
+    const reshaped = isOrdered ? output : taken.fresh(`${output}_ordered`);
     const reshape = { op: "Reshape", domain: "", name: node.name, inputs: [flat!.inputs[0]!, sizes], attributes: {} };
     const transpose = beside("Transpose", [reshaped], [output], { perm: intsOf(perm) });
     return [{ ...reshape, outputs: [reshaped] }, ...(isOrdered ? [] : [transpose])];

@@ -1,6 +1,7 @@
 /** Computes again what would have to be kept, where a graph would take more memory than it may. */
 
-import { bodies, freshName, namesOf, type Graph, type Node, type Type } from "../graph/graph.ts";
+import { bodies, type Graph, type Node, type Type } from "../graph/graph.ts";
+import { type Names, namesOf } from "../graph/names.ts";
 import { plainAttributes, type Value } from "../ops/core/define.ts";
 import { findOp } from "../ops/table.ts";
 import { bytesOf, endOf, timelineOf, type Store, type Timeline } from "./timeline.ts";
@@ -88,7 +89,7 @@ interface Plan {
 }
 
 /** What saves most for what it costs, of all that waits while the most is alive. */
-function bestPlan(state: State, tried: ReadonlySet<string>, taken: Set<string>): Plan | undefined {
+function bestPlan(state: State, tried: ReadonlySet<string>, taken: Names): Plan | undefined {
   const plan = createPlanner(state, taken);
   const plans = [...state.timeline.stores.values()].flatMap((store) => plan(store) ?? []);
   const open = plans.filter(({ key }) => !tried.has(key));
@@ -102,7 +103,7 @@ function bestPlan(state: State, tried: ReadonlySet<string>, taken: Set<string>):
 }
 
 /** Plans for the stores of a state: none for one that does not wait while the most is alive, or that would save too little. */
-function createPlanner({ types, origins, timeline }: State, taken: Set<string>): (store: Store) => Plan | undefined {
+function createPlanner({ types, origins, timeline }: State, taken: Names): (store: Store) => Plan | undefined {
   const { order, storeOf, peak, most } = timeline;
   const least = Math.max(1, leastShare * most);
   const born = new Map(order.flatMap(({ outputs }, at) => outputs.map((name) => [name, at] as const)));
@@ -137,7 +138,7 @@ function createPlanner({ types, origins, timeline }: State, taken: Set<string>):
     };
     const repeat = (node: Node, name: string): string => {
       const inputs = node.inputs.map((input) => (input === "" ? "" : again(input)));
-      const outputs = node.outputs.map((output) => (output === "" ? "" : freshName(taken, `${output}/again`)));
+      const outputs = node.outputs.map((output) => (output === "" ? "" : taken.fresh(`${output}/again`)));
       // Of the names of nodes the runtime wants none twice.
       copies.set(node, { ...node, name: "", inputs, outputs });
       node.outputs.forEach((output, i) => renamed.set(output, outputs[i]!));

@@ -46,15 +46,20 @@ export function timelineOf(
   types: ReadonlyMap<string, Type>,
   elsewhere: ReadonlySet<string> = new Set(),
 ): Timeline {
-  const order = inOrder(graph);
+  const read = graph.nodes.map(reads);
+  // As onnxruntime runs them: back from those that nobody reads, the last of the file first, and at each node what its
+  // last input needs first. What is written as evidence at the end is so computed as soon as its gradient is there.
+  const sources = sourcesOf(graph, read);
+  const places = walkBack(leavesOf(sources), sources);
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   const found = new Map<string, Store & { readonly reads: number[] }>();
   const lying = new Map<string, string>();
-  order.forEach((node, at) => {
-    for (const name of readsOf(node)) {
-      const places = found.get(lying.get(name) ?? "")?.reads;
-      if (places && places.at(-1) !== at) places.push(at);
+  places.forEach((place, at) => {
+    for (const name of read[place]!) {
+      const readers = found.get(lying.get(name) ?? "")?.reads;
+      if (readers && readers.at(-1) !== at) readers.push(at);
     }
+    const node = graph.nodes[place]!;
     const [first] = node.inputs;
     const under = findOp(node.op, node.domain)?.view ? lying.get(first!) : undefined;
     for (const name of node.outputs) {
@@ -67,8 +72,8 @@ export function timelineOf(
       found.set(name, { name, bytes, from: at, reads: [] });
     }
   });
-  for (const name of outputs) found.get(name)?.reads.push(order.length);
-  const alive = new Float64Array(order.length + 1);
+  for (const name of outputs) found.get(name)?.reads.push(places.length);
+  const alive = new Float64Array(places.length + 1);
   for (const store of found.values()) {
     alive[store.from]! += store.bytes;
     const end = endOf(store) + 1;
@@ -77,16 +82,15 @@ export function timelineOf(
   for (let at = 1; at < alive.length; at++) alive[at]! += alive[at - 1]!;
   const most = alive.reduce((a, b) => Math.max(a, b), 0);
   const storeOf = (value: string): Store | undefined => found.get(lying.get(value) ?? "");
+  const order = places.map((place) => graph.nodes[place]!);
   return { order, stores: found, storeOf, alive, most, peak: alive.indexOf(most) };
 }
 
 /** For each node the nodes that compute what it reads, by their places, ascending. */
-export function sourcesOf({ nodes }: Graph): number[][] {
+export function sourcesOf({ nodes }: Graph, read: readonly (readonly string[])[] = nodes.map(reads)): number[][] {
   const producers = new Map<string, number>();
   nodes.forEach(({ outputs }, at) => outputs.forEach((name) => name !== "" && producers.set(name, at)));
-  return nodes.map((node) =>
-    [...new Set(readsOf(node).flatMap((name) => producers.get(name) ?? []))].sort((a, b) => a - b),
-  );
+  return read.map((names) => [...new Set(names.flatMap((name) => producers.get(name) ?? []))].sort((a, b) => a - b));
 }
 
 /** The places of the nodes that nobody reads, ascending. */
@@ -109,22 +113,4 @@ export function walkBack(from: readonly number[], sources: readonly (readonly nu
     }
   }
   return order;
-}
-
-/**
- * The nodes as onnxruntime runs them: back from those that nobody reads, the last of the file first, and at each node what its last input needs
- * first. What is written as evidence at the end of a graph is so computed as soon as its gradient is there.
- */
-function inOrder(graph: Graph): Node[] {
-  const sources = sourcesOf(graph);
-  return walkBack(leavesOf(sources), sources).map((at) => graph.nodes[at]!);
-}
-
-const known = new WeakMap<Node, readonly string[]>();
-
-/** What a node reads, found once: a graph that is changed again and again keeps most of its nodes. */
-function readsOf(node: Node): readonly string[] {
-  const found = known.get(node) ?? reads(node);
-  known.set(node, found);
-  return found;
 }

@@ -1,14 +1,7 @@
 /** Puts a graph into training mode. */
 
-import {
-  freshName,
-  namesOf,
-  type Attribute,
-  type Graph,
-  type Node,
-  type Type,
-  type ValueInfo,
-} from "../graph/graph.ts";
+import type { Attribute, Graph, Node, Type, ValueInfo } from "../graph/graph.ts";
+import { type Names, namesOf } from "../graph/names.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { toAttribute, type Op } from "../ops/core/define.ts";
 import { findOp } from "../ops/table.ts";
@@ -48,7 +41,7 @@ export function enterTraining(
   const initializers = new Map(graph.initializers);
   const states = new Map<string, string>();
   const randomInputs: ValueInfo[] = [];
-  const fresh = (base: string): string => freshName(taken, base);
+  const fresh = (base: string): string => taken.fresh(base);
   const constant = (base: string, value: Tensor): string => {
     const name = fresh(base);
     initializers.set(name, value);
@@ -78,7 +71,7 @@ function typesIn(graph: Graph, batch: number): (value: string) => Type | undefin
 function train(
   node: Node,
   op: Op,
-  taken: Set<string>,
+  taken: Names,
   constant: (base: string, value: Tensor) => string,
   states: Map<string, string>,
   batchStatisticsOnly: boolean,
@@ -95,7 +88,7 @@ function train(
   }
   const outputs = [...node.outputs];
   for (const [output, input] of Object.entries(kept)) {
-    const name = outputs[Number(output)] || freshName(taken, `${node.inputs[input]}_next`);
+    const name = outputs[Number(output)] || taken.fresh(`${node.inputs[input]}_next`);
     while (outputs.length <= Number(output)) outputs.push("");
     outputs[Number(output)] = name;
     states.set(node.inputs[input]!, name);

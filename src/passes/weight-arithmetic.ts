@@ -1,6 +1,7 @@
 /** What a model computes from its weights alone, as a graph that can be run once, and the model with the results instead. */
 
-import { bodies, freshName, namesOf, type Graph, type Node } from "../graph/graph.ts";
+import { bodies, type Graph, type Node } from "../graph/graph.ts";
+import { namesOf } from "../graph/names.ts";
 import { byteLength, bytesPerElement, isFloat, sizeOf, type Tensor } from "../graph/tensor.ts";
 import { findOp } from "../ops/table.ts";
 import { removeDead } from "./dead.ts";
@@ -134,11 +135,11 @@ export function withResults(graph: Graph, { sources }: WeightArithmetic, results
   const before = namesOf(graph);
   const nodes = graph.nodes.map((node) => {
     if (!node.outputs.some((name) => results.has(name))) return node;
-    return { ...node, outputs: node.outputs.map((name) => (results.has(name) ? freshName(before, name) : name)) };
+    return { ...node, outputs: node.outputs.map((name) => (results.has(name) ? before.fresh(name) : name)) };
   });
   const rest = removeDead({ ...graph, nodes });
   const taken = namesOf(rest);
-  const named = new Map([...results.keys()].map((name) => [name, freshName(taken, programName(sources.get(name)!))]));
+  const named = new Map([...results.keys()].map((name) => [name, taken.fresh(programName(sources.get(name)!))]));
   const initializers = new Map(rest.initializers);
   for (const [name, value] of results) initializers.set(named.get(name)!, value);
   const renamed = (node: Node): Node => ({ ...node, inputs: node.inputs.map((name) => named.get(name) ?? name) });

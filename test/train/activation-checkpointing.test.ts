@@ -1,7 +1,8 @@
 /** Steps of training in less memory: what is computed twice gives what it gave when it was kept, bit for bit. */
 
 import { describe, expect, it } from "vitest";
-import { freshName, namesOf, type Graph, type Node } from "../../src/graph/graph.ts";
+import type { Graph, Node } from "../../src/graph/graph.ts";
+import { namesOf } from "../../src/graph/names.ts";
 import { sizeOf, tensor, type Tensor } from "../../src/graph/tensor.ts";
 import { loadModel } from "../../src/onnx/load.ts";
 import { recompute } from "../../src/passes/recompute.ts";
@@ -24,12 +25,12 @@ const netOf = (name: string): Graph => prepare(loadModel(readNetModel(name)));
 /** The graph with a Dropout behind every node of some operators. */
 function dropping(graph: Graph, behind: ReadonlySet<string>): Graph {
   const taken = namesOf(graph);
-  const ratio = freshName(taken, "ratio");
+  const ratio = taken.fresh("ratio");
   const renamed = new Map<string, string>();
   const nodes = graph.nodes.flatMap((node): Node[] => {
     const reading = { ...node, inputs: node.inputs.map((name) => renamed.get(name) ?? name) };
     if (!behind.has(node.op)) return [reading];
-    const output = freshName(taken, `${node.outputs[0]}/dropped`);
+    const output = taken.fresh(`${node.outputs[0]}/dropped`);
     const dropout = {
       op: "Dropout",
       domain: "",

@@ -1,14 +1,7 @@
 /** The physical removal of units; mask.ts has its twin that only zeroes them. */
 
-import {
-  freshName,
-  namesOf,
-  type Attribute,
-  type Dim,
-  type Graph,
-  type Node,
-  type ValueInfo,
-} from "../../graph/graph.ts";
+import type { Attribute, Dim, Graph, Node, ValueInfo } from "../../graph/graph.ts";
+import { namesOf } from "../../graph/names.ts";
 import { isLazy, lazyTensor, take, type NumericDType, type Tensor, type TypedArray } from "../../graph/tensor.ts";
 import { beside } from "../../onnx/upgrade-step.ts";
 import type { Remaining, Op, Value } from "../../ops/core/define.ts";
@@ -100,7 +93,7 @@ function cutNodes(
     const resized = resizeNode(traced, node, indices, (name, sizes, at) => {
       const once = readers.get(name)?.length === 1 && node.inputs.filter((input) => input === name).length === 1;
       const own = once && graph.initializers.has(name);
-      const target = own ? name : freshName(taken, `${name}_resized`);
+      const target = own ? name : taken.fresh(`${name}_resized`);
       const computed = graph.initializers.has(name) ? undefined : traced.constants.get(name);
       if (computed === undefined) {
         initializers.set(target, sizes);
@@ -118,7 +111,7 @@ function cutNodes(
       if (parts !== undefined) {
         const inputs = parts.map((part) => {
           if (typeof part === "string") return part;
-          const own = freshName(taken, `${target}_part`);
+          const own = taken.fresh(`${target}_part`);
           initializers.set(own, part);
           return own;
         });
@@ -127,10 +120,7 @@ function cutNodes(
       }
       const steps = stepsTo(node, seen);
       return steps.reduce((from, { op, by }, i) => {
-        const [number, to] = [
-          freshName(taken, `${name}_removed`),
-          i < steps.length - 1 ? freshName(taken, target) : target,
-        ];
+        const [number, to] = [taken.fresh(`${name}_removed`), i < steps.length - 1 ? taken.fresh(target) : target];
         initializers.set(number, by);
         before.push(beside(op, [from, number], [to]));
         return to;

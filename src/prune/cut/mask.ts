@@ -1,6 +1,7 @@
 /** The twin of a cut that only zeroes units. */
 
-import { freshName, namesOf, type Graph, type Node } from "../../graph/graph.ts";
+import type { Graph, Node } from "../../graph/graph.ts";
+import { namesOf } from "../../graph/names.ts";
 import { once } from "../../graph/lazy.ts";
 import { int64s, tensor, zeros, type DType, type NumericDType, type Shape, type Tensor } from "../../graph/tensor.ts";
 import { beside, intOf } from "../../onnx/upgrade-step.ts";
@@ -39,7 +40,7 @@ export function mask(
   const constant = (key: string, base: string, make: () => Tensor): string => {
     const known = constants.get(key);
     if (known) return known;
-    const name = freshName(taken, base);
+    const name = taken.fresh(base);
     initializers.set(name, make());
     constants.set(key, name);
     return name;
@@ -77,7 +78,7 @@ export function mask(
         stayingOf(there.types.get(name)!.shape[axis]!, lost.get(name)?.get(axis) ?? new Set()),
       ),
     ]);
-    const own = (what: string): string => freshName(taken, `${name}_mask_${what}`);
+    const own = (what: string): string => taken.fresh(`${name}_mask_${what}`);
     const [asked, times, both, whole, fitting] = ["size", "times", "form", "whole", "line"].map(own) as [
       string,
       string,
@@ -102,7 +103,7 @@ export function mask(
     for (const [{ name }, axis] of applied?.op.maskInside?.(applied.inputs) ?? []) {
       const gone = removed.get(name)?.get(axis);
       if (gone === undefined || activations.has(name)) continue;
-      const masked = freshName(taken, `${name}_silent`);
+      const masked = taken.fresh(`${name}_silent`);
       nodes.push(...along(node, name, axis, gone, name, masked));
       inputs.forEach((input, i) => input === name && (inputs[i] = masked));
     }
@@ -110,11 +111,11 @@ export function mask(
     const outputs = node.outputs.map((name) => {
       const axes = removed.get(name);
       if (axes === undefined || !activations.has(name)) return name;
-      let current = freshName(taken, `${name}_unmasked`);
+      let current = taken.fresh(`${name}_unmasked`);
       const first = current;
       const list = [...axes];
       list.forEach(([axis, gone], i) => {
-        const next = i === list.length - 1 ? name : freshName(taken, `${name}_masked`);
+        const next = i === list.length - 1 ? name : taken.fresh(`${name}_masked`);
         after.push(...along(node, name, axis, gone, current, next));
         current = next;
       });

@@ -1,6 +1,7 @@
 /** Groups from one graph to the next, where some have gone as a whole and others may be named after what went with them. */
 
-import { freshName, type Graph } from "../../graph/graph.ts";
+import type { Graph } from "../../graph/graph.ts";
+import { Names } from "../../graph/names.ts";
 import { analyse, withGroups, type Analysis } from "../coupling/analysis.ts";
 import { removedIndices, type Group, type Removal } from "../coupling/groups.ts";
 import { keyOf, type AxisReference } from "../coupling/axis-references.ts";
@@ -34,7 +35,7 @@ export function matchGroups(before: Analysis, removal: Removal, graph: Graph): M
       })
     );
   };
-  const taken = new Set(before.groups.map(({ name }) => name));
+  const taken = new Names(before.groups.map(({ name }) => name));
   const groupNames = new Map<string, string>();
   const regrouped: string[] = [];
   const groups = found.groups.map((group): Group => {
@@ -42,7 +43,7 @@ export function matchGroups(before: Analysis, removal: Removal, graph: Graph): M
       ({ group: whole, places }) =>
         group.axes.every((place) => places.has(keyOf(place)) || !isComparable(place)) && isRestOf(whole, group),
     );
-    const name = same?.group.name ?? freshName(taken, group.name);
+    const name = same?.group.name ?? taken.fresh(group.name);
     if (same === undefined) regrouped.push(name);
     if (name !== group.name) groupNames.set(group.name, name);
     return { ...group, name };
