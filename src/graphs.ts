@@ -13,7 +13,8 @@ export { normalise as normaliseGraph, type NormaliseOptions } from "./passes/nor
 export { trace, type Traced, type TraceOptions } from "./passes/trace.ts";
 
 export { analyse, type Analysis } from "./prune/coupling/analysis.ts";
-export type { FrozenGroup, Group, Groups, Removal, Unit as PrunableUnit } from "./prune/coupling/groups.ts";
+export type { FrozenGroup, Group, Unit as PrunableUnit } from "./prune/coupling/groups.ts";
+export type { Removal } from "./prune/coupling/removal.ts";
 export { findGates } from "./prune/gates/gates.ts";
 export {
   gatePlaces,

@@ -17,7 +17,7 @@ export type { Scores } from "./criteria/criterion.ts";
 export { plan, type Plan as PruningPlan, type PlannedGroup, type PlanOptions } from "./jobs/plan.ts";
 export { formatPlan, parsePlan } from "./prune/select/plan.ts";
 export { cut, mask, type CutOptions, type CutOutcome, type MaskOutcome } from "./jobs/cut.ts";
-export type { Removal } from "./prune/coupling/groups.ts";
+export type { Removal } from "./prune/coupling/removal.ts";
 export type { Proof } from "./prune/proof/prove.ts";
 
 export { prune } from "./jobs/prune.ts";

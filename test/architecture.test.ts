@@ -20,6 +20,8 @@ function specifiersOf(source: string): string[] {
   return [...source.matchAll(pattern)].flatMap(([, fixed, dynamic]) => fixed ?? dynamic ?? []);
 }
 
+const withoutComments = (source: string): string => source.replaceAll(/\/\*\*.*?\*\/|\/\/.*$/gms, "");
+
 /** What is left of a source at run time, as far as imports go. */
 const withoutTypes = (source: string): string => source.replaceAll(/^(?:import|export) type [^;]*;/gm, "");
 
@@ -168,6 +170,14 @@ describe("imports", () => {
             .map((line) => `${file}: ${line.trim()}`),
     );
     expect(flagged).toEqual([]);
+  });
+
+  it("of what an analysis is made of stay below it: who asks for a part of it asks the analysis", () => {
+    const makers = /\b(trace|couple|activations|linksOf|findGroups|costsOf)\(/;
+    const within = /^(ops|passes|prune\/coupling)\//;
+    const around = [...text].filter(([file, source]) => !within.test(file) && makers.test(withoutComments(source)));
+    expect(around.map(([file]) => file)).toEqual([]);
+    expect(makers.test(text.get("prune/coupling/analysis.ts")!)).toBe(true);
   });
 
   it("use Node only in files that say so by their name", () => {

@@ -4,7 +4,6 @@ import { EventEmitter, once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { analyse, findCriterion, findGates, pruneLoop, absoluteBudget } from "../../dist/graphs-node.js";
 import { nodeRuntime } from "../../dist/node.js";
-import { producersOf } from "../../dist/graph/graph.js";
 import { loopOf, minibatches, readNet, readSamples } from "./net.mjs";
 
 export async function open(side) {
@@ -71,8 +70,7 @@ const held = (samples, side, turns) => ({
 
 /** The units of each group as a network in PyTorch has them: lists of the name of a BatchNormalization and a channel. */
 function unitsOf(groups) {
-  const { coupling } = groups;
-  const producers = producersOf(coupling.traced.graph);
+  const { coupling, producers, traced } = groups;
   const gates = findGates(groups);
   return groups.groups.map(({ name, units }) => {
     const places = gates.get(name).flatMap(({ value, axis }) => {
@@ -81,7 +79,7 @@ function unitsOf(groups) {
       if (node.op === "Pad") return [];
       if (node.op !== "BatchNormalization") throw new Error(`${name} has a gate behind ${node.op}`);
       const first = coupling.first(value, axis);
-      const size = coupling.traced.types.get(value).shape[axis];
+      const size = traced.types.get(value).shape[axis];
       return [{ norm: node.inputs[1].replace(/\.weight$/, ""), first, size }];
     });
     const channelsOf = ({ atoms }) =>

@@ -24,7 +24,7 @@ export async function openScoring({ runtime = nodeRuntime, graph, ...side }) {
     /** The gates of groups that have one place, behind a BatchNormalization: by the name of the weight of the convolution before it. */
     results() {
       const gates = findGates(pass.groups);
-      const producers = producersOf(pass.groups.coupling.traced.graph);
+      const producers = producersOf(pass.groups.graph);
       return pass.groups.groups.flatMap((group) => {
         const own = found.get(group.name)?.gates;
         const places = gates.get(group.name);

@@ -9,8 +9,8 @@ import type { Graph } from "../graph/graph.ts";
 import { sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
 import { sameShape } from "../ops/emitter.ts";
 import { fixedBatch } from "../passes/open-batch.ts";
-import { trace } from "../passes/trace.ts";
 import { widen } from "../passes/widen.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
 import { differ, type Difference } from "../prune/proof/differ.ts";
 import { drawInputs } from "../prune/proof/draw.ts";
 import type { MachineOptions, Runtime } from "../runtime/port.ts";
@@ -61,7 +61,7 @@ export async function compareOutputs(
 ): Promise<Map<string, Difference>> {
   const wide = both(graphs, widen);
   const batch = fixedBatch(graphs[0]) ?? fixedBatch(graphs[1]) ?? randomBatch;
-  const traced = both(wide, (graph) => trace(graph, { batch }));
+  const traced = both(wide, (graph) => analyse(graph, { batch }).traced);
   requireSame(
     "inputs",
     both(traced, ({ graph, types }) => graph.inputs.map(({ name }) => types.get(name)!)),

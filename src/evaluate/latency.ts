@@ -4,8 +4,8 @@ import type { LatencyBudget } from "../options/budget.ts";
 import type { Limits } from "../options/ranking.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
 import { cut } from "../prune/cut/cut.ts";
-import { analyse } from "../prune/coupling/analysis.ts";
 import type { Group } from "../prune/coupling/groups.ts";
 import { floorsOf } from "../prune/select/limits.ts";
 import type { Runtime } from "../runtime/port.ts";
@@ -52,10 +52,10 @@ export interface GoalOptions extends Omit<TimingOptions, "onProgress"> {
  *
  * @param graph with an open batch
  */
-export async function openLatency(runtime: Runtime, graph: Graph, options: GoalOptions): Promise<LatencyGoal> {
+export async function openLatency(runtime: Runtime, analysis: Analysis, options: GoalOptions): Promise<LatencyGoal> {
   const { latency, known, rounds, batch, seed, threads, signal } = options;
   const timing: TimingOptions = { rounds, batch, seed, threads, signal };
-  const { start, table } = known ?? (await measureGroups(runtime, graph, options, timing));
+  const { start, table } = known ?? (await measureGroups(runtime, analysis, options, timing));
   const share = known?.share ?? shareOf(latency) ?? millisecondsOf(latency) / start.median;
   return {
     share,
@@ -64,7 +64,10 @@ export async function openLatency(runtime: Runtime, graph: Graph, options: GoalO
     savings: new Map(table.map((row) => [row.group, savingOf(row)])),
     async measure(smaller) {
       const compare = async (rounds?: number): Promise<Timing> => {
-        const [whole, less] = await timeInTurns(runtime, [graph, smaller], { ...timing, ...(rounds && { rounds }) });
+        const [whole, less] = await timeInTurns(runtime, [analysis.graph, smaller], {
+          ...timing,
+          ...(rounds && { rounds }),
+        });
         return timingOf(whole!.map((time, i) => less![i]! / time));
       };
       const first = await compare();
@@ -83,19 +86,19 @@ export const millisecondsOf = (latency: LatencyBudget): number =>
 
 async function measureGroups(
   runtime: Runtime,
-  graph: Graph,
+  analysis: Analysis,
   options: GoalOptions,
   timing: TimingOptions,
 ): Promise<Pick<LatencyGoal, "start" | "table">> {
   const { roundTo = 1, limits = {}, onProgress, signal } = options;
-  const found = analyse(graph);
-  const floors = floorsOf(found, limits);
+  const { graph } = analysis;
+  const floors = floorsOf(analysis, limits);
   const table: LatencyRow[] = [];
   const all: number[] = [];
-  for (const group of found.groups) {
+  for (const group of analysis.groups) {
     const measure = async (gone: readonly number[]): Promise<Timing> => {
       signal?.throwIfAborted();
-      const narrow = cut(graph, found, new Map([[group.name, gone]])).graph;
+      const narrow = cut(graph, analysis, new Map([[group.name, gone]])).graph;
       const [whole, less] = await timeInTurns(runtime, [graph, narrow], timing);
       all.push(...whole!);
       return timingOf(whole!.map((time, i) => time - less![i]!));
@@ -109,7 +112,7 @@ async function measureGroups(
       saved: gone.length > 0 ? await measure(gone) : none,
       ...(floors.get(name) === 0 && { whole: await measure(units.map((_, unit) => unit)) }),
     });
-    onProgress?.(table.length, found.groups.length);
+    onProgress?.(table.length, analysis.groups.length);
   }
   if (all.length === 0)
     fail(

@@ -8,7 +8,7 @@ import { encodeForRuntime } from "../onnx/encode.ts";
 import { wrapGraph } from "../onnx/wrap.ts";
 import { forDevice } from "../passes/for-device.ts";
 import type { NormaliseOptions } from "../passes/normalise.ts";
-import { trace } from "../passes/trace.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
 import { drawInputs } from "../prune/proof/draw.ts";
 import type { MachineOptions, Runtime, Session } from "../runtime/port.ts";
 import { prepareOn, withSizesOf } from "../execute/prepare.ts";
@@ -56,7 +56,7 @@ export async function timeInTurns(
   const timed: { session: Session; feeds: Record<string, Tensor>; runs: number; times: number[] }[] = [];
   try {
     for (const graph of graphs) {
-      const feeds = drawInputs(trace(graph, { batch }), seed);
+      const feeds = drawInputs(analyse(graph, { batch }).traced, seed);
       const session = await runtime.load(encodeForRuntime(wrapGraph(forDevice(graph, device))), {
         device,
         threads,

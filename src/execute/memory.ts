@@ -2,7 +2,7 @@
 
 import type { Graph } from "../graph/graph.ts";
 import { footprintOf, type Footprint } from "../passes/footprint.ts";
-import { trace } from "../passes/trace.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
 
 /** What the process takes besides: Node, onnxruntime, and what writing the graph leaves behind. */
 const base = 352 * 2 ** 20;
@@ -57,7 +57,7 @@ export function expectedStep({ footprint, workers, learned, carried }: StepSizes
 
 /** The bytes that a model is expected to take which runs while another learns. */
 export function reservedMemory(graph: Graph, batch: number): number {
-  const { constants, inputs, activations } = footprintOf(graph, trace(graph, { batch }).types);
+  const { constants, inputs, activations } = footprintOf(graph, analyse(graph, { batch }).traced.types);
   return perConstant * constants + perActivation * (inputs + activations);
 }
 

@@ -6,7 +6,8 @@ import { bytesPerElement, isFloat, sizeOf, take, type Tensor } from "../graph/te
 import { indicesOf, type BatchPlace } from "../passes/batch-place.ts";
 import { removeDead } from "../passes/dead.ts";
 import { fixedBatch, openings, type Opening } from "../passes/open-batch.ts";
-import { trace, type Traced } from "../passes/trace.ts";
+import type { Traced } from "../passes/trace.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
 import { differ } from "../prune/proof/differ.ts";
 import { drawInputs } from "../prune/proof/draw.ts";
 import type { MachineOptions, Runtime, Tensors } from "../runtime/port.ts";
@@ -68,7 +69,7 @@ async function refute(
   options: MachineOptions,
 ): Promise<string | undefined> {
   const times = Math.max(2, Math.ceil(shownSamples / batch));
-  const traced = trace(opening.graph, { batch: times * batch });
+  const traced = analyse(opening.graph, { batch: times * batch }).traced;
   const feeds = drawInputs(traced, 0);
   const watched = watchedOf(graph, opening, traced);
   const run = async (one: Graph, many: readonly Tensors[]): Promise<Tensors[]> => {

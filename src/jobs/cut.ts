@@ -10,7 +10,7 @@ import { normalise, type NormaliseOptions } from "../passes/normalise.ts";
 import type { Costs } from "../passes/costs.ts";
 import { cut as cutGraph } from "../prune/cut/cut.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
-import type { Removal } from "../prune/coupling/groups.ts";
+import type { Removal } from "../prune/coupling/removal.ts";
 import { mask as maskGraph } from "../prune/cut/mask.ts";
 import { assertProved, prove, type Proof } from "../prune/proof/prove.ts";
 import { defaultRuntime } from "../runtime/default.ts";

@@ -1,7 +1,6 @@
 /** What pruning goes down to: costs, and a latency that is measured. */
 
 import { fail, option } from "../graph/error.ts";
-import type { Graph } from "../graph/graph.ts";
 import { cut } from "../prune/cut/cut.ts";
 import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { Budget } from "../options/budget.ts";
@@ -27,7 +26,7 @@ export const storedGoal = ({ share, start, table }: LatencyGoal): StoredGoal => 
 /** Measures what a latency takes, and what an earlier run has measured not again. */
 export async function openGoal(
   runtime: Runtime,
-  graph: Graph,
+  analysis: Analysis,
   options: SettledOptions,
   known: StoredGoal | undefined,
   emit: (event: LatencyEvent | TimedEvent | PhaseEvent) => void,
@@ -37,7 +36,7 @@ export async function openGoal(
   if (!known) emit({ kind: "phase", phase: "timing" });
   const onProgress = (done: number, all: number): void => emit({ kind: "latency", done, all });
   const given = { latency, roundTo, limits, device, threads, signal, onProgress, known };
-  const goal = await openLatency(runtime, graph, given);
+  const goal = await openLatency(runtime, analysis, given);
   if (!known)
     emit({ kind: "latency", done: goal.table.length, all: goal.table.length, start: goal.start, table: goal.table });
   return {

@@ -11,7 +11,7 @@ import { looking } from "../options/model.ts";
 import { limits, ranking, scope, scores, type Limits } from "../options/ranking.ts";
 import { normalise } from "../passes/normalise.ts";
 import { analyse } from "../prune/coupling/analysis.ts";
-import { refuseWithout } from "../prune/coupling/groups.ts";
+import { refuseWithout } from "../prune/coupling/removal.ts";
 import { floorsOf, ratiosOf } from "../prune/select/limits.ts";
 import { refuseNothing, refuseOtherScores } from "../prune/select/nothing.ts";
 import { selectShare } from "../prune/select/select.ts";

@@ -3,7 +3,7 @@
 import { SecateurError } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Analysis } from "../prune/coupling/analysis.ts";
-import type { Removal } from "../prune/coupling/groups.ts";
+import type { Removal } from "../prune/coupling/removal.ts";
 import { composed } from "../prune/select/plan.ts";
 import { explainMismatch, prove, type Proof, type ProofOptions } from "../prune/proof/prove.ts";
 import type { Runtime } from "../runtime/port.ts";

@@ -4,7 +4,7 @@ import type { ProgressEvent } from "./job.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Costs } from "../passes/costs.ts";
 import type { KeptUnits } from "../prune/select/plan.ts";
-import type { Removal } from "../prune/coupling/groups.ts";
+import type { Removal } from "../prune/coupling/removal.ts";
 import type { Budget } from "../options/budget.ts";
 import type { Drop } from "../evaluate/drop.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";

@@ -3,7 +3,7 @@
 import { withPreprocessing } from "../data/preprocessing.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import { normalise } from "../passes/normalise.ts";
-import type { Removal } from "../prune/coupling/groups.ts";
+import type { Removal } from "../prune/coupling/removal.ts";
 import { composed, keptAfter } from "../prune/select/plan.ts";
 import { meets } from "../prune/select/select.ts";
 import type { Budget } from "../options/budget.ts";

@@ -5,7 +5,7 @@ import { split } from "../data/splits.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
-import { refuseWithout } from "../prune/coupling/groups.ts";
+import { refuseWithout } from "../prune/coupling/removal.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../loop/checkpoint.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import { refuseMemory } from "../score/oracle.ts";
@@ -98,7 +98,7 @@ export async function begin(whole: Model, asked: CheckedOptions, emit: (event: P
   }
   const evaluation = resumed ? noted?.start : await measure("start", 0, start.units, graph);
   const drop = halves && (await createDrop(runtime, graph, halves, { ...settled, maxDrop: maxDrop! }, emit));
-  const latency = await openGoal(runtime, graph, settled, noted?.latency, emit);
+  const latency = await openGoal(runtime, analysis, settled, noted?.latency, emit);
   emit({ kind: "phase", phase: "measuring" });
   const reach = { groups: analysis.wide, target, share: latency?.share };
   const pace = noted?.pace ?? paceOf(start.units, await unitsToGo(runtime, graph, data, reach, settled), data, settled);

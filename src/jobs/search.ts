@@ -1,7 +1,7 @@
 /** The smallest model that is still good enough: pruned once, then fine-tuned from one removal or another until it is found which. */
 
 import type { Graph } from "../graph/graph.ts";
-import type { Removal } from "../prune/coupling/groups.ts";
+import type { Removal } from "../prune/coupling/removal.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../loop/checkpoint.ts";
 import type { FinetunePoint } from "../train/finetune.ts";
 import type { PrunePoint } from "../loop/options.ts";

@@ -7,7 +7,8 @@ import { encodeForRuntime } from "../onnx/encode.ts";
 import { firstSizes } from "../passes/choose-sizes.ts";
 import { openAxes } from "../passes/dims.ts";
 import { batchSymbol } from "../passes/stated.ts";
-import { trace, type Traced } from "../passes/trace.ts";
+import type { Traced } from "../passes/trace.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
 import { drawInputs } from "../prune/proof/draw.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
@@ -64,7 +65,7 @@ async function tryOut(trial: Trial, model: Model, traced: Traced, wanted: readon
     const other = more(changed, by);
     const batch = other.get(batchSymbol) ?? 1;
     other.delete(batchSymbol);
-    return trace(model.graph, { batch, sizes: other });
+    return analyse(model.graph, { batch, sizes: other }).traced;
   };
   const symbols = [...sizes.keys()].slice(0, mostSymbols);
   const others = new Map<string, Shapes>();

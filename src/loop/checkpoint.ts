@@ -4,7 +4,7 @@ import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { isFloat, type Tensor } from "../graph/tensor.ts";
 import { decodeSafetensors, encodeSafetensors } from "../onnx/safetensors.ts";
-import type { Removal } from "../prune/coupling/groups.ts";
+import type { Removal } from "../prune/coupling/removal.ts";
 import { replay } from "../prune/cut/replay.ts";
 import type { FinetunePoint } from "../train/finetune.ts";
 import type { GoodPoint } from "../train/guard.ts";

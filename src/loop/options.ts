@@ -6,7 +6,7 @@ import type { Targets } from "../options/learning.ts";
 import type { Criterion, Scores } from "../criteria/criterion.ts";
 import type { LatencyGoal } from "../evaluate/latency.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { Removal } from "../prune/coupling/groups.ts";
+import type { Removal } from "../prune/coupling/removal.ts";
 import type { Costs } from "../passes/costs.ts";
 import type { GroupLoss } from "../score/group-losses.ts";
 import type { LearnEvent } from "../train/events.ts";

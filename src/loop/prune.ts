@@ -5,7 +5,7 @@ import type { Dataset } from "../data/batches.ts";
 import type { Graph } from "../graph/graph.ts";
 import { widen } from "../passes/widen.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
-import { refuseWithout, type Removal } from "../prune/coupling/groups.ts";
+import { refuseWithout, type Removal } from "../prune/coupling/removal.ts";
 import { replay } from "../prune/cut/replay.ts";
 import { meets } from "../prune/select/select.ts";
 import type { Runtime } from "../runtime/port.ts";

@@ -5,7 +5,7 @@ import type { Scores } from "../criteria/criterion.ts";
 import type { Graph } from "../graph/graph.ts";
 import { cut, type Cut } from "../prune/cut/cut.ts";
 import type { Analysis } from "../prune/coupling/analysis.ts";
-import type { Removal } from "../prune/coupling/groups.ts";
+import type { Removal } from "../prune/coupling/removal.ts";
 import { meets, selectStep, type Selection } from "../prune/select/select.ts";
 import type { Timing } from "../evaluate/timing.ts";
 import { floorsOf } from "../prune/select/limits.ts";

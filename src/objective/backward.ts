@@ -16,7 +16,7 @@ import { lower, type Capabilities } from "../passes/lower.ts";
 import { mergeEqual } from "../passes/merge.ts";
 import { ownNames } from "../passes/own-names.ts";
 import { quantisedOf } from "../passes/quantised.ts";
-import type { Traced } from "../passes/trace.ts";
+import { builderOn, type Traced } from "../passes/trace.ts";
 import { enterTraining, statesOf } from "../passes/training.ts";
 import { widen } from "../passes/widen.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
@@ -97,7 +97,8 @@ export function parameterNames(graph: Graph): string[] {
 export function appendBackward(graph: Graph, options: BackwardOptions): Backward {
   const { batch } = options;
   const plain = widen(graph);
-  const base = options.mixup ? mixInputs(plain, batch) : plain;
+  const whole = analyse(plain, { batch });
+  const base = options.mixup ? mixInputs(whole, batch) : plain;
   const output = base.outputs[0]?.name ?? fail("bad-model", "the model has no output");
   const {
     graph: forward,
@@ -106,14 +107,12 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   } = options.train
     ? enterTraining(base, { randomInputBatch: options.randomInputs ? batch : undefined })
     : { graph: base, states: new Map<string, string>(), randomInputs: [] };
-  const analysis = analyse(forward, { batch });
-  const { traced } = analysis;
+  const { traced } = forward === plain ? whole : analyse(forward, { batch });
   const { needs = [], gates: at = "after-bn" } = options;
-  const groups = needs.length === 0 ? undefined : options.train ? analyse(plain, { batch }) : analysis;
+  const groups = needs.length === 0 ? undefined : whole;
   if (!traced.types.has(output)) fail("unsupported", explainRefusals(traced));
   const watched = groups && watch(groups, needs, at, options.parameters);
-  const computed = new Map([...traced.constants].filter(([name]) => !forward.initializers.has(name)));
-  const builder = new GraphBuilder(forward, traced.types, computed);
+  const builder = builderOn(traced);
   const g = createEmitter(builder);
   const { perSample, mean, classes } = appendLoss(builder, output, {
     ...options,

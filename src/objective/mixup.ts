@@ -8,8 +8,8 @@ import { int64s, isFloat, type Tensor } from "../graph/tensor.ts";
 import type { Value } from "../ops/core/define.ts";
 import type { Emit } from "../ops/core/emit.ts";
 import { createEmitter, valueIn } from "../ops/emitter.ts";
-import { trace } from "../passes/trace.ts";
 import { drawBeta, mixingStream } from "./random-inputs.ts";
+import type { Analysis } from "../prune/coupling/analysis.ts";
 
 const permutationName = "mixup/permutation";
 const shareName = "mixup/lambda";
@@ -35,8 +35,7 @@ export const mixtureIn = (builder: GraphBuilder): Mixture => ({
 });
 
 /** The graph with its inputs mixed before anything reads them; permutation and share are further inputs. */
-export function mixInputs(graph: Graph, batch: number): Graph {
-  const { types } = trace(graph, { batch });
+export function mixInputs({ graph, traced: { types } }: Analysis, batch: number): Graph {
   const builder = new GraphBuilder(graph, types);
   const g = createEmitter(builder);
   builder.input(permutationName, { dtype: "int64", shape: [batch] }, true);

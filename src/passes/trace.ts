@@ -1,5 +1,6 @@
 /** Fixes every size of a graph and infers the type of every value; what is computed from sizes alone becomes known. */
 
+import { GraphBuilder } from "../graph/builder.ts";
 import { SecateurError, fail, option } from "../graph/error.ts";
 import { describe, type Graph, type Node, type Type, type ValueInfo } from "../graph/graph.ts";
 import { isFloat, maxRank, sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
@@ -52,6 +53,12 @@ export function lengthOf({ types }: Pick<Traced, "types">): number {
   let total = 0;
   for (const { shape } of types.values()) for (const size of shape) total += size;
   return total;
+}
+
+/** A builder that goes on from a graph and knows what nodes of it compute from sizes. */
+export function builderOn({ graph, types, constants }: Traced): GraphBuilder {
+  const computed = [...constants].filter(([name]) => !graph.initializers.has(name));
+  return new GraphBuilder(graph, types, new Map(computed));
 }
 
 /** The value of a name; `undefined` for an input that is left out or has no known type. */

@@ -16,7 +16,7 @@ import { mkdir, readFile, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fail, option } from "../graph/error.ts";
 import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
-import type { Removal } from "../prune/coupling/groups.ts";
+import type { Removal } from "../prune/coupling/removal.ts";
 import { formatKept, formatPlan, type KeptUnits } from "../prune/select/plan.ts";
 import type { Store } from "../jobs/search.ts";
 import { isPassing, recordOf, type RunConfig, type RunEvent, type RunRecord } from "./record.ts";

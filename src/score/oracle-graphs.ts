@@ -4,14 +4,12 @@
  */
 
 import type { GraphBuilder } from "../graph/builder.ts";
-import { GraphBuilder as Builder } from "../graph/builder.ts";
 import { fail } from "../graph/error.ts";
 import { producersOf, type Graph, type Node } from "../graph/graph.ts";
 import type { Value } from "../ops/core/define.ts";
 import type { Emit } from "../ops/core/emit.ts";
 import { alias, sameShape, valueIn } from "../ops/emitter.ts";
-import type { Traced } from "../passes/trace.ts";
-import { activations } from "../prune/coupling/couple.ts";
+import { builderOn, type Traced } from "../passes/trace.ts";
 import { insertGates } from "../prune/gates/gated.ts";
 import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { AxisReference } from "../prune/coupling/axis-references.ts";
@@ -21,8 +19,7 @@ import { appendLoss, type LossOptions } from "../objective/losses.ts";
 /** The unmasked net: outputs `loss` and the activations that suffixes read. */
 export function prefixGraph(traced: Traced, values: ReadonlySet<string>, options: LossOptions) {
   const { graph } = traced;
-  const computed = new Map([...traced.constants].filter(([name]) => !graph.initializers.has(name)));
-  const builder = new Builder(graph, traced.types, computed);
+  const builder = builderOn(traced);
   const { classes } = appendLoss(builder, outputOf(graph), options);
   const given = new Set(graph.inputs.map(({ name }) => name));
   return { graph: finishGraph(builder, ["loss", ...[...values].filter((name) => !given.has(name))]), classes };
@@ -59,7 +56,7 @@ export function suffixGraph(
   tile: number,
   options: LossOptions,
 ): Suffix {
-  const { traced } = tiled.coupling;
+  const { traced } = tiled;
   let factors = "";
   const { builder, g, ungated } = insertGates(tiled, new Map([[name, gates]]), (b, emit, group) => {
     factors = b.input("factors", { dtype: "float32", shape: [tile, group.units.length] });
@@ -68,7 +65,7 @@ export function suffixGraph(
   const { perSample } = appendLoss(builder, outputOf(traced.graph), options);
   const rows = g.reshaped(perSample, [tile, perSample.shape[0]! / tile]);
   const losses = g.ReduceMean(rows, g.ints([1]), { keepdims: 0 }).name;
-  const { nodes, frontier } = upTo(builder, losses, factors, traced, ungated);
+  const { nodes, frontier } = upTo(builder, losses, factors, tiled, ungated);
   builder.nodes.length = 0;
   const reads = new Map<string, string>();
   for (const inner of frontier) {
@@ -125,17 +122,16 @@ function upTo(
   builder: GraphBuilder,
   result: string,
   factors: string,
-  traced: Traced,
+  { graph, activations }: Analysis,
   ungated: ReadonlyMap<string, string>,
 ): { readonly nodes: readonly Node[]; readonly frontier: ReadonlySet<string> } {
   const masked = new Set([factors]);
   for (const node of builder.nodes)
     if (node.inputs.some((name) => masked.has(name))) for (const name of node.outputs) masked.add(name);
-  const alive = activations(traced);
-  const given = new Set(traced.graph.inputs.map(({ name }) => name));
+  const given = new Set(graph.inputs.map(({ name }) => name));
   const outer = (name: string): boolean =>
-    !masked.has(name) && (given.has(name) || alive.has(ungated.get(name) ?? name));
-  const producers = producersOf({ ...traced.graph, nodes: builder.nodes });
+    !masked.has(name) && (given.has(name) || activations.has(ungated.get(name) ?? name));
+  const producers = producersOf({ ...graph, nodes: builder.nodes });
   const needed = new Set<Node>();
   const frontier = new Set<string>();
   const pending = [result];

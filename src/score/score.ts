@@ -9,7 +9,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { Shape } from "../graph/tensor.ts";
 import { createCostModel, type CostModel } from "../prune/select/cost-model.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
-import { refuseWithout } from "../prune/coupling/groups.ts";
+import { refuseWithout } from "../prune/coupling/removal.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { openCurvature } from "./curvature.ts";
 import { isPassNeed, type Findings } from "../objective/evidence.ts";

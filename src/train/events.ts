@@ -1,7 +1,7 @@
 /** What a run tells while it goes on. */
 
 import type { Costs } from "../passes/costs.ts";
-import type { Removal } from "../prune/coupling/groups.ts";
+import type { Removal } from "../prune/coupling/removal.ts";
 
 /** One minibatch was learned from. */
 export interface StepEvent {

@@ -9,9 +9,9 @@ import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { zeros, type NumericDType, type Shape, type Tensor } from "../graph/tensor.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
-import { trace } from "../passes/trace.ts";
 import { enterTraining } from "../passes/training.ts";
 import { widen } from "../passes/widen.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
 import type { MachineOptions, Runtime } from "../runtime/port.ts";
 import { feedsOf } from "../execute/feeds.ts";
 import { wholeBatches } from "../execute/minibatches.ts";
@@ -85,7 +85,7 @@ function meansGraph(graph: Graph, batch: number) {
     states,
     randomInputs,
   } = enterTraining(base, { randomInputBatch: batch, batchStatisticsOnly: true });
-  const builder = new GraphBuilder(training, trace(training, { batch }).types);
+  const builder = new GraphBuilder(training, analyse(training, { batch }).traced.types);
   const g = createEmitter(builder);
   const count = valueIn(builder, builder.input(countName, { dtype: "float32", shape: [] }, true));
   const starts = new Map<string, Tensor>();

@@ -2,6 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { workerOf, type Runtime, type Tensors } from "../runtime/port.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
 import { mixInputs } from "../objective/mixup.ts";
 import { threadsPerWorker } from "./data-parallel.ts";
 import { allEnded, allOrNone } from "../execute/all-ended.ts";
@@ -23,7 +24,8 @@ export async function openTeacher(
   if (teacher === undefined) return undefined;
   const evaluation = evaluationGraph(teacher.graph, "cross-entropy");
   const { graph } = evaluation;
-  const shown = executable(mixup === undefined ? graph : mixInputs(graph, batchSize / workers), device);
+  const batch = batchSize / workers;
+  const shown = executable(mixup === undefined ? graph : mixInputs(analyse(graph, { batch }), batch), device);
   const load = { device, signal, threads: threadsPerWorker(runtime, threads, workers) };
   const sessions = await allOrNone(
     Array.from({ length: workers }, (_, worker) => workerOf(runtime, worker).load(shown, load)),

@@ -5,6 +5,7 @@ import { findCriterion } from "../../src/criteria/table.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { trace, type Traced } from "../../src/passes/trace.ts";
 import { costsOf } from "../../src/passes/costs.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Runtime } from "../../src/runtime/port.ts";
 import { openLatency, type GoalOptions } from "../../src/evaluate/latency.ts";
@@ -37,7 +38,7 @@ const timed = (millisecondsOf: (traced: Traced) => number): Runtime => ({
 /** A millisecond for each thousand multiply-accumulates. */
 const steady = timed((traced) => costsOf(traced).macs / 1000);
 const open = (more: Partial<GoalOptions> = {}) =>
-  openLatency(steady, graph, { latency: 0.5, threads: 1, rounds: 6, ...more });
+  openLatency(steady, analyse(graph), { latency: 0.5, threads: 1, rounds: 6, ...more });
 const settings = {
   loss: "cross-entropy",
   batchSize: 8,
@@ -85,7 +86,7 @@ describe("a goal", () => {
   it("does not measure again what is known", async () => {
     const goal = await open();
     const unable: Runtime = { ...steady, load: () => Promise.reject(new Error("measured")) };
-    const again = await openLatency(unable, graph, { latency: 0.9, known: goal });
+    const again = await openLatency(unable, analyse(graph), { latency: 0.9, known: goal });
     expect([again.share, again.table]).toEqual([goal.share, goal.table]);
   });
 });
@@ -103,7 +104,7 @@ describe("groups that go as a whole", () => {
   // Of width 16 and less, one block each: no narrower one is faster.
   const narrow = prepare(loadModel(readNetModel("residual-conv")));
   const goalOf = (limits: GoalOptions["limits"]) =>
-    openLatency(inBlocks, narrow, { latency: 0.5, threads: 1, rounds: 6, limits });
+    openLatency(inBlocks, analyse(narrow), { latency: 0.5, threads: 1, rounds: 6, limits });
 
   it("are measured so where they may, and their units count what the whole saves", async () => {
     const [kept, whole] = [await goalOf({}), await goalOf({ minUnits: 0 })];

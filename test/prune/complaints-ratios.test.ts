@@ -5,14 +5,14 @@ import type { Graph, Model, Node } from "../../src/graph/graph.ts";
 import { isFloat } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { loadModel } from "../../src/onnx/load.ts";
-import { analyse } from "../../src/prune/coupling/analysis.ts";
+import { analyse, type Analysis } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { costsOf } from "../../src/passes/costs.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { findGates } from "../../src/prune/gates/gates.ts";
-import type { Groups, Removal } from "../../src/prune/coupling/groups.ts";
+import type { Removal } from "../../src/prune/coupling/removal.ts";
 import { formatPlan, parsePlan } from "../../src/prune/select/plan.ts";
 import { drawInputs } from "../../src/prune/proof/draw.ts";
 import { selectShare, type SelectOptions } from "../../src/prune/select/select.ts";
@@ -24,8 +24,8 @@ const load = (name: string): Model => {
   const model = loadModel(readNetModel(name));
   return { ...model, graph: normalise(model.graph) };
 };
-const groupsOf = (graph: Graph): Groups => analyse(graph, { batch: 2 });
-const select = (groups: Groups, options: SelectOptions): Removal => {
+const groupsOf = (graph: Graph): Analysis => analyse(graph, { batch: 2 });
+const select = (groups: Analysis, options: SelectOptions): Removal => {
   const next = random(1);
   const importances = new Map(groups.groups.map(({ name, units }) => [name, units.map(() => next())]));
   return selectShare(groups, importances, options);

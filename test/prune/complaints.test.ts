@@ -4,14 +4,14 @@ import { describe, expect, it } from "vitest";
 import type { Graph, Node } from "../../src/graph/graph.ts";
 import { toNumbers, type Tensor } from "../../src/graph/tensor.ts";
 import { loadModel } from "../../src/onnx/load.ts";
-import { analyse } from "../../src/prune/coupling/analysis.ts";
+import { analyse, type Analysis } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { costsOf } from "../../src/passes/costs.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { findGates } from "../../src/prune/gates/gates.ts";
-import type { Groups, Removal } from "../../src/prune/coupling/groups.ts";
+import type { Removal } from "../../src/prune/coupling/removal.ts";
 import { assertProved, prove } from "../../src/prune/proof/prove.ts";
 import { selectShare } from "../../src/prune/select/select.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
@@ -24,14 +24,15 @@ const load = (name: string) => {
   const model = loadModel(readNetModel(name));
   return { ...model, graph: normalise(model.graph) };
 };
-const groupsOf = (graph: Graph): Groups => analyse(graph, { batch: 2 });
-const sizesOf = ({ groups }: Groups) => Object.fromEntries(groups.map(({ name, units }) => [name, units.length]));
-const drawn = (groups: Groups, seed = 1) => {
+const groupsOf = (graph: Graph): Analysis => analyse(graph, { batch: 2 });
+const sizesOf = ({ groups }: Analysis) => Object.fromEntries(groups.map(({ name, units }) => [name, units.length]));
+const drawn = (groups: Analysis, seed = 1) => {
   const next = random(seed);
   return new Map(groups.groups.map(({ name, units }) => [name, units.map(() => next())]));
 };
 /** A share of every group, the least important by numbers drawn at random. */
-const share = (groups: Groups, ratio: number): Removal => selectShare(groups, drawn(groups), { ratio, scope: "local" });
+const share = (groups: Analysis, ratio: number): Removal =>
+  selectShare(groups, drawn(groups), { ratio, scope: "local" });
 
 /** How far what is cut is from what is masked, and how far both are from the whole net. */
 async function compare(graph: Graph, removal: Removal, feeds: Record<string, Tensor>) {

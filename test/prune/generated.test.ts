@@ -3,13 +3,14 @@
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { verify } from "../../src/graph/verify.ts";
-import { analyse } from "../../src/prune/coupling/analysis.ts";
+import { analyse, type Analysis } from "../../src/prune/coupling/analysis.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { whyNotWhole } from "../../src/prune/cut/whole.ts";
 import { findGates } from "../../src/prune/gates/gates.ts";
-import { removedIndices, type Groups, type Removal, type Unit } from "../../src/prune/coupling/groups.ts";
+import type { Unit } from "../../src/prune/coupling/groups.ts";
+import { removedIndices, type Removal } from "../../src/prune/coupling/removal.ts";
 import { assertProved, prove } from "../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { modelOf, runGraph } from "../support/graphs.ts";
@@ -18,13 +19,13 @@ import { checkCuts, distance, exact, patience, property, runs, tolerance } from 
 import { addWholes, buildNet, countingNets, drawRemoval } from "./support.ts";
 import { laws } from "../support/laws.ts";
 
-const sizes = ({ groups }: Groups) => new Map(groups.map(({ name, units }) => [name, units.length]));
+const sizes = ({ groups }: Analysis) => new Map(groups.map(({ name, units }) => [name, units.length]));
 
 /**
  * What is removed of a graph that has lost `first` already, in the groups and numbers of the graph before, and what of it that is: a unit
  * is left out where no single unit of the graph before is that one, as where a shuffle is left with one digit.
  */
-function renumber(before: Groups, after: Groups, first: Removal, second: Removal) {
+function renumber(before: Analysis, after: Analysis, first: Removal, second: Removal) {
   const removed = removedIndices(before, first);
   const indices = new Map<string, readonly number[]>();
   for (const { value, axis, size } of before.coupling.places) {
@@ -34,8 +35,8 @@ function renumber(before: Groups, after: Groups, first: Removal, second: Removal
       Array.from({ length: size }, (_, i) => i).filter((i) => !gone?.has(i)),
     );
   }
-  const still = after.coupling.traced.types;
-  const keyOf = (groups: Groups, { atoms }: Unit, number: (place: string, index: number) => number): string =>
+  const still = after.traced.types;
+  const keyOf = (groups: Analysis, { atoms }: Unit, number: (place: string, index: number) => number): string =>
     Array.from(atoms, (atom) => groups.coupling.locate(atom))
       .filter(({ value }) => still.has(value))
       .map(({ value, axis, index }) => `${value} ${axis} ${number(`${value} ${axis}`, index)}`)

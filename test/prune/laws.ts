@@ -4,11 +4,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
-import { analyse } from "../../src/prune/coupling/analysis.ts";
+import { analyse, type Analysis } from "../../src/prune/coupling/analysis.ts";
 import { trace } from "../../src/passes/trace.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
-import type { Groups } from "../../src/prune/coupling/groups.ts";
 import { difference, runGraph } from "../support/graphs.ts";
 import { buildNet, drawRemoval, nets, type Net } from "./support.ts";
 
@@ -42,7 +41,7 @@ export function distance(graph: Graph, a: Record<string, Tensor>, b: Record<stri
 }
 
 /** Without the groups whose removal is not what zeroing is, such as rows of pixels under a mean. */
-export const exact = (groups: Groups): Groups => ({
+export const exact = (groups: Analysis): Analysis => ({
   ...groups,
   groups: groups.groups.filter(({ inexact }) => inexact.length === 0),
 });

@@ -6,10 +6,9 @@ import type { Graph, Model } from "../../src/graph/graph.ts";
 import { float32, int64s, type Tensor } from "../../src/graph/tensor.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { loadModel } from "../../src/onnx/load.ts";
-import { analyse } from "../../src/prune/coupling/analysis.ts";
+import { analyse, type Analysis } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
-import type { Groups } from "../../src/prune/coupling/groups.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
 import { assertProved, prove } from "../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
@@ -109,7 +108,7 @@ async function compare(graphs: readonly Graph[], net: Net, model: Model): Promis
   for (const session of sessions) await session.dispose();
 }
 
-const exact = (groups: Groups): Groups => ({
+const exact = (groups: Analysis): Analysis => ({
   ...groups,
   groups: groups.groups.filter(({ inexact }) => inexact.length === 0),
 });

@@ -3,10 +3,10 @@
 import { describe, expect, it } from "vitest";
 import { encodeModel } from "../../src/onnx/encode.ts";
 import { loadModel } from "../../src/onnx/load.ts";
-import { analyse } from "../../src/prune/coupling/analysis.ts";
+import { analyse, type Analysis } from "../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../src/passes/normalise.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
-import type { Groups, Removal } from "../../src/prune/coupling/groups.ts";
+import type { Removal } from "../../src/prune/coupling/removal.ts";
 import { assertProved, prove } from "../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { random, shuffled } from "../support/graphs.ts";
@@ -165,7 +165,7 @@ const load = (name: string) => {
 };
 
 /** About half of the units of some groups. */
-function halfOf(groups: Groups, names: readonly string[], seed: number): Map<string, number[]> {
+function halfOf(groups: Analysis, names: readonly string[], seed: number): Map<string, number[]> {
   const next = random(seed);
   const chosen = groups.groups.filter(({ name, units }) => names.includes(name) && units.length > 1);
   return new Map(

@@ -5,7 +5,7 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { int64s, sizeOf, type Shape, type Tensor } from "../../src/graph/tensor.ts";
 import type { Value } from "../../src/ops/core/define.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
-import type { Groups } from "../../src/prune/coupling/groups.ts";
+import type { Analysis } from "../../src/prune/coupling/analysis.ts";
 import { whyNotWhole } from "../../src/prune/cut/whole.ts";
 import { newBuilder, random, shuffled } from "../support/graphs.ts";
 import { applyWider, countingKinds, widerKinds, type CountingStep, type Tools, type WiderStep } from "./wider-steps.ts";
@@ -226,7 +226,7 @@ export function buildNet(net: Net): { graph: Graph; feeds: Record<string, Tensor
 }
 
 /** Adds whole groups to a removal, as many as can go beside each other, in an order drawn at random. Gives their names. */
-export function addWholes(groups: Groups, removal: Map<string, number[]>, seed: number): string[] {
+export function addWholes(groups: Analysis, removal: Map<string, number[]>, seed: number): string[] {
   const wholes: string[] = [];
   for (const at of shuffled(groups.groups.length, random(seed + 5))) {
     const { name, units } = groups.groups[at]!;
@@ -241,7 +241,7 @@ export function addWholes(groups: Groups, removal: Map<string, number[]>, seed: 
 }
 
 /** Of every group a random part of its units, never all. */
-export function drawRemoval(groups: Groups, seed: number): Map<string, number[]> {
+export function drawRemoval(groups: Analysis, seed: number): Map<string, number[]> {
   const next = random(seed + 1);
   const removal = new Map<string, number[]>();
   for (const { name, units } of groups.groups) {

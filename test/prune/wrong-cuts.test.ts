@@ -5,8 +5,8 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { sizeOf, type Shape } from "../../src/graph/tensor.ts";
 import type { Value } from "../../src/ops/core/define.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
-import { analyse } from "../../src/prune/coupling/analysis.ts";
-import type { Groups, Removal } from "../../src/prune/coupling/groups.ts";
+import { analyse, type Analysis } from "../../src/prune/coupling/analysis.ts";
+import type { Removal } from "../../src/prune/coupling/removal.ts";
 import { prove } from "../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { modelOf, newBuilder, random } from "../support/graphs.ts";
@@ -54,7 +54,7 @@ const removal: Removal = new Map([
   ["second", [1]],
   ["third", [3]],
 ]);
-const proof = (graph: Graph, groups: Groups) => prove(directRuntime, modelOf(graph), groups, removal, { threads: 1 });
+const proof = (graph: Graph, groups: Analysis) => prove(directRuntime, modelOf(graph), groups, removal, { threads: 1 });
 const cases = Object.keys(ends).flatMap((end) => scales.map((scale) => [end, scale] as const));
 
 describe("a proof of a net that ends in", () => {

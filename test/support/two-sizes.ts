@@ -1,12 +1,11 @@
 /** A net whose units differ in what they cost. */
 
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
-import { analyse } from "../../src/prune/coupling/analysis.ts";
-import type { Groups } from "../../src/prune/coupling/groups.ts";
+import { analyse, type Analysis } from "../../src/prune/coupling/analysis.ts";
 import { newBuilder } from "./graphs.ts";
 
 /** Two convolutions of 4 units each, the first over 16 times as many positions as the second. */
-export function twoSizes(): Groups {
+export function twoSizes(): Analysis {
   const builder = newBuilder();
   const g = createEmitter(builder);
   const weight = (name: string, shape: number[]) => {

@@ -3,19 +3,20 @@
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { randomStream } from "../../src/graph/random.ts";
 import { sizeOf } from "../../src/graph/tensor.ts";
-import { removedIndices, type Groups, type Removal } from "../../src/prune/coupling/groups.ts";
+import type { Analysis } from "../../src/prune/coupling/analysis.ts";
+import { removedIndices, type Removal } from "../../src/prune/coupling/removal.ts";
 
 export interface WrongCut {
-  readonly groups: Groups;
+  readonly groups: Analysis;
   /** The weight, its axis, the index that should go, and the one that goes instead. */
   readonly what: string;
 }
 
 /** Groups in which a removal takes an index beside the right one from one weight, chosen by the seed; `undefined` where there is none to take. */
-export function wrongCut(groups: Groups, removal: Removal, seed: number): WrongCut | undefined {
+export function wrongCut(groups: Analysis, removal: Removal, seed: number): WrongCut | undefined {
   const { coupling } = groups;
   const removed = removedIndices(groups, removal);
-  const { initializers } = coupling.traced.graph;
+  const { initializers } = groups.graph;
   const choices = [...removed].flatMap(([value, axes]) => {
     const weight = initializers.get(value);
     if (weight === undefined || sizeOf(weight.shape) < 2) return [];

@@ -6,11 +6,10 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { sizeOf, type Tensor } from "../../src/graph/tensor.ts";
 import { decodeModel } from "../../src/onnx/decode.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
-import { analyse } from "../../src/prune/coupling/analysis.ts";
+import { analyse, type Analysis } from "../../src/prune/coupling/analysis.ts";
 import { enterTraining } from "../../src/passes/training.ts";
 import { cut } from "../../src/prune/cut/cut.ts";
 import { mask } from "../../src/prune/cut/mask.ts";
-import type { Groups } from "../../src/prune/coupling/groups.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { newModel, zoo, zooNames, type NewModelOptions, type ZooName } from "../../src/zoo/zoo.ts";
 import { difference, random, runGraph, shuffled } from "../support/graphs.ts";
@@ -38,8 +37,8 @@ function imagesOf(batch: number, input: readonly number[], seed: number): Tensor
   return { dtype: "float32", shape, data: Float32Array.from({ length: sizeOf(shape) }, () => 2 * next() - 1) };
 }
 
-const groupsOf = (graph: Graph): Groups => analyse(graph);
-const sizesOf = ({ groups }: Groups) => Object.fromEntries(groups.map(({ name, units }) => [name, units.length]));
+const groupsOf = (graph: Graph): Analysis => analyse(graph);
+const sizesOf = ({ groups }: Analysis) => Object.fromEntries(groups.map(({ name, units }) => [name, units.length]));
 
 // By hand: 16*3*25+16 + 32*16*25+32 + 800*120+120 + 120*84+84 + 84*10+10.
 const lenet3Parameters = 1_216 + 12_832 + 96_120 + 10_164 + 850;

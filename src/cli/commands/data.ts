@@ -6,13 +6,12 @@ import { flag, json, output, withGroup } from "../options/flag.ts";
 import type { Command } from "commander";
 import { fetchCifar10, fetchMnist } from "../../data/fetch-node.ts";
 import type { Shape } from "../../graph/tensor.ts";
-import { trace } from "../../passes/trace.ts";
-import { costsOf } from "../../passes/costs.ts";
 import { newModel, zoo, zooNames, type ZooName } from "../../zoo/zoo.ts";
 import type { Commands } from "../context.ts";
 import { describeArgument, withExample } from "../help.ts";
 import { withOpset, type OpsetFlags } from "../options/model.ts";
 import { sizesOf } from "../options/values.ts";
+import { analyse } from "../../prune/coupling/analysis.ts";
 import { note, printJson } from "../output.ts";
 import { writeModel } from "../write.ts";
 
@@ -61,7 +60,7 @@ function defineNew(command: Command): void {
         ...(flags.input ? { input: flags.input } : {}),
       });
       await writeModel(flags.output, model, flags);
-      if (flags.json) printJson({ name, ...costsOf(trace(model.graph)), output: flags.output });
+      if (flags.json) printJson({ name, ...analyse(model.graph).costs, output: flags.output });
       note(`-> ${flags.output}`);
     },
   );

@@ -16,7 +16,7 @@ import { kinds as planKinds, plan } from "../../jobs/plan.ts";
 import { markedUnproved } from "../../jobs/proving.ts";
 import { describeIo, writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { load } from "../../jobs/load-node.ts";
-import type { Removal } from "../../prune/coupling/groups.ts";
+import type { Removal } from "../../prune/coupling/removal.ts";
 import { formatPlan, parsePlan, parseScores } from "../../prune/select/plan.ts";
 import type { Proof } from "../../prune/proof/prove.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";

@@ -7,7 +7,7 @@ import { costsOf, type Costs } from "../../passes/costs.ts";
 import { trace, type TraceOptions } from "../../passes/trace.ts";
 import { widen } from "../../passes/widen.ts";
 import { activations, couple } from "./couple.ts";
-import { findGroups, type Facts, type Found, type Group } from "./find-groups.ts";
+import { findGroups, type Facts, type Found, type Group } from "./groups.ts";
 import { linksOf, type Links } from "./links.ts";
 import { fewestOf, otherSettings, settingOf, settledBy } from "./other-settings.ts";
 

@@ -26,7 +26,6 @@ export interface Counting {
 
 /** The unions of all atoms of a graph. Atoms are numbered value by value, axis by axis. */
 export interface Coupling {
-  readonly traced: Traced;
   /** How many atoms there are. */
   readonly atoms: number;
   /** One where no axis is written as several; see axis-factors.ts. */
@@ -102,7 +101,7 @@ export function couple(traced: Traced): Coupling {
     }
     return solver.solve();
   });
-  return { traced, atoms: atoms.total, solutions, first: atoms.first, locate: atoms.locate, places: atoms.places };
+  return { atoms: atoms.total, solutions, first: atoms.first, locate: atoms.locate, places: atoms.places };
 }
 
 /** What holds axes whole from outside of all rules: an input or output of the model, a node without a rule, a body that reads a value. */

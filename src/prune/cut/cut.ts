@@ -13,7 +13,7 @@ import { createOtherSizes, type OtherSizes, type RemovalAt } from "./other-sizes
 import { goneOf, withSame, type WholeGroupRemoval, type Removed } from "./whole-group.ts";
 import { removeWholeGroupsOf } from "./whole-group-cut.ts";
 import { matchGroups, mayRename, type MatchedGroups } from "./match-groups.ts";
-import { removedIndices, type Removal } from "../coupling/groups.ts";
+import { removedIndices, type Removal } from "../coupling/removal.ts";
 
 /** What stays along every axis. */
 export interface Cut {

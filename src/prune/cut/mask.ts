@@ -12,7 +12,7 @@ import { tracesOf } from "../coupling/other-settings.ts";
 import { createOtherSizes, type OtherSizes } from "./other-sizes.ts";
 import { removeWholeGroupsOf } from "./whole-group-cut.ts";
 import { goneOf } from "./whole-group.ts";
-import { removedIndices, type Removal } from "../coupling/groups.ts";
+import { removedIndices, type Removal } from "../coupling/removal.ts";
 
 /**
  * Zeroes units without removing them: every activation that carries a removed unit is zero along it wherever it is read, and so is what

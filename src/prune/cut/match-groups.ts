@@ -3,7 +3,8 @@
 import type { Graph } from "../../graph/graph.ts";
 import { Names } from "../../graph/names.ts";
 import { analyse, withGroups, type Analysis } from "../coupling/analysis.ts";
-import { removedIndices, type Group, type Removal } from "../coupling/groups.ts";
+import type { Group } from "../coupling/groups.ts";
+import { removedIndices, type Removal } from "../coupling/removal.ts";
 import { keyOf, type AxisReference } from "../coupling/axis-references.ts";
 
 /** A graph whose groups keep their names, and those groups. */

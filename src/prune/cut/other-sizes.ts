@@ -3,7 +3,7 @@
 import { fail } from "../../graph/error.ts";
 import { once } from "../../graph/lazy.ts";
 import type { Analysis } from "../coupling/analysis.ts";
-import { removedIndices, type Removal } from "../coupling/groups.ts";
+import { removedIndices, type Removal } from "../coupling/removal.ts";
 import { traceAt } from "../coupling/other-settings.ts";
 
 /** Groups at one setting, and what goes of every axis there. */

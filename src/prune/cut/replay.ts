@@ -4,7 +4,7 @@ import type { Graph } from "../../graph/graph.ts";
 import { widen } from "../../passes/widen.ts";
 import { cut, type Cut } from "./cut.ts";
 import { analyse } from "../coupling/analysis.ts";
-import type { Removal } from "../coupling/groups.ts";
+import type { Removal } from "../coupling/removal.ts";
 
 /** Removes the units of all removals, one after the other, each in the numbering of before it. */
 export function replay(graph: Graph, removals: readonly Removal[]): Pick<Cut, "graph" | "shrink"> {

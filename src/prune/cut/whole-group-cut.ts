@@ -4,7 +4,7 @@ import { fail, SecateurError } from "../../graph/error.ts";
 import type { Graph } from "../../graph/graph.ts";
 import { removeWholeGroups, type WholeGroupRemoval } from "./whole-group.ts";
 import type { Analysis } from "../coupling/analysis.ts";
-import { wholesOf, type Removal } from "../coupling/groups.ts";
+import { wholesOf, type Removal } from "../coupling/removal.ts";
 
 /** What is left of the nodes, or an error that names the groups which cannot go as a whole. */
 export function removeWholeGroupsOf(

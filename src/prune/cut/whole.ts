@@ -4,7 +4,7 @@ import { SecateurError } from "../../graph/error.ts";
 import { lazyTensor, type NumericDType, type Tensor, type TypedArray } from "../../graph/tensor.ts";
 import { cut } from "./cut.ts";
 import type { Analysis } from "../coupling/analysis.ts";
-import type { Removal } from "../coupling/groups.ts";
+import type { Removal } from "../coupling/removal.ts";
 
 /** The groups that are left without units among which are all of some group, or why these cannot go. No weight is copied. */
 export function groupsWithout(analysis: Analysis, removal: Removal): Analysis | string {

@@ -4,7 +4,6 @@ import type { Inside } from "../../autodiff/differentiate.ts";
 import type { Value } from "../../ops/core/define.ts";
 import type { Emit } from "../../ops/core/emit.ts";
 import type { BatchPlace } from "../../passes/batch-place.ts";
-import type { Coupling } from "../coupling/couple.ts";
 import type { AxisReference } from "../coupling/axis-references.ts";
 import type { Analysis } from "../coupling/analysis.ts";
 import type { Group } from "../coupling/groups.ts";
@@ -40,7 +39,7 @@ export function gateGradient(
 ): Value {
   const parts = places.map((place) => {
     const { value, gradient, gate } = at(place.value);
-    const lie = samples.get(place.value) ?? sampleAxis(analysis.coupling, place.value, batch);
+    const lie = samples.get(place.value) ?? sampleAxis(analysis, place.value, batch);
     const told = place.axis === 1 && value.shape[0] === batch && lie?.axis === 0 && gate?.();
     if (told) return toUnits(g, analysis, group, place, told);
     const product = g.Mul(value, gradient);
@@ -97,7 +96,11 @@ function onOneAxis(
 }
 
 /** The axis of a value that goes sample by sample with the first axis of an input, else the first where it has the size of the batch. */
-function sampleAxis({ traced, solutions, first }: Coupling, value: string, batch: number): BatchPlace | undefined {
+function sampleAxis(
+  { traced, coupling: { solutions, first } }: Analysis,
+  value: string,
+  batch: number,
+): BatchPlace | undefined {
   const { root } = solutions[0]!;
   const sizeOf = (name: string, axis: number): number => traced.types.get(name)!.shape[axis] ?? 0;
   const { shape } = traced.types.get(value)!;

@@ -9,7 +9,7 @@ import type { Emit } from "../../ops/core/emit.ts";
 import { alias, createEmitter, inputsOf, valueIn } from "../../ops/emitter.ts";
 import type { BatchPlace } from "../../passes/batch-place.ts";
 import { batchPlaces } from "../../passes/open-stage.ts";
-import { applicationOf, type Application } from "../../passes/trace.ts";
+import { builderOn, applicationOf, type Application } from "../../passes/trace.ts";
 import type { Analysis } from "../coupling/analysis.ts";
 import type { Group } from "../coupling/groups.ts";
 import type { AxisReference } from "../coupling/axis-references.ts";
@@ -35,10 +35,8 @@ export function insertGates(
   gates: ReadonlyMap<string, readonly AxisReference[]>,
   factors: (builder: GraphBuilder, g: Emit, group: Group) => Value,
 ): Gated {
-  const { traced } = analysis;
-  const { graph } = traced;
-  const computed = new Map([...traced.constants].filter(([name]) => !graph.initializers.has(name)));
-  const builder = new GraphBuilder(graph, traced.types, computed);
+  const { graph, traced } = analysis;
+  const builder = builderOn(traced);
   builder.nodes.length = 0;
   const g = createEmitter(builder);
   const open = analysis.groups
@@ -111,9 +109,15 @@ function pushParts(
 }
 
 /** The factor of each index of an axis: [size] or [N, size]; 1 where an index is no unit's. */
-function indexed(g: Emit, { coupling }: Analysis, group: Group, { value, axis }: AxisReference, z: Value): Value {
+function indexed(
+  g: Emit,
+  { traced, coupling }: Analysis,
+  group: Group,
+  { value, axis }: AxisReference,
+  z: Value,
+): Value {
   const first = coupling.first(value, axis);
-  const size = coupling.traced.types.get(value)!.shape[axis]!;
+  const size = traced.types.get(value)!.shape[axis]!;
   const units = group.units.length;
   const unitAt = new Int32Array(size).fill(units);
   group.units.forEach(({ atoms }, unit) => {

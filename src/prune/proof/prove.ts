@@ -12,7 +12,7 @@ import { cut, shrinkerOf } from "../cut/cut.ts";
 import { drawInputs } from "./draw.ts";
 import { createOtherSizes, type OtherSizes } from "../cut/other-sizes.ts";
 import type { Analysis } from "../coupling/analysis.ts";
-import { removedIndices, type Removal } from "../coupling/groups.ts";
+import { removedIndices, type Removal } from "../coupling/removal.ts";
 import { proveLaw, type Proof } from "./law.ts";
 import { mask } from "../cut/mask.ts";
 import { createSides, isRefusal, type Sides } from "./sides.ts";

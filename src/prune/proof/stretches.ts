@@ -5,7 +5,7 @@ import { isFloat, sizeOf, type Tensor } from "../../graph/tensor.ts";
 import { removeDead } from "../../passes/dead.ts";
 import { applicationOf, type Traced } from "../../passes/trace.ts";
 import type { Analysis } from "../coupling/analysis.ts";
-import { removedIndices, type Removal } from "../coupling/groups.ts";
+import { removedIndices, type Removal } from "../coupling/removal.ts";
 
 /** Whether a value holds floats. */
 export const holdsFloats = ({ types }: Traced, name: string): boolean => {

@@ -2,7 +2,7 @@
 
 import { fail } from "../../graph/error.ts";
 import type { Analysis } from "../coupling/analysis.ts";
-import type { Removal } from "../coupling/groups.ts";
+import type { Removal } from "../coupling/removal.ts";
 
 /** `{"remove": {"<group>": [units]}}`, one group a line. */
 export const formatPlan = (removal: Removal): string => format("remove", removal);

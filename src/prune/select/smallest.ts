@@ -1,7 +1,7 @@
 /** The smallest that removing units can make of a graph, whatever they matter. */
 
 import type { Analysis } from "../coupling/analysis.ts";
-import type { Removal } from "../coupling/groups.ts";
+import type { Removal } from "../coupling/removal.ts";
 import type { Costs } from "../../passes/costs.ts";
 import { selectStep, type StepChoice } from "./select.ts";
 

@@ -10,13 +10,12 @@ import { tensor, type Tensor } from "../../../src/graph/tensor.ts";
 import { encodeModel } from "../../../src/onnx/encode.ts";
 import { loadModel } from "../../../src/onnx/load.ts";
 import type { Value } from "../../../src/ops/core/define.ts";
-import { analyse } from "../../../src/prune/coupling/analysis.ts";
+import { analyse, type Analysis } from "../../../src/prune/coupling/analysis.ts";
 import { normalise } from "../../../src/passes/normalise.ts";
 import { trace } from "../../../src/passes/trace.ts";
 import { costsOf } from "../../../src/passes/costs.ts";
 import { cut } from "../../../src/prune/cut/cut.ts";
 import { mask } from "../../../src/prune/cut/mask.ts";
-import type { Groups } from "../../../src/prune/coupling/groups.ts";
 import { floorsOf } from "../../../src/prune/select/limits.ts";
 import { composed } from "../../../src/prune/select/plan.ts";
 import { assertProved, prove } from "../../../src/prune/proof/prove.ts";
@@ -37,12 +36,12 @@ import { readNetModel } from "../../support/reference.ts";
 import { distance } from "../laws.ts";
 import { laws } from "../../support/laws.ts";
 
-const allOf = (groups: Groups, ...names: string[]): Map<string, number[]> =>
+const allOf = (groups: Analysis, ...names: string[]): Map<string, number[]> =>
   new Map(
     groups.groups.filter(({ name }) => names.includes(name)).map(({ name, units }) => [name, units.map((_, i) => i)]),
   );
 
-const drawn = (groups: Groups, seed: number): Map<string, number[]> => {
+const drawn = (groups: Analysis, seed: number): Map<string, number[]> => {
   const next = random(seed);
   return new Map(groups.groups.map(({ name, units }) => [name, units.map(() => next())]));
 };
@@ -59,7 +58,7 @@ function withBranch(
   return { graph, feeds: net.feeds };
 }
 
-async function apart(graph: Graph, feeds: Record<string, Tensor>, groups: Groups, removal: Map<string, number[]>) {
+async function apart(graph: Graph, feeds: Record<string, Tensor>, groups: Analysis, removal: Map<string, number[]>) {
   const small = cut(graph, groups, removal).graph;
   const [masked, pruned] = [await runGraph(mask(graph, groups, removal), feeds), await runGraph(small, feeds)];
   return { small, difference: distance(graph, masked, pruned) };
@@ -189,7 +188,7 @@ describe("what operators leave of a group that went as a whole", () => {
     for (const [reason, branch] of refusals) {
       const groups = analyse(withBranch(branch).graph);
       expect(whyNotWhole(groups, ["inner"])).toMatch(reason);
-      expect(() => cut(groups.coupling.traced.graph, groups, allOf(groups, "inner"))).toThrow(
+      expect(() => cut(groups.graph, groups, allOf(groups, "inner"))).toThrow(
         /all 3 units of group "inner"; at least one must stay: /,
       );
     }

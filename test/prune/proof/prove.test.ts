@@ -5,8 +5,7 @@ import type { Graph } from "../../../src/graph/graph.ts";
 import { float32, sizeOf, tensor, type Shape } from "../../../src/graph/tensor.ts";
 import type { Value } from "../../../src/ops/core/define.ts";
 import { createEmitter, valueIn } from "../../../src/ops/emitter.ts";
-import { analyse } from "../../../src/prune/coupling/analysis.ts";
-import type { Groups } from "../../../src/prune/coupling/groups.ts";
+import { analyse, type Analysis } from "../../../src/prune/coupling/analysis.ts";
 import { assertProved, prove } from "../../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../../src/runtime/onnxruntime-node.ts";
 import { modelOf, newBuilder, random } from "../../support/graphs.ts";
@@ -37,11 +36,11 @@ function net(middle: (g: ReturnType<typeof createEmitter>, x: Value) => Value): 
   return builder.finish([last.name]);
 }
 
-const proof = (graph: Graph, groups: Groups, units: readonly number[]) =>
+const proof = (graph: Graph, groups: Analysis, units: readonly number[]) =>
   prove(directRuntime, modelOf(graph), groups, new Map([["first", units]]), once);
 
 /** Groups in which two units take each other's number of a weight along. */
-function swapped(right: Groups, weight: string, one: number, other: number): Groups {
+function swapped(right: Analysis, weight: string, one: number, other: number): Analysis {
   const first = right.coupling.first(weight, 0);
   const swap = new Map([
     [first + one, first + other],

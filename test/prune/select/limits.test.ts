@@ -1,11 +1,11 @@
 /** What has to stay, whom units are compared with, and how much goes at a time. */
 
 import { describe, expect, it } from "vitest";
-import { analyse } from "../../../src/prune/coupling/analysis.ts";
+import { analyse, type Analysis } from "../../../src/prune/coupling/analysis.ts";
 import { trace } from "../../../src/passes/trace.ts";
 import { costsOf } from "../../../src/passes/costs.ts";
 import { cut } from "../../../src/prune/cut/cut.ts";
-import type { Groups, Removal } from "../../../src/prune/coupling/groups.ts";
+import type { Removal } from "../../../src/prune/coupling/removal.ts";
 import { floorsOf, namesGroup } from "../../../src/prune/select/limits.ts";
 import { composed } from "../../../src/prune/select/plan.ts";
 import { withinScope } from "../../../src/prune/select/ranking.ts";
@@ -17,7 +17,7 @@ import { random } from "../../support/graphs.ts";
 
 const graph = prepare(newModel("resnet20", { classes: 10, seed: 1 }));
 const found = analyse(graph);
-const drawn = (groups: Groups, seed = 1): Map<string, number[]> => {
+const drawn = (groups: Analysis, seed = 1): Map<string, number[]> => {
   const next = random(seed);
   return new Map(groups.groups.map(({ name, units }) => [name, units.map(() => next())]));
 };
