@@ -61,7 +61,7 @@ export interface Backward {
 
 /** Where samples lie, where that is asked for. */
 const samplesIn = ({ needs, groups }: Watched, batch: number): ReadonlyMap<string, BatchPlace> =>
-  needs.has("gates") ? batchPlaces(groups.traced.graph, batch) : new Map();
+  needs.has("gates") ? batchPlaces(groups.graph, batch, groups.traced) : new Map();
 
 /** The nodes that keep the shape of the output from being known. */
 function explainRefusals({ refusals }: Traced): string {

@@ -47,8 +47,7 @@ export interface Candidate {
 }
 
 /** The stage before the first node: inputs whose first axis is the batch, or is open, are open. */
-export function openStage(graph: Graph, batch: number): Stage {
-  const original = trace(graph, { batch });
+export function openStage(graph: Graph, batch: number, original = trace(graph, { batch })): Stage {
   const isFixed = typeof graph.inputs[0]?.shape?.[0] === "number";
   const inputs = graph.inputs.map((input) =>
     isFixed && input.shape?.[0] === batch ? { ...input, shape: ["batch", ...input.shape.slice(1)] } : input,
@@ -86,9 +85,13 @@ export function openStage(graph: Graph, batch: number): Stage {
   };
 }
 
-/** Where the batch lies in the values of a graph with an open batch that are known to carry it. */
-export function batchPlaces(graph: Graph, batch: number): ReadonlyMap<string, BatchPlace> {
-  const stage = openStage(graph, batch);
+/**
+ * Where the batch lies in the values of a graph with an open batch that are known to carry it.
+ *
+ * @param original the trace of the graph at that batch, where there is one
+ */
+export function batchPlaces(graph: Graph, batch: number, original?: Traced): ReadonlyMap<string, BatchPlace> {
+  const stage = openStage(graph, batch, original);
   for (const node of graph.nodes)
     if (stage.original.refused.has(node) || settle(stage, node, { nodes: [node] }) !== undefined)
       for (const name of node.outputs) {
