@@ -3,8 +3,8 @@
 import type { DataCriterion } from "./criterion.ts";
 
 /**
- * I_m = mean of |a| over samples, space and the places where the unit is read (the criterion "mean activation" in Molchanov et al. 2017,
- * section 2.2, of the absolute value, since not all activations are positive).
+ * I_m = mean of |a| over samples, space and the places where the unit is read (the criterion "mean activation" in
+ * Molchanov et al. 2017, section 2.2, of the absolute value, since not all activations are positive).
  */
 export const activationMean: DataCriterion<"activations"> = {
   name: "activation-mean",

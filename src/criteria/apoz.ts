@@ -3,8 +3,8 @@
 import type { DataCriterion } from "./criterion.ts";
 
 /**
- * I_m = 1 - APoZ, the share of activations that are not zero (Hu et al. 2016, "Network Trimming", eq. 1: the average percentage of zeros). It
- * tells units apart only behind an activation that gives exact zeros, such as Relu.
+ * I_m = 1 - APoZ, the share of activations that are not zero (Hu et al. 2016, "Network Trimming", eq. 1: the average
+ * percentage of zeros). It tells units apart only behind an activation that gives exact zeros, such as Relu.
  */
 export const apoz: DataCriterion<"activations"> = {
   name: "apoz",

@@ -6,8 +6,8 @@ import { scalesOf } from "../prune/coupling/scales.ts";
 import type { WeightCriterion } from "./criterion.ts";
 
 /**
- * I_m = |γ_m|, averaged over the BatchNormalizations of unit m (Liu et al. 2017, "Network Slimming", section 3; the "BN scale" of Molchanov et al. 2019,
- * section 4.2). Groups without BatchNormalization get no importance and stay whole.
+ * I_m = |γ_m|, averaged over the BatchNormalizations of unit m (Liu et al. 2017, "Network Slimming", section 3; the "BN
+ * scale" of Molchanov et al. 2019, section 4.2). Groups without BatchNormalization get no importance and stay whole.
  */
 export const bnScale: WeightCriterion = {
   name: "bn-scale",
@@ -37,7 +37,8 @@ export const bnScale: WeightCriterion = {
     if (scores.size === 0)
       fail(
         "unsupported",
-        "bn-scale needs BatchNormalization, and no unit of the model passes through one: it has none, or all are folded",
+        "bn-scale needs BatchNormalization, and no unit of the model passes through one: it has none, or all " +
+          "are folded",
       );
     return scores;
   },

@@ -16,7 +16,10 @@ export interface WeightCriterion {
   score(analysis: Analysis, weights: ReadonlyMap<string, Tensor>, seed: number): Scores;
 }
 
-/** What a minibatch of N samples can tell of the units of a group. E_n is the loss of sample n, E their mean, z = 1 the gates. */
+/**
+ * What a minibatch of N samples can tell of the units of a group. E_n is the loss of
+ * sample n, E their mean, z = 1 the gates.
+ */
 export interface Evidence {
   /** N, the rows of `gates`, and the number of units. */
   readonly samples: number;
@@ -28,8 +31,8 @@ export interface Evidence {
   /** γ ∂E/∂γ + β ∂E/∂β, summed over the normalisations that keep statistics and that unit m's gates stand behind. */
   readonly scales: Float32Array;
   /**
-   * Of the activations a that other nodes read unit m from: the mean of |a| and the share of a ≠ 0, over samples, space and places; and the
-   * sum over places of (mean of a²) · Σ w², w the weights that read them.
+   * Of the activations a that other nodes read unit m from: the mean of |a| and the share of a ≠ 0, over samples, space
+   * and places; and the sum over places of (mean of a²) · Σ w², w the weights that read them.
    */
   readonly activations: {
     readonly magnitudes: Float32Array;
@@ -68,17 +71,22 @@ export interface Context {
 }
 
 /**
- * A criterion over data. An object of this form is all that a criterion of one's own takes: what it needs is measured, shared with the
- * other criteria that need it, and handed to `sample` for each group and minibatch.
+ * A criterion over data. An object of this form is all that a criterion of one's own takes: what it needs is measured,
+ * shared with the other criteria that need it, and handed to `sample` for each group and minibatch.
  */
 export interface DataCriterion<N extends Need = Need> {
   readonly name: string;
   readonly summary: string;
   readonly kind: "data";
   readonly needs: readonly N[];
-  /** Whether it takes G by its mean over samples alone, so that the rows of `gates` may be means of several samples each; default not. */
+  /**
+   * Whether it takes G by its mean over samples alone, so that the rows of `gates` may be means
+   * of several samples each; default not.
+   */
   readonly means?: boolean;
-  /** Whether importance is counted per what a unit costs already, so that no other cost is to divide it; default not. */
+  /**
+   * Whether importance is counted per what a unit costs already, so that no other cost is to divide it; default not.
+   */
   readonly countsCost?: boolean;
   /** What one minibatch gives for each unit; it is averaged over minibatches. */
   sample(evidence: Pick<Evidence, N | "samples" | "units">): Float64Array;

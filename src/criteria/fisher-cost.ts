@@ -20,8 +20,9 @@ function perSaved(name: string, what: "macs" | "bytes", unit: string): DataCrite
 }
 
 /**
- * I_m = (mean over samples of (∂E_n/∂z_m)²) / (multiply-accumulates that the removal of m alone saves): Fisher information normalised by computation
- * (Liu et al. 2021, "Group Fisher Pruning for Practical Network Compression", section 3.3). A unit that saves nothing is beyond price.
+ * I_m = (mean over samples of (∂E_n/∂z_m)²) / (multiply-accumulates that the removal of m alone saves): Fisher
+ * information normalised by computation (Liu et al. 2021, "Group Fisher Pruning for Practical Network Compression",
+ * section 3.3). A unit that saves nothing is beyond price.
  */
 export const fisherCost: DataCriterion<"gates"> = perSaved("fisher-cost", "macs", "multiply-accumulates");
 

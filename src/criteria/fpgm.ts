@@ -4,8 +4,8 @@ import type { WeightCriterion } from "./criterion.ts";
 import { filtersOf } from "./filters.ts";
 
 /**
- * I_m = Σ_k ‖w_m - w_k‖ over the units k of the group (He et al. 2019, "Filter Pruning via Geometric Median", eq. 6): a unit near the geometric
- * median of its group is one that the others can stand in for.
+ * I_m = Σ_k ‖w_m - w_k‖ over the units k of the group (He et al. 2019, "Filter Pruning via Geometric Median", eq. 6): a
+ * unit near the geometric median of its group is one that the others can stand in for.
  */
 export const fpgm: WeightCriterion = {
   name: "fpgm",

@@ -21,8 +21,8 @@ function createMagnitude(name: string, summary: string, size: (weight: number) =
 }
 
 /**
- * I_m = Σ w² over the weights that produce unit m (the "weight magnitude" of Molchanov et al. 2019, section 4): filters and rows of matrices, not
- * biases and normalisations unless the unit has nothing else.
+ * I_m = Σ w² over the weights that produce unit m (the "weight magnitude" of Molchanov et al. 2019, section 4): filters
+ * and rows of matrices, not biases and normalisations unless the unit has nothing else.
  */
 export const magnitude: WeightCriterion = createMagnitude(
   "magnitude",

@@ -6,7 +6,10 @@ import type { DataCriterion } from "./criterion.ts";
 /** 2^16 subsets are evaluated in minutes; each unit more doubles that. */
 export const mostCombined = 16;
 
-/** The subsets of each size that hurt least: for k = 0, 1, ... the bit mask of k units whose removal changes the loss least. */
+/**
+ * The subsets of each size that hurt least: for k = 0, 1, ... the bit mask of k units
+ * whose removal changes the loss least.
+ */
 export function bestSubsets(subsets: Float64Array, units: number): number[] {
   if (subsets.length !== 2 ** units)
     fail("internal", `${units} units have ${2 ** units} subsets, not ${subsets.length}`);
@@ -26,9 +29,9 @@ function countBits(mask: number): number {
 }
 
 /**
- * I_m = the share of sizes k = 1 … M - 1 for which the best subset of k units to remove spares unit m, where the best is the one of least
- * (E - E(z_S = 0))² (the combinatorial oracle of Molchanov et al. 2019, section 4.1). Where the best subsets are nested it is their order. Groups of
- * more than 16 units have too many subsets and get no importance.
+ * I_m = the share of sizes k = 1 … M - 1 for which the best subset of k units to remove spares unit m, where the best
+ * is the one of least (E - E(z_S = 0))² (the combinatorial oracle of Molchanov et al. 2019, section 4.1). Where the
+ * best subsets are nested it is their order. Groups of more than 16 units have too many subsets and get no importance.
  */
 export const oracleCombinatorial: DataCriterion<"subsets"> = {
   name: "oracle-combinatorial",

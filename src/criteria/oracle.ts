@@ -3,7 +3,8 @@
 import type { DataCriterion } from "./criterion.ts";
 
 /**
- * I_m = (E - E(z_m = 0))² (Molchanov et al. 2019, eq. 2), E the mean loss over all minibatches, by evaluation of the whole net for every unit.
+ * I_m = (E - E(z_m = 0))² (Molchanov et al. 2019, eq. 2), E the mean loss over all minibatches, by
+ * evaluation of the whole net for every unit.
  */
 export const oracle: DataCriterion<"losses"> = {
   name: "oracle",

@@ -3,9 +3,9 @@
 import { meanOver, type DataCriterion } from "./criterion.ts";
 
 /**
- * I_m = mean over samples of |mean over space of a · ∂E_n/∂a|, divided by the L2 norm of its layer (Molchanov et al. 2017, "Pruning
- * Convolutional Neural Networks for Resource Efficient Inference", eq. 7 and section 2.3). The mean over space is the gate's gradient divided by a
- * number that all units of a layer share, which the norm takes out again.
+ * I_m = mean over samples of |mean over space of a · ∂E_n/∂a|, divided by the L2 norm of its layer (Molchanov et al.
+ * 2017, "Pruning Convolutional Neural Networks for Resource Efficient Inference", eq. 7 and section 2.3). The mean over
+ * space is the gate's gradient divided by a number that all units of a layer share, which the norm takes out again.
  */
 export const taylor2016: DataCriterion<"gates"> = {
   name: "taylor-2016",

@@ -3,8 +3,8 @@
 import { meanOver, type DataCriterion } from "./criterion.ts";
 
 /**
- * I_m = mean over samples of (∂E_n/∂z_m)² ("full gradient" in Molchanov et al. 2019, table 2): the empirical Fisher information
- * of the gate. It does not depend on the batch size.
+ * I_m = mean over samples of (∂E_n/∂z_m)² ("full gradient" in Molchanov et al. 2019, table 2): the empirical Fisher
+ * information of the gate. It does not depend on the batch size.
  */
 export const taylorFoFg: DataCriterion<"gates"> = {
   name: "taylor-fo-fg",

@@ -3,8 +3,9 @@
 import { meanGradient, meanOver, type DataCriterion } from "./criterion.ts";
 
 /**
- * I_m = Var_n ∂E_n/∂z_m = (mean of squares) - (square of the mean), within each minibatch of N samples, by N - 1. At convergence, where the mean
- * is 0, it is taylor-fo-fg (Molchanov et al. 2019, section 3.2, on the Fisher information); what it leaves out is the pull of the mean.
+ * I_m = Var_n ∂E_n/∂z_m = (mean of squares) - (square of the mean), within each minibatch of N samples, by N - 1. At
+ * convergence, where the mean is 0, it is taylor-fo-fg (Molchanov et al. 2019, section 3.2, on the Fisher information);
+ * what it leaves out is the pull of the mean.
  */
 export const taylorFoVariance: DataCriterion<"gates"> = {
   name: "taylor-fo-variance",

@@ -3,8 +3,8 @@
 import type { DataCriterion } from "./criterion.ts";
 
 /**
- * I_m = Σ_s (g_s w_s)² over the parameters s that produce unit m: the sum of individual contributions (Molchanov et al. 2019, section 3.2, eq. 9),
- * g the gradient of the mean loss of a minibatch.
+ * I_m = Σ_s (g_s w_s)² over the parameters s that produce unit m: the sum of individual contributions (Molchanov et al.
+ * 2019, section 3.2, eq. 9), g the gradient of the mean loss of a minibatch.
  */
 export const taylorFoWeight: DataCriterion<"weights"> = {
   name: "taylor-fo-weight",

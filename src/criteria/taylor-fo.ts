@@ -3,8 +3,8 @@
 import { meanGradient, type DataCriterion } from "./criterion.ts";
 
 /**
- * I_m = (∂E/∂z_m)², E the mean loss of the minibatch (Molchanov et al. 2019, eq. 8 at a gate); the mean over minibatches is the
- * paper's default. It depends on the batch size: its expectation is μ² + σ²/B.
+ * I_m = (∂E/∂z_m)², E the mean loss of the minibatch (Molchanov et al. 2019, eq. 8 at a gate); the mean over
+ * minibatches is the paper's default. It depends on the batch size: its expectation is μ² + σ²/B.
  */
 export const taylorFo: DataCriterion<"gates"> = {
   name: "taylor-fo",

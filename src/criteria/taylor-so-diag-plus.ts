@@ -3,8 +3,8 @@
 import { meanGradient, type DataCriterion } from "./criterion.ts";
 
 /**
- * I_m = (g_m + ½ H_mm)². It would be the expansion around z_m = 0; with the gradient at the present weights the sign is minus (taylor-so-diag). This
- * form is here to be measured beside it.
+ * I_m = (g_m + ½ H_mm)². It would be the expansion around z_m = 0; with the gradient at the present weights the sign is
+ * minus (taylor-so-diag). This form is here to be measured beside it.
  */
 export const taylorSoDiagPlus: DataCriterion<"gates" | "diagonal"> = {
   name: "taylor-so-diag-plus",

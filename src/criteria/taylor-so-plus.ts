@@ -3,8 +3,8 @@
 import { meanGradient, type DataCriterion } from "./criterion.ts";
 
 /**
- * I_m = (g_m + ½ Σ_k H_mk)². With the gradient at the present weights the sign of the second order is minus (taylor-so); this form is here to be
- * measured beside it.
+ * I_m = (g_m + ½ Σ_k H_mk)². With the gradient at the present weights the sign of the second order is minus
+ * (taylor-so); this form is here to be measured beside it.
  */
 export const taylorSoPlus: DataCriterion<"gates" | "row"> = {
   name: "taylor-so-plus",

@@ -3,8 +3,9 @@
 import type { DataCriterion } from "./criterion.ts";
 
 /**
- * I_m = Σ (w · ‖a_m‖)² over the weights w that read unit m, with ‖a_m‖² the mean of its squared activations: Wanda's |w| · ‖a‖ (Sun et al. 2024,
- * "A Simple and Effective Pruning Approach for Large Language Models", eq. 1) squared and summed over a structure.
+ * I_m = Σ (w · ‖a_m‖)² over the weights w that read unit m, with ‖a_m‖² the mean of its squared activations:
+ * Wanda's |w| · ‖a‖ (Sun et al. 2024, "A Simple and Effective Pruning Approach for Large Language Models", eq. 1)
+ * squared and summed over a structure.
  */
 export const wanda: DataCriterion<"activations"> = {
   name: "wanda",

@@ -12,7 +12,10 @@ export interface Checkpoints {
   /** Seconds between two checkpoints while learning; default 30. Removals and epochs of a training end with one. */
   readonly every?: number | undefined;
   save(pieces: readonly Uint8Array[]): Promise<void>;
-  /** Keeps models on the way, which a search goes back to; default: in memory, so that a search starts again when it is resumed. */
+  /**
+   * Keeps models on the way, which a search goes back to; default: in memory, so that a
+   * search starts again when it is resumed.
+   */
   readonly store?: Store | undefined;
   /** Is given what was to be found again, before the work goes on. */
   resumed?(note: Readonly<Record<string, unknown>>): void;

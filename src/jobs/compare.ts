@@ -28,7 +28,10 @@ const own = {
   data: dataset.optional(),
   /** What the loss is; default "cross-entropy". */
   loss,
-  /** A measure to look at above all, or a metric of your own, which is counted besides; default top-1, or without labels the agreement. */
+  /**
+   * A measure to look at above all, or a metric of your own, which is counted besides; default
+   * top-1, or without labels the agreement.
+   */
   metric: metric.optional(),
   /** Samples of a minibatch; default 200. */
   batchSize: batchSize(200),

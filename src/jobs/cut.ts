@@ -22,8 +22,8 @@ const own = {
   /** Of the inputs that are drawn; default 0. */
   seed,
   /**
-   * A difference up to this share of the largest magnitude of a value needs no explanation; default 1e-5. A larger one is
-   * allowed only as far as the cut model differs from itself with its weights rounded otherwise.
+   * A difference up to this share of the largest magnitude of a value needs no explanation; default 1e-5. A larger one
+   * is allowed only as far as the cut model differs from itself with its weights rounded otherwise.
    */
   tolerance: notNegative.optional(),
 };
@@ -45,7 +45,8 @@ export interface CutOutcome extends MaskOutcome {
 }
 
 /**
- * Removes units: smaller weights, smaller sizes. What is left is proved to compute what the whole computes with these units at zero.
+ * Removes units: smaller weights, smaller sizes. What is left is proved to compute what the
+ * whole computes with these units at zero.
  *
  * @example
  * import { cut, load, plan, save } from "secateur";
@@ -56,7 +57,8 @@ export interface CutOutcome extends MaskOutcome {
  * console.log(`${before.params} -> ${after.params} parameters; differs by ${proof?.difference} from zeroing`);
  * await save("small.onnx", small);
  *
- * @throws SecateurError `bad-plan` for units that the model does not have, `internal` naming the node where the proof fails
+ * @throws SecateurError `bad-plan` for units that the model does not have, `internal`
+ * naming the node where the proof fails
  */
 export async function cut(model: Model, removal: Removal, options: CutOptions = {}): Promise<CutOutcome> {
   const { failure, ...outcome } = await cutAndProve(model, removal, options);

@@ -22,7 +22,8 @@ const settle = takes("openDataset", {
 } satisfies KindsOf<OpenOptions>);
 
 /**
- * Opens a data set by its kind and path, as `"mnist:data/mnist"`. With a model, what its file says of pixels and classes is taken where the options do not say it.
+ * Opens a data set by its kind and path, as `"mnist:data/mnist"`. With a model, what its file says of pixels and
+ * classes is taken where the options do not say it.
  *
  * @example
  * import { openDataset } from "secateur";
@@ -30,7 +31,8 @@ const settle = takes("openDataset", {
  * const { size, classes } = await openDataset("mnist:data/mnist", { split: "train" });
  * console.log(size, classes);
  *
- * @throws SecateurError `bad-option` on another kind, no path, or options that the kind does not take; `bad-data` or `io` as the data set has it
+ * @throws SecateurError `bad-option` on another kind, no path, or options that the kind does not take;
+ * `bad-data` or `io` as the data set has it
  */
 export async function openDataset(spec: string, options: OpenOptions): Promise<Dataset> {
   if (typeof spec !== "string") fail("bad-option", 'openDataset takes a text, as "mnist:data/mnist"');

@@ -23,20 +23,22 @@ const arrays = takes("arrayDataset", {
 const formOfArrays = takes("arrayDataset", form);
 
 /**
- * Named arrays in memory whose first axes count the samples. uint8 is pixels, float64 becomes float32, all else is given as it is. A single input of
- * uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] is images, which can be augmented. A target of integers [N] or [N, 1] is class ids.
+ * Named arrays in memory whose first axes count the samples. uint8 is pixels, float64 becomes float32, all else is
+ * given as it is. A single input of uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] is images, which can be augmented. A
+ * target of integers [N] or [N, 1] is class ids.
  *
  * @example
  * import { arrayDataset, evaluate, load } from "secateur";
  *
  * const data = arrayDataset({
- *   name: "dark",
- *   inputs: { "": { dtype: "uint8", shape: [4, 28, 28], data: new Uint8Array(4 * 28 * 28) } },
- *   target: { dtype: "int32", shape: [4], data: Int32Array.of(0, 1, 2, 3) },
+ * name: "dark",
+ * inputs: { "": { dtype: "uint8", shape: [4, 28, 28], data: new Uint8Array(4 * 28 * 28) } },
+ * target: { dtype: "int32", shape: [4], data: Int32Array.of(0, 1, 2, 3) },
  * });
  * console.log((await evaluate(await load("model.onnx"), { data })).loss);
  *
- * @throws SecateurError `bad-data` where the arrays do not go together, `bad-option` on a form for pixels where there are none
+ * @throws SecateurError `bad-data` where the arrays do not go together, `bad-option` on a
+ * form for pixels where there are none
  */
 export const arrayDataset = (source: ArraySource, options: PixelForm = {}): SampleDataset =>
   ofArrays(arrays(source), formOfArrays(options));

@@ -32,7 +32,8 @@ const settle = takes("evaluate", kinds);
 export interface EvaluateJobOptions extends RunOptions, ProgressOptions, LabelsOptions, OptionsOf<typeof own> {}
 
 /**
- * Runs a model over labelled data: its loss, and for classes its hits. Where these are no more than by chance, a note says what to look at.
+ * Runs a model over labelled data: its loss, and for classes its hits. Where these are no more than by
+ * chance, a note says what to look at.
  *
  * @example
  * import { evaluate, load, openDataset } from "secateur";
@@ -41,8 +42,8 @@ export interface EvaluateJobOptions extends RunOptions, ProgressOptions, LabelsO
  * const { loss, top1 } = await evaluate(await load("model.onnx"), { data });
  * console.log(loss, top1);
  *
- * @throws SecateurError `bad-data` where labels do not fit the output, `bad-labels` where the data names fewer classes than there are outputs, `not-finite` where
- * the loss is no number
+ * @throws SecateurError `bad-data` where labels do not fit the output, `bad-labels` where the data names fewer classes
+ * than there are outputs, `not-finite` where the loss is no number
  */
 export function evaluate(model: Model, given: EvaluateJobOptions): Job<ProgressEvent, Evaluation> {
   return startJob(async (emit) => {

@@ -75,7 +75,9 @@ export async function refuseTooFast(
   const emitted = (of: number): string => `${(median * of).toPrecision(3)} ms (${(100 * of).toPrecision(3)} %)`;
   fail(
     "bad-option",
-    `${option("latency")} cannot be met: a sample takes ${median.toPrecision(3)} ms, and ${emitted(took.median)} with all removed that may go; ${emitted(share)} is asked for. ` +
-      `Ask for more, or let more go: ${option("limits.keep")}, ${option("limits.minUnits")} and ${option("roundTo")} say what stays`,
+    `${option("latency")} cannot be met: a sample takes ${median.toPrecision(3)} ms, and ` +
+      `${emitted(took.median)} with all removed that may go; ${emitted(share)} is asked for. ` +
+      `Ask for more, or let more go: ${option("limits.keep")}, ${option("limits.minUnits")} and ` +
+      `${option("roundTo")} say what stays`,
   );
 }

@@ -8,7 +8,10 @@ export interface ProgressEvent {
   readonly all?: number | undefined;
 }
 
-/** A promise of a result that is also an async iterable of what happens until then. It has begun; events wait until they are asked for. */
+/**
+ * A promise of a result that is also an async iterable of what happens until then. It has begun;
+ * events wait until they are asked for.
+ */
 export interface Job<E, R> extends PromiseLike<R>, AsyncIterable<E> {
   /** The result as a promise, for `catch` and `finally`. */
   readonly result: Promise<R>;

@@ -27,8 +27,8 @@ export interface ProgressOptions extends OptionsOf<typeof progress> {}
 
 export const labels = {
   /**
-   * Go on although the labels look wrong: the model is right by chance alone, or would be far more often with the pixels
-   * in another form, or has more outputs than the data has classes.
+   * Go on although the labels look wrong: the model is right by chance alone, or would be far more often with the
+   * pixels in another form, or has more outputs than the data has classes.
    */
   labelsAreRight: labelsAreRight.optional(),
 };

@@ -28,13 +28,18 @@ export interface Found {
 const better = 4;
 const leastKnown = 0.25;
 
-/** Whether a share says that the model has learned its classes: one that has not may have a little to do with them all the same. */
+/**
+ * Whether a share says that the model has learned its classes: one that has not may have a
+ * little to do with them all the same.
+ */
 const isKnown = (share: number, classes: number): boolean => share - 1 / classes >= leastKnown * (1 - 1 / classes);
 
 /** Why a model that is right by chance alone may be so. */
 export async function explainChance(said: Said, trial: Trial): Promise<Found> {
   const { data } = trial;
-  const head = `${percent(shareOf(said))} of ${said.labels.length} samples of "${data.name}" are right, no more than by chance`;
+  const head =
+    `${percent(shareOf(said))} of ${said.labels.length} samples of "${data.name}" are right, no more ` +
+    `than by chance`;
   const listed = await inBuiltInLists(said, data);
   const forms = await tryForms(trial, true);
   const ways = [{ change: "", said }, ...forms].flatMap((tried) => wayOf(tried) ?? []);
@@ -45,7 +50,8 @@ export async function explainChance(said: Said, trial: Trial): Promise<Found> {
     const right = `${percent(share)} of ${order ? order.samples : other.labels.length} are right`;
     const now = change === "" ? "" : `; now they are given with ${optionsFor(pixelsOf(data.form!))}`;
     const how = order
-      ? `The model's classes stand in another order: with ${[change, orderText(other, data, order.labelOf)].filter((text) => text !== "").join(" ")} ${right}`
+      ? `The model's classes stand in another order: with ` +
+        `${[change, orderText(other, data, order.labelOf)].filter((text) => text !== "").join(" ")} ${right}`
       : `With ${change} ${right}`;
     return { remedy: true, text: `${head}. ${how}${now}` };
   }
@@ -53,7 +59,8 @@ export async function explainChance(said: Said, trial: Trial): Promise<Found> {
   return {
     remedy: false,
     text:
-      `${head}${tried}. Look at the order of the classes (${named("classes")}), mean and std (${named("preset", "mean", "std", "scale")}), ` +
+      `${head}${tried}. Look at the order of the classes (${named("classes")}), mean and std ` +
+      `(${named("preset", "mean", "std", "scale")}), ` +
       `the size (${named("size", "resize")}) and the order of the channels (${named("channels")})`,
   };
 }
@@ -78,7 +85,10 @@ function wayOf(tried: Tried): Way | undefined {
 const leastGain = 0.05;
 const surelyGains = 0.5;
 
-/** Another form of the pixels in which a model that is above chance is right far more often; `undefined` where there is none. */
+/**
+ * Another form of the pixels in which a model that is above chance is right far more
+ * often; `undefined` where there is none.
+ */
 export async function explainForm(trial: Trial): Promise<Found | undefined> {
   const { data, asker, kept } = trial;
   const listener = listen();
@@ -96,7 +106,9 @@ export async function explainForm(trial: Trial): Promise<Found | undefined> {
   if (gain < leastGain || won - lost < better * Math.sqrt(won + lost)) return undefined;
   return {
     remedy: gain >= surelyGains * (1 - shareOf(now)),
-    text: `of ${before.length} samples of "${data.name}" ${percent(shareOf(now))} are right as they are now, with ${optionsFor(pixelsOf(data.form!))}; with ${best.change} ${percent(shareOf(best.said))} are`,
+    text:
+      `of ${before.length} samples of "${data.name}" ${percent(shareOf(now))} are right as they are now, ` +
+      `with ${optionsFor(pixelsOf(data.form!))}; with ${best.change} ${percent(shareOf(best.said))} are`,
   };
 }
 
@@ -133,7 +145,10 @@ async function tryForms({ data: { form }, asker, kept, onProgress }: Trial, all:
   return found;
 }
 
-/** The ways that are right most often, as far as so few samples can tell, the likeliest first: without a change, with the least loss. */
+/**
+ * The ways that are right most often, as far as so few samples can tell, the likeliest first:
+ * without a change, with the least loss.
+ */
 function likeliest<T extends Tried & Pick<Way, "share" | "order">>(ways: readonly T[]): T[] {
   const most = Math.max(...ways.map(({ share }) => share));
   const alike = ways.filter(({ said, order, share }) => {

@@ -34,7 +34,10 @@ const most = 512;
 const few = 128;
 const each = 64;
 
-/** Standard deviations above chance from which a model is believed without further looks, and below which it is said to be at chance. */
+/**
+ * Standard deviations above chance from which a model is believed without further looks, and
+ * below which it is said to be at chance.
+ */
 const clear = 5;
 const noBetter = 2;
 const manyClasses = 5;
@@ -44,8 +47,9 @@ const goodEnough = 0.9;
 /**
  * Looks at what a classifier says of the first samples, before anything is learned.
  *
- * @throws SecateurError `bad-labels` where learning would ruin the model: it is sure of what it says and right by chance alone, or would be right with the
- * data in another form or order. Also for data that names fewer classes than the model has outputs. Else what is found is told as a note.
+ * @throws SecateurError `bad-labels` where learning would ruin the model: it is sure of what it says and right by
+ * chance alone, or would be right with the data in another form or order. Also for data that names fewer classes than
+ * the model has outputs. Else what is found is told as a note.
  */
 export async function checkLabelsFit(looked: Looked, options: CheckOptions, purpose: Purpose): Promise<void> {
   const { graph, data, batchSize, isFixed } = looked;
@@ -76,7 +80,8 @@ export async function checkLabelsFit(looked: Looked, options: CheckOptions, purp
   if (purpose !== "measure" && (isCertain || (found.isAtChance && isAlive)))
     fail(
       "bad-labels",
-      `${found.text}. Nothing was learned, as learning from data that does not fit ruins a model; where it is right all the same, ${option("labelsAreRight", true)} goes on`,
+      `${found.text}. Nothing was learned, as learning from data that does not fit ruins a model; where it is ` +
+        `right all the same, ${option("labelsAreRight", true)} goes on`,
     );
   options.onNote?.(found.text);
 }
@@ -140,12 +145,15 @@ export function refuseFewer({ name, classes, labels, classList }: Dataset, outpu
   if (classList !== undefined)
     fail(
       "bad-labels",
-      `${classList} has ${classes} classes, the model ${outputs} outputs: ${option("classes")} takes a name for each output${outputs === 1001 ? "; imagenet-1001 has one for the background" : ""}`,
+      `${classList} has ${classes} classes, the model ${outputs} outputs: ${option("classes")} takes a name for ` +
+        `each output${outputs === 1001 ? "; imagenet-1001 has one for the background" : ""}`,
     );
   fail(
     "bad-labels",
-    `"${name}" has ${classes} classes (${namesFor(labels)}), the model ${outputs} outputs: nothing says which of them these are. ` +
-      `Give the names of all outputs in their order by ${option("classes")}: a file with one a line, or imagenet, cifar10 or numbers. ` +
+    `"${name}" has ${classes} classes (${namesFor(labels)}), the model ${outputs} outputs: nothing says which ` +
+      `of them these are. ` +
+      `Give the names of all outputs in their order by ${option("classes")}: a file with one a line, or ` +
+      `imagenet, cifar10 or numbers. ` +
       `${option("labelsAreRight", true)} takes the first outputs`,
   );
 }

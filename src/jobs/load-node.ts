@@ -13,9 +13,9 @@ import { load as loadBytes, settleLoad, type LoadModelOptions, type ModelSource 
 import { seeThrough } from "./see-through.ts";
 
 /**
- * Reads a model of opset 7 to 26 and brings it to opset 23: from a file, with the files beside it that its weights lie in, or from bytes, or what
- * `fetch` gives. Weights that the model computes from other weights alone, as standardised or normalised ones, are computed once and are weights
- * from then on.
+ * Reads a model of opset 7 to 26 and brings it to opset 23: from a file, with the files beside it that its weights lie
+ * in, or from bytes, or what `fetch` gives. Weights that the model computes from other weights alone, as standardised
+ * or normalised ones, are computed once and are weights from then on.
  *
  * @example
  * import { load } from "secateur";

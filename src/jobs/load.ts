@@ -18,7 +18,10 @@ export interface ByteSource {
 }
 
 const kinds = {
-  /** What computes weights that the model computes from other weights, where there are such; default: the one of {@link useRuntime}. */
+  /**
+   * What computes weights that the model computes from other weights, where there are such;
+   * default: the one of {@link useRuntime}.
+   */
   runtime: runtime.optional(),
 };
 
@@ -30,8 +33,9 @@ export interface LoadModelOptions extends OptionsOf<typeof kinds> {}
 export type ModelSource = Uint8Array | ArrayBuffer | ByteSource;
 
 /**
- * Reads a model of opset 7 to 26 and brings it to opset 23. In Node, a path or the URL of a file will do as well. Weights that the model
- * computes from other weights alone, as standardised or normalised ones, are computed once and are weights from then on.
+ * Reads a model of opset 7 to 26 and brings it to opset 23. In Node, a path or the URL of a file will do as
+ * well. Weights that the model computes from other weights alone, as standardised or normalised ones, are
+ * computed once and are weights from then on.
  *
  * @example
  * import { load } from "secateur";

@@ -146,7 +146,8 @@ export async function createDrop(
   if (loss !== "cross-entropy" && options.metric === undefined)
     fail(
       "bad-option",
-      `${option("maxDrop")} is of top-1 or agreement, which go with ${option("loss", "cross-entropy")}; say of what else by ${option("metric")}`,
+      `${option("maxDrop")} is of top-1 or agreement, which go with ${option("loss", "cross-entropy")}; say of ` +
+        `what else by ${option("metric")}`,
     );
   const metric = options.metric ?? (targets === "labels" ? "top1" : "agreement");
   emit({ kind: "phase", phase: "measuring" });

@@ -13,13 +13,15 @@ const settle = takes("newModel", {
 } satisfies KindsOf<NewModelOptions>);
 
 /**
- * An untrained network. It takes `input` [batch, C, H, W] and puts out `logits` [batch, classes], both float32, for any batch.
+ * An untrained network. It takes `input` [batch, C, H, W] and puts out `logits` [batch,
+ * classes], both float32, for any batch.
  *
  * @example
  * import { newModel, save } from "secateur";
  *
  * await save("net.onnx", newModel("lenet5", { classes: 10, seed: 1 }));
  *
- * @throws SecateurError `bad-option` for a name that is none, an input that is too small, and numbers that make no sense
+ * @throws SecateurError `bad-option` for a name that is none, an input that is too
+ * small, and numbers that make no sense
  */
 export const newModel = (name: ZooName, options: NewModelOptions): Model => build(name, settle(options));

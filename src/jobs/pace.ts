@@ -27,7 +27,10 @@ export interface ScheduleEvent {
   /** Epochs of fine-tuning, and their minibatches. */
   readonly epochs: number;
   readonly tuningSteps: number | undefined;
-  /** Where the smallest model is searched for that loses little enough: so many are fine-tuned at most, each as long as that. */
+  /**
+   * Where the smallest model is searched for that loses little enough: so many are
+   * fine-tuned at most, each as long as that.
+   */
   readonly tries?: number | undefined;
   readonly batchSize: number;
 }
@@ -42,7 +45,10 @@ export interface PaceOptions {
   readonly maxDrop?: number | undefined;
 }
 
-/** Unless it is said how many minibatches come between two removals, all pruning takes so many epochs of the data at most. */
+/**
+ * Unless it is said how many minibatches come between two removals, all pruning
+ * takes so many epochs of the data at most.
+ */
 const mostEpochs = 3;
 /** Minibatches that tell which units will go. */
 const lookAhead = 4;

@@ -70,8 +70,8 @@ export interface PlannedGroup {
  * for (const { name, units, removed } of groups) console.log(name, `${removed} of ${units}`);
  * console.log(formatPlan(removal));
  *
- * @throws SecateurError `bad-option` for a share or a pattern that is none. Also for a criterion that takes data, without scores, and where nothing
- *   would go. `bad-plan` for scores of another model.
+ * @throws SecateurError `bad-option` for a share or a pattern that is none. Also for a criterion that takes data,
+ * without scores, and where nothing would go. `bad-plan` for scores of another model.
  */
 export async function plan(model: Model, given: PlanOptions): Promise<Plan> {
   const options = settle(given, model);

@@ -12,7 +12,10 @@ import type { Runtime } from "../runtime/port.ts";
 export interface Proved {
   /** Absent where none was asked for, and where it could not be run. */
   readonly proof?: Pick<Proof, "difference" | "elements" | "between" | "random"> | undefined;
-  /** Why the model is not proved to compute what the masked one does; absent where it is, or where no proof was asked for. */
+  /**
+   * Why the model is not proved to compute what the masked one does; absent where it
+   * is, or where no proof was asked for.
+   */
   readonly unproved?: string | undefined;
 }
 
@@ -26,8 +29,8 @@ export const markedUnproved = (model: Model, reason: string): Model => ({
 });
 
 /**
- * Runs the model at the start without all that was removed, cut and masked: before hours of fine-tuning, not after. A proof that fails, or that can not be
- * run, ends nothing: it is told.
+ * Runs the model at the start without all that was removed, cut and masked: before hours of fine-tuning, not after. A
+ * proof that fails, or that can not be run, ends nothing: it is told.
  */
 export async function proveAll(
   runtime: Runtime,

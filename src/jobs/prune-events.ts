@@ -132,10 +132,15 @@ export type PruneJobEvent =
 export interface PruneOutcome extends Proved, Partial<Pick<Drop, "drop" | "dropInterval">> {
   /** Where `unproved` says why, its metadata does too. */
   readonly model: Model;
-  /** `diverged`: learning did harm, while pruning or after. `missed`: pruning ended with a budget that seemed to be met, and the model that is written does not meet it. */
+  /**
+   * `diverged`: learning did harm, while pruning or after. `missed`: pruning ended with a budget that seemed to be met,
+   * and the model that is written does not meet it.
+   */
   readonly end: PruneResult["end"] | "missed";
   readonly removals: number;
-  /** The units of every group of the start that are left: unit i of a group is now what unit `kept.get(group)[i]` was. */
+  /**
+   * The units of every group of the start that are left: unit i of a group is now what unit `kept.get(group)[i]` was.
+   */
   readonly kept: KeptUnits;
   /** All units that were removed, in the numbering of the start: what {@link cut} takes, to prove it later. */
   readonly removal: Removal;

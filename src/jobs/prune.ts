@@ -32,7 +32,8 @@ import { begin, type Begun } from "./pruning-start.ts";
  * console.log(`${before.costs.macs} -> ${after.costs.macs} multiply-accumulates`);
  * await save("small.onnx", small);
  *
- * @throws SecateurError `bad-option` for options that do not go together, `bad-labels` for labels that the model is right on by chance alone, and what {@link pruneLoop}, {@link finetune} and {@link evaluate} throw
+ * @throws SecateurError `bad-option` for options that do not go together, `bad-labels` for labels that the model is
+ * right on by chance alone, and what {@link pruneLoop}, {@link finetune} and {@link evaluate} throw
  */
 export const prune = (model: Model, options: PruneJobOptions): Job<PruneJobEvent, PruneOutcome> =>
   startJob(async (emit) => run(model, settle(options, model), emit), options?.onEvent);

@@ -1,4 +1,6 @@
-/** The two ways through a run of pruning: down to the budget once, or to the smallest model that loses little enough. */
+/**
+ * The two ways through a run of pruning: down to the budget once, or to the smallest model that loses little enough.
+ */
 
 import { criterionOf } from "../criteria/table.ts";
 import type { Dataset } from "../data/batches.ts";

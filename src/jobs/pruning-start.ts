@@ -128,6 +128,8 @@ export async function begin(whole: Model, asked: CheckedOptions, emit: (event: P
   };
 }
 
+const goals = ["maxDrop", "budget.macs", "budget.params", "budget.bytes", "budget.units", "latency"];
+
 function refuseContradictions({
   budget = {},
   maxLoss,
@@ -142,10 +144,7 @@ function refuseContradictions({
   const measured = criterionOf(criterion);
   if (measured.kind === "data") refuseMemory(measured.needs, memory);
   if (Object.keys(budget).length === 0 && maxLoss === undefined && latency === undefined && maxDrop === undefined)
-    fail(
-      "bad-option",
-      `say how far to prune: ${["maxDrop", "budget.macs", "budget.params", "budget.bytes", "budget.units", "latency"].map((name) => option(name)).join(", ")} or ${option("maxLoss")}`,
-    );
+    fail("bad-option", `say how far to prune: ${goals.map((name) => option(name)).join(", ")} or ${option("maxLoss")}`);
   if (loss !== "cross-entropy" && targets !== "labels")
     fail("bad-option", `${option("targets", targets)} goes with ${option("loss", "cross-entropy")} only`);
   if (loss !== "cross-entropy" && distil > 0)

@@ -16,8 +16,8 @@ export interface Ranking {
 type Asked = Pick<CheckedOptions, "criterion" | "normalise" | "per" | "budget" | "latency">;
 
 /**
- * What is asked for, or the default: importance is counted per what the budget counts; where only a loss or a drop ends pruning, per multiply-accumulate. A criterion that counts
- * a cost by itself is counted per unit.
+ * What is asked for, or the default: importance is counted per what the budget counts; where only a loss or a drop ends
+ * pruning, per multiply-accumulate. A criterion that counts a cost by itself is counted per unit.
  */
 export function rankingOf({ criterion, normalise, per, budget = {}, latency }: Asked): Ranking {
   const measured = criterionOf(criterion);

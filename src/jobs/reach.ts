@@ -47,9 +47,11 @@ export function refuseUnreachable(
     const isNumber = wanted > 1 && wanted <= mistaken;
     fail(
       "bad-option",
-      `${option(`budget.${key}`)} cannot be met: of ${whole(all[key])} ${counted[key]} at least ${told(least[key])} stay, ${whole(wanted)} are asked for` +
+      `${option(`budget.${key}`)} cannot be met: of ${whole(all[key])} ${counted[key]} at least ` +
+        `${told(least[key])} stay, ${whole(wanted)} are asked for` +
         `${isNumber ? " (a share is at most 1, as 0.5)" : ""}. ` +
-        `Ask for ${option(`budget.${key}`, roundedUp(least[key] / all[key]))} or more${held.length > 0 ? `, or let more go: ${listed(held)}` : ""}`,
+        `Ask for ${option(`budget.${key}`, roundedUp(least[key] / all[key]))} or ` +
+        `more${held.length > 0 ? `, or let more go: ${listed(held)}` : ""}`,
     );
   }
 }

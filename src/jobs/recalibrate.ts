@@ -28,8 +28,8 @@ const settle = takes("recalibrate", kinds);
 export interface RecalibrateJobOptions extends RunOptions, ProgressOptions, OptionsOf<typeof own> {}
 
 /**
- * Gives every BatchNormalization the mean and variance of what it sees now. Behind a cut these are others than before. Nothing is learned, and no labels
- * are needed: a few hundred samples do.
+ * Gives every BatchNormalization the mean and variance of what it sees now. Behind a cut these are others than before.
+ * Nothing is learned, and no labels are needed: a few hundred samples do.
  *
  * @example
  * import { load, openDataset, recalibrate, save } from "secateur";
@@ -38,8 +38,8 @@ export interface RecalibrateJobOptions extends RunOptions, ProgressOptions, Opti
  * await save("tuned.onnx", await recalibrate(await load("small.onnx"), { data, batches: 8 }));
  *
  * @returns the model with its new statistics
- * @throws SecateurError `unsupported` for a model without such statistics, `bad-data` for data without a whole minibatch, `not-finite` where a statistic
- *   is no number
+ * @throws SecateurError `unsupported` for a model without such statistics, `bad-data` for data without a whole
+ * minibatch, `not-finite` where a statistic is no number
  */
 export function recalibrate(model: Model, given: RecalibrateJobOptions): Job<ProgressEvent, Model> {
   return startJob(async (emit) => {
@@ -54,7 +54,8 @@ export function recalibrate(model: Model, given: RecalibrateJobOptions): Job<Pro
     if (tuned === opened.graph)
       fail(
         "unsupported",
-        "no BatchNormalization of the model keeps statistics: there is nothing to recalibrate. Where exporters folded them into weights, finetune instead",
+        "no BatchNormalization of the model keeps statistics: there is nothing to recalibrate. Where exporters " +
+          "folded them into weights, finetune instead",
       );
     return withGraph(model, tuned);
   }, given?.onEvent);

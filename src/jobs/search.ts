@@ -1,4 +1,7 @@
-/** The smallest model that is still good enough: pruned once, then fine-tuned from one removal or another until it is found which. */
+/**
+ * The smallest model that is still good enough: pruned once, then fine-tuned from one
+ * removal or another until it is found which.
+ */
 
 import type { Graph } from "../graph/graph.ts";
 import type { Removal } from "../prune/coupling/removal.ts";

@@ -1,4 +1,7 @@
-/** What exporters leave of weights that a program computes anew each time: the arithmetic is done once, and the model has the results. */
+/**
+ * What exporters leave of weights that a program computes anew each time: the arithmetic is done
+ * once, and the model has the results.
+ */
 
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
@@ -10,15 +13,16 @@ import type { Runtime } from "../runtime/port.ts";
 import { executable } from "../execute/executable.ts";
 
 /**
- * The model with every weight that it computes from other weights alone as the weight that comes out: standardised, normalised or composed of two, it is
- * then cut, ranked and trained like any other. The same model where there is none.
+ * The model with every weight that it computes from other weights alone as the weight that comes out: standardised,
+ * normalised or composed of two, it is then cut, ranked and trained like any other. The same model where there is none.
  *
  * @param runtime default: the one of `useRuntime`, asked for only where there is something to compute
  * @throws SecateurError `unsupported` where the runtime can not compute it
  */
 export async function seeThrough(model: Model, runtime?: Runtime): Promise<Model> {
   const arithmetic = weightArithmetic(model.graph);
-  // The runtime has hardly a kernel for this type, and what is computed of weights by coupled operators can be cut as it stands.
+  // The runtime has hardly a kernel for this type, and what is computed of weights by
+  // coupled operators can be cut as it stands.
   const isBrain = ({ dtype }: { readonly dtype: string }): boolean => dtype === "bfloat16";
   if (arithmetic === undefined || [...arithmetic.graph.initializers.values()].some(isBrain)) return model;
   const chosen = runtime ?? defaultRuntime();

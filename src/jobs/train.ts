@@ -62,8 +62,9 @@ type Settled = ReturnType<typeof settleTrain>;
 export interface TrainJobOptions extends RunOptions, LearnJobOptions, OptionsOf<ReturnType<typeof own>> {}
 
 /**
- * Trains a model, such as one of {@link newModel}: by default for 20 epochs, at a learning rate that a short trial finds.
- * Where learning does harm it ends with an event `diverged`, and the model is what it was when it was still good.
+ * Trains a model, such as one of {@link newModel}: by default for 20 epochs, at a learning rate
+ * that a short trial finds. Where learning does harm it ends with an event `diverged`, and the
+ * model is what it was when it was still good.
  *
  * @example
  * import { newModel, openDataset, save, train } from "secateur";
@@ -72,8 +73,8 @@ export interface TrainJobOptions extends RunOptions, LearnJobOptions, OptionsOf<
  * const model = await train(newModel("lenet5", { classes: 10, seed: 1 }), { data, epochs: 2, batchSize: 64 });
  * await save("trained.onnx", model);
  *
- * @throws SecateurError `not-finite` where the loss of the model or the data is no number, `bad-data` where a label does not fit the output. `bad-labels` where the
- * model is trained already and right by chance alone
+ * @throws SecateurError `not-finite` where the loss of the model or the data is no number, `bad-data` where a label
+ * does not fit the output. `bad-labels` where the model is trained already and right by chance alone
  */
 export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
   return startJob(async (emit) => learn(model, settleTrain(options, model), "train", emit), options?.onEvent);

@@ -23,12 +23,14 @@ const mostAttempts = 40;
 type Shapes = ReadonlyMap<string, Pick<Tensor, "dtype" | "shape">>;
 
 /**
- * The model with the types of the values that no rule gives, as onnxruntime returns them: behind an operator that is not known, in bodies of If and Loop.
- * It runs a few times on random inputs, at other sizes of what is open each time, so that what follows from these sizes is known of them. A model of
- * which all types follow from rules and from the file is returned as it is, and so is one that has been tried. Where it does not run, the reasons of
- * {@link inspect} say so.
+ * The model with the types of the values that no rule gives, as onnxruntime returns them: behind an operator
+ * that is not known, in bodies of If and Loop. It runs a few times on random inputs, at other sizes of what is
+ * open each time, so that what follows from these sizes is known of them. A model of which all types follow
+ * from rules and from the file is returned as it is, and so is one that has been tried. Where it does not run,
+ * the reasons of {@link inspect} say so.
  *
- * {@link inspect}, {@link plan}, {@link mask}, {@link cut} and {@link score} do this themselves, each time anew; a model that is tried once is not run again.
+ * {@link inspect}, {@link plan}, {@link mask}, {@link cut} and {@link score} do this themselves, each time anew; a
+ * model that is tried once is not run again.
  *
  * @throws SecateurError as {@link inspect} where sizes are missing
  */

@@ -1,11 +1,15 @@
-/** Puts the nodes of a graph into an order in the file from which onnxruntime runs them with less in memory at the same time. */
+/**
+ * Puts the nodes of a graph into an order in the file from which onnxruntime runs them
+ * with less in memory at the same time.
+ */
 
 import type { Graph } from "../graph/graph.ts";
 import { leavesOf, sourcesOf, walkBack } from "./timeline.ts";
 
 /**
- * The graph in another order: what nobody reads, as an update of weights, is computed as soon as that is there which others read too, as the gradient
- * that comes back through the net; and what a node reads beside something that takes long is made when that is there. Results are the same.
+ * The graph in another order: what nobody reads, as an update of weights, is computed as soon as that is there which
+ * others read too, as the gradient that comes back through the net; and what a node reads beside something that takes
+ * long is made when that is there. Results are the same.
  */
 export function arrange(graph: Graph): Graph {
   const sources = sourcesOf(graph);

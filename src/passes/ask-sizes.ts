@@ -21,11 +21,12 @@ interface Product {
 }
 
 /**
- * Rewrites nodes that compute the batch size, or a multiple of it, as one integer, and shapes that are asked of computed values: exporters ask
- * sizes of whatever value is at hand. Of a shape, what is fixed is a constant then, products of open sizes are asked of the inputs, and the
- * value is asked for the axes that are left.
+ * Rewrites nodes that compute the batch size, or a multiple of it, as one integer, and shapes that are asked of
+ * computed values: exporters ask sizes of whatever value is at hand. Of a shape, what is fixed is a constant then,
+ * products of open sizes are asked of the inputs, and the value is asked for the axes that are left.
  *
- * @param traces at sizes that differ in each open axis. A number that is the same product of sizes in all of them is taken for it.
+ * @param traces at sizes that differ in each open axis. A number that is the same product of
+ * sizes in all of them is taken for it.
  * @param initializers gets the factors.
  * @returns what stands for a node; `undefined` where it stays as it is
  */
@@ -64,7 +65,10 @@ export function sizeAsker(
   };
 }
 
-/** The open axes that sizes can be asked of, each symbol once. The batch is none where several inputs have one that may differ. */
+/**
+ * The open axes that sizes can be asked of, each symbol once. The batch is none where
+ * several inputs have one that may differ.
+ */
 function termsOf(graph: Graph, traces: readonly Traced[]): Term[] {
   const first = graph.inputs.flatMap(({ shape }) => (typeof shape?.[0] === "string" ? [shape[0]] : []));
   const oneBatch = first.length === 1 || (new Set(first).size === 1 && first[0] !== "");

@@ -18,7 +18,8 @@ export const ratioOf = ({ outer, inner }: BatchPlace): number => outer * inner;
 /**
  * The places that a batch can have in one shape, when the elements lie in the same order in another.
  *
- * @returns those first in which the batch has an axis of its own, then those on the same axis as before, then in the order of axes
+ * @returns those first in which the batch has an axis of its own, then those on the same axis
+ * as before, then in the order of axes
  */
 export function placesInOrder(from: Shape, place: BatchPlace, to: Shape, batch: number): BatchPlace[] {
   if (sizeOf(from) === 0) return [];

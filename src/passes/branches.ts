@@ -1,4 +1,7 @@
-/** Puts the branch that is always taken in the place of an If whose condition is known, as exporters leave it where a size decides. */
+/**
+ * Puts the branch that is always taken in the place of an If whose condition is known, as
+ * exporters leave it where a size decides.
+ */
 
 import { bodies, type Attribute, type Attributes, type Graph, type Node, type ValueInfo } from "../graph/graph.ts";
 import { Names, namesOf } from "../graph/names.ts";
@@ -10,8 +13,8 @@ import { openEntries } from "./settled.ts";
 import type { Traced } from "./trace.ts";
 
 /**
- * The graph without the Ifs whose condition is the same in all traces: what the branch computes stands in the graph, under its own names
- * where these are free. The same graph where there are none.
+ * The graph without the Ifs whose condition is the same in all traces: what the branch computes stands in the graph,
+ * under its own names where these are free. The same graph where there are none.
  *
  * @param traces of the graph at different sizes
  */
@@ -93,7 +96,10 @@ function inline(body: Graph, outputs: readonly string[], taken: Names, called: N
   };
 }
 
-/** The node with other names for what it reads and writes, in its bodies too unless they mean something of their own by them. */
+/**
+ * The node with other names for what it reads and writes, in its bodies too unless they
+ * mean something of their own by them.
+ */
 function renamed(node: Node, names: ReadonlyMap<string, string>, called?: Names): Node {
   const other = (name: string): string => names.get(name) ?? name;
   const attributes: Attributes =

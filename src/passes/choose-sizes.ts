@@ -17,7 +17,10 @@ export interface Setting {
 
 export interface ChosenSizes {
   readonly sizes: Sizes;
-  /** The graph at these sizes and two batches, and at sizes that are others in one symbol each, or in those that go together. */
+  /**
+   * The graph at these sizes and two batches, and at sizes that are others in one symbol
+   * each, or in those that go together.
+   */
   readonly traces: readonly Traced[];
   readonly otherSizes: readonly Sizes[];
   /** Axes that take no other size, with the reason. */
@@ -38,8 +41,8 @@ const mostLong = 12;
 const allOnes = (size: number): number => 2 ** Math.floor(Math.log2(size) + 1) - 1 || 1;
 
 /**
- * What is tried to find other sizes: a little more or less, for what a stride or a window rounds away; more, for what further strides do; and
- * far more, for what is clipped.
+ * What is tried to find other sizes: a little more or less, for what a stride or a window rounds away; more, for what
+ * further strides do; and far more, for what is clipped.
  */
 const steps = (size: number): readonly (readonly number[])[] => [
   [1, 3, -1, 2, 4, 8, 16, 32, 64],
@@ -170,16 +173,22 @@ function firstThatTraces(
     const only = { batch: open ? batches[0]! : 1, sizes: given };
     return { ...only, base: trace(graph, only) };
   }
+  const { name, shape } = free[0]!.input;
+  const wanted = { [name]: shape!.map((dim) => (typeof dim === "number" ? dim : "N")) };
   fail(
     "bad-option",
-    `no sizes were found for the open axes of ${[...new Set(free.map(({ input }) => shown(input)))].join(", ")} that go together (${reason}); give them by ${option("shapes", { [free[0]!.input.name]: free[0]!.input.shape!.map((dim) => (typeof dim === "number" ? dim : "N")) })}`,
+    `no sizes were found for the open axes of ${[...new Set(free.map(({ input }) => shown(input)))].join(", ")} ` +
+      `that go together (${reason}); give them by ${option("shapes", wanted)}`,
   );
 }
 
 const shown = ({ name, shape }: ValueInfo): string =>
   `"${name}" [${shape!.map((dim) => (dim === "" ? "?" : dim)).join(", ")}]`;
 
-/** Axes at the same place of inputs of one form, as the keys and values of all layers have, in one list; others one by one. */
+/**
+ * Axes at the same place of inputs of one form, as the keys and values of all layers
+ * have, in one list; others one by one.
+ */
 function kindsOf(axes: readonly OpenAxis[]): (readonly string[])[] {
   const kinds = new Map<string, Set<string>>();
   for (const { input, axis, symbol } of axes) {
@@ -237,7 +246,8 @@ function moveEach(
     let reason: string | undefined;
     let first: number | undefined;
     for (const [i, list] of steps(sizes.get(symbols[0]!)!).entries()) {
-      // At large sizes less is known of what follows from them, so that nothing may contradict them where small ones do not fit.
+      // At large sizes less is known of what follows from them, so that nothing may
+      // contradict them where small ones do not fit.
       if (i > 0 && first === undefined) break;
       for (const step of list) {
         if (step === first || symbols.some((symbol) => sizes.get(symbol)! + step < 1)) continue;

@@ -11,8 +11,8 @@ export interface Costs {
   /** Multiply-accumulates of one sample. */
   readonly macs: number;
   /**
-   * Learned numbers: elements of float initializers that are neither statistics nor scales of quantised weights, and of integers in the place of
-   * weights; those of bodies (If, Loop, Scan) too.
+   * Learned numbers: elements of float initializers that are neither statistics nor scales of quantised weights, and of
+   * integers in the place of weights; those of bodies (If, Loop, Scan) too.
    */
   readonly params: number;
   /** Bytes of all initializers, those of bodies too. */
@@ -46,7 +46,10 @@ export function parametersIn(graph: Graph): (name: string, value: Tensor) => boo
     weights.has(name) || (isFloat(dtype) && shape.length > 0 && !states.has(name) && !settings.has(name));
 }
 
-/** The batch, and how often a node would run if every sample were run alone: what no input reaches runs once whatever the batch is. */
+/**
+ * The batch, and how often a node would run if every sample were run alone: what no input
+ * reaches runs once whatever the batch is.
+ */
 export function repetitions({ graph, types }: Traced): { readonly batch: number; times(node: Node): number } {
   const batch = types.get(graph.inputs[0]?.name ?? "")?.shape[0] || 1;
   const reached = new Set(graph.inputs.map(({ name }) => name));

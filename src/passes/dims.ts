@@ -1,4 +1,6 @@
-/** Sizes that the file does not fix: their symbols, and what it writes of them, such as `2*batch` or `past + sequence`. */
+/**
+ * Sizes that the file does not fix: their symbols, and what it writes of them, such as `2*batch` or `past + sequence`.
+ */
 
 import type { Dim, Graph, ValueInfo } from "../graph/graph.ts";
 

@@ -16,7 +16,8 @@ export interface Footprint {
 }
 
 /**
- * The footprint of a graph whose sizes are all fixed: every value is there from the node that computes it to the last one that reads it.
+ * The footprint of a graph whose sizes are all fixed: every value is there from the node that
+ * computes it to the last one that reads it.
  *
  * @param types of its values; default: what tracing finds
  * @param elsewhere outputs that are written to memory which is there already

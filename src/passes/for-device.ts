@@ -12,7 +12,8 @@ import { trace } from "./trace.ts";
  * The graph for a device to run; where the device needs nothing else, the graph itself. An open batch stays open.
  *
  * @param types of the graph's values, of which the ranks count; default: what tracing finds
- * @throws SecateurError `unsupported` where it is not known what an operator that the device computes wrongly is applied to
+ * @throws SecateurError `unsupported` where it is not known what an operator that the
+ * device computes wrongly is applied to
  */
 export function forDevice(graph: Graph, device: string | undefined, types?: ReadonlyMap<string, Type>): Graph {
   if (device === undefined || device === "cpu") return graph;

@@ -1,4 +1,7 @@
-/** Writes a graph in float32 and without steps, so that two of them that compute the same can be told from two that do not. */
+/**
+ * Writes a graph in float32 and without steps, so that two of them that compute the
+ * same can be told from two that do not.
+ */
 
 import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph, Node } from "../graph/graph.ts";
@@ -16,7 +19,8 @@ export interface InFloat {
 }
 
 /**
- * The graph with 16-bit floats as float32, and operators that round to integers by others that do not. Values keep their names.
+ * The graph with 16-bit floats as float32, and operators that round to integers by others
+ * that do not. Values keep their names.
  *
  * @param options the sizes at which its types are looked at, of which the ranks count
  */

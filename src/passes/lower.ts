@@ -1,4 +1,6 @@
-/** Writes operators by others where their object says how, for the sake of kernels that are fast or that exist at all. */
+/**
+ * Writes operators by others where their object says how, for the sake of kernels that are fast or that exist at all.
+ */
 
 import { GraphBuilder } from "../graph/builder.ts";
 import { SecateurError } from "../graph/error.ts";

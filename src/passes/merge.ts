@@ -53,5 +53,7 @@ function keyOf(node: Node): string | undefined {
   return [node.op, node.outputs.length, node.inputs.join("\0"), attributes.join("\0")].join("\u0001");
 }
 
-const keyOfTensor = (value: Tensor): string =>
-  `${value.dtype}[${value.shape.join()}]${value.dtype === "string" ? JSON.stringify(value.data) : bytesOf(value).join()}`;
+function keyOfTensor(value: Tensor): string {
+  const elements = value.dtype === "string" ? JSON.stringify(value.data) : bytesOf(value).join();
+  return `${value.dtype}[${value.shape.join()}]${elements}`;
+}

@@ -19,8 +19,8 @@ import { valueOf, type Traced } from "./trace.ts";
 
 export interface NormaliseOptions {
   /**
-   * Shapes of inputs by name: at which sizes a graph whose file leaves more open than the batch is traced. They change nothing in what
-   * is written. Where none are given they are found by trying.
+   * Shapes of inputs by name: at which sizes a graph whose file leaves more open than the batch is traced. They change
+   * nothing in what is written. Where none are given they are found by trying.
    */
   readonly shapes?: Readonly<Record<string, Shape>> | undefined;
   /** Is told in a sentence each what the sizes were that had to be found, and which axes cannot stay open and why. */
@@ -28,11 +28,11 @@ export interface NormaliseOptions {
 }
 
 /**
- * Turns every integer, truth value and single float that does not depend on open sizes into a constant. All axes that the file leaves open
- * stay open. What depends on them stays as it is, but for the target of a Reshape, which can say it by 0 (copy) or -1 (infer), the
- * sizes of a Resize, which need not name the axis, and the shapes that are asked of values (ask-sizes.ts). Readers of what is generated
- * from sizes, such as the zeros that a recurrence starts with, get their own; a part that is joined and picked out again is read where
- * it comes from.
+ * Turns every integer, truth value and single float that does not depend on open sizes into a constant. All axes that
+ * the file leaves open stay open. What depends on them stays as it is, but for the target of a Reshape, which can say
+ * it by 0 (copy) or -1 (infer), the sizes of a Resize, which need not name the axis, and the shapes that are asked of
+ * values (ask-sizes.ts). Readers of what is generated from sizes, such as the zeros that a recurrence starts with, get
+ * their own; a part that is joined and picked out again is read where it comes from.
  *
  * @returns the graph. Its `sizes` say at which sizes it is traced; `otherSizes` are more that it runs at.
  * @throws SecateurError where no sizes are found that the graph runs at. Also for a shape that does not fit.
@@ -106,7 +106,10 @@ export function normalise(graph: Graph, options: NormaliseOptions = {}): Graph {
   return ownGenerated(removeDead(pickSlices({ ...fixed, nodes, initializers }, traces)), a);
 }
 
-/** The graph with its sizes for tracing; axes that cannot be open are not, and declarations that do not hold are left out. */
+/**
+ * The graph with its sizes for tracing; axes that cannot be open are not, and
+ * declarations that do not hold are left out.
+ */
 function withSizes(graph: Graph, { sizes, otherSizes, fixed, traces }: ChosenSizes): Graph {
   const known = new Map(fixed.map(({ symbol, size }) => [symbol, size]));
   const settle = (info: ValueInfo, shape: readonly Dim[] | undefined = info.shape): ValueInfo =>
@@ -149,7 +152,8 @@ function tellSizes(
       return `${input.name}=${shape.join("x")}`;
     });
     tell?.(
-      `sizes that the file leaves open are counted at ${shapes.slice(0, 4).join(", ")}${shapes.length > 4 ? ", ..." : ""}; others by ${option("shapes")}`,
+      `sizes that the file leaves open are counted at ` +
+        `${shapes.slice(0, 4).join(", ")}${shapes.length > 4 ? ", ..." : ""}; others by ${option("shapes")}`,
     );
   }
   const told = new Set<string>();
@@ -168,7 +172,8 @@ function refuseUnknown(graph: Graph, names: readonly string[]): void {
   if (unknown.length > 0)
     fail(
       "bad-option",
-      `a shape is given for ${unknown.map((name) => `"${name}"`).join(", ")}; the model's inputs are ${inputs.map((name) => `"${name}"`).join(", ")}`,
+      `a shape is given for ${unknown.map((name) => `"${name}"`).join(", ")}; the model's inputs are ` +
+        `${inputs.map((name) => `"${name}"`).join(", ")}`,
     );
 }
 
@@ -185,7 +190,10 @@ function scalesOf({ inputs, nodes }: Graph): Set<string> {
   return new Set([...scales].filter((name) => computed.has(name) && !others.has(name)));
 }
 
-/** What is the same in all traces. Floats stay computed unless they are scalars or scales: as initializers they would be taken for weights. */
+/**
+ * What is the same in all traces. Floats stay computed unless they are scalars or scales: as
+ * initializers they would be taken for weights.
+ */
 function agreed(found: readonly (Tensor | undefined)[], isScales: boolean): Tensor | undefined {
   const [x, ...others] = found;
   if (x === undefined || (isFloat(x.dtype) && x.shape.length > 0 && !isScales)) return undefined;
@@ -195,8 +203,8 @@ function agreed(found: readonly (Tensor | undefined)[], isScales: boolean): Tens
 }
 
 /**
- * The target of a Reshape whose sizes follow from those of the inputs, written by 0 and -1, or of an Expand, written by 1, which leaves a
- * size as it is; `undefined` where that does not do.
+ * The target of a Reshape whose sizes follow from those of the inputs, written by 0 and -1, or of an Expand, written by
+ * 1, which leaves a size as it is; `undefined` where that does not do.
  */
 function openTarget(node: Node, traces: readonly Traced[], isOpen: readonly boolean[]): Tensor | undefined {
   if (node.domain !== "" || (node.op !== "Reshape" && node.op !== "Expand")) return undefined;

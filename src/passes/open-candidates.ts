@@ -157,7 +157,10 @@ function openGather(stage: Stage, node: Node, place: BatchPlace): Candidate | un
   });
 }
 
-/** A GatherND whose indices name each sample in turn, as `mask[arange(n)[:, None], places]` does: each sample is asked for its places instead. */
+/**
+ * A GatherND whose indices name each sample in turn, as `mask[arange(n)[:, None], places]` does: each
+ * sample is asked for its places instead.
+ */
 function openGatherND(stage: Stage, node: Node, place: BatchPlace): Candidate | undefined {
   const { batch, initializers } = stage;
   const indices = initializers.get(node.inputs[1]!);
@@ -217,7 +220,10 @@ const axesFrom = (first: number, ranks: readonly number[]): number[] => [
   ...Array.from({ length: Math.max(0, ...ranks) }, (_, axis) => axis).filter((axis) => axis !== first),
 ];
 
-/** The node with some inputs taken once and, if asked, spread over the batch; `undefined` where they differ from sample to sample. */
+/**
+ * The node with some inputs taken once and, if asked, spread over the batch; `undefined`
+ * where they differ from sample to sample.
+ */
 function joined(
   stage: Stage,
   node: Node,

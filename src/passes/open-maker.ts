@@ -1,4 +1,7 @@
-/** What stands in the place of a node while a batch is opened, gathered node by node, and values that are the same for all samples. */
+/**
+ * What stands in the place of a node while a batch is opened, gathered node by node, and
+ * values that are the same for all samples.
+ */
 
 import type { Attribute, Node } from "../graph/graph.ts";
 import { bytesOf, int64s, take, type Shape, type Tensor } from "../graph/tensor.ts";

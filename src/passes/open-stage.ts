@@ -138,7 +138,9 @@ export function settle(stage: Stage, node: Node, candidate: Candidate): string |
   return undefined;
 }
 
-/** Where the batch lies in an output of a node; `undefined` where it is not in it, a text where samples would be mixed. */
+/**
+ * Where the batch lies in an output of a node; `undefined` where it is not in it, a text where samples would be mixed.
+ */
 function placeOf(stage: Stage, node: Node, name: string): BatchPlace | undefined | string {
   const { batch, original, states, places } = stage;
   const shapes = shapesOf(stage, name);

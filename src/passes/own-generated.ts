@@ -1,4 +1,7 @@
-/** Gives every reader of a generated value its own, so that readers are not tied to one another by zeros or ones that nobody learns. */
+/**
+ * Gives every reader of a generated value its own, so that readers are not tied to one another
+ * by zeros or ones that nobody learns.
+ */
 
 import { bodies, captures, type Graph, type Node } from "../graph/graph.ts";
 import { namesOf } from "../graph/names.ts";
@@ -29,7 +32,10 @@ function generators({ types, constants }: Traced, graph: Graph): Set<Node> {
   return found;
 }
 
-/** The same graph, with a copy of each node that generates floats for each node that reads them. The runtime makes equal ones one again. */
+/**
+ * The same graph, with a copy of each node that generates floats for each node that reads them.
+ * The runtime makes equal ones one again.
+ */
 export function ownGenerated(graph: Graph, traced: Traced): Graph {
   const generating = generators(traced, graph);
   if (generating.size === 0) return graph;

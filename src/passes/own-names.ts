@@ -2,7 +2,10 @@
 
 import { captures, type Graph, type Node } from "../graph/graph.ts";
 
-/** The graph without the Identity that gives an output its name, where a node makes the value and it has no name as an output yet. */
+/**
+ * The graph without the Identity that gives an output its name, where a node makes the value
+ * and it has no name as an output yet.
+ */
 export function ownNames(graph: Graph): Graph {
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   const made = new Set(graph.nodes.flatMap((node) => node.outputs));

@@ -1,4 +1,6 @@
-/** Reads a part that was joined with others where it comes from, so that parts which nobody reads are not tied to it. */
+/**
+ * Reads a part that was joined with others where it comes from, so that parts which nobody reads are not tied to it.
+ */
 
 import { producersOf, type Graph, type Node } from "../graph/graph.ts";
 import { namesOf } from "../graph/names.ts";
@@ -6,8 +8,8 @@ import { tensor, toNumbers, type Tensor } from "../graph/tensor.ts";
 import { valueOf, type Traced } from "./trace.ts";
 
 /**
- * The stated pattern is a Concat and a Gather of one index along its axis: PyTorch's `h_n[-1]` of stacked recurrent layers, which joins the
- * last states of all layers and takes one.
+ * The stated pattern is a Concat and a Gather of one index along its axis: PyTorch's `h_n[-1]` of stacked recurrent
+ * layers, which joins the last states of all layers and takes one.
  *
  * @param traces of the graph at several sizes, which tell what is joined along an axis that is open
  */

@@ -1,4 +1,7 @@
-/** Writes a view by strides, which exporters put as a Gather from all elements of a value, as the Reshape or the Transpose that it is. */
+/**
+ * Writes a view by strides, which exporters put as a Gather from all elements of a value, as the
+ * Reshape or the Transpose that it is.
+ */
 
 import { producersOf, type Graph, type Node } from "../graph/graph.ts";
 import { namesOf } from "../graph/names.ts";
@@ -10,7 +13,10 @@ import { trace, valueOf, type Traced, type TraceOptions } from "./trace.ts";
 /** A view has an index for each element: more than sizes have, and no more than activations of a few samples. */
 const mostIndices = 2 ** 17;
 
-/** A view at one batch size: the shape that is read, and of what is given the shape and the axes in the order of their elements. */
+/**
+ * A view at one batch size: the shape that is read, and of what is given the shape and the
+ * axes in the order of their elements.
+ */
 interface View {
   readonly from: Shape;
   readonly shape: Shape;
@@ -18,8 +24,9 @@ interface View {
 }
 
 /**
- * The stated pattern is a Reshape to one axis and a Gather from it, whose indices count all elements once: PyTorch's `as_strided`, which
- * a pooling to one pixel becomes where channels come last. In the flat form no axis can be told from another.
+ * The stated pattern is a Reshape to one axis and a Gather from it, whose indices count all elements
+ * once: PyTorch's `as_strided`, which a pooling to one pixel becomes where channels come last. In the
+ * flat form no axis can be told from another.
  *
  * @param probes traces at different sizes, which tell what follows from which
  * @returns the same graph where nothing is to be written otherwise
@@ -91,7 +98,9 @@ function viewOf(traced: Traced, node: Node, flat: Node): View | undefined {
   return isDense && isView ? { from, shape, order } : undefined;
 }
 
-/** The target of the Reshape: sizes that follow the batch by 0 (copy) or -1 (infer); `undefined` where that does not do. */
+/**
+ * The target of the Reshape: sizes that follow the batch by 0 (copy) or -1 (infer); `undefined` where that does not do.
+ */
 function finalShape(views: readonly View[]): number[] | undefined {
   const sizes = views.map(({ shape, order }) => order.map((axis) => shape[axis]!));
   const copies = (i: number): boolean => views.every(({ from }, k) => from[i] === sizes[k]![i]);

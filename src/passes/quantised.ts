@@ -32,7 +32,10 @@ export function quantisedOf(graph: Graph): Quantised {
   return { weights, settings };
 }
 
-/** For each initializer of integers the numbers that it stands for, in its own shape; those that are read in two ways are left out. */
+/**
+ * For each initializer of integers the numbers that it stands for, in its own shape; those
+ * that are read in two ways are left out.
+ */
 export function numbersOf(traced: Traced): Map<string, Tensor> {
   const found = new Map<string, Tensor>();
   const twice = new Set<string>();

@@ -14,7 +14,10 @@ export interface Recomputed {
   readonly activations: number;
 }
 
-/** What a copy is made of is kept for it where it takes at most this share of what is let go; else it is made again too, where it can be. */
+/**
+ * What a copy is made of is kept for it where it takes at most this share of what is let go; else
+ * it is made again too, where it can be.
+ */
 const smallShare = 1 / 8;
 /** Values that save less than this share of what saves most are left alone. */
 const worthShare = 1 / 8;
@@ -22,9 +25,9 @@ const worthShare = 1 / 8;
 const leastShare = 1 / 1000;
 
 /**
- * Repeats nodes until what is alive at once takes no more bytes than a limit, or nothing more is to be gained. A value that waits for readers
- * which come late is let go, and made a second time for them by copies of its nodes, out of what is there by then. Nodes with multiply-accumulates
- * are not repeated, nor such as draw at random.
+ * Repeats nodes until what is alive at once takes no more bytes than a limit, or nothing more is to be gained. A value
+ * that waits for readers which come late is let go, and made a second time for them by copies of its nodes, out of what
+ * is there by then. Nodes with multiply-accumulates are not repeated, nor such as draw at random.
  *
  * @param graph with every size fixed. Whoever merges equal nodes afterwards undoes this
  * @param types of its values
@@ -102,7 +105,10 @@ function bestPlan(state: State, tried: ReadonlySet<string>, taken: Names): Plan 
     );
 }
 
-/** Plans for the stores of a state: none for one that does not wait while the most is alive, or that would save too little. */
+/**
+ * Plans for the stores of a state: none for one that does not wait while the most is
+ * alive, or that would save too little.
+ */
 function createPlanner({ types, origins, timeline }: State, taken: Names): (store: Store) => Plan | undefined {
   const { order, storeOf, peak, most } = timeline;
   const least = Math.max(1, leastShare * most);
@@ -180,8 +186,8 @@ function isRepeatable({ op: name, domain, inputs, outputs, attributes }: Node, t
 }
 
 /**
- * The state after a plan. Copies stand behind what they are copies of: of what a node reads the runtime computes last what stands first in the
- * file, so that a copy is made when all else is there.
+ * The state after a plan. Copies stand behind what they are copies of: of what a node reads the runtime computes last
+ * what stands first in the file, so that a copy is made when all else is there.
  */
 function follow({ graph, types, origins }: State, { readers, instead, copies }: Plan, elsewhere: ReadonlySet<string>) {
   const [allTypes, allOrigins] = [new Map(types), new Map(origins)];

@@ -1,4 +1,7 @@
-/** Which numbers of shape arithmetic are the same at all sizes, as opposed to those that happened to be at the sizes tried. */
+/**
+ * Which numbers of shape arithmetic are the same at all sizes, as opposed to those
+ * that happened to be at the sizes tried.
+ */
 
 import { SecateurError } from "../graph/error.ts";
 import type { Node } from "../graph/graph.ts";
@@ -8,7 +11,10 @@ import { applicationOf, type Application, type Traced } from "./trace.ts";
 
 /** Lists that are longer are data, of which nothing is claimed. */
 const mostEntries = 64;
-/** What an open number is replaced by to see what follows from it: sizes that are rounded, clipped or compared with one show by some of them. */
+/**
+ * What an open number is replaced by to see what follows from it: sizes that are rounded, clipped or
+ * compared with one show by some of them.
+ */
 const replacements: readonly ((value: number, i: number) => number)[] = [
   (value, i) => value + 1 + i,
   (value, i) => value + 7 + 3 * i,
@@ -17,9 +23,9 @@ const replacements: readonly ((value: number, i: number) => number)[] = [
 ];
 
 /**
- * Tells which entries of a value may be others at other sizes than those of the traces: entries that differ between them, and what is computed of
- * such entries and comes out another when these are replaced. So the padding up to a multiple of 7 is open even where all sizes tried
- * were multiples, and the width that is picked out of a shape is not.
+ * Tells which entries of a value may be others at other sizes than those of the traces: entries that differ between
+ * them, and what is computed of such entries and comes out another when these are replaced. So the padding up to a
+ * multiple of 7 is open even where all sizes tried were multiples, and the width that is picked out of a shape is not.
  */
 export function openEntries(traces: readonly Traced[]): (node: Node) => (name: string) => readonly boolean[] {
   const [first, ...others] = traces as readonly [Traced, ...Traced[]];

@@ -16,8 +16,8 @@ export interface Seen {
 }
 
 /**
- * The Resize with the axes named that do not follow the input, and the constant of their sizes under the given name; `undefined`
- * where sizes differ otherwise than with the input, or the aspect ratio of all axes counts.
+ * The Resize with the axes named that do not follow the input, and the constant of their sizes under the given name;
+ * `undefined` where sizes differ otherwise than with the input, or the aspect ratio of all axes counts.
  *
  * @param seen the same node at several sizes of what is open
  * @param isOpen which sizes that it states may be others at other sizes still

@@ -15,7 +15,9 @@ function sizeOf(dim: Dim | OpenDim, sizes: Pick<ReadonlyMap<string, number>, "ge
     : undefined;
 }
 
-/** Gives the type of a value from what the runtime said of it, else the file; `undefined` where neither says all sizes. */
+/**
+ * Gives the type of a value from what the runtime said of it, else the file; `undefined` where neither says all sizes.
+ */
 export function statedTypes(graph: Graph, symbols: ReadonlyMap<string, number>): (name: string) => Type | undefined {
   const outputs = new Map(graph.outputs.map((info) => [info.name, info]));
   const tried = { get: (symbol: string) => symbols.get(symbol) ?? graph.found?.sizes.get(symbol) };

@@ -99,7 +99,10 @@ export function leavesOf(sources: readonly (readonly number[])[]): number[] {
   return sources.map((_, at) => at).filter((at) => !read.has(at));
 }
 
-/** The nodes that some need, sources first, by their places: the last of the list first, and of what a node needs the last first. */
+/**
+ * The nodes that some need, sources first, by their places: the last of the list first, and
+ * of what a node needs the last first.
+ */
 export function walkBack(from: readonly number[], sources: readonly (readonly number[])[]): number[] {
   const order: number[] = [];
   const seen = new Uint8Array(sources.length);

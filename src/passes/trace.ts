@@ -45,7 +45,10 @@ const mostFloats = 64;
 /** Scales are two for each axis at most. */
 export const mostScales = 8;
 
-/** Axes that have more elements together take long to couple: where images are flattened, every pixel of every channel is one. */
+/**
+ * Axes that have more elements together take long to couple: where images are flattened,
+ * every pixel of every channel is one.
+ */
 export const manyElements = 2 ** 20;
 
 /** How many elements all axes of all values have together. */
@@ -101,9 +104,9 @@ export function applicationOf(
 }
 
 /**
- * Infers all types. Nodes that cannot be typed are listed in `refusals` and typed by what a trial run said, else as the file
- * declares them, where either does.
- * Throws where an open size is not given, and where a node contradicts its inputs.
+ * Infers all types. Nodes that cannot be typed are listed in `refusals` and typed by what a trial run
+ * said, else as the file declares them, where either does. Throws where an open size is not given, and
+ * where a node contradicts its inputs.
  */
 export function trace(graph: Graph, options: TraceOptions = {}): Traced {
   const types = new Map<string, Type>();
@@ -157,7 +160,8 @@ function bindInput(input: ValueInfo, symbols: ReadonlyMap<string, number>): Shap
   if (shape.includes(undefined))
     fail(
       "bad-option",
-      `input "${name}" is [${declared.map((dim) => (dim === "" ? "?" : dim)).join(", ")}]; give its sizes by ${option("shapes", { [name]: declared.map((dim) => (typeof dim === "number" ? dim : "N")) })}`,
+      `input "${name}" is [${declared.map((dim) => (dim === "" ? "?" : dim)).join(", ")}]; give its sizes by ` +
+        `${option("shapes", { [name]: declared.map((dim) => (typeof dim === "number" ? dim : "N")) })}`,
     );
   return shape as number[];
 }
@@ -221,8 +225,8 @@ const foldable = (node: Node, types: ReadonlyMap<string, Type>, mostIntegers: nu
   });
 
 /**
- * A float initializer may learn, so that its elements are not fixed, unless it is a scalar, which exporters make of numbers in code, or
- * so small that it may be the scales of a Resize; what floats are made of it stays in the graph.
+ * A float initializer may learn, so that its elements are not fixed, unless it is a scalar, which exporters make of
+ * numbers in code, or so small that it may be the scales of a Resize; what floats are made of it stays in the graph.
  */
 const isWeight = (
   { name, dtype, shape }: Value,
@@ -240,7 +244,10 @@ function checkKinds(op: Op, node: Node): void {
   }
 }
 
-/** Refuses what is no shape: sizes that are no whole numbers, as sums and quotients of a damaged model's are, and more elements than can be counted. */
+/**
+ * Refuses what is no shape: sizes that are no whole numbers, as sums and quotients of a damaged model's are,
+ * and more elements than can be counted.
+ */
 function checkShape(shape: Shape, what: string): void {
   if (shape.length > maxRank)
     fail("unsupported", `${what} has ${shape.length} axes; more than ${maxRank} are not supported`);

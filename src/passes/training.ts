@@ -7,7 +7,9 @@ import { toAttribute, type Op } from "../ops/core/define.ts";
 import { findOp } from "../ops/table.ts";
 import { trace } from "./trace.ts";
 
-/** A graph in training mode, and for each initializer that it keeps statistics in the value that holds the next ones. */
+/**
+ * A graph in training mode, and for each initializer that it keeps statistics in the value that holds the next ones.
+ */
 export interface TrainingGraph {
   readonly graph: Graph;
   readonly states: ReadonlyMap<string, string>;

@@ -1,4 +1,7 @@
-/** What a model computes from its weights alone, as a graph that can be run once, and the model with the results instead. */
+/**
+ * What a model computes from its weights alone, as a graph that can be run once,
+ * and the model with the results instead.
+ */
 
 import { bodies, type Graph, type Node } from "../graph/graph.ts";
 import { namesOf } from "../graph/names.ts";
@@ -30,11 +33,12 @@ interface Known {
 const nothing: Known = { computed: false, quantised: false, weights: new Set() };
 
 /**
- * Finds what is computed from weights alone by more than operators that only move elements: standardised and normalised weights, products of two
- * weights, a scale and one. In the graph it would hide which axes of the weights belong together. `undefined` where there is nothing of the kind.
+ * Finds what is computed from weights alone by more than operators that only move elements: standardised and normalised
+ * weights, products of two weights, a scale and one. In the graph it would hide which axes of the weights belong
+ * together. `undefined` where there is nothing of the kind.
  *
- * It stays where the weight is also read as it is, since the two would not be the same weight any more; where it is quantised; and where the result
- * would be far larger than the weight.
+ * It stays where the weight is also read as it is, since the two would not be the same weight any more; where it is
+ * quantised; and where the result would be far larger than the weight.
  */
 export function weightArithmetic(graph: Graph): WeightArithmetic | undefined {
   const nodes = constantNodes(graph);
@@ -126,7 +130,10 @@ function follow({ initializers }: Graph, traced: Traced): Map<string, Known> {
   return known;
 }
 
-/** What a program calls a weight of which it keeps the parts: `conv.parametrizations.weight.original1`, `conv.weight_v` or `conv.weight_orig`. */
+/**
+ * What a program calls a weight of which it keeps the parts: `conv.parametrizations.weight.original1`,
+ * `conv.weight_v` or `conv.weight_orig`.
+ */
 const programName = (name: string): string =>
   name.replace(/\.parametrizations\.(\w+)\.original\d*$/, ".$1").replace(/\.(\w+?)_(v|orig)$/, ".$1");
 

@@ -1,4 +1,7 @@
-/** Gives every float of another width 32 bits: gradients of fewer overflow or vanish, and the runtime has few kernels for the others. */
+/**
+ * Gives every float of another width 32 bits: gradients of fewer overflow or vanish, and the
+ * runtime has few kernels for the others.
+ */
 
 import { bodies, type Attribute, type Graph, type Node, type ValueInfo } from "../graph/graph.ts";
 import { fromBrain, fromHalf, toBrain, toHalf } from "../graph/half.ts";

@@ -11,7 +11,10 @@ import type { FrozenGroup } from "./coupling/groups.ts";
 
 /** One thing that keeps units from being pruned. */
 export interface Cause {
-  /** An operator without a rule, an input or output of the model, a body that reads a value, or a node whose rule wants axes whole. */
+  /**
+   * An operator without a rule, an input or output of the model, a body that reads a value, or
+   * a node whose rule wants axes whole.
+   */
   readonly kind: Holder["kind"] | "rule";
   /** What it is, in a sentence without its end. */
   readonly what: string;
@@ -23,7 +26,10 @@ export interface Cause {
   readonly units: number;
   /** Multiply-accumulates of one sample that compute these units where they first are. */
   readonly macs: number;
-  /** Learned numbers that operators without a rule read themselves. What neurons these make is not known, so that they are not among the units. */
+  /**
+   * Learned numbers that operators without a rule read themselves. What neurons these make is not known,
+   * so that they are not among the units.
+   */
   readonly params: number;
   /** What to do about it, a sentence; absent where nothing helps. */
   readonly advice?: string;
@@ -43,8 +49,8 @@ interface Found {
 }
 
 /**
- * The causes of all that is frozen, the one that costs most first. Axes that are no neurons, such as tokens, count for nothing; outputs of the model
- * that hold no more than their own layer come last.
+ * The causes of all that is frozen, the one that costs most first. Axes that are no neurons, such as tokens, count for
+ * nothing; outputs of the model that hold no more than their own layer come last.
  */
 export function causesOf(analysis: Analysis): Cause[] {
   const { traced } = analysis;

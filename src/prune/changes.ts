@@ -6,7 +6,10 @@ import type { Summary } from "./summary.ts";
 export interface Changes {
   readonly before: Costs;
   readonly after: Costs;
-  /** By name, in the order of the first model, then those that only the second has. Units that can never be removed count too. */
+  /**
+   * By name, in the order of the first model, then those that only the second has. Units
+   * that can never be removed count too.
+   */
   readonly groups: readonly GroupChange[];
 }
 

@@ -12,8 +12,8 @@ import { linksOf, type Links } from "./links.ts";
 import { fewestOf, otherSettings, settingOf, settledBy } from "./other-settings.ts";
 
 /**
- * A graph with all that follows from it: the first look at a part computes it, and may throw what that throws. A copy by
- * `...` looks at all of it; {@link withGroups} does not.
+ * A graph with all that follows from it: the first look at a part computes it, and may throw what that throws. A copy
+ * by `...` looks at all of it; {@link withGroups} does not.
  */
 export interface Analysis extends Facts, Found {
   readonly graph: Graph;
@@ -28,7 +28,10 @@ export interface Analysis extends Facts, Found {
   readonly units: number;
   /** The same in float32, in which all is measured and learned; itself where the graph has no other floats. */
   readonly wide: Analysis;
-  /** The graph at another batch, and at other sizes of all other open axes. It may not run at all of them: see {@link traceAt}. */
+  /**
+   * The graph at another batch, and at other sizes of all other open axes. It may not run
+   * at all of them: see {@link traceAt}.
+   */
   readonly others: readonly Analysis[];
   /** Those of them that tell all that others tell. */
   readonly fewest: readonly Analysis[];
@@ -41,7 +44,8 @@ type Parts = { readonly [Key in keyof Analysis]: () => Analysis[Key] };
 /**
  * Looks at a graph.
  *
- * @param setting the batch and sizes that it is looked at with; default a batch of 1, and the sizes that {@link normalise} has chosen
+ * @param setting the batch and sizes that it is looked at with; default a batch of 1, and the
+ * sizes that {@link normalise} has chosen
  */
 export const analyse = (graph: Graph, setting: TraceOptions = {}): Analysis =>
   analysisOf(graph, { traced: () => trace(graph, setting) });

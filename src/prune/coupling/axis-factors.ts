@@ -1,18 +1,24 @@
 /**
- * factors: where one axis is written as several (a width as heads × places), units can lie along any of the several, but along one at a
- * time. A factor is an axis between such points, or one digit of it, with all that it runs through; factors that meet at a point exclude each
- * other, and a digit of an axis needs that axis where another point has it as a whole. The coupling is solved once for every set of factors
- * in a small cover of all of them.
+ * factors: where one axis is written as several (a width as heads × places), units can lie along any of the several,
+ * but along one at a time. A factor is an axis between such points, or one digit of it, with all that it runs through;
+ * factors that meet at a point exclude each other, and a digit of an axis needs that axis where another point has it as
+ * a whole. The coupling is solved once for every set of factors in a small cover of all of them.
  */
 
 import { describe, type Node } from "../../graph/graph.ts";
 import type { Traced } from "../../passes/trace.ts";
 import { keyOf, listen, ruled, Union, type AxisReference, type Token } from "./axis-references.ts";
 
-/** For a node, which list of axes goes together at each of its points, in the order in which its rule names them; -1 for none. */
+/**
+ * For a node, which list of axes goes together at each of its points, in the order in
+ * which its rule names them; -1 for none.
+ */
 export type Choice = ReadonlyMap<Node, readonly number[]>;
 
-/** For a node, why a list of axes can never go together, for each of its points and lists; `undefined` where it can, or where nothing says why. */
+/**
+ * For a node, why a list of axes can never go together, for each of its points and lists; `undefined`
+ * where it can, or where nothing says why.
+ */
 export type Stuck = ReadonlyMap<Node, readonly (readonly (string | undefined)[])[]>;
 
 interface Point {
@@ -23,10 +29,11 @@ interface Point {
 }
 
 /**
- * The choices that the coupling is to be solved for, at least one. Every factor that is not frozen is in one of them, and no more factors
- * fit into any.
+ * The choices that the coupling is to be solved for, at least one. Every factor that is not frozen is in one of
+ * them, and no more factors fit into any.
  *
- * @param frozen the axes that are frozen from outside, by the model's inputs and outputs or a node without a rule, and why
+ * @param frozen the axes that are frozen from outside, by the model's inputs and
+ * outputs or a node without a rule, and why
  */
 export function choicesOf(
   traced: Traced,

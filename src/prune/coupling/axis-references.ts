@@ -31,7 +31,10 @@ export class Union {
   }
 }
 
-/** A place as a rule sees it, without its atoms: `part` where the rule speaks of something less than whole indices of it. */
+/**
+ * A place as a rule sees it, without its atoms: `part` where the rule speaks of
+ * something less than whole indices of it.
+ */
 export interface Token extends Axis {
   readonly key: string;
   readonly part: boolean;

@@ -104,7 +104,10 @@ export function couple(traced: Traced): Coupling {
   return { atoms: atoms.total, solutions, first: atoms.first, locate: atoms.locate, places: atoms.places };
 }
 
-/** What holds axes whole from outside of all rules: an input or output of the model, a node without a rule, a body that reads a value. */
+/**
+ * What holds axes whole from outside of all rules: an input or output of the model, a node
+ * without a rule, a body that reads a value.
+ */
 export type Holder =
   | { readonly kind: "input" | "output"; readonly name: string }
   | { readonly kind: "operator" | "body"; readonly node: Node };
@@ -239,7 +242,10 @@ class Solver {
     this.#inexact.push({ atoms, ...at });
   }
 
-  /** For each representative the reasons of all its atoms. Lists are kept once and by number: components by the million share a few. */
+  /**
+   * For each representative the reasons of all its atoms. Lists are kept once and by number:
+   * components by the million share a few.
+   */
   #gatherReasons(root: Int32Array): Solution["frozen"] {
     const lists: (readonly string[])[] = [[]];
     const listOf = new Int32Array(root.length);
@@ -304,7 +310,8 @@ function numberAtoms(traced: Traced) {
   if (total > mostAtoms)
     fail(
       "unsupported",
-      `the axes of all values have ${total} elements together, and at most ${mostAtoms} are told apart; give smaller sizes`,
+      `the axes of all values have ${total} elements together, and at most ${mostAtoms} are told apart; give ` +
+        `smaller sizes`,
     );
   // One array serves every axis: atoms are their own numbers.
   const all = new Int32Array(total).map((_, i) => i);

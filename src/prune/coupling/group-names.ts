@@ -4,9 +4,9 @@ import type { Graph, Node } from "../../graph/graph.ts";
 import { isMadeUp, moduleOf } from "../../onnx/modules.ts";
 
 /**
- * Tells for a weight, and the node that computes on data with it, what the program called it. An exporter that folds or transposes a weight counts its
- * name up (`val_155`, `onnx::MatMul_2151`): then the bias beside it, or the module that the node says it is of, tells the name. What is no better
- * known keeps the name that it has.
+ * Tells for a weight, and the node that computes on data with it, what the program called it. An exporter that folds or
+ * transposes a weight counts its name up (`val_155`, `onnx::MatMul_2151`): then the bias beside it, or the module that
+ * the node says it is of, tells the name. What is no better known keeps the name that it has.
  */
 export function namerOf(
   graph: Graph,
@@ -21,7 +21,8 @@ export function namerOf(
   };
   return (weight, node) => {
     const module = moduleOf(node);
-    // The newer exporter calls what it computes by the function that does it; what a module has bears the module's name.
+    // The newer exporter calls what it computes by the function that does it; what a
+    // module has bears the module's name.
     const counted = isMadeUp(weight) || (node.metadata !== undefined && module !== undefined && !weight.includes("."));
     if (!counted) return weight;
     const named = biasOf(node)?.replace(/bias$/, "weight") ?? (module === undefined ? weight : `${module}.weight`);

@@ -14,7 +14,8 @@ export interface Unit {
 
 export interface Group {
   /**
-   * What the program called the weight that first produces the units, as far as the file tells; a suffix tells apart groups of one weight.
+   * What the program called the weight that first produces the units, as far as the file tells; a
+   * suffix tells apart groups of one weight.
    */
   readonly name: string;
   /** The initializer that is this weight. */
@@ -175,8 +176,8 @@ function unitsOf(facts: Facts, solution: Solution) {
 }
 
 /**
- * For every component that an initializer brings into an activation: that initializer and the node. Components that no weight
- * produces (space, time, batch) are no units.
+ * For every component that an initializer brings into an activation: that initializer and the node. Components that no
+ * weight produces (space, time, batch) are no units.
  */
 function nameComponents(facts: Facts, { root }: Solution): Map<number, { name: string; node: Node }> {
   const { traced, activations } = facts;

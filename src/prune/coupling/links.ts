@@ -12,7 +12,10 @@ export interface Link {
 
 export type Links = ReadonlyMap<Node, Link>;
 
-/** For every node, which axes of its inputs it passes on to which axes of its outputs; parts of an axis count as the axis. */
+/**
+ * For every node, which axes of its inputs it passes on to which axes of its
+ * outputs; parts of an axis count as the axis.
+ */
 export function linksOf(traced: Traced): Links {
   const links = new Map<Node, Link>();
   for (const applied of ruled(traced)) {

@@ -89,7 +89,10 @@ function movedIn(traced: Traced, one: Sized): ReadonlySet<string> | undefined {
   return moved;
 }
 
-/** Tells whether an axis of a value is as long at others. Where one can't be traced it is not known, and taken to be not. */
+/**
+ * Tells whether an axis of a value is as long at others. Where one can't be traced
+ * it is not known, and taken to be not.
+ */
 export function settledBy(traced: Traced, others: readonly Sized[]): (name: string, axis: number) => boolean {
   const traces = others.map(traceAt);
   return (name, axis) => {

@@ -16,8 +16,8 @@ export function byValue(places: readonly AxisReference[]): Map<string, AxisRefer
 }
 
 /**
- * For each group the axes of initializers along which its units are produced: the weight's axis is the output's, and no activation
- * that the node reads has the unit yet.
+ * For each group the axes of initializers along which its units are produced: the weight's axis is the output's, and no
+ * activation that the node reads has the unit yet.
  */
 export function producingWeights(analysis: Analysis): (group: Group) => readonly AxisReference[] {
   const { graph, activations, producers, links } = analysis;

@@ -1,4 +1,7 @@
-/** Where units are read: activations that a node takes a unit from without handing it on, and the weights it takes it by. */
+/**
+ * Where units are read: activations that a node takes a unit from without handing
+ * it on, and the weights it takes it by.
+ */
 
 import type { Analysis } from "./analysis.ts";
 import type { Group } from "./groups.ts";
@@ -10,7 +13,10 @@ export interface Reading {
   readonly weights: readonly AxisReference[];
 }
 
-/** For each group the activations from which a node takes its units, so that they end there: convolutions, matrix products. */
+/**
+ * For each group the activations from which a node takes its units, so that they end
+ * there: convolutions, matrix products.
+ */
 export function readings(analysis: Analysis): (group: Group) => readonly Reading[] {
   const { activations, elementReaders, links } = analysis;
   return (group) =>

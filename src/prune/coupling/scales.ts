@@ -13,7 +13,10 @@ export interface Scale {
   readonly shift: AxisReference;
 }
 
-/** For each group the normalisations that its units pass through, where they keep statistics and their parameters are initializers. */
+/**
+ * For each group the normalisations that its units pass through, where they keep statistics
+ * and their parameters are initializers.
+ */
 export function scalesOf(analysis: Analysis): (group: Group) => readonly Scale[] {
   const { traced } = analysis;
   const found = traced.graph.nodes.flatMap((node) => {

@@ -17,8 +17,8 @@ export type Steps = readonly { readonly op: "Add" | "Mul" | "Div"; readonly by: 
 const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));
 
 /**
- * Entry by entry, the same number less, or the same share, whichever holds at all settings: heads that are folded into the batch are a share
- * of it.
+ * Entry by entry, the same number less, or the same share, whichever holds at all settings: heads that are
+ * folded into the batch are a share of it.
  *
  * @throws SecateurError `unsupported` where neither holds
  */
@@ -55,8 +55,8 @@ export function stepsTo(node: Node, seen: readonly SizesAt[]): Steps {
 }
 
 /**
- * Sizes that are joined of several lists, where only such change as are constants: the lists, with what they are after the removal. `undefined`
- * where others change too, or otherwise at other settings.
+ * Sizes that are joined of several lists, where only such change as are constants: the lists, with what they are after
+ * the removal. `undefined` where others change too, or otherwise at other settings.
  */
 export function restated(
   { types, graph }: Traced,
@@ -88,7 +88,9 @@ export function restated(
 export interface Pattern {
   /** Whether each of some indices stays. */
   readonly keep: readonly boolean[];
-  /** Whether the list stands for the axis as a whole, each entry for as many indices as it takes; else it is repeated. */
+  /**
+   * Whether the list stands for the axis as a whole, each entry for as many indices as it takes; else it is repeated.
+   */
   readonly stretched: boolean;
 }
 

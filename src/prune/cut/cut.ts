@@ -25,13 +25,15 @@ export interface Cut {
 }
 
 /**
- * Removes units: smaller initializers, smaller sizes, fewer elements everywhere; inputs and outputs stay. Where all units of a group go, what has
- * no elements any more vanishes, and what was computed of it alone is a constant (whole-group.ts).
+ * Removes units: smaller initializers, smaller sizes, fewer elements everywhere; inputs and outputs stay.
+ * Where all units of a group go, what has no elements any more vanishes, and what was computed of it
+ * alone is a constant (whole-group.ts).
  *
  * @param graph the graph as it is to be written; open sizes stay open
  * @param analysis of `graph`, or of one with the same nodes and shapes
  * @param elsewhere the same removal at other sizes, where it has been looked for
- * @throws SecateurError `bad-plan` for units that there are not, and for groups that cannot go as a whole, with the reason
+ * @throws SecateurError `bad-plan` for units that there are not, and for groups that
+ * cannot go as a whole, with the reason
  */
 export function cut(
   graph: Graph,

@@ -1,4 +1,6 @@
-/** Activations that are known ahead where groups go as a whole: zeros, and constants for every sample and place alike. */
+/**
+ * Activations that are known ahead where groups go as a whole: zeros, and constants for every sample and place alike.
+ */
 
 import type { GraphBuilder } from "../../graph/builder.ts";
 import { tensor, zeros, type NumericDType, type Shape, type Tensor } from "../../graph/tensor.ts";

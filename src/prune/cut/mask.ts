@@ -15,10 +15,10 @@ import { goneOf } from "./whole-group.ts";
 import { removedIndices, type Removal } from "../coupling/removal.ts";
 
 /**
- * Zeroes units without removing them: every activation that carries a removed unit is zero along it wherever it is read, and so is what
- * an operator needs zero to keep the unit from acting inside it (`maskInside`).
- * All shapes stay. It is what {@link cut} must equal, and refuses what that refuses. Along an axis
- * that is as long as open sizes say, the zeros are laid out while the graph runs.
+ * Zeroes units without removing them: every activation that carries a removed unit is zero along it wherever it is
+ * read, and so is what an operator needs zero to keep the unit from acting inside it (`maskInside`). All shapes stay.
+ * It is what {@link cut} must equal, and refuses what that refuses. Along an axis that is as long as open sizes say,
+ * the zeros are laid out while the graph runs.
  *
  * @param selects the types that Where may take: all of them in a graph that is written in other types before it runs
  */

@@ -1,4 +1,6 @@
-/** Groups from one graph to the next, where some have gone as a whole and others may be named after what went with them. */
+/**
+ * Groups from one graph to the next, where some have gone as a whole and others may be named after what went with them.
+ */
 
 import type { Graph } from "../../graph/graph.ts";
 import { Names } from "../../graph/names.ts";
@@ -54,8 +56,8 @@ export function matchGroups(before: Analysis, removal: Removal, graph: Graph): M
 }
 
 /**
- * Whether groups along several digits of an axis, which are found from the longest on and where more than one unit is left, come in another order or
- * in smaller number once some units have gone.
+ * Whether groups along several digits of an axis, which are found from the longest on and where more than one unit is
+ * left, come in another order or in smaller number once some units have gone.
  */
 export function mayRename({ groups, coupling }: Analysis, removal: Removal): boolean {
   if (coupling.solutions.length === 1) return false;

@@ -1,4 +1,7 @@
-/** What becomes of nodes where groups go as a whole: those with nothing left vanish, and what they leave behind are constants. */
+/**
+ * What becomes of nodes where groups go as a whole: those with nothing left vanish, and
+ * what they leave behind are constants.
+ */
 
 import { GraphBuilder } from "../../graph/builder.ts";
 import { fail, SecateurError } from "../../graph/error.ts";
@@ -43,8 +46,9 @@ export function goneOf(traced: Traced, removed: Removed): Set<string> {
 }
 
 /**
- * The nodes that are left where values have no elements any more. They were zeros (the law), so that what is computed of them alone is known
- * ahead: the bias of a convolution, and what normalisation makes of it, for every sample and place alike.
+ * The nodes that are left where values have no elements any more. They were zeros (the law), so that what
+ * is computed of them alone is known ahead: the bias of a convolution, and what normalisation makes of
+ * it, for every sample and place alike.
  *
  * @param graph the one that was traced
  * @throws SecateurError `unsupported` with the node that cannot do without
@@ -90,7 +94,8 @@ class WholeGroupRemover {
     const outputs = node.outputs.filter((name) => name !== "");
     const left = outputs.filter((name) => !this.#gone.has(name));
     if (outputs.length > 0 && left.length === 0) return;
-    // What is computed of weights alone is no zero without them; whoever reads it vanishes with it, or is told of in the end.
+    // What is computed of weights alone is no zero without them; whoever reads it vanishes
+    // with it, or is told of in the end.
     const ofWeights = !outputs.some((name) => this.#alive.has(name));
     if (ofWeights || (left.length === outputs.length && !node.inputs.some((name) => this.#known.has(name)))) {
       this.#nodes.push(node);

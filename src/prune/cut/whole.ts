@@ -6,7 +6,10 @@ import { cut } from "./cut.ts";
 import type { Analysis } from "../coupling/analysis.ts";
 import type { Removal } from "../coupling/removal.ts";
 
-/** The groups that are left without units among which are all of some group, or why these cannot go. No weight is copied. */
+/**
+ * The groups that are left without units among which are all of some group, or why
+ * these cannot go. No weight is copied.
+ */
 export function groupsWithout(analysis: Analysis, removal: Removal): Analysis | string {
   const { graph } = analysis;
   const initializers = new Map([...graph.initializers].map(([name, value]) => [name, onDemand(value)]));

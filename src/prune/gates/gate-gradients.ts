@@ -16,7 +16,8 @@ interface Gated {
 }
 
 /**
- * G[n, m] = ∂E_n/∂z_m = Σ a · ∂E_n/∂a over all elements of sample n that carry unit m, for the activations a at the gates of m.
+ * G[n, m] = ∂E_n/∂z_m = Σ a · ∂E_n/∂a over all elements of sample n that carry unit m, for
+ * the activations a at the gates of m.
  *
  * Where an operator has to mask a unit inside (`maskInside`), the factor is on the activations there too.
  *
@@ -55,7 +56,10 @@ export function gateGradient(
   return rows.length === 1 ? rows[0]! : g.Sum(...rows);
 }
 
-/** Sums everything but the samples and the axis of the units: [N, size of the axis], or [1, size] where samples are mixed. */
+/**
+ * Sums everything but the samples and the axis of the units: [N, size of the axis],
+ * or [1, size] where samples are mixed.
+ */
 function perChannel(
   g: Emit,
   product: Value,
@@ -95,7 +99,10 @@ function onOneAxis(
   return toUnits(g, analysis, group, place, channels, ofFirst);
 }
 
-/** The axis of a value that goes sample by sample with the first axis of an input, else the first where it has the size of the batch. */
+/**
+ * The axis of a value that goes sample by sample with the first axis of an input, else the
+ * first where it has the size of the batch.
+ */
 function sampleAxis(
   { traced, coupling: { solutions, first } }: Analysis,
   value: string,
@@ -119,7 +126,8 @@ function sampleAxis(
 }
 
 /**
- * From the indices of an axis to the units of the group: [N, size] becomes [N, units], summed over the indices of a unit.
+ * From the indices of an axis to the units of the group: [N, size] becomes [N,
+ * units], summed over the indices of a unit.
  *
  * @param indexOf the index along the axis that a column stands for; default its own number
  */

@@ -9,7 +9,10 @@ import { keyOf, type AxisReference } from "../coupling/axis-references.ts";
 
 type Gates = ReadonlyMap<string, readonly AxisReference[]>;
 
-/** The gates of each group elsewhere. Gates that cannot stand there stay where they are; an error where that is all of them. */
+/**
+ * The gates of each group elsewhere. Gates that cannot stand there stay where they
+ * are; an error where that is all of them.
+ */
 export function moveGates(analysis: Analysis, gates: Gates, at: GatePlace): Map<string, readonly AxisReference[]> {
   if (at === "after-bn") return new Map(gates);
   const move = movers[at](analysis);
@@ -57,10 +60,11 @@ function before(analysis: Analysis, place: AxisReference, all: readonly AxisRefe
 }
 
 /**
- * Gates as far on as a factor on the unit stays the same factor: what a gate's gradient is does not change, nor that gate's own second derivative, but less has to
- * be read for it, and nothing be differentiated that lies before.
+ * Gates as far on as a factor on the unit stays the same factor: what a gate's gradient is does not change, nor that
+ * gate's own second derivative, but less has to be read for it, and nothing be differentiated that lies before.
  *
- * @param everything whether all parameters are differentiated too: gates then stay behind an operator whose own sums tell their gradient
+ * @param everything whether all parameters are differentiated too: gates then stay behind an
+ * operator whose own sums tell their gradient
  */
 export function passGates(analysis: Analysis, gates: Gates, everything = false): Map<string, readonly AxisReference[]> {
   const stays = ({ value, axis }: AxisReference): boolean =>

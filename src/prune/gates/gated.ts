@@ -17,13 +17,17 @@ import type { AxisReference } from "../coupling/axis-references.ts";
 export interface Gated {
   readonly builder: GraphBuilder;
   readonly g: Emit;
-  /** Activations before their gate, by the names they have in the gated graph; each with its name in the graph without gates. */
+  /**
+   * Activations before their gate, by the names they have in the gated graph; each with
+   * its name in the graph without gates.
+   */
   readonly ungated: ReadonlyMap<string, string>;
 }
 
 /**
- * Multiplies the activations at the gates of some groups by factors. With all factors 1 the graph computes what it did; with the factor of a unit
- * 0 it computes what {@link mask} does, if gates stand where they remove units (the default place).
+ * Multiplies the activations at the gates of some groups by factors. With all factors 1 the graph
+ * computes what it did; with the factor of a unit 0 it computes what {@link mask} does, if gates stand
+ * where they remove units (the default place).
  *
  * @param groups of a trace with the batch size that the graph is to have
  * @param gates places by the name of the group; other groups have none

@@ -12,10 +12,11 @@ import { moveGates } from "./gate-places.ts";
 import type { GatePlace } from "../../options/ranking.ts";
 
 /**
- * The gates of every group: the fewest activations that must be zero along a unit for every reader to read zeros. An activation
- * that is zero because an earlier gate is (behind a Relu, an addition, a pool) needs none; of a chain such as Conv and
- * BatchNormalization only the last bears one, so that a gate stands after BatchNormalization by default. What a unit does inside an operator
- * that reads again what it puts out is no activation of the graph: there the factor is on what the operator masks inside (`maskInside`).
+ * The gates of every group: the fewest activations that must be zero along a unit for every reader to read zeros. An
+ * activation that is zero because an earlier gate is (behind a Relu, an addition, a pool) needs none; of a chain such
+ * as Conv and BatchNormalization only the last bears one, so that a gate stands after BatchNormalization by default.
+ * What a unit does inside an operator that reads again what it puts out is no activation of the graph: there the factor
+ * is on what the operator masks inside (`maskInside`).
  *
  * @param at where a criterion wants to measure; only `after-bn` gates remove a unit wherever it acts
  * @throws SecateurError `unsupported` where no gate of the graph can stand there

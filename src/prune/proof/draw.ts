@@ -7,7 +7,10 @@ import { isFloat, sizeOf, tensor, type NumericDType, type Tensor } from "../../g
 import type { Traced } from "../../passes/trace.ts";
 import { isShort, narrowTensor } from "../../passes/widen.ts";
 
-/** A tensor for each input of a model: numbers from -1.5 to 1.5, and zeros and ones where they are whole or truth values. */
+/**
+ * A tensor for each input of a model: numbers from -1.5 to 1.5, and zeros and ones
+ * where they are whole or truth values.
+ */
 export function drawInputs(traced: Traced, seed: number): Record<string, Tensor> {
   return Object.fromEntries(
     traced.graph.inputs.map(({ name }, i) => {

@@ -24,8 +24,9 @@ export interface Proof {
   readonly difference: number;
   readonly tolerance: number;
   /**
-   * Nodes at which removing is not zeroing: what they compute of a smaller input is another thing by nature. Each is given the values of
-   * the masked model, so that the law is shown for every stretch between them; empty where it holds for the model as a whole.
+   * Nodes at which removing is not zeroing: what they compute of a smaller input is another thing by nature.
+   * Each is given the values of the masked model, so that the law is shown for every stretch between them; empty
+   * where it holds for the model as a whole.
    */
   readonly between: readonly string[];
   /** Nodes whose results are random; they are given those of the masked model, too. */
@@ -36,14 +37,19 @@ export interface Proof {
   readonly notFinite: number;
   /** Those of values that differ by no more than float32 can tell there; they are not counted in `difference`. */
   readonly noisy: number;
-  /** Whether they had to be compared without the runtime's optimiser, because with it they differ by more than they may. */
+  /**
+   * Whether they had to be compared without the runtime's optimiser, because with it they differ by more than they may.
+   */
   readonly unoptimised: boolean;
   /** The shapes of the inputs at each of the sizes that both ran at. */
   readonly at: readonly Readonly<Record<string, Shape>>[];
   readonly mismatch?: Mismatch;
 }
 
-/** A value may differ by so many times what it differs by where weights are rounded otherwise; right cuts stay below once. */
+/**
+ * A value may differ by so many times what it differs by where weights are rounded
+ * otherwise; right cuts stay below once.
+ */
 const margin = 8;
 
 /** A single number may hardly move where its weights do, by chance: few ways of rounding them would say too little. */

@@ -1,4 +1,6 @@
-/** What float32 can tell of a graph: how much it computes differs where its weights and inputs are rounded otherwise. */
+/**
+ * What float32 can tell of a graph: how much it computes differs where its weights and inputs are rounded otherwise.
+ */
 
 import type { Graph } from "../../graph/graph.ts";
 import { sizeOf, type Tensor } from "../../graph/tensor.ts";
@@ -9,8 +11,9 @@ import type { Tensors } from "../../runtime/port.ts";
 const step = 2 ** -20;
 
 /**
- * A tensor of which each element is a hair larger or smaller; what is no float32 stays, and so do numbers on their own, such as exponents, and
- * lists so short that they may be the scales of a Resize: a hair less of those is an image without its last row.
+ * A tensor of which each element is a hair larger or smaller; what is no float32 stays, and so do numbers on
+ * their own, such as exponents, and lists so short that they may be the scales of a Resize: a hair less of
+ * those is an image without its last row.
  */
 function perturbed(value: Tensor, seed: number): Tensor {
   const { dtype, shape } = value;

@@ -24,8 +24,8 @@ export interface ProofOptions extends MachineOptions, Pick<LoadOptions, "optimis
   /** Of the inputs that are drawn; default 0. */
   readonly seed?: number;
   /**
-   * A difference up to this share of the largest magnitude of a value needs no explanation; default 1e-5. A larger one is allowed only as
-   * far as the cut model differs from itself with its weights rounded otherwise.
+   * A difference up to this share of the largest magnitude of a value needs no explanation; default 1e-5. A larger one
+   * is allowed only as far as the cut model differs from itself with its weights rounded otherwise.
    */
   readonly tolerance?: number;
 }
@@ -35,11 +35,11 @@ const defaultTolerance = 1e-5;
 /** Twice what 16 bits round to. */
 const halfSteps = { float16: 2 ** -10, bfloat16: 2 ** -7 };
 /**
- * Runs the masked and the cut model on fresh random inputs and compares what they compute: at the sizes of the trace, at another batch, and
- * at another size of every other axis that is open.
+ * Runs the masked and the cut model on fresh random inputs and compares what they compute: at the sizes of the trace,
+ * at another batch, and at another size of every other axis that is open.
  *
- * They are compared in float32, whatever the file is written in, and without the rounding of quantised activations, so that the only differences are
- * those of sums in another order. The cut model as it is to be written is run besides.
+ * They are compared in float32, whatever the file is written in, and without the rounding of quantised activations, so
+ * that the only differences are those of sums in another order. The cut model as it is to be written is run besides.
  *
  * @param model its graph is the one that was traced for `groups`
  * @returns a proof; it holds where it has no `mismatch`
@@ -95,7 +95,10 @@ function settingsOf(analysis: Analysis, removal: Removal, elsewhere: OtherSizes)
   return [here, ...elsewhere()].map((at) => ({ traced: at.analysis.traced, shrink: shrinkerOf(at) }));
 }
 
-/** So many inputs are drawn where the values of a run have few elements: a unit that is zero on one of them hides what is wrong behind it. */
+/**
+ * So many inputs are drawn where the values of a run have few elements: a unit that is zero on one
+ * of them hides what is wrong behind it.
+ */
 const mostDraws = 8;
 const drawnElements = 2 ** 20;
 
@@ -118,7 +121,10 @@ const isRun = (run: Promise<void>): Promise<boolean> =>
     () => false,
   );
 
-/** The cut model must load and run in the runtime as its users have it, and may do without the optimiser only where the whole one has to. */
+/**
+ * The cut model must load and run in the runtime as its users have it, and may do without the
+ * optimiser only where the whole one has to.
+ */
 async function runAsWritten(sides: Sides, small: Graph, whole: Graph, feeds: readonly Tensors[]): Promise<void> {
   try {
     await sides.runWhole(small, feeds);
@@ -147,5 +153,6 @@ export const explainMismatch = ({
   mismatch,
   tolerance,
 }: Pick<Proof, "tolerance"> & Required<Pick<Proof, "mismatch">>) =>
-  `the cut model does not compute what the masked one does: they differ first at ${mismatch.node} ("${mismatch.value}") by ` +
+  `the cut model does not compute what the masked one does: they differ first at ${mismatch.node} ` +
+  `("${mismatch.value}") by ` +
   `${mismatch.difference.toPrecision(3)} of its range, more than ${tolerance}`;

@@ -14,8 +14,8 @@ export const holdsFloats = ({ types }: Traced, name: string): boolean => {
 };
 
 /**
- * Nodes that lose something along what their rule says counts zeros, and those among weights that reduce what is removed: a mask zeroes activations,
- * and leaves weights as they are.
+ * Nodes that lose something along what their rule says counts zeros, and those among weights that reduce what is
+ * removed: a mask zeroes activations, and leaves weights as they are.
  */
 export function brokenNodes(analysis: Analysis, removal: Removal): Node[] {
   const counting = analysis.groups.flatMap(({ name, counting: nodes }) =>
@@ -77,8 +77,9 @@ export const upTo = (graph: Graph, names: readonly string[]): Graph => ({
 const mostElements = 2 ** 22;
 
 /**
- * The floats that are compared. First the ends, and what leads to them from the last nodes with weights, these included: so something is
- * compared in front of what saturates, ranks or counts. Then the results of the other nodes with weights, as far as memory allows.
+ * The floats that are compared. First the ends, and what leads to them from the last nodes with weights, these
+ * included: so something is compared in front of what saturates, ranks or counts. Then the results of the other nodes
+ * with weights, as far as memory allows.
  */
 export function watchedIn({ graph, ends }: Stretches, { graph: whole, traced, activations }: Analysis): string[] {
   const original = new Map(whole.nodes.map((node) => [node.outputs[0], node]));

@@ -52,7 +52,8 @@ export function refuseNothing(
   if (scope === "local" && shares.every((count) => count === 0))
     fail(
       "bad-option",
-      `${nothing}: a share of ${ratio} is less than one unit of every group, the largest of which has ${largest}; raise ${option("ratio")}, or take it of the whole net by ${option("scope", "global")}`,
+      `${nothing}: a share of ${ratio} is less than one unit of every group, the largest of which has ` +
+        `${largest}; raise ${option("ratio")}, or take it of the whole net by ${option("scope", "global")}`,
     );
   if (roundTo > 1)
     fail(
@@ -61,6 +62,7 @@ export function refuseNothing(
     );
   fail(
     "bad-option",
-    `${nothing}: what the share would take has to stay by ${option("keep")}, ${option("minUnits")} or a share of its own`,
+    `${nothing}: what the share would take has to stay by ${option("keep")}, ${option("minUnits")} or a share ` +
+      `of its own`,
   );
 }

@@ -1,4 +1,6 @@
-/** The plan file: which units of which groups are to be removed; the scores that it can be made of, and what is left. */
+/**
+ * The plan file: which units of which groups are to be removed; the scores that it can be made of, and what is left.
+ */
 
 import { fail } from "../../graph/error.ts";
 import type { Analysis } from "../coupling/analysis.ts";
@@ -41,7 +43,8 @@ export function parsePlan(text: string): Map<string, readonly number[]> {
 }
 
 /**
- * Reads importances as `secateur score --json` writes them. Whether they are of a model's groups is seen when they meet it.
+ * Reads importances as `secateur score --json` writes them. Whether they are of a
+ * model's groups is seen when they meet it.
  *
  * @throws SecateurError `bad-plan` that says what is wrong where
  */
@@ -72,7 +75,10 @@ export function parseScores(text: string): Map<string, Float64Array> {
   );
 }
 
-/** The units of each group that are left, in the numbering of the start: unit i of a group is now what unit `kept.get(group)[i]` was. */
+/**
+ * The units of each group that are left, in the numbering of the start: unit i of a group is
+ * now what unit `kept.get(group)[i]` was.
+ */
 export type KeptUnits = ReadonlyMap<string, readonly number[]>;
 
 /** What is left of every group; of one that went as a whole, nothing. */

@@ -74,8 +74,8 @@ const sum = (values: Float64Array): number => values.reduce((a, b) => a + b, 0);
 type Savings = (group: string, unit: Unit) => number;
 
 /**
- * Importances over what the removal of each unit alone saves; a unit that saves nothing is beyond price. Below 0, where removal does good, it is
- * multiplied instead: what saves more goes first there too.
+ * Importances over what the removal of each unit alone saves; a unit that saves nothing is beyond price. Below 0, where
+ * removal does good, it is multiplied instead: what saves more goes first there too.
  *
  * @param savings of each unit of a group, where that is measured; it stands in for `per`
  */

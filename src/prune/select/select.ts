@@ -60,7 +60,10 @@ function checkRounding(roundTo: number): void {
     fail("bad-option", `units are rounded to a whole number of at least 1; it is ${roundTo}`);
 }
 
-/** Chooses a share of the units. A group goes as a whole only where its floor is 0, and it can beside the others that do. */
+/**
+ * Chooses a share of the units. A group goes as a whole only where its floor is 0,
+ * and it can beside the others that do.
+ */
 export function selectShare(
   analysis: Analysis,
   importances: Importances,
@@ -142,7 +145,10 @@ interface Chunk {
   readonly rank: number;
 }
 
-/** The blocks of all groups, cheapest first; those of a group in the order in which they can go. 0 is a multiple of everything. */
+/**
+ * The blocks of all groups, cheapest first; those of a group in the order in which they
+ * can go. 0 is a multiple of everything.
+ */
 function chunksOf(analysis: Analysis, ranking: Importances, { roundTo = 1, floors }: StepChoice): Chunk[] {
   const own = new Map<string, Candidate[]>();
   for (const candidate of ranked(analysis, ranking)) {
@@ -167,8 +173,9 @@ function chunksOf(analysis: Analysis, ranking: Importances, { roundTo = 1, floor
 }
 
 /**
- * Chooses at most `count` of the least important units (or one block of them, where widths are rounded), and no more than the target needs. A
- * group goes as a whole only where its floor is 0, and it can with all that was chosen before; what vanishes along with it is counted.
+ * Chooses at most `count` of the least important units (or one block of them, where widths are rounded), and no more
+ * than the target needs. A group goes as a whole only where its floor is 0, and it can with all that was chosen before;
+ * what vanishes along with it is counted.
  */
 export function selectStep(
   analysis: Analysis,

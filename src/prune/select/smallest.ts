@@ -9,7 +9,10 @@ export interface Smallest extends Costs {
   readonly units: number;
   /** What goes to come there. */
   readonly removal: Removal;
-  /** Whether nothing smaller is possible. Groups that cannot all go as a whole have more ends than one, and this is one of them. */
+  /**
+   * Whether nothing smaller is possible. Groups that cannot all go as a whole have more
+   * ends than one, and this is one of them.
+   */
   readonly isLeast: boolean;
 }
 
