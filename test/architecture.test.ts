@@ -22,25 +22,18 @@ function specifiersOf(source: string): string[] {
 
 const withoutComments = (source: string): string => source.replaceAll(/\/\*\*.*?\*\/|\/\/.*$/gms, "");
 
-/** What is left of a source at run time, as far as imports go. */
-const withoutTypes = (source: string): string => source.replaceAll(/^(?:import|export) type [^;]*;/gm, "");
-
 interface Imports {
   readonly own: readonly string[];
-  /** Those of `own` that are more than types. */
-  readonly values: readonly string[];
   readonly foreign: readonly string[];
 }
 
 const imports = new Map<string, Imports>(
   [...text].map(([file, source]) => {
     const all = specifiersOf(source);
-    const ownOf = (names: readonly string[]) =>
-      names
-        .filter((name) => name.startsWith("."))
-        .map((name) => slashed(relative(root, join(root, dirname(file), name))));
-    const values = ownOf(specifiersOf(withoutTypes(source)));
-    return [file, { own: ownOf(all), values, foreign: all.filter((name) => !name.startsWith(".")) }];
+    const own = all
+      .filter((name) => name.startsWith("."))
+      .map((name) => slashed(relative(root, join(root, dirname(file), name))));
+    return [file, { own, foreign: all.filter((name) => !name.startsWith(".")) }];
   }),
 );
 
@@ -132,27 +125,14 @@ describe("imports", () => {
     expect(cycle).toBeUndefined();
   });
 
-  /** Folders in which types import types in no circle either. */
-  const typed = /^(autodiff|graph|onnx|ops|passes)\//;
-  it("have no cycle between files, in most folders not between their types either", () => {
-    const edges = [...imports].map(([file, { own, values }]) => [file, typed.test(file) ? own : values] as const);
-    expect(findCycle(new Map(edges))).toBeUndefined();
-    expect(specifiersOf(withoutTypes('import type { A } from "./a.ts";\nimport { b, type B } from "./b.ts";'))).toEqual(
-      ["./b.ts"],
-    );
+  it("have no cycle between files, types included", () => {
+    expect(findCycle(new Map([...imports].map(([file, { own }]) => [file, own])))).toBeUndefined();
     const ring = new Map([
       ["a", ["b"]],
       ["b", ["c"]],
       ["c", ["b"]],
     ]);
     expect(findCycle(ring)).toEqual(["b", "c", "b"]);
-  });
-
-  it("have no cycle between files of some folders, types included", () => {
-    const clean = new Set(["objective", "execute", "evaluate", "train", "score", "loop"]);
-    const own = [...imports].filter(([file]) => clean.has(layerOf(file)));
-    expect(own.length).toBeGreaterThan(50);
-    expect(findCycle(new Map(own.map(([file, { own: all }]) => [file, all])))).toBeUndefined();
   });
 
   it("below the command line name options, and not flags", () => {

@@ -11,29 +11,9 @@ import type { Runtime } from "../runtime/port.ts";
 import { defaultEvery, stepShare } from "../loop/options.ts";
 import { groupLosses, groupScales } from "../score/group-losses.ts";
 import { score } from "../score/score.ts";
+import type { ScheduleEvent } from "./prune-events.ts";
 import type { SettledOptions } from "./prune-options.ts";
 import { mostTries } from "./search.ts";
-
-/** What will be done, as far as it can be known before anything is. */
-export interface ScheduleEvent {
-  readonly kind: "schedule";
-  /** About so many; importances decide. Where only a loss or a drop ends pruning, as many as there can be. */
-  readonly removals: number;
-  /** Minibatches between two of them. */
-  readonly every: number;
-  /** Minibatches of pruning, and epochs of the data that these are, where its size is known. */
-  readonly steps: number;
-  readonly pruningEpochs: number | undefined;
-  /** Epochs of fine-tuning, and their minibatches. */
-  readonly epochs: number;
-  readonly tuningSteps: number | undefined;
-  /**
-   * Where the smallest model is searched for that loses little enough: so many are
-   * fine-tuned at most, each as long as that.
-   */
-  readonly tries?: number | undefined;
-  readonly batchSize: number;
-}
 
 export interface PaceOptions {
   readonly batchSize: number;
@@ -96,7 +76,7 @@ export async function unitsToGo(
   { groups, target, share = 1 }: { groups: Analysis; target: Budget; share?: number | undefined },
   options: SettledOptions,
 ): Promise<number> {
-  const units = groups.groups.reduce((n, group) => n + group.units.length, 0);
+  const { units } = groups;
   // Most time goes into what lies between units and units.
   const forLatency = (1 - Math.sqrt(Math.min(1, share))) * units;
   const { units: left = units, ...costs } = target;

@@ -6,16 +6,42 @@ import type { Costs } from "../passes/costs.ts";
 import type { KeptUnits } from "../prune/select/plan.ts";
 import type { Removal } from "../prune/coupling/removal.ts";
 import type { Budget } from "../options/budget.ts";
+import type { Normalisation, Per } from "../options/ranking.ts";
 import type { Drop } from "../evaluate/drop.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { LearnEvent } from "../train/events.ts";
 import type { LatencyRow } from "../evaluate/latency.ts";
 import type { PruneResult } from "../loop/options.ts";
 import type { Timing } from "../evaluate/timing.ts";
-import type { ScheduleEvent } from "./pace.ts";
-import type { Ranking } from "./ranking.ts";
 import type { Proved } from "./proving.ts";
 import type { WorkersEvent } from "./workers.ts";
+
+/** What a run ranks units by. */
+export interface Ranking {
+  /** The name of the criterion. */
+  readonly criterion: string;
+  readonly normalise: Normalisation;
+  /** "latency": milliseconds that were measured on this machine. */
+  readonly per: Per | "latency";
+}
+
+/** What will be done, as far as it can be known before anything is. */
+export interface ScheduleEvent {
+  readonly kind: "schedule";
+  /** About so many; importances decide. Where only a loss or a drop ends pruning, as many as there can be. */
+  readonly removals: number;
+  /** Minibatches between two of them. */
+  readonly every: number;
+  /** Minibatches of pruning, and epochs of the data that these are, where its size is known. */
+  readonly steps: number;
+  readonly pruningEpochs: number | undefined;
+  /** Epochs of fine-tuning, and their minibatches. */
+  readonly epochs: number;
+  readonly tuningSteps: number | undefined;
+  /** Of the search for the smallest model that loses little enough: so many are fine-tuned at most, as long as that. */
+  readonly tries?: number | undefined;
+  readonly batchSize: number;
+}
 
 /** What there is before the work begins. */
 export interface StartEvent {
@@ -133,8 +159,8 @@ export interface PruneOutcome extends Proved, Partial<Pick<Drop, "drop" | "dropI
   /** Where `unproved` says why, its metadata does too. */
   readonly model: Model;
   /**
-   * `diverged`: learning did harm, while pruning or after. `missed`: pruning ended with a budget that seemed to be met,
-   * and the model that is written does not meet it.
+   * `diverged`: learning did harm, while pruning or after. `missed`: the budget seemed to be met when pruning ended, and
+   * the model that is written does not meet it.
    */
   readonly end: PruneResult["end"] | "missed";
   readonly removals: number;

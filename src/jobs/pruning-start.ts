@@ -14,10 +14,10 @@ import { goalOf, openGoal, refuseTooFast, storedGoal, type StoredGoal } from "./
 import { checkLabelsFit } from "./labels.ts";
 import { createDrop, createMeasure, stateIn, type Measuring } from "./measure.ts";
 import type { PruningRun } from "./pruning-run.ts";
-import type { PruneJobEvent, State } from "./prune-events.ts";
+import type { PruneJobEvent, ScheduleEvent, State } from "./prune-events.ts";
 import type { CheckedOptions } from "./prune-options.ts";
 import { batchOf, openModel, type OpenedModel } from "./opened.ts";
-import { paceOf, unitsToGo, type ScheduleEvent } from "./pace.ts";
+import { paceOf, unitsToGo } from "./pace.ts";
 import { refuseUnreachable } from "./reach.ts";
 import { rankingOf } from "./ranking.ts";
 import { roundingOf } from "./rounding.ts";

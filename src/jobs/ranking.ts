@@ -1,17 +1,9 @@
 /** How units are ranked where nothing else is asked for. */
 
 import { criterionOf } from "../criteria/table.ts";
-import type { Normalisation, Per } from "../options/ranking.ts";
+import type { Per } from "../options/ranking.ts";
+import type { Ranking } from "./prune-events.ts";
 import type { CheckedOptions } from "./prune-options.ts";
-
-/** What a run ranks units by. */
-export interface Ranking {
-  /** The name of the criterion. */
-  readonly criterion: string;
-  readonly normalise: Normalisation;
-  /** "latency": milliseconds that were measured on this machine. */
-  readonly per: Per | "latency";
-}
 
 type Asked = Pick<CheckedOptions, "criterion" | "normalise" | "per" | "budget" | "latency">;
 

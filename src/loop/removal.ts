@@ -42,7 +42,7 @@ export function createChoose(initial: Analysis, options: PruneOptions): Choose {
   return async (graph, groups, { importances, groupLosses = [] }) => {
     const now = nextOf(groups);
     const scaled = { ...choice, scales: groupScales(groupLosses, importances) };
-    // In blocks, several counts choose the same units.
+    // Where widths are rounded, several counts choose the same units.
     const times = new Map<number, Timing>();
     const removeUpTo = async (count: number): Promise<Step> => {
       const selection = selectStep(groups, importances, count, now, scaled);

@@ -11,13 +11,13 @@ import type {
   SearchEvent,
   TryEvent,
   ResumeEvent,
+  ScheduleEvent,
   StartEvent,
   UnprovedEvent,
 } from "../jobs/prune-events.ts";
 import type { Dim } from "../graph/graph.ts";
 import type { DType } from "../graph/tensor.ts";
 import type { ProgressEvent } from "../jobs/job.ts";
-import type { ScheduleEvent } from "../jobs/pace.ts";
 import type { EpochEvent, TrainJobEvent } from "../jobs/train.ts";
 import type { WorkersEvent } from "../jobs/workers.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";

@@ -1,7 +1,6 @@
 /** What secateur prune shows of its work. */
 
-import type { PruneJobEvent, PruneOutcome, SearchEvent } from "../../jobs/prune-events.ts";
-import type { Ranking } from "../../jobs/ranking.ts";
+import type { PruneJobEvent, PruneOutcome, Ranking, SearchEvent } from "../../jobs/prune-events.ts";
 import { isDoubtful } from "../../evaluate/drop.ts";
 import { isBuiltIn } from "../../evaluate/metrics.ts";
 import { noteRounding } from "../limits.ts";

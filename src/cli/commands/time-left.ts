@@ -1,7 +1,6 @@
 /** How long a run of pruning will take: from how long its removals have taken so far. */
 
-import type { ScheduleEvent } from "../../jobs/pace.ts";
-import type { StartEvent } from "../../jobs/prune-events.ts";
+import type { ScheduleEvent, StartEvent } from "../../jobs/prune-events.ts";
 import type { RemovalEvent } from "../../train/events.ts";
 import { duration } from "../progress.ts";
 
