@@ -4,7 +4,7 @@ import { zeros, type NumericDType, type Tensor, type TypedArray } from "../graph
 import type { Tensors } from "../runtime/port.ts";
 import type { EvidenceOutput, PassNeed } from "../objective/evidence.ts";
 
-/** What a part cannot tell: the square of a sum over all samples is no sum over parts. */
+/** What a slice cannot tell: the square of a sum over all samples is no sum over slices. */
 export const wholeBatchNeeds = new Set<PassNeed>(["weights"]);
 
 /** Rows of samples stand one after the other; all else is a mean over samples, or linear in gradients that are. */
@@ -29,7 +29,7 @@ export function meanOf(values: readonly Tensor[]): Tensor {
   return mean;
 }
 
-/** The samples of one part of a batch. */
+/** The samples of one slice of a batch. */
 export function sliceOf(value: Tensor, index: number, count: number): Tensor {
   if (count === 1) return value;
   const rows = value.shape[0]! / count;

@@ -159,8 +159,8 @@ export interface PruneOutcome extends Proved, Partial<Pick<Drop, "drop" | "dropI
   /** Where `unproved` says why, its metadata does too. */
   readonly model: Model;
   /**
-   * `diverged`: learning did harm, while pruning or after. `missed`: the budget seemed to be met when pruning ended, and
-   * the model that is written does not meet it.
+   * `diverged`: learning did harm, while pruning or after. `missed`: the budget seemed to be met when pruning ended,
+   * and the model that is written does not meet it.
    */
   readonly end: PruneResult["end"] | "missed";
   readonly removals: number;

@@ -22,6 +22,7 @@ export interface Checkpoint {
   readonly note: Readonly<Record<string, unknown>>;
 }
 
+/** What names of tensors begin with. "slot" is from files that are read still. */
 const [weight, optimiserState, importance, good, offered] = ["weight ", "slot ", "importance ", "good ", "offered "];
 
 /** What watches over learning, with the removals or steps of its models, whose weights stand apart. */

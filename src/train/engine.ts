@@ -7,11 +7,11 @@ import { fitStep, type Sharing } from "./activation-checkpointing.ts";
 import { loadable } from "../execute/executable.ts";
 import { nextOf, stepGraph, stepName, type StepGraph, type StepOptions } from "./step.ts";
 
-/** What runs a step: all at once, or in parts. */
+/** What runs a step: as one graph, or split over workers. */
 export interface Engine {
   readonly workers: number;
   /**
-   * @param feeds what each part takes of the minibatch
+   * @param feeds what each worker takes of the minibatch
    * @param clock learning rate and number of the step
    * @returns loss and evidence
    */

@@ -61,8 +61,8 @@ const stateNameOf = (state: string, name: string): string => `${state}/${name}`;
 export const ownerOf = (state: string): string => state.slice(state.indexOf("/") + 1);
 
 /**
- * Writes the graph of one step: weights and statistics come in as inputs and leave as `next/NAME`, and so do the
- * optimiser state beside them, which are the optimiser's state and, with `ema`, `average/NAME`.
+ * Writes the graph of one step. Weights and statistics come in as inputs and leave as `next/NAME`. So does what is kept
+ * beside them: the optimiser's state and, with `ema`, their averages as `average/NAME`.
  */
 export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
   const { backward, takeIn, evidence } = openStep(graph, options);

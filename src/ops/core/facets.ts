@@ -105,7 +105,7 @@ export interface Rules<F extends Form> {
       ) => F["gradients"]);
   /**
    * Which axes go together, index by index. From it `couple` finds the units. An axis that no rule speaks of is
-   * frozen: silence is refusal. Where one axis is written as several, such as a width as heads × places, `either`
+   * frozen. Where one axis is written as several, such as a width as heads × places, `either`
    * offers its digits, and units lie along one of them. `inexact` marks axes along which removing is not zeroing.
    */
   readonly channels?: (
