@@ -15,8 +15,7 @@ const marks = 10;
 
 export interface Progress extends Disposable {
   /**
-   * Shows the state of the work: on a terminal in place, elsewhere not before
-   * nothing has been said for long (pulse.ts).
+   * Shows the state of the work: on a terminal in place, elsewhere once nothing has been said for long (pulse.ts).
    *
    * @param done the share of a stage that is done: elsewhere a line tells of every tenth
    */

@@ -32,7 +32,7 @@ export interface Evidence {
   readonly scales: Float32Array;
   /**
    * Of the activations a that other nodes read unit m from: the mean of |a| and the share of a ≠ 0, over samples, space
-   * and places; and the sum over places of (mean of a²) · Σ w², w the weights that read them.
+   * and places. Also the sum over places of (mean of a²) · Σ w², w the weights that read them.
    */
   readonly activations: {
     readonly magnitudes: Float32Array;
@@ -71,7 +71,7 @@ export interface Context {
 }
 
 /**
- * A criterion over data. An object of this form is all that a criterion of one's own takes: what it needs is measured,
+ * A criterion over data. An object of this form is all that a criterion of one's own takes. What it needs is measured,
  * shared with the other criteria that need it, and handed to `sample` for each group and minibatch.
  */
 export interface DataCriterion<N extends Need = Need> {

@@ -10,9 +10,9 @@ import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { Group } from "../prune/coupling/groups.ts";
 
 /**
- * For a group the weights that produce each of its units: filters and rows of matrices, not biases and
- * normalisations unless the unit has nothing else; of quantised weights the numbers that they stand for. All rows of
- * a group have the same weights in the same order.
+ * For a group the weights that produce each of its units. They are filters and rows of matrices, not biases and
+ * normalisations unless the unit has nothing else; of quantised weights the numbers that they stand for. All rows of a
+ * group have the same weights in the same order.
  *
  * @param criterion who asks, for the error
  * @throws SecateurError `unsupported` where the weights are quantised in a way that does not tell their numbers

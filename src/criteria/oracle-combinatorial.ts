@@ -29,9 +29,9 @@ function countBits(mask: number): number {
 }
 
 /**
- * I_m = the share of sizes k = 1 … M - 1 for which the best subset of k units to remove spares unit m, where the best
- * is the one of least (E - E(z_S = 0))² (the combinatorial oracle of Molchanov et al. 2019, section 4.1). Where the
- * best subsets are nested it is their order. Groups of more than 16 units have too many subsets and get no importance.
+ * I_m = the share of sizes k = 1 … M - 1 for which the best subset of k units to remove spares unit m. The best is the
+ * one of least (E - E(z_S = 0))² (the combinatorial oracle of Molchanov et al. 2019, section 4.1). Where the best
+ * subsets are nested it is their order. Groups of more than 16 units have too many subsets and get no importance.
  */
 export const oracleCombinatorial: DataCriterion<"subsets"> = {
   name: "oracle-combinatorial",

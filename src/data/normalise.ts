@@ -13,10 +13,10 @@ export interface Normalise {
 }
 
 /**
- * What well-known networks were trained with. imagenet is torchvision's, inception what TensorFlow's
- * Inception and MobileNet take (-1 to 1), clip OpenAI's; cifar10 and mnist are the statistics of the training
- * images of these sets; caffe is the mean of ImageNet's bytes in Caffe's order, for channels `bgr`; unit
- * gives 0 to 1; none leaves bytes as they are.
+ * What well-known networks were trained with. imagenet is torchvision's, inception what TensorFlow's Inception and
+ * MobileNet take (-1 to 1), clip OpenAI's. cifar10 and mnist are the statistics of the training images of these sets;
+ * caffe is the mean of ImageNet's bytes in Caffe's order, for channels `bgr`; unit gives 0 to 1; none leaves bytes as
+ * they are.
  */
 export const presets = {
   imagenet: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },

@@ -23,7 +23,8 @@ const dtypes: Readonly<Record<string, NumericDType>> = {
 
 /**
  * Reads an array; the elements are a copy. Fails with `bad-data` on what is no .npy file or not a whole one, and on
- * arrays of objects, strings or records, in Fortran's order or of big-endian numbers, saying how to save them instead.
+ * arrays of objects, strings or records, in Fortran's order or of big-endian numbers. The error says how to save them
+ * instead.
  */
 export function parseNpy(bytes: Uint8Array, name: string): Tensor {
   if (bytes.length < 10 || magic.some((byte, i) => bytes[i] !== byte))

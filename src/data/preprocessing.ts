@@ -27,8 +27,8 @@ export interface Preprocessing {
 type Described = Pick<Model, "metadata" | "graph" | "aside">;
 
 /**
- * What the file of a model says of its input and its classes: by the metadata that Secateur writes; else by ONNX's own
- * keys for images, by what Ultralytics and OpenVINO's exporters write, and by the labels of a classifier's maps.
+ * What the file of a model says of its input and its classes. Metadata that Secateur wrote decides. Else it is ONNX's
+ * own keys for images, what Ultralytics and OpenVINO's exporters write, and the labels of a classifier's maps.
  *
  * @example
  * import { load, preprocessingOf } from "secateur";

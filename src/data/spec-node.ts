@@ -26,9 +26,9 @@ export interface OpenOptions extends Omit<PixelForm, keyof Normalise>, Omit<Enco
    */
   readonly model?: Pick<Model, "metadata" | "graph" | "aside">;
   /**
-   * The classes in the order of the model's outputs, by which those of the data are found by name: a list, a built-in
-   * one by its name (imagenet, imagenet-1001, cifar10, numbers), a file with one name a line or a JSON list, or names
-   * with commas between. "data" keeps the order of the data.
+   * The classes in the order of the model's outputs, by which those of the data are found by name. It is a list, or a
+   * built-in one by its name (imagenet, imagenet-1001, cifar10, numbers). It may be a file with one name a line or a
+   * JSON list, or names with commas between. "data" keeps the order of the data.
    */
   readonly classes?: string | readonly string[];
   /** Told in one sentence what is taken from the model's file. */

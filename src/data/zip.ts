@@ -1,5 +1,5 @@
 /**
- * What of a zip file its library does not tell:
+ * What the library for zip files does not tell of one:
  * https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, sections 4.3.12 to 4.3.16.
  */
 

@@ -85,7 +85,7 @@ const enough = 30;
 
 /**
  * How far the hits of answers are above those of answers that have nothing to do with the labels, in standard
- * deviations: the same answers dealt to the samples at random (Cohen 1960, "A coefficient of agreement for nominal
+ * deviations. Those deal the same answers to the samples at random (Cohen 1960, "A coefficient of agreement for nominal
  * scales"; the variance is that of all permutations). It is 0 where all answers are the same, however common that class
  * is. `undefined` where there are too few samples, or one class alone.
  */
@@ -135,8 +135,8 @@ export interface Order {
 }
 
 /**
- * The order of the classes in which answers and labels go together best: answers are paired with labels, one with one,
- * on half of the samples, and what comes of it is counted on the other half.
+ * The order of the classes in which answers and labels go together best. Answers are paired with labels, one with one,
+ * on half of the samples. What comes of it is counted on the other half.
  */
 export function findOrder({ labels, answers }: Pick<Said, "labels" | "answers">): Order | undefined {
   // Drawn, as classes may come in turns.

@@ -56,7 +56,7 @@ export function fuseProducts(graph: Graph, types: ReadonlyMap<string, Type>): Gr
 /**
  * The graph as one of whose shapes the runtime knows nothing before it runs. It would plan which value takes over whose
  * memory by comparing each with all that are free, which takes most of the time of loading after a cut, when hardly two
- * widths are the same; its pool finds memory as fast without a plan. Integers become inputs with a default, as shapes
+ * widths are the same. Its pool finds memory as fast without a plan. Integers become inputs with a default, as shapes
  * would follow from constants; but not where they go with constants alone, whose shapes are known anyway.
  */
 function withoutShapes(graph: Graph): Graph {

@@ -23,7 +23,7 @@ export function prepare(model: Model, options: NormaliseOptions = {}): Graph {
 
 /**
  * The options with the shapes of a data set's first batch, where the file leaves more open than the batch and they are
- * not given: what is learnt and measured has the sizes of the data.
+ * not given. What is learned and measured then has the sizes of the data.
  */
 export async function withDataSizes<O extends NormaliseOptions>(
   { graph }: Model,

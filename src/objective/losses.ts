@@ -38,11 +38,12 @@ export interface LossOptions extends Pick<LearningOptions, "labelSmoothing"> {
 }
 
 /**
- * Appends a loss on the first output of the graph, and its target as an input: class ids, int64 [N] (or [N, d...] for
- * an output [N, C, d...]) for cross-entropy; the shape of the output for mse. With distillation the teacher's logits
- * are an input `teacher`; if all comes from the teacher there is no target. With sampled targets there is an input
- * `noise` of the shape of the logits instead of `target`: the classes drawn are the largest of the logits plus noise,
- * for independent draws from Gumbel's distribution (Gumbel 1954; Maddison et al. 2014, "A* Sampling", section 2).
+ * Appends a loss on the first output of the graph, and its target as an input. For cross-entropy these are class ids,
+ * int64 [N], or [N, d...] for an output [N, C, d...]. For mse it has the shape of the output. With distillation the
+ * teacher's logits are an input `teacher`; if all comes from the teacher there is no target. With sampled targets there
+ * is an input `noise` of the shape of the logits instead of `target`. The classes drawn are the largest of the logits
+ * plus noise, for independent draws from Gumbel's distribution (Gumbel 1954; Maddison et al. 2014, "A* Sampling",
+ * section 2).
  */
 export function appendLoss(builder: GraphBuilder, output: string, options: LossOptions): LossValues {
   const { loss, distillation, targets = "labels", labelSmoothing = 0 } = options;

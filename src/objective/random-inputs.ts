@@ -37,7 +37,8 @@ export function drawBeta(stream: RandomGenerator, alpha: number): number {
 
 /**
  * The logarithm of a draw from Gamma(α): d v with v = (1 + c z)³ for a normal z (Marsaglia and Tsang 2000, "A Simple
- * Method for Generating Gamma Variables", section 2); for α < 1 a draw of Gamma(α + 1) times u^(1/α) (section 6).
+ * Method for Generating Gamma Variables", section 2). For α < 1 it is that of a draw of Gamma(α + 1) times u^(1/α)
+ * (section 6).
  */
 function logGamma(stream: RandomGenerator, alpha: number): number {
   if (alpha < 1) return logGamma(stream, alpha + 1) + Math.log(positive(stream)) / alpha;

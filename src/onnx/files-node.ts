@@ -177,10 +177,10 @@ export interface WriteOptions extends FormOptions {
 }
 
 /**
- * Writes a model file, whole or not at all. Above 1.9 GB, and where large weights were read from a file of
- * their own, they go to `<name>.data` beside it, written first. The opset and the IR version are those of the
- * file that the model came from, unless another opset is asked for or needed; which it is, and for which
- * nodes it had to be raised, is returned.
+ * Writes a model file, whole or not at all. Above 1.9 GB, and where large weights were read from a file of their own,
+ * they go to `<name>.data` beside it, written first. The opset and the IR version are those of the file that the model
+ * came from, unless another opset is asked for or needed. Which it is, and for which nodes it had to be raised, is
+ * returned.
  *
  * @throws SecateurError `io` naming the file and the reason.
  */

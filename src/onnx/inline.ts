@@ -216,8 +216,8 @@ function usedDomains(graph: GraphProto, found: Set<string>): Set<string> {
 }
 
 /**
- * The graph of a model with every call of a function replaced by what the function does, names made new with the name
- * of the call in front, and the opsets that it then needs. Functions that nothing calls are gone.
+ * The graph of a model with every call of a function replaced by what the function does, and the opsets that it then
+ * needs. The names inside have the name of the call in front. Functions that nothing calls are gone.
  *
  * @throws SecateurError `unsupported` naming a function that calls itself, or is in another opset
  * of an operator domain than the model

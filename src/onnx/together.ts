@@ -17,8 +17,8 @@ export interface Use {
 const farthest = 12;
 
 /**
- * Tells users that belong together, by what the file says of where they come from, and where it says nothing by what
- * the weight is: numbers that have been drawn or learned are not equal by chance, but all ones and zeros are.
+ * Tells users that belong together by what the file says of where they come from. Where it says nothing, the weight
+ * decides: numbers that were drawn or learned are not equal by chance, but all ones and zeros are.
  *
  * @param rootOf the initializer behind what an Identity makes of it
  */

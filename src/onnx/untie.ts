@@ -115,7 +115,7 @@ function nameClasses(root: string, classes: readonly (readonly Reading[])[], tak
 
 /**
  * The graph with a weight of its own for every layer that an exporter gave the weight of another because the two were
- * equal, as fresh normalisations are: shared, they could only be cut and learn alike. A weight that the model itself
+ * equal, as fresh normalisations are. Shared, they could only be cut and learn alike. A weight that the model itself
  * computes with twice stays one: a layer that is applied to several inputs, an embedding that is read backwards at the
  * end. Identities of initializers go, unless they make an output.
  */

@@ -18,9 +18,9 @@ export type LatencyBudget = z.input<typeof latency>;
 
 const scheduleKinds = ["steady", "linear", "cubic", "one-shot"] as const;
 /**
- * `steady` removes the same number of units each time (the paper's); the others reach the target in a given number
- * of removals: in equal steps of what is to be saved, in steps that become smaller (Zhu and Gupta 2017, "To prune,
- * or not to prune", eq. 1), or at once.
+ * `steady` removes the same number of units each time (the paper's). The others reach the target in a given number of
+ * removals: in equal steps of what is to be saved, in steps that become smaller (Zhu and Gupta 2017, "To prune, or not
+ * to prune", eq. 1), or at once.
  */
 export type ScheduleKind = (typeof scheduleKinds)[number];
 export const scheduleKind = z.enum(scheduleKinds).default("steady").describe("how much is removed each time");
@@ -44,9 +44,9 @@ export const pruning = {
    */
   latency: latency.describe("time of one sample to reach here, as 0.5, 50% or 3ms").optional(),
   /**
-   * How much of the metric may be lost after fine-tuning, by default percentage points of top-1, or without labels of
-   * agreement with the original: the smallest model that loses no more is searched for, down to the budget where there
-   * is one. A metric of your own counts in its own unit. A tenth of the data is held out to choose by.
+   * How much of the metric may be lost after fine-tuning. The smallest model that loses no more is searched for, down
+   * to the budget where there is one. The default counts percentage points of top-1, or without labels of agreement
+   * with the original; a metric of your own counts in its own unit. A tenth of the data is held out to choose by.
    */
   maxDrop: positive.describe("find the smallest model that loses at most so many points").optional(),
   /** Pruning stops when the mean training loss between two removals is above this. */

@@ -87,9 +87,9 @@ export type Normalisation = (typeof normalisations)[number];
 
 export const scopes = ["local", "global", "isomorphic"] as const;
 /**
- * `global` compares all units of the net, `local` the units of a group only, so that the same share of
- * every group goes; `isomorphic` compares the units of groups that are built alike (Fang et al. 2024,
- * "Isomorphic Pruning for Vision Models").
+ * `global` compares all units of the net, `local` the units of a group only, so that the same share of every group
+ * goes. `isomorphic` compares the units of groups that are built alike (Fang et al. 2024, "Isomorphic Pruning for
+ * Vision Models").
  */
 export type Scope = (typeof scopes)[number];
 

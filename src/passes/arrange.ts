@@ -7,9 +7,9 @@ import type { Graph } from "../graph/graph.ts";
 import { leavesOf, sourcesOf, walkBack } from "./timeline.ts";
 
 /**
- * The graph in another order: what nobody reads, as an update of weights, is computed as soon as that is there which
- * others read too, as the gradient that comes back through the net; and what a node reads beside something that takes
- * long is made when that is there. Results are the same.
+ * The graph in another order. What nobody reads, as an update of weights, is computed as soon as what it shares with
+ * others is there, as the gradient that comes back through the net. What a node reads beside something that takes long
+ * is made when that is there. Results are the same.
  */
 export function arrange(graph: Graph): Graph {
   const sources = sourcesOf(graph);

@@ -204,7 +204,7 @@ function agreed(found: readonly (Tensor | undefined)[], isScales: boolean): Tens
 
 /**
  * The target of a Reshape whose sizes follow from those of the inputs, written by 0 and -1, or of an Expand, written by
- * 1, which leaves a size as it is; `undefined` where that does not do.
+ * 1, which leaves a size as it is. `undefined` where that does not do.
  */
 function openTarget(node: Node, traces: readonly Traced[], isOpen: readonly boolean[]): Tensor | undefined {
   if (node.domain !== "" || (node.op !== "Reshape" && node.op !== "Expand")) return undefined;

@@ -47,9 +47,9 @@ interface Step {
 /**
  * The graphs that run at any batch and at the fixed one are what the graph is, from the likeliest on. Node by node,
  * what states the batch is written so that it follows it: the first axes of inputs and outputs, targets of Reshape and
- * Expand, sizes of Resize, ends of Slice; what is the same for all samples is spread over the batch where it meets what
- * carries it. A batch of 1 can be any axis of 1 or a factor of any axis: what follows in the graph decides, and where
- * it fits in several ways, only running it can tell (see execute/opened.ts).
+ * Expand, sizes of Resize, ends of Slice. What is the same for all samples is spread over the batch where it meets what
+ * carries it. A batch of 1 can be any axis of 1 or a factor of any axis. What follows in the graph decides. Where it
+ * fits in several ways, only running it can tell (see execute/opened.ts).
  *
  * @param graph a normalised graph whose first input has a fixed first axis, the batch
  * @returns why there is no other

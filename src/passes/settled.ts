@@ -23,9 +23,10 @@ const replacements: readonly ((value: number, i: number) => number)[] = [
 ];
 
 /**
- * Tells which entries of a value may be others at other sizes than those of the traces: entries that differ between
- * them, and what is computed of such entries and comes out another when these are replaced. So the padding up to a
- * multiple of 7 is open even where all sizes tried were multiples, and the width that is picked out of a shape is not.
+ * Tells which entries of a value may be others at other sizes than those of the traces. They are entries that differ
+ * between them, and what is computed of such entries and comes out another when these are replaced. So the padding up
+ * to a multiple of 7 is open even where all sizes tried were multiples, and the width that is picked out of a shape is
+ * not.
  */
 export function openEntries(traces: readonly Traced[]): (node: Node) => (name: string) => readonly boolean[] {
   const [first, ...others] = traces as readonly [Traced, ...Traced[]];

@@ -16,7 +16,7 @@ export interface Seen {
 }
 
 /**
- * The Resize with the axes named that do not follow the input, and the constant of their sizes under the given name;
+ * The Resize with the axes named that do not follow the input, and the constant of their sizes under the given name.
  * `undefined` where sizes differ otherwise than with the input, or the aspect ratio of all axes counts.
  *
  * @param seen the same node at several sizes of what is open

@@ -225,8 +225,9 @@ const foldable = (node: Node, types: ReadonlyMap<string, Type>, mostIntegers: nu
   });
 
 /**
- * A float initializer may learn, so that its elements are not fixed, unless it is a scalar, which exporters make of
- * numbers in code, or so small that it may be the scales of a Resize; what floats are made of it stays in the graph.
+ * A float initializer may learn, so that its elements are not fixed; what floats are made of it stays in the graph.
+ * Fixed are scalars, which exporters make of numbers in code, and what is so small that it may be the scales of a
+ * Resize.
  */
 const isWeight = (
   { name, dtype, shape }: Value,

@@ -37,8 +37,8 @@ const nothing: Known = { computed: false, quantised: false, weights: new Set() }
  * weights, products of two weights, a scale and one. In the graph it would hide which axes of the weights belong
  * together. `undefined` where there is nothing of the kind.
  *
- * It stays where the weight is also read as it is, since the two would not be the same weight any more; where it is
- * quantised; and where the result would be far larger than the weight.
+ * It stays where the weight is also read as it is, since the two would not be the same weight any more. It also stays
+ * where it is quantised, and where the result would be far larger than the weight.
  */
 export function weightArithmetic(graph: Graph): WeightArithmetic | undefined {
   const nodes = constantNodes(graph);

@@ -67,7 +67,7 @@ export function roundedDown(rate: number): number {
 export const lowerThan = (rate: number): number => roundedDown(Math.min(rate / 4, highest.sgd));
 
 /**
- * Finds a rate: the loss of some minibatches is taken before anything is learned; on the same minibatches, while the
+ * Finds a rate. The loss of some minibatches is taken before anything is learned. On the same minibatches, while the
  * rate rises from next to nothing, it is seen at which rate the loss turns up. A rate well below is tried from the
  * start, and lowered until it does no harm and a lower one learns no more. All losses are compared minibatch by
  * minibatch, so that easy and hard ones make no difference.

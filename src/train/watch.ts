@@ -1,7 +1,7 @@
 /**
  * Watches over learning. What was removed raises the loss too, and that of some models is high on one minibatch and
- * nothing on the next: where the loss is too high, the last model that was good loses what has been removed since,
- * learns nothing, and is compared on the same minibatches. Only if that is better learning did harm.
+ * nothing on the next. So where the loss is too high, it is compared on the same minibatches with the last model that
+ * was good, which loses what has been removed since and learns nothing. Only if that is better learning did harm.
  */
 
 import type { Batch, Dataset } from "../data/batches.ts";

@@ -39,7 +39,7 @@ export interface Channels {
   same(...axes: readonly Axis[]): void;
   /**
    * The axes of any one of the lists go together while every other axis named in them stays whole. So it is where one
-   * axis is written as several: of (heads, width) whole heads can go, or the same places of every head, and both after
+   * axis is written as several. Of (heads, width) whole heads can go, or the same places of every head, and both after
    * one another, but no single place of one head.
    */
   either(lists: readonly Together[]): void;

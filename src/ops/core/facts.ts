@@ -44,9 +44,9 @@ export type Gradients<I extends readonly string[]> = {
 };
 
 /**
- * When an output is zero along a unit: where the inputs that carry the unit are zero along it, whatever the others are
- * (`any`: a product, a rearrangement, an activation through the origin), or only where every input carries it and is
- * zero (`all`: a sum). Absent = never.
+ * When an output is zero along a unit. `any`: where the inputs that carry the unit are zero along it, whatever the
+ * others are, as of a product, a rearrangement, an activation through the origin. `all`: only where every input carries
+ * it and is zero, as of a sum. Absent = never.
  */
 export type Zero = "any" | "all";
 

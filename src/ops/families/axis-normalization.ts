@@ -31,8 +31,8 @@ function checkBroadcast(X: Value, ...vectors: readonly (Value | undefined)[]): v
 
 /**
  * The scale of a normalisation over the axes from `axis` on, where what its kernels on other devices than the CPU are
- * given is not of the shape that they normalise: that of cuda gives wrong numbers without a word, that of webgpu
- * refuses it (onnxruntime 1.30). `undefined` where all are.
+ * given is not of the shape that they normalise. The kernel of cuda then gives wrong numbers without a word, and that
+ * of webgpu refuses it (onnxruntime 1.30). `undefined` where all are.
  */
 function plainScale(g: Emit, X: Value, axis: number, ...vectors: readonly (Value | undefined)[]): Value | undefined {
   const shape = X.shape.slice(positive(axis, X.shape.length));

@@ -46,8 +46,8 @@ function coupleSide(
 
 /**
  * Spatial axes whose places can go: what is called space may hold channels. Where a window is a single place, places
- * are apart from one another; and where one channel alone is convolved with its neighbours, as ECA does with the means
- * of all channels, those that are left become neighbours.
+ * are apart from one another. Where one channel alone is convolved with its neighbours, as ECA does with the means of
+ * all channels, those that are left become neighbours.
  */
 export function looseSpace(
   X: Value,

@@ -64,8 +64,8 @@ const sameSet = 512;
 const mostMore = 1.07;
 
 /**
- * Sizes for [N, o...] whose product is no multiple of {@link sameSet}, one larger where that costs little: the rows of
- * a matrix product that all begin in the same sets of the cache drive each other out of it.
+ * Sizes for [N, o...] whose product is no multiple of {@link sameSet}, one larger where that costs little. Rows of a
+ * matrix product that all begin in the same sets of the cache drive each other out of it.
  */
 function apart(sizes: Shape): Shape {
   if (sizeOf(sizes) % sameSet !== 0) return sizes;
@@ -80,7 +80,7 @@ function apart(sizes: Shape): Shape {
 const mostForPieces = 18;
 
 /**
- * Sizes for [N, o...] at which a tap's shift is a step along one line: what runs over the end of an axis of X meets the
+ * Sizes for [N, o...] at which a tap's shift is a step along one line. What runs over the end of an axis of X meets the
  * zeros before the next row, so that these stand there once and not on both sides. `undefined` where strides keep
  * shifts apart, or where the zeros cost more than shorter copies do.
  */

@@ -67,9 +67,9 @@ export function convInputGradient(g: Emit, dy: Value, w: Value, spatial: Shape, 
 }
 
 /**
- * The phases of a stride s along each axis: pixel x = s i + a of the input meets the tap t = a + pad - s
- * d at the output i + d, for d from `first` to `last`; `length` is how many i there are, `behind` how
- * many outputs past the end they meet.
+ * The phases of a stride s along each axis: pixel x = s i + a of the input meets the tap t = a + pad - s d at the
+ * output i + d, for d from `first` to `last`. `length` is how many i there are, `behind` how many outputs past the end
+ * they meet.
  */
 const phasesOf = ({ kernel, strides, before }: Window, spatial: Shape, out: Shape) =>
   kernel.map((k, axis) => {
@@ -93,7 +93,7 @@ function comesApart(window: Window, spatial: Shape, out: Shape): boolean {
 }
 
 /**
- * ∂/∂X of a Conv with a stride, not by zeros between the pixels of dY but by the phases of X: one Conv with a kernel of
+ * ∂/∂X of a Conv with a stride, not by zeros between the pixels of dY but by the phases of X. One Conv with a kernel of
  * about k / s taps gives all s² phases as channels, and DepthToSpace puts them side by side.
  */
 function inputGradientByPhases(g: Emit, dy: Value, w: Value, spatial: Shape, window: Window): Value {

@@ -1,7 +1,7 @@
 /**
  * factors: where one axis is written as several (a width as heads × places), units can lie along any of the several,
- * but along one at a time. A factor is an axis between such points, or one digit of it, with all that it runs through;
- * factors that meet at a point exclude each other, and a digit of an axis needs that axis where another point has it as
+ * but along one at a time. A factor is an axis between such points, or one digit of it, with all that it runs through.
+ * Factors that meet at a point exclude each other, and a digit of an axis needs that axis where another point has it as
  * a whole. The coupling is solved once for every set of factors in a small cover of all of them.
  */
 

@@ -50,7 +50,7 @@ const [farTimes, farMore] = [2, 64];
 
 /**
  * Of others the fewest at which another batch is tried, and every size of a value is another one that is so at any of
- * them: a little more of an input may leave what strides make of it as it was.
+ * them. A little more of an input may leave what strides make of it as it was.
  */
 export function fewestOf<T extends Sized>(traced: Traced, others: readonly T[]): readonly T[] {
   const own = traced.graph.sizes;

@@ -60,8 +60,8 @@ function before(analysis: Analysis, place: AxisReference, all: readonly AxisRefe
 }
 
 /**
- * Gates as far on as a factor on the unit stays the same factor: what a gate's gradient is does not change, nor that
- * gate's own second derivative, but less has to be read for it, and nothing be differentiated that lies before.
+ * Gates as far on as a factor on the unit stays the same factor. A gate's gradient and its own second derivative stay
+ * what they are. Less has to be read for them, and nothing that lies before has to be differentiated.
  *
  * @param everything whether all parameters are differentiated too: gates then stay behind an
  * operator whose own sums tell their gradient

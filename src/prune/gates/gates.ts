@@ -13,7 +13,7 @@ import type { GatePlace } from "../../options/ranking.ts";
 
 /**
  * The gates of every group: the fewest activations that must be zero along a unit for every reader to read zeros. An
- * activation that is zero because an earlier gate is (behind a Relu, an addition, a pool) needs none; of a chain such
+ * activation that is zero because an earlier gate is (behind a Relu, an addition, a pool) needs none. Of a chain such
  * as Conv and BatchNormalization only the last bears one, so that a gate stands after BatchNormalization by default.
  * What a unit does inside an operator that reads again what it puts out is no activation of the graph: there the factor
  * is on what the operator masks inside (`maskInside`).

@@ -11,9 +11,9 @@ import type { Tensors } from "../../runtime/port.ts";
 const step = 2 ** -20;
 
 /**
- * A tensor of which each element is a hair larger or smaller; what is no float32 stays, and so do numbers on
- * their own, such as exponents, and lists so short that they may be the scales of a Resize: a hair less of
- * those is an image without its last row.
+ * A tensor of which each element is a hair larger or smaller. What is no float32 stays. So do numbers on their own,
+ * such as exponents, and lists so short that they may be the scales of a Resize: a hair less of those is an image
+ * without its last row.
  */
 function perturbed(value: Tensor, seed: number): Tensor {
   const { dtype, shape } = value;
