@@ -22,7 +22,7 @@ const perLearning = 2;
  * and three on the way to a checkpoint.
  */
 const perCarried = 6;
-/** What crosses threads with every step: weights on their way to a part, and gradients on their way back. */
+/** What crosses threads with every step: weights on their way to a worker, and gradients on their way back. */
 const perExchange = 3;
 
 /** The bytes that the process is expected to take while a graph runs; those that move go with the batch. */
@@ -33,7 +33,7 @@ export function expectedMemory(graph: Graph): { readonly fixed: number; readonly
 
 /** A training step in bytes. */
 export interface StepSizes {
-  /** What runs all at once, or as a part of it; inputs are those of the minibatch. */
+  /** What runs all at once, or a worker's part of it; inputs are those of the minibatch. */
   readonly footprint: Footprint;
   readonly workers: number;
   /** Weights and statistics. */

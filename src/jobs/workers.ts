@@ -19,12 +19,12 @@ export interface WorkersEvent {
 }
 
 /**
- * Samples of a part whose statistics BatchNormalization takes. ResNet-50 trained on ImageNet with 32 errs in 23.6 % of
- * the validation set, with 16 in 23.7 %, with 8 in 24.8 % (Wu and He 2018, Group Normalization, table 3).
+ * Samples of a worker whose statistics BatchNormalization takes. ResNet-50 trained on ImageNet with 32 errs in 23.6 %
+ * of the validation set, with 16 in 23.7 %, with 8 in 24.8 % (Wu and He 2018, Group Normalization, table 3).
  */
 const leastSamples = 16;
 /**
- * Multiply-accumulates of a part, forward, for each weight: with fewer the time goes
+ * Multiply-accumulates of a worker, forward, for each weight: with fewer the time goes
  * into handing weights and gradients over.
  */
 const leastMacs = 1000;

@@ -37,7 +37,7 @@ export interface Fitted<S> {
   readonly repeated: boolean;
 }
 
-/** A step or a part of one, and what runs beside it. */
+/** A step or a worker's part of one, and what runs beside it. */
 export interface Sharing {
   readonly workers: number;
   /** Weights, statistics and optimiser state. */
@@ -46,7 +46,7 @@ export interface Sharing {
   readonly elsewhere: ReadonlySet<string>;
 }
 
-/** A step or a part of one, and where what it carries starts. */
+/** A step or a worker's part of one, and where what it carries starts. */
 interface Sized extends Finished {
   readonly carried: ReadonlyMap<string, Tensor>;
 }
@@ -65,7 +65,7 @@ const total = (values: ReadonlyMap<string, Tensor>): number =>
   [...values.values()].reduce((sum, value) => sum + byteLength(value), 0);
 
 /**
- * A step, or a part of one, such that the process stays below the limit with all parts at once.
+ * A step, or a worker's part of one, such that the process stays below the limit with all workers at once.
  *
  * @throws SecateurError `bad-option` where it cannot
  */

@@ -21,7 +21,7 @@ import { packed, packParameters, unpacked, type PackedParameters } from "./packe
 import { appendUpdates, nextOf, openClock, openStep, ownerOf, type StepGraph, type StepOptions } from "./step.ts";
 
 const gradientOf = (name: string): string => `gradient/${name}`;
-const ofWorker = (name: string, part: number): string => `${name}/part ${part}`;
+const ofWorker = (name: string, worker: number): string => `${name}/part ${worker}`;
 
 interface WorkerGraph extends StepGraph {
   /** Weights that gradients come out for, and statistics, by name. */
@@ -29,7 +29,7 @@ interface WorkerGraph extends StepGraph {
   readonly states: readonly string[];
 }
 
-/** The forward and backward pass of a part: weights and statistics come in, gradients and the next statistics leave. */
+/** A worker's forward and backward pass: weights and statistics come in, gradients and the next statistics leave. */
 function workerGraph(graph: Graph, options: StepOptions): WorkerGraph {
   const { backward, takeIn, evidence } = openStep(graph, options);
   const { builder, parameters, states } = backward;
@@ -73,7 +73,7 @@ interface UpdateGraph extends Pick<StepGraph, "graph" | "types" | "carried"> {
   readonly share: Share;
 }
 
-function updateGraph(part: WorkerGraph, share: Share, workers: number, options: StepOptions): UpdateGraph {
+function updateGraph(worker: WorkerGraph, share: Share, workers: number, options: StepOptions): UpdateGraph {
   const empty: Graph = {
     name: "update",
     nodes: [],
@@ -90,7 +90,7 @@ function updateGraph(part: WorkerGraph, share: Share, workers: number, options: 
     return g.Mul(g.Sum(...all), g.scalar(1 / workers));
   };
   const starts = new Map(
-    [...share.parameters, ...share.states].map((row) => [row.name, packed(row, (name) => part.carried.get(name)!)]),
+    [...share.parameters, ...share.states].map((row) => [row.name, packed(row, (name) => worker.carried.get(name)!)]),
   );
   const typeOf = (name: string): Type => {
     const { dtype, shape } = starts.get(name)!;
@@ -130,13 +130,13 @@ function sharesOf({ parameters, states, carried }: WorkerGraph, workers: number,
   return shares.filter((share) => share.parameters.length + share.states.length > 0).map(inRows);
 }
 
-/** The graphs of a step that is split: of each part, and of the updates, which run side by side too. */
+/** The graphs of a step that is split: of each worker, and of the updates, which run side by side too. */
 export function dataParallelGraphs(graph: Graph, options: StepOptions) {
   const { batch, workers = 1 } = options;
-  const part = workerGraph(graph, { ...options, batch: batch / workers });
-  const updates = sharesOf(part, workers, options).map((share) => updateGraph(part, share, workers, options));
+  const worker = workerGraph(graph, { ...options, batch: batch / workers });
+  const updates = sharesOf(worker, workers, options).map((share) => updateGraph(worker, share, workers, options));
   const carried = new Map(updates.flatMap((update) => [...update.carried]));
-  return { part, updates, sharing: { workers, carried, elsewhere: new Set<string>() } };
+  return { worker, updates, sharing: { workers, carried, elsewhere: new Set<string>() } };
 }
 
 /** Threads within an operator that are left for each of some workers, which run side by side. */
@@ -164,9 +164,9 @@ export async function openDataParallel(
         `${option("workers")}`,
     );
   const load = { device, signal, threads: threadsPerWorker(runtime, threads, workers) };
-  const { part: kept, updates, sharing } = dataParallelGraphs(graph, options);
-  const { step: part, repeated } = fitStep(kept, sharing, options);
-  const { model, optimise: gains } = loadable(part, device);
+  const { worker: kept, updates, sharing } = dataParallelGraphs(graph, options);
+  const { step, repeated } = fitStep(kept, sharing, options);
+  const { model, optimise: gains } = loadable(step, device);
   // The optimiser would make one of what is computed twice.
   const optimise = gains && !repeated;
   // They load in their threads while the updates are made ready in this one.
@@ -185,8 +185,8 @@ export async function openDataParallel(
   const sessions = await allOrNone([...opening, ...updating]);
   const updaters = updates.map(({ share }, i) => ({ share, session: sessions[workers + i]! }));
   return {
-    step: part,
-    engine: createEngine(part, sessions.slice(0, workers), updaters),
+    step,
+    engine: createEngine(step, sessions.slice(0, workers), updaters),
   };
 }
 
@@ -233,10 +233,10 @@ function packedByName({ parameters, states }: Share) {
   };
 }
 
-function createEngine(part: WorkerGraph, sessions: readonly Session[], updaters: readonly Updater[]): Engine {
-  const { evidence } = part;
-  const names = [...part.carried.keys()];
-  let weights: Tensors = copies(Object.fromEntries(part.carried));
+function createEngine(worker: WorkerGraph, sessions: readonly Session[], updaters: readonly Updater[]): Engine {
+  const { evidence } = worker;
+  const names = [...worker.carried.keys()];
+  let weights: Tensors = copies(Object.fromEntries(worker.carried));
   return {
     workers: sessions.length,
     async run(feeds, clock) {

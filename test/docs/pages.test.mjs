@@ -39,4 +39,10 @@ describe.each(pages)("%s", (page) => {
     });
     expect(broken.map(([link]) => link)).toEqual([]);
   });
+
+  it("names files of the source that are there", () => {
+    const named = [...text.matchAll(/`((?:src|test|scripts|bench|experiments|docs)\/[\w./-]+\.\w+)`/g)];
+    const gone = named.filter(([, path]) => !existsSync(join(root, path)));
+    expect(gone.map(([, path]) => path)).toEqual([]);
+  });
 });

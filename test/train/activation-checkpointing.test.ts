@@ -45,7 +45,7 @@ function dropping(graph: Graph, behind: ReadonlySet<string>): Graph {
   return { ...graph, nodes, initializers: new Map([...graph.initializers, [ratio, tensor("float32", [], [0.25])]]) };
 }
 
-/** With the share of the activations that is kept, with one worker and with two: gradients that leave a part cannot be let go. */
+/** With the share of the activations that is kept, with one worker and with two: gradients that leave a worker cannot be let go. */
 const nets: readonly (readonly [string, Graph, number, number])[] = [
   ["resnet20", prepare(newModel("resnet20", { classes: 5, input: [3, 16, 16], seed: 1 })), 0.8, 0.8],
   ["a net of depthwise convolutions", netOf("mobilenet-v3"), 0.85, 0.85],
@@ -143,7 +143,7 @@ async function learn(net: Graph, more: Partial<StepOptions>) {
   return { told, results, state: await trainer.state() };
 }
 
-const whole = (part: StepGraph) => ({ part, sharing: sharingOf(part) });
+const whole = (worker: StepGraph) => ({ worker, sharing: sharingOf(worker) });
 
 describe("a trainer", () => {
   const cases = nets.flatMap(([name, net, ...shares]) =>
@@ -159,8 +159,8 @@ describe("a trainer", () => {
           threadsPerWorker(directRuntime, learning.threads, workers),
         );
         const all = { ...learning, workers, capabilities };
-        const { part, sharing } = workers > 1 ? dataParallelGraphs(net, all) : whole(stepGraph(net, all));
-        const { fixed, moving } = sizesOf(part, sharing);
+        const { worker, sharing } = workers > 1 ? dataParallelGraphs(net, all) : whole(stepGraph(net, all));
+        const { fixed, moving } = sizesOf(worker, sharing);
         const kept = await learn(net, { workers });
         expect(kept.told).toEqual([]);
         expect((await learn(net, { workers, memory: fixed + moving })).told).toEqual([]);
