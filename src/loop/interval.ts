@@ -75,7 +75,8 @@ export async function learn(
     const { loss, findings } = result;
     watch.add(loss, position);
     total += loss;
-    if (needs) average.add(sampleAll(criterion as DataCriterion, trainer.groups!, findings, batchSize));
+    if (needs && trainer.groups!.groups.length > 0)
+      average.add(sampleAll(criterion as DataCriterion, trainer.groups!, findings, batchSize));
     const place = { step: number + 1, steps: undefined, epoch: position.epoch + 1, epochs: undefined };
     options.onEvent?.({ kind: "step", phase: "prune", ...place, loss, learningRate });
   }

@@ -87,6 +87,8 @@ export async function pruneLoop(
     const groups = interval.groups ?? analysed(interval.graph);
     if (meets(target, groups.costs, groups.units) && !latency) return resultOf("met", interval.graph, groups);
     if (interval.loss > maxLoss) return resultOf("max-loss", interval.graph, groups);
+    // A group of one unit can be none any more, and a criterion has nothing to measure then.
+    if (groups.groups.length === 0) return resultOf("exhausted", interval.graph, groups);
     const seeded = { ...options, seed: options.seed + removals.length };
     const measured = await measure(lessons, interval, groups, state, seeded);
     const step = await choose(interval.graph, groups, measured);

@@ -552,6 +552,12 @@ describe("in the loop", () => {
       expect(widths(await prune({}))).toEqual(widths(await prune({ targets: "sampled" })));
     });
 
+  it.each(["taylor-fo", "taylor-so", "magnitude"])("ends where %s has no group left to measure", async (name) => {
+    const graph = net("lstm");
+    const { end, units } = await loop(graph, findCriterion(name), { target: { params: 1 }, unitsPerStep: 7 });
+    expect([end, units]).toEqual(["exhausted", 0]);
+  });
+
   it("takes gates at every place", async () => {
     const graph = net("residual-conv");
     for (const gates of gatePlaces)
