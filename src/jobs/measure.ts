@@ -132,8 +132,8 @@ const freshBatches = 10;
 
 /**
  * Measures drops by the metric, by default top-1 or without labels the agreement with the original. Right after a
- * removal statistics are of what was there before, and a good model looks ruined: whether it is hopeless is looked at
- * with new ones.
+ * removal statistics are of what was there before, and a good model looks ruined: it is hopeless only where it is with
+ * new ones too. These alone would not do: a model may need statistics that are not those of this data.
  */
 export async function createDrop(
   runtime: Runtime,
@@ -158,15 +158,11 @@ export async function createDrop(
   return {
     of: async (graph) => lost(all, await evaluateOn(graph, undefined)),
     async isHopeless(graph) {
-      const fresh = await recalibrate(runtime, graph, rest, {
-        batchSize,
-        batches: freshBatches,
-        seed,
-        device,
-        threads,
-        signal,
-      });
-      return lost(some, await evaluateOn(fresh, evaluateBatches)).drop > bound;
+      const isLost = async (one: Graph): Promise<boolean> =>
+        lost(some, await evaluateOn(one, evaluateBatches)).drop > bound;
+      if (!(await isLost(graph))) return false;
+      const given = { batchSize, batches: freshBatches, seed, device, threads, signal };
+      return isLost(await recalibrate(runtime, graph, rest, given));
     },
   };
 }

@@ -7,7 +7,7 @@ import { split } from "../../src/data/splits.ts";
 import { prepare } from "../../src/execute/prepare.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { toNumbers } from "../../src/graph/tensor.ts";
-import { createDrop } from "../../src/jobs/measure.ts";
+import { createDrop, type Drop } from "../../src/jobs/measure.ts";
 import { statesOf } from "../../src/passes/training.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { executable } from "../../src/execute/executable.ts";
@@ -53,19 +53,17 @@ async function answeredBy(graph: Graph, noise: Dataset): Promise<Dataset> {
   });
 }
 
+async function dropOn(graph: Graph, noise: Dataset): Promise<Drop> {
+  const parts = split(await answeredBy(graph, noise), 0.25, 0);
+  return createDrop(directRuntime, graph, parts, { ...options, maxDrop: 1 } as never, () => {});
+}
+
 describe("a model whose statistics are of what was there before", () => {
   it("is not hopeless where new ones make it good again, and is where they do not", async () => {
     const net = prepare(loadModel(readNetModel("residual-conv")));
     const noise = randomDataset(net, { samples: 256 });
     const graph = await recalibrate(directRuntime, net, noise, options);
-    const { heldOut, rest } = split(await answeredBy(graph, noise), 0.25, 0);
-    const drop = await createDrop(
-      directRuntime,
-      graph,
-      { heldOut, rest },
-      { ...options, maxDrop: 1 } as never,
-      () => {},
-    );
+    const drop = await dropOn(graph, noise);
     const change = (names: Iterable<string>): Graph => {
       const initializers = new Map(graph.initializers);
       for (const name of names) {
@@ -80,5 +78,13 @@ describe("a model whose statistics are of what was there before", () => {
     expect(await drop.isHopeless(stale)).toBe(false);
     const dense = [...graph.initializers].filter(([, { dtype, shape }]) => dtype === "float32" && shape.length === 2);
     expect(await drop.isHopeless(change(dense.map(([name]) => name)))).toBe(true);
+  });
+
+  it("is not hopeless where it answers right with them, and not with those of this data", async () => {
+    const graph = prepare(loadModel(readNetModel("residual-conv")));
+    const noise = randomDataset(graph, { samples: 256 });
+    const drop = await dropOn(graph, noise);
+    expect((await drop.of(await recalibrate(directRuntime, graph, noise, options))).drop).toBeGreaterThan(10);
+    expect(await drop.isHopeless(graph)).toBe(false);
   });
 });
