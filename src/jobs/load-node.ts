@@ -54,7 +54,8 @@ const settleSave = takes("save", {
  * @throws SecateurError `io` naming the file and the reason
  */
 export async function save(path: string | URL, model: Model, options: WriteOptions = {}): Promise<FileForm> {
-  return writeModelFile(pathOf(path), model, settleSave(options, model));
+  const settled = settleSave(options, model);
+  return writeModelFile(pathOf(path), model, settled);
 }
 
 function pathOf(path: string | URL): string {

@@ -37,11 +37,20 @@ export interface RuntimeOptions {
   readonly writesOutputs?: boolean | undefined;
 }
 
-/** A runtime on the given onnxruntime package (`onnxruntime-node`, `onnxruntime-web/wasm`, ...). */
+/**
+ * A runtime on the given onnxruntime package (`onnxruntime-node`, `onnxruntime-web/wasm`, ...).
+ *
+ * @throws SecateurError `bad-option` for what is no such package
+ */
 export function createRuntime(
   ort: Onnxruntime,
   { name = "onnxruntime", threads: defaultThreads = 1, writesOutputs = false }: RuntimeOptions = {},
 ): Runtime {
+  if (typeof (ort as Partial<Onnxruntime> | undefined)?.InferenceSession?.create !== "function")
+    fail(
+      "bad-option",
+      'createRuntime takes an onnxruntime package, as `import * as ort from "onnxruntime-web"` gives it',
+    );
   return {
     name,
     threads: defaultThreads,

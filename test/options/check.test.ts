@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import {
   arrayDataset,
   compare,
+  createRuntime,
   cut,
   evaluate,
   finetune,
@@ -193,6 +194,17 @@ describe("a value that cannot be", () => {
       () => inspect("model.onnx" as never),
       'inspect takes a model, as load gives it, and not "model.onnx"',
     ],
+    [
+      "a model for a path",
+      () => save(model as never, "model.onnx" as never),
+      "save takes a model, as load gives it, and",
+    ],
+    [
+      "a whole plan for what is to go",
+      async () => cut(model, (await plan(model, { ratio: 0.5 })) as never),
+      "what to remove is a Map of unit numbers by group",
+    ],
+    ["no package", async () => createRuntime("onnxruntime-web" as never), "createRuntime takes an onnxruntime package"],
     ["no options", () => prune(model, undefined as never), "prune takes an object of options, and not undefined"],
   ])("is refused: %s", async (_what, call, text) => expect(await refusal(call)).toContain(text));
 

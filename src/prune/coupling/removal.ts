@@ -26,6 +26,8 @@ export type Removal = ReadonlyMap<string, readonly number[]>;
 
 /** For each axis that loses something, the indices that go, ascending. */
 export function removedIndices(analysis: Analysis, removal: Removal): Map<string, Map<number, Set<number>>> {
+  if (typeof (removal as Partial<Removal> | undefined)?.[Symbol.iterator] !== "function")
+    fail("bad-option", "what to remove is a Map of unit numbers by group, as the `removal` that plan gives");
   const byName = new Map(analysis.groups.map((group) => [group.name, group]));
   const removed = new Map<string, Map<number, Set<number>>>();
   for (const [name, units] of removal) {
