@@ -40,7 +40,7 @@ if (!Number.isInteger(total) || total < 1 || !Number.isInteger(seed)) {
 }
 
 if (values.only !== undefined) {
-  const lib = await import("../dist/graphs-node.js");
+  const lib = await import("./fuzz/library.mjs");
   const number = Number(values.only);
   const { base, kind, bytes } = mutantOf(baseModels(lib), seed, number);
   if (values.keep) writeFileSync(values.keep, bytes);

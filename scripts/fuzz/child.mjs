@@ -4,7 +4,7 @@ import { baseModels } from "./models.mjs";
 import { attempt } from "./attempt.mjs";
 import { mutantOf } from "./mutate.mjs";
 
-const lib = await import("../../dist/graphs-node.js");
+const lib = await import("./library.mjs");
 const bases = baseModels(lib);
 /** One of so many goes by way of files. */
 const files = 8;

@@ -13,6 +13,8 @@ import { mutantOf } from "../../scripts/fuzz/mutate.mjs";
 import { float32, int64s, tensor, type Tensor } from "../../src/graph/tensor.ts";
 import type { Graph, Node } from "../../src/graph/graph.ts";
 import * as lib from "../../src/graphs-node.ts";
+import { newModel } from "../../src/jobs/new-model.ts";
+import { ops } from "../../src/ops/table.ts";
 import { summarise } from "../../src/prune/summary.ts";
 import { graphOf, modelOf, node, noise, value } from "./support.ts";
 import { laws } from "../support/laws.ts";
@@ -341,7 +343,7 @@ describe("what is odd and no harm", () => {
 });
 
 test("mutants come through or are refused: npm run fuzz tries more", laws, async () => {
-  const bases = baseModels(lib);
+  const bases = baseModels({ ...lib, newModel, ops });
   const failures: string[] = [];
   const codes = new Set<string>();
   for (let number = 0; number < 600; number++) {
