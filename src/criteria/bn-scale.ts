@@ -13,10 +13,10 @@ export const bnScale: WeightCriterion = {
   name: "bn-scale",
   summary: "absolute scale of BatchNormalization",
   kind: "weights",
-  score(groups, weights) {
-    const scales = scalesOf(groups);
+  score(analysis, weights) {
+    const scales = scalesOf(analysis);
     const scores = new Map<string, Float64Array>();
-    for (const group of groups.groups) {
+    for (const group of analysis.groups) {
       const own = new Map(
         scales(group).map(({ scale }) => [scale.value, widenTensor(weights.get(scale.value)!).data as Float32Array]),
       );
@@ -24,7 +24,7 @@ export const bnScale: WeightCriterion = {
       const mean = group.units.map(({ atoms }) => {
         let [sum, count] = [0, 0];
         for (const atom of atoms) {
-          const { value, index } = groups.coupling.locate(atom);
+          const { value, index } = analysis.coupling.locate(atom);
           const scale = own.get(value)?.[index];
           if (scale === undefined) continue;
           sum += Math.abs(scale);

@@ -11,9 +11,9 @@ export const fpgm: WeightCriterion = {
   name: "fpgm",
   summary: "summed distance of the unit's weights from those of the other units of its group",
   kind: "weights",
-  score(groups, weights) {
-    const filters = filtersOf(groups, weights, "fpgm");
-    return new Map(groups.groups.map((group) => [group.name, summedDistances(filters(group))]));
+  score(analysis, weights) {
+    const filters = filtersOf(analysis, weights, "fpgm");
+    return new Map(analysis.groups.map((group) => [group.name, summedDistances(filters(group))]));
   },
 };
 

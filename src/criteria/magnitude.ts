@@ -8,14 +8,14 @@ function createMagnitude(name: string, summary: string, size: (weight: number) =
     name,
     summary,
     kind: "weights",
-    score(groups, weights) {
-      const filters = filtersOf(groups, weights, name);
+    score(analysis, weights) {
+      const filters = filtersOf(analysis, weights, name);
       const total = (filter: Float32Array): number => {
         let sum = 0;
         for (const weight of filter) sum += size(weight);
         return sum;
       };
-      return new Map(groups.groups.map((group) => [group.name, Float64Array.from(filters(group), total)]));
+      return new Map(analysis.groups.map((group) => [group.name, Float64Array.from(filters(group), total)]));
     },
   };
 }

@@ -9,10 +9,10 @@ export const random: WeightCriterion = {
   name: "random",
   summary: "a random number (the baseline)",
   kind: "weights",
-  score(groups, _weights, seed) {
+  score(analysis, _weights, seed) {
     const generator = randomStream(seed);
     return new Map(
-      groups.groups.map((group) => [group.name, Float64Array.from(group.units, () => uniformFloat64(generator))]),
+      analysis.groups.map((group) => [group.name, Float64Array.from(group.units, () => uniformFloat64(generator))]),
     );
   },
 };

@@ -78,10 +78,10 @@ export async function plan(model: Model, given: PlanOptions): Promise<Plan> {
   const { ratio = 0, scope, ratios = new Map() } = options;
   const { graph: whole } = await withTrial(model, options);
   const graph = normalise(whole, options);
-  const groups = analyse(graph);
-  refuseWithout(groups);
-  if (options.scores) refuseOtherScores(groups, options.scores);
-  const importances = options.scores ?? ofWeights(options.criterion).score(groups, graph.initializers, options.seed);
+  const analysis = analyse(graph);
+  refuseWithout(analysis);
+  if (options.scores) refuseOtherScores(analysis, options.scores);
+  const importances = options.scores ?? ofWeights(options.criterion).score(analysis, graph.initializers, options.seed);
   const roundTo = await roundingOf(options);
   const choice = {
     ratio,
@@ -89,15 +89,15 @@ export async function plan(model: Model, given: PlanOptions): Promise<Plan> {
     roundTo,
     normalise: options.normalise,
     per: options.per,
-    floors: floorsOf(groups, { ...options, ratios: undefined }),
-    ratios: ratiosOf(groups, ratios),
+    floors: floorsOf(analysis, { ...options, ratios: undefined }),
+    ratios: ratiosOf(analysis, ratios),
   };
-  const removal = selectShare(groups, importances, choice);
-  refuseNothing(groups, removal, choice);
+  const removal = selectShare(analysis, importances, choice);
+  refuseNothing(analysis, removal, choice);
   return {
     removal,
     roundTo,
-    groups: groups.groups.map(({ name, units }) => ({
+    groups: analysis.groups.map(({ name, units }) => ({
       name,
       units: units.length,
       removed: removal.get(name)?.length ?? 0,

@@ -88,11 +88,11 @@ export async function learn(
 export async function measure(
   { runtime, dataset }: Lessons,
   interval: IntervalResult,
-  groups: Analysis,
+  analysis: Analysis,
   past: Measured,
   options: PruneOptions,
 ): Promise<Measured> {
-  const importances = await importancesOf(runtime, dataset, interval, groups, past.importances, options);
+  const importances = await importancesOf(runtime, dataset, interval, analysis, past.importances, options);
   if (options.normalise !== "loss") return { importances };
   const known = past.groupLosses ?? [];
   return { importances, groupLosses: await freshLosses(runtime, interval.graph, dataset, known, importances, options) };
@@ -103,13 +103,13 @@ async function importancesOf(
   runtime: Runtime,
   dataset: Dataset,
   { graph, samples }: IntervalResult,
-  groups: Analysis,
+  analysis: Analysis,
   past: Scores,
   options: PruneOptions,
 ): Promise<Scores> {
   const { criterion, momentum = 0.9, every = defaultEvery, seed } = options;
-  if (criterion.kind === "weights") return criterion.score(groups, graph.initializers, seed);
-  if (samples) return blend(past, finish(criterion, groups, samples), momentum);
+  if (criterion.kind === "weights") return criterion.score(analysis, graph.initializers, seed);
+  if (samples) return blend(past, finish(criterion, analysis, samples), momentum);
   const targets = options.targets ?? (options.teacher?.weight === 1 ? "sampled" : "labels");
   const now = await score(runtime, graph, dataset, criterion, { ...options, targets, batches: every });
   return blend(past, now, momentum);

@@ -84,16 +84,16 @@ export async function pruneLoop(
       options.onEvent?.(divergedAt(done, harm!, lessons));
       return { ...resultOf("diverged", watch.good.graph), removals: removals.slice(0, watch.good.at) };
     }
-    const groups = interval.groups ?? analysed(interval.graph);
-    if (meets(target, groups.costs, groups.units) && !latency) return resultOf("met", interval.graph, groups);
-    if (interval.loss > maxLoss) return resultOf("max-loss", interval.graph, groups);
+    const analysis = interval.groups ?? analysed(interval.graph);
+    if (meets(target, analysis.costs, analysis.units) && !latency) return resultOf("met", interval.graph, analysis);
+    if (interval.loss > maxLoss) return resultOf("max-loss", interval.graph, analysis);
     // A group of one unit can be none any more, and a criterion has nothing to measure then.
-    if (groups.groups.length === 0) return resultOf("exhausted", interval.graph, groups);
+    if (analysis.groups.length === 0) return resultOf("exhausted", interval.graph, analysis);
     const seeded = { ...options, seed: options.seed + removals.length };
-    const measured = await measure(lessons, interval, groups, state, seeded);
-    const step = await choose(interval.graph, groups, measured);
+    const measured = await measure(lessons, interval, analysis, state, seeded);
+    const step = await choose(interval.graph, analysis, measured);
     const { removal, units, costs, met } = step;
-    if (removal.size === 0) return resultOf("exhausted", interval.graph, groups);
+    if (removal.size === 0) return resultOf("exhausted", interval.graph, analysis);
     state = removeFrom(interval, measured, step);
     removals.push(removal);
     const { importances } = measured;

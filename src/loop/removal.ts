@@ -24,7 +24,7 @@ export interface Step extends Selection {
 }
 
 /** Chooses units and cuts them; the removal is empty where nothing can go. */
-export type Choose = (graph: Graph, groups: Analysis, measured: Measured) => Promise<Step>;
+export type Choose = (graph: Graph, analysis: Analysis, measured: Measured) => Promise<Step>;
 
 /** @param initial what there is at the start */
 export function createChoose(initial: Analysis, options: PruneOptions): Choose {
@@ -39,14 +39,14 @@ export function createChoose(initial: Analysis, options: PruneOptions): Choose {
     if (meets(target, costs, units)) return { units: 0 };
     return schedule ? nextTarget(schedule, start, target, { ...costs, units }) : target;
   };
-  return async (graph, groups, { importances, groupLosses = [] }) => {
-    const now = nextOf(groups);
+  return async (graph, analysis, { importances, groupLosses = [] }) => {
+    const now = nextOf(analysis);
     const scaled = { ...choice, scales: groupScales(groupLosses, importances) };
     // Where widths are rounded, several counts choose the same units.
     const times = new Map<number, Timing>();
     const removeUpTo = async (count: number): Promise<Step> => {
-      const selection = selectStep(groups, importances, count, now, scaled);
-      const smaller = cut(graph, groups, selection.removal);
+      const selection = selectStep(analysis, importances, count, now, scaled);
+      const smaller = cut(graph, analysis, selection.removal);
       if (latency && selection.removal.size > 0 && !times.has(selection.units))
         times.set(selection.units, await latency.measure(smaller.graph));
       const took = times.get(selection.units);

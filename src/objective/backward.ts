@@ -109,9 +109,9 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
     : { graph: base, states: new Map<string, string>(), randomInputs: [] };
   const { traced } = forward === plain ? whole : analyse(forward, { batch });
   const { needs = [], gates: at = "after-bn" } = options;
-  const groups = needs.length === 0 ? undefined : whole;
+  const analysis = needs.length === 0 ? undefined : whole;
   if (!traced.types.has(output)) fail("unsupported", explainRefusals(traced));
-  const watched = groups && watch(groups, needs, at, options.parameters);
+  const watched = analysis && watch(analysis, needs, at, options.parameters);
   const builder = builderOn(traced);
   const g = createEmitter(builder);
   const { perSample, mean, classes } = appendLoss(builder, output, {
@@ -130,7 +130,7 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   const evidence: EvidenceValues = watched
     ? appendEvidence({ builder, g, batch, gradients, insides, samples: samplesIn(watched, batch) }, watched)
     : new Map();
-  return { builder, g, loss: mean, parameters, evidence, states, randomInputs, groups, classes };
+  return { builder, g, loss: mean, parameters, evidence, states, randomInputs, groups: analysis, classes };
 }
 
 /** A finished graph, and the types of its values. */

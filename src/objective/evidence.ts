@@ -40,23 +40,23 @@ export interface Watched {
 }
 
 /** @param parameters whether the gradients of all parameters are taken too */
-export function watch(groups: Analysis, needs: readonly PassNeed[], at: GatePlace, parameters: boolean): Watched {
+export function watch(analysis: Analysis, needs: readonly PassNeed[], at: GatePlace, parameters: boolean): Watched {
   const wanted = new Set(needs);
-  const { initializers } = groups.traced.graph;
-  const producers = producingWeights(groups);
-  const scales = scalesOf(groups);
-  const removing = wanted.has("scales") ? findGates(groups) : new Map<string, readonly AxisReference[]>();
+  const { initializers } = analysis.traced.graph;
+  const producers = producingWeights(analysis);
+  const scales = scalesOf(analysis);
+  const removing = wanted.has("scales") ? findGates(analysis) : new Map<string, readonly AxisReference[]>();
   return {
-    groups,
+    groups: analysis,
     needs: wanted,
     at,
     parameters,
-    gates: wanted.has("gates") ? passGates(groups, findGates(groups, at), parameters) : new Map(),
+    gates: wanted.has("gates") ? passGates(analysis, findGates(analysis, at), parameters) : new Map(),
     weights: (group) => producers(group).filter(({ value }) => isFloat(initializers.get(value)?.dtype ?? "string")),
     // A normalisation that the unit passes on its way to a later one is counted there.
     scales: (group) =>
       scales(group).filter(({ output }) => removing.get(group.name)?.some(({ value }) => value === output)),
-    readings: readings(groups),
+    readings: readings(analysis),
   };
 }
 

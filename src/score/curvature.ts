@@ -44,10 +44,10 @@ interface CurvatureGraph {
  */
 export function curvatureGraph(graph: Graph, options: ProviderOptions): CurvatureGraph {
   const { batchSize: batch, gates: at = "after-bn" } = options;
-  const groups = analyse(widen(graph), { batch });
-  const places = findGates(groups, at);
+  const analysis = analyse(widen(graph), { batch });
+  const places = findGates(analysis, at);
   const names = new Map<string, string>();
-  const { builder, g } = insertGates(groups, places, (b, emit, { name, units }) => {
+  const { builder, g } = insertGates(analysis, places, (b, emit, { name, units }) => {
     const z = b.claim(`gate/${name}`);
     const ones = tensor("float32", [units.length], new Float64Array(units.length).fill(1));
     b.initializers.set(z, ones);
@@ -58,11 +58,11 @@ export function curvatureGraph(graph: Graph, options: ProviderOptions): Curvatur
     if (share === 1) return valueIn(b, z);
     return emit.Add(emit.Mul(valueIn(b, z), emit.scalar(share)), emit.scalar(1 - share));
   });
-  const output = groups.traced.graph.outputs[0]?.name ?? fail("bad-model", "the model has no output");
+  const output = analysis.traced.graph.outputs[0]?.name ?? fail("bad-model", "the model has no output");
   const { perSample, classes } = appendLoss(builder, output, options);
   const all = [...names.values()];
   const first = differentiate(builder, [{ value: perSample, seed: g.filled(1 / batch, [batch]) }], all);
-  const gated = groups.groups.flatMap(({ name, units }) => {
+  const gated = analysis.groups.flatMap(({ name, units }) => {
     const value = first.get(names.get(name)!);
     return value ? [{ name, units: units.length, value }] : [];
   });
@@ -81,7 +81,7 @@ export function curvatureGraph(graph: Graph, options: ProviderOptions): Curvatur
     alias(builder, product.name, builder.claim(productOf(name)));
     outputs.push(productOf(name));
   }
-  return { graph: finishGraph(builder, outputs), groups, gated, classes };
+  return { graph: finishGraph(builder, outputs), groups: analysis, gated, classes };
 }
 
 /** Opens what gives rows and diagonals of the Hessian over the gates, in inference mode. */

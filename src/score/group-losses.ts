@@ -144,10 +144,10 @@ function lesserHalf(scores: Float64Array): { readonly half: readonly number[]; r
 
 /** The net with a mask for each group, and as its loss how far its output is from a reference that is given. */
 function maskable(graph: Graph, { batchSize: batch, loss }: GroupLossOptions) {
-  const groups = analyse(widen(graph), { batch });
-  const { traced } = groups;
+  const analysis = analyse(widen(graph), { batch });
+  const { traced } = analysis;
   const { inputs, outputs } = traced.graph;
-  const { builder } = insertGates(groups, findGates(groups), (b, _, { name, units }) =>
+  const { builder } = insertGates(analysis, findGates(analysis), (b, _, { name, units }) =>
     valueIn(b, b.input(`mask/${name}`, { dtype: "float32", shape: [units.length] }, true)),
   );
   const first = outputs[0]?.name ?? fail("bad-model", "the model has no output");
@@ -161,6 +161,6 @@ function maskable(graph: Graph, { batchSize: batch, loss }: GroupLossOptions) {
     inputs,
     output,
     reference: { name, shape: shape as Shape },
-    units: new Map(groups.groups.map((group) => [group.name, group.units.length])),
+    units: new Map(analysis.groups.map((group) => [group.name, group.units.length])),
   };
 }

@@ -43,13 +43,13 @@ export interface Suffix {
 }
 
 /**
- * @param groups of the net at batch size N
+ * @param analysis of the net at batch size N
  * @param tiled of the net at batch size K N
  * @param gates of the group, at the places that remove its units
  * @throws SecateurError `unsupported` where samples are not told apart along the first axis of what must be tiled
  */
 export function suffixGraph(
-  groups: Analysis,
+  analysis: Analysis,
   tiled: Analysis,
   name: string,
   gates: readonly AxisReference[],
@@ -70,7 +70,7 @@ export function suffixGraph(
   const reads = new Map<string, string>();
   for (const inner of frontier) {
     const original = ungated.get(inner) ?? inner;
-    const shape = groups.traced.types.get(original)!.shape;
+    const shape = analysis.traced.types.get(original)!.shape;
     const type = builder.types.get(inner)!;
     const input = builder.input(`unmasked/${original}`, { dtype: type.dtype, shape });
     reads.set(input, original);

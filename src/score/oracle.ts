@@ -66,20 +66,20 @@ export async function openOracle(
 ): Promise<Oracle> {
   const { batchSize: batch } = options;
   const base = widen(graph);
-  const groups = analyse(base, { batch });
-  const wanted = groups.groups.filter(({ name }) => of?.includes(name) ?? true);
+  const analysis = analyse(base, { batch });
+  const wanted = analysis.groups.filter(({ name }) => of?.includes(name) ?? true);
   for (const name of of ?? [])
     if (!wanted.some((group) => group.name === name))
       fail("bad-option", `the model has no group "${name}" (see secateur inspect)`);
   const tile = Math.max(1, Math.floor(samplesAtOnce / batch));
   const tiled = tile === 1 ? undefined : analyse(base, { batch: batch * tile });
-  const gates = findGates(groups);
+  const gates = findGates(analysis);
   const suffixes = new Map(
     wanted.map(({ name }) => {
-      const one = () => suffixGraph(groups, groups, name, gates.get(name)!, 1, options);
+      const one = () => suffixGraph(analysis, analysis, name, gates.get(name)!, 1, options);
       if (tiled === undefined) return [name, one()] as const;
       try {
-        return [name, suffixGraph(groups, tiled, name, gates.get(name)!, tile, options)] as const;
+        return [name, suffixGraph(analysis, tiled, name, gates.get(name)!, tile, options)] as const;
       } catch (error) {
         // Where samples are not told apart along a first axis, masks are tried one by one: slower, and the same.
         if (error instanceof SecateurError && error.code === "unsupported") return [name, one()] as const;
@@ -89,7 +89,7 @@ export async function openOracle(
   );
   const shared = new Set<string>();
   for (const { reads } of suffixes.values()) for (const name of reads.values()) shared.add(name);
-  const prefix = prefixGraph(groups.traced, shared, options);
+  const prefix = prefixGraph(analysis.traced, shared, options);
   const session = await runtime.load(executable(prefix.graph, options.device), options);
   const tails = new Map<string, Tail>();
   const tailOf = async (name: string): Promise<Tail> => {

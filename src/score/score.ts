@@ -72,13 +72,13 @@ export async function scoreAll(
 ): Promise<Map<string, Scores>> {
   const measured = criteria.filter((criterion) => criterion.kind === "data");
   const found = measured.length > 0 ? await measure(runtime, graph, dataset, measured, options) : undefined;
-  const groups = found?.groups ?? analyse(graph);
-  refuseWithout(groups);
+  const analysis = found?.groups ?? analyse(graph);
+  refuseWithout(analysis);
   return new Map(
     criteria.map((criterion) => [
       criterion.name,
       criterion.kind === "weights"
-        ? criterion.score(groups, graph.initializers, options.seed)
+        ? criterion.score(analysis, graph.initializers, options.seed)
         : found!.scores.get(criterion.name)!,
     ]),
   );
@@ -202,16 +202,16 @@ export function sampleAll(
 }
 
 /** Importances from the averages of what minibatches gave. */
-export function finish(criterion: DataCriterion, groups: Analysis, averages: Scores): Scores {
+export function finish(criterion: DataCriterion, analysis: Analysis, averages: Scores): Scores {
   let model: CostModel | undefined;
   return new Map(
-    groups.groups.flatMap((group) => {
+    analysis.groups.flatMap((group) => {
       const average = averages.get(group.name);
       if (average === undefined) return [];
       const context: Context = {
-        groups,
+        groups: analysis,
         group,
-        saving: (unit) => (model ??= createCostModel(groups)).saving(group.units[unit]!),
+        saving: (unit) => (model ??= createCostModel(analysis)).saving(group.units[unit]!),
       };
       return [[group.name, criterion.finish?.(average, context) ?? average] as const];
     }),

@@ -85,8 +85,8 @@ function masked(
 }
 
 /**
- * https://onnx.ai/onnx/operators/onnx__Attention.html — Y = softmax(scale · Q Kᵀ, capped and masked) V for each head,
- * where neighbouring query heads share one head of keys and values; scale is 1/√places unless it is stated
+ * https://onnx.ai/onnx/operators/onnx__Attention.html — Y = softmax(scale · Q Kᵀ, capped and masked) V for each head.
+ * Neighbouring query heads share one head of keys and values. The scale is 1/√places unless it is stated.
  */
 export const Attention = defineOp({
   name: "Attention",

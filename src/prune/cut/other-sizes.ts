@@ -17,7 +17,7 @@ export interface RemovalAt {
  *
  * @throws SecateurError `unsupported` where units go together in another way there
  */
-function removalAtOtherSizes(groups: Analysis, removal: Removal, found: Analysis): RemovalAt {
+function removalAtOtherSizes(analysis: Analysis, removal: Removal, found: Analysis): RemovalAt {
   const { traced } = found;
   const shapes = traced.graph.inputs.map(({ name }) => `${name} [${traced.types.get(name)!.shape.join(", ")}]`);
   const refuse = (name: string): never =>
@@ -28,9 +28,9 @@ function removalAtOtherSizes(groups: Analysis, removal: Removal, found: Analysis
   const names = new Map(found.groups.map((group) => [group.name, group]));
   for (const [name, units] of removal)
     if (units.some((unit) => names.get(name)?.units[unit] === undefined)) refuse(name);
-  const [before, removed] = [removedIndices(groups, removal), removedIndices(found, removal)];
+  const [before, removed] = [removedIndices(analysis, removal), removedIndices(found, removal)];
   for (const [name] of removal) {
-    const group = groups.groups.find((one) => one.name === name)!;
+    const group = analysis.groups.find((one) => one.name === name)!;
     for (const { value, axis } of group.axes) {
       if (!traced.graph.initializers.has(value)) continue;
       const listed = [before, removed].map((one) =>
