@@ -38,7 +38,8 @@ export type { Selection, SelectOptions, StepChoice } from "./prune/select/select
 export { criteria, findCriterion } from "./criteria/table.ts";
 export { meanGradient, meanOver, needs, type Need as CriterionNeed, type Scores } from "./criteria/criterion.ts";
 export { bestSubsets } from "./criteria/oracle-combinatorial.ts";
-export type { Loss, Targets as TargetSource } from "./options/learning.ts";
+export type { Targets as TargetSource } from "./options/learning.ts";
+export type { Loss } from "./options/loss.ts";
 export { gradientGraph, type BackwardOptions } from "./objective/backward.ts";
 export { score as scoreGraph, scoreAll, type ScoreOptions as ScoreGraphOptions } from "./score/score.ts";
 export { groupLosses, groupScales, type GroupLoss, type GroupLossOptions } from "./score/group-losses.ts";

@@ -213,6 +213,30 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
     names: ["Identity", "If"],
     reason: "matches a branch that is always taken, and writes what it hands through",
   },
+  "passes/class-scores.ts": {
+    names: [
+      "Add",
+      "AveragePool",
+      "Cast",
+      "Conv",
+      "DequantizeLinear",
+      "Dropout",
+      "Flatten",
+      "Gemm",
+      "GlobalAveragePool",
+      "Identity",
+      "MatMul",
+      "ReduceMean",
+      "Relu",
+      "Reshape",
+      "Squeeze",
+    ],
+    reason: "matches the last layer of a classifier",
+  },
+  "passes/heads.ts": {
+    names: ["Concat", "Flatten", "Identity", "Reshape", "Sigmoid", "Softmax", "Squeeze", "Transpose", "Unsqueeze"],
+    reason: "matches a Softmax or Sigmoid at the end of a model",
+  },
   "passes/normalise.ts": {
     names: ["Expand", "Reshape", "Resize"],
     reason: "matches the nodes that state open sizes",
@@ -232,7 +256,6 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
     reason: "matches a part that is joined and picked out again",
   },
   "passes/plain-views.ts": { names: ["Gather", "Reshape", "Transpose"], reason: "matches a view by strides" },
-  "passes/strip-softmax.ts": { names: ["Identity", "Softmax"], reason: "matches a Softmax at the end of a model" },
   "prune/cut/computed-sizes.ts": {
     names: ["Add", "Concat", "Div", "Mul"],
     reason: "matches sizes that are joined of several, and writes what is left of computed sizes",

@@ -14,7 +14,7 @@ import {
   selectShare,
 } from "../../dist/graphs-node.js";
 import { encodeModel, nodeRuntime, SecateurError } from "../../dist/node.js";
-import { logitsOf } from "../../dist/passes/strip-softmax.js";
+import { headOf } from "../../dist/passes/heads.js";
 import { drawInputs } from "../../dist/prune/proof/draw.js";
 import { newModelOf, randomWeights } from "./weights.mjs";
 import { norm, openArrays, readHeader, relativeError, sketch } from "./reference.mjs";
@@ -71,7 +71,8 @@ async function main() {
     // Weights that are all one number tell little: the structure is the file's, the weights are drawn. Probabilities would hide most
     // of what becomes of the logits.
     await stage("as it is", () => law(groups, graph));
-    const logits = logitsOf(graph, graph.outputs[0].name);
+    const { name } = graph.outputs[0];
+    const logits = headOf(graph, name)?.logits ?? name;
     graph = { ...randomWeights(graph), outputs: [{ name: logits, dtype: "float32" }] };
     groups = analyse(graph);
   }

@@ -9,6 +9,8 @@ export interface Batch {
   readonly inputs: Readonly<Record<string, Tensor>>;
   /** Class ids as int64 [N], or float32 whose first axis is N; absent where the data has no labels. */
   readonly target?: Tensor;
+  /** Where there are several: targets by their names. */
+  readonly targets?: Readonly<Record<string, Tensor>>;
   /** N, the number of samples. */
   readonly size: number;
 }

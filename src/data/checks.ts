@@ -19,20 +19,30 @@ export function checkClasses({ name, classes }: Dataset, outputs: number): void 
 
 /**
  * Fails with `bad-data` where a class id is not in 0 to `classes - 1`, naming the first such sample
- * of the batch. A float32 target has no class ids and passes. `where` says which batch is meant.
+ * of the batch. A float32 target has no class ids and passes.
+ *
+ * @param target class ids, int64 [N, ...]
+ * @param more `where` says which batch is meant, `ignore` is an id that stands for nothing
  */
-export function checkLabels(batch: Batch, classes: number, where = "the batch"): void {
-  if (batch.target?.dtype !== "int64") return;
-  const labels = batch.target.data as BigInt64Array;
+export function checkLabels(
+  target: Tensor | undefined,
+  classes: number,
+  { where = "the batch", ignore }: { readonly where?: string; readonly ignore?: number | undefined } = {},
+): void {
+  if (target?.dtype !== "int64") return;
+  const labels = target.data as BigInt64Array;
   const end = BigInt(classes);
-  const isOutside = (label: bigint): boolean => label < 0n || label >= end;
+  const nothing = ignore === undefined ? undefined : BigInt(ignore);
+  const isOutside = (label: bigint): boolean => (label < 0n || label >= end) && label !== nothing;
   const first = labels.findIndex(isOutside);
   if (first < 0) return;
   const others = labels.filter(isOutside).length - 1;
+  const perSample = labels.length / Math.max(1, target.shape[0] ?? 1);
   fail(
     "bad-data",
-    `${where}: sample ${first} has label ${labels[first]}; the classes are 0 to ${classes - 1}` +
-      (others > 0 ? ` (and so for ${others} more of ${labels.length} samples)` : ""),
+    `${where}: sample ${Math.floor(first / perSample)} has label ${labels[first]}; the classes are 0 to ` +
+      `${classes - 1}` +
+      (others > 0 ? ` (and so for ${others} more of ${labels.length} ${perSample === 1 ? "samples" : "labels"})` : ""),
   );
 }
 
@@ -44,6 +54,7 @@ export function checkFinite(batch: Batch, where = "the batch"): void {
   for (const [name, value] of Object.entries(batch.inputs))
     checkTensor(where, name === "" ? "the input" : `input "${name}"`, value);
   if (batch.target) checkTensor(where, "the target", batch.target);
+  for (const [name, value] of Object.entries(batch.targets ?? {})) checkTensor(where, `the target "${name}"`, value);
 }
 
 function checkTensor(where: string, what: string, { dtype, shape, data }: Tensor): void {

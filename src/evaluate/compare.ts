@@ -4,9 +4,9 @@ import type { MetricName } from "../options/metric.ts";
 import type { BatchOptions, Dataset } from "../data/batches.ts";
 import { executable } from "../execute/executable.ts";
 import { minibatches } from "../execute/minibatches.ts";
-import { fail, option } from "../graph/error.ts";
+import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import { sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
+import type { Shape, Tensor } from "../graph/tensor.ts";
 import { sameShape } from "../ops/emitter.ts";
 import { fixedBatch } from "../passes/open-batch.ts";
 import { widen } from "../passes/widen.ts";
@@ -92,11 +92,12 @@ export async function compare(
   dataset: Dataset,
   options: CompareOptions,
 ): Promise<Comparison> {
-  const { loss, metric, batchSize, limit, signal } = options;
+  const { metric, batchSize, limit, signal } = options;
   const sums = { samples: 0, labelled: 0, outputs: 0, squares: 0, agreed: 0, divergence: 0 };
   await using before = await openMeter(runtime, graphs[0], options);
   await using after = await openMeter(runtime, graphs[1], options);
   const meters: Pair<Meter> = [before, after];
+  let isRanked = false;
   for await (const batch of minibatches(dataset, { batchSize, limit, signal })) {
     const answers = [await before.run(batch), await after.run(batch)] as const;
     const [a, b] = both(answers, ({ logits }) => logits);
@@ -105,9 +106,9 @@ export async function compare(
     x.forEach((value, i) => (sums.squares += (value - y[i]!) ** 2));
     sums.outputs += x.length;
     sums.samples += batch.size;
-    if (batch.target) sums.labelled += batch.size;
-    if (loss === "cross-entropy") addRows(sums, [a, b]);
-    await before.count(answers[0], batch);
+    isRanked = before.isRanked(a);
+    if (isRanked) addRows(sums, [a, b]);
+    if (await before.count(answers[0], batch)) sums.labelled += batch.size;
     await after.count(answers[1], batch);
     options.onProgress?.(sums.samples, samplesOf(dataset, options));
   }
@@ -125,7 +126,7 @@ export async function compare(
       `outputs over ${samples} samples are not finite: look for values that are not numbers in the weights of the ` +
         "models",
     );
-  const agreement = loss === "mse" ? undefined : sums.agreed / samples;
+  const agreement = isRanked ? sums.agreed / samples : undefined;
   const apart =
     agreement === undefined
       ? {}
@@ -139,7 +140,7 @@ export async function compare(
     samples,
     ...(quality && { quality }),
     ...apart,
-    ...(quality && loss !== "mse" && { changed: changedBetween([before.ranks, after.ranks]) }),
+    ...(quality && isRanked && { changed: changedBetween([before.ranks, after.ranks]) }),
     ...(metric !== undefined && { metric: first && second ? [first, second] : named(metric as MetricName) }),
     squaredDifference: sums.squares / sums.outputs,
   };
@@ -165,20 +166,9 @@ function requireSame(what: "inputs" | "outputs", [a, b]: Pair<readonly Form[]>):
 
 const sample = (shape: Shape): string => shape.slice(1).join(", ");
 
-/** The classes of logits [N, C] (or [N, C, 1, 1]). */
-function classesOf({ shape }: Tensor): number {
-  const [n, classes = 0] = shape;
-  if (sizeOf(shape) !== n! * classes)
-    fail(
-      "unsupported",
-      `agreement wants an output of [N, classes], the models' is [${shape.join(", ")}]: use ${option("loss", "mse")}`,
-    );
-  return classes;
-}
-
 /** How far what classifiers put out is apart, sample by sample. */
 function addRows(sums: { agreed: number; divergence: number }, logits: Pair<Tensor>): void {
-  const classes = classesOf(logits[0]);
+  const classes = logits[0].shape[1]!;
   for (let n = 0; n < logits[0].shape[0]!; n++) {
     const rows = both(logits, ({ data }) =>
       logSoftmax((data as Float32Array).subarray(n * classes, (n + 1) * classes)),

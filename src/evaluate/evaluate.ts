@@ -45,19 +45,18 @@ export async function evaluate(
   dataset: Dataset,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
-  const { loss, metric, batchSize, limit, signal } = options;
+  const { metric, batchSize, limit, signal } = options;
   await using meter = await openMeter(runtime, graph, options);
   let [samples, spent] = [0, 0];
   for await (const batch of minibatches(dataset, { batchSize, limit, signal })) {
     const started = performance.now();
     const answers = await meter.run(batch);
     spent += performance.now() - started;
-    const target = requireTarget(batch);
-    if (loss !== "mse") {
+    if (meter.isRanked(answers.logits)) {
       checkClasses(dataset, answers.logits.shape[1]!);
-      options.onLogits?.(answers.logits, target);
+      options.onLogits?.(answers.logits, requireTarget(batch));
     }
-    await meter.count(answers, batch);
+    if (!(await meter.count(answers, batch))) requireTarget(batch);
     samples += batch.size;
     options.onProgress?.(samples, samplesOf(dataset, options));
   }

@@ -4,23 +4,25 @@ import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { removeDead } from "../passes/dead.ts";
-import { logitsOf } from "../passes/strip-softmax.ts";
 import { widen } from "../passes/widen.ts";
 import type { Batch } from "../data/batches.ts";
 import type { Tensors } from "../runtime/port.ts";
-import type { Loss } from "../options/learning.ts";
+import type { Loss } from "../options/loss.ts";
 import type { Metric, MetricBatch, MetricName } from "../options/metric.ts";
+import { termsOf, type Term } from "../objective/terms.ts";
 
 export interface EvaluationGraph {
   readonly graph: Graph;
-  /** The output that the loss looks at: logits, or values. */
+  /** What is measured. */
+  readonly terms: readonly Term[];
+  /** The value that the first loss looks at: logits, or numbers. */
   logits(results: Tensors): Tensor;
   /** What a metric is shown of a minibatch. */
   shown(results: Tensors, batch: Batch): MetricBatch;
 }
 
 /**
- * The graph for a loss, with all outputs of the model where a metric looks at them.
+ * The graph for a loss, with all outputs of the model where a metric or several losses look at them.
  *
  * @throws SecateurError `bad-model` for a model without outputs
  */
@@ -28,18 +30,28 @@ export function evaluationGraph(graph: Graph, loss: Loss, metric?: Metric | Metr
   const wide = widen(graph);
   const [first] = wide.outputs;
   if (!first) fail("bad-model", "the model has no output");
-  const name = loss === "cross-entropy" ? logitsOf(wide, first.name) : first.name;
-  const logits = name === first.name ? first : ({ name, dtype: "float32" } as const);
-  const all = loss === "mse" || typeof metric === "object";
-  const outputs = all ? [...wide.outputs, ...(name === first.name ? [] : [logits])] : [logits];
+  const terms = termsOf(wide, loss);
+  const known = new Map(wide.outputs.map((output) => [output.name, output]));
+  const values = [...new Set(terms.map(({ value }) => value))];
+  const looked = values.map((name) => known.get(name) ?? ({ name, dtype: "float32" } as const));
+  const all = !isClassifier(terms) || typeof metric === "object";
+  const outputs = all ? [...new Set([...wide.outputs, ...looked])] : looked;
   return {
-    graph: loss === "mse" ? wide : removeDead({ ...wide, outputs }),
-    logits: (results) => results[name]!,
-    shown: (results, { target, size }) => ({
+    graph: removeDead({ ...wide, outputs }),
+    terms,
+    logits: (results) => results[values[0] ?? first.name]!,
+    shown: (results, { target, targets, size }) => ({
       outputs: Object.fromEntries(wide.outputs.map((output) => [output.name, results[output.name]!])),
       output: results[first.name]!,
       target,
+      targets,
       size,
     }),
   };
 }
+
+/** Whether all that is measured is one class for each sample, or for each place. */
+export const isClassifier = (terms: readonly Term[]): boolean =>
+  terms.length === 1 &&
+  terms[0]!.loss.name === "cross-entropy" &&
+  Object.keys(terms[0]!.settings).every((key) => key === "axis");

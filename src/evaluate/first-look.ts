@@ -73,7 +73,7 @@ export async function openAsker(
       const { logits } = await meter.run(batch);
       if (logits.shape.length < 2 || batch.target?.dtype !== "int64") return;
       checkClasses(data, logits.shape[1]!);
-      checkLabels(batch, logits.shape[1]!);
+      checkLabels(batch.target, logits.shape[1]!);
       listener.add(logits, batch.target);
     },
     [Symbol.asyncDispose]: () => meter[Symbol.asyncDispose](),

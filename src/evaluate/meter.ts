@@ -1,17 +1,17 @@
 /** A model at work on data, and how good what it makes of it is. */
 
 import type { Metric, MetricName } from "../options/metric.ts";
-import type { Loss } from "../options/learning.ts";
+import type { Loss } from "../options/loss.ts";
 import type { Batch } from "../data/batches.ts";
 import { checkLabels } from "../data/checks.ts";
 import { executable } from "../execute/executable.ts";
 import { checkTarget } from "../execute/feeds.ts";
 import { runBatch } from "../execute/whole-batch.ts";
-import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, toNumbers, type Tensor } from "../graph/tensor.ts";
 import type { MachineOptions, Runtime, Tensors } from "../runtime/port.ts";
-import { evaluationGraph } from "./evaluation-graph.ts";
+import { evaluationGraph, isClassifier } from "./evaluation-graph.ts";
+import { openLossMeter } from "./loss-meter.ts";
 import { intervalsOf, type Changed, type Interval } from "./intervals.ts";
 import { checkMetric, startCounting, type MetricValue, type ShareName } from "./metrics.ts";
 
@@ -19,7 +19,9 @@ import { checkMetric, startCounting, type MetricValue, type ShareName } from "./
 export interface Quality {
   /** The mean over samples. */
   readonly loss: number;
-  /** Shares of samples whose label has the largest, or one of the five largest, outputs; absent for mse. */
+  /**
+   * Shares of samples whose label has the largest, or one of the five largest, outputs; absent where there are none.
+   */
   readonly top1?: number;
   readonly top5?: number;
   /** Where these shares lie with 95 % confidence, as so many samples can tell: {@link intervalOf}. */
@@ -43,12 +45,15 @@ export interface Answers {
 export interface Meter extends AsyncDisposable {
   run(batch: Batch): Promise<Answers>;
   /**
-   * Counts what was made of a minibatch: for the metric, and by labels where there are any.
+   * Counts what was made of a minibatch: for the metric, and by targets where there are any.
    *
+   * @returns whether there was something to compare with
    * @throws SecateurError `bad-data` where labels do not fit the output
    */
-  count(answers: Answers, batch: Batch): Promise<void>;
-  /** How many outputs are larger than that of the label, sample by sample; none for mse. */
+  count(answers: Answers, batch: Batch): Promise<boolean>;
+  /** Whether there is a class for each sample, whose label has a rank. */
+  isRanked(logits: Tensor): boolean;
+  /** How many outputs are larger than that of the label, sample by sample; none where there is no class for each. */
   readonly ranks: readonly number[];
   /** Of all that was counted; there has been a sample with a label. */
   readonly quality: Quality;
@@ -63,7 +68,9 @@ export async function openMeter(runtime: Runtime, graph: Graph, options: MeterOp
   const evaluation = evaluationGraph(graph, loss, metric);
   const counting = await startCounting(metric);
   const session = await runtime.load(executable(evaluation.graph, device), { device, threads, signal });
+  const lossMeter = openLossMeter(runtime, evaluation.terms, { device, threads, signal });
   const sums: Sums = { loss: 0, top1: 0, top5: 0, samples: 0 };
+  const isRanked = (logits: Tensor): boolean => isClassifier(evaluation.terms) && isOfSamples(logits);
   const ranks: number[] = [];
   return {
     async run(batch) {
@@ -72,27 +79,38 @@ export async function openMeter(runtime: Runtime, graph: Graph, options: MeterOp
     },
     async count({ logits, results }, batch) {
       const { target } = batch;
-      if (target) {
-        checkTarget(target, loss === "mse" ? logits : { dtype: "int64", shape: [batch.size] });
-        if (loss === "mse") addSquares(sums, logits, target);
-        else {
-          checkLabels(batch, logits.shape[1]!);
-          ranks.push(...addHits(sums, logits, target));
-        }
+      let isCounted = target !== undefined;
+      if (!isRanked(logits)) {
+        const loss = await lossMeter.lossOf({ ...batch.inputs, ...results }, batch);
+        isCounted = loss !== undefined;
+        sums.loss += batch.size * (loss ?? 0);
+        sums.samples += batch.size;
+      } else if (target) {
+        checkTarget(target, { dtype: "int64", shape: [batch.size] });
+        checkLabels(target, logits.shape[1]!);
+        ranks.push(...addHits(sums, logits, target));
       }
       await counting?.add(evaluation.shown(results, batch));
+      return isCounted;
     },
+    isRanked,
     ranks,
     get quality() {
       const { samples } = sums;
-      if (loss === "mse") return { loss: sums.loss / samples };
+      if (ranks.length === 0) return { loss: sums.loss / samples };
       const shares = { top1: sums.top1 / samples, top5: sums.top5 / samples };
       return { loss: sums.loss / samples, ...shares, intervals: intervalsOf(shares, samples) };
     },
     metricValue: async () => counting?.value(),
-    [Symbol.asyncDispose]: () => session.dispose(),
+    async [Symbol.asyncDispose]() {
+      await session.dispose();
+      await lossMeter[Symbol.asyncDispose]();
+    },
   };
 }
+
+/** Whether there is a class for each sample: [N, C] or [N, C, 1, 1]. */
+const isOfSamples = ({ shape }: Tensor): boolean => sizeOf(shape) === shape[0]! * shape[1]!;
 
 /** The ranks that count. */
 const hits = { top1: 1, top5: 5 } as const;
@@ -121,8 +139,6 @@ interface Sums {
  */
 function addHits(sums: Sums, logits: Tensor, target: Tensor): Uint32Array {
   const [n, classes] = logits.shape as [number, number];
-  if (sizeOf(logits.shape) !== n * classes)
-    fail("unsupported", `top-k wants an output of [N, classes]; the model's is [${logits.shape.join(", ")}]`);
   const data = logits.data as Float32Array;
   const labels = toNumbers(target);
   const ranks = new Uint32Array(n);
@@ -144,16 +160,6 @@ function addHits(sums: Sums, logits: Tensor, target: Tensor): Uint32Array {
   }
   sums.samples += n;
   return ranks;
-}
-
-/** The mean over elements of the squared distance from the target, for each sample. */
-function addSquares(sums: Sums, output: Tensor, target: Tensor): void {
-  const [y, t] = [output.data as Float32Array, target.data as Float32Array];
-  const each = y.length / output.shape[0]!;
-  let sum = 0;
-  for (let i = 0; i < y.length; i++) sum += (y[i]! - t[i]!) ** 2;
-  sums.loss += sum / each;
-  sums.samples += output.shape[0]!;
 }
 
 /** @param ranks of the labels by two models, sample by sample */

@@ -1,11 +1,12 @@
 /** From a batch of data to the inputs of a model. */
 
 import { fail, option } from "../graph/error.ts";
-import type { Graph } from "../graph/graph.ts";
+import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import { sameShape } from "../ops/emitter.ts";
 import type { Batch } from "../data/batches.ts";
 import { checkLabels } from "../data/checks.ts";
+import type { ObjectiveInputs, TargetInput } from "../objective/objective.ts";
 
 /**
  * The tensors of a batch by the names of the model's inputs; a single unnamed input goes to the only input there is.
@@ -28,23 +29,63 @@ export function feedsOf(graph: Pick<Graph, "inputs">, batch: Batch): Record<stri
 }
 
 /**
- * The target of a batch for a graph with a loss, checked; `undefined` where the loss takes none.
+ * The targets of a batch for the inputs of a graph with an objective, checked.
  *
- * @param classes the number of classes that a label may name; 0 where the target is no label
+ * @param inputs of the graph, as they are for the whole batch
  */
-export function targetFeed(graph: Pick<Graph, "inputs">, batch: Batch, classes: number): Tensor | undefined {
-  const wanted = graph.inputs.find(({ name }) => name === "target");
-  if (wanted === undefined) return undefined;
-  const target = requireTarget(batch);
-  if (classes > 0) checkLabels(batch, classes);
-  checkTarget(target, { dtype: wanted.dtype, shape: wanted.shape as Shape });
-  return target;
+export function targetFeeds(
+  inputs: readonly ValueInfo[],
+  { targets }: Pick<ObjectiveInputs, "targets">,
+  batch: Batch,
+): Record<string, Tensor> {
+  const feeds = targets.map((wanted) => {
+    const { input, classes, ignore } = wanted;
+    const { dtype, shape } = inputs.find(({ name }) => name === input)!;
+    const target = targetOf(batch, wanted);
+    if (classes > 0) checkLabels(target, classes, { ignore });
+    checkTarget(target, { dtype, shape: shape as Shape }, input);
+    return [input, target] as const;
+  });
+  return Object.fromEntries(feeds);
 }
 
-/** @throws SecateurError `bad-data` for a batch without labels */
-export function requireTarget({ target }: Batch): Tensor {
+/** Whether a batch has anything to compare with. */
+export const hasTarget = ({ target, targets = {} }: Batch): boolean =>
+  target !== undefined || Object.keys(targets).length > 0;
+
+/** The target of a batch that a loss looks at. */
+function targetOf(batch: Batch, { name }: Pick<TargetInput, "name">): Tensor {
+  if (name === "") return requireTarget(batch);
+  const { target, targets = {} } = batch;
+  return (
+    targets[name] ??
+    fail(
+      "bad-data",
+      `a loss takes the target "${name}"; the data has ${
+        Object.keys(targets)
+          .map((one) => `"${one}"`)
+          .join(", ") || (target ? "one target without a name" : "no targets")
+      }`,
+    )
+  );
+}
+
+/**
+ * The target of a batch that has only one.
+ *
+ * @throws SecateurError `bad-data` for a batch without targets, or with several
+ */
+export function requireTarget({ target, targets = {} }: Batch): Tensor {
+  const named = Object.keys(targets);
+  if (target === undefined && named.length > 1)
+    fail(
+      "bad-data",
+      `the data has the targets ${named.map((name) => `"${name}"`).join(", ")}: say by ${option("loss")} which ` +
+        "output each belongs to",
+    );
   return (
     target ??
+    targets[named[0] ?? ""] ??
     fail(
       "bad-data",
       `the data has no labels, and the loss takes them; without labels use ${option("targets", "sampled")} or ` +
@@ -56,12 +97,13 @@ export function requireTarget({ target }: Batch): Tensor {
 /**
  * Fails where a target has not the type and shape that the loss wants, as it has when data and loss do not go together.
  */
-export function checkTarget({ dtype, shape }: Tensor, wanted: Pick<Tensor, "dtype" | "shape">): void {
+export function checkTarget({ dtype, shape }: Tensor, wanted: Pick<Tensor, "dtype" | "shape">, input = "target"): void {
   if (dtype === wanted.dtype && sameShape(shape, wanted.shape)) return;
   const form = (type: Pick<Tensor, "dtype" | "shape">): string => `${type.dtype} [${type.shape.join(", ")}]`;
+  const name = input === "target" ? "the target" : `the target "${input.slice("target/".length)}"`;
   fail(
     "bad-data",
-    `the target in the data is ${form({ dtype, shape })}; the loss takes ${form(wanted)}: class ids with ` +
+    `${name} in the data is ${form({ dtype, shape })}; the loss takes ${form(wanted)}: class ids with ` +
       "cross-entropy, values in the shape of the output with mse",
   );
 }

@@ -5,7 +5,7 @@ import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
 import { dataset } from "../options/data.ts";
 import { count, type OptionsOf } from "../options/kinds.ts";
-import { loss } from "../options/learning.ts";
+import { loss } from "../options/loss.ts";
 import { metric } from "../options/metric.ts";
 import { batchSize, rounds, running, seed, type RunOptions } from "../options/machine.ts";
 import { fixedBatch } from "../passes/open-batch.ts";
@@ -78,7 +78,7 @@ export function compare(
 ): Job<ProgressEvent, CompareOutcome> {
   return startJob(async (emit) => {
     const options = settle(given, before, after);
-    const { runtime = defaultRuntime(), data, latency, loss, metric, seed, device, threads, signal } = options;
+    const { runtime = defaultRuntime(), data, latency, metric, seed, device, threads, signal } = options;
     const models: Pair<Model> = [before, after];
     const own = await withDataSizes(before, options, data, options.batchSize);
     const sized = withSizesOf(before, own);
@@ -86,9 +86,10 @@ export function compare(
     const opened = [await openModel(before, sized), await openModel(after, sized)] as const;
     const graphs = [opened[0].graph, opened[1].graph] as const;
     const { batchSize } = opened.find(({ graph }) => fixedBatch(graph) !== undefined) ?? opened[0];
-    const comparison = data && (await compareGraphs(runtime, graphs, data, measuring({ ...options, batchSize }, emit)));
-    if (data) await checkLabelsFit({ ...opened[0], data, emit }, options, "measure");
-    const isCounted = loss === "cross-entropy" || metric !== undefined;
+    const comparison =
+      data && (await compareGraphs(runtime, graphs, data, measuring({ ...opened[0].sized, batchSize }, emit)));
+    if (data) await checkLabelsFit({ ...opened[0], data, emit }, opened[0].sized, "measure");
+    const isCounted = comparison?.agreement !== undefined || metric !== undefined;
     const { metric: _, ...drop } = comparison && isCounted ? dropOf(comparison) : {};
     const outputs = data ? undefined : await compareOutputs(runtime, graphs, { device, threads, signal, seed });
     const times = latency

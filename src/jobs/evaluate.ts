@@ -4,7 +4,7 @@ import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
 import { dataset } from "../options/data.ts";
 import { count, type OptionsOf } from "../options/kinds.ts";
-import { loss } from "../options/learning.ts";
+import { loss } from "../options/loss.ts";
 import { metric } from "../options/metric.ts";
 import { batchSize, running, type RunOptions } from "../options/machine.ts";
 import { evaluate as evaluateGraph, type Evaluation } from "../evaluate/evaluate.ts";
@@ -50,16 +50,16 @@ export function evaluate(model: Model, given: EvaluateJobOptions): Job<ProgressE
     const options = settle(given, model);
     const { data } = options;
     const opened = await openModel(model, options);
-    const { runtime, graph, batchSize } = opened;
+    const { runtime, graph, batchSize, sized } = opened;
     const listener = listen();
     const evaluation = await evaluateGraph(runtime, graph, data, {
-      ...measuring({ ...options, batchSize }, emit),
+      ...measuring({ ...sized, batchSize }, emit),
       onLogits(scores, target) {
         if (!options.labelsAreRight) refuseFewer(data, scores.shape[1]!);
         listener.add(scores, target);
       },
     });
-    await adviseOn(listener.said, { ...opened, data, emit }, options);
+    await adviseOn(listener.said, { ...opened, data, emit }, sized);
     return evaluation;
   }, given?.onEvent);
 }

@@ -1,7 +1,6 @@
 /** How good a model is on its way to a smaller one. */
 
 import type { Dataset } from "../data/batches.ts";
-import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import type { Runtime } from "../runtime/port.ts";
@@ -142,13 +141,7 @@ export async function createDrop(
   options: CheckedOptions & { readonly maxDrop: number },
   emit: (event: PhaseEvent | ProgressEvent) => void,
 ): Promise<Drop> {
-  const { targets, loss, evaluateBatches, maxDrop, batchSize, seed, device, threads, signal } = options;
-  if (loss !== "cross-entropy" && options.metric === undefined)
-    fail(
-      "bad-option",
-      `${option("maxDrop")} is of top-1 or agreement, which go with ${option("loss", "cross-entropy")}; say of ` +
-        `what else by ${option("metric")}`,
-    );
+  const { targets, evaluateBatches, maxDrop, batchSize, seed, device, threads, signal } = options;
   const metric = options.metric ?? (targets === "labels" ? "top1" : "agreement");
   emit({ kind: "phase", phase: "measuring" });
   const evaluateOn = evaluator(runtime, original, heldOut, { ...options, metric }, emit);

@@ -7,19 +7,28 @@ import { prepareOn, withDataSizes } from "../execute/prepare.ts";
 import type { RunOptions } from "../options/machine.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
+import type { Targets } from "../options/learning.ts";
+import type { Loss } from "../options/loss.ts";
+import { lossFor } from "./fitting-loss.ts";
 import type { ProgressEvent } from "./job.ts";
 
 interface OpenOptions extends RunOptions {
   readonly batchSize: number;
   readonly data?: Dataset | undefined;
+  readonly loss?: Loss | "auto" | undefined;
+  readonly targets?: Targets | "teacher" | undefined;
+  readonly seed?: number | undefined;
 }
+
+/** Options whose loss is known. */
+export type WithLoss<O> = Omit<O, "loss"> & { readonly loss: Loss };
 
 /** What a job works on. */
 export interface OpenedModel<O = OpenOptions> {
   readonly runtime: Runtime;
   readonly model: Model;
-  /** Those of the job, with the sizes of the data. */
-  readonly sized: O;
+  /** Those of the job, with the sizes of the data, and the loss that fits. */
+  readonly sized: WithLoss<O>;
   readonly graph: Graph;
   /** The samples of a minibatch. */
   readonly batchSize: number;
@@ -42,8 +51,14 @@ export async function openModel<O extends OpenOptions>(
   const model = (await ready?.(given, sized)) ?? given;
   const { graph, fixed } = await prepareOn(runtime, model, sized);
   if (fixed) sized.onFixedBatch?.(fixed.batch, fixed.why);
-  return { runtime, model, sized, graph, batchSize: fixed?.batch ?? sized.batchSize, isFixed: fixed !== undefined };
+  const batchSize = fixed?.batch ?? sized.batchSize;
+  const loss = await lossFor(runtime, graph, { ...sized, batchSize: smaller(batchSize, data, fixed !== undefined) });
+  return { runtime, model, sized: { ...sized, loss }, graph, batchSize, isFixed: fixed !== undefined };
 }
+
+/** No more samples than there are. */
+const smaller = (batchSize: number, data: Dataset | undefined, isFixed: boolean): number =>
+  isFixed || !data?.size ? batchSize : Math.min(batchSize, data.size);
 
 /** The samples of a minibatch to learn from: no more than there are. */
 export function batchOf(

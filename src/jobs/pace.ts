@@ -86,7 +86,7 @@ export async function unitsToGo(
   const importances = await score(runtime, graph, data, criterionOf(criterion), {
     ...options,
     batches: lookAhead,
-    targets: targets === "teacher" ? "sampled" : targets,
+    targets: targets === "labels" ? "labels" : "sampled",
   });
   const scales =
     options.normalise === "loss"

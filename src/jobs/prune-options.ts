@@ -9,6 +9,7 @@ import { running, type RunOptions } from "../options/machine.ts";
 import { limits, measuring, ranking, roundTo, scope } from "../options/ranking.ts";
 import { checkpoints } from "./checkpoints.ts";
 import { criterion, learning, type LearnJobOptions } from "./kinds.ts";
+import type { WithLoss } from "./opened.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
 
 const own = {
@@ -48,8 +49,10 @@ export interface PruneJobOptions
     OptionsOf<typeof ranking>,
     OptionsOf<typeof own> {}
 
-/** The options of pruning as they are checked. */
-export type CheckedOptions = ReturnType<typeof settle>;
+/** The options of pruning as they are checked, once the loss is known. */
+export type CheckedOptions = WithLoss<ReturnType<typeof settle>>;
+/** The same as they were given. */
+export type AskedOptions = ReturnType<typeof settle>;
 
 /** The options of a run that knows what it rounds to, and how many workers learn. */
 export type SettledOptions = CheckedOptions & { readonly roundTo: number; readonly workers: number };

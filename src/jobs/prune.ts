@@ -13,7 +13,7 @@ import { startJob, type Job } from "./job.ts";
 import { stateOf } from "./measure.ts";
 import { pruneDown, searchSmallest, tuneOnce, type PruningRun, type Pruned } from "./pruning-run.ts";
 import type { PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
-import { settle, type CheckedOptions, type PruneJobOptions } from "./prune-options.ts";
+import { settle, type AskedOptions, type PruneJobOptions } from "./prune-options.ts";
 import { markedUnproved, proveAll, type Proved } from "./proving.ts";
 import type { StoredModel } from "./search.ts";
 import { begin, type Begun } from "./pruning-start.ts";
@@ -38,11 +38,7 @@ import { begin, type Begun } from "./pruning-start.ts";
 export const prune = (model: Model, options: PruneJobOptions): Job<PruneJobEvent, PruneOutcome> =>
   startJob(async (emit) => run(model, settle(options, model), emit), options?.onEvent);
 
-async function run(
-  model: Model,
-  asked: CheckedOptions,
-  emitted: (event: PruneJobEvent) => void,
-): Promise<PruneOutcome> {
+async function run(model: Model, asked: AskedOptions, emitted: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
   let isRuined = false;
   const emit = (event: PruneJobEvent): void => {
     isRuined ||= event.kind === "diverged" && event.phase === "finetune";

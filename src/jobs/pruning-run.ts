@@ -58,7 +58,8 @@ export async function pruneDown(pruningRun: PruningRun): Promise<Pruned> {
     criterion: criterionOf(criterion),
     target,
     latency,
-    targets: targets === "teacher" ? undefined : targets,
+    // The gradient of the distance from a teacher is zero where pruning begins.
+    targets: targets === "labels" ? undefined : "sampled",
     teacher: onlyTeacher(pruningRun),
     momentum: options.scoreMomentum,
     learningRate: options.pruneLearningRate,

@@ -15,7 +15,7 @@ import { checkLabelsFit } from "./labels.ts";
 import { createDrop, createMeasure, stateIn, type Measuring } from "./measure.ts";
 import type { PruningRun } from "./pruning-run.ts";
 import type { PruneJobEvent, ScheduleEvent, State } from "./prune-events.ts";
-import type { CheckedOptions } from "./prune-options.ts";
+import type { AskedOptions } from "./prune-options.ts";
 import { batchOf, openModel, type OpenedModel } from "./opened.ts";
 import { paceOf, unitsToGo } from "./pace.ts";
 import { refuseUnreachable } from "./reach.ts";
@@ -46,7 +46,7 @@ interface Noted {
 const heldOutShare = 0.1;
 
 /** Finds what is to be reached, and refuses what can't be. */
-async function aimOf(opened: OpenedModel<CheckedOptions>, emit: (event: PruneJobEvent) => void) {
+async function aimOf(opened: OpenedModel<AskedOptions>, emit: (event: PruneJobEvent) => void) {
   const { runtime, sized, graph } = opened;
   const { checkpoints, maxDrop, device } = sized;
   const halves = maxDrop === undefined ? undefined : split(sized.data, heldOutShare, sized.seed);
@@ -78,7 +78,7 @@ async function aimOf(opened: OpenedModel<CheckedOptions>, emit: (event: PruneJob
 }
 
 /** Opens the model, and measures what there is at the start. */
-export async function begin(whole: Model, asked: CheckedOptions, emit: (event: PruneJobEvent) => void): Promise<Begun> {
+export async function begin(whole: Model, asked: AskedOptions, emit: (event: PruneJobEvent) => void): Promise<Begun> {
   refuseContradictions(asked);
   const opened = await openModel(whole, asked, withTrial);
   const { runtime, model, graph } = opened;
@@ -130,23 +130,9 @@ export async function begin(whole: Model, asked: CheckedOptions, emit: (event: P
 
 const goals = ["maxDrop", "budget.macs", "budget.params", "budget.bytes", "budget.units", "latency"];
 
-function refuseContradictions({
-  budget = {},
-  maxLoss,
-  latency,
-  maxDrop,
-  targets,
-  loss,
-  distil,
-  criterion,
-  memory,
-}: CheckedOptions): void {
+function refuseContradictions({ budget = {}, maxLoss, latency, maxDrop, criterion, memory }: AskedOptions): void {
   const measured = criterionOf(criterion);
   if (measured.kind === "data") refuseMemory(measured.needs, memory);
   if (Object.keys(budget).length === 0 && maxLoss === undefined && latency === undefined && maxDrop === undefined)
     fail("bad-option", `say how far to prune: ${goals.map((name) => option(name)).join(", ")} or ${option("maxLoss")}`);
-  if (loss !== "cross-entropy" && targets !== "labels")
-    fail("bad-option", `${option("targets", targets)} goes with ${option("loss", "cross-entropy")} only`);
-  if (loss !== "cross-entropy" && distil > 0)
-    fail("bad-option", `${option("distil")} goes with ${option("loss", "cross-entropy")} only`);
 }

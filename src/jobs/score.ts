@@ -6,7 +6,8 @@ import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
 import { dataset } from "../options/data.ts";
 import { callback, type OptionsOf } from "../options/kinds.ts";
-import { loss, targetSource } from "../options/learning.ts";
+import { targetSource } from "../options/learning.ts";
+import { loss } from "../options/loss.ts";
 import { batchSize, memory, running, seed, type RunOptions } from "../options/machine.ts";
 import { batches, measuring } from "../options/ranking.ts";
 import { score as scoreGraph } from "../score/score.ts";
@@ -60,14 +61,14 @@ export function score(model: Model, given: ScoreJobOptions = {}): Job<ProgressEv
     const options = settle(given, model);
     const { data, criterion } = options;
     const opened = await openModel(model, options, withTrial);
-    const { runtime, graph, batchSize } = opened;
+    const { runtime, graph, batchSize, sized } = opened;
     const measured = criterionOf(criterion);
     const scores = await scoreGraph(runtime, graph, data, measured, {
-      ...options,
+      ...sized,
       batchSize,
       onProgress: (done, all) => emit({ kind: "minibatches", done, all }),
     });
-    if (data && measured.kind === "data") await checkLabelsFit({ ...opened, model, data, emit }, options, "measure");
+    if (data && measured.kind === "data") await checkLabelsFit({ ...opened, model, data, emit }, sized, "measure");
     return scores;
   }, given?.onEvent);
 }

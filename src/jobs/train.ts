@@ -105,13 +105,13 @@ export function finetune(model: Model, options: TrainJobOptions): Job<TrainJobEv
 
 async function learn(
   model: Model,
-  options: Settled,
+  asked: Settled,
   purpose: "train" | "finetune",
   emit: (event: TrainJobEvent) => void,
 ): Promise<Model> {
+  const opened = await openModel(model, asked);
+  const { runtime, graph, sized: options } = opened;
   const { data, validation, checkpoints, signal, seed, firstEpoch, augment } = options;
-  const opened = await openModel(model, options);
-  const { runtime, graph } = opened;
   const batchSize = batchOf(opened, data, options.onNote);
   const resumed = resume(graph, checkpoints);
   const from = resumed?.point;

@@ -5,6 +5,7 @@ import { Average } from "../criteria/average.ts";
 import type { Criterion, DataCriterion, Scores } from "../criteria/criterion.ts";
 import type { Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
+import { classesIn } from "../objective/objective.ts";
 import { isPassNeed, type PassNeed } from "../objective/evidence.ts";
 import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { Runtime } from "../runtime/port.ts";
@@ -62,7 +63,7 @@ export async function learn(
   const needs = stepNeeds(criterion, targets);
   const step = { ...stepOptions(options), needs, gates };
   await using trainer = await openTrainer(runtime, state.graph, step, state.optimiserState);
-  checkClasses(dataset, trainer.classes);
+  checkClasses(dataset, classesIn(trainer.objective));
   const average = new Average();
   let total = 0;
   for (let number = done; number < done + every; number++) {

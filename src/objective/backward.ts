@@ -22,9 +22,9 @@ import { widen } from "../passes/widen.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import { appendEvidence, watch, watchedValues, type EvidenceValues, type PassNeed, type Watched } from "./evidence.ts";
 import { mixInputs, mixtureIn } from "./mixup.ts";
-import { appendLoss, type LossOptions } from "./losses.ts";
+import { appendObjective, type ObjectiveInputs, type ObjectiveOptions } from "./objective.ts";
 
-export interface BackwardOptions extends Omit<LossOptions, "mixture"> {
+export interface BackwardOptions extends Omit<ObjectiveOptions, "mixture"> {
   readonly batch: number;
   /** Whether samples are mixed, by a permutation and a share that are further inputs. */
   readonly mixup?: boolean | undefined;
@@ -55,8 +55,8 @@ export interface Backward {
   readonly randomInputs: readonly ValueInfo[];
   /** The groups that evidence was gathered for. */
   readonly groups: Analysis | undefined;
-  /** The number of classes that the target may name; 0 for a loss without classes. */
-  readonly classes: number;
+  /** What the objective takes in. */
+  readonly objective: ObjectiveInputs;
 }
 
 /** Where samples lie, where that is asked for. */
@@ -93,13 +93,13 @@ export function parameterNames(graph: Graph): string[] {
   return found;
 }
 
-/** Appends the loss on the first output and the gradients asked for. */
+/** Appends the objective and the gradients asked for. */
 export function appendBackward(graph: Graph, options: BackwardOptions): Backward {
   const { batch } = options;
   const plain = widen(graph);
   const whole = analyse(plain, { batch });
   const base = options.mixup ? mixInputs(whole, batch) : plain;
-  const output = base.outputs[0]?.name ?? fail("bad-model", "the model has no output");
+  const outputs = base.outputs.map(({ name }) => name);
   const {
     graph: forward,
     states,
@@ -110,27 +110,24 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   const { traced } = forward === plain ? whole : analyse(forward, { batch });
   const { needs = [], gates: at = "after-bn" } = options;
   const analysis = needs.length === 0 ? undefined : whole;
-  if (!traced.types.has(output)) fail("unsupported", explainRefusals(traced));
+  if (!traced.types.has(outputs[0] ?? "")) fail("unsupported", explainRefusals(traced));
   const watched = analysis && watch(analysis, needs, at, options.parameters);
   const builder = builderOn(traced);
   const g = createEmitter(builder);
-  const { perSample, mean, classes } = appendLoss(builder, output, {
-    ...options,
-    mixture: options.mixup ? mixtureIn(builder) : undefined,
-  });
+  const mixture = options.mixup ? mixtureIn(builder) : undefined;
+  const objective = appendObjective(builder, outputs, { ...options, mixture });
   const candidates = options.parameters ? parameterNames(forward) : [];
-  const seed = g.filled(1 / batch, [batch]);
   const insides: Inside[] = [];
   const wanted = [...new Set([...candidates, ...(watched ? watchedValues(watched) : [])])];
   const collect = watched?.needs.has("gates") ? insides : undefined;
-  const gradients = differentiate(builder, [{ value: perSample, seed }], wanted, collect);
+  const gradients = differentiate(builder, objective.ys, wanted, collect);
   const parameters = new Map(
     candidates.flatMap((name) => (gradients.get(name) ? [[name, gradients.get(name)!] as const] : [])),
   );
   const evidence: EvidenceValues = watched
     ? appendEvidence({ builder, g, batch, gradients, insides, samples: samplesIn(watched, batch) }, watched)
     : new Map();
-  return { builder, g, loss: mean, parameters, evidence, states, randomInputs, groups: analysis, classes };
+  return { builder, g, loss: objective.mean, parameters, evidence, states, randomInputs, groups: analysis, objective };
 }
 
 /** A finished graph, and the types of its values. */

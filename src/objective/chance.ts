@@ -3,65 +3,90 @@
  * much more or less of it nobody notices.
  */
 
-import { toNumbers, type Tensor } from "../graph/tensor.ts";
-import type { Distillation } from "./losses.ts";
-import type { Loss } from "../options/learning.ts";
+import { sizeOf, toNumbers, type Tensor } from "../graph/tensor.ts";
+import type { Tensors } from "../runtime/port.ts";
+import { axisFrom } from "./losses/loss.ts";
+import type { AppendedTerm, Distillation, ObjectiveInputs } from "./objective.ts";
 
 export interface LossScale {
   /** The mean loss of a model that answers all the same, as well as that can be done. */
   readonly chance: number;
   /** What the loss may rise by and the metric is hardly any worse, however small the loss is. */
   readonly slight: number;
+  /** Whether it is an error, which is measured by itself, as a good model is far below chance. */
+  readonly isError?: boolean;
 }
 
-/** Of cross-entropy, a share of chance: of ten classes 0.046, about a point of accuracy. */
+/** Of what tells classes apart, a share of chance: of ten classes 0.046, about a point of accuracy. */
 const slightOfClasses = 0.02;
 /** Of errors, whose measure is what they are of themselves. */
 const slightOfErrors = 0.001;
 
-export interface Judged {
-  readonly loss: Loss;
-  readonly distillation?: Distillation | undefined;
-  /** Classes that a label may name; 0 where none is needed. */
-  readonly classes: number;
+/**
+ * @param objective as it was appended
+ * @param feeds of a minibatch: targets, and what a teacher gives
+ */
+export function scaleOf({ terms }: ObjectiveInputs, feeds: Tensors, distillation: Distillation | undefined): LossScale {
+  const scales = terms.map((term) => scaleOfTerm(term, feeds, distillation));
+  const isError = scales.some((scale) => scale.isError);
+  return {
+    chance: scales.reduce((sum, { chance }) => sum + chance, 0),
+    slight: scales.reduce((sum, { slight }) => sum + slight, 0),
+    ...(isError && { isError }),
+  };
 }
 
-/**
- * @param target of some samples, where the loss takes one: [N, ...]
- * @param logits what a teacher gives for them, where there is one: [N, C, ...]
- */
-export function scaleOf({ loss, distillation, classes }: Judged, target?: Tensor, logits?: Tensor): LossScale {
-  if (loss === "mse") {
-    const chance = target ? varianceOf(target) : 0;
-    return { chance, slight: slightOfErrors * chance };
+function scaleOfTerm(term: AppendedTerm, feeds: Tensors, distillation: Distillation | undefined): LossScale {
+  const { loss, settings, weight, form } = term;
+  const target = term.target === undefined ? undefined : feeds[term.target];
+  const own = target && form ? (loss.chance?.(target, form, settings) ?? Number.NaN) : 0;
+  const theirs = term.teacher === undefined ? undefined : feeds[term.teacher];
+  if (distillation === undefined || theirs === undefined) {
+    const chance = weight * own;
+    const isError = Number.isNaN(own) || loss.distribution === "gaussian";
+    const slight = Number.isNaN(own) ? 0 : (isError ? slightOfErrors : slightOfClasses) * chance;
+    return { chance, slight, ...(isError && { isError }) };
   }
-  const own = Math.log(Math.max(2, classes));
-  if (distillation === undefined || logits === undefined) return { chance: own, slight: slightOfClasses * own };
-  const { weight, temperature } = distillation;
-  const chance = weight * uninformed(logits, temperature) + (weight < 1 ? (1 - weight) * own : 0);
+  const share = distillation.weight;
+  const far = uninformed(term, theirs, distillation.temperature);
+  const chance = weight * (share * far + (share < 1 ? (1 - share) * own : 0));
   return { chance, slight: slightOfClasses * chance };
 }
 
-/** The mean square of what a target [N, ...] is above or below the mean of all. */
-function varianceOf(target: Tensor): number {
-  const values = toNumbers(target);
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+/** How far from a teacher a model is that answers all the same. */
+function uninformed({ loss, settings }: AppendedTerm, theirs: Tensor, temperature: number): number {
+  switch (loss.distribution) {
+    case "categorical":
+      return fromUniform(theirs, loss.axis?.(settings, theirs.shape.length) ?? axisFrom(undefined, 2), temperature);
+    case "bernoulli":
+      return fromMean(theirs, temperature);
+    case "gaussian":
+      return loss.chance?.(theirs, { dtype: "float32", shape: theirs.shape, classes: 0 }, settings) ?? 1;
+  }
 }
 
-/** T² KL(softmax(teacher / T) || uniform), averaged. */
-function uninformed(logits: Tensor, temperature: number): number {
-  const [n, classes, ...rest] = logits.shape as [number, number, ...number[]];
-  const inner = rest.reduce((product, size) => product * size, 1);
+/** T² KL(softmax(teacher / T) || uniform), averaged over all places. */
+function fromUniform(logits: Tensor, axis: number, temperature: number): number {
+  const classes = logits.shape[axis]!;
+  const inner = sizeOf(logits.shape.slice(axis + 1));
+  const places = sizeOf(logits.shape) / classes;
   const values = toNumbers(logits);
   let sum = 0;
-  for (let sample = 0; sample < n; sample++)
-    for (let at = 0; at < inner; at++) {
-      const row = Array.from({ length: classes }, (_, c) => values[(sample * classes + c) * inner + at]! / temperature);
-      const most = Math.max(...row);
-      const weights = row.map((value) => Math.exp(value - most));
-      const total = weights.reduce((all, value) => all + value, 0);
-      for (const weight of weights) if (weight > 0) sum += (weight / total) * Math.log((classes * weight) / total);
-    }
-  return (temperature ** 2 * sum) / (n * inner);
+  for (let place = 0; place < places; place++) {
+    const start = Math.floor(place / inner) * classes * inner + (place % inner);
+    const row = Array.from({ length: classes }, (_, c) => values[start + c * inner]! / temperature);
+    const most = Math.max(...row);
+    const weights = row.map((value) => Math.exp(value - most));
+    const total = weights.reduce((all, value) => all + value, 0);
+    for (const weight of weights) if (weight > 0) sum += (weight / total) * Math.log((classes * weight) / total);
+  }
+  return (temperature ** 2 * sum) / places;
+}
+
+/** T² KL(σ(teacher / T) || its mean), averaged over all elements. */
+function fromMean(logits: Tensor, temperature: number): number {
+  const shares = toNumbers(logits).map((value) => 1 / (1 + Math.exp(-value / temperature)));
+  const entropy = (p: number): number => (p <= 0 || p >= 1 ? 0 : -p * Math.log(p) - (1 - p) * Math.log(1 - p));
+  const mean = shares.reduce((sum, p) => sum + p, 0) / shares.length;
+  return temperature ** 2 * (entropy(mean) - shares.reduce((sum, p) => sum + entropy(p), 0) / shares.length);
 }

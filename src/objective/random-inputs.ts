@@ -8,11 +8,20 @@ import { sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
 /** What numbers are drawn for, so that no two streams of a seed are the same. */
 const purposes = { targets: 0x6e6f6973, learning: 0x64726f70, mixing: 0x6d697875 } as const;
 
-/** Independent draws -log(-log u) from Gumbel's distribution, for minibatch `index`. */
-export function gumbelNoise(shape: Shape, seed: number, index: number): Tensor {
-  const stream = randomStream(seed, index, purposes.targets);
-  const draw = (): number => -Math.log(-Math.log(positive(stream)));
-  return { dtype: "float32", shape, data: Float32Array.from({ length: sizeOf(shape) }, draw) };
+/** The distributions of numbers that targets are drawn with. */
+export type NoiseKind = "gumbel" | "uniform" | "normal";
+
+const draws: Readonly<Record<NoiseKind, (stream: RandomGenerator) => number>> = {
+  gumbel: (stream) => -Math.log(-Math.log(positive(stream))),
+  uniform: uniformFloat64,
+  normal: (stream) => normal(stream),
+};
+
+/** Independent draws for minibatch `index`; `input` tells apart the inputs of a graph. */
+export function targetNoise(kind: NoiseKind, shape: Shape, seed: number, index: number, input: number): Tensor {
+  const stream =
+    input === 0 ? randomStream(seed, index, purposes.targets) : randomStream(seed, index, input, purposes.targets);
+  return { dtype: "float32", shape, data: Float32Array.from({ length: sizeOf(shape) }, () => draws[kind](stream)) };
 }
 
 /** Uniform numbers of [0, 1) for an input of a step; `input` tells apart the inputs of a graph. */
@@ -44,12 +53,15 @@ function logGamma(stream: RandomGenerator, alpha: number): number {
   if (alpha < 1) return logGamma(stream, alpha + 1) + Math.log(positive(stream)) / alpha;
   const d = alpha - 1 / 3;
   for (;;) {
-    // Box and Muller 1958
-    const z = Math.sqrt(-2 * Math.log(positive(stream))) * Math.cos(2 * Math.PI * uniformFloat64(stream));
+    const z = normal(stream);
     const v = (1 + z / Math.sqrt(9 * d)) ** 3;
     if (v > 0 && Math.log(positive(stream)) < z ** 2 / 2 + d * (1 - v + Math.log(v))) return Math.log(d * v);
   }
 }
+
+/** A normal number (Box and Muller 1958). */
+const normal = (stream: RandomGenerator): number =>
+  Math.sqrt(-2 * Math.log(positive(stream))) * Math.cos(2 * Math.PI * uniformFloat64(stream));
 
 /** A uniform number of (0, 1). */
 const positive = (stream: RandomGenerator): number => uniformFloat64(stream) || Number.MIN_VALUE;

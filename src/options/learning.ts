@@ -3,12 +3,9 @@
 import { z } from "zod";
 import { dataset } from "./data.ts";
 import { auto, countOrNone, notNegative, positive, share, type OptionsOf } from "./kinds.ts";
+import { loss } from "./loss.ts";
 import { batchSize, memory, seed, workers } from "./machine.ts";
 import { metric } from "./metric.ts";
-
-export const losses = ["cross-entropy", "mse"] as const;
-export type Loss = (typeof losses)[number];
-export const loss = z.enum(losses).default("cross-entropy").describe("what is minimised");
 
 /**
  * What the loss compares the output with: the labels of the data, or classes drawn from the model's own probabilities.
@@ -88,7 +85,10 @@ export const learning = {
    * What is measured besides: a measure by its name, or a metric of your own. Default top-1, without labels agreement.
    */
   metric: metric.optional(),
-  /** What is minimised; default "cross-entropy". */
+  /**
+   * What is minimised: a loss, one for each of some outputs, or graphs of your own. Default "auto": cross-entropy on
+   * the first output; of the original model, what fits each output.
+   */
   loss,
   /** Samples of a minibatch; default 128. */
   batchSize: batchSize(128),

@@ -31,6 +31,8 @@ export interface MetricBatch {
   readonly output: Tensor;
   /** As the data has it: class ids as int64 [N], or values; absent where the data has no labels. */
   readonly target?: Tensor | undefined;
+  /** Where the data has several: targets by their names. */
+  readonly targets?: Readonly<Record<string, Tensor>> | undefined;
   /** N, the number of samples. */
   readonly size: number;
 }

@@ -104,7 +104,7 @@ export const worded = (value: unknown): string => (typeof value === "string" ? v
 
 /** What a loss counts. */
 export const lossUnit = (loss: unknown): string =>
-  loss === "cross-entropy" ? "cross-entropy (nats)" : `loss (${worded(loss)})`;
+  loss === "cross-entropy" || loss === "auto" ? "cross-entropy (nats)" : `loss (${worded(loss)})`;
 
 /** learningRate -> --learning-rate */
 export const flagOf = (name: string): string =>

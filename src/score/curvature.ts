@@ -3,7 +3,6 @@
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { differentiate } from "../autodiff/differentiate.ts";
 import type { Evidence } from "../criteria/criterion.ts";
-import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { randomStream } from "../graph/random.ts";
 import { tensor } from "../graph/tensor.ts";
@@ -14,7 +13,7 @@ import { findGates } from "../prune/gates/gates.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import type { Runtime, Session, Tensors } from "../runtime/port.ts";
 import { finishGraph } from "../objective/backward.ts";
-import { appendLoss } from "../objective/losses.ts";
+import { appendObjective, type ObjectiveInputs } from "../objective/objective.ts";
 import { meanOf } from "../execute/batch-slices.ts";
 import { fitMemory, inMicroBatches, minibatchInputs } from "../execute/micro-batches.ts";
 import type { EvidenceProvider, ProviderOptions } from "./provider.ts";
@@ -35,7 +34,7 @@ interface CurvatureGraph {
   readonly groups: Analysis;
   /** Names and numbers of units of the groups that the loss depends on. */
   readonly gated: readonly { readonly name: string; readonly units: number }[];
-  readonly classes: number;
+  readonly objective: ObjectiveInputs;
 }
 
 /**
@@ -58,10 +57,10 @@ export function curvatureGraph(graph: Graph, options: ProviderOptions): Curvatur
     if (share === 1) return valueIn(b, z);
     return emit.Add(emit.Mul(valueIn(b, z), emit.scalar(share)), emit.scalar(1 - share));
   });
-  const output = analysis.traced.graph.outputs[0]?.name ?? fail("bad-model", "the model has no output");
-  const { perSample, classes } = appendLoss(builder, output, options);
+  const outputsOfModel = analysis.traced.graph.outputs.map(({ name }) => name);
+  const objective = appendObjective(builder, outputsOfModel, options);
   const all = [...names.values()];
-  const first = differentiate(builder, [{ value: perSample, seed: g.filled(1 / batch, [batch]) }], all);
+  const first = differentiate(builder, objective.ys, all);
   const gated = analysis.groups.flatMap(({ name, units }) => {
     const value = first.get(names.get(name)!);
     return value ? [{ name, units: units.length, value }] : [];
@@ -81,7 +80,7 @@ export function curvatureGraph(graph: Graph, options: ProviderOptions): Curvatur
     alias(builder, product.name, builder.claim(productOf(name)));
     outputs.push(productOf(name));
   }
-  return { graph: finishGraph(builder, outputs), groups: analysis, gated, classes };
+  return { graph: finishGraph(builder, outputs), groups: analysis, gated, objective };
 }
 
 /** Opens what gives rows and diagonals of the Hessian over the gates, in inference mode. */
@@ -94,7 +93,7 @@ export async function openCurvature(
   const { microBatches, of } = fitMemory(graph, options.batchSize, options, (batchSize) =>
     curvatureGraph(graph, { ...options, batchSize }),
   );
-  const { graph: finished, gated, classes } = of;
+  const { graph: finished, gated, objective } = of;
   const inputs = finished.inputs.filter(({ name }) => !gated.some((group) => directionOf(group.name) === name));
   const loaded = await runtime.load(executable(finished, options.device), options);
   // The loss is a mean over samples, and so is its Hessian.
@@ -105,7 +104,7 @@ export async function openCurvature(
   let minibatches = 0;
   return {
     inputs: minibatchInputs(inputs, microBatches),
-    classes,
+    objective,
     async measure(feeds) {
       const multiply = (v: Float32Array) => productWith(session, gated, feeds, v);
       const { product: row, loss } = await multiply(new Float32Array(total).fill(1));

@@ -5,11 +5,9 @@
 
 import type { Scores } from "../criteria/criterion.ts";
 import type { Dataset } from "../data/batches.ts";
-import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { zeros, type Shape } from "../graph/tensor.ts";
 import { valueIn } from "../ops/emitter.ts";
-import { logitsOf } from "../passes/strip-softmax.ts";
 import { widen } from "../passes/widen.ts";
 import { insertGates } from "../prune/gates/gated.ts";
 import { findGates } from "../prune/gates/gates.ts";
@@ -18,7 +16,7 @@ import type { Runtime, Tensors } from "../runtime/port.ts";
 import { feedsOf } from "../execute/feeds.ts";
 import { wholeBatches } from "../execute/minibatches.ts";
 import { finishGraph } from "../objective/backward.ts";
-import { appendLoss } from "../objective/losses.ts";
+import { appendObjective } from "../objective/objective.ts";
 import { executable } from "../execute/executable.ts";
 import type { ProviderOptions } from "./provider.ts";
 
@@ -86,7 +84,7 @@ const batches = 2;
 
 /**
  * What masking the lesser half of each group changes: the Kullback-Leibler divergence of the outputs from the
- * unmasked net's, in nats, or for mse the mean squared difference. It needs no labels and is never below 0. A
+ * unmasked net's, in nats, or for losses of numbers these. It needs no labels and is never below 0. A
  * pruning sensitivity (Li et al. 2017, "Pruning Filters for Efficient ConvNets", section 3.2), to be shared out
  * by importance ({@link groupScales}).
  *
@@ -104,7 +102,7 @@ export async function groupLosses(
   of: readonly string[] = [...importances.keys()],
 ): Promise<GroupLoss[]> {
   const { batchSize, seed, signal } = options;
-  const { finished, inputs, output, reference, units } = maskable(graph, options);
+  const { finished, inputs, references, units } = maskable(graph, options);
   const halves = of.flatMap((group) =>
     units.has(group) ? [{ group, half: lesserHalf(importances.get(group)!).half }] : [],
   );
@@ -116,8 +114,9 @@ export async function groupLosses(
   for await (const batch of wholeBatches(dataset, given)) {
     const feeds = { ...feedsOf({ inputs }, batch), ...Object.fromEntries(whole) };
     const run = (more: Tensors) => session.run({ ...feeds, ...more });
-    const blank = zeros("float32", reference.shape);
-    const unmasked = { [reference.name]: (await run({ [reference.name]: blank }))[output]! };
+    const blank = references.map(({ input, shape }) => [input, zeros("float32", shape)] as const);
+    const found = await run(Object.fromEntries(blank));
+    const unmasked = Object.fromEntries(references.map(({ input, value }) => [input, found[value]!]));
     for (const { group, half } of halves) {
       signal?.throwIfAborted();
       if (half.length === 0) continue;
@@ -142,25 +141,24 @@ function lesserHalf(scores: Float64Array): { readonly half: readonly number[]; r
   return { half, sum: half.reduce((sum, unit) => sum + scores[unit]!, 0) };
 }
 
-/** The net with a mask for each group, and as its loss how far its output is from a reference that is given. */
+/** The net with a mask for each group, and as its loss how far its outputs are from references that are given. */
 function maskable(graph: Graph, { batchSize: batch, loss }: GroupLossOptions) {
   const analysis = analyse(widen(graph), { batch });
-  const { traced } = analysis;
-  const { inputs, outputs } = traced.graph;
+  const { inputs, outputs } = analysis.traced.graph;
   const { builder } = insertGates(analysis, findGates(analysis), (b, _, { name, units }) =>
     valueIn(b, b.input(`mask/${name}`, { dtype: "float32", shape: [units.length] }, true)),
   );
-  const first = outputs[0]?.name ?? fail("bad-model", "the model has no output");
-  const output = loss === "mse" ? first : logitsOf(traced.graph, first);
-  appendLoss(builder, first, loss === "mse" ? { loss } : { loss, distillation: { weight: 1, temperature: 1 } });
-  const finished = finishGraph(builder, ["loss", output]);
-  const name = loss === "mse" ? "target" : "teacher";
-  const { shape } = finished.inputs.find((input) => input.name === name)!;
+  const names = outputs.map(({ name }) => name);
+  const { teachers } = appendObjective(builder, names, { loss, distillation: { weight: 1, temperature: 1 } });
+  const finished = finishGraph(builder, ["loss", ...new Set(teachers.map(({ value }) => value))]);
+  const references = teachers.map(({ input, value }) => {
+    const { shape } = finished.inputs.find(({ name }) => name === input)!;
+    return { input, value, shape: shape as Shape };
+  });
   return {
     finished,
     inputs,
-    output,
-    reference: { name, shape: shape as Shape },
+    references,
     units: new Map(analysis.groups.map((group) => [group.name, group.units.length])),
   };
 }

@@ -14,18 +14,18 @@ import { insertGates } from "../prune/gates/gated.ts";
 import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { AxisReference } from "../prune/coupling/axis-references.ts";
 import { finishGraph } from "../objective/backward.ts";
-import { appendLoss, type LossOptions } from "../objective/losses.ts";
+import { appendObjective, type ObjectiveOptions } from "../objective/objective.ts";
 
 /** The unmasked net: outputs `loss` and the activations that suffixes read. */
-export function prefixGraph(traced: Traced, values: ReadonlySet<string>, options: LossOptions) {
+export function prefixGraph(traced: Traced, values: ReadonlySet<string>, options: ObjectiveOptions) {
   const { graph } = traced;
   const builder = builderOn(traced);
-  const { classes } = appendLoss(builder, outputOf(graph), options);
+  const objective = appendObjective(builder, outputsOf(graph), options);
   const given = new Set(graph.inputs.map(({ name }) => name));
-  return { graph: finishGraph(builder, ["loss", ...[...values].filter((name) => !given.has(name))]), classes };
+  return { graph: finishGraph(builder, ["loss", ...[...values].filter((name) => !given.has(name))]), objective };
 }
 
-const outputOf = (graph: Graph): string => graph.outputs[0]?.name ?? fail("bad-model", "the model has no output");
+const outputsOf = (graph: Graph): string[] => graph.outputs.map(({ name }) => name);
 
 /** A graph from the gates of a group to the loss. */
 export interface Suffix {
@@ -34,7 +34,7 @@ export interface Suffix {
   readonly tile: number;
   /** Its inputs that are activations of the unmasked net, with their names there; [N, ...] each. */
   readonly reads: ReadonlyMap<string, string>;
-  /** Its inputs that come with the batch, K times over: `target` or `noise`. */
+  /** Its inputs that come with the batch, K times over: targets and noise. */
   readonly tiledInputs: readonly string[];
   /** The name of the input [K, units]: 1 keeps a unit, 0 masks it. */
   readonly factors: string;
@@ -54,7 +54,7 @@ export function suffixGraph(
   name: string,
   gates: readonly AxisReference[],
   tile: number,
-  options: LossOptions,
+  options: ObjectiveOptions,
 ): Suffix {
   const { traced } = tiled;
   let factors = "";
@@ -62,7 +62,7 @@ export function suffixGraph(
     factors = b.input("factors", { dtype: "float32", shape: [tile, group.units.length] });
     return spread(emit, valueIn(b, factors), tile, batchOf(traced));
   });
-  const { perSample } = appendLoss(builder, outputOf(traced.graph), options);
+  const { perSample, targets, noises } = appendObjective(builder, outputsOf(traced.graph), options);
   const rows = g.reshaped(perSample, [tile, perSample.shape[0]! / tile]);
   const losses = g.ReduceMean(rows, g.ints([1]), { keepdims: 0 }).name;
   const { nodes, frontier } = upTo(builder, losses, factors, tiled, ungated);
@@ -77,8 +77,8 @@ export function suffixGraph(
     alias(builder, repeated(g, valueIn(builder, input), tile, type.shape).name, inner);
   }
   builder.nodes.push(...nodes);
-  const given = builder.inputs.filter(({ name: input }) => input === "target" || input === "noise");
-  const own = new Set([...reads.keys(), factors, ...given.map((input) => input.name)]);
+  const tiledInputs = [...targets, ...noises].map(({ input }) => input);
+  const own = new Set([...reads.keys(), factors, ...tiledInputs]);
   const kept = builder.inputs.filter((input) => own.has(input.name));
   builder.inputs.length = 0;
   builder.inputs.push(...kept);
@@ -86,7 +86,7 @@ export function suffixGraph(
     graph: finishGraph(builder, [losses]),
     tile,
     reads,
-    tiledInputs: given.map((input) => input.name),
+    tiledInputs,
     factors,
     losses,
   };

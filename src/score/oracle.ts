@@ -4,6 +4,7 @@ import type { Evidence, Need } from "../criteria/criterion.ts";
 import { mostCombined } from "../criteria/oracle-combinatorial.ts";
 import type { Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
+import { classesIn } from "../objective/objective.ts";
 import { SecateurError, fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, type NumericDType, type Shape, type Tensor, zeros } from "../graph/tensor.ts";
@@ -12,7 +13,7 @@ import { findGates } from "../prune/gates/gates.ts";
 import { analyse } from "../prune/coupling/analysis.ts";
 import type { Group } from "../prune/coupling/groups.ts";
 import { held, type Held, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
-import { feedsOf, targetFeed } from "../execute/feeds.ts";
+import { feedsOf, targetFeeds } from "../execute/feeds.ts";
 import { wholeBatches } from "../execute/minibatches.ts";
 import { prefixGraph, suffixGraph, type Suffix } from "./oracle-graphs.ts";
 import type { EvidenceProvider, ProviderOptions } from "./provider.ts";
@@ -29,7 +30,7 @@ export interface Unmasked {
   readonly values: Tensors;
 }
 
-export interface Oracle extends Pick<EvidenceProvider, "inputs" | "classes">, Held {
+export interface Oracle extends Pick<EvidenceProvider, "inputs" | "objective">, Held {
   /** Those that it was opened for. */
   readonly groups: readonly Group[];
   /** Runs a minibatch without masks. */
@@ -103,7 +104,7 @@ export async function openOracle(
   return {
     groups: wanted,
     inputs: prefix.graph.inputs,
-    classes: prefix.classes,
+    objective: prefix.objective,
     async start(feeds) {
       const results = await session.run(feeds);
       return { loss: Number(results["loss"]!.data[0]), values: { ...feeds, ...results } };
@@ -181,7 +182,7 @@ export async function openOracleProvider(
   const oracle = await openOracle(runtime, graph, options, names);
   return {
     inputs: oracle.inputs,
-    classes: oracle.classes,
+    objective: oracle.objective,
     async measure(feeds) {
       const minibatch = await oracle.start(feeds);
       const findings = new Map<string, Partial<Evidence>>();
@@ -240,14 +241,16 @@ export async function maskedLosses(
   const { batchSize, batches, seed, inOrder = false, signal } = options;
   if (options.targets === "sampled") fail("bad-option", "masked losses are of the labels of the data");
   await using oracle = await openOracle(runtime, graph, options, [group]);
-  checkClasses(dataset, oracle.classes);
-  const inputs = oracle.inputs.filter(({ name }) => name !== "target");
+  const { objective } = oracle;
+  checkClasses(dataset, classesIn(objective));
+  const added = new Set(objective.targets.map(({ input }) => input));
+  const inputs = oracle.inputs.filter(({ name }) => !added.has(name));
   const losses = new Float64Array(subsets.length);
   let [loss, done] = [0, 0];
   const given = { batchSize, seed, shuffle: !inOrder, epoch: 0, limit: batches, signal };
   for await (const batch of wholeBatches(dataset, given)) {
-    const target = targetFeed(oracle, batch, oracle.classes)!;
-    const minibatch = await oracle.start({ ...feedsOf({ inputs }, batch), target });
+    const targets = targetFeeds(oracle.inputs, objective, batch);
+    const minibatch = await oracle.start({ ...feedsOf({ inputs }, batch), ...targets });
     loss += minibatch.loss;
     (await oracle.losses(group, subsets, minibatch, options.factor)).forEach((value, i) => (losses[i]! += value));
     done++;

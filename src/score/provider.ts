@@ -1,6 +1,7 @@
 /** Sources of evidence: what a minibatch is run through for criteria. */
 
-import type { Loss, Targets } from "../options/learning.ts";
+import type { Targets } from "../options/learning.ts";
+import type { Loss } from "../options/loss.ts";
 import type { GatePlace } from "../options/ranking.ts";
 import type { Need } from "../criteria/criterion.ts";
 import { fail } from "../graph/error.ts";
@@ -9,6 +10,7 @@ import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { MachineOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { findingsOf, nameEvidence, type Findings, type PassNeed } from "../objective/evidence.ts";
 import { appendBackward, finishGraph } from "../objective/backward.ts";
+import type { ObjectiveInputs } from "../objective/objective.ts";
 import { joinEvidence, meanOf, wholeBatchNeeds } from "../execute/batch-slices.ts";
 import { fitMemory, inMicroBatches, minibatchInputs, type MemoryOptions } from "../execute/micro-batches.ts";
 import { executable } from "../execute/executable.ts";
@@ -21,10 +23,9 @@ export interface ProviderOptions extends MachineOptions, MemoryOptions {
 }
 
 export interface EvidenceProvider extends AsyncDisposable {
-  /** The inputs of the graph it runs that come from a batch: those of the model, and `target` or `noise`. */
+  /** The inputs of the graph it runs that come from a batch: those of the model and of the objective. */
   readonly inputs: readonly ValueInfo[];
-  /** The number of classes that a label may name; 0 where the target is no label. */
-  readonly classes: number;
+  readonly objective: ObjectiveInputs;
   /** Runs one minibatch. */
   measure(feeds: Tensors): Promise<{ readonly loss: number; readonly findings: Findings }>;
 }
@@ -42,13 +43,13 @@ export async function openBackwardPass(
     const outputs = nameEvidence(backward.builder, backward.evidence);
     if (outputs.length === 0) refuseNeeds(needs);
     const finished = finishGraph(backward.builder, ["loss", ...outputs.map(({ output }) => output)]);
-    return { graph: finished, outputs, groups: backward.groups!, classes: backward.classes };
+    return { graph: finished, outputs, groups: backward.groups!, objective: backward.objective };
   };
   const bound = needs.some((need) => wholeBatchNeeds.has(need))
     ? "a criterion takes the gradients of single weights over all of it"
     : undefined;
   const { microBatches, of } = fitMemory(graph, batchSize, options, build, bound);
-  const { graph: finished, outputs, groups, classes } = of;
+  const { graph: finished, outputs, groups, objective } = of;
   const loaded = await runtime.load(executable(finished, options.device), options);
   const evidence = new Map(outputs.map((one) => [one.output, one]));
   const fed = new Set(finished.inputs.map(({ name }) => name));
@@ -59,7 +60,7 @@ export async function openBackwardPass(
   return {
     groups,
     inputs: minibatchInputs(finished.inputs, microBatches),
-    classes,
+    objective,
     async measure(feeds) {
       const results = await session.run(feeds);
       return { loss: Number(results["loss"]!.data[0]), findings: findingsOf(outputs, groups, results) };

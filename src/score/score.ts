@@ -13,9 +13,10 @@ import { refuseWithout } from "../prune/coupling/removal.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { openCurvature } from "./curvature.ts";
 import { isPassNeed, type Findings } from "../objective/evidence.ts";
-import { feedsOf, targetFeed } from "../execute/feeds.ts";
+import { feedsOf, targetFeeds } from "../execute/feeds.ts";
 import { wholeBatches } from "../execute/minibatches.ts";
-import { gumbelNoise } from "../objective/random-inputs.ts";
+import { classesIn } from "../objective/objective.ts";
+import { targetNoise } from "../objective/random-inputs.ts";
 import { openOracleProvider } from "./oracle.ts";
 import { openBackwardPass, refuseNeeds, type EvidenceProvider, type ProviderOptions } from "./provider.ts";
 
@@ -101,7 +102,7 @@ async function measure(
   let done = 0;
   try {
     for (const open of openers(runtime, graph, needs, options, all)) providers.push(await open());
-    if (options.targets !== "sampled") for (const { classes } of providers) checkClasses(data, classes);
+    if (options.targets !== "sampled") for (const { objective } of providers) checkClasses(data, classesIn(objective));
     const given = { batchSize, shuffle: true, seed, epoch: 0, limit: batches, signal: options.signal };
     for await (const batch of wholeBatches(data, given)) {
       const findings = await runAll(providers, batch, options, done);
@@ -163,14 +164,23 @@ async function runAll(
   return findings;
 }
 
-function providerFeeds(provider: EvidenceProvider, batch: Batch, options: ScoreOptions, index: number): Tensors {
-  const added = new Set(["target", "noise"]);
-  const inputs = provider.inputs.filter(({ name }) => !added.has(name));
-  const feeds = feedsOf({ inputs }, batch);
-  const noise = provider.inputs.find(({ name }) => name === "noise");
-  if (noise) return { ...feeds, noise: gumbelNoise(noise.shape as Shape, options.seed, index) };
-  const target = targetFeed(provider, batch, provider.classes);
-  return target ? { ...feeds, target } : feeds;
+function providerFeeds(
+  { inputs, objective }: EvidenceProvider,
+  batch: Batch,
+  { seed }: ScoreOptions,
+  index: number,
+): Tensors {
+  const { targets, noises } = objective;
+  const added = new Set([...targets, ...noises].map(({ input }) => input));
+  const drawn = noises.map(({ input, noise }, i) => {
+    const { shape } = inputs.find(({ name }) => name === input)!;
+    return [input, targetNoise(noise, shape as Shape, seed, index, i)] as const;
+  });
+  return {
+    ...feedsOf({ inputs: inputs.filter(({ name }) => !added.has(name)) }, batch),
+    ...targetFeeds(inputs, objective, batch),
+    ...Object.fromEntries(drawn),
+  };
 }
 
 /**

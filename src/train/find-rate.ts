@@ -2,6 +2,7 @@
 
 import type { Batch, Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
+import { classesIn } from "../objective/objective.ts";
 import { SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Runtime } from "../runtime/port.ts";
@@ -102,7 +103,7 @@ export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset,
     return losses;
   };
   await using trainer = await openTrainer(runtime, graph, step);
-  checkClasses(dataset, trainer.classes);
+  checkClasses(dataset, classesIn(trainer.objective));
   const scaleBefore = async () => {
     await using stream = openStream(dataset, trial.stream, { epoch: trialEpoch, batch: 0 });
     const batch = await stream.next();

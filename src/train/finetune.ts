@@ -2,6 +2,7 @@
 
 import type { Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
+import { classesIn } from "../objective/objective.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Runtime } from "../runtime/port.ts";
@@ -77,7 +78,7 @@ export async function finetune(
   await using trainer = await openTrainer(runtime, from?.graph ?? graph, step, from?.optimiserState);
   const start = from?.position ?? { epoch: firstEpoch, batch: 0 };
   await using stream = openStream(dataset, options, start, from?.perEpoch);
-  checkClasses(dataset, trainer.classes);
+  checkClasses(dataset, classesIn(trainer.objective));
   let done = from?.step ?? 0;
   const good = from?.watched ?? { graph: from ? averagedGraph(from) : graph, at: done };
   const watch = openWatch(runtime, { dataset, stream: options, step: stepOptions(options) }, good);

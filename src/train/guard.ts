@@ -8,7 +8,6 @@ import { SecateurError, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LossScale } from "../objective/chance.ts";
 import type { DivergedEvent } from "./events.ts";
-import type { Loss } from "../options/learning.ts";
 
 /** Losses that are looked at together, by their median: one minibatch that is hard is no reason to stop. */
 export const lookedAt = 8;
@@ -27,8 +26,8 @@ const errorsRisen = 10;
 const slightErrors = 20;
 
 /** What the loss must not come to, from the least it has been. */
-export function limitOf(loss: Loss, { chance, slight }: LossScale, least: number): number {
-  if (loss === "mse") return errorsRisen * least + slightErrors * slight;
+export function limitOf({ chance, slight, isError }: LossScale, least: number): number {
+  if (isError) return errorsRisen * least + slightErrors * slight;
   return least < (1 - knows) * chance ? least + lost * (chance - least) : exploded * Math.max(least, chance);
 }
 
@@ -54,7 +53,7 @@ export interface Guard {
 }
 
 /** @param from what an earlier run's guard had seen */
-export function createGuard(loss: Loss, scale: LossScale, from?: GuardState): Guard {
+export function createGuard(scale: LossScale, from?: GuardState): Guard {
   let last = from?.last ?? [];
   let now = last.length > 0 ? median(last) : Infinity;
   let least = from?.least ?? Infinity;
@@ -69,13 +68,13 @@ export function createGuard(loss: Loss, scale: LossScale, from?: GuardState): Gu
       return least;
     },
     get isGood() {
-      return now <= least + (limitOf(loss, scale, least) - least) / 4;
+      return now <= least + (limitOf(scale, least) - least) / 4;
     },
     add(value) {
       last = [...last.slice(1 - lookedAt), value];
       now = median(last);
       least = Math.min(least, now);
-      return last.length >= enough && now > limitOf(loss, scale, least);
+      return last.length >= enough && now > limitOf(scale, least);
     },
     accept() {
       [last, least] = [[now], now];

@@ -3,7 +3,7 @@
 import type { Augment } from "../data/batches.ts";
 import { reservedMemory } from "../execute/memory.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { Distillation } from "../objective/losses.ts";
+import type { Distillation } from "../objective/objective.ts";
 import type { StepOptions } from "./step.ts";
 
 /** What a step is that the options of a caller say. */

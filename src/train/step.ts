@@ -14,8 +14,9 @@ import type { MachineOptions } from "../runtime/port.ts";
 import { nameEvidence, type EvidenceOutput, type PassNeed } from "../objective/evidence.ts";
 import type { FitOptions } from "./activation-checkpointing.ts";
 import { appendBackward, finishTyped } from "../objective/backward.ts";
-import type { Distillation } from "../objective/losses.ts";
-import type { LearningOptions, Loss } from "../options/learning.ts";
+import type { Distillation, ObjectiveInputs } from "../objective/objective.ts";
+import type { LearningOptions } from "../options/learning.ts";
+import type { Loss } from "../options/loss.ts";
 import { clipGradients, createOptimiser, moveAverage, type Clock } from "./optimisers.ts";
 
 export interface StepOptions
@@ -48,7 +49,7 @@ export interface StepGraph {
   /** The outputs that are evidence. */
   readonly evidence: readonly EvidenceOutput[];
   readonly groups: Analysis | undefined;
-  readonly classes: number;
+  readonly objective: ObjectiveInputs;
   readonly randomInputs: readonly ValueInfo[];
 }
 

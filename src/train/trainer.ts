@@ -4,13 +4,14 @@ import type { Batch } from "../data/batches.ts";
 import { allEnded } from "../execute/all-ended.ts";
 import { sliceOf } from "../execute/batch-slices.ts";
 import { capabilitiesOf } from "../execute/capabilities.ts";
-import { feedsOf, targetFeed } from "../execute/feeds.ts";
+import { feedsOf, targetFeeds } from "../execute/feeds.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import { scaleOf, type LossScale } from "../objective/chance.ts";
 import { findingsOf, type Findings } from "../objective/evidence.ts";
 import { drawMixture } from "../objective/mixup.ts";
+import type { ObjectiveInputs } from "../objective/objective.ts";
 import { uniformNoise } from "../objective/random-inputs.ts";
 import { narrowTo } from "../passes/widen.ts";
 import type { Analysis } from "../prune/coupling/analysis.ts";
@@ -31,8 +32,7 @@ export interface StepResult {
 export interface Trainer extends Held {
   /** Those that findings are of. */
   readonly groups: Analysis | undefined;
-  /** The number of classes that a label may name; 0 where the target is no label. */
-  readonly classes: number;
+  readonly objective: ObjectiveInputs;
   /**
    * One step on one batch.
    *
@@ -70,12 +70,12 @@ export async function openTrainer(
   const capabilities = options.capabilities ?? (await capabilitiesOf(runtime, threads, device));
   const open = (workers ?? 1) > 1 ? openDataParallel : openSingle;
   const { step, engine } = await open(runtime, graph, { ...options, capabilities }, optimiserState);
-  const { groups, classes, evidence } = step;
-  const fed = { inputs: step.graph.inputs, classes, randomInputs: step.randomInputs, workers: engine.workers };
+  const { groups, objective, evidence } = step;
+  const fed = { inputs: step.graph.inputs, objective, randomInputs: step.randomInputs, workers: engine.workers };
   const feedsFor = feeder(graph, options, fed);
   return {
     groups,
-    classes,
+    objective,
     async step(batch, rate, number = 0, teacher) {
       const results = await engine.run(await feedsFor(batch, number, teacher), {
         [stepName]: { dtype: "float64", shape: [], data: Float64Array.of(number + 1) },
@@ -92,7 +92,7 @@ export async function openTrainer(
     },
     async scaleOf(batch, teacher) {
       const [first] = await feedsFor(batch, 0, teacher);
-      return scaleOf({ ...options, classes }, first!["target"], first!["teacher"]);
+      return scaleOf(objective, first!, options.distillation);
     },
     state: async (last) => stateOf(graph, await engine.carried(last)),
     ...held(() => engine.dispose()),
@@ -102,21 +102,22 @@ export async function openTrainer(
 /** What a step is fed with. */
 interface Fed {
   readonly inputs: readonly ValueInfo[];
-  readonly classes: number;
+  readonly objective: ObjectiveInputs;
   readonly randomInputs: readonly ValueInfo[];
   readonly workers: number;
 }
 
 /** Gives what each worker takes of a minibatch. */
 function feeder(model: Graph, { batch: size, mixup, seed = 0 }: StepOptions, fed: Fed) {
-  const { workers, classes, randomInputs } = fed;
+  const { workers, objective, randomInputs } = fed;
+  const targetNames = new Set(objective.targets.map(({ input }) => input));
   const names = new Set(model.inputs.map(({ name }) => name));
   const whole = (wanted: (name: string) => boolean): ValueInfo[] =>
     fed.inputs.filter(({ name }) => wanted(name)).map((input) => minibatchInput(input, workers));
-  const inputs = whole((name) => names.has(name) && name !== "target");
-  const targets = whole((name) => name === "target");
+  const inputs = whole((name) => names.has(name) && !targetNames.has(name));
+  const targets = whole((name) => targetNames.has(name));
   return (batch: Batch, number: number, teacher: Teacher | undefined): Promise<Tensors[]> => {
-    const target = targetFeed({ inputs: targets }, batch, classes);
+    const target = Object.entries(targetFeeds(targets, objective, batch));
     const given = Object.entries(feedsOf({ inputs }, batch));
     const feeds = Array.from({ length: workers }, async (_, worker) => {
       // Each draws its own.
@@ -128,8 +129,8 @@ function feeder(model: Graph, { batch: size, mixup, seed = 0 }: StepOptions, fed
       );
       return {
         ...seen,
-        ...(target && { target: sliceOf(target, worker, workers) }),
-        ...(teacher && { teacher: await teacher.logits(seen, worker) }),
+        ...Object.fromEntries(target.map(([name, value]) => [name, sliceOf(value, worker, workers)])),
+        ...(await teacher?.answers(seen, worker)),
         ...Object.fromEntries(noise),
       };
     });

@@ -68,7 +68,7 @@ export function openWatch(
 ): Watch {
   const from = "good" in start ? start : undefined;
   const haven = createHaven<GoodPoint>("good" in start ? start : { good: start, since: 0 });
-  let guard: Guard | undefined = from && createGuard(step.loss, from.scale, from);
+  let guard: Guard | undefined = from && createGuard(from.scale, from);
   let isTooHigh = false;
   let last = from?.compared ?? [];
   const lossOf = async (graph: Graph, teacher: Teacher | undefined): Promise<number> => {
@@ -111,7 +111,7 @@ export function openWatch(
     },
     async begin(trainer, batch, teacher) {
       if (guard) return;
-      guard = createGuard(step.loss, await trainer.scaleOf(batch, teacher));
+      guard = createGuard(await trainer.scaleOf(batch, teacher));
     },
     add(loss, at) {
       isTooHigh = guard!.add(loss);

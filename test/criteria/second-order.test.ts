@@ -14,7 +14,7 @@ import { differentiate } from "../../src/autodiff/differentiate.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { curvatureGraph } from "../../src/score/curvature.ts";
 import { finishGraph } from "../../src/objective/backward.ts";
-import { appendLoss } from "../../src/objective/losses.ts";
+import { appendObjective } from "../../src/objective/objective.ts";
 import { prepare } from "../../src/execute/prepare.ts";
 import { executable } from "../../src/execute/executable.ts";
 import { score, scoreAll } from "../../src/score/score.ts";
@@ -82,13 +82,13 @@ describe("on a loss that is quadratic in the gates", () => {
 async function gateGradients(graph: Graph, z: readonly Float32Array[], feeds: Record<string, Tensor>) {
   const groups = analyse(graph, { batch });
   const names: string[] = [];
-  const { builder, g } = insertGates(groups, findGates(groups), (b, _g, group) => {
+  const { builder } = insertGates(groups, findGates(groups), (b, _g, group) => {
     const name = b.input(`z/${group.name}`, { dtype: "float32", shape: [group.units.length] }, true);
     names.push(name);
     return valueIn(b, name);
   });
-  const { perSample } = appendLoss(builder, graph.outputs[0]!.name, { loss: "cross-entropy" });
-  const found = differentiate(builder, [{ value: perSample, seed: g.filled(1 / batch, [batch]) }], names);
+  const { ys } = appendObjective(builder, [graph.outputs[0]!.name], { loss: "cross-entropy" });
+  const found = differentiate(builder, ys, names);
   const outputs = names.map((name) => found.get(name)!.name);
   const values = names.map((name, i) => [name, { dtype: "float32", shape: [z[i]!.length], data: z[i]! }] as const);
   const results = await runGraph(finishGraph(builder, outputs), { ...feeds, ...Object.fromEntries(values) });

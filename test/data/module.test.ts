@@ -172,8 +172,8 @@ describe("checks", () => {
   });
 
   it("checkLabels names the first sample, the range and how many more", () => {
-    checkLabels(batch([0n, 9n]), 10);
-    expect(() => checkLabels(batch([0n, 10n, -1n]), 10, "batch 4")).toThrow(
+    checkLabels(batch([0n, 9n]).target, 10);
+    expect(() => checkLabels(batch([0n, 10n, -1n]).target, 10, { where: "batch 4" })).toThrow(
       "batch 4: sample 1 has label 10; the classes are 0 to 9 (and so for 1 more of 3 samples)",
     );
   });

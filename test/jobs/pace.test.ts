@@ -83,7 +83,7 @@ describe("the units that go", () => {
       graph,
       data(400),
       { groups: analyse(graph), ...reach },
-      { ...options, roundTo: 1, workers: 1 },
+      { ...options, loss: "cross-entropy", roundTo: 1, workers: 1 },
     );
   };
   it("are known without a look at the data, where units or a latency are the budget or a schedule counts", async () => {

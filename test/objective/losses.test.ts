@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { GraphBuilder } from "../../src/graph/builder.ts";
 import { float32, tensor } from "../../src/graph/tensor.ts";
 import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
-import { appendLoss, type Distillation } from "../../src/objective/losses.ts";
-import type { Loss } from "../../src/options/learning.ts";
+import { appendObjective, type Distillation } from "../../src/objective/objective.ts";
+import type { Loss } from "../../src/options/loss.ts";
 import { emptyGraph, runGraph } from "../support/graphs.ts";
 
 const logits = [
@@ -34,7 +34,7 @@ async function lossOf(
   const input = builder.input("x", { dtype: "float32", shape: [2, 3] });
   const x = g.Mul(valueIn(builder, input), g.scalar(1));
   const output = options.softmax ? g.Identity(g.Softmax(x, { axis: 1 })) : x;
-  appendLoss(builder, output.name, {
+  appendObjective(builder, [output.name], {
     loss,
     distillation: options.distillation,
     labelSmoothing: options.labelSmoothing,

@@ -45,7 +45,13 @@ describe("what is drawn", () => {
 
 it("a teacher that is the model itself has nothing to teach it of mixtures", async () => {
   const teacher = { graph: plain, weight: 1, temperature: 2 };
-  await using own = await openTeacher(directRuntime, { teacher, mixup: 1, batchSize: 8, threads: 1 });
+  await using own = await openTeacher(directRuntime, {
+    teacher,
+    loss: "cross-entropy",
+    mixup: 1,
+    batchSize: 8,
+    threads: 1,
+  });
   const options = { batch: 8, loss: "cross-entropy", distillation: teacher, mixup: 1, threads: 1 } as const;
   const trainer = await openTrainer(directRuntime, plain, options);
   for await (const batch of randomDataset(plain, { samples: 24 }).batches({ batchSize: 8 }))

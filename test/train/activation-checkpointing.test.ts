@@ -14,6 +14,7 @@ import { dataParallelGraphs, threadsPerWorker } from "../../src/train/data-paral
 import { prepare } from "../../src/execute/prepare.ts";
 import { executable } from "../../src/execute/executable.ts";
 import { stepGraph, type StepGraph, type StepOptions } from "../../src/train/step.ts";
+import { classesIn } from "../../src/objective/objective.ts";
 import { openTrainer } from "../../src/train/trainer.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { random } from "../support/graphs.ts";
@@ -63,8 +64,9 @@ const options = {
   threads: 1,
 } as const;
 
-function feedsOf({ graph, carried, classes }: StepGraph): Record<string, Tensor> {
+function feedsOf({ graph, carried, objective }: StepGraph): Record<string, Tensor> {
   const next = random(5);
+  const classes = classesIn(objective);
   return Object.fromEntries(
     graph.inputs.map(({ name, dtype, shape }): [string, Tensor] => {
       const sizes = shape as number[];

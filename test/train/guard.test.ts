@@ -23,7 +23,7 @@ const scale = { chance: Math.log(10), slight: 0.02 * Math.log(10) };
 
 /** After how many losses a guard stops, if it does. */
 function stopsAfter(losses: readonly number[]): number | undefined {
-  const guard = createGuard("cross-entropy", scale);
+  const guard = createGuard(scale);
   const at = losses.findIndex((loss) => guard.add(loss));
   return at < 0 ? undefined : at + 1;
 }
@@ -49,12 +49,12 @@ describe("a guard", () => {
   });
 
   it("measures errors by what they were", () => {
-    expect(limitOf("mse", { chance: 1, slight: 0.001 }, 0.01)).toBeCloseTo(0.12);
-    expect(limitOf("mse", { chance: 1, slight: 0.001 }, 0)).toBeCloseTo(0.02);
+    expect(limitOf({ chance: 1, slight: 0.001, isError: true }, 0.01)).toBeCloseTo(0.12);
+    expect(limitOf({ chance: 1, slight: 0.001, isError: true }, 0)).toBeCloseTo(0.02);
   });
 
   it("takes for granted what something else than learning raised", () => {
-    const guard = createGuard("cross-entropy", scale);
+    const guard = createGuard(scale);
     for (const loss of times(8, 0.1)) guard.add(loss);
     expect(times(5, 2.2).some((loss) => guard.add(loss))).toBe(true);
     guard.accept();

@@ -7,7 +7,7 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { float32, int64s, tensor, type Tensor } from "../../src/graph/tensor.ts";
 import { valueIn } from "../../src/ops/emitter.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import type { Distillation } from "../../src/objective/losses.ts";
+import type { Distillation } from "../../src/objective/objective.ts";
 import { recalibrate } from "../../src/train/recalibrate.ts";
 import { executable } from "../../src/execute/executable.ts";
 import { averagedGraph, nextOf, stepGraph, type StepOptions } from "../../src/train/step.ts";
@@ -79,6 +79,7 @@ async function learnMixtures({ options, distillation }: Case) {
   const session = await directRuntime.load(executable(step.graph), { threads: 1, carried });
   const teacher = await openTeacher(directRuntime, {
     teacher: distillation ? { ...distillation, graph: netOf(reference.teacher) } : undefined,
+    loss: "cross-entropy",
     mixup: 1,
     batchSize: size,
     threads: 1,
@@ -93,7 +94,7 @@ async function learnMixtures({ options, distillation }: Case) {
     const results = await session.run({
       ...shown,
       target: batch.target!,
-      ...(teacher && { teacher: await teacher.logits(shown) }),
+      ...(await teacher?.answers(shown)),
       ...(session.inputs.includes("step") && { step: tensor("float64", [], [i + 1]) }),
       learning_rate: tensor("float32", [], [rates[i]!]),
     });

@@ -76,16 +76,11 @@ function defineCompare(command: Command, context: Context): void {
 
 /** @param ownBatch whether the batch size was asked for */
 async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, context: Context): Promise<void> {
-  const { data: spec, loss, batchSize, maxDrop } = flags;
+  const { data: spec, batchSize, maxDrop } = flags;
   if (maxDrop !== undefined && spec === undefined)
     fail("bad-option", "--max-drop is measured on data: say which, by --data");
   if (flags.metric !== undefined && spec === undefined)
     fail("bad-option", "--metric is measured on data: say which, by --data");
-  if (maxDrop !== undefined && loss !== "cross-entropy" && flags.metric === undefined)
-    fail(
-      "bad-option",
-      "--max-drop is of top-1 or agreement, which go with --loss cross-entropy; say of what else by --metric",
-    );
   const metric = await openMetric(flags);
   using progress = createProgress("reading and comparing");
   const models = [await load(paths[0]), await load(paths[1])] as const;

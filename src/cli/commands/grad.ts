@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { count } from "../../options/kinds.ts";
-import { loss, type Loss } from "../../options/learning.ts";
+import { loss, type Loss } from "../../options/loss.ts";
 import { flag, json, output, withGroup } from "../options/flag.ts";
 import type { Command } from "commander";
 import { internalOpset } from "../../onnx/upgrade.ts";
@@ -47,11 +47,12 @@ function defineGrad(command: Command, context: Context): void {
         runtime: nodeRuntime,
         ...shapesOf(flags, context),
         batchSize: flags.batch,
+        loss: flags.loss,
         onFixedBatch: noteFixedBatch,
       });
       const graph = gradientGraph(opened.graph, {
         batch: opened.batchSize,
-        loss: flags.loss,
+        loss: opened.sized.loss,
         wrt: flags.wrt,
         train: flags.train ?? false,
       });

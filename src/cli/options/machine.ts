@@ -5,7 +5,7 @@ import { count } from "../../options/kinds.ts";
 import { withMetric } from "../metric.ts";
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
-import { loss, type Loss } from "../../options/learning.ts";
+import { loss, type Loss } from "../../options/loss.ts";
 import { batchSize, device, seed, threads } from "../../options/machine.ts";
 import type { Device } from "../../runtime/port.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";

@@ -1,0 +1,73 @@
+/** The loss of what a model gave: a small graph of its own, for any losses. */
+
+import { executable } from "../execute/executable.ts";
+import { hasTarget, targetFeeds } from "../execute/feeds.ts";
+import type { Batch } from "../data/batches.ts";
+import { GraphBuilder } from "../graph/builder.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { finishGraph } from "../objective/backward.ts";
+import { appendTerms, type ObjectiveInputs } from "../objective/objective.ts";
+import type { Term } from "../objective/terms.ts";
+import { valueIn } from "../ops/emitter.ts";
+import type { MachineOptions, Runtime, Session, Tensors } from "../runtime/port.ts";
+
+export interface LossMeter extends AsyncDisposable {
+  /**
+   * The mean loss over the samples of a minibatch; nothing where losses take targets and the data has none.
+   *
+   * @param values what losses look at, outputs and inputs of the model, by name
+   * @throws SecateurError `bad-data` where targets are missing or do not fit
+   */
+  lossOf(values: Tensors, batch: Batch): Promise<number | undefined>;
+}
+
+interface Opened {
+  readonly graph: Graph;
+  readonly objective: ObjectiveInputs;
+  readonly session: Session;
+}
+
+export function openLossMeter(runtime: Runtime, terms: readonly Term[], machine: MachineOptions): LossMeter {
+  // The last minibatch may be smaller, and sizes may differ.
+  const opened = new Map<string, Opened>();
+  const open = async (values: Tensors): Promise<Opened> => {
+    const key = terms.map(({ value }) => values[value]!.shape.join()).join(";");
+    const known = opened.get(key);
+    if (known) return known;
+    const { graph, objective } = lossGraph(terms, values);
+    const made = { graph, objective, session: await runtime.load(executable(graph, machine.device), machine) };
+    opened.set(key, made);
+    return made;
+  };
+  return {
+    async lossOf(values, batch) {
+      const { graph, objective, session } = await open(values);
+      if (objective.targets.length > 0 && !hasTarget(batch)) return undefined;
+      const targets = targetFeeds(graph.inputs, objective, batch);
+      const own = graph.inputs.map(({ name }) => [name, targets[name] ?? values[name]!] as const);
+      return Number((await session.run(Object.fromEntries(own)))["loss"]!.data[0]);
+    },
+    async [Symbol.asyncDispose]() {
+      for (const { session } of opened.values()) await session.dispose();
+    },
+  };
+}
+
+const empty: Graph = { name: "loss", nodes: [], inputs: [], outputs: [], initializers: new Map(), info: new Map() };
+
+function lossGraph(terms: readonly Term[], values: Tensors): { graph: Graph; objective: ObjectiveInputs } {
+  const builder = new GraphBuilder(empty, new Map());
+  const taken = (name: string): Tensor =>
+    values[name] ??
+    fail("bad-option", `a loss looks at "${name}", which is neither an output nor an input of the model`);
+  const input = (name: string) => {
+    const { dtype, shape } = taken(name);
+    if (!builder.types.has(name)) builder.input(name, { dtype, shape }, true);
+    return valueIn(builder, name);
+  };
+  for (const { value } of terms) input(value);
+  const objective = appendTerms(builder, terms, {}, input);
+  return { graph: finishGraph(builder, ["loss"]), objective };
+}

@@ -1,0 +1,290 @@
+/**
+ * What is minimised, as a graph: from the model's outputs and targets to one number for each sample, and their mean.
+ */
+
+import type { LearningOptions, Targets } from "../options/learning.ts";
+import type { Loss } from "../options/loss.ts";
+import type { GraphBuilder } from "../graph/builder.ts";
+import { fail } from "../graph/error.ts";
+import { sizeOf } from "../graph/tensor.ts";
+import type { Value } from "../ops/core/define.ts";
+import type { Emit } from "../ops/core/emit.ts";
+import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
+import { arranged, drawings } from "./draws.ts";
+import { sampleAxes, type TargetForm } from "./losses/loss.ts";
+import { mixed, type Mixture } from "./mixup.ts";
+import type { NoiseKind } from "./random-inputs.ts";
+import { inputNameOf, termsOf, type Term } from "./terms.ts";
+
+/** Learning from another model's outputs besides the targets (Hinton et al. 2015). */
+export interface Distillation {
+  /** The share of the teacher in the loss, 0 to 1. */
+  readonly weight: number;
+  /** What logits are divided by before they become probabilities. */
+  readonly temperature: number;
+}
+
+export interface ObjectiveOptions extends Pick<LearningOptions, "labelSmoothing"> {
+  readonly loss: Loss;
+  readonly distillation?: Distillation | undefined;
+  readonly targets?: Targets | undefined;
+  /** How the batch was mixed, where it was: targets are mixed alike. */
+  readonly mixture?: Mixture | undefined;
+}
+
+/** An input of the graph that takes a target of the data. */
+export interface TargetInput {
+  readonly input: string;
+  /** The name of the target in the data; "" for the only one there is. */
+  readonly name: string;
+  /** The number of classes that it may name; 0 where it names none. */
+  readonly classes: number;
+  /** A class id that stands for nothing. */
+  readonly ignore?: number | undefined;
+}
+
+/** An input of the graph that takes what another model gives. */
+export interface TeacherInput {
+  readonly input: string;
+  /** The value of the model that it is compared with. */
+  readonly value: string;
+}
+
+/** An input of the graph that takes random numbers. */
+export interface NoiseInput {
+  readonly input: string;
+  readonly noise: NoiseKind;
+}
+
+/** A term as it stands in a graph: its inputs by name, where it has them. */
+export interface AppendedTerm extends Pick<Term, "loss" | "settings" | "weight"> {
+  readonly form?: TargetForm | undefined;
+  readonly target?: string | undefined;
+  readonly teacher?: string | undefined;
+}
+
+/** What the graph of an objective takes besides the inputs of the model. */
+export interface ObjectiveInputs {
+  readonly terms: readonly AppendedTerm[];
+  readonly targets: readonly TargetInput[];
+  readonly teachers: readonly TeacherInput[];
+  readonly noises: readonly NoiseInput[];
+}
+
+/** The number of classes that the data may have; 0 where its targets are no classes. */
+export const classesIn = ({ targets }: ObjectiveInputs): number =>
+  targets.find(({ classes }) => classes > 0)?.classes ?? 0;
+
+export interface Objective extends ObjectiveInputs {
+  /** What is minimised: values and the gradients that enter at each. */
+  readonly ys: readonly { readonly value: Value; readonly seed: Value }[];
+  /** [N] */
+  readonly perSample: Value;
+  /** The mean over the batch, a scalar named `loss`. */
+  readonly mean: Value;
+}
+
+/**
+ * Appends an objective, and inputs for what it is compared with: `target`, or `target/NAME` where there are several
+ * terms. With a teacher its outputs are inputs `teacher/OUTPUT`; if all comes from the teacher there are no targets.
+ * With sampled targets there are inputs `noise/OUTPUT` instead.
+ *
+ * @throws SecateurError `bad-option` for options that do not go together
+ */
+export function appendObjective(
+  builder: GraphBuilder,
+  outputs: readonly string[],
+  options: ObjectiveOptions,
+): Objective {
+  const terms = termsOf(builder.finish(outputs), options.loss);
+  return appendTerms(builder, terms, options, (name) => valueIn(builder, name));
+}
+
+/**
+ * Appends the terms of an objective, whose values the builder has.
+ *
+ * @param other gives another output of the model, or one of its inputs
+ */
+export function appendTerms(
+  builder: GraphBuilder,
+  terms: readonly Term[],
+  options: Omit<ObjectiveOptions, "loss">,
+  other: (name: string) => Value,
+): Objective {
+  const { targets = "labels", distillation } = options;
+  const smoothing = options.labelSmoothing ?? 0;
+  const g = createEmitter(builder);
+  checkSmoothing(terms, smoothing);
+  const context: Context = { builder, g, options, isOnly: terms.length === 1, smoothing, other };
+  const found = terms.map((term) =>
+    targets === "sampled"
+      ? drawnTerm(context, term)
+      : distillation
+        ? taughtTerm(context, term, distillation)
+        : targetTerm(context, term),
+  );
+  const perSample = total(g, found);
+  const mean = g.ReduceMean(perSample, g.ints([0]), { keepdims: 0 });
+  alias(builder, mean.name, builder.claim("loss"));
+  const batch = perSample.shape[0]!;
+  return {
+    perSample,
+    mean: valueIn(builder, "loss"),
+    ys: [{ value: perSample, seed: g.filled(1 / batch, [batch]) }],
+    terms: terms.map(({ loss, settings, weight }, i) => {
+      const { form, target, teacher } = found[i]!;
+      return { loss, settings, weight, form, target: target?.input, teacher: teacher?.input };
+    }),
+    targets: [...new Map(found.flatMap(({ target }) => (target ? [[target.input, target]] : []))).values()],
+    teachers: [...new Map(found.flatMap(({ teacher }) => (teacher ? [[teacher.input, teacher]] : []))).values()],
+    noises: found.flatMap((one) => one.noise ?? []),
+  };
+}
+
+interface Context {
+  readonly builder: GraphBuilder;
+  readonly g: Emit;
+  readonly options: Omit<ObjectiveOptions, "loss">;
+  readonly isOnly: boolean;
+  readonly smoothing: number;
+  other(name: string): Value;
+}
+
+/** A term as a value [N], and the inputs that it takes. */
+interface Appended {
+  readonly perSample: Value;
+  readonly form?: TargetForm | undefined;
+  readonly target?: TargetInput | undefined;
+  readonly teacher?: TeacherInput | undefined;
+  readonly noise?: NoiseInput | undefined;
+}
+
+function total(g: Emit, [first, ...others]: readonly Appended[]): Value {
+  if (first === undefined) fail("bad-option", "there is no loss");
+  return others.length === 0 ? first.perSample : g.Sum(first.perSample, ...others.map(({ perSample }) => perSample));
+}
+
+const weighed = (g: Emit, value: Value, weight: number): Value =>
+  weight === 1 ? value : g.Mul(value, g.scalar(weight));
+
+/** The value that a term looks at, as logits where its loss has the activation inside. */
+const lookedAt = ({ builder, g }: Context, { value, undo }: Term): Value => undone(g, valueIn(builder, value), undo);
+
+/** Probabilities as the logits that they come from. */
+function undone(g: Emit, value: Value, undo: Term["undo"]): Value {
+  if (undo === undefined) return value;
+  const least = g.scalar(1e-7);
+  const yes = g.Log(g.Max(value, least));
+  return undo === "softmax" ? yes : g.Sub(yes, g.Log(g.Max(g.Sub(g.scalar(1), value), least)));
+}
+
+/** The loss against a target of the data. */
+function targetTerm(context: Context, term: Term): Appended {
+  const { builder, g, options, smoothing } = context;
+  const { loss, settings } = term;
+  const output = lookedAt(context, term);
+  const form = loss.target({ name: term.output, shape: output.shape }, settings);
+  const input = inputNameOf("target", term.target);
+  // Several losses may look at one target.
+  const has = builder.inputs.some(({ name }) => name === input);
+  if (form && !has) builder.input(input, { dtype: form.dtype, shape: form.shape }, true);
+  const perSample = loss.perSample(g, {
+    output,
+    target: form && valueIn(builder, input),
+    settings,
+    labelSmoothing: smoothing,
+    mix: (value) => (options.mixture ? mixed(g, value, options.mixture) : value),
+    other: context.other,
+  });
+  return {
+    perSample: weighed(g, perSample, term.weight),
+    form,
+    target: form && { input, name: term.target, classes: form.classes, ignore: form.ignore },
+  };
+}
+
+/** The distance from what another model gives, and the rest of the loss against the target. */
+function taughtTerm(context: Context, term: Term, { weight, temperature }: Distillation): Appended {
+  const { builder, g } = context;
+  const own = valueIn(builder, term.value);
+  const input = inputNameOf("teacher", context.isOnly ? "" : term.output);
+  // Several losses may look at one output.
+  if (!builder.inputs.some(({ name }) => name === input))
+    builder.input(input, { dtype: "float32", shape: own.shape }, true);
+  const theirs = undone(g, valueIn(builder, input), term.undo);
+  const ours = lookedAt(context, term);
+  const soft = weighed(g, distance(context, term, ours, theirs, temperature), term.weight);
+  const teacher = { input, value: term.value };
+  if (weight === 1) return { perSample: soft, teacher };
+  const hard = targetTerm(context, term);
+  return {
+    ...hard,
+    perSample: g.Add(g.Mul(hard.perSample, g.scalar(1 - weight)), g.Mul(soft, g.scalar(weight))),
+    teacher,
+  };
+}
+
+/** How far an output is from another model's, [N]. */
+function distance({ g, other }: Context, { loss, settings }: Term, ours: Value, theirs: Value, t: number): Value {
+  switch (loss.distribution) {
+    case "categorical": {
+      const axis = loss.axis?.(settings, ours.shape.length) ?? 1;
+      return divergence(g, arranged(g, theirs, "categorical", axis), arranged(g, ours, "categorical", axis), t);
+    }
+    case "bernoulli":
+      return divergenceOfYes(g, theirs, ours, t);
+    case "gaussian":
+      return loss.perSample(g, {
+        output: ours,
+        target: theirs,
+        settings,
+        labelSmoothing: 0,
+        mix: (value) => value,
+        other,
+      });
+  }
+}
+
+/**
+ * T² KL(softmax(teacher / T) || softmax(logits / T)), the mean over places; T² keeps its gradient as large as that of
+ * labels.
+ */
+function divergence(g: Emit, teacher: Value, logits: Value, temperature: number): Value {
+  const cool = (x: Value) => g.LogSoftmax(g.Mul(x, g.scalar(1 / temperature)), { axis: 1 });
+  const [p, q] = [cool(teacher), cool(logits)];
+  const sum = g.Mul(g.summed(g.Mul(g.Exp(p), g.Sub(p, q)), sampleAxes(logits)), g.scalar(temperature ** 2));
+  return g.Mul(sum, g.scalar(1 / sizeOf(logits.shape.slice(2))));
+}
+
+/** The same of yes and no, the mean over elements: p (log p - log q) + (1 - p) (log (1 - p) - log (1 - q)). */
+function divergenceOfYes(g: Emit, teacher: Value, logits: Value, temperature: number): Value {
+  const cool = (x: Value) => g.Mul(x, g.scalar(1 / temperature));
+  const [x, y] = [cool(teacher), cool(logits)];
+  const p = g.Sigmoid(x);
+  // log σ(x) - log σ(y) is softplus(-y) - softplus(-x); for no it is softplus(y) - softplus(x).
+  const yes = g.Mul(p, g.Sub(g.Softplus(g.Neg(y)), g.Softplus(g.Neg(x))));
+  const no = g.Mul(g.Sub(g.scalar(1), p), g.Sub(g.Softplus(y), g.Softplus(x)));
+  const scale = temperature ** 2 / sizeOf(logits.shape.slice(1));
+  return g.Mul(g.summed(g.Add(yes, no), sampleAxes(logits)), g.scalar(scale));
+}
+
+/** What has the gradient of a target that is drawn from the model's own prediction. */
+function drawnTerm(context: Context, term: Term): Appended {
+  const { builder, g, isOnly } = context;
+  const { loss, settings } = term;
+  const output = lookedAt(context, term);
+  const axis = loss.axis?.(settings, output.shape.length) ?? 1;
+  const value = arranged(g, output, loss.distribution, axis);
+  const { noise, perSample } = drawings[loss.distribution];
+  const name = inputNameOf("noise", isOnly ? "" : term.output);
+  const input = builder.input(name, { dtype: "float32", shape: value.shape }, isOnly);
+  const drawn = valueIn(builder, input);
+  return { perSample: perSample(g, value, drawn, term.weight), noise: { input, noise } };
+}
+
+function checkSmoothing(terms: readonly Term[], smoothing: number): void {
+  if (!(smoothing >= 0 && smoothing <= 1))
+    fail("bad-option", `label smoothing is a share from 0 to 1, not ${smoothing}`);
+  if (smoothing > 0 && !terms.some(({ loss }) => loss.name === "cross-entropy"))
+    fail("bad-option", "labels are smoothed over classes, so with cross-entropy only");
+}

@@ -1,0 +1,76 @@
+/** What is minimised, term by term: a loss, the output that it is put on, and what it counts. */
+
+import { fail } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import { headOf, type Activation } from "../passes/heads.ts";
+import type { FileLoss, Loss, LossName, LossSettings } from "../options/loss.ts";
+import type { LossDefinition } from "./losses/loss.ts";
+import { lossOf } from "./losses/table.ts";
+
+export interface Term {
+  /** The output of the model. */
+  readonly output: string;
+  /** The value that the loss looks at: the output, or what stands before its Softmax or Sigmoid. */
+  readonly value: string;
+  /** What has to be undone, where the value is what such an activation gives. */
+  readonly undo?: Activation | undefined;
+  readonly loss: LossDefinition;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly weight: number;
+  /** The name of its target in the data; "" for the only one there is. */
+  readonly target: string;
+}
+
+/** Settings of a loss that say where it is put, and not what it is. */
+const placing: ReadonlySet<string> = new Set(["kind", "output", "weight", "target"]);
+
+type NamedLoss = Exclude<LossSettings, FileLoss>;
+
+/** The losses of an option, one by one, with the names of outputs where it says them. */
+function lossesOf(loss: Loss): readonly LossSettings[] {
+  if (typeof loss === "string") return [{ kind: loss } as LossSettings];
+  if (Array.isArray(loss)) return loss as readonly LossSettings[];
+  if (typeof (loss as LossSettings).kind === "string") return [loss as LossSettings];
+  return Object.entries(loss as Readonly<Record<string, LossName | LossSettings>>).map(
+    ([output, one]) => ({ ...(typeof one === "string" ? { kind: one } : one), output }) as LossSettings,
+  );
+}
+
+const isNamed = (one: LossSettings): one is NamedLoss => one.kind !== "file";
+
+/**
+ * The terms of an objective.
+ *
+ * @throws SecateurError `bad-option` for an output that the model does not have,
+ * `bad-model` for a model without outputs
+ */
+export function termsOf(graph: Graph, loss: Loss): Term[] {
+  const all = lossesOf(loss);
+  const named = all.filter(isNamed);
+  return named.map((one) => termOf(graph, one, all.length === 1));
+}
+
+function termOf(graph: Graph, one: NamedLoss, isOnly: boolean): Term {
+  const output = outputOf(graph, one.output);
+  const loss = lossOf(one.kind);
+  const head = headOf(graph, output);
+  const own = Object.entries(one).filter(([key, value]) => !placing.has(key) && value !== undefined);
+  const settings = Object.fromEntries(own) as Record<string, unknown>;
+  const term = { output, loss, weight: one.weight ?? 1, target: one.target ?? (isOnly ? "" : output) };
+  if (head === undefined || head.activation !== loss.activation) return { ...term, value: output, settings };
+  if (loss.axis && settings["axis"] === undefined && head.axis !== undefined) settings["axis"] = head.axis;
+  return head.logits === undefined
+    ? { ...term, value: output, undo: head.activation, settings }
+    : { ...term, value: head.logits, settings };
+}
+
+function outputOf({ outputs }: Graph, name: string | undefined): string {
+  const first = outputs[0]?.name ?? fail("bad-model", "the model has no output");
+  if (name === undefined || outputs.some((output) => output.name === name)) return name ?? first;
+  const names = outputs.map((output) => `"${output.name}"`).join(", ");
+  return fail("bad-option", `a loss is put on "${name}", and the model's outputs are ${names}`);
+}
+
+/** The name of an input of the graph that belongs to a term: `target`, or `target/boxes` where there are several. */
+export const inputNameOf = (kind: "target" | "teacher" | "noise", of: string): string =>
+  of === "" ? kind : `${kind}/${of}`;
