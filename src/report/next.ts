@@ -174,7 +174,10 @@ export function withFlags(command: string, flags: Readonly<Record<string, string
 /** What data is read by, as words of a command. */
 const dataFlags = ["data", "preset", "mean", "std", "scale", "size", "resize", "layout", "channels", "classes"];
 /** What learning goes by besides, where it is not the default. */
-const learnFlags: Readonly<Record<string, unknown>> = { batchSize: 128, loss: "auto", crop: undefined };
+const learnFlags: Readonly<Record<string, unknown>> = { batchSize: 128, crop: undefined };
+
+/** What the loss of labels is where nobody says it. */
+const isUsualLoss = (loss: unknown): boolean => loss === undefined || loss === "auto" || loss === "cross-entropy";
 
 function wordsOf(options: RunConfig["options"], names: readonly string[]): string[] {
   return names.flatMap((name) => {
@@ -193,7 +196,7 @@ const readBy = (options: RunConfig["options"]): string[] => [
 /** The data of the run to measure on: its test part, where it has one. */
 const measuring = ({ options, unmeasured }: RunConfig): string[] => [
   ...readBy(options),
-  ...(options["loss"] === "auto" ? [] : wordsOf(options, ["loss"])),
+  ...(isUsualLoss(options["loss"]) ? [] : wordsOf(options, ["loss"])),
   ...(unmeasured === undefined ? [] : ["--split", "train"]),
 ];
 
@@ -204,12 +207,13 @@ const learning = ({ options }: RunConfig): string[] => [
     options,
     Object.entries(learnFlags).flatMap(([name, usual]) => (options[name] === usual ? [] : [name])),
   ),
+  ...(isUsualLoss(options["loss"]) ? [] : wordsOf(options, ["loss"])),
   ...(options["flip"] === true ? ["--flip"] : []),
 ];
 
 /** How far to go where nobody has said: data that cannot be cut into parts has none to hold out. */
 const further = ({ data, loss }: RunConfig["options"]): string[] =>
-  String(data).startsWith("module:") || loss !== "auto" ? ["--macs", "0.7"] : ["--max-drop", "1"];
+  String(data).startsWith("module:") || !isUsualLoss(loss) ? ["--macs", "0.7"] : ["--max-drop", "1"];
 
 /** What a program in Python runs the model by. */
 function ship({ output, inputs = [] }: RunSummary): NextStep {
