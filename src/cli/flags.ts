@@ -1,5 +1,7 @@
 /** What the library says of its options, in flags. */
 
+import type { Loss } from "../options/loss.ts";
+import { textsOfLoss } from "../options/loss-text.ts";
 import { flagOf } from "../report/figures.ts";
 
 /** Options whose flags have other names. */
@@ -47,6 +49,10 @@ function valueOf(text: string): unknown {
 
 function withValue(flag: string, value: unknown): string {
   if (typeof value === "boolean") return value ? flag : flag.replace("--", "--no-");
+  if (flag === "--loss" && typeof value === "object" && value !== null)
+    return textsOfLoss(value as Loss)
+      .map((text) => `${flag} ${text}`)
+      .join(" ");
   if (Array.isArray(value) && flag in lists) return `${flag} ${lists[flag]!(value)}`;
   if (Array.isArray(value)) return value.map((one) => withValue(flag, one)).join(" ");
   if (typeof value !== "object" || value === null) return `${flag} ${String(value)}`;

@@ -18,12 +18,13 @@ import { checkWritable, describeIo } from "../onnx/atomic-node.ts";
 import { load } from "../jobs/load-node.ts";
 import type { KeptUnits } from "../prune/select/plan.ts";
 import type { RunConfig } from "../report/record.ts";
+import { withFiles } from "../options/loss-text.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
 import type { Context } from "./context.ts";
 import { isModule, openMetric, type MetricFlags } from "./metric.ts";
 import { openData, type DataFlags } from "./options/data.ts";
 import { learnOptions, type LearnFlags } from "./options/learning.ts";
-import { runningOf } from "./options/machine.ts";
+import { runningOf, type RunFlags } from "./options/machine.ts";
 import { withOpset, type OpsetFlags, type ShapeFlags } from "./options/model.ts";
 import { Interruption, note } from "./output.ts";
 import { checkOutput } from "./output-file.ts";
@@ -33,7 +34,7 @@ import { word } from "../report/shell.ts";
 import { openValidation } from "./validation.ts";
 import { writeModel } from "./write.ts";
 
-export interface RecordFlags extends DataFlags, MetricFlags, OpsetFlags {
+export interface RecordFlags extends DataFlags, MetricFlags, OpsetFlags, Pick<RunFlags, "loss"> {
   readonly output: string;
   readonly run?: string;
   readonly checkpointEvery: number;
@@ -143,6 +144,7 @@ const found = <F extends RecordFlags>(flags: F, places: Places): F => ({
   ...flags,
   output: findFolder(places(flags.output)),
   data: withPath(flags.data!, (path) => find(places(path))),
+  loss: withFiles(flags.loss, (path) => find(places(path))),
   ...(flags.classes !== undefined && {
     classes: places(flags.classes).find((place) => existsSync(place)) ?? flags.classes,
   }),

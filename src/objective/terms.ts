@@ -3,7 +3,8 @@
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { headOf, type Activation } from "../passes/heads.ts";
-import type { FileLoss, Loss, LossName, LossSettings } from "../options/loss.ts";
+import { lossesOf, type FileLoss, type Loss, type LossSettings } from "../options/loss.ts";
+import { nearest } from "../options/suggest.ts";
 import type { LossDefinition } from "./losses/loss.ts";
 import { lossOf } from "./losses/table.ts";
 
@@ -25,16 +26,6 @@ export interface Term {
 const placing: ReadonlySet<string> = new Set(["kind", "output", "weight", "target"]);
 
 type NamedLoss = Exclude<LossSettings, FileLoss>;
-
-/** The losses of an option, one by one, with the names of outputs where it says them. */
-function lossesOf(loss: Loss): readonly LossSettings[] {
-  if (typeof loss === "string") return [{ kind: loss } as LossSettings];
-  if (Array.isArray(loss)) return loss as readonly LossSettings[];
-  if (typeof (loss as LossSettings).kind === "string") return [loss as LossSettings];
-  return Object.entries(loss as Readonly<Record<string, LossName | LossSettings>>).map(
-    ([output, one]) => ({ ...(typeof one === "string" ? { kind: one } : one), output }) as LossSettings,
-  );
-}
 
 const isNamed = (one: LossSettings): one is NamedLoss => one.kind !== "file";
 
@@ -67,8 +58,13 @@ function termOf(graph: Graph, one: NamedLoss, isOnly: boolean): Term {
 function outputOf({ outputs }: Graph, name: string | undefined): string {
   const first = outputs[0]?.name ?? fail("bad-model", "the model has no output");
   if (name === undefined || outputs.some((output) => output.name === name)) return name ?? first;
-  const names = outputs.map((output) => `"${output.name}"`).join(", ");
-  return fail("bad-option", `a loss is put on "${name}", and the model's outputs are ${names}`);
+  const names = outputs.map((output) => output.name);
+  const near = nearest(name, names);
+  return fail(
+    "bad-option",
+    `a loss is put on "${name}"${near === undefined ? "" : ` (did you mean ${near}?)`}, and the model's outputs are ` +
+      names.map((one) => `"${one}"`).join(", "),
+  );
 }
 
 /** The name of an input of the graph that belongs to a term: `target`, or `target/boxes` where there are several. */

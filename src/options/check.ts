@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { fail } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
-import { bare, defaultOf, expected, type Kinds, type OptionsOf, type SettledOf } from "./kinds.ts";
+import { bare, defaultOf, expected, shown, words, type Kinds, type OptionsOf, type SettledOf } from "./kinds.ts";
 import { nearest } from "./suggest.ts";
 
 /**
@@ -41,7 +41,15 @@ function refuse(verb: string, table: z.ZodObject, given: unknown): void {
 type Path = readonly PropertyKey[];
 
 function problems(verb: string, table: z.ZodObject, given: object, issues: readonly z.core.$ZodIssue[]): string[] {
+  const told = new Set<PropertyKey>();
   return issues.flatMap((issue) => {
+    const [first] = issue.path;
+    const own = first === undefined ? undefined : words.get(bare(table.shape[String(first)]!))?.problems;
+    if (own && first !== undefined) {
+      if (told.has(first)) return [];
+      told.add(first);
+      return own(String(first), at(given, [first]));
+    }
     if (issue.code === "unrecognized_keys")
       return issue.keys.map((key) => unknown(verb, table, [...issue.path, key], given));
     if (issue.code === "invalid_union") {
@@ -101,11 +109,3 @@ const at = (value: unknown, path: Path): unknown =>
 
 const nameOf = (path: Path): string =>
   path.map((key, i) => (typeof key === "number" ? `[${key}]` : `${i === 0 ? "" : "."}${String(key)}`)).join("");
-
-/** A value as messages show it: no more of it than tells what it is. */
-function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
-  if (Array.isArray(value)) return `[${value.slice(0, 6).map(shown).join(", ")}${value.length > 6 ? ", ..." : ""}]`;
-  if (typeof value === "object" && value !== null) return value instanceof Map ? "a Map" : "an object";
-  return typeof value === "function" ? "a function" : String(value);
-}

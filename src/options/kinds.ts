@@ -3,8 +3,15 @@
 import { z } from "zod";
 import type { Tensor } from "../graph/tensor.ts";
 
+interface Words {
+  /** What a kind takes. */
+  readonly takes: string;
+  /** What is wrong with a value at a place, where that is better said than by what the kind takes. */
+  readonly problems?: (place: string, value: unknown) => readonly string[];
+}
+
 /** What a kind takes, in words. */
-export const words = z.registry<{ readonly takes: string }>();
+export const words = z.registry<Words>();
 
 /** A kind for each option of an interface. */
 export type KindsOf<T> = { readonly [K in keyof T]-?: z.ZodType<unknown, T[K] | undefined> };
@@ -135,4 +142,12 @@ function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Form):
   const low = from === undefined ? "" : exclusiveMinimum === undefined ? ` from ${from}` : ` above ${from}`;
   if (maximum !== undefined) return `${low} to ${maximum}`;
   return exclusiveMaximum === undefined ? low : `${low}${low === "" ? "" : " and"} below ${exclusiveMaximum}`;
+}
+
+/** A value as messages show it: no more of it than tells what it is. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
+  if (Array.isArray(value)) return `[${value.slice(0, 6).map(shown).join(", ")}${value.length > 6 ? ", ..." : ""}]`;
+  if (typeof value === "object" && value !== null) return value instanceof Map ? "a Map" : "an object";
+  return typeof value === "function" ? "a function" : String(value);
 }

@@ -2,13 +2,14 @@
 
 import { z } from "zod";
 import type { Model } from "../graph/graph.ts";
-import { auto, having, positive, share, words } from "./kinds.ts";
+import { auto, bare, expected, having, positive, share, shown, words } from "./kinds.ts";
+import { nearest } from "./suggest.ts";
 
 /** What each loss can be told; a loss of that name stands in `objective/losses`. */
 const axis = z.int().describe("the axis of the classes, from 0 on, or from the end below 0");
 const ignore = z.int().describe("a class id that does not count");
 
-const settingsOf = {
+export const settingsOf = {
   "cross-entropy": { axis, ignore, classWeights: z.array(z.number().min(0)).readonly() },
   bce: { positiveWeight: positive },
   mse: {},
@@ -28,7 +29,7 @@ const settingsOf = {
 } as const;
 
 export type LossName = keyof typeof settingsOf;
-const lossNames = Object.keys(settingsOf) as readonly LossName[];
+export const lossNames = Object.keys(settingsOf) as readonly LossName[];
 
 const placed = {
   /** The output that it is put on; default the first. */
@@ -93,9 +94,75 @@ export const lossOption = z.union([
 ]);
 export type Loss = z.input<typeof lossOption>;
 
+/** The losses of an option one by one, with the names of outputs where it says them. */
+export function lossesOf(given: Loss): readonly LossSettings[] {
+  if (typeof given === "string") return [{ kind: given } as LossSettings];
+  if (Array.isArray(given)) return given as readonly LossSettings[];
+  if (typeof (given as LossSettings).kind === "string") return [given as LossSettings];
+  return Object.entries(given as ByOutput).map(
+    ([output, each]) => ({ ...(typeof each === "string" ? { kind: each } : each), output }) as LossSettings,
+  );
+}
+
+/** What is wrong with a loss, each in a sentence that begins with its place. */
+function problemsOf(place: string, value: unknown): string[] {
+  if (lossOption.safeParse(value).success) return [];
+  if (typeof value === "string") return [noLoss(place, value, [...lossNames, "auto"])];
+  if (Array.isArray(value) && value.length > 0)
+    return value.flatMap((each, i) => problemsOfOne(`${place}[${i}]`, each));
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return [`${place} is ${shown(value)}, it must be ${expected(loss)}`];
+  if ("kind" in value) return problemsOfOne(place, value);
+  return Object.entries(value).flatMap(([output, each]) =>
+    typeof each === "string" && !isLossName(each)
+      ? [noLoss(`${place}.${output}`, each, lossNames)]
+      : typeof each === "string"
+        ? []
+        : problemsOfOne(`${place}.${output}`, each),
+  );
+}
+
+export const isLossName = (word: string): word is LossName => Object.hasOwn(settingsOf, word);
+
+/** What each setting of a loss takes, those that say where it is put among them. */
+export const settingKindsOf = (kind: LossName | "file"): Readonly<Record<string, z.ZodType>> => {
+  if (kind !== "file") return { ...settingsOf[kind], ...placed };
+  const { kind: _, ...kinds } = fileLoss.shape;
+  return kinds;
+};
+
+function problemsOfOne(place: string, value: unknown): string[] {
+  const { kind, ...own } = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
+  if (typeof kind !== "string") return [`${place} is ${shown(value)}, it must be ${expected(settings)}`];
+  if (!isLossName(kind) && kind !== "file") return [noLoss(`${place}.kind`, kind, [...lossNames, "file"])];
+  const kinds = settingKindsOf(kind);
+  return Object.entries(own).flatMap(([name, setting]) => {
+    const wanted = kinds[name];
+    if (wanted === undefined) return [`${place}.${name}: ${noSetting(kind, name)}`];
+    return setting === undefined || wanted.safeParse(setting).success
+      ? []
+      : [`${place}.${name} is ${shown(setting)}, it must be ${expected(bare(wanted))}`];
+  });
+}
+
+/** There is no loss of this name, in words. */
+export const noLoss = (place: string, word: string, known: readonly string[]): string =>
+  `${place} is ${shown(word)}, and there is no loss of that name${meant(word, known)}: there are ${known.join(", ")}`;
+
+/** A loss has no setting of this name, in words. */
+export function noSetting(kind: LossName | "file", word: string, known = Object.keys(settingKindsOf(kind))): string {
+  return `${kind} has no setting ${shown(word)}${meant(word, known)}; it takes ${known.join(", ")}`;
+}
+
+function meant(word: string, known: readonly string[]): string {
+  const near = nearest(word, known);
+  return near === undefined ? "" : ` (did you mean ${near}?)`;
+}
+
 export const loss = z
   .union([auto, lossOption])
   .register(words, {
+    problems: problemsOf,
     takes:
       `auto, ${lossNames.join(", ")}, one with its settings, as { kind: "huber", delta: 0.5 }, ` +
       'or losses by output, as { scores: "bce" }',

@@ -4,6 +4,8 @@ import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { Drop } from "../evaluate/drop.ts";
 import { intervalOf, type Interval } from "../evaluate/intervals.ts";
 import { isShare } from "../evaluate/metrics.ts";
+import type { Loss } from "../options/loss.ts";
+import { textsOfLoss } from "../options/loss-text.ts";
 
 /** 40812928 -> "40.81 M". */
 export function short(value: number): string {
@@ -104,7 +106,11 @@ export const worded = (value: unknown): string => (typeof value === "string" ? v
 
 /** What a loss counts. */
 export const lossUnit = (loss: unknown): string =>
-  loss === "cross-entropy" || loss === "auto" ? "cross-entropy (nats)" : `loss (${worded(loss)})`;
+  loss === "cross-entropy" || loss === "auto" ? "cross-entropy (nats)" : `loss (${lossWords(loss)})`;
+
+/** Losses as the command line writes them: "scores=bce, boxes=l1:0.5". */
+export const lossWords = (loss: unknown): string =>
+  loss === undefined || loss === null ? worded(loss) : textsOfLoss(loss as Loss).join(", ");
 
 /** learningRate -> --learning-rate */
 export const flagOf = (name: string): string =>

@@ -2,7 +2,7 @@
 
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import { intervalOf } from "../evaluate/intervals.ts";
-import { counted, worded } from "./figures.ts";
+import { counted, lossWords } from "./figures.ts";
 import { isNumber } from "./figures-table.ts";
 import { html, type Markup } from "./html.ts";
 import type { RunConfig } from "./record.ts";
@@ -20,8 +20,8 @@ export function measuredBy({ options, unmeasured }: RunConfig, evaluation: Evalu
     </p>`;
   const instead = metric ? metric.name : "the loss";
   return html`<p>
-    There is no accuracy where the loss is ${worded(options["loss"])}: ${instead} was measured on ${counted(samples)} of
-    test data.
+    There is no accuracy where the loss is ${lossWords(options["loss"])}: ${instead} was measured on ${counted(samples)}
+    of test data.
   </p>`;
 }
 

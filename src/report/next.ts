@@ -2,6 +2,8 @@
 
 import { flagOf } from "./figures.ts";
 import { html, type Markup } from "./html.ts";
+import type { Loss } from "../options/loss.ts";
+import { textsOfLoss } from "../options/loss-text.ts";
 import type { LearnSummary, PruneSummary, RunConfig, RunRecord, RunSummary } from "./record.ts";
 import { word } from "./shell.ts";
 import { isOf } from "./run-history.ts";
@@ -188,6 +190,8 @@ function wordsOf(options: RunConfig["options"], names: readonly string[]): strin
   });
 }
 
+const lossFlags = (loss: Loss): string[] => textsOfLoss(loss).flatMap((text) => ["--loss", word(text)]);
+
 const readBy = (options: RunConfig["options"]): string[] => [
   ...wordsOf(options, dataFlags),
   ...(options["labelsAreRight"] === true ? ["--labels-are-right"] : []),
@@ -196,7 +200,7 @@ const readBy = (options: RunConfig["options"]): string[] => [
 /** The data of the run to measure on: its test part, where it has one. */
 const measuring = ({ options, unmeasured }: RunConfig): string[] => [
   ...readBy(options),
-  ...(isUsualLoss(options["loss"]) ? [] : wordsOf(options, ["loss"])),
+  ...(isUsualLoss(options["loss"]) ? [] : lossFlags(options["loss"] as Loss)),
   ...(unmeasured === undefined ? [] : ["--split", "train"]),
 ];
 
@@ -207,7 +211,7 @@ const learning = ({ options }: RunConfig): string[] => [
     options,
     Object.entries(learnFlags).flatMap(([name, usual]) => (options[name] === usual ? [] : [name])),
   ),
-  ...(isUsualLoss(options["loss"]) ? [] : wordsOf(options, ["loss"])),
+  ...(isUsualLoss(options["loss"]) ? [] : lossFlags(options["loss"] as Loss)),
   ...(options["flip"] === true ? ["--flip"] : []),
 ];
 

@@ -1,7 +1,7 @@
 /** The frame of the page of a run: what it was, what stands in it, and how to repeat it. */
 
 import { html, Markup, type Content } from "./html.ts";
-import { flagOf, worded } from "./figures.ts";
+import { flagOf, lossWords, worded } from "./figures.ts";
 import { nextSection, nextSteps } from "./next.ts";
 import type { RunConfig, RunRecord, RunSummary } from "./record.ts";
 import { style } from "./style.ts";
@@ -55,7 +55,7 @@ function circumstances(config: RunConfig, last: string | undefined, summary: Run
           ([name, value]) =>
             html`<tr>
               <th scope="row">${name}</th>
-              <td>${worded(value)}</td>
+              <td>${name === "--loss" ? lossWords(value) : worded(value)}</td>
             </tr> `,
         )}
       </tbody>

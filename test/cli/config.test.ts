@@ -91,6 +91,30 @@ describe("a configuration", () => {
     expect(await options("cut", "--no-json")).toMatchObject({ json: { value: false, source: "cli" } });
   });
 
+  it("may say losses as the library does, and the command line puts others in their place", async () => {
+    const losses = { scores: "bce", boxes: { kind: "l1", weight: 0.5 } };
+    const lossOf = async (loss: unknown, ...argv: string[]) => {
+      const { out, err } = await inFolder({ [json]: { all: { loss } } }, "config", "eval", ...argv);
+      return err === "" ? JSON.parse(out).options.loss : err;
+    };
+    const asList = [
+      { kind: "bce", output: "scores" },
+      { kind: "l1", output: "boxes", weight: 0.5 },
+    ];
+    expect(await lossOf(losses)).toEqual({ value: losses, source: "config" });
+    expect(await lossOf(asList)).toEqual({ value: asList, source: "config" });
+    expect(await lossOf(["scores=bce", "boxes=l1:0.5"])).toEqual({ value: asList, source: "config" });
+    expect(await lossOf(losses, "--loss", "mse")).toEqual({ value: "mse", source: "cli" });
+    expect(await lossOf("mse", "--loss", "scores=bce", "--loss", "boxes=l1:0.5")).toEqual({
+      value: asList,
+      source: "cli",
+    });
+    expect(await lossOf({ scores: "bcee" })).toContain(
+      'all.loss is {"scores":"bcee"}. Loss.scores is "bcee", and there is no loss of that name (did you mean bce?)',
+    );
+    expect(await lossOf("bcee")).toContain('all.loss is "bcee". The loss is "bcee", and there is no loss of that name');
+  });
+
   it("reaches commands of commands", async () => {
     const files = { [json]: { data: { json: "yes" } } };
     const { code, err } = await inFolder(files, "data", "mnist", at("nowhere"));

@@ -157,7 +157,7 @@ describe("a value that cannot be", () => {
     [
       "a word that is none of the choices",
       () => train(model, wrong({ data, loss: "l2" })),
-      'train: loss is "l2", it must be auto, cross-entropy, bce, mse,',
+      'train: loss is "l2", and there is no loss of that name (did you mean l1?): there are cross-entropy,',
     ],
     [
       "an optimiser that there is not",

@@ -39,6 +39,13 @@ describe("after pruning", () => {
     expect(textsOf({ ...config, unmeasured: "no test part" })[0]).toContain("--split train --latency");
     expect(textsOf(withOptions({ targets: "teacher" })).join("\n")).not.toContain("secateur eval");
     expect(textsOf(withOptions({ loss: "mse" }))[0]).toContain("--loss mse");
+    const several = { scores: "bce", "box es": { kind: "huber", delta: 0.5, weight: 2 } };
+    const [compare, , finetune] = textsOf(withOptions({ loss: several }));
+    for (const text of [compare, finetune])
+      expect(text).toContain("--loss scores=bce --loss 'box es=huber:2,delta=0.5'");
+    const page = reportPage(withOptions({ loss: several }), [], summary);
+    expect(page).toContain("scores=bce, box es=huber:2,delta=0.5");
+    expect(page).not.toContain("[object Object]");
   });
 
   it("ask for no more than data can give", () => {

@@ -2,8 +2,9 @@
 
 import { z } from "zod";
 import { count } from "../../options/kinds.ts";
-import { loss, type Loss } from "../../options/loss.ts";
+import type { Loss } from "../../options/loss.ts";
 import { flag, json, output, withGroup } from "../options/flag.ts";
+import { lossFlag } from "../options/loss.ts";
 import type { Command } from "commander";
 import { internalOpset } from "../../onnx/upgrade.ts";
 import { load } from "../../jobs/load-node.ts";
@@ -31,7 +32,7 @@ function defineGrad(command: Command, context: Context): void {
   withGroup(withShape(command), "Learning", [
     flag("--wrt <what>", z.enum(["parameters", "gates"]).default("parameters").describe("what gradients are of")),
     flag("--batch <n>", count.default(1).describe("samples of a batch; the graph is for this number only")),
-    flag("--loss <loss>", loss),
+    lossFlag(),
     flag("--train", z.boolean().describe("BatchNormalization by the batch's statistics, Dropout at work")),
   ]);
   withGroup(command, "Output", [

@@ -3,6 +3,7 @@
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import { fail } from "../../graph/error.ts";
 import { nearest } from "../../options/suggest.ts";
+import { formOf, wholeOf, withForm } from "../forms.ts";
 import { isRecord, type Configuration } from "./read.ts";
 import { configurable, everyCommand, optionsOf } from "./schema.ts";
 
@@ -10,12 +11,29 @@ import { configurable, everyCommand, optionsOf } from "./schema.ts";
 export function configure(program: Command, command: Command, { file, sections }: Configuration): void {
   check(program, { file, sections });
   const top = topOf(program, command);
+  const given = new Set<Option>();
   for (const name of [everyCommand, top.name()])
     for (const [key, value] of Object.entries((sections[name] ?? {}) as Record<string, unknown>))
       for (const each of within(command)) {
         const option = each.options.find((one) => !one.hidden && one.attributeName() === key);
-        if (option) each.setOptionValueWithSource(key, read(`${file}: ${name}.${key}`, option, value), "config");
+        if (!option) continue;
+        each.setOptionValueWithSource(key, read(`${file}: ${name}.${key}`, option, value), "config");
+        given.add(option);
       }
+  for (const option of given) replaceable(option);
+}
+
+/** What is repeated on the command line takes the place of what the file says, and is not added to it. */
+function replaceable(option: Option): void {
+  const { parseArg, defaultValue } = option;
+  if (!parseArg) return;
+  let isFirst = true;
+  const anew = (text: string, known: unknown): unknown => {
+    const before = isFirst ? defaultValue : known;
+    isFirst = false;
+    return parseArg(text, before as never);
+  };
+  option.argParser(withForm(anew, formOf(option)));
 }
 
 const topOf = (program: Command, command: Command): Command =>
@@ -54,14 +72,20 @@ function read(where: string, option: Option, value: unknown): unknown {
   if (option.isBoolean() || option.negate)
     return typeof value === "boolean" ? value : refuse("It must be true or false.");
   if (option.optional && typeof value === "boolean") return value || undefined;
-  let parsed: unknown;
-  for (const text of textsOf(value) ?? refuse("It must be a text, a number, or a list of these."))
+  const reading = <T>(run: () => T): T => {
     try {
-      parsed = option.parseArg ? option.parseArg(text, parsed as never) : text;
+      return run();
     } catch (error) {
       if (error instanceof InvalidArgumentError) refuse(error.message);
       throw error;
     }
+  };
+  const texts = textsOf(value);
+  const whole = wholeOf(option);
+  if (texts === undefined && whole && typeof value === "object" && value !== null) return reading(() => whole(value));
+  let parsed: unknown;
+  for (const text of texts ?? refuse("It must be a text, a number, or a list of these."))
+    parsed = option.parseArg ? reading(() => option.parseArg!(text, parsed as never)) : text;
   return parsed;
 }
 

@@ -15,14 +15,14 @@ import type { RecomputedStep } from "../../train/activation-checkpointing.ts";
 import { note } from "../output.ts";
 import { augmentOf, withAugment, type AugmentFlags } from "./data.ts";
 import { flag, flagsOf, handed, withGroup } from "./flag.ts";
+import { lossFlag } from "./loss.ts";
 import { withCompute, type RunFlags } from "./machine.ts";
 import { memorySize } from "./values.ts";
 
-/** What few change: schedules, and what keeps a model from learning by heart. */
+/** What few change: schedules. */
+const scheduling = { milestones: "<list>", warmUp: "<steps>" } as const;
+/** And what keeps a model from learning by heart. */
 const rare = {
-  milestones: "<list>",
-  warmUp: "<steps>",
-  loss: "<loss>",
   labelSmoothing: "<share>",
   mixup: "<alpha>",
   clip: "<norm>",
@@ -38,7 +38,12 @@ export interface LearnFlags
     AugmentFlags,
     Pick<
       Learning,
-      Exclude<keyof typeof rare, "loss" | "seed"> | "learningRate" | "rateSchedule" | "workers" | "memory"
+      | Exclude<keyof typeof rare, "seed">
+      | keyof typeof scheduling
+      | "learningRate"
+      | "rateSchedule"
+      | "workers"
+      | "memory"
     > {
   readonly optimiser: OptimiserOptions["kind"];
   readonly momentum: number;
@@ -60,6 +65,8 @@ export const withLearning = (command: Command, passes: number): Command =>
         flag("--weight-decay <rate>", weightDecay),
         ...flagsOf(learning, { rateSchedule: "<name>" }),
         flag("--min-learning-rate <rate>", learning.minRate),
+        ...flagsOf(learning, scheduling),
+        lossFlag(),
         ...flagsOf(learning, rare),
       ],
     ),

@@ -5,13 +5,14 @@ import { count } from "../../options/kinds.ts";
 import { withMetric } from "../metric.ts";
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
-import { loss, type Loss } from "../../options/loss.ts";
+import type { Loss } from "../../options/loss.ts";
 import { batchSize, device, seed, threads } from "../../options/machine.ts";
 import type { Device } from "../../runtime/port.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Context } from "../context.ts";
 import { noteFixedBatch } from "../output.ts";
 import { flag, withGroup, type Heading } from "./flag.ts";
+import { lossFlag } from "./loss.ts";
 import { shapesOf, type ShapeFlags } from "./model.ts";
 
 export interface DeviceFlags {
@@ -41,7 +42,7 @@ export const runningOf = (flags: ShapeFlags & Partial<ComputeFlags>, context: Co
 });
 
 export interface RunFlags extends ComputeFlags {
-  readonly loss: Loss;
+  readonly loss: Loss | "auto";
   readonly batchSize: number;
   readonly seed: number;
 }
@@ -49,12 +50,7 @@ export interface RunFlags extends ComputeFlags {
 /** @param heading what the loss is for */
 export const withRun = (command: Command, size: number, heading: Heading = "Measuring"): Command =>
   withCompute(
-    withGroup(
-      command,
-      heading,
-      [flag("--batch-size <n>", batchSize(size))],
-      [flag("--loss <loss>", loss), flag("--seed <n>", seed)],
-    ),
+    withGroup(command, heading, [flag("--batch-size <n>", batchSize(size))], [lossFlag(), flag("--seed <n>", seed)]),
   );
 
 const part = parts.default("test");
