@@ -116,11 +116,19 @@ async function importancesOf(
   return blend(past, now, momentum);
 }
 
-/** old · momentum + new · (1 - momentum); what has no past starts with what is new. */
-const blend = (old: Scores, now: Scores, momentum: number): Map<string, Float64Array> =>
+/**
+ * old · momentum + new · (1 - momentum). What has no past starts with what is new, and so does a group whose units are
+ * others than before: a grouped convolution of one group that is left is a plain one, whose channels go one by one.
+ */
+export const blend = (old: Scores, now: Scores, momentum: number): Map<string, Float64Array> =>
   new Map(
     [...now].map(([name, values]) => {
       const past = old.get(name);
-      return [name, past ? values.map((value, i) => past[i]! * momentum + value * (1 - momentum)) : values];
+      return [
+        name,
+        past?.length === values.length
+          ? values.map((value, i) => past[i]! * momentum + value * (1 - momentum))
+          : values,
+      ];
     }),
   );
