@@ -17,23 +17,33 @@ export function checkClasses({ name, classes }: Dataset, outputs: number): void 
     );
 }
 
+/** What is known of labels besides their classes. */
+export interface LabelForm {
+  /** Which batch is meant. */
+  readonly where?: string;
+  /** An id that stands for nothing. */
+  readonly ignore?: number | undefined;
+  /** A class that is no label, as that between the letters of a text. */
+  readonly never?: number | undefined;
+}
+
 /**
  * Fails with `bad-data` where a class id is not in 0 to `classes - 1`, naming the first such sample
  * of the batch. A float32 target has no class ids and passes.
  *
  * @param target class ids, int64 [N, ...]
- * @param more `where` says which batch is meant, `ignore` is an id that stands for nothing
  */
 export function checkLabels(
   target: Tensor | undefined,
   classes: number,
-  { where = "the batch", ignore }: { readonly where?: string; readonly ignore?: number | undefined } = {},
+  { where = "the batch", ignore, never }: LabelForm = {},
 ): void {
   if (target?.dtype !== "int64") return;
   const labels = target.data as BigInt64Array;
   const end = BigInt(classes);
   const nothing = ignore === undefined ? undefined : BigInt(ignore);
-  const isOutside = (label: bigint): boolean => (label < 0n || label >= end) && label !== nothing;
+  const none = never === undefined ? undefined : BigInt(never);
+  const isOutside = (label: bigint): boolean => label === none || ((label < 0n || label >= end) && label !== nothing);
   const first = labels.findIndex(isOutside);
   if (first < 0) return;
   const others = labels.filter(isOutside).length - 1;
@@ -41,7 +51,7 @@ export function checkLabels(
   fail(
     "bad-data",
     `${where}: sample ${Math.floor(first / perSample)} has label ${labels[first]}; the classes are 0 to ` +
-      `${classes - 1}` +
+      `${classes - 1}${never === undefined ? "" : ` without ${never}, which is the blank`}` +
       (others > 0 ? ` (and so for ${others} more of ${labels.length} ${perSample === 1 ? "samples" : "labels"})` : ""),
   );
 }

@@ -4,12 +4,11 @@ import { executable } from "../execute/executable.ts";
 import { hasTarget, targetFeeds } from "../execute/feeds.ts";
 import type { Batch } from "../data/batches.ts";
 import { GraphBuilder } from "../graph/builder.ts";
-import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { Tensor } from "../graph/tensor.ts";
 import { finishGraph } from "../objective/backward.ts";
-import { appendTerms, type ObjectiveInputs } from "../objective/objective.ts";
+import { appendTerms, failOther, type ObjectiveInputs } from "../objective/objective.ts";
 import type { Term } from "../objective/terms.ts";
+import type { Value } from "../ops/core/define.ts";
 import { valueIn } from "../ops/emitter.ts";
 import type { MachineOptions, Runtime, Session, Tensors } from "../runtime/port.ts";
 
@@ -59,15 +58,12 @@ const empty: Graph = { name: "loss", nodes: [], inputs: [], outputs: [], initial
 
 function lossGraph(terms: readonly Term[], values: Tensors): { graph: Graph; objective: ObjectiveInputs } {
   const builder = new GraphBuilder(empty, new Map());
-  const taken = (name: string): Tensor =>
-    values[name] ??
-    fail("bad-option", `a loss looks at "${name}", which is neither an output nor an input of the model`);
-  const input = (name: string) => {
-    const { dtype, shape } = taken(name);
+  const other = (name: string): Value => {
+    const { dtype, shape } = values[name] ?? failOther(name);
     if (!builder.types.has(name)) builder.input(name, { dtype, shape }, true);
     return valueIn(builder, name);
   };
-  for (const { value } of terms) input(value);
-  const objective = appendTerms(builder, terms, {}, input);
+  for (const { value } of terms) other(value);
+  const objective = appendTerms(builder, terms, {}, { has: (name) => values[name] !== undefined, other });
   return { graph: finishGraph(builder, ["loss"]), objective };
 }

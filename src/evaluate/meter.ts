@@ -5,7 +5,7 @@ import type { Loss } from "../options/loss.ts";
 import type { Batch } from "../data/batches.ts";
 import { checkLabels } from "../data/checks.ts";
 import { executable } from "../execute/executable.ts";
-import { checkTarget } from "../execute/feeds.ts";
+import { checkTarget, namedInputs } from "../execute/feeds.ts";
 import { runBatch } from "../execute/whole-batch.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, toNumbers, type Tensor } from "../graph/tensor.ts";
@@ -81,7 +81,7 @@ export async function openMeter(runtime: Runtime, graph: Graph, options: MeterOp
       const { target } = batch;
       let isCounted = target !== undefined;
       if (!isRanked(logits)) {
-        const loss = await lossMeter.lossOf({ ...batch.inputs, ...results }, batch);
+        const loss = await lossMeter.lossOf({ ...namedInputs(evaluation.graph, batch), ...results }, batch);
         isCounted = loss !== undefined;
         sums.loss += batch.size * (loss ?? 0);
         sums.samples += batch.size;

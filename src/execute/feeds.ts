@@ -28,6 +28,12 @@ export function feedsOf(graph: Pick<Graph, "inputs">, batch: Batch): Record<stri
   return Object.fromEntries(graph.inputs.map(({ name }) => [name, check(graph, name, batch.inputs[name]!)]));
 }
 
+/** The inputs of a batch by the names that the model has for them. */
+export function namedInputs({ inputs }: Pick<Graph, "inputs">, batch: Batch): Readonly<Record<string, Tensor>> {
+  const only = batch.inputs[""];
+  return only !== undefined && inputs.length === 1 ? { [inputs[0]!.name]: only } : batch.inputs;
+}
+
 /**
  * The targets of a batch for the inputs of a graph with an objective, checked.
  *
@@ -39,10 +45,10 @@ export function targetFeeds(
   batch: Batch,
 ): Record<string, Tensor> {
   const feeds = targets.map((wanted) => {
-    const { input, classes, ignore } = wanted;
+    const { input, classes, ignore, never } = wanted;
     const { dtype, shape } = inputs.find(({ name }) => name === input)!;
-    const target = targetOf(batch, wanted);
-    if (classes > 0) checkLabels(target, classes, { ignore });
+    const target = filledUp(targetOf(batch, wanted), (shape as Shape).at(-1)!, wanted);
+    if (classes > 0) checkLabels(target, classes, { ignore, never });
     checkTarget(target, { dtype, shape: shape as Shape }, input);
     return [input, target] as const;
   });
@@ -68,6 +74,25 @@ function targetOf(batch: Batch, { name }: Pick<TargetInput, "name">): Tensor {
       }`,
     )
   );
+}
+
+/** The target with rows of a given length, where it may be filled up. */
+function filledUp(target: Tensor, length: number, { padding }: Pick<TargetInput, "padding">): Tensor {
+  const own = target.shape.at(-1);
+  if (padding === undefined || own === undefined || target.dtype !== "int64") return target;
+  const nothing = BigInt(padding);
+  const source = target.data as BigInt64Array;
+  const data = new BigInt64Array((source.length / own) * length).fill(nothing);
+  for (let row = 0; row * own < source.length; row++) {
+    const labels = source.subarray(row * own, (row + 1) * own);
+    const used = labels.findLastIndex((label) => label !== nothing) + 1;
+    if (labels.subarray(0, used).includes(nothing))
+      fail("bad-data", `sample ${row} has ${padding} between its labels; it fills up the end of a row`);
+    if (used > length)
+      fail("bad-data", `sample ${row} has ${used} labels, and the loss takes ${length} at most: no more than steps`);
+    data.set(labels.subarray(0, used), row * length);
+  }
+  return { dtype: "int64", shape: [...target.shape.slice(0, -1), length], data };
 }
 
 /**

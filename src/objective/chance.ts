@@ -37,20 +37,26 @@ export function scaleOf({ terms }: ObjectiveInputs, feeds: Tensors, distillation
 }
 
 function scaleOfTerm(term: AppendedTerm, feeds: Tensors, distillation: Distillation | undefined): LossScale {
-  const { loss, settings, weight, form } = term;
-  const target = term.target === undefined ? undefined : feeds[term.target];
-  const own = target && form ? (loss.chance?.(target, form, settings) ?? Number.NaN) : 0;
+  const { loss, weight } = term;
   const theirs = term.teacher === undefined ? undefined : feeds[term.teacher];
   if (distillation === undefined || theirs === undefined) {
+    const own = ofTargets(term, feeds);
     const chance = weight * own;
-    const isError = Number.isNaN(own) || loss.distribution === "gaussian";
+    // What compares samples tells them apart as others do classes.
+    const isError = Number.isNaN(own) || (loss.distribution === "gaussian" && loss.comparesSamples !== true);
     const slight = Number.isNaN(own) ? 0 : (isError ? slightOfErrors : slightOfClasses) * chance;
     return { chance, slight, ...(isError && { isError }) };
   }
   const share = distillation.weight;
   const far = uninformed(term, theirs, distillation.temperature);
-  const chance = weight * (share * far + (share < 1 ? (1 - share) * own : 0));
+  const chance = weight * (share * far + (share < 1 ? (1 - share) * ofTargets(term, feeds) : 0));
   return { chance, slight: slightOfClasses * chance };
+}
+
+/** The loss of targets by chance; NaN where that is not known. */
+function ofTargets({ loss, settings, shape, form, target }: AppendedTerm, feeds: Tensors): number {
+  const known = target === undefined ? undefined : feeds[target];
+  return loss.chance?.({ output: shape, target: known, form, settings }) ?? Number.NaN;
 }
 
 /** How far from a teacher a model is that answers all the same. */
@@ -61,7 +67,9 @@ function uninformed({ loss, settings }: AppendedTerm, theirs: Tensor, temperatur
     case "bernoulli":
       return fromMean(theirs, temperature);
     case "gaussian":
-      return loss.chance?.(theirs, { dtype: "float32", shape: theirs.shape, classes: 0 }, settings) ?? 1;
+      // Vectors that have nothing to do with each other are at an angle of 90°, whose cosine is 0.
+      if (loss.distance) return 1;
+      return loss.chance?.({ output: theirs.shape, target: theirs, form: undefined, settings }) ?? 1;
   }
 }
 

@@ -18,8 +18,9 @@ interface Drawing {
    * @param output what the loss looks at, as logits; of classes [N, C, d...]
    * @param noise of the same shape
    * @param weight of the loss
+   * @param counts which places count, [N, d...] of 0 and 1, for classes; default all
    */
-  perSample(g: Emit, output: Value, noise: Value, weight: number): Value;
+  perSample(g: Emit, output: Value, noise: Value, weight: number, counts?: Value): Value;
 }
 
 export const drawings: Readonly<Record<Distribution, Drawing>> = {
@@ -29,13 +30,17 @@ export const drawings: Readonly<Record<Distribution, Drawing>> = {
    */
   categorical: {
     noise: "gumbel",
-    perSample(g, logits, noise, weight) {
+    perSample(g, logits, noise, weight, counts) {
       const [, classes, ...more] = logits.shape as [number, number, ...number[]];
       const target = g.ArgMax(g.Add(logits, noise), { axis: 1, keepdims: 0 });
       const logProbability = g.LogSoftmax(logits, { axis: 1 });
       const own = g.OneHot(target, g.ints([classes]), g.constant(zeroOne), { axis: 1 });
-      const picked = g.summed(g.Mul(logProbability, own), sampleAxes(logits));
-      return g.Mul(picked, g.scalar(-Math.sqrt(weight / sizeOf(more))));
+      const products = g.Mul(logProbability, own);
+      if (counts === undefined)
+        return g.Mul(g.summed(products, sampleAxes(logits)), g.scalar(-Math.sqrt(weight / sizeOf(more))));
+      const picked = g.summed(g.Mul(g.summed(products, [1]), counts), sampleAxes(counts));
+      const number = g.Sqrt(g.Max(g.summed(counts, sampleAxes(counts)), g.scalar(1)));
+      return g.Mul(g.Div(picked, number), g.scalar(-Math.sqrt(weight)));
     },
   },
   /** Yes where a uniform number is below the probability. */

@@ -5,13 +5,13 @@
 import type { LearningOptions, Targets } from "../options/learning.ts";
 import type { Loss } from "../options/loss.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
-import { fail } from "../graph/error.ts";
-import { sizeOf } from "../graph/tensor.ts";
+import { fail, option } from "../graph/error.ts";
+import { sizeOf, type Shape } from "../graph/tensor.ts";
 import type { Value } from "../ops/core/define.ts";
 import type { Emit } from "../ops/core/emit.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { arranged, drawings } from "./draws.ts";
-import { sampleAxes, type TargetForm } from "./losses/loss.ts";
+import { sampleAxes, type Others, type TargetForm } from "./losses/loss.ts";
 import { mixed, type Mixture } from "./mixup.ts";
 import type { NoiseKind } from "./random-inputs.ts";
 import { inputNameOf, termsOf, type Term } from "./terms.ts";
@@ -33,14 +33,10 @@ export interface ObjectiveOptions extends Pick<LearningOptions, "labelSmoothing"
 }
 
 /** An input of the graph that takes a target of the data. */
-export interface TargetInput {
+export interface TargetInput extends Pick<TargetForm, "classes" | "ignore" | "never" | "padding"> {
   readonly input: string;
   /** The name of the target in the data; "" for the only one there is. */
   readonly name: string;
-  /** The number of classes that it may name; 0 where it names none. */
-  readonly classes: number;
-  /** A class id that stands for nothing. */
-  readonly ignore?: number | undefined;
 }
 
 /** An input of the graph that takes what another model gives. */
@@ -58,6 +54,8 @@ export interface NoiseInput {
 
 /** A term as it stands in a graph: its inputs by name, where it has them. */
 export interface AppendedTerm extends Pick<Term, "loss" | "settings" | "weight"> {
+  /** Of what the loss looks at, [N, ...]. */
+  readonly shape: Shape;
   readonly form?: TargetForm | undefined;
   readonly target?: string | undefined;
   readonly teacher?: string | undefined;
@@ -97,25 +95,34 @@ export function appendObjective(
   options: ObjectiveOptions,
 ): Objective {
   const terms = termsOf(builder.finish(outputs), options.loss);
-  return appendTerms(builder, terms, options, (name) => valueIn(builder, name));
+  const known = new Set([...outputs, ...builder.inputs.map(({ name }) => name)]);
+  const has = (name: string): boolean => known.has(name);
+  return appendTerms(builder, terms, options, {
+    has,
+    other: (name) => (has(name) ? valueIn(builder, name) : failOther(name)),
+  });
 }
+
+/** Fails where a loss names a value that it cannot have. */
+export const failOther = (name: string): never =>
+  fail("bad-option", `a loss looks at "${name}", which is neither an output nor an input of the model`);
 
 /**
  * Appends the terms of an objective, whose values the builder has.
  *
- * @param other gives another output of the model, or one of its inputs
+ * @param others the outputs and inputs of the model
  */
 export function appendTerms(
   builder: GraphBuilder,
   terms: readonly Term[],
   options: Omit<ObjectiveOptions, "loss">,
-  other: (name: string) => Value,
+  others: Others,
 ): Objective {
   const { targets = "labels", distillation } = options;
   const smoothing = options.labelSmoothing ?? 0;
   const g = createEmitter(builder);
   checkSmoothing(terms, smoothing);
-  const context: Context = { builder, g, options, isOnly: terms.length === 1, smoothing, other };
+  const context: Context = { builder, g, options, isOnly: terms.length === 1, smoothing, others };
   const found = terms.map((term) =>
     targets === "sampled"
       ? drawnTerm(context, term)
@@ -132,8 +139,8 @@ export function appendTerms(
     mean: valueIn(builder, "loss"),
     ys: [{ value: perSample, seed: g.filled(1 / batch, [batch]) }],
     terms: terms.map(({ loss, settings, weight }, i) => {
-      const { form, target, teacher } = found[i]!;
-      return { loss, settings, weight, form, target: target?.input, teacher: teacher?.input };
+      const { shape, form, target, teacher } = found[i]!;
+      return { loss, settings, weight, shape, form, target: target?.input, teacher: teacher?.input };
     }),
     targets: [...new Map(found.flatMap(({ target }) => (target ? [[target.input, target]] : []))).values()],
     teachers: [...new Map(found.flatMap(({ teacher }) => (teacher ? [[teacher.input, teacher]] : []))).values()],
@@ -147,12 +154,13 @@ interface Context {
   readonly options: Omit<ObjectiveOptions, "loss">;
   readonly isOnly: boolean;
   readonly smoothing: number;
-  other(name: string): Value;
+  readonly others: Others;
 }
 
 /** A term as a value [N], and the inputs that it takes. */
 interface Appended {
   readonly perSample: Value;
+  readonly shape: Shape;
   readonly form?: TargetForm | undefined;
   readonly target?: TargetInput | undefined;
   readonly teacher?: TeacherInput | undefined;
@@ -167,8 +175,12 @@ function total(g: Emit, [first, ...others]: readonly Appended[]): Value {
 const weighed = (g: Emit, value: Value, weight: number): Value =>
   weight === 1 ? value : g.Mul(value, g.scalar(weight));
 
-/** The value that a term looks at, as logits where its loss has the activation inside. */
-const lookedAt = ({ builder, g }: Context, { value, undo }: Term): Value => undone(g, valueIn(builder, value), undo);
+/** What a term looks at of a value: logits where its loss has the activation inside, with the samples first. */
+function lookedAt({ builder, g }: Context, name: string, { loss, settings, undo }: Term): Value {
+  const value = undone(g, valueIn(builder, name), undo);
+  const order = loss.order?.(settings, value.shape.length);
+  return order?.length === value.shape.length ? g.transposed(value, order) : value;
+}
 
 /** Probabilities as the logits that they come from. */
 function undone(g: Emit, value: Value, undo: Term["undo"]): Value {
@@ -180,27 +192,28 @@ function undone(g: Emit, value: Value, undo: Term["undo"]): Value {
 
 /** The loss against a target of the data. */
 function targetTerm(context: Context, term: Term): Appended {
-  const { builder, g, options, smoothing } = context;
+  const { builder, g, options, smoothing, others } = context;
   const { loss, settings } = term;
-  const output = lookedAt(context, term);
-  const form = loss.target({ name: term.output, shape: output.shape }, settings);
-  const input = inputNameOf("target", term.target);
+  if (options.mixture && loss.mixes === false)
+    fail("bad-option", `${loss.name} has no target between two targets: leave ${option("mixup")} out`);
+  const output = lookedAt(context, term.value, term);
+  const { shape } = output;
+  const form = loss.target({ name: term.output, shape, has: others.has }, settings);
+  const name = form?.name ?? term.target;
+  const input = inputNameOf("target", name);
   // Several losses may look at one target.
-  const has = builder.inputs.some(({ name }) => name === input);
-  if (form && !has) builder.input(input, { dtype: form.dtype, shape: form.shape }, true);
+  if (form && !builder.inputs.some((known) => known.name === input))
+    builder.input(input, { dtype: form.dtype, shape: form.shape }, true);
   const perSample = loss.perSample(g, {
     output,
     target: form && valueIn(builder, input),
     settings,
     labelSmoothing: smoothing,
     mix: (value) => (options.mixture ? mixed(g, value, options.mixture) : value),
-    other: context.other,
+    ...others,
   });
-  return {
-    perSample: weighed(g, perSample, term.weight),
-    form,
-    target: form && { input, name: term.target, classes: form.classes, ignore: form.ignore },
-  };
+  const asked = form && { classes: form.classes, ignore: form.ignore, never: form.never, padding: form.padding };
+  return { perSample: weighed(g, perSample, term.weight), shape, form, target: asked && { input, name, ...asked } };
 }
 
 /** The distance from what another model gives, and the rest of the loss against the target. */
@@ -211,11 +224,11 @@ function taughtTerm(context: Context, term: Term, { weight, temperature }: Disti
   // Several losses may look at one output.
   if (!builder.inputs.some(({ name }) => name === input))
     builder.input(input, { dtype: "float32", shape: own.shape }, true);
-  const theirs = undone(g, valueIn(builder, input), term.undo);
-  const ours = lookedAt(context, term);
+  const theirs = lookedAt(context, input, term);
+  const ours = lookedAt(context, term.value, term);
   const soft = weighed(g, distance(context, term, ours, theirs, temperature), term.weight);
   const teacher = { input, value: term.value };
-  if (weight === 1) return { perSample: soft, teacher };
+  if (weight === 1) return { perSample: soft, shape: ours.shape, teacher };
   const hard = targetTerm(context, term);
   return {
     ...hard,
@@ -225,34 +238,40 @@ function taughtTerm(context: Context, term: Term, { weight, temperature }: Disti
 }
 
 /** How far an output is from another model's, [N]. */
-function distance({ g, other }: Context, { loss, settings }: Term, ours: Value, theirs: Value, t: number): Value {
+function distance({ g, others }: Context, { loss, settings }: Term, ours: Value, theirs: Value, t: number): Value {
   switch (loss.distribution) {
     case "categorical": {
       const axis = loss.axis?.(settings, ours.shape.length) ?? 1;
-      return divergence(g, arranged(g, theirs, "categorical", axis), arranged(g, ours, "categorical", axis), t);
+      const counts = loss.counts?.(g, { output: ours, settings, ...others });
+      return divergence(g, arranged(g, theirs, "categorical", axis), arranged(g, ours, "categorical", axis), t, counts);
     }
     case "bernoulli":
       return divergenceOfYes(g, theirs, ours, t);
-    case "gaussian":
-      return loss.perSample(g, {
-        output: ours,
-        target: theirs,
-        settings,
-        labelSmoothing: 0,
-        mix: (value) => value,
-        other,
-      });
+    case "gaussian": {
+      if (loss.distance) return loss.distance(g, ours, theirs);
+      const mix = (value: Value): Value => value;
+      return loss.perSample(g, { output: ours, target: theirs, settings, labelSmoothing: 0, mix, ...others });
+    }
   }
 }
 
 /**
- * T² KL(softmax(teacher / T) || softmax(logits / T)), the mean over places; T² keeps its gradient as large as that of
- * labels.
+ * T² KL(softmax(teacher / T) || softmax(logits / T)), the mean over places that count; T² keeps its gradient as large
+ * as that of labels.
  */
-function divergence(g: Emit, teacher: Value, logits: Value, temperature: number): Value {
+function divergence(g: Emit, teacher: Value, logits: Value, temperature: number, counts: Value | undefined): Value {
   const cool = (x: Value) => g.LogSoftmax(g.Mul(x, g.scalar(1 / temperature)), { axis: 1 });
   const [p, q] = [cool(teacher), cool(logits)];
-  const sum = g.Mul(g.summed(g.Mul(g.Exp(p), g.Sub(p, q)), sampleAxes(logits)), g.scalar(temperature ** 2));
+  const products = g.Mul(g.Exp(p), g.Sub(p, q));
+  if (counts !== undefined) {
+    const axes = sampleAxes(counts);
+    const mean = g.Div(
+      g.summed(g.Mul(g.summed(products, [1]), counts), axes),
+      g.Max(g.summed(counts, axes), g.scalar(1)),
+    );
+    return g.Mul(mean, g.scalar(temperature ** 2));
+  }
+  const sum = g.Mul(g.summed(products, sampleAxes(logits)), g.scalar(temperature ** 2));
   return g.Mul(sum, g.scalar(1 / sizeOf(logits.shape.slice(2))));
 }
 
@@ -270,16 +289,20 @@ function divergenceOfYes(g: Emit, teacher: Value, logits: Value, temperature: nu
 
 /** What has the gradient of a target that is drawn from the model's own prediction. */
 function drawnTerm(context: Context, term: Term): Appended {
-  const { builder, g, isOnly } = context;
+  const { builder, g, isOnly, others } = context;
   const { loss, settings } = term;
-  const output = lookedAt(context, term);
+  const output = lookedAt(context, term.value, term);
   const axis = loss.axis?.(settings, output.shape.length) ?? 1;
-  const value = arranged(g, output, loss.distribution, axis);
+  const { value, times } = loss.around?.(g, output, settings) ?? {
+    value: arranged(g, output, loss.distribution, axis),
+    times: 1,
+  };
   const { noise, perSample } = drawings[loss.distribution];
   const name = inputNameOf("noise", isOnly ? "" : term.output);
   const input = builder.input(name, { dtype: "float32", shape: value.shape }, isOnly);
-  const drawn = valueIn(builder, input);
-  return { perSample: perSample(g, value, drawn, term.weight), noise: { input, noise } };
+  const counts = loss.counts?.(g, { output, settings, ...others });
+  const drawn = perSample(g, value, valueIn(builder, input), times * term.weight, counts);
+  return { perSample: drawn, shape: output.shape, noise: { input, noise } };
 }
 
 function checkSmoothing(terms: readonly Term[], smoothing: number): void {

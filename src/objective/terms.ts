@@ -2,7 +2,7 @@
 
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import { headOf, type Activation } from "../passes/heads.ts";
+import { headOf, type Activation, type Head } from "../passes/heads.ts";
 import { lossesOf, type FileLoss, type Loss, type LossSettings } from "../options/loss.ts";
 import { nearest } from "../options/suggest.ts";
 import type { LossDefinition } from "./losses/loss.ts";
@@ -43,16 +43,24 @@ export function termsOf(graph: Graph, loss: Loss): Term[] {
 
 function termOf(graph: Graph, one: NamedLoss, isOnly: boolean): Term {
   const output = outputOf(graph, one.output);
-  const loss = lossOf(one.kind);
+  const known = lossOf(one.kind);
   const head = headOf(graph, output);
   const own = Object.entries(one).filter(([key, value]) => !placing.has(key) && value !== undefined);
   const settings = Object.fromEntries(own) as Record<string, unknown>;
+  const loss = variantOf(known, settings, head);
   const term = { output, loss, weight: one.weight ?? 1, target: one.target ?? (isOnly ? "" : output) };
   if (head === undefined || head.activation !== loss.activation) return { ...term, value: output, settings };
   if (loss.axis && settings["axis"] === undefined && head.axis !== undefined) settings["axis"] = head.axis;
   return head.logits === undefined
     ? { ...term, value: output, undo: head.activation, settings }
     : { ...term, value: head.logits, settings };
+}
+
+/** A loss that is put on classes or on yes and no takes a Softmax for classes. */
+function variantOf(loss: LossDefinition, settings: Record<string, unknown>, head: Head | undefined): LossDefinition {
+  if (loss.variant === undefined) return loss;
+  if (head?.activation === "softmax") settings["axis"] ??= head.axis;
+  return loss.variant(settings);
 }
 
 function outputOf({ outputs }: Graph, name: string | undefined): string {

@@ -124,6 +124,10 @@ function createHelpers(builder: GraphBuilder, g: Record<OpName, EmitOne>): EmitH
     },
     transposed: (value, perm) => (perm.every((axis, i) => axis === i) ? value : g.Transpose(value, { perm })),
     joined: (values, axis) => (values.length === 1 ? values[0]! : g.Concat(...values, { axis })),
+    pieces(value, axis) {
+      const count = value.shape[axis]!;
+      return count === 1 ? [value] : emitNode(builder, "Split", [value], { axis, num_outputs: count }, count);
+    },
     unbroadcast(value, shape) {
       if (sameShape(value.shape, shape)) return value;
       const lead = value.shape.length - shape.length;

@@ -5,26 +5,40 @@ import type { Model } from "../graph/graph.ts";
 import { auto, bare, expected, having, positive, share, shown, words } from "./kinds.ts";
 import { nearest } from "./suggest.ts";
 
-/** What each loss can be told; a loss of that name stands in `objective/losses`. */
 const axis = z.int().describe("the axis of the classes, from 0 on, or from the end below 0");
 const ignore = z.int().describe("a class id that does not count");
 
+/** What each loss can be told; a loss of that name stands in `objective/losses`. */
 export const settingsOf = {
-  "cross-entropy": { axis, ignore, classWeights: z.array(z.number().min(0)).readonly() },
-  bce: { positiveWeight: positive },
+  "cross-entropy": {
+    axis,
+    ignore,
+    classWeights: z.array(z.number().min(0)).readonly().describe("how much each class counts"),
+  },
+  bce: { positiveWeight: positive.describe("how much yes counts") },
   mse: {},
   l1: {},
-  huber: { delta: positive },
+  huber: { delta: positive.describe("the size of an error from which on its square no longer counts") },
   kl: { axis },
-  cosine: { axis },
-  dice: { axis, smooth: positive },
-  focal: { gamma: z.number().min(0), alpha: share },
-  ctc: { blank: z.int().min(0) },
-  "info-nce": { temperature: positive, with: z.string().describe("the output that holds the other half of a pair") },
+  cosine: { axis: z.int().describe("the axis of the vectors, from 0 on, or from the end below 0") },
+  dice: { axis, smooth: positive.describe("what is added above and below the line, so that nothing on nothing is 1") },
+  focal: {
+    gamma: z.number().min(0).describe("how much less counts what is known well"),
+    alpha: share.describe("the share of yes in what counts"),
+  },
+  ctc: {
+    blank: z.int().min(0).describe("the class that stands for no label"),
+    length: z.int().min(1).describe("the most labels of a sample; by default as many as there are steps"),
+    time: z.int().min(0).max(1).describe("the axis of the steps: 1, or 0 of an output [T, N, C]"),
+  },
+  "info-nce": {
+    temperature: positive.describe("what cosines are divided by"),
+    with: z.string().describe("the output that holds the other half of a pair"),
+  },
   "next-token": {
     tokens: z.string().describe("the input, or the target, that holds the tokens"),
     mask: z.string().describe("the input that is 1 at tokens that count"),
-    ignore,
+    ignore: z.int().describe("a token that does not count"),
   },
 } as const;
 

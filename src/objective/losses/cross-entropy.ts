@@ -1,29 +1,24 @@
 /** Cross-entropy: one class of several. */
 
 import { fail } from "../../graph/error.ts";
-import { float32, sizeOf } from "../../graph/tensor.ts";
-import { axisFrom, classesFirst, defineLoss, sampleAxes, shapeOfClasses } from "./loss.ts";
+import { float32, int64s, sizeOf, toNumbers } from "../../graph/tensor.ts";
+import type { Value } from "../../ops/core/define.ts";
+import type { Emit } from "../../ops/core/emit.ts";
+import { axisFrom, classesFirst, classesForm, defineLoss, sampleAxes } from "./loss.ts";
 
 export const crossEntropy = defineLoss<"cross-entropy">({
   name: "cross-entropy",
   summary: "one class of several for each sample, pixel or token",
   equation:
     "E_n = -mean over places of Σ_c w_c q_c log softmax(y)_c; q is 1 at the label, or with label smoothing ε " +
-    "1 - ε there and ε / C more everywhere; places of the ignored class do not count",
+    "1 - ε there and ε / C more everywhere; places of the ignored class do not count. PyTorch divides the sum over " +
+    "a batch by its sum of weights; here every sample counts the same, and a weight makes its places count more",
+  takes: "an output [N, C, d...], or with its classes along another axis; int64 class ids [N, d...]",
   source: "Szegedy et al. 2016, Rethinking the Inception Architecture, section 7; torch.nn.CrossEntropyLoss",
   activation: "softmax",
   distribution: "categorical",
   axis: ({ axis }, rank) => axisFrom(axis, rank),
-  target({ name, shape }, { axis, ignore }) {
-    const at = axisFrom(axis, shape.length);
-    if (shape.length < 2 || at < 1 || at >= shape.length)
-      fail(
-        "unsupported",
-        `cross-entropy needs an output of [N, classes]; "${name}" is [${shape.join(", ")}]. Use mse instead`,
-      );
-    const [n, classes, ...more] = shapeOfClasses(shape, at);
-    return { dtype: "int64", shape: [n!, ...more], classes: classes!, ignore };
-  },
+  target: (output, { axis, ignore }) => ({ ...classesForm("cross-entropy", output, axis), ignore }),
   perSample(g, { output, target, settings: { axis, ignore, classWeights }, labelSmoothing, mix }) {
     const logits = classesFirst(g, output, axisFrom(axis, output.shape.length));
     const [, classes, ...more] = logits.shape as [number, number, ...number[]];
@@ -37,16 +32,22 @@ export const crossEntropy = defineLoss<"cross-entropy">({
       own = g.Mul(own, g.constant(float32([classes, ...more.map(() => 1)], classWeights)));
     }
     const axes = sampleAxes(logits);
-    if (ignore === undefined || more.length === 0)
+    if (ignore === undefined)
       return g.Mul(g.summed(g.Mul(logProbability, mix(own)), axes), g.scalar(-1 / sizeOf(more)));
-    const counts = g.Cast(
-      g.Not(g.Equal(target!, g.constant({ dtype: "int64", shape: [], data: BigInt64Array.of(BigInt(ignore)) }))),
-      { to: 1 },
-    );
-    const weighted = g.Mul(own, g.Unsqueeze(counts, g.ints([1])));
-    const counted = g.Max(g.summed(counts, axes.slice(0, -1)), g.scalar(1));
-    return g.Neg(g.Div(g.summed(g.Mul(logProbability, mix(weighted)), axes), counted));
+    const weighted = g.Mul(own, g.Unsqueeze(sharesOfPlaces(g, target!, ignore), g.ints([1])));
+    return g.Neg(g.summed(g.Mul(logProbability, mix(weighted)), axes));
   },
-  // A constant answer gives every class its share; that of all alike is the most it takes.
-  chance: (_, { classes }) => Math.log(Math.max(2, classes)),
+  // A label's class is not known before; of a minibatch with few labels, their shares say too much of them.
+  chance({ target, form, settings: { classWeights, ignore } }) {
+    const counted = toNumbers(target!).filter((label) => label !== ignore);
+    const weight = counted.reduce((sum, label) => sum + (classWeights?.[label] ?? 1), 0) / Math.max(1, counted.length);
+    return weight * Math.log(Math.max(2, form!.classes));
+  },
 });
+
+/** What each place counts of its sample: 1 over the places that do, and 0 at the ignored class. */
+function sharesOfPlaces(g: Emit, target: Value, ignore: number): Value {
+  const counts = g.Cast(g.Not(g.Equal(target, g.constant(int64s([ignore])))), { to: 1 });
+  const axes = sampleAxes(target);
+  return axes.length === 0 ? counts : g.Div(counts, g.Max(g.summed(counts, axes, true), g.scalar(1)));
+}

@@ -1,6 +1,7 @@
 /** What a loss is: an object that says how it is computed, what it is compared with, and what is known of it. */
 
 import type { LossName, SettingsOf } from "../../options/loss.ts";
+import { fail } from "../../graph/error.ts";
 import type { Shape, Tensor } from "../../graph/tensor.ts";
 import type { Value } from "../../ops/core/define.ts";
 import type { Emit } from "../../ops/core/emit.ts";
@@ -13,10 +14,26 @@ export interface TargetForm {
   readonly classes: number;
   /** A class id that stands for nothing. */
   readonly ignore?: number | undefined;
+  /** A class id that stands for something else, and is none of a target's. */
+  readonly never?: number | undefined;
+  /** What fills up rows of the last axis that are shorter; absent where all have its length. */
+  readonly padding?: number | undefined;
+  /** The name of the target in the data, where the loss is told it. */
+  readonly name?: string | undefined;
 }
 
+/** The other outputs of a model, and its inputs. */
+export interface Others {
+  has(name: string): boolean;
+  /** @throws SecateurError `bad-option` for a name that is none of them */
+  other(name: string): Value;
+}
+
+/** An output that a loss is put on. */
+export type Place = Pick<Value, "name" | "shape"> & Pick<Others, "has">;
+
 /** What a loss is computed from. */
-export interface LossInputs<S> {
+export interface LossInputs<S> extends Others {
   /** What the model gives, [N, ...], before a Softmax or Sigmoid that the loss has inside. */
   readonly output: Value;
   /** Of the form that {@link LossDefinition.target} says; absent where the loss takes none. */
@@ -26,12 +43,27 @@ export interface LossInputs<S> {
   readonly labelSmoothing: number;
   /** Mixes values [N, ...] as the samples were mixed; gives them back where they were not. */
   mix(value: Value): Value;
-  /** Another output of the model, or one of its inputs, by name. */
-  other(name: string): Value;
+}
+
+/** What {@link LossDefinition.chance} is computed from. */
+export interface Known<S> {
+  /** [N, ...], as {@link LossInputs.output} is. */
+  readonly output: Shape;
+  /** What the loss is compared with, in a minibatch; absent where it takes no target. */
+  readonly target: Tensor | undefined;
+  readonly form: TargetForm | undefined;
+  readonly settings: S;
 }
 
 /** The distribution that a model's output stands for. */
 export type Distribution = "categorical" | "bernoulli" | "gaussian";
+
+/** What targets are drawn around. */
+export interface Around {
+  readonly value: Value;
+  /** How many times the mean of the squares of the value's errors the loss is, where they are small. */
+  readonly times: number;
+}
 
 export interface LossDefinition<S = unknown> {
   readonly name: LossName;
@@ -39,26 +71,64 @@ export interface LossDefinition<S = unknown> {
   readonly summary: string;
   /** As text: E_n = ... */
   readonly equation: string;
+  /** The output and the target that it takes, in words. */
+  readonly takes: string;
   /** Where it is from. */
   readonly source: string;
   /** What of the model's end it has inside, and takes off there. */
   readonly activation?: "softmax" | "sigmoid";
   /** What the output stands for: targets are drawn from it, and a teacher's output is compared by it. */
   readonly distribution: Distribution;
+  /** Whether samples are compared with one another, so that a sample alone has no loss. */
+  readonly comparesSamples?: true;
+  /** Whether there is no target between two targets, which Mixup would need. */
+  readonly mixes?: false;
+  /** The loss with these settings, where they make another one of it. */
+  variant?(settings: S): LossDefinition<S>;
   /** The axis of the classes where that is not 1. */
   axis?(settings: S, rank: number): number;
+  /** The axes of the output in the order that has the samples first, where the model has them elsewhere. */
+  order?(settings: S, rank: number): readonly number[] | undefined;
   /** @throws SecateurError `unsupported` for an output that it cannot be put on */
-  target(output: Pick<Value, "name" | "shape">, settings: S): TargetForm | undefined;
+  target(output: Place, settings: S): TargetForm | undefined;
   /** E_n, [N]. */
   perSample(g: Emit, inputs: LossInputs<S>): Value;
-  /** The mean loss of the best answer that is the same for all samples; absent where that is not known. */
-  chance?(target: Tensor, form: TargetForm, settings: S): number;
+  /** Places that count whatever the target is, as 0 and 1 [N, d...]; absent where all do. */
+  counts?(g: Emit, inputs: Pick<LossInputs<S>, "output" | "settings" | "has" | "other">): Value | undefined;
+  /** What targets are drawn around, of a Gaussian; default the output, and once the mean of the squares. */
+  around?(g: Emit, output: Value, settings: S): Around;
+  /** How far an output is from another model's, [N], of a Gaussian; default the loss, with that for its target. */
+  distance?(g: Emit, ours: Value, theirs: Value): Value;
+  /**
+   * The mean loss of the best answer that is the same for all samples and places; of several classes that of the answer
+   * that gives all the same share. Absent where that is not known.
+   */
+  chance?(known: Known<S>): number;
 }
 
 /** The object as it is written, with the settings that go with its name. */
 export const defineLoss = <N extends LossName>(
   definition: LossDefinition<SettingsOf<N>> & { readonly name: N },
 ): LossDefinition => definition as LossDefinition;
+
+/** The form of a target with a number for each of the output. */
+export function likeOutput(name: string, output: Place): TargetForm {
+  const { shape } = output;
+  if (shape.length < 1) fail("unsupported", `${name} needs an output with a batch axis; "${output.name}" is a scalar`);
+  return { dtype: "float32", shape, classes: 0 };
+}
+
+/** The form of a target with a class id for each place of an output that has its classes along some axis. */
+export function classesForm(name: string, { name: output, shape }: Place, axis: number | undefined): TargetForm {
+  const at = axisFrom(axis, shape.length);
+  if (shape.length < 2 || at < 1 || at >= shape.length)
+    fail(
+      "unsupported",
+      `${name} needs an output of [N, classes]; "${output}" is [${shape.join(", ")}]. Use mse instead`,
+    );
+  const [n, classes, ...more] = shapeOfClasses(shape, at);
+  return { dtype: "int64", shape: [n!, ...more], classes: classes! };
+}
 
 /** The axes of a value but that of the samples. */
 export const sampleAxes = ({ shape }: Pick<Value, "shape">): number[] => shape.map((_, i) => i).slice(1);
@@ -78,7 +148,7 @@ export function classesFirst(g: Emit, value: Value, axis: number): Value {
 }
 
 /** The shape of {@link classesFirst}. */
-export function shapeOfClasses(shape: Shape, axis: number): Shape {
+function shapeOfClasses(shape: Shape, axis: number): Shape {
   const rest = shape.filter((_, i) => i !== 0 && i !== axis);
   return [shape[0]!, shape[axis]!, ...(rest.every((dim) => dim === 1) ? [] : rest)];
 }

@@ -52,6 +52,8 @@ export interface EmitHelpers {
   summed(value: Value, axes: readonly number[], keepdims?: boolean): Value;
   /** The values in one, side by side along an axis; nothing is emitted for one. */
   joined(values: readonly Value[], axis: number): Value;
+  /** The value cut along an axis into pieces of one index each; nothing is emitted for one. */
+  pieces(value: Value, axis: number): readonly Value[];
   /** The value summed to a shape that it was broadcast from. */
   unbroadcast(value: Value, shape: Shape): Value;
   /** The value broadcast to a shape. */
