@@ -3,6 +3,8 @@
  * data sets on disk and onnxruntime-node.
  */
 
+import { load } from "./jobs/load-node.ts";
+import { useReader } from "./jobs/reader.ts";
 import { useRuntime } from "./runtime/default.ts";
 import { nodeRuntime } from "./runtime/workers-node.ts";
 
@@ -14,3 +16,4 @@ export type { OpenOptions as OpenDatasetOptions } from "./data/spec-node.ts";
 export { nodeRuntime } from "./runtime/workers-node.ts";
 
 useRuntime(nodeRuntime);
+useReader(load);

@@ -293,8 +293,16 @@ describe("operators", () => {
     expect(lacking).toEqual(withoutGradient);
   });
 
-  /** Operators that count what they see or number positions: all their axes stay whole. */
-  const withoutChannels: readonly string[] = ["EyeLike", "MaxUnpool", "NonZero", "Range", "Size"];
+  /** Operators that count what they see or number positions, and losses: all their axes stay whole. */
+  const withoutChannels: readonly string[] = [
+    "EyeLike",
+    "MaxUnpool",
+    "NegativeLogLikelihoodLoss",
+    "NonZero",
+    "Range",
+    "Size",
+    "SoftmaxCrossEntropyLoss",
+  ];
   it("say how their axes couple, or stay whole on purpose", () => {
     const lacking = [...ops.values()].filter((op) => !op.channels).map((op) => op.name);
     expect(lacking).toEqual(withoutChannels);

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { SecateurError } from "../graph/error.ts";
+import { useReader } from "../jobs/reader.ts";
 import { internalOpset } from "../onnx/opsets.ts";
 import { nearest } from "../options/suggest.ts";
 import { configure } from "./config/apply.ts";
@@ -84,6 +85,7 @@ export async function run(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<number> {
   process.exitCode = undefined;
+  useReader(async (path) => (await import("../jobs/load-node.ts")).load(path));
   const program = await createProgram(signal, argv);
   try {
     await program.parseAsync([...argv], { from: "user" });

@@ -9,12 +9,14 @@ import type { Batch } from "../data/batches.ts";
 import type { Tensors } from "../runtime/port.ts";
 import type { Loss } from "../options/loss.ts";
 import type { Metric, MetricBatch, MetricName } from "../options/metric.ts";
+import { fileTermsOf, type FileTerm } from "../objective/loss-file.ts";
 import { termsOf, type Term } from "../objective/terms.ts";
 
 export interface EvaluationGraph {
   readonly graph: Graph;
   /** What is measured. */
   readonly terms: readonly Term[];
+  readonly files: readonly FileTerm[];
   /** The value that the first loss looks at: logits, or numbers. */
   logits(results: Tensors): Tensor;
   /** What a metric is shown of a minibatch. */
@@ -34,11 +36,13 @@ export function evaluationGraph(graph: Graph, loss: Loss, metric?: Metric | Metr
   const known = new Map(wide.outputs.map((output) => [output.name, output]));
   const values = [...new Set(terms.map(({ value }) => value))];
   const looked = values.map((name) => known.get(name) ?? ({ name, dtype: "float32" } as const));
-  const all = !isClassifier(terms) || typeof metric === "object";
+  const files = fileTermsOf(loss);
+  const all = files.length > 0 || !isClassifier(terms) || typeof metric === "object";
   const outputs = all ? [...new Set([...wide.outputs, ...looked])] : looked;
   return {
     graph: removeDead({ ...wide, outputs }),
     terms,
+    files,
     logits: (results) => results[values[0] ?? first.name]!,
     shown: (results, { target, targets, size }) => ({
       outputs: Object.fromEntries(wide.outputs.map((output) => [output.name, results[output.name]!])),

@@ -6,6 +6,7 @@ import type { Batch } from "../data/batches.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph } from "../graph/graph.ts";
 import { finishGraph } from "../objective/backward.ts";
+import type { FileTerm } from "../objective/loss-file.ts";
 import { appendTerms, failOther, type ObjectiveInputs } from "../objective/objective.ts";
 import type { Term } from "../objective/terms.ts";
 import type { Value } from "../ops/core/define.ts";
@@ -28,14 +29,22 @@ interface Opened {
   readonly session: Session;
 }
 
-export function openLossMeter(runtime: Runtime, terms: readonly Term[], machine: MachineOptions): LossMeter {
+/** What is measured. */
+interface Measured {
+  readonly terms: readonly Term[];
+  readonly files: readonly FileTerm[];
+}
+
+export function openLossMeter(runtime: Runtime, measured: Measured, machine: MachineOptions): LossMeter {
   // The last minibatch may be smaller, and sizes may differ.
   const opened = new Map<string, Opened>();
   const open = async (values: Tensors): Promise<Opened> => {
-    const key = terms.map(({ value }) => values[value]!.shape.join()).join(";");
+    // A file may take any of the values.
+    const looked = measured.files.length > 0 ? Object.keys(values) : measured.terms.map(({ value }) => value);
+    const key = looked.map((name) => values[name]!.shape.join()).join(";");
     const known = opened.get(key);
     if (known) return known;
-    const { graph, objective } = lossGraph(terms, values);
+    const { graph, objective } = lossGraph(measured, values);
     const made = { graph, objective, session: await runtime.load(executable(graph, machine.device), machine) };
     opened.set(key, made);
     return made;
@@ -56,7 +65,7 @@ export function openLossMeter(runtime: Runtime, terms: readonly Term[], machine:
 
 const empty: Graph = { name: "loss", nodes: [], inputs: [], outputs: [], initializers: new Map(), info: new Map() };
 
-function lossGraph(terms: readonly Term[], values: Tensors): { graph: Graph; objective: ObjectiveInputs } {
+function lossGraph({ terms, files }: Measured, values: Tensors): { graph: Graph; objective: ObjectiveInputs } {
   const builder = new GraphBuilder(empty, new Map());
   const other = (name: string): Value => {
     const { dtype, shape } = values[name] ?? failOther(name);
@@ -64,6 +73,6 @@ function lossGraph(terms: readonly Term[], values: Tensors): { graph: Graph; obj
     return valueIn(builder, name);
   };
   for (const { value } of terms) other(value);
-  const objective = appendTerms(builder, terms, {}, { has: (name) => values[name] !== undefined, other });
+  const objective = appendTerms(builder, terms, { files }, { has: (name) => values[name] !== undefined, other });
   return { graph: finishGraph(builder, ["loss"]), objective };
 }

@@ -68,9 +68,10 @@ export async function openMeter(runtime: Runtime, graph: Graph, options: MeterOp
   const evaluation = evaluationGraph(graph, loss, metric);
   const counting = await startCounting(metric);
   const session = await runtime.load(executable(evaluation.graph, device), { device, threads, signal });
-  const lossMeter = openLossMeter(runtime, evaluation.terms, { device, threads, signal });
+  const lossMeter = openLossMeter(runtime, evaluation, { device, threads, signal });
   const sums: Sums = { loss: 0, top1: 0, top5: 0, samples: 0 };
-  const isRanked = (logits: Tensor): boolean => isClassifier(evaluation.terms) && isOfSamples(logits);
+  const isRanked = (logits: Tensor): boolean =>
+    evaluation.files.length === 0 && isClassifier(evaluation.terms) && isOfSamples(logits);
   const ranks: number[] = [];
   return {
     async run(batch) {

@@ -37,17 +37,18 @@ export function fitMemory<G extends { readonly graph: Graph }>(
   batch: number,
   { memory, onSplit }: MemoryOptions,
   build: (batch: number) => G,
-  bound = otherAxis(model),
+  bound?: string,
 ): MicroBatches<G> {
   const whole = build(batch);
   if (memory === undefined) return { microBatches: 1, of: whole };
   const { fixed, moving } = expectedMemory(whole.graph);
   if (fixed + moving <= memory) return { microBatches: 1, of: whole };
-  if (bound !== undefined)
+  const reason = bound ?? otherAxis(model);
+  if (reason !== undefined)
     fail(
       "unsupported",
       `a minibatch takes about ${gigabytes(fixed + moving)}; ${option("memory")} allows less, and micro-batches ` +
-        `are not possible, as ${bound}: raise ${option("memory")}, or lower ${option("batchSize")}`,
+        `are not possible, as ${reason}: raise ${option("memory")}, or lower ${option("batchSize")}`,
     );
   const microBatches = Array.from({ length: batch }, (_, i) => i + 1).find(
     (count) => batch % count === 0 && fixed + moving / count <= memory,

@@ -1,27 +1,15 @@
 /** The loss of a job where nobody has said it: cross-entropy of labels, or what fits the outputs of the model. */
 
-import type { Dataset } from "../data/batches.ts";
-import { executable } from "../execute/executable.ts";
-import { runBatch } from "../execute/whole-batch.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { isFloat, toNumbers, type Tensor } from "../graph/tensor.ts";
-import type { Targets } from "../options/learning.ts";
 import type { Loss, LossSettings } from "../options/loss.ts";
 import { headOf } from "../passes/heads.ts";
 import { endsInClasses } from "../passes/class-scores.ts";
 import { widen } from "../passes/widen.ts";
-import type { MachineOptions, Runtime } from "../runtime/port.ts";
-
-/** What a job was told of its objective. */
-export interface Asked extends MachineOptions {
-  readonly loss?: Loss | "auto" | undefined;
-  readonly targets?: Targets | "teacher" | undefined;
-  readonly data?: Dataset | undefined;
-  readonly batchSize: number;
-  readonly seed?: number | undefined;
-  readonly onNote?: ((text: string) => void) | undefined;
-}
+import type { Runtime } from "../runtime/port.ts";
+import { firstAnswers, type Asked } from "./first-answers.ts";
+import { settleFiles } from "./loss-files.ts";
 
 /**
  * The loss that was asked for. Where that is "auto", it is cross-entropy for labels. For what is compared with the
@@ -32,7 +20,7 @@ export interface Asked extends MachineOptions {
  */
 export async function lossFor(runtime: Runtime, graph: Graph, asked: Asked): Promise<Loss> {
   const { loss = "auto", targets = "labels" } = asked;
-  if (loss !== "auto") return loss;
+  if (loss !== "auto") return settleFiles(runtime, graph, loss, asked);
   return targets === "labels" ? "cross-entropy" : fittingLoss(runtime, graph, asked);
 }
 
@@ -46,11 +34,11 @@ async function fittingLoss(runtime: Runtime, graph: Graph, asked: Asked): Promis
     (headOf(wide, first.name)?.activation === "softmax" || endsInClasses(wide, first.name))
   )
     return "cross-entropy";
-  const answers = asked.data && (await answersOf(runtime, wide, asked.data, asked));
+  const answers = asked.data && (await firstAnswers(runtime, wide, asked.data, asked)).answers;
   const found: LossSettings[] = [];
   const told: string[] = [];
   for (const { name: output, dtype } of wide.outputs) {
-    const answer = answers?.get(output);
+    const answer = answers?.[output];
     const reason = whyNot(dtype, answer, asked.batchSize);
     if (reason !== undefined) {
       told.push(`"${output}" is left alone, as ${reason}`);
@@ -82,27 +70,6 @@ function whyNot(dtype: string, answer: Tensor | undefined, batch: number): strin
   if (answer === undefined) return undefined;
   if (answer.shape[0] !== batch) return `its samples do not lie along its first axis ([${answer.shape.join(", ")}])`;
   return varianceOf(answer) > 0 ? undefined : "it is the same everywhere";
-}
-
-/** What a model gives for the first minibatch of the data. */
-async function answersOf(
-  runtime: Runtime,
-  graph: Graph,
-  data: Dataset,
-  { batchSize, seed = 0, ...machine }: Asked,
-): Promise<ReadonlyMap<string, Tensor>> {
-  await using session = await runtime.load(executable(graph, machine.device), machine);
-  for await (const batch of data.batches({
-    batchSize,
-    shuffle: true,
-    seed,
-    limit: 1,
-    dropLast: data.size === undefined || data.size >= batchSize,
-  })) {
-    const results = await runBatch(session, graph, batch);
-    return new Map(Object.entries(results));
-  }
-  return fail("bad-data", `"${data.name}" has no samples`);
 }
 
 /** The mean square of what numbers are above or below the mean of all. */

@@ -5,7 +5,9 @@ import { statesOf } from "../passes/training.ts";
 import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed } from "../objective/evidence.ts";
+import { wholeBatchLoss } from "../objective/loss-file.ts";
 import type { LearningOptions } from "../options/learning.ts";
+import type { Loss } from "../options/loss.ts";
 import type { RunOptions } from "../options/machine.ts";
 import { wholeBatchNeeds } from "../execute/batch-slices.ts";
 import { otherAxis } from "../execute/micro-batches.ts";
@@ -39,7 +41,7 @@ export const workersBefore = (
 export function workersOf(
   runtime: Runtime,
   analysis: Analysis,
-  { workers = "auto", criterion, ...options }: Settings,
+  { workers = "auto", criterion, loss, ...options }: Settings,
   emit: (event: WorkersEvent) => void,
 ): number {
   if (workers !== "auto") return workers;
@@ -48,6 +50,7 @@ export function workersOf(
   if (!runtime.worker || device !== "cpu" || memory !== undefined) return 1;
   const { graph } = analysis;
   if (otherAxis(graph) !== undefined || needsWhole(criterion)) return 1;
+  if (loss !== undefined && wholeBatchLoss(loss) !== undefined) return 1;
   const { macs, params } = analysis.costs;
   const least = statesOf(graph).size > 0 ? leastSamples : 1;
   const suits = (workers: number): boolean =>
@@ -60,6 +63,7 @@ export function workersOf(
 interface Settings
   extends Pick<LearningOptions, "workers" | "batchSize" | "memory">, Pick<RunOptions, "threads" | "device"> {
   readonly criterion?: Criterion | undefined;
+  readonly loss?: Loss | undefined;
 }
 
 const needsWhole = (criterion: Criterion | undefined): boolean =>

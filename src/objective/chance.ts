@@ -26,7 +26,13 @@ const slightOfErrors = 0.001;
  * @param objective as it was appended
  * @param feeds of a minibatch: targets, and what a teacher gives
  */
-export function scaleOf({ terms }: ObjectiveInputs, feeds: Tensors, distillation: Distillation | undefined): LossScale {
+export function scaleOf(
+  { terms, files }: ObjectiveInputs,
+  feeds: Tensors,
+  distillation: Distillation | undefined,
+): LossScale {
+  // What a model costs that knows nothing is not known of a loss in a file.
+  if (files.length > 0) return { chance: Number.NaN, slight: 0, isError: true };
   const scales = terms.map((term) => scaleOfTerm(term, feeds, distillation));
   const isError = scales.some((scale) => scale.isError);
   return {

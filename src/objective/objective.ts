@@ -11,6 +11,7 @@ import type { Value } from "../ops/core/define.ts";
 import type { Emit } from "../ops/core/emit.ts";
 import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
 import { arranged, drawings } from "./draws.ts";
+import { fileTermsOf, joinFile, type AppendedFile, type FileTerm } from "./loss-file.ts";
 import { sampleAxes, type Others, type TargetForm } from "./losses/loss.ts";
 import { mixed, type Mixture } from "./mixup.ts";
 import type { NoiseKind } from "./random-inputs.ts";
@@ -67,6 +68,8 @@ export interface ObjectiveInputs {
   readonly targets: readonly TargetInput[];
   readonly teachers: readonly TeacherInput[];
   readonly noises: readonly NoiseInput[];
+  /** The losses of files, of which nothing else is known. */
+  readonly files: readonly string[];
 }
 
 /** The number of classes that the data may have; 0 where its targets are no classes. */
@@ -76,8 +79,8 @@ export const classesIn = ({ targets }: ObjectiveInputs): number =>
 export interface Objective extends ObjectiveInputs {
   /** What is minimised: values and the gradients that enter at each. */
   readonly ys: readonly { readonly value: Value; readonly seed: Value }[];
-  /** [N] */
-  readonly perSample: Value;
+  /** [N]; absent where a loss gives one number for the batch. */
+  readonly perSample?: Value | undefined;
   /** The mean over the batch, a scalar named `loss`. */
   readonly mean: Value;
 }
@@ -94,18 +97,26 @@ export function appendObjective(
   outputs: readonly string[],
   options: ObjectiveOptions,
 ): Objective {
-  const terms = termsOf(builder.finish(outputs), options.loss);
+  const { loss, ...rest } = options;
+  const terms = termsOf(builder.finish(outputs), loss);
   const known = new Set([...outputs, ...builder.inputs.map(({ name }) => name)]);
   const has = (name: string): boolean => known.has(name);
-  return appendTerms(builder, terms, options, {
-    has,
-    other: (name) => (has(name) ? valueIn(builder, name) : failOther(name)),
-  });
+  return appendTerms(
+    builder,
+    terms,
+    { ...rest, files: fileTermsOf(loss) },
+    { has, other: (name) => (has(name) ? valueIn(builder, name) : failOther(name)) },
+  );
 }
 
 /** Fails where a loss names a value that it cannot have. */
 export const failOther = (name: string): never =>
   fail("bad-option", `a loss looks at "${name}", which is neither an output nor an input of the model`);
+
+type AppendOptions = Omit<ObjectiveOptions, "loss"> & {
+  /** Losses of files. */
+  readonly files?: readonly FileTerm[];
+};
 
 /**
  * Appends the terms of an objective, whose values the builder has.
@@ -115,10 +126,10 @@ export const failOther = (name: string): never =>
 export function appendTerms(
   builder: GraphBuilder,
   terms: readonly Term[],
-  options: Omit<ObjectiveOptions, "loss">,
+  options: AppendOptions,
   others: Others,
 ): Objective {
-  const { targets = "labels", distillation } = options;
+  const { targets = "labels", distillation, files = [] } = options;
   const smoothing = options.labelSmoothing ?? 0;
   const g = createEmitter(builder);
   checkSmoothing(terms, smoothing);
@@ -130,28 +141,33 @@ export function appendTerms(
         ? taughtTerm(context, term, distillation)
         : targetTerm(context, term),
   );
-  const perSample = total(g, found);
-  const mean = g.ReduceMean(perSample, g.ints([0]), { keepdims: 0 });
+  const joined = files.map((file) => joinFile({ builder, g, other: others.other }, file, options, terms.length === 0));
+  const rows = [...found, ...joined].flatMap((one) => one.perSample ?? []);
+  const single = joined.flatMap((one) => one.mean ?? []);
+  if (rows.length + single.length === 0) fail("bad-option", "there is no loss");
+  const perSample = rows.length > 0 ? sum(g, rows) : undefined;
+  const mean = sum(g, [...(perSample ? [g.ReduceMean(perSample, g.ints([0]), { keepdims: 0 })] : []), ...single]);
   alias(builder, mean.name, builder.claim("loss"));
-  const batch = perSample.shape[0]!;
+  const seeded = perSample ? [{ value: perSample, seed: g.filled(1 / perSample.shape[0]!, perSample.shape) }] : [];
   return {
-    perSample,
+    perSample: single.length === 0 ? perSample : undefined,
     mean: valueIn(builder, "loss"),
-    ys: [{ value: perSample, seed: g.filled(1 / batch, [batch]) }],
+    ys: [...seeded, ...single.map((value) => ({ value, seed: g.scalar(1) }))],
     terms: terms.map(({ loss, settings, weight }, i) => {
       const { shape, form, target, teacher } = found[i]!;
       return { loss, settings, weight, shape, form, target: target?.input, teacher: teacher?.input };
     }),
-    targets: [...new Map(found.flatMap(({ target }) => (target ? [[target.input, target]] : []))).values()],
+    targets: targetsOf(found, joined),
     teachers: [...new Map(found.flatMap(({ teacher }) => (teacher ? [[teacher.input, teacher]] : []))).values()],
     noises: found.flatMap((one) => one.noise ?? []),
+    files: files.map(({ name }) => name),
   };
 }
 
 interface Context {
   readonly builder: GraphBuilder;
   readonly g: Emit;
-  readonly options: Omit<ObjectiveOptions, "loss">;
+  readonly options: AppendOptions;
   readonly isOnly: boolean;
   readonly smoothing: number;
   readonly others: Others;
@@ -167,9 +183,13 @@ interface Appended {
   readonly noise?: NoiseInput | undefined;
 }
 
-function total(g: Emit, [first, ...others]: readonly Appended[]): Value {
-  if (first === undefined) fail("bad-option", "there is no loss");
-  return others.length === 0 ? first.perSample : g.Sum(first.perSample, ...others.map(({ perSample }) => perSample));
+const sum = (g: Emit, values: readonly Value[]): Value => (values.length === 1 ? values[0]! : g.Sum(...values));
+
+/** Targets that losses take, each once. */
+function targetsOf(found: readonly Appended[], joined: readonly AppendedFile[]): TargetInput[] {
+  const ofFiles = joined.flatMap(({ targets }) => targets.map((target) => ({ ...target, classes: 0 })));
+  const own = found.flatMap(({ target }) => target ?? []);
+  return [...new Map([...ofFiles, ...own].map((target) => [target.input, target])).values()];
 }
 
 const weighed = (g: Emit, value: Value, weight: number): Value =>

@@ -18,6 +18,7 @@ import * as generation from "./families/generation.ts";
 import * as gridSample from "./families/grid-sample.ts";
 import * as layout from "./families/layout.ts";
 import * as linear from "./families/linear.ts";
+import * as losses from "./families/losses.ts";
 import * as logic from "./families/logic.ts";
 import * as normalization from "./families/normalization.ts";
 import * as concatSplit from "./families/concat-split.ts";
@@ -55,6 +56,7 @@ const families = [
   layout,
   linear,
   logic,
+  losses,
   normalization,
   concatSplit,
   pooling,

@@ -64,9 +64,12 @@ const kindOf = <N extends LossName>(name: N) =>
 /** A loss of your own: a graph that computes it, read from a file, or as a model. */
 const fileLoss = z.strictObject({
   kind: z.literal("file"),
+  /** Its path, in Node. */
   file: z.string().optional(),
   model: having<Model>("a model, as load gives it").optional(),
   weight: positive.optional(),
+  /** Whether a sample's loss is the same whatever samples stand beside it; default: found by trying it on the data. */
+  isApart: z.boolean().optional(),
 });
 export type FileLoss = z.input<typeof fileLoss>;
 

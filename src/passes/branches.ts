@@ -100,7 +100,7 @@ function inline(body: Graph, outputs: readonly string[], taken: Names, called: N
  * The node with other names for what it reads and writes, in its bodies too unless they
  * mean something of their own by them.
  */
-function renamed(node: Node, names: ReadonlyMap<string, string>, called?: Names): Node {
+export function renamed(node: Node, names: ReadonlyMap<string, string>, called?: Names): Node {
   const other = (name: string): string => names.get(name) ?? name;
   const attributes: Attributes =
     bodies(node).length === 0 ? node.attributes : mapBodies(node, (body) => renamedReads(body, names)).attributes;

@@ -13,6 +13,7 @@ import { findGates } from "../prune/gates/gates.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import type { Runtime, Session, Tensors } from "../runtime/port.ts";
 import { finishGraph } from "../objective/backward.ts";
+import { wholeBatchLoss } from "../objective/loss-file.ts";
 import { appendObjective, type ObjectiveInputs } from "../objective/objective.ts";
 import { meanOf } from "../execute/batch-slices.ts";
 import { fitMemory, inMicroBatches, minibatchInputs } from "../execute/micro-batches.ts";
@@ -90,9 +91,8 @@ export async function openCurvature(
   options: CurvatureOptions,
 ): Promise<EvidenceProvider> {
   const { needs } = options;
-  const { microBatches, of } = fitMemory(graph, options.batchSize, options, (batchSize) =>
-    curvatureGraph(graph, { ...options, batchSize }),
-  );
+  const build = (batchSize: number) => curvatureGraph(graph, { ...options, batchSize });
+  const { microBatches, of } = fitMemory(graph, options.batchSize, options, build, wholeBatchLoss(options.loss));
   const { graph: finished, gated, objective } = of;
   const inputs = finished.inputs.filter(({ name }) => !gated.some((group) => directionOf(group.name) === name));
   const loaded = await runtime.load(executable(finished, options.device), options);

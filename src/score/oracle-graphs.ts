@@ -14,7 +14,7 @@ import { insertGates } from "../prune/gates/gated.ts";
 import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { AxisReference } from "../prune/coupling/axis-references.ts";
 import { finishGraph } from "../objective/backward.ts";
-import { appendObjective, type ObjectiveOptions } from "../objective/objective.ts";
+import { appendObjective, type Objective, type ObjectiveOptions } from "../objective/objective.ts";
 
 /** The unmasked net: outputs `loss` and the activations that suffixes read. */
 export function prefixGraph(traced: Traced, values: ReadonlySet<string>, options: ObjectiveOptions) {
@@ -46,7 +46,8 @@ export interface Suffix {
  * @param analysis of the net at batch size N
  * @param tiled of the net at batch size K N
  * @param gates of the group, at the places that remove its units
- * @throws SecateurError `unsupported` where samples are not told apart along the first axis of what must be tiled
+ * @throws SecateurError `unsupported` where samples are not told apart along the first axis of what must be tiled, or
+ * by the loss
  */
 export function suffixGraph(
   analysis: Analysis,
@@ -62,9 +63,9 @@ export function suffixGraph(
     factors = b.input("factors", { dtype: "float32", shape: [tile, group.units.length] });
     return spread(emit, valueIn(b, factors), tile, batchOf(traced));
   });
-  const { perSample, targets, noises } = appendObjective(builder, outputsOf(traced.graph), options);
-  const rows = g.reshaped(perSample, [tile, perSample.shape[0]! / tile]);
-  const losses = g.ReduceMean(rows, g.ints([1]), { keepdims: 0 }).name;
+  const objective = appendObjective(builder, outputsOf(traced.graph), options);
+  const { targets, noises } = objective;
+  const losses = lossesOf(g, objective, tile).name;
   const { nodes, frontier } = upTo(builder, losses, factors, tiled, ungated);
   builder.nodes.length = 0;
   const reads = new Map<string, string>();
@@ -90,6 +91,14 @@ export function suffixGraph(
     factors,
     losses,
   };
+}
+
+/** The mean loss of each mask, [K]. */
+function lossesOf(g: Emit, { perSample, mean, files }: Objective, tile: number): Value {
+  if (tile === 1 && perSample === undefined) return g.reshaped(mean, [1]);
+  if (perSample === undefined) fail("unsupported", `the loss "${files.join(", ")}" is one number for all masks`);
+  const rows = g.reshaped(perSample, [tile, perSample.shape[0]! / tile]);
+  return g.ReduceMean(rows, g.ints([1]), { keepdims: 0 });
 }
 
 const batchOf = ({ graph, types }: Traced): number => types.get(graph.inputs[0]?.name ?? "")?.shape[0] ?? 1;

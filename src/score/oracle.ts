@@ -4,6 +4,7 @@ import type { Evidence, Need } from "../criteria/criterion.ts";
 import { mostCombined } from "../criteria/oracle-combinatorial.ts";
 import type { Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
+import { wholeBatchLoss } from "../objective/loss-file.ts";
 import { classesIn } from "../objective/objective.ts";
 import { SecateurError, fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -72,7 +73,8 @@ export async function openOracle(
   for (const name of of ?? [])
     if (!wanted.some((group) => group.name === name))
       fail("bad-option", `the model has no group "${name}" (see secateur inspect)`);
-  const tile = Math.max(1, Math.floor(samplesAtOnce / batch));
+  const isWhole = wholeBatchLoss(options.loss) !== undefined;
+  const tile = isWhole ? 1 : Math.max(1, Math.floor(samplesAtOnce / batch));
   const tiled = tile === 1 ? undefined : analyse(base, { batch: batch * tile });
   const gates = findGates(analysis);
   const suffixes = new Map(

@@ -10,6 +10,7 @@ import type { Analysis } from "../prune/coupling/analysis.ts";
 import type { MachineOptions, Runtime, Tensors } from "../runtime/port.ts";
 import { findingsOf, nameEvidence, type Findings, type PassNeed } from "../objective/evidence.ts";
 import { appendBackward, finishGraph } from "../objective/backward.ts";
+import { wholeBatchLoss } from "../objective/loss-file.ts";
 import type { ObjectiveInputs } from "../objective/objective.ts";
 import { joinEvidence, meanOf, wholeBatchNeeds } from "../execute/batch-slices.ts";
 import { fitMemory, inMicroBatches, minibatchInputs, type MemoryOptions } from "../execute/micro-batches.ts";
@@ -47,7 +48,7 @@ export async function openBackwardPass(
   };
   const bound = needs.some((need) => wholeBatchNeeds.has(need))
     ? "a criterion takes the gradients of single weights over all of it"
-    : undefined;
+    : wholeBatchLoss(loss);
   const { microBatches, of } = fitMemory(graph, batchSize, options, build, bound);
   const { graph: finished, outputs, groups, objective } = of;
   const loaded = await runtime.load(executable(finished, options.device), options);

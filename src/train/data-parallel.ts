@@ -14,6 +14,7 @@ import { workerOf, type Runtime, type Session, type Tensors } from "../runtime/p
 import type { Engine, Opened } from "./engine.ts";
 import { fitStep } from "./activation-checkpointing.ts";
 import { finishTyped } from "../objective/backward.ts";
+import { wholeBatchLoss } from "../objective/loss-file.ts";
 import { joinEvidence, meanOf, wholeBatchNeeds } from "../execute/batch-slices.ts";
 import { allEnded, allOrNone } from "../execute/all-ended.ts";
 import { loadable } from "../execute/executable.ts";
@@ -163,6 +164,8 @@ export async function openDataParallel(
       "a criterion that takes gradients of single weights needs the whole minibatch at once: leave out " +
         `${option("workers")}`,
     );
+  const whole = wholeBatchLoss(options.loss);
+  if (whole !== undefined) fail("unsupported", `${whole}: leave out ${option("workers")}`);
   const load = { device, signal, threads: threadsPerWorker(runtime, threads, workers) };
   const { worker: kept, updates, sharing } = dataParallelGraphs(graph, options);
   const { step, repeated } = fitStep(kept, sharing, options);

@@ -27,7 +27,8 @@ const slightErrors = 20;
 
 /** What the loss must not come to, from the least it has been. */
 export function limitOf({ chance, slight, isError }: LossScale, least: number): number {
-  if (isError) return errorsRisen * least + slightErrors * slight;
+  // A loss of your own may be below 0.
+  if (isError) return (least < 0 ? least + (1 - errorsRisen) * least : errorsRisen * least) + slightErrors * slight;
   return least < (1 - knows) * chance ? least + lost * (chance - least) : exploded * Math.max(least, chance);
 }
 
@@ -186,8 +187,8 @@ export function describeDivergence({
   const prune = phase === "prune";
   const made = `${restored} ${prune ? "removal" : "step"}${restored === 1 ? "" : "s"}`;
   return (
-    `learning did harm: at learning rate ${learningRate} the loss went from ${figure(least)} to ${figure(loss)}, ` +
-    `where knowing nothing costs ${figure(chance)}. ` +
+    `learning did harm: at learning rate ${learningRate} the loss went from ${figure(least)} to ${figure(loss)}` +
+    `${Number.isFinite(chance) ? `, where knowing nothing costs ${figure(chance)}` : ""}. ` +
     `The model is what it was after ${made}: try ${option(prune ? "pruneLearningRate" : "learningRate", lower)}`
   );
 }

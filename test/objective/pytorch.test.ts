@@ -62,7 +62,7 @@ describe.each(cases.map((one) => [`${one.loss.kind}: ${one.what}`, one] as const
       ...graph,
       outputs: Object.entries(outputs).map(([name, { dtype, shape }]) => ({ name, dtype, shape })),
     };
-    await using meter = openLossMeter(directRuntime, termsOf(shown, loss), { threads: 1 });
+    await using meter = openLossMeter(directRuntime, { terms: termsOf(shown, loss), files: [] }, { threads: 1 });
     const mean = one.perSample.values.reduce((sum, value) => sum + value, 0) / batch.size;
     const found = await meter.lossOf({ ...inputs, ...outputs }, batch);
     expect(Math.abs(found! - mean)).toBeLessThan(1e-5 * Math.max(1, mean));

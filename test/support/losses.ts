@@ -47,7 +47,7 @@ export function lossGraph(
     builder.types.set(name, builder.types.get(value)!);
     found.push(name);
   };
-  put("samples", objective.perSample.name);
+  put("samples", objective.perSample!.name);
   for (const name of names) {
     const gradient = gradients.get(`in/${name}`);
     if (gradient) put(`gradient/${name}`, gradient.name);
