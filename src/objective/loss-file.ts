@@ -9,7 +9,8 @@ import type { Emit } from "../ops/core/emit.ts";
 import { sameShape, valueIn } from "../ops/emitter.ts";
 import type { Targets } from "../options/learning.ts";
 import { lossesOf, type FileLoss, type Loss } from "../options/loss.ts";
-import { trace, type Traced } from "../passes/trace.ts";
+import type { Traced } from "../passes/trace.ts";
+import { analyse } from "../prune/coupling/analysis.ts";
 import { lossOf } from "./losses/table.ts";
 import { inputNameOf } from "./terms.ts";
 
@@ -193,7 +194,7 @@ function traceJoined({ name, graph }: FileTerm, values: ReadonlyMap<string, Valu
 
   function attempt(): Traced {
     try {
-      return trace({ ...graph, inputs }, { batch });
+      return analyse({ ...graph, inputs }, { batch }).traced;
     } catch (error) {
       if (!(error instanceof SecateurError)) throw error;
       const shapes = inputs.map((input) => `"${input.name}" ${shown(input.shape)}`).join(", ");
