@@ -1,0 +1,130 @@
+/** The loss where nobody has said it: what fits each output of a model. */
+
+import { describe, expect, it } from "vitest";
+import { lossFor } from "../../src/jobs/fitting-loss.ts";
+import { prune } from "../../src/jobs/prune.ts";
+import type { Batch, Dataset } from "../../src/data/batches.ts";
+import type { Graph } from "../../src/graph/graph.ts";
+import { toNumbers, type Tensor } from "../../src/graph/tensor.ts";
+import type { Value } from "../../src/ops/core/define.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { randomDataset } from "../support/datasets.ts";
+import { modelOf, runGraph, tinyNet } from "../support/graphs.ts";
+
+type Net = ReturnType<typeof tinyNet>;
+
+/** A net with a hidden layer of 12, and outputs named for what they are. */
+function netOf(outputs: (net: Net, hidden: Value) => Readonly<Record<string, Value>>): Graph {
+  const net = tinyNet([8, 6]);
+  const { g, weight } = net;
+  const hidden = g.Relu(g.Gemm(net.x, weight("w1", [6, 12]), weight("b1", [12])));
+  const named = Object.entries(outputs(net, hidden));
+  const graph = net.finish(...named.map(([, value]) => value));
+  const names = new Map(named.map(([name, value]) => [value.name, name]));
+  const renamed = (all: readonly string[]): string[] => all.map((name) => names.get(name) ?? name);
+  return {
+    ...graph,
+    inputs: graph.inputs.map((input) => ({ ...input, shape: ["batch", 6] })),
+    nodes: graph.nodes.map((node) => ({ ...node, inputs: renamed(node.inputs), outputs: renamed(node.outputs) })),
+    outputs: graph.outputs.map(({ name, dtype, shape }) => ({
+      name: names.get(name)!,
+      dtype,
+      shape: ["batch", ...shape!.slice(1)],
+    })),
+  };
+}
+
+const linear = ({ g, weight }: Net, hidden: Value, name: string, size: number): Value =>
+  g.Gemm(hidden, weight(`w/${name}`, [12, size]), weight(`b/${name}`, [size]));
+
+const heads = netOf((net, hidden) => ({
+  boxes: net.g.Mul(net.g.Tanh(linear(net, hidden, "boxes", 4)), net.g.scalar(30)),
+  scores: net.g.Sigmoid(linear(net, hidden, "scores", 3)),
+  kinds: net.g.Softmax(linear(net, hidden, "kinds", 5), { axis: 1 }),
+  best: net.g.ArgMax(linear(net, hidden, "best", 5), { axis: 1, keepdims: 0 }),
+  still: net.g.Mul(linear(net, hidden, "still", 2), net.g.scalar(0)),
+  turned: net.g.Transpose(linear(net, hidden, "turned", 2), { perm: [1, 0] }),
+}));
+
+async function fitting(graph: Graph, targets: "labels" | "sampled" | "teacher" = "teacher") {
+  const notes: string[] = [];
+  const data = randomDataset(graph, { samples: 16 });
+  const asked = { targets, data, batchSize: 8, threads: 1, onNote: (text: string) => void notes.push(text) };
+  return { loss: await lossFor(directRuntime, graph, asked), notes };
+}
+
+async function firstOf(data: Dataset, batchSize: number): Promise<Batch[]> {
+  const found: Batch[] = [];
+  for await (const batch of data.batches({ batchSize, limit: 1 })) found.push(batch);
+  return found;
+}
+
+function varianceOf(value: Tensor): number {
+  const values = toNumbers(value);
+  const mean = values.reduce((sum, one) => sum + one, 0) / values.length;
+  return values.reduce((sum, one) => sum + (one - mean) ** 2, 0) / values.length;
+}
+
+describe("the loss of auto", () => {
+  it("is cross-entropy of labels, whatever the model puts out", async () =>
+    expect(await fitting(heads, "labels")).toEqual({ loss: "cross-entropy", notes: [] }));
+
+  it.each(["sampled", "teacher"] as const)("fits each output where targets are %s, and says how", async (targets) => {
+    const { loss, notes } = await fitting(heads, targets);
+    const [first] = await firstOf(randomDataset(heads, { samples: 16 }), 8);
+    const { boxes } = await runGraph(heads, first!.inputs);
+    expect(loss).toEqual([
+      { kind: "mse", output: "boxes", weight: expect.closeTo(1 / varianceOf(boxes!), 6) },
+      { kind: "bce", output: "scores" },
+      { kind: "cross-entropy", output: "kinds" },
+    ]);
+    expect(notes).toEqual([
+      'outputs are compared with the original\'s: "boxes" by the square of the distance, in units of its spread; ' +
+        '"scores" by its probabilities of yes and no; "kinds" by the probabilities of its classes; "best" is left ' +
+        'alone, as it holds int64; "still" is left alone, as it is the same everywhere; "turned" is left alone, as its ' +
+        "samples do not lie along its first axis ([2, 8])",
+    ]);
+  });
+
+  it("takes a single linear output for classes, and one that ends in anything else for numbers", async () => {
+    const classes = netOf((net, hidden) => ({ y: linear(net, hidden, "y", 5) }));
+    expect((await fitting(classes)).loss).toBe("cross-entropy");
+    const bounded = netOf((net, hidden) => ({ y: net.g.Tanh(linear(net, hidden, "y", 5)) }));
+    expect((await fitting(bounded)).loss).toEqual([{ kind: "mse", output: "y", weight: expect.any(Number) }]);
+    const norm = netOf((net, hidden) => {
+      const y = linear(net, hidden, "y", 5);
+      return { y: net.g.Div(y, net.g.ReduceL2(y, net.g.ints([1]), { keepdims: 1 })) };
+    });
+    expect((await fitting(norm)).loss).toEqual([{ kind: "mse", output: "y", weight: expect.any(Number) }]);
+  });
+
+  it("refuses a model of which nothing can be compared", async () => {
+    const none = netOf((net, hidden) => ({
+      best: net.g.ArgMax(linear(net, hidden, "best", 5), { axis: 1, keepdims: 0 }),
+    }));
+    await expect(fitting(none)).rejects.toThrow(
+      'nothing that the model puts out can be compared: "best" is left alone, as it holds int64',
+    );
+  });
+});
+
+it("a net with several heads is pruned without labels, and its heads stay near the original's", async () => {
+  const model = modelOf(heads);
+  const data = randomDataset(heads, { samples: 256 });
+  const losses: number[] = [];
+  const pruned = await prune(model, {
+    data,
+    targets: "teacher",
+    budget: { units: 8 },
+    epochs: 10,
+    batchSize: 32,
+    threads: 1,
+    runtime: directRuntime,
+    onEvent: (event) => {
+      if (event.kind === "step" && event.phase === "finetune") losses.push(event.loss);
+    },
+  });
+  expect(pruned.end).toBe("met");
+  expect(pruned.model.graph.outputs.map(({ name }) => name)).toEqual(heads.outputs.map(({ name }) => name));
+  expect(losses.at(-1)!).toBeLessThan(0.7 * losses[0]!);
+});
