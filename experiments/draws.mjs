@@ -1,7 +1,8 @@
 /**
  * (h) How well criteria rank units without labels: rank correlation with the oracle, which is the squared change of the distance from the model's own outputs when a unit is masked.
  *
- * Usage: npm run experiment:draws -- --model net.onnx --data npz:net --net NAME [--criteria a,a:sampled] [--batches 8] [--batch-size 16] [--quick] [--threads 1] [--seed 0]
+ * Usage: npm run experiment:draws -- --model net.onnx --data npz:net --net NAME [--criteria a,a:sampled] [--outputs a,b] [--sigmoid a] [--batches 8] [--batch-size 16]
+ *        [--quick] [--threads 1] [--seed 0]
  *
  * The distance is the mean squared error of each output in units of its spread, and for outputs that end in a Sigmoid binary cross-entropy. With `:sampled` behind a criterion targets
  * are drawn from the model's own prediction: normal numbers around outputs, and yes or no by their probabilities. Without it, gradients are of the distance itself, which is zero.
@@ -24,13 +25,15 @@ const flags = options(import.meta.url, {
   },
   batches: { type: "string", default: "8" },
   "batch-size": { type: "string", default: "16" },
+  outputs: { type: "string", default: "" },
   sigmoid: { type: "string", default: "" },
 });
 const batches = flags.quick ? 1 : Number(flags.batches);
 const batchSize = Number(flags["batch-size"]);
 const [seed, threads] = [Number(flags.seed), Number(flags.threads)];
+const listed = new Set(flags.outputs.split(",").filter(Boolean));
 const sigmoids = new Set(flags.sigmoid.split(",").filter(Boolean));
-const record = openRecord("draws", flags, {}, ["net", "criteria", "sigmoid", "batches", "batch-size"]);
+const record = openRecord("draws", flags, {}, ["net", "criteria", "outputs", "sigmoid", "batches", "batch-size"]);
 const graph = prepare(await readModelFile(flags.model));
 const data = await openDataset(flags.data, { split: "train" });
 const session = await ort.InferenceSession.create(flags.model, { logSeverityLevel: 3, intraOpNumThreads: threads });
@@ -67,10 +70,19 @@ const variance = (values) => {
   const middle = mean(all);
   return mean(all.map((value) => (value - middle) ** 2));
 };
-const { value: first } = await data.batches({ batchSize, shuffle: true, seed, limit: 1 })[Symbol.asyncIterator]().next();
-const loss = (await answers(first)).map(([output, { data: values }]) =>
-  sigmoids.has(output) ? { kind: "bce", output } : { kind: "mse", output, weight: 1 / variance(values) },
-);
+/** Where there are several targets each is named as its output. */
+const named = (output) => (session.outputNames.length > 1 ? { target: output } : {});
+const { value: first } = await data
+  .batches({ batchSize, shuffle: true, seed, limit: 1 })
+  [Symbol.asyncIterator]()
+  .next();
+const loss = (await answers(first))
+  .filter(([output]) => listed.size === 0 || listed.has(output))
+  .map(([output, { data: values }]) =>
+    sigmoids.has(output)
+      ? { kind: "bce", output, ...named(output) }
+      : { kind: "mse", output, ...named(output), weight: 1 / variance(values) },
+  );
 
 async function score(name, targets) {
   const scores = await scoreAll(nodeRuntime, graph, own, [criteria.get(name)], {
@@ -90,7 +102,7 @@ for (const one of flags.criteria.split(",")) {
   if (record.rows.some((row) => row.net === flags.net && row.criterion === one)) continue;
   const [name, source] = one.split(":");
   const scores = await score(name, source === "sampled" ? "sampled" : "labels");
-  const groups = [...oracle.keys()].filter((group) => scores.has(group));
+  const groups = [...oracle.keys()].filter((group) => scores.has(group) && oracle.get(group).some((one) => one > 0));
   const pair = (group) => [[...oracle.get(group)], [...scores.get(group)]];
   const [x, y] = [0, 1].map((side) => groups.flatMap((group) => pair(group)[side]));
   record.add({

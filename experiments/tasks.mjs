@@ -127,8 +127,15 @@ const record = openRecord("tasks", flags, { macs }, ["nets", "criteria"]);
 async function qualityOf(original, model, { metric, learn }, data) {
   const { loss, targets, batchSize } = learn;
   const measured =
-    metric && targets !== "teacher" ? (await evaluate(model, { data, metric, loss, batchSize, threads })).metric : undefined;
-  const { data: found } = await compare(original, model, { data, batchSize, threads, ...(metric && targets === "teacher" && { metric }) });
+    metric && targets !== "teacher"
+      ? (await evaluate(model, { data, metric, loss, batchSize, threads })).metric
+      : undefined;
+  const { data: found } = await compare(original, model, {
+    data,
+    batchSize,
+    threads,
+    ...(metric && targets === "teacher" && { metric }),
+  });
   return {
     ...(measured && { metric: measured.name, value: measured.value }),
     ...(found.metric && { metric: found.metric[1].name, value: found.metric[1].value }),
@@ -178,7 +185,12 @@ for (const net of chosen) {
       const options = { ...net.learn, budget: { macs }, criterion: importance[criterion], seed, threads };
       const { model: small, before, after, end, removals } = await prune(model, { ...options, data: train });
       const costs = { macs: after.costs.macs / before.costs.macs, params: after.costs.params / before.costs.params };
-      await add({ how: "pruned", criterion }, small, { ...costs, end, removals, minutes: (performance.now() - began) / 60_000 });
+      await add({ how: "pruned", criterion }, small, {
+        ...costs,
+        end,
+        removals,
+        minutes: (performance.now() - began) / 60_000,
+      });
     }
   }
 }
