@@ -2,14 +2,19 @@
 
 import type { Batch } from "../data/batches.ts";
 import { executable } from "../execute/executable.ts";
-import { hasTarget, namedInputs, targetFeeds } from "../execute/feeds.ts";
+import { namedInputs, targetFeeds } from "../execute/feeds.ts";
 import { openGraph } from "../execute/opened.ts";
+import { GraphBuilder } from "../graph/builder.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph, Model, ValueInfo } from "../graph/graph.ts";
 import { take, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
-import { nameOfFile, targetOfInput } from "../objective/loss-file.ts";
+import { finishGraph } from "../objective/backward.ts";
+import { fileTermsOf, nameOfFile, targetOfInput } from "../objective/loss-file.ts";
+import { appendTerms, failOther } from "../objective/objective.ts";
 import { inputNameOf } from "../objective/terms.ts";
-import type { FileLoss, Loss, LossSettings } from "../options/loss.ts";
+import type { Value } from "../ops/core/define.ts";
+import { valueIn } from "../ops/emitter.ts";
+import { lossesOf, type FileLoss, type Loss, type LossSettings } from "../options/loss.ts";
 import { renamed } from "../passes/branches.ts";
 import { symbolOf } from "../passes/dims.ts";
 import { removeDead } from "../passes/dead.ts";
@@ -25,7 +30,13 @@ interface Place {
   /** In float32. */
   readonly graph: Graph;
   readonly batchSize: number;
-  readonly first?: { readonly batch: Batch; readonly answers: Tensors };
+  readonly first?: Minibatch;
+}
+
+/** Some samples of the data, and what the model makes of them. */
+interface Minibatch {
+  readonly batch: Batch;
+  readonly answers: Tensors;
 }
 
 /**
@@ -35,16 +46,14 @@ interface Place {
  * @throws SecateurError `io` and `bad-model` for what cannot be read, `bad-option` for what does not fit
  */
 export async function settleFiles(runtime: Runtime, graph: Graph, loss: Loss, asked: Asked): Promise<Loss> {
-  if (typeof loss === "string") return loss;
-  const one = (loss as LossSettings).kind === "file" ? [loss as LossSettings] : undefined;
-  const list = one ?? (Array.isArray(loss) ? (loss as readonly LossSettings[]) : []);
+  const list = lossesOf(loss);
   if (!list.some(({ kind }) => kind === "file")) return loss;
   const wide = widen(graph);
   const first = asked.data && (await firstAnswers(runtime, wide, asked.data, asked));
   const place: Place = { graph: wide, batchSize: first?.batch.size ?? asked.batchSize, ...(first && { first }) };
   const settled: LossSettings[] = [];
   for (const item of list) settled.push(item.kind === "file" ? await settleFile(runtime, item, place, asked) : item);
-  return one ? settled[0]! : settled;
+  return settled;
 }
 
 async function settleFile(runtime: Runtime, asked: FileLoss, place: Place, machine: Asked): Promise<LossSettings> {
@@ -71,9 +80,11 @@ async function settleFile(runtime: Runtime, asked: FileLoss, place: Place, machi
       `the loss "${name}" is fixed to ${fixed.batch} samples (${fixed.why}): export it with an open batch, or use ` +
         option("batchSize", fixed.batch),
     );
-  const settled = removeDead(withSizes(graph, shapes));
-  const isApart = asked.isApart ?? (fixed === undefined && (await isApartOn(runtime, name, settled, place, machine)));
-  return { ...asked, kind: "file", file: name, model: { ...model, graph: settled }, isApart };
+  const settled = { ...model, graph: removeDead(withSizes(graph, shapes)) };
+  const { weight, isApart } = asked;
+  const ready = { kind: "file", file: name, model: settled, ...(weight !== undefined && { weight }) } as const;
+  const found = fixed === undefined && (await isApartOn(runtime, ready, place, machine));
+  return { ...ready, isApart: isApart ?? found };
 }
 
 const listed = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(", ");
@@ -82,26 +93,32 @@ const listed = (names: readonly string[]): string => names.map((name) => `"${nam
 function nameTargets(file: string, loss: Graph, { graph, first }: Place): Graph {
   const outputs = graph.outputs.map(({ name }) => name);
   const inputs = graph.inputs.map(({ name }) => name);
-  const targets = first && Object.keys(first.batch.targets ?? {});
-  const isTarget = (name: string): boolean =>
-    targets === undefined || targets.includes(name) || (name === "" && hasTarget(first!.batch));
   const names = new Map<string, string>();
   for (const { name } of loss.inputs) {
-    if (outputs.includes(name)) continue;
-    const target = targetOfInput(name) ?? name;
-    if (targetOfInput(name) === undefined && inputs.includes(name)) continue;
-    if (!isTarget(target))
+    const target = targetOfInput(name);
+    if (outputs.includes(name) || (target === undefined && inputs.includes(name))) continue;
+    const wanted = target ?? name;
+    if (first && targetIn(first.batch, wanted) === undefined)
       fail(
         "bad-option",
         `the loss "${file}" takes "${name}": the model's outputs are ${listed(outputs)}, its inputs ` +
-          `${listed(inputs)}, and the data has ${toldTargets(first!.batch)}`,
+          `${listed(inputs)}, and the data has ${toldTargets(first.batch)}`,
       );
-    names.set(name, inputNameOf("target", target));
+    names.set(name, inputNameOf("target", wanted));
   }
   if (loss.inputs.every(({ name }) => !outputs.includes(name)))
     fail("bad-option", `the loss "${file}" takes none of the model's outputs, which are ${listed(outputs)}`);
   return withNames(loss, names);
 }
+
+/** A target of the data; arrays that are no inputs of the model may be meant for targets. */
+const targetIn = ({ target, targets = {}, inputs }: Batch, name: string): Tensor | undefined =>
+  name === "" ? (target ?? onlyOf(targets)) : (targets[name] ?? inputs[name]);
+
+const onlyOf = (targets: Readonly<Record<string, Tensor>>): Tensor | undefined => {
+  const [only, ...others] = Object.values(targets);
+  return others.length === 0 ? only : undefined;
+};
 
 function toldTargets({ target, targets = {} }: Batch): string {
   const names = Object.keys(targets);
@@ -139,9 +156,6 @@ function shapesOf(file: string, loss: Graph, { graph, batchSize, first }: Place)
   return Object.fromEntries(found);
 }
 
-const targetIn = ({ target, targets = {} }: Batch, name: string): Tensor | undefined =>
-  name === "" ? (target ?? Object.values(targets)[0]) : targets[name];
-
 /** The graph with the shapes of targets as the data has them, but for the batch. */
 function withSizes(graph: Graph, shapes: Readonly<Record<string, Shape>>): Graph {
   const settle = (input: ValueInfo): ValueInfo => {
@@ -156,48 +170,76 @@ function withSizes(graph: Graph, shapes: Readonly<Record<string, Shape>>): Graph
 /** Sums in another order come to no more. */
 const tolerance = 1e-4;
 
+/** Samples that are taken one by one. */
+const mostAlone = 8;
+
 /**
- * Whether the loss of a minibatch is made of those of its parts, on the first minibatch: so it can be taken to pieces.
+ * Whether the loss of a minibatch is made of those of its samples, on some of the first: then it can be taken to
+ * pieces. Where there is no data, nobody knows.
  */
-async function isApartOn(
-  runtime: Runtime,
-  file: string,
-  loss: Graph,
-  { graph, first }: Place,
-  { device, threads, signal }: Asked,
-): Promise<boolean> {
-  if (first === undefined || first.batch.size < 2) return false;
-  const { batch, answers } = first;
-  const { size } = batch;
-  const targets = loss.inputs.flatMap(({ name }) => {
-    const target = targetOfInput(name);
-    return target === undefined ? [] : [{ input: name, name: target, classes: 0 }];
-  });
-  const sized = loss.inputs.map((input) => ({ ...input, shape: input.shape?.with(0, size) }) as ValueInfo);
-  const all: Tensors = {
-    ...namedInputs(graph, batch),
-    ...answers,
-    ...targetFeeds(sized, { targets }, batch),
-  };
-  await using session = await runtime.load(executable(loss, device), { device, threads, signal });
-  const run = async (from: number, to: number): Promise<number[]> => {
-    const rows = Array.from({ length: to - from }, (_, i) => from + i);
-    const feeds = loss.inputs.map(({ name }) => [name, take(all[name]!, 0, rows)] as const);
-    const found = toNumbers((await session.run(Object.fromEntries(feeds)))[loss.outputs[0]!.name]!);
-    if (found.length === 1) return rows.map(() => found[0]!);
-    if (found.length !== rows.length)
-      fail("bad-option", `the loss "${file}" gives ${found.length} numbers for ${rows.length} samples`);
+async function isApartOn(runtime: Runtime, loss: Loss, { graph, first }: Place, machine: Asked): Promise<boolean> {
+  if (first === undefined) return false;
+  const { size } = first.batch;
+  const some = Math.min(size, mostAlone);
+  const run = async (rows: number, times: number): Promise<number[]> => {
+    const found: number[] = [];
+    await using opened = await openRows(runtime, loss, graph, rowsOf(first, 0, rows), machine);
+    for (let i = 0; i < times; i++) found.push(...(await opened.run(rowsOf(first, i * rows, (i + 1) * rows))));
     return found;
   };
-  const whole = await run(0, size);
+  // What cannot be joined to a whole minibatch, or does not run, is refused here.
+  if (size > some) await run(size, 1);
+  const [whole, alone] = [await run(some, 1), await run(1, some)];
+  if (size === 1) return false;
+  const range = Math.max(...whole.map(Math.abs));
   // One number for all samples is their mean, and stands for each.
-  const isOne = loss.outputs[0]!.shape?.length === 0 || whole.every((value) => value === whole[0]);
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-  for (const at of new Set([1, Math.floor(size / 2)])) {
-    const parts = [...(await run(0, at)), ...(await run(at, size))];
-    const [a, b] = isOne ? [[mean(whole)], [mean(parts)]] : [whole, parts];
-    const range = Math.max(...a.map(Math.abs));
-    if (a.some((value, i) => !(Math.abs(value - b[i]!) <= tolerance * range))) return false;
-  }
-  return true;
+  const isOne = new Set(whole).size === 1;
+  const [a, b] = isOne ? [[meanOf(whole)], [meanOf(alone)]] : [whole, alone];
+  return a.every((value, i) => Math.abs(value - b[i]!) <= tolerance * range);
 }
+
+const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** A minibatch of some of the samples, and what the model makes of it. */
+function rowsOf({ batch, answers }: Minibatch, from: number, to: number): Minibatch {
+  const rows = Array.from({ length: to - from }, (_, i) => from + i);
+  const pick = (all: Tensors): Record<string, Tensor> =>
+    Object.fromEntries(Object.entries(all).map(([name, value]) => [name, take(value, 0, rows)]));
+  const { inputs, target, targets } = batch;
+  const some = { inputs: pick(inputs), ...(target && { target: take(target, 0, rows) }), size: rows.length };
+  return { batch: { ...some, ...(targets && { targets: pick(targets) }) }, answers: pick(answers) };
+}
+
+/** What gives the loss of each sample of a minibatch; the one of all for each where there is one. */
+async function openRows(
+  runtime: Runtime,
+  loss: Loss,
+  model: Graph,
+  { batch, answers }: Minibatch,
+  { device, threads, signal }: Asked,
+): Promise<AsyncDisposable & { run(minibatch: Minibatch): Promise<number[]> }> {
+  const like: Tensors = { ...namedInputs(model, batch), ...answers };
+  const builder = new GraphBuilder(empty, new Map());
+  const has = (name: string): boolean => like[name] !== undefined;
+  const other = (name: string): Value => {
+    const { dtype, shape } = like[name] ?? failOther(name);
+    if (!builder.types.has(name)) builder.input(name, { dtype, shape }, true);
+    return valueIn(builder, name);
+  };
+  const objective = appendTerms(builder, [], { files: fileTermsOf(loss) }, { has, other });
+  const graph = finishGraph(builder, [(objective.perSample ?? objective.mean).name]);
+  const session = await runtime.load(executable(graph, device), { device, threads, signal });
+  return {
+    async run(minibatch) {
+      const values: Tensors = { ...namedInputs(model, minibatch.batch), ...minibatch.answers };
+      const targets = targetFeeds(graph.inputs, objective, minibatch.batch);
+      const feeds = graph.inputs.map(({ name }) => [name, targets[name] ?? values[name]!] as const);
+      const [result] = Object.values(await session.run(Object.fromEntries(feeds)));
+      const found = toNumbers(result!);
+      return objective.perSample ? [...found] : Array.from({ length: batch.size }, () => found[0]!);
+    },
+    [Symbol.asyncDispose]: () => session.dispose(),
+  };
+}
+
+const empty: Graph = { name: "loss", nodes: [], inputs: [], outputs: [], initializers: new Map(), info: new Map() };

@@ -3,7 +3,7 @@
 import type { GraphBuilder } from "../graph/builder.ts";
 import { SecateurError, fail, option } from "../graph/error.ts";
 import { describe, type Dim, type Graph, type Node, type ValueInfo } from "../graph/graph.ts";
-import type { Shape } from "../graph/tensor.ts";
+import { isFloat, type DType, type Shape } from "../graph/tensor.ts";
 import type { Value } from "../ops/core/define.ts";
 import type { Emit } from "../ops/core/emit.ts";
 import { sameShape, valueIn } from "../ops/emitter.ts";
@@ -120,7 +120,7 @@ function append({ builder, g, other }: Joining, term: FileTerm): AppendedFile {
   const targets = inputs.flatMap((input) => {
     const name = targetOfInput(input.name);
     if (name === undefined) return [];
-    values.set(input.name, takeTarget(builder, term, input, shapeOfTarget(term, input, batch, sizes)));
+    values.set(input.name, takeTarget(builder, g, term, input, shapeOfTarget(term, input, batch, sizes)));
     return [{ input: input.name, name }];
   });
   const traced = traceJoined(term, values, batch);
@@ -171,18 +171,36 @@ function shapeOfTarget(
   });
 }
 
+/** ONNX's codes of what targets are cast to; data has whole numbers in 64 bits, and floats in 32. */
+const codes: Readonly<Partial<Record<DType, number>>> = {
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  bool: 9,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+};
+
 /** The value of a target, which another loss may take too. */
-function takeTarget(builder: GraphBuilder, { name: file }: FileTerm, { name, dtype }: ValueInfo, shape: Shape): Value {
-  if (!builder.inputs.some((input) => input.name === name)) builder.input(name, { dtype, shape }, true);
+function takeTarget(builder: GraphBuilder, g: Emit, { name: file }: FileTerm, input: ValueInfo, shape: Shape): Value {
+  const { name, dtype: wanted } = input;
+  const dtype = isFloat(wanted) ? "float32" : "int64";
+  if (!builder.inputs.some((other) => other.name === name)) builder.input(name, { dtype, shape }, true);
   const value = valueIn(builder, name);
   if (value.dtype !== dtype || !sameShape(value.shape, shape))
     fail(
       "bad-option",
       `the loss "${file}" takes "${name}" as ${dtype} ${shown(shape)}, and another loss as ${value.dtype} ` +
-        `${shown(value.shape)}`,
+        shown(value.shape),
     );
-  return value;
+  return wanted === dtype ? value : g.Cast(value, { to: codes[wanted] ?? refuseType(file, name, wanted) });
 }
+
+const refuseType = (file: string, name: string, dtype: DType): never =>
+  fail("bad-option", `the loss "${file}" takes "${name}" as ${dtype}, and targets are numbers`);
 
 /** The graph of the file at the sizes of what it is joined to. */
 function traceJoined({ name, graph }: FileTerm, values: ReadonlyMap<string, Value>, batch: number): Traced {

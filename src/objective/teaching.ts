@@ -1,5 +1,6 @@
 /** A model that another learns from, as a graph. */
 
+import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { removeDead } from "../passes/dead.ts";
 import { widen } from "../passes/widen.ts";
@@ -14,10 +15,19 @@ export interface TeachingGraph {
   answers(results: Tensors): Tensors;
 }
 
-/** @param graph the model with an open batch */
+/**
+ * @param graph the model with an open batch
+ * @throws SecateurError `bad-option` where no loss looks at an output
+ */
 export function teachingGraph(graph: Graph, loss: Loss): TeachingGraph {
   const wide = widen(graph);
   const terms = termsOf(wide, loss);
+  if (terms.length === 0)
+    fail(
+      "bad-option",
+      "a loss of a file does not say how far outputs are from those of another model: put a loss on these outputs " +
+        "beside it, or in its place",
+    );
   const values = terms.map(
     ({ output, value }) => [inputNameOf("teacher", terms.length === 1 ? "" : output), value] as const,
   );

@@ -35,7 +35,7 @@ async function gradients(net: LossNet, file: string, train: boolean) {
   return { results: await runGraph(whole, feeds), loss };
 }
 
-const isApart = (loss: Loss): boolean | undefined => (loss as FileLoss).isApart;
+const isApart = (loss: Loss): boolean | undefined => (loss as readonly FileLoss[])[0]!.isApart;
 
 for (const net of lossNets)
   describe(`a ${net}'s loss`, () => {
