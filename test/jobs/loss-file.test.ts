@@ -133,7 +133,7 @@ describe("a detector's loss", () => {
     const plain = await scored("taylor-fo", { batchSize: 512 });
     const split = await scored("taylor-fo", {
       batchSize: 512,
-      memory: 400e6,
+      memory: 375e6,
       onSplit: (count: number) => (pieces = count),
     });
     expect(pieces).toBeGreaterThan(1);
@@ -206,7 +206,7 @@ describe("a detector's loss", () => {
     const model = await readLoss("detector");
     const loss = file("detector-mean-older");
     await expect(
-      score(model, { ...common, data: datasetOf(detectorBatch, 512), loss, memory: 400e6, batchSize: 512 }),
+      score(model, { ...common, data: datasetOf(detectorBatch, 512), loss, memory: 375e6, batchSize: 512 }),
     ).rejects.toThrow(/detector-mean-older.onnx" is another where a minibatch is split/);
     await expect(finetune(model, { ...common, data: detectorData, loss, epochs: 1, workers: 2 })).rejects.toThrow(
       "leave out `workers`",
