@@ -72,10 +72,8 @@ const variance = (values) => {
 };
 /** Where there are several targets each is named as its output. */
 const named = (output) => (session.outputNames.length > 1 ? { target: output } : {});
-const { value: first } = await data
-  .batches({ batchSize, shuffle: true, seed, limit: 1 })
-  [Symbol.asyncIterator]()
-  .next();
+const shuffled = data.batches({ batchSize, shuffle: true, seed, limit: 1 });
+const { value: first } = await shuffled[Symbol.asyncIterator]().next();
 const loss = (await answers(first))
   .filter(([output]) => listed.size === 0 || listed.has(output))
   .map(([output, { data: values }]) =>
