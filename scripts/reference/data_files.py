@@ -90,6 +90,42 @@ def tables():
     parquet("paths.parquet", [0, 1], cells=[None, None])
 
 
+def targets():
+    """Columns of numbers and of lists beside the images: one of times, one of names, one with gaps, one of lists of several lengths."""
+    rows = [{"bytes": png(pattern(6, 8, 3) // 2 + np.uint8(i * 9)), "path": f"{i}.png"} for i in range(10)]
+    columns = {
+        "image": pa.array(rows, pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        "age": pa.array([20.5 + i for i in range(10)], pa.float32()),
+        "colour": pa.array([i % 3 for i in range(10)], pa.int32()),
+        "bbox": pa.array([[i, i + 1, i + 2, i + 3.5] for i in range(10)], pa.list_(pa.float64())),
+        "tags": pa.array([[i % 2, 1 - i % 2] for i in range(10)], pa.list_(pa.int64())),
+        "points": pa.array([[0.0] * (1 + i % 2) for i in range(10)], pa.list_(pa.float32())),
+        "gaps": pa.array([None if i == 4 else i for i in range(10)], pa.int64()),
+        "when": pa.array([1_000_000 * i for i in range(10)], pa.timestamp("us")),
+        "name": pa.array([f"n{i}" for i in range(10)]),
+    }
+    pq.write_table(pa.table(columns), FOLDER / "targets.parquet", row_group_size=4)
+
+
+def masks():
+    """Class ids in a palette and in single bits, as PIL holds them, and made to fit: the shorter side to 27, then the middle 20 x 20."""
+    y, x = np.mgrid[0:60, 0:90]
+    ids = ((x // 7 + y // 5) % 21).astype(np.uint8)
+    ids[(x - 40) ** 2 + (y - 30) ** 2 < 100] = 255
+    image = Image.fromarray(ids, "P")
+    image.putpalette([int(v) for v in pattern(768)])
+    image.save(FOLDER / "mask.png")
+    np.save(FOLDER / "mask.npy", ids)
+    np.save(FOLDER / "mask-pil.npy", np.asarray(image.resize((40, 27), Image.NEAREST).crop((10, 4, 30, 24))))
+    few = (ids % 4).astype(np.uint8)
+    image = Image.fromarray(few, "P")
+    image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
+    image.save(FOLDER / "mask-2-bits.png", bits=2)
+    np.save(FOLDER / "mask-2-bits.npy", few)
+    Image.fromarray(ids % 2 == 1).save(FOLDER / "mask-1-bit.png")
+    np.save(FOLDER / "mask-1-bit.npy", (ids % 2).astype(np.uint8))
+
+
 def resized():
     """An image, smooth in red and green and rough in blue, and what PIL makes of it: the shorter side to 27, then the middle 20 x 20."""
     y, x = np.mgrid[0:60, 0:90]
@@ -104,4 +140,6 @@ if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     arrays()
     tables()
+    targets()
+    masks()
     resized()

@@ -1,20 +1,23 @@
 /** Named arrays in memory whose first axes count the samples, as a data set. */
 
 import { fail, option } from "../graph/error.ts";
-import { take, toNumbers, type Tensor } from "../graph/tensor.ts";
+import { take, type Tensor } from "../graph/tensor.ts";
 import type { Batch } from "./batches.ts";
 import { checkFinite } from "./checks.ts";
-import { classIds, inMemory, pixelDataset } from "./images.ts";
+import { inMemory, pixelDataset } from "./images.ts";
 import { normalisationTable, type Normalise } from "./normalise.ts";
 import type { ImageForm, PixelForm } from "./form.ts";
 import { toChannels, toPlanes, type ImageShape, type Planes } from "./pixels.ts";
 import { sampleDataset, type SampleDataset } from "./samples.ts";
+import { asTarget, classesOf, targetRows, type TargetArrays } from "./targets.ts";
 
 export interface ArraySource {
   readonly name: string;
   /** By the name of the model's input, or "" for the only one. */
   readonly inputs: Readonly<Record<string, Tensor>>;
   readonly target?: Tensor;
+  /** Where there are several: targets by their names. */
+  readonly targets?: Readonly<Record<string, Tensor>>;
 }
 
 /** Images have as many channels as this or fewer: gray, with alpha, three colours, and those with alpha. */
@@ -22,25 +25,31 @@ const mostChannels = 4;
 
 /**
  * uint8 is pixels, float64 becomes float32, all else is given as it is. A single input of uint8 [N, H, W], [N, H, W, C]
- * or [N, C, H, W] is images, which can be augmented. A target of integers [N] or [N, 1] is class ids. Fails with
- * `bad-data` where the arrays do not go together, and with `bad-option` on a form for pixels where there are none.
+ * or [N, C, H, W] is images, which can be augmented. A target of integers [N] or [N, 1] is class ids of the
+ * samples, and of more axes class ids of places. Fails with `bad-data` where the arrays do not go together, and with
+ * `bad-option` on a form for pixels where there are none.
  *
  * @param stated what is not in `form`, for pixels alone: it is passed over where there are none
  */
 export function arrayDataset(
-  { name, inputs, target: given }: ArraySource,
+  { name, inputs, target: given, targets: several = {} }: ArraySource,
   form: PixelForm = {},
   stated: PixelForm = {},
 ): SampleDataset {
-  const size = checkSizes(name, { ...inputs, ...(given && { target: given }) });
-  const target = given && asTarget(name, given);
-  const classes =
-    target?.dtype === "int64" ? toNumbers(target).reduce((most, id) => Math.max(most, id + 1), 0) : undefined;
+  const size = checkSizes(name, [
+    ...Object.entries(inputs).map(([key, value]) => [key || "the input", value] as const),
+    ...(given ? [["target", given] as const] : []),
+    ...Object.entries(several).map(([key, value]) => [`the target "${key}"`, value] as const),
+  ]);
+  const target = given && asTarget(`${name}: the target`, given);
+  const named = Object.entries(several).map(([key, value]) => [key, asTarget(`${name}: the target "${key}"`, value)]);
+  const classes = classesOf(target)?.reduce((most, id) => Math.max(most, id + 1), 0);
   const about = {
     name,
     size,
     ...(classes !== undefined && { classes }),
     ...(target && { target }),
+    ...(named.length > 0 && { targets: Object.fromEntries(named) as Record<string, Tensor> }),
   };
   const images = inputs[""] && planesOf(inputs[""]);
   if (images) {
@@ -56,8 +65,9 @@ export function arrayDataset(
 function tensorDataset(
   {
     target,
+    targets,
     ...about
-  }: { readonly name: string; readonly size: number; readonly target?: Tensor; readonly form?: ImageForm },
+  }: { readonly name: string; readonly size: number; readonly form?: ImageForm } & TargetArrays,
   inputs: Readonly<Record<string, Tensor>>,
 ): SampleDataset {
   return sampleDataset<number>({
@@ -76,7 +86,7 @@ function tensorDataset(
           const batch: Batch = {
             inputs: Object.fromEntries(Object.entries(inputs).map(([key, value]) => [key, rows(value)])),
             size: samples.length,
-            ...(target && { target: rows(target) }),
+            ...targetRows({ ...(target && { target }), ...(targets && { targets }) }, samples),
           };
           checkFinite(batch, `data set ${name}: a batch`);
           return batch;
@@ -86,8 +96,8 @@ function tensorDataset(
   });
 }
 
-function checkSizes(name: string, arrays: Readonly<Record<string, Tensor>>): number {
-  const sizes = Object.entries(arrays).map(([key, { shape }]) => [key || "the input", shape[0] ?? 0] as const);
+function checkSizes(name: string, arrays: readonly (readonly [what: string, value: Tensor])[]): number {
+  const sizes = arrays.map(([what, { shape }]) => [what, shape[0] ?? 0] as const);
   const [, size] = sizes[0]!;
   if (size === 0) fail("bad-data", `${name}: ${sizes[0]![0]} has no samples`);
   const other = sizes.find(([, own]) => own !== size);
@@ -130,17 +140,4 @@ function asInput({ dtype, shape, data }: Tensor, normalise: Normalise): Tensor {
   if (dtype !== "uint8") return { dtype, shape, data };
   const table = normalisationTable(1, normalise);
   return { dtype: "float32", shape, data: Float32Array.from(data as Uint8Array, (byte) => table[byte]!) };
-}
-
-function asTarget(name: string, { dtype, shape, data }: Tensor): Tensor {
-  if (dtype === "float32") return { dtype, shape, data };
-  if (dtype === "float64") return { dtype: "float32", shape, data: Float32Array.from(data as Float64Array) };
-  if (!/^u?int/.test(dtype)) fail("bad-data", `${name}: the target is ${dtype}; it is class ids or floats`);
-  if (shape.length > 2 || (shape[1] ?? 1) !== 1)
-    fail("bad-data", `${name}: the target is ${dtype} [${shape.join(", ")}]; class ids are [N] or [N, 1]`);
-  const ids = toNumbers({ dtype, shape, data });
-  const wrong = ids.findIndex((id) => id < 0 || id >= 2 ** 31);
-  if (wrong >= 0)
-    fail("bad-data", `${name}: sample ${wrong} has label ${ids[wrong]}; a class id is a whole number from 0 on`);
-  return classIds(ids);
 }

@@ -2,15 +2,17 @@
 
 import { fail } from "../graph/error.ts";
 import type { DType, NumericDType, Tensor, TypedArray } from "../graph/tensor.ts";
-import { arrayType, dtypes, sizeOf } from "../graph/tensor.ts";
+import { arrayType, dtypes, sizeOf, toNumbers } from "../graph/tensor.ts";
 import type { Batch } from "./batches.ts";
 import { checkFinite } from "./checks.ts";
+import { classIds } from "./targets.ts";
 
 /**
- * A batch out of `{ inputs, target }`, or `{ inputs }` where there are no labels. `inputs` is a tensor or a record of
- * tensors by input name; a tensor is `{ dtype | type, shape | dims, data }`. `target` is a tensor of integers [N],
- * which become int64, a float32 tensor whose first axis is N, or a list of class ids. The numbers are copied, so the
- * giver may use its buffers again. Fails with `bad-data` or `not-finite`, in a message that starts with `where`.
+ * A batch out of `{ inputs, target }`, `{ inputs, targets }`, or `{ inputs }` where there are no labels. `inputs` is a
+ * tensor or a record of tensors by input name; a tensor is `{ dtype | type, shape | dims, data }`. `target` is a tensor
+ * of integers, which become int64, of which [N] are class ids; or float32 whose first axis is N; or a list of class
+ * ids. `targets` is a record of such. The numbers are copied, so the giver may use its buffers again. Fails with
+ * `bad-data` or `not-finite`, in a message that starts with `where`.
  */
 export function readBatch(value: unknown, where: string): Batch {
   if (!isRecord(value)) fail("bad-data", `${where}: ${kindOf(value)} instead of { inputs, target }`);
@@ -18,20 +20,24 @@ export function readBatch(value: unknown, where: string): Batch {
     fail("bad-data", `${where}: no inputs; a batch is { inputs, target }, or { inputs } without labels`);
   const problems: string[] = [];
   const inputs = readInputs(value.inputs, problems);
-  const target = value["target"] === undefined ? undefined : readTarget(value["target"], problems);
+  const target = value["target"] === undefined ? undefined : readTarget(value["target"], "the target", problems);
+  const targets = value["targets"] === undefined ? undefined : readTargets(value["targets"], problems);
   const [first] = Object.values(inputs);
   if (problems.length > 0 || first === undefined) fail("bad-data", prefix(where, problems));
-  const what = target ? "the target" : "the first input";
-  const { shape: whole } = target ?? first;
+  const [named] = Object.entries(targets ?? {});
+  const what = target ? "the target" : named ? nameTarget(named[0]) : "the first input";
+  const { shape: whole } = target ?? named?.[1] ?? first;
   const size = whole[0] ?? 0;
   if (size === 0) problems.push(`no samples; the first axis of ${what} is ${whole.length === 0 ? "missing" : 0}`);
-  for (const [name, { shape }] of Object.entries(inputs))
+  const others = [
+    ...Object.entries(inputs).map(([name, one]) => [nameInput(name), one] as const),
+    ...Object.entries(targets ?? {}).map(([name, one]) => [nameTarget(name), one] as const),
+  ];
+  for (const [name, { shape }] of others)
     if (shape[0] !== size)
-      problems.push(
-        `${nameInput(name)} has shape [${shape.join(", ")}] and ${what} [${whole.join(", ")}]; the first axes differ`,
-      );
+      problems.push(`${name} has shape [${shape.join(", ")}] and ${what} [${whole.join(", ")}]; the first axes differ`);
   if (problems.length > 0) fail("bad-data", prefix(where, problems));
-  const batch: Batch = { inputs, size, ...(target && { target }) };
+  const batch: Batch = { inputs, size, ...(target && { target }), ...(targets && { targets }) };
   checkFinite(batch, where);
   return batch;
 }
@@ -42,6 +48,18 @@ function prefix(where: string, problems: readonly string[]): string {
 
 function nameInput(name: string): string {
   return name === "" ? "the input" : `input "${name}"`;
+}
+
+const nameTarget = (name: string): string => `the target "${name}"`;
+
+function readTargets(value: unknown, problems: string[]): Record<string, Tensor> | undefined {
+  if (isTensorLike(value) || !isRecord(value) || Object.keys(value).length === 0) {
+    const what = isTensorLike(value) ? "a tensor" : isRecord(value) ? "an empty record" : kindOf(value);
+    problems.push(`targets is ${what}; expected a record of tensors by name; a single one is given as target`);
+    return undefined;
+  }
+  const read = Object.entries(value).map(([name, one]) => [name, readTarget(one, nameTarget(name), problems)] as const);
+  return Object.fromEntries(read.flatMap(([name, one]) => (one ? [[name, one] as const] : [])));
 }
 
 function readInputs(value: unknown, problems: string[]): Record<string, Tensor> {
@@ -58,25 +76,23 @@ function readInputs(value: unknown, problems: string[]): Record<string, Tensor> 
   return inputs;
 }
 
-function readTarget(value: unknown, problems: string[]): Tensor | undefined {
-  if (Array.isArray(value)) return readIds([value.length], value, "the target", problems);
-  const tensor = readTensor(value, "the target", problems);
+function readTarget(value: unknown, what: string, problems: string[]): Tensor | undefined {
+  if (Array.isArray(value)) return readIds([value.length], value, what, problems);
+  const tensor = readTensor(value, what, problems);
   if (!tensor) return undefined;
   const { dtype, shape, data } = tensor;
-  if (dtype === "float32") {
-    if (shape.length > 0) return tensor;
-    problems.push("the target is a scalar; its first axis must count the samples");
+  if (dtype !== "float32" && !integers.has(dtype)) {
+    problems.push(`${what} is ${dtype}; expected class ids of an integer type, or float32`);
     return undefined;
   }
-  if (!integers.has(dtype)) {
-    problems.push(`the target is ${dtype}; expected class ids of an integer type, or float32`);
+  if (shape.length === 0) {
+    problems.push(`${what} is a scalar; its first axis must count the samples`);
     return undefined;
   }
-  if (shape.length !== 1) {
-    problems.push(`the target has shape [${shape.join(", ")}]; class ids have shape [N]`);
-    return undefined;
-  }
-  return readIds(shape, data as ArrayLike<unknown>, "the target", problems);
+  if (dtype === "float32") return tensor;
+  // Of places, one may stand for nothing: -100 and the like.
+  if (shape.length > 1) return { ...classIds(toNumbers(tensor)), shape };
+  return readIds(shape, data as ArrayLike<unknown>, what, problems);
 }
 
 const integers: ReadonlySet<DType> = new Set<DType>([

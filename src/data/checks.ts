@@ -1,6 +1,6 @@
 /** Checks of a batch against the model: labels that it has, numbers that are numbers. */
 
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Batch, Dataset } from "./batches.ts";
 
@@ -52,6 +52,9 @@ export function checkLabels(
     "bad-data",
     `${where}: sample ${Math.floor(first / perSample)} has label ${labels[first]}; the classes are 0 to ` +
       `${classes - 1}${never === undefined ? "" : ` without ${never}, which is the blank`}` +
+      (perSample > 1 && ignore === undefined && never === undefined
+        ? `; what stands for nothing is left out by ${option("loss", left(Number(labels[first])))}`
+        : "") +
       (others > 0 ? ` (and so for ${others} more of ${labels.length} ${perSample === 1 ? "samples" : "labels"})` : ""),
   );
 }
@@ -96,3 +99,6 @@ function findNotFinite(dtype: Tensor["dtype"], data: Tensor["data"]): number {
 function describeBad(dtype: Tensor["dtype"], value: unknown): string {
   return dtype === "float16" || dtype === "bfloat16" ? "NaN or an infinity" : String(value);
 }
+
+/** The loss that leaves out an id. */
+const left = (ignore: number) => ({ kind: "cross-entropy", ignore });

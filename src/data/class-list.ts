@@ -3,7 +3,7 @@
 import { fail, option } from "../graph/error.ts";
 import type { Batch, Dataset } from "./batches.ts";
 import { cifarClassNames } from "./cifar10.ts";
-import { classIds } from "./images.ts";
+import { classIds } from "./targets.ts";
 
 /** The classes in order, each with all names that it goes by; the first is shown. */
 export interface ClassList {

@@ -3,6 +3,8 @@
 import { access } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fail } from "../graph/error.ts";
+import { take, type Tensor } from "../graph/tensor.ts";
+import { hasNumbers, refuseUnknown, targetOfColumns, type Column, type ColumnsOf } from "./columns.ts";
 import { fileImages, type EncodedOptions } from "./encoded-node.ts";
 import { readIfPresent } from "./files-node.ts";
 import { holdOut, type SplitName } from "./splits.ts";
@@ -11,8 +13,10 @@ import type { SampleDataset } from "./samples.ts";
 interface Row {
   readonly line: number;
   readonly path: string;
-  readonly label: string;
+  /** Absent where the table has no labels. */
+  readonly label: string | undefined;
   readonly split: string | undefined;
+  readonly cells: Readonly<Record<string, string>>;
 }
 
 const splits: Readonly<Record<string, SplitName>> = {
@@ -24,18 +28,53 @@ const splits: Readonly<Record<string, SplitName>> = {
 
 /**
  * The images of a CSV file with the columns path and label, and perhaps split. Paths start at the file's own folder.
- * Labels are class ids, or names that get ids in their order. Fails with `io` on a missing file and with `bad-data`
- * on a table or a label that is wrong.
+ * Labels are class ids, or names that get ids in their order. Other columns that hold numbers alone are targets by
+ * their names; where there are any, label may be left out. Fails with `io` on a missing file and with `bad-data` on a
+ * table or a label that is wrong.
+ *
+ * @param asked targets that are made of columns, by their names
  */
-export async function csv(file: string, split: SplitName, options: EncodedOptions): Promise<SampleDataset> {
+export async function csv(
+  file: string,
+  split: SplitName,
+  options: EncodedOptions,
+  asked: ColumnsOf = {},
+): Promise<SampleDataset> {
   const rows = await readRows(file);
-  const { ids, classes } = idsOf(file, rows);
+  const named = targetsOf(file, rows, asked);
+  if (rows[0]!.label === undefined && named.length === 0)
+    fail(
+      "bad-data",
+      `${file} has no column label, nor one of numbers; it has ${Object.keys(rows[0]!.cells).join(", ")}`,
+    );
+  const { ids, classes } = rows[0]!.label === undefined ? unlabelled(rows) : idsOf(file, rows as LabelledRow[]);
   const chosen = rows[0]!.split === undefined ? holdOut(file, ids, split) : rowsOf(file, rows, split);
   const files = chosen.map((i) => ({ path: resolve(dirname(file), rows[i]!.path), classId: ids[i]!, row: rows[i]! }));
   await refuseMissing(file, files);
-  const shown = { ...classes, classIds: Int32Array.from(files, ({ classId }) => classId) };
+  const shown = classes && { ...classes, classIds: Int32Array.from(files, ({ classId }) => classId) };
   const paths = files.map(({ path }) => path);
-  return fileImages(`${file} ${split}`, paths, shown, options);
+  const targets = Object.fromEntries(named.map(([name, target]) => [name, take(target, 0, chosen)]));
+  return fileImages(`${file} ${split}`, paths, { shown, ...(named.length > 0 && { targets }) }, options);
+}
+
+type LabelledRow = Row & { readonly label: string };
+const unlabelled = (rows: readonly Row[]) => ({ ids: rows.map(() => 0), classes: undefined });
+
+/** Columns that say something else of a row. */
+const others: ReadonlySet<string> = new Set(["path", "label", "split"]);
+
+/** The targets of all rows: what was asked for, and the columns of numbers. */
+function targetsOf(file: string, rows: readonly Row[], asked: ColumnsOf): (readonly [string, Tensor])[] {
+  const known = Object.keys(rows[0]!.cells);
+  refuseUnknown(file, asked, known);
+  const columnOf = (name: string): Column => ({ name, cells: rows.map(({ cells }) => cells[name]) });
+  const used = new Set(Object.values(asked).flat());
+  const free = known.filter((name) => !others.has(name) && !used.has(name) && !Object.hasOwn(asked, name));
+  const all = [
+    ...Object.entries(asked).map(([name, columns]) => [name, columns.map(columnOf)] as const),
+    ...free.map((name) => [name, [columnOf(name)]] as const).filter(([, [column]]) => hasNumbers(column!)),
+  ];
+  return all.map(([name, columns]) => [name, targetOfColumns(columns, (row) => `${file}: line ${rows[row]!.line}`)]);
 }
 
 async function readRows(file: string): Promise<Row[]> {
@@ -50,20 +89,18 @@ async function readRows(file: string): Promise<Row[]> {
   const [first] = records;
   if (!first) fail("bad-data", `${file} has no rows; the first line is path,label and each that follows an image`);
   const columns = Object.keys(first.record);
-  const missing = ["path", "label"].filter((name) => !columns.includes(name));
-  if (missing.length > 0)
-    fail("bad-data", `${file} has no column ${missing.join(" and no column ")}; it has ${columns.join(", ")}`);
+  if (!columns.includes("path")) fail("bad-data", `${file} has no column path; it has ${columns.join(", ")}`);
   return records.map(({ record, info }) => {
-    const { path = "", label = "", split } = record;
+    const { path = "", label, split } = record;
     const empty = path === "" ? "path" : label === "" ? "label" : undefined;
     if (empty) fail("bad-data", `${file}: line ${info.lines} has no ${empty}`);
-    return { line: info.lines, path, label, split };
+    return { line: info.lines, path, label, split, cells: record };
   });
 }
 
 /** Class ids of all rows, so that every part has the same ones. */
-function idsOf(file: string, rows: readonly Row[]) {
-  const isNumber = ({ label }: Row): boolean => Number.isFinite(Number(label));
+function idsOf(file: string, rows: readonly LabelledRow[]) {
+  const isNumber = ({ label }: LabelledRow): boolean => Number.isFinite(Number(label));
   const numbered = isNumber(rows[0]!);
   const odd = rows.find((row) => isNumber(row) !== numbered);
   if (odd)

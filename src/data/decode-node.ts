@@ -48,14 +48,20 @@ async function open(bytes: Uint8Array): Promise<Sharp> {
 }
 
 function resizeTo(image: Sharp, from: ImageSize, size: ImageSize, shorter: number | undefined): Sharp {
+  const { height, width, left, top } = placeOf(from, size, shorter);
+  return image
+    .resize(width, height, { fit: "fill", kernel: "linear", fastShrinkOnLoad: false })
+    .extract({ left, top, width: size[1], height: size[0] });
+}
+
+/** What an image is resized to, and where in it the part begins that is cut out. */
+export function placeOf(from: ImageSize, size: ImageSize, shorter: number | undefined) {
   // Of the two sides the one that says how much the image is resized, and what it becomes.
   const taller = size[0] * from[1] > size[1] * from[0];
   const [side, wanted] =
     shorter !== undefined ? [Math.min(...from), shorter] : taller ? [from[0], size[0]] : [from[1], size[1]];
   const [height, width] = from.map((length) => Math.floor((length * wanted) / side)) as [number, number];
-  return image
-    .resize(width, height, { fit: "fill", kernel: "linear", fastShrinkOnLoad: false })
-    .extract({ left: half(width - size[1]), top: half(height - size[0]), width: size[1], height: size[0] });
+  return { height, width, left: half(width - size[1]), top: half(height - size[0]) };
 }
 
 /** Half of a number of pixels; between two whole numbers the even one, as Python rounds. */

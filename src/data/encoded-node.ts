@@ -4,10 +4,13 @@ import { readFile } from "node:fs/promises";
 import { fail, SecateurError, option } from "../graph/error.ts";
 import type { Dataset } from "./batches.ts";
 import { checkForm, decodeImage, sizeOfImage } from "./decode-node.ts";
-import { classIds, pixelDataset, type Pixels } from "./images.ts";
+import { pixelDataset, type Picture, type Pixels } from "./images.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { decodeMask, fittedMask } from "./mask-node.ts";
 import type { ImageForm, ImageSize } from "./form.ts";
 import type { ImageShape } from "./pixels.ts";
 import type { SampleDataset } from "./samples.ts";
+import { classIds } from "./targets.ts";
 
 export interface EncodedSource extends Pick<Dataset, "name"> {
   readonly size: number;
@@ -16,8 +19,18 @@ export interface EncodedSource extends Pick<Dataset, "name"> {
   /** What an image is called in messages. */
   describe(index: number): string;
   read(index: number): Promise<Uint8Array>;
+  /** Targets by name, a row for each image. */
+  readonly targets?: Readonly<Record<string, Tensor>> | undefined;
+  /** The file of class ids of its pixels, where there is one for each image. */
+  mask?: ((index: number) => Promise<MaskFile>) | undefined;
   /** Images whose headers are looked at first where no size is given. */
   readonly probes: readonly number[];
+}
+
+/** A mask as it was encoded, and what it is called in messages. */
+export interface MaskFile {
+  readonly what: string;
+  readonly bytes: Uint8Array;
 }
 
 /** The class of each image. */
@@ -50,12 +63,14 @@ export async function encodedDataset(source: EncodedSource, options: EncodedOpti
   const unreadable = new Unreadable(source, options);
   const size = options.size ?? (await commonSize(source, unreadable));
   const shape: ImageShape = [options.channels === "gray" ? 1 : 3, ...size];
-  const decode = async (index: number): Promise<Uint8Array | undefined> => {
-    const decoded = await unreadable.attempt(index, async () => decodeImage(await source.read(index), options));
+  const decode = async (index: number): Promise<Picture | undefined> => {
+    const bytes = await unreadable.attempt(index, () => source.read(index));
+    const decoded = bytes && (await unreadable.attempt(index, () => decodeImage(bytes, options)));
     if (!decoded) return undefined;
     const [, height, width] = decoded.shape;
     if (height !== size[0] || width !== size[1]) refuseSizes(source, index, [height, width], size);
-    return decoded.images;
+    const mask = source.mask && (await maskOf(source, await source.mask(index), index, bytes, options));
+    return { image: decoded.images, ...(mask && { mask }) };
   };
   return pixelDataset(
     {
@@ -67,18 +82,37 @@ export async function encodedDataset(source: EncodedSource, options: EncodedOpti
         ...(shown.labels && { labels: shown.labels }),
         target: classIds(shown.classIds),
       }),
+      ...(source.targets && { targets: source.targets }),
       read: (indices) => decodeAll(indices, decode),
     },
     options,
   );
 }
 
+/** The mask of an image, made to fit as the image is. */
+async function maskOf(
+  { describe }: EncodedSource,
+  { what, bytes }: MaskFile,
+  index: number,
+  image: Uint8Array,
+  options: EncodedOptions,
+): Promise<Uint8Array> {
+  const mask = decodeMask(bytes, what);
+  const [height, width] = await sizeOfImage(image);
+  if (mask.size[0] !== height || mask.size[1] !== width)
+    fail(
+      "bad-data",
+      `${what} has ${mask.size.join(" x ")} pixels (height x width), ${describe(index)} ${height} x ${width}`,
+    );
+  return fittedMask(mask, options);
+}
+
 /** In the order of storage, whatever the order of the batch, so that what lies together is read together. */
 async function decodeAll(
   indices: Int32Array,
-  decode: (index: number) => Promise<Uint8Array | undefined>,
+  decode: (index: number) => Promise<Picture | undefined>,
 ): Promise<Pixels> {
-  const images = Array.from<Uint8Array | undefined>({ length: indices.length });
+  const images = Array.from<Picture | undefined>({ length: indices.length });
   const places = Array.from(indices.keys()).sort((a, b) => indices[a]! - indices[b]!);
   await inParallel(places, async (place) => {
     images[place] = await decode(indices[place]!);
@@ -158,14 +192,22 @@ class Unreadable {
   }
 }
 
+/** What images in files are compared with; all that there is has a row for each. */
+interface FileTargets {
+  readonly shown?: Shown | undefined;
+  readonly targets?: Readonly<Record<string, Tensor>> | undefined;
+  /** The paths of masks. */
+  readonly masks?: readonly string[] | undefined;
+}
+
 /** So many images, spread evenly, are looked at for their size. */
 const probed = 64;
 
-/** Images in files of their own. */
+/** Images in files of their own, with what they are compared with. */
 export function fileImages(
   name: string,
   paths: readonly string[],
-  shown: Shown | undefined,
+  { shown, targets, masks }: FileTargets,
   options: EncodedOptions,
 ): Promise<SampleDataset> {
   const count = Math.min(probed, paths.length);
@@ -174,6 +216,8 @@ export function fileImages(
       name,
       size: paths.length,
       shown,
+      targets,
+      mask: masks && (async (index) => ({ what: masks[index]!, bytes: await readFile(masks[index]!) })),
       describe: (index) => paths[index]!,
       read: (index) => readFile(paths[index]!),
       probes: Array.from({ length: count }, (_, i) => Math.floor((i * paths.length) / count)),

@@ -34,7 +34,7 @@ export async function folder(dir: string, split: SplitName, options: EncodedOpti
       return fileImages(
         name,
         chosen.map((i) => files[i]!),
-        undefined,
+        {},
         options,
       );
     }
@@ -57,7 +57,7 @@ export async function folder(dir: string, split: SplitName, options: EncodedOpti
   const own = await foldersOf(join(dir, folder));
   const classNames = within.includes("train") ? await foldersOf(join(dir, "train")) : own;
   if (own.length === 0 && classNames.length === 0)
-    return fileImages(name, await looseImages(join(dir, folder)), undefined, options);
+    return fileImages(name, await looseImages(join(dir, folder)), {}, options);
   const strange = own.filter((one) => !classNames.includes(one));
   if (strange.length > 0)
     fail("bad-data", `${join(dir, folder)} has the class ${strange[0]}, which ${join(dir, "train")} has not`);
@@ -86,11 +86,11 @@ function labelled(
 ): Promise<SampleDataset> {
   const shown = { classes: labels.length, labels, classIds: Int32Array.from(files, ({ classId }) => classId) };
   const paths = files.map(({ path }) => path);
-  return fileImages(name, paths, shown, options);
+  return fileImages(name, paths, { shown }, options);
 }
 
 /** The folders in a folder by name; hidden ones are nobody's classes. */
-async function foldersOf(dir: string): Promise<string[]> {
+export async function foldersOf(dir: string): Promise<string[]> {
   const entries = await list(() => readdir(dir, { withFileTypes: true }), dir);
   const folders: string[] = [];
   for (const entry of entries) {
@@ -113,17 +113,22 @@ async function looseImages(dir: string): Promise<string[]> {
   return names.map((name) => join(dir, name));
 }
 
+/** The images in a folder, however deep, by their paths from there. */
+export async function imagesBelow(dir: string): Promise<string[]> {
+  const entries = await list(() => readdir(dir, { withFileTypes: true, recursive: true }), dir);
+  return entries
+    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith("."))
+    .map((entry) => relative(dir, join(entry.parentPath, entry.name)))
+    .filter(isImage)
+    .sort();
+}
+
 /** The images of each class, by name, however deep they lie. */
 async function imagesOf(dir: string, classNames: readonly string[]): Promise<LabelledFile[]> {
   const perClass = await Promise.all(
     classNames.map(async (name, classId) => {
       const own = join(dir, name);
-      const entries = await list(() => readdir(own, { withFileTypes: true, recursive: true }), own);
-      const paths = entries
-        .filter((entry) => !entry.isDirectory() && !entry.name.startsWith("."))
-        .map((entry) => relative(own, join(entry.parentPath, entry.name)))
-        .filter(isImage)
-        .sort();
+      const paths = await imagesBelow(own);
       if (paths.length === 0)
         fail("bad-data", `${own} has no images (${[...extensions].map((extension) => extension.slice(1)).join(", ")})`);
       return paths.map((path) => ({ path: join(own, path), classId }));

@@ -3,12 +3,12 @@
 import { fail } from "../graph/error.ts";
 import { randomStream } from "../graph/random.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { take } from "../graph/tensor.ts";
 import type { Dataset } from "./batches.ts";
 import { normalisationTable } from "./normalise.ts";
 import type { ImageForm, PixelForm } from "./form.ts";
 import { drawView, toChannels, writeView, type ImageShape, type View } from "./pixels.ts";
 import { purposes, sampleDataset, type SampleDataset } from "./samples.ts";
+import { checkMovable, classIds, moved, targetRows, type TargetArrays } from "./targets.ts";
 
 export interface ImageSource {
   readonly name: string;
@@ -48,47 +48,45 @@ export function imageDataset(source: ImageSource, form: PixelForm = {}): ImageDa
   ) as ImageDataset;
 }
 
-/** Class ids as a target. */
-export const classIds = (ids: ArrayLike<number>): Tensor => ({
-  dtype: "int64",
-  shape: [ids.length],
-  data: BigInt64Array.from({ length: ids.length }, (_, i) => BigInt(ids[i]!)),
-});
-
 /** Images that are there already, one behind the other. */
 export function inMemory({
   images,
   shape,
 }: Pick<ImageSource, "images" | "shape">): Pick<PixelSource, "shape" | "read"> {
   const pixels = shape[0] * shape[1] * shape[2];
-  const image = (i: number): Uint8Array => images.subarray(i * pixels, (i + 1) * pixels);
+  const image = (i: number): Picture => ({ image: images.subarray(i * pixels, (i + 1) * pixels) });
   return { shape, read: (indices) => Array.from(indices, image) };
 }
 
-/** Images of one shape, each with a row of the target where there is one. */
-export interface PixelSource extends Pick<Dataset, "name" | "classes" | "labels"> {
+/** Images of one shape, each with a row of the targets that there are. */
+export interface PixelSource extends Pick<Dataset, "name" | "classes" | "labels">, TargetArrays {
   readonly size: number;
   readonly shape: ImageShape;
-  readonly target?: Tensor;
-  /** The bytes [C, H, W] of each image, and nothing for one that cannot be read. */
+  /** Each image, and nothing for one that cannot be read. */
   read(indices: Int32Array): Pixels | Promise<Pixels>;
 }
 
-export type Pixels = readonly (Uint8Array | undefined)[];
-
-interface ImageSample {
-  readonly index: number;
+export interface Picture {
+  /** The bytes [C, H, W]. */
   readonly image: Uint8Array;
+  /** Class ids [H, W] of its pixels, which are a target called "mask". */
+  readonly mask?: Uint8Array;
+}
+
+export type Pixels = readonly (Picture | undefined)[];
+
+interface ImageSample extends Picture {
+  readonly index: number;
   readonly view: View;
 }
 
 /**
- * Batches are float32 [B, C, H, W], or [B, H, W, C], under the input name "", with their rows of the target. A seed and
- * an epoch decide order and augmentation, whatever the batch size. Padding is black before
- * normalisation, and cropping comes before mirroring, as in torchvision.
+ * Batches are float32 [B, C, H, W], or [B, H, W, C], under the input name "", with their rows of the targets. A seed
+ * and an epoch decide order and augmentation, whatever the batch size. Padding is black before
+ * normalisation, and cropping comes before mirroring, as in torchvision. Masks are moved with their images.
  */
 export function pixelDataset(source: PixelSource, form: ImageForm): SampleDataset {
-  const { shape, target } = source;
+  const { shape } = source;
   const [channels, height, width] = shape;
   const { layout = "nchw" } = form;
   const table = normalisationTable(channels, form);
@@ -100,13 +98,14 @@ export function pixelDataset(source: PixelSource, form: ImageForm): SampleDatase
       const crop = augment?.crop ?? 0;
       if (crop >= Math.min(height, width))
         fail("bad-option", `data set ${name}: crop is ${crop}; images of ${width} x ${height} pixels need less`);
+      checkMovable(name, source, shape, augment);
       const stream = randomStream(seed, epoch, purposes.augment);
       return {
         async read(indices) {
           // Drawn for every image, so that one that cannot be read changes nothing for the others.
           const views = Array.from(indices, () => drawView(stream, augment));
           const images = await source.read(indices);
-          return images.flatMap((image, i) => (image ? [{ index: indices[i]!, image, view: views[i]! }] : []));
+          return images.flatMap((image, i) => (image ? [{ ...image, index: indices[i]!, view: views[i]! }] : []));
         },
         toBatch(samples) {
           const size = samples.length;
@@ -118,18 +117,30 @@ export function pixelDataset(source: PixelSource, form: ImageForm): SampleDatase
           return {
             inputs: { "": { dtype: "float32", shape: [size, ...each], data } },
             size,
-            ...(target && {
-              target: take(
-                target,
-                0,
-                samples.map(({ index }) => index),
-              ),
-            }),
+            ...targetsOf(source, shape, samples),
           };
         },
       };
     },
   });
+}
+
+/** The targets of samples, moved as their images are. */
+function targetsOf(source: TargetArrays, shape: ImageShape, samples: readonly ImageSample[]): TargetArrays {
+  const rows = targetRows(
+    source,
+    samples.map(({ index }) => index),
+  );
+  const masks = samples.flatMap(({ mask }) => mask ?? []);
+  const plane = shape[1] * shape[2];
+  const data = new BigInt64Array(masks.length * plane);
+  for (const [i, mask] of masks.entries()) for (let at = 0; at < plane; at++) data[i * plane + at] = BigInt(mask[at]!);
+  const mask: Tensor = { dtype: "int64", shape: [masks.length, shape[1], shape[2]], data };
+  return moved(
+    masks.length === 0 ? rows : { ...rows, targets: { ...rows.targets, mask } },
+    shape,
+    samples.map(({ view }) => view),
+  );
 }
 
 /** A form with all that was left to its defaults. */

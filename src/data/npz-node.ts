@@ -4,7 +4,8 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { fail } from "../graph/error.ts";
-import { toNumbers, type Tensor } from "../graph/tensor.ts";
+import { sizeOf, toNumbers, type Tensor } from "../graph/tensor.ts";
+import type { Model } from "../graph/graph.ts";
 import { arrayDataset } from "./arrays.ts";
 import { readIfPresent } from "./files-node.ts";
 import { parseNpy } from "./npy.ts";
@@ -22,42 +23,83 @@ interface Archive {
 /**
  * The arrays of one part: NAME_train for training, and NAME_test, NAME_validation or NAME_val for testing. Arrays
  * without such endings are one set, of which every fifth sample is held out, of each class where there are classes. y
- * or target is the target, any other name that of an input of the model; where there is only one it may be called
- * anything. What is stated holds for pixels alone, and is passed over where there are none. Fails with `io` on a
- * missing file and with `bad-data` on a wrong one.
+ * or target is the target, and y_NAME or target_NAME the target NAME. What is called like an input of the model is that
+ * input; all else is then a target of its name. Where no array is called so, the only one that is left is the input.
+ * What is stated holds for pixels alone, and is passed over where there are none. Fails with `io` on a missing file and
+ * with `bad-data` on a wrong one.
+ *
+ * @param model whose inputs and outputs arrays may be called like; without one, all that is no target is an input
  */
 export async function npz(
   path: string,
   split: SplitName,
   form: PixelForm,
   stated: PixelForm = {},
+  model?: Pick<Model, "graph">,
 ): Promise<SampleDataset> {
   const archive = await openArchive(path);
   const chosen = choose(path, archive.names, split);
   const tensors = await archive.read([...chosen.keys()]);
   const keys = [...chosen.values()];
   const arrays = new Map(keys.map((key, i) => [key, tensors[i]!]));
-  const targets = keys.filter((key) => targetNames.has(key));
-  if (targets.length > 1) fail("bad-data", `${path} has both ${targets.join(" and ")}; one of them is the target`);
-  const [targetName] = targets;
-  const inputs = keys.filter((key) => key !== targetName);
+  const { inputs, targets } = rolesOf(path, keys, model?.graph);
   if (inputs.length === 0) fail("bad-data", `${path} has no inputs; it has ${archive.names.join(", ")}`);
-  const target = targetName === undefined ? undefined : arrays.get(targetName)!;
+  const isOnly = inputs.length === 1 && !(model && model.graph.inputs.length > 1);
+  const named = new Map(Array.from(targets, ([name, key]) => [name, arrays.get(key)!]));
+  const target = named.get("");
+  named.delete("");
   const dataset = arrayDataset(
     {
       name: `${path} ${split}`,
-      inputs: Object.fromEntries(inputs.map((key) => [inputs.length === 1 ? "" : key, arrays.get(key)!])),
+      inputs: Object.fromEntries(inputs.map((key) => [isOnly ? "" : key, arrays.get(key)!])),
       ...(target && { target }),
+      ...(named.size > 0 && { targets: Object.fromEntries(named) }),
     },
     form,
     stated,
   );
   if ([...chosen.keys()].some((name) => splitOf(name))) return dataset;
-  const ids = target && !target.dtype.startsWith("float") ? toNumbers(target) : new Uint8Array(dataset.size);
+  const hasClasses = target && !target.dtype.startsWith("float") && sizeOf(target.shape) === dataset.size;
+  const ids = hasClasses ? toNumbers(target) : new Uint8Array(dataset.size);
   return dataset.subset(holdOut(path, ids, split), `${path} ${split}`);
 }
 
-const targetNames: ReadonlySet<string> = new Set(["y", "target"]);
+/** The arrays that are inputs, and those that are targets by the names of the targets; "" is the only one. */
+interface Roles {
+  readonly inputs: readonly string[];
+  readonly targets: ReadonlyMap<string, string>;
+}
+
+function rolesOf(path: string, keys: readonly string[], graph: Model["graph"] | undefined): Roles {
+  const known = graph?.inputs.map(({ name }) => name) ?? [];
+  const outputs = new Set(graph?.outputs.map(({ name }) => name));
+  const own = keys.filter((key) => known.includes(key) && targetNameOf(key) !== "");
+  const targets = new Map<string, string>();
+  const left: string[] = [];
+  for (const key of keys.filter((one) => !own.includes(one))) {
+    const name = targetNameOf(key) ?? (outputs.has(key) || own.length > 0 ? key : undefined);
+    const other = name === undefined ? undefined : targets.get(name);
+    if (name === undefined) left.push(key);
+    else if (other === undefined) targets.set(name, key);
+    else {
+      const one = name === "" ? "the target" : `the target ${name}`;
+      fail("bad-data", `${path} has both ${other} and ${key}; one of them is ${one}`);
+    }
+  }
+  if (graph && left.length > 1)
+    fail(
+      "bad-data",
+      `${path}: nothing says which of ${left.join(", ")} is the input; call it ${known.join(" and ")}, as the ` +
+        `model does, and the others are targets of their names; or call a target target_NAME, as target_${left[1]}`,
+    );
+  return { inputs: [...own, ...left], targets };
+}
+
+/** The name of the target that an array is by its own name. */
+function targetNameOf(key: string): string | undefined {
+  if (key === "y" || key === "target") return "";
+  return /^(?:y|targets?)[_.](.+)$/.exec(key)?.[1];
+}
 
 /** "x_train" as "x" of the part "train". */
 function splitOf(name: string): { readonly key: string; readonly split: SplitName } | undefined {

@@ -2,8 +2,10 @@
 
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { AsyncBuffer, FileMetaData } from "hyparquet";
+import type { AsyncBuffer, FileMetaData, SchemaElement, SchemaTree } from "hyparquet";
 import { fail } from "../graph/error.ts";
+import { take, type Tensor } from "../graph/tensor.ts";
+import { hasNumbers, refuseUnknown, targetOfColumns, type Column, type ColumnsOf } from "./columns.ts";
 import { encodedDataset, type EncodedOptions } from "./encoded-node.ts";
 import { splitFolders } from "./folder-node.ts";
 import { holdOut, type SplitName } from "./splits.ts";
@@ -15,7 +17,14 @@ interface ParquetFile {
   readonly buffer: AsyncBuffer;
   readonly metadata: FileMetaData;
   readonly imageColumn: string;
-  readonly labels: readonly number[];
+  readonly rows: number;
+  /** Class ids; absent where the file has none. */
+  readonly labels: readonly number[] | undefined;
+  /** The names of all columns, and of those that hold one number a row. */
+  readonly columns: readonly string[];
+  readonly numbers: readonly string[];
+  /** Columns whose numbers are whole by their type. */
+  readonly whole: ReadonlySet<string>;
 }
 
 /** Headers looked at where no size is given, all in one row group: others would have to be read for it. */
@@ -24,17 +33,32 @@ const probed = 64;
 /**
  * The rows of train-*.parquet, or of test-*, validation-* or val-*.parquet, in a folder or its folder data; or
  * of one file, of which a part is held out where its name is none of these. The column image or img holds
- * encoded images, label class ids; the names of classes are those that the file knows. Fails with `io` on a
- * missing file and with `bad-data` on a wrong one.
+ * encoded images, label class ids; the names of classes are those that the file knows. Other columns of numbers are
+ * targets by their names; where there are any, label may be left out. Fails with `io` on a missing file and with
+ * `bad-data` on a wrong one.
+ *
+ * @param asked targets that are made of columns, of numbers or of lists of one length, by their names
  */
-export async function parquet(path: string, split: SplitName, options: EncodedOptions): Promise<SampleDataset> {
+export async function parquet(
+  path: string,
+  split: SplitName,
+  options: EncodedOptions,
+  asked: ColumnsOf = {},
+): Promise<SampleDataset> {
   const { paths, whole } = await findFiles(path, split);
   const files: ParquetFile[] = [];
   for (const file of paths) files.push(await openFile(file));
-  const labels = classNamesOf(files[0]!);
-  const ids = files.flatMap((file) => file.labels);
-  const chosen = whole ? Array.from(ids.keys()) : holdOut(path, ids, split);
   const describe = (row: number): string => describeRow(files, row);
+  const named = await targetsOf(files, asked, describe);
+  const hasLabels = files.every((file) => file.labels);
+  if (!hasLabels && named.length === 0)
+    fail(
+      "bad-data",
+      `${files[0]!.path} has no column label, nor one of numbers; it has ${files[0]!.columns.join(", ")}`,
+    );
+  const labels = hasLabels ? classNamesOf(files[0]!) : undefined;
+  const ids = files.flatMap((file) => file.labels ?? Array.from({ length: file.rows }, () => 0));
+  const chosen = whole ? Array.from(ids.keys()) : holdOut(path, ids, split);
   if (labels) {
     const wrong = ids.findIndex((id) => id >= labels.length);
     if (wrong >= 0)
@@ -50,11 +74,16 @@ export async function parquet(path: string, split: SplitName, options: EncodedOp
     {
       name: `${path} ${split}`,
       size: chosen.length,
-      shown: {
-        classes: labels?.length ?? ids.reduce((most, id) => Math.max(most, id + 1), 0),
-        ...(labels && { labels }),
-        classIds: Int32Array.from(chosen, (i) => ids[i]!),
-      },
+      shown: hasLabels
+        ? {
+            classes: labels?.length ?? ids.reduce((most, id) => Math.max(most, id + 1), 0),
+            ...(labels && { labels }),
+            classIds: Int32Array.from(chosen, (i) => ids[i]!),
+          }
+        : undefined,
+      ...(named.length > 0 && {
+        targets: Object.fromEntries(named.map(([name, target]) => [name, take(target, 0, chosen)])),
+      }),
       describe: (index) => describe(chosen[index]!),
       async read(index) {
         const bytes = await row(chosen[index]!);
@@ -107,14 +136,17 @@ async function openFile(path: string): Promise<ParquetFile> {
     fail("io", `cannot read ${path}: ${(error as Error).message}`, error),
   );
   const metadata = await guard(path, () => parquetMetadataAsync(buffer));
-  const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+  const { children } = parquetSchema(metadata);
+  const columns = children.map(({ element }) => element.name);
   const imageColumn = ["image", "img"].find((name) => columns.includes(name));
-  const missing = [
-    ...(imageColumn === undefined ? ["image (nor img)"] : []),
-    ...(columns.includes("label") ? [] : ["label"]),
-  ];
-  if (imageColumn === undefined || missing.length > 0)
-    fail("bad-data", `${path} has no column ${missing.join(" and no column ")}; it has ${columns.join(", ")}`);
+  if (imageColumn === undefined)
+    fail("bad-data", `${path} has no column image (nor img); it has ${columns.join(", ")}`);
+  const others = children.filter(({ element: { name } }) => name !== imageColumn && name !== "label");
+  const numbers = others.filter(({ element, children: inner }) => inner.length === 0 && isOfNumbers(element));
+  const whole = new Set(others.filter((one) => isOfWhole(one)).map(({ element }) => element.name));
+  const about = { path, buffer, metadata, imageColumn, columns, whole, rows: Number(metadata.num_rows) };
+  const file = { ...about, numbers: numbers.map(({ element }) => element.name) };
+  if (!columns.includes("label")) return { ...file, labels: undefined };
   const values = await readColumn(path, buffer, metadata, "label");
   const labels = values.map((value, row) => {
     const id = typeof value === "bigint" ? Number(value) : value;
@@ -122,7 +154,46 @@ async function openFile(path: string): Promise<ParquetFile> {
       fail("bad-data", `${path}, row ${row} has label ${String(value)}; a class id is a whole number from 0 on`);
     return id as number;
   });
-  return { path, buffer, metadata, imageColumn, labels };
+  return { ...file, labels };
+}
+
+/** Numbers, and no times or decimals, which are stored as such. */
+const isOfNumbers = ({ type, converted_type: kind, logical_type: logical }: SchemaElement): boolean =>
+  ["BOOLEAN", "INT32", "INT64", "FLOAT", "DOUBLE"].includes(type ?? "") &&
+  !/DATE|TIME|DECIMAL/.test(`${kind ?? ""} ${logical?.type ?? ""}`);
+
+/** Whether all that stands in a column, in lists too, is whole by its type. */
+const isOfWhole = ({ element, children }: SchemaTree): boolean =>
+  children.length > 0 ? children.every(isOfWhole) : ["BOOLEAN", "INT32", "INT64"].includes(element.type ?? "");
+
+/** The targets of all rows: what was asked for, and the columns of numbers. */
+async function targetsOf(
+  files: readonly ParquetFile[],
+  asked: ColumnsOf,
+  describe: (row: number) => string,
+): Promise<(readonly [string, Tensor])[]> {
+  for (const { path, columns } of files) refuseUnknown(path, asked, columns);
+  const columnOf = async (name: string): Promise<Column> => {
+    const cells: unknown[] = [];
+    for (const { path, buffer, metadata } of files)
+      for (const cell of await readColumn(path, buffer, metadata, name)) cells.push(cell);
+    return { name, cells, isWhole: files.every(({ whole }) => whole.has(name)) };
+  };
+  const used = new Set(Object.values(asked).flat());
+  const free = files[0]!.numbers.filter(
+    (name) => !used.has(name) && !Object.hasOwn(asked, name) && files.every(({ numbers }) => numbers.includes(name)),
+  );
+  const found: (readonly [string, Tensor])[] = [];
+  for (const [name, columns] of Object.entries(asked)) {
+    const own: Column[] = [];
+    for (const column of columns) own.push(await columnOf(column));
+    found.push([name, targetOfColumns(own, describe)]);
+  }
+  for (const name of free) {
+    const column = await columnOf(name);
+    if (hasNumbers(column)) found.push([name, targetOfColumns([column], describe)]);
+  }
+  return found;
 }
 
 function groupsOf({ path, buffer, metadata, imageColumn }: ParquetFile): RowGroup<Uint8Array | undefined>[] {
@@ -140,9 +211,9 @@ function groupsOf({ path, buffer, metadata, imageColumn }: ParquetFile): RowGrou
 
 function describeRow(files: readonly ParquetFile[], row: number): string {
   let within = row;
-  for (const { path, labels } of files) {
-    if (within < labels.length) return `${path}, row ${within}`;
-    within -= labels.length;
+  for (const { path, rows } of files) {
+    if (within < rows) return `${path}, row ${within}`;
+    within -= rows;
   }
   return fail("internal", `row ${row} is in none of ${files.length} files`);
 }

@@ -123,3 +123,19 @@ function copyMoved(
     }
   }
 }
+
+/** Writes the view of a mask [H, W]; what lies outside it gets the id `outside`. */
+export function writeMask(
+  mask: BigInt64Array,
+  out: BigInt64Array,
+  [height, width]: readonly [number, number],
+  { dx, dy, mirrored }: View,
+  outside: bigint,
+): void {
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) {
+      const [fromX, fromY] = [x + dx, y + dy];
+      const isInside = fromX >= 0 && fromX < width && fromY >= 0 && fromY < height;
+      out[y * width + (mirrored ? width - 1 - x : x)] = isInside ? mask[fromY * width + fromX]! : outside;
+    }
+}

@@ -6,9 +6,11 @@ import type { Model } from "../graph/graph.ts";
 import type { Dataset } from "./batches.ts";
 import { cifar10 } from "./cifar10-node.ts";
 import { builtInList, builtInLists, isBuiltInList, parseClasses, withClasses, type ClassList } from "./class-list.ts";
+import type { ColumnsOf } from "./columns.ts";
 import { csv } from "./csv-node.ts";
 import type { EncodedOptions } from "./encoded-node.ts";
 import { folder } from "./folder-node.ts";
+import { maskedFolder } from "./masked-node.ts";
 import { mnist } from "./mnist-node.ts";
 import { moduleDataset } from "./module-node.ts";
 import type { Normalise } from "./normalise.ts";
@@ -37,36 +39,73 @@ export interface OpenOptions extends Omit<PixelForm, keyof Normalise>, Omit<Enco
 
 interface Kind {
   readonly form: string;
+  /** What may stand behind its path, as help has it. */
+  readonly more?: string;
   /** What its pixels can be told to become. */
   readonly takes: readonly (keyof ImageForm)[];
   /** What a part for testing looks like there. */
   readonly test: (path: string) => string;
-  /** @param stated what the model's file says of pixels, for data that may have none */
-  readonly open: (path: string, split: SplitName, options: EncodedOptions, stated: ImageForm) => Promise<Dataset>;
+  readonly open: (path: string, split: SplitName, options: EncodedOptions, known: Known) => Promise<Dataset>;
+}
+
+/** What else is known where a data set is opened. */
+interface Known {
+  /** What the model's file says of pixels, for data that may have none. */
+  readonly stated: ImageForm;
+  /** The model that the data is for. */
+  readonly model: Pick<Model, "graph"> | undefined;
+  /** What stands behind the path: names and values. */
+  readonly more: Readonly<Record<string, string>>;
 }
 
 const pixels = ["scale", "mean", "std", "layout", "channels"] as const;
 const encoded = [...pixels, "size", "resize"] as const;
+
+const columnsForm = "TARGET=COLUMN+COLUMN";
+
+/** Targets that are made of columns: "boxes=x+y+w+h". */
+const columnsIn = (more: Readonly<Record<string, string>>): ColumnsOf =>
+  Object.fromEntries(Object.entries(more).map(([name, columns]) => [name, columns.split("+")]));
+
+function openFolder(path: string, split: SplitName, options: EncodedOptions, { more }: Known): Promise<Dataset> {
+  const { masks, ...others } = more;
+  const [other] = Object.keys(others);
+  if (other !== undefined) fail("bad-option", `folder:${path} takes masks=DIR behind it, and no ${other}`);
+  return masks === undefined ? folder(path, split, options) : maskedFolder(path, masks, split, options);
+}
 
 const idx = "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte";
 
 const kinds: Readonly<Record<string, Kind>> = {
   cifar10: { form: "cifar10:DIR", takes: pixels, test: (path) => `${path}/test_batch.bin`, open: cifar10 },
   mnist: { form: "mnist:DIR", takes: pixels, test: (path) => `${idx} to ${path}`, open: mnist },
-  folder: { form: "folder:DIR", takes: encoded, test: (path) => `${path}/test/CLASS/IMAGE`, open: folder },
+  folder: {
+    form: "folder:DIR",
+    more: "masks=DIR",
+    takes: encoded,
+    test: (path) => `${path}/test/CLASS/IMAGE`,
+    open: openFolder,
+  },
   csv: {
     form: "csv:FILE.csv",
     takes: encoded,
+    more: columnsForm,
     test: (path) => `rows to ${path} whose column split is test`,
-    open: csv,
+    open: (path, split, options, { more }) => csv(path, split, options, columnsIn(more)),
   },
   parquet: {
     form: "parquet:DIR",
     takes: encoded,
+    more: columnsForm,
     test: (path) => `test-*.parquet to the folder of ${path}`,
-    open: parquet,
+    open: (path, split, options, { more }) => parquet(path, split, options, columnsIn(more)),
   },
-  npz: { form: "npz:FILE.npz", takes: pixels, test: (path) => `the arrays x_test and y_test to ${path}`, open: npz },
+  npz: {
+    form: "npz:FILE.npz",
+    takes: pixels,
+    test: (path) => `the arrays x_test and y_test to ${path}`,
+    open: (path, split, options, { stated, model }) => npz(path, split, options, stated, model),
+  },
   module: {
     form: "module:FILE.mjs",
     takes: [],
@@ -75,16 +114,40 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
 };
 
-/** The same data set with another path. */
-export function withPath(spec: string, change: (path: string) => string): string {
+interface Spec {
+  readonly kind: string;
+  readonly path: string;
+  readonly more: Readonly<Record<string, string>>;
+}
+
+/** KIND:PATH, and for kinds that take more NAME=VALUE behind commas. */
+function parse(spec: string): Spec {
   const colon = spec.indexOf(":");
-  return colon < 0 ? spec : `${spec.slice(0, colon + 1)}${change(spec.slice(colon + 1))}`;
+  if (colon < 0) return { kind: spec, path: "", more: {} };
+  const [kind, rest] = [spec.slice(0, colon), spec.slice(colon + 1)];
+  const takesMore = Object.hasOwn(kinds, kind) && kinds[kind]!.more !== undefined;
+  const [, path = rest, more = ""] = (takesMore && /^(.*?)((?:,[^,=]+=[^,=]+)*)$/s.exec(rest)) || [];
+  const pairs = more
+    .split(",")
+    .slice(1)
+    .map((pair) => pair.split("=") as [string, string]);
+  return { kind, path, more: Object.fromEntries(pairs) };
+}
+
+/** The same data set with other paths. */
+export function withPath(spec: string, change: (path: string) => string): string {
+  const { kind, path, more } = parse(spec);
+  if (path === "") return spec;
+  const others = Object.entries(more).map(
+    ([name, value]) => `,${name}=${kind === "folder" && name === "masks" ? change(value) : value}`,
+  );
+  return `${kind}:${change(path)}${others.join("")}`;
 }
 
 /** What to add to data that has no part for testing. */
 export function testPartOf(spec: string): string {
-  const colon = spec.indexOf(":");
-  return kinds[spec.slice(0, colon)]?.test(spec.slice(colon + 1)) ?? "a part for testing";
+  const { kind, path } = parse(spec);
+  return kinds[kind]?.test(path) ?? "a part for testing";
 }
 
 /** The forms that {@link openDataset} takes. */
@@ -95,9 +158,7 @@ const datasetForms: readonly string[] = Object.values(kinds).map(({ form }) => f
  * does not take, and as the data set itself does.
  */
 export async function openDataset(spec: string, options: OpenOptions): Promise<Dataset> {
-  const colon = spec.indexOf(":");
-  const kind = colon < 0 ? spec : spec.slice(0, colon);
-  const path = colon < 0 ? "" : spec.slice(colon + 1);
+  const { kind, path, more } = parse(spec);
   const known = Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
   if (!known) fail("bad-option", `data set "${spec}": unknown kind "${kind}"; give one of ${datasetForms.join(", ")}`);
   if (path === "") fail("bad-option", `data set "${spec}": no path; give ${known.form}`);
@@ -112,7 +173,7 @@ export async function openDataset(spec: string, options: OpenOptions): Promise<D
   const input = known.takes.includes("size") ? stated.input : layout && { layout };
   const form = openForm({ ...input, ...stated.form }, given, known.takes);
   const own = kind === "npz" ? given : { ...form, ...given };
-  const dataset = await known.open(path, split, own, form);
+  const dataset = await known.open(path, split, own, { stated: form, model, more });
   const list = await listFor(dataset, named ?? stated.classes, named === undefined);
   if (onNote) {
     for (const remark of stated.remarks) onNote(remark);

@@ -3,7 +3,6 @@
 import type { MetricName } from "../options/metric.ts";
 import type { BatchOptions, Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
-import { requireTarget } from "../execute/feeds.ts";
 import { minibatches } from "../execute/minibatches.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -54,9 +53,9 @@ export async function evaluate(
     spent += performance.now() - started;
     if (meter.isRanked(answers.logits)) {
       checkClasses(dataset, answers.logits.shape[1]!);
-      options.onLogits?.(answers.logits, requireTarget(batch));
+      options.onLogits?.(answers.logits, meter.labelsOf(batch));
     }
-    if (!(await meter.count(answers, batch))) requireTarget(batch);
+    if (!(await meter.count(answers, batch))) meter.labelsOf(batch);
     samples += batch.size;
     options.onProgress?.(samples, samplesOf(dataset, options));
   }

@@ -2,6 +2,7 @@
 
 import { checkClasses, checkLabels } from "../data/checks.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
+import { findTarget } from "../execute/feeds.ts";
 import type { Graph } from "../graph/graph.ts";
 import { randomStream, shuffle } from "../graph/random.ts";
 import { sizeOf, toNumbers, type Tensor } from "../graph/tensor.ts";
@@ -71,10 +72,11 @@ export async function openAsker(
   return {
     async ask(batch, listener) {
       const { logits } = await meter.run(batch);
-      if (logits.shape.length < 2 || batch.target?.dtype !== "int64") return;
+      const target = findTarget(batch, { name: "", output: graph.outputs[0]?.name });
+      if (logits.shape.length < 2 || target?.dtype !== "int64") return;
       checkClasses(data, logits.shape[1]!);
-      checkLabels(batch.target, logits.shape[1]!);
-      listener.add(logits, batch.target);
+      checkLabels(target, logits.shape[1]!);
+      listener.add(logits, target);
     },
     [Symbol.asyncDispose]: () => meter[Symbol.asyncDispose](),
   };

@@ -52,7 +52,7 @@ export function openLossMeter(runtime: Runtime, measured: Measured, machine: Mac
   return {
     async lossOf(values, batch) {
       const { graph, objective, session } = await open(values);
-      if (objective.targets.length > 0 && !hasTarget(batch)) return undefined;
+      if (objective.targets.length > 0 && !hasTarget(batch, objective.targets)) return undefined;
       const targets = targetFeeds(graph.inputs, objective, batch);
       const own = graph.inputs.map(({ name }) => [name, targets[name] ?? values[name]!] as const);
       return Number((await session.run(Object.fromEntries(own)))["loss"]!.data[0]);

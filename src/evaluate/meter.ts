@@ -5,7 +5,7 @@ import type { Loss } from "../options/loss.ts";
 import type { Batch } from "../data/batches.ts";
 import { checkLabels } from "../data/checks.ts";
 import { executable } from "../execute/executable.ts";
-import { checkTarget, namedInputs } from "../execute/feeds.ts";
+import { findTarget, fitTarget, namedInputs, requireTarget } from "../execute/feeds.ts";
 import { runBatch } from "../execute/whole-batch.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, toNumbers, type Tensor } from "../graph/tensor.ts";
@@ -53,6 +53,12 @@ export interface Meter extends AsyncDisposable {
   count(answers: Answers, batch: Batch): Promise<boolean>;
   /** Whether there is a class for each sample, whose label has a rank. */
   isRanked(logits: Tensor): boolean;
+  /**
+   * The target of the first loss.
+   *
+   * @throws SecateurError `bad-data` for a batch that does not have it
+   */
+  labelsOf(batch: Batch): Tensor;
   /** How many outputs are larger than that of the label, sample by sample; none where there is no class for each. */
   readonly ranks: readonly number[];
   /** Of all that was counted; there has been a sample with a label. */
@@ -73,13 +79,15 @@ export async function openMeter(runtime: Runtime, graph: Graph, options: MeterOp
   const isRanked = (logits: Tensor): boolean =>
     evaluation.files.length === 0 && isClassifier(evaluation.terms) && isOfSamples(logits);
   const ranks: number[] = [];
+  const [first] = evaluation.terms;
+  const wanted = { name: first?.target ?? "", output: first?.output, loss: first?.loss.name };
   return {
     async run(batch) {
       const results = await runBatch(session, evaluation.graph, batch);
       return { logits: evaluation.logits(results), results };
     },
     async count({ logits, results }, batch) {
-      const { target } = batch;
+      const target = findTarget(batch, wanted);
       let isCounted = target !== undefined;
       if (!isRanked(logits)) {
         const loss = await lossMeter.lossOf({ ...namedInputs(evaluation.graph, batch), ...results }, batch);
@@ -87,14 +95,16 @@ export async function openMeter(runtime: Runtime, graph: Graph, options: MeterOp
         sums.loss += batch.size * (loss ?? 0);
         sums.samples += batch.size;
       } else if (target) {
-        checkTarget(target, { dtype: "int64", shape: [batch.size] });
-        checkLabels(target, logits.shape[1]!);
-        ranks.push(...addHits(sums, logits, target));
+        const classes = logits.shape[1]!;
+        const labels = fitTarget(target, { dtype: "int64", shape: [batch.size] }, { ...wanted, classes });
+        checkLabels(labels, classes);
+        ranks.push(...addHits(sums, logits, labels));
       }
       await counting?.add(evaluation.shown(results, batch));
       return isCounted;
     },
     isRanked,
+    labelsOf: (batch) => requireTarget(batch, wanted),
     ranks,
     get quality() {
       const { samples } = sums;

@@ -2,10 +2,11 @@
 
 import { fail, option } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
-import type { Shape, Tensor } from "../graph/tensor.ts";
+import { toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
 import { sameShape } from "../ops/emitter.ts";
 import type { Batch } from "../data/batches.ts";
 import { checkLabels } from "../data/checks.ts";
+import { nearest } from "../options/suggest.ts";
 import type { ObjectiveInputs, TargetInput } from "../objective/objective.ts";
 
 /**
@@ -47,33 +48,33 @@ export function targetFeeds(
   const feeds = targets.map((wanted) => {
     const { input, classes, ignore, never } = wanted;
     const { dtype, shape } = inputs.find(({ name }) => name === input)!;
-    const target = filledUp(targetOf(batch, wanted), (shape as Shape).at(-1)!, wanted);
-    if (classes > 0) checkLabels(target, classes, { ignore, never });
-    checkTarget(target, { dtype, shape: shape as Shape }, input);
-    return [input, target] as const;
+    const target = filledUp(requireTarget(batch, wanted), (shape as Shape).at(-1)!, wanted);
+    const fitted = fitTarget(target, { dtype, shape: shape as Shape }, wanted);
+    if (classes > 0) checkLabels(fitted, classes, { ignore, never });
+    return [input, fitted] as const;
   });
   return Object.fromEntries(feeds);
 }
 
-/** Whether a batch has anything to compare with. */
-export const hasTarget = ({ target, targets = {} }: Batch): boolean =>
-  target !== undefined || Object.keys(targets).length > 0;
+/** What a loss knows of its target. */
+type Wanted = Pick<TargetInput, "name"> & { readonly [K in keyof TargetInput]?: TargetInput[K] | undefined };
 
-/** The target of a batch that a loss looks at. */
-function targetOf(batch: Batch, { name }: Pick<TargetInput, "name">): Tensor {
-  if (name === "") return requireTarget(batch);
-  const { target, targets = {} } = batch;
-  return (
-    targets[name] ??
-    fail(
-      "bad-data",
-      `a loss takes the target "${name}"; the data has ${
-        Object.keys(targets)
-          .map((one) => `"${one}"`)
-          .join(", ") || (target ? "one target without a name" : "no targets")
-      }`,
-    )
-  );
+/** The only target there is, or that of the name of the output. */
+const theOnly: Wanted = { name: "" };
+
+/** Whether a batch has one of the targets that losses look at. */
+export const hasTarget = (batch: Batch, wanted: readonly Wanted[]): boolean =>
+  wanted.some((one) => findTarget(batch, one) !== undefined);
+
+/**
+ * The target of a batch that a loss looks at, where it has it. Arrays of data that knew no model may be inputs or
+ * targets: what is no target by name is looked for among the inputs.
+ */
+export function findTarget({ target, targets = {}, inputs }: Batch, { name, output }: Wanted): Tensor | undefined {
+  if (name !== "") return targets[name] ?? inputs[name];
+  const [only, ...others] = Object.values(targets);
+  const named = output === undefined ? undefined : (targets[output] ?? inputs[output]);
+  return target ?? named ?? (others.length === 0 ? only : undefined);
 }
 
 /** The target with rows of a given length, where it may be filled up. */
@@ -96,41 +97,66 @@ function filledUp(target: Tensor, length: number, { padding }: Pick<TargetInput,
 }
 
 /**
- * The target of a batch that has only one.
+ * The target of a batch that a loss looks at.
  *
- * @throws SecateurError `bad-data` for a batch without targets, or with several
+ * @throws SecateurError `bad-data` for a batch that does not have it
  */
-export function requireTarget({ target, targets = {} }: Batch): Tensor {
-  const named = Object.keys(targets);
-  if (target === undefined && named.length > 1)
-    fail(
-      "bad-data",
-      `the data has the targets ${named.map((name) => `"${name}"`).join(", ")}: say by ${option("loss")} which ` +
-        "output each belongs to",
+export function requireTarget(batch: Batch, wanted: Wanted = theOnly): Tensor {
+  return findTarget(batch, wanted) ?? fail("bad-data", whyNone(batch, wanted));
+}
+
+function whyNone({ target, targets = {} }: Batch, { name, output, loss }: Wanted): string {
+  const has = [...(target ? ["one target without a name"] : []), ...Object.keys(targets).map((one) => `"${one}"`)];
+  if (name !== "") {
+    const near = nearest(name, Object.keys(targets));
+    const of = output === undefined || output === name ? "" : ` of "${output}"`;
+    const meant = near === undefined ? "" : ` (did you mean "${near}"?)`;
+    return (
+      `${loss ?? "a loss"}${of} takes the target "${name}"${meant}; the data has ` + (has.join(", ") || "no targets")
     );
-  return (
-    target ??
-    targets[named[0] ?? ""] ??
-    fail(
-      "bad-data",
-      `the data has no labels, and the loss takes them; without labels use ${option("targets", "sampled")} or ` +
-        `${option("targets", "teacher")}`,
-    )
-  );
+  }
+  return has.length > 0
+    ? `the data has the targets ${has.join(", ")}: say by ${option("loss")} which output each belongs to`
+    : `the data has no labels, and the loss takes them; without labels use ${option("targets", "sampled")} or ` +
+        option("targets", "teacher");
 }
 
 /**
- * Fails where a target has not the type and shape that the loss wants, as it has when data and loss do not go together.
+ * A target in the type and shape that a loss takes. Whole numbers do for floats, and axes of 1 behind the first may be
+ * there or not.
+ *
+ * @throws SecateurError `bad-data` where it does not fit, as when data and loss do not go together
  */
-export function checkTarget({ dtype, shape }: Tensor, wanted: Pick<Tensor, "dtype" | "shape">, input = "target"): void {
-  if (dtype === wanted.dtype && sameShape(shape, wanted.shape)) return;
-  const form = (type: Pick<Tensor, "dtype" | "shape">): string => `${type.dtype} [${type.shape.join(", ")}]`;
-  const name = input === "target" ? "the target" : `the target "${input.slice("target/".length)}"`;
-  fail(
-    "bad-data",
-    `${name} in the data is ${form({ dtype, shape })}; the loss takes ${form(wanted)}: class ids with ` +
-      "cross-entropy, values in the shape of the output with mse",
-  );
+export function fitTarget(target: Tensor, form: Pick<Tensor, "dtype" | "shape">, wanted: Wanted = theOnly): Tensor {
+  const { dtype, shape } = form;
+  const isWhole = target.dtype === "bool" || /^u?int/.test(target.dtype);
+  const isRight = target.dtype === dtype || (dtype === "int64" ? isWhole : isWhole || target.dtype === "float64");
+  if (!isRight || !sameShape(plainShape(target.shape), plainShape(shape)))
+    fail("bad-data", unfit(target, form, wanted));
+  if (target.dtype === dtype) return { ...target, shape };
+  const values = toNumbers(target);
+  return dtype === "int64"
+    ? { dtype, shape, data: BigInt64Array.from(values, (value) => BigInt(value)) }
+    : ({ dtype, shape, data: Float32Array.from(values) } as Tensor);
+}
+
+/** A shape without the axes of 1 behind the first. */
+const plainShape = (shape: Shape): Shape => shape.filter((dim, i) => i === 0 || dim !== 1);
+
+function unfit(target: Tensor, form: Pick<Tensor, "dtype" | "shape">, wanted: Wanted): string {
+  const { name, output, loss, classes = 0 } = wanted;
+  const shown = (type: Pick<Tensor, "dtype" | "shape">): string => `${type.dtype} [${type.shape.join(", ")}]`;
+  const what = name === "" ? "the target" : `the target "${name}"`;
+  const takes = form.dtype === "int64" ? `class ids${classes > 0 ? `, 0 to ${classes - 1}` : ""}` : "numbers";
+  const of = loss === undefined ? "" : `: ${loss} on "${output}" compares with ${takes}`;
+  const isFloat = target.dtype.startsWith("float");
+  const other =
+    form.dtype === "int64" && isFloat
+      ? `; numbers in the shape of the output go with ${option("loss", "mse")}`
+      : form.dtype !== "int64" && !isFloat
+        ? `; class ids go with ${option("loss", "cross-entropy")}`
+        : "";
+  return `${what} in the data is ${shown(target)}; the loss takes ${shown(form)}${of}${other}`;
 }
 
 function check(graph: Pick<Graph, "inputs">, name: string, tensor: Tensor): Tensor {

@@ -19,13 +19,15 @@ const arrays = takes("arrayDataset", {
   name: z.string(),
   inputs: z.record(z.string(), tensor),
   target: tensor.optional(),
+  targets: z.record(z.string(), tensor).optional(),
 } satisfies KindsOf<ArraySource>);
 const formOfArrays = takes("arrayDataset", form);
 
 /**
  * Named arrays in memory whose first axes count the samples. uint8 is pixels, float64 becomes float32, all else is
  * given as it is. A single input of uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] is images, which can be augmented. A
- * target of integers [N] or [N, 1] is class ids.
+ * target of integers [N] or [N, 1] is class ids of the samples, and of more axes class ids of places; several are given
+ * by name as `targets`.
  *
  * @example
  * import { arrayDataset, evaluate, load } from "secateur";

@@ -2,7 +2,7 @@
 
 import type { Batch } from "../data/batches.ts";
 import { executable } from "../execute/executable.ts";
-import { namedInputs, targetFeeds } from "../execute/feeds.ts";
+import { findTarget, namedInputs, targetFeeds } from "../execute/feeds.ts";
 import { openGraph } from "../execute/opened.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { fail, option } from "../graph/error.ts";
@@ -98,7 +98,7 @@ function nameTargets(file: string, loss: Graph, { graph, first }: Place): Graph 
     const target = targetOfInput(name);
     if (outputs.includes(name) || (target === undefined && inputs.includes(name))) continue;
     const wanted = target ?? name;
-    if (first && targetIn(first.batch, wanted) === undefined)
+    if (first && findTarget(first.batch, { name: wanted }) === undefined)
       fail(
         "bad-option",
         `the loss "${file}" takes "${name}": the model's outputs are ${listed(outputs)}, its inputs ` +
@@ -110,15 +110,6 @@ function nameTargets(file: string, loss: Graph, { graph, first }: Place): Graph 
     fail("bad-option", `the loss "${file}" takes none of the model's outputs, which are ${listed(outputs)}`);
   return withNames(loss, names);
 }
-
-/** A target of the data; arrays that are no inputs of the model may be meant for targets. */
-const targetIn = ({ target, targets = {}, inputs }: Batch, name: string): Tensor | undefined =>
-  name === "" ? (target ?? onlyOf(targets)) : (targets[name] ?? inputs[name]);
-
-const onlyOf = (targets: Readonly<Record<string, Tensor>>): Tensor | undefined => {
-  const [only, ...others] = Object.values(targets);
-  return others.length === 0 ? only : undefined;
-};
 
 function toldTargets({ target, targets = {} }: Batch): string {
   const names = Object.keys(targets);
@@ -139,7 +130,7 @@ function shapesOf(file: string, loss: Graph, { graph, batchSize, first }: Place)
   const { types } = analyse(graph, { batch: batchSize }).traced;
   const found = loss.inputs.flatMap(({ name, shape }): [string, Shape][] => {
     const target = targetOfInput(name);
-    const value = target === undefined ? undefined : first && targetIn(first.batch, target);
+    const value = target === undefined ? undefined : first && findTarget(first.batch, { name: target });
     const own = target === undefined ? (first?.answers[name]?.shape ?? types.get(name)?.shape) : value?.shape;
     if (own === undefined) return [];
     const fits =

@@ -3,7 +3,7 @@
  */
 
 import type { LearningOptions, Targets } from "../options/learning.ts";
-import type { Loss } from "../options/loss.ts";
+import type { Loss, LossName } from "../options/loss.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import { fail, option } from "../graph/error.ts";
 import { sizeOf, type Shape } from "../graph/tensor.ts";
@@ -36,8 +36,11 @@ export interface ObjectiveOptions extends Pick<LearningOptions, "labelSmoothing"
 /** An input of the graph that takes a target of the data. */
 export interface TargetInput extends Pick<TargetForm, "classes" | "ignore" | "never" | "padding"> {
   readonly input: string;
-  /** The name of the target in the data; "" for the only one there is. */
+  /** The name of the target in the data; "" for the only one there is, or that of the output's name. */
   readonly name: string;
+  /** The output that it is compared with, and by what, where that is known. */
+  readonly output?: string;
+  readonly loss?: LossName;
 }
 
 /** An input of the graph that takes what another model gives. */
@@ -232,7 +235,14 @@ function targetTerm(context: Context, term: Term): Appended {
     mix: (value) => (options.mixture ? mixed(g, value, options.mixture) : value),
     ...others,
   });
-  const asked = form && { classes: form.classes, ignore: form.ignore, never: form.never, padding: form.padding };
+  const asked = form && {
+    output: term.output,
+    loss: loss.name,
+    classes: form.classes,
+    ignore: form.ignore,
+    never: form.never,
+    padding: form.padding,
+  };
   return { perSample: weighed(g, perSample, term.weight), shape, form, target: asked && { input, name, ...asked } };
 }
 

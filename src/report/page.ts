@@ -55,7 +55,7 @@ function circumstances(config: RunConfig, last: string | undefined, summary: Run
           ([name, value]) =>
             html`<tr>
               <th scope="row">${name}</th>
-              <td>${name === "--loss" ? lossWords(value) : worded(value)}</td>
+              <td>${worded(value)}</td>
             </tr> `,
         )}
       </tbody>
@@ -74,6 +74,6 @@ function circumstances(config: RunConfig, last: string | undefined, summary: Run
       ...Object.entries(config.versions),
     ])}
     <h2>Configuration</h2>
-    ${facts(Object.entries(config.options).map(([name, value]) => [flagOf(name), value]))}
+    ${facts(Object.entries(config.options).map(([name, value]) => [flagOf(name), name === "loss" ? lossWords(value) : value]))}
   </section>`;
 }

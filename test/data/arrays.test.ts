@@ -129,8 +129,11 @@ describe("what is refused of npz", () => {
       /the input has 5 samples and target 4; the first axes differ/,
     ],
     ["labels below 0", { x: floats, y: npy("|i1", [5], [0, 1, 255, 0, 1]) }, /sample 2 has label -1/],
-    ["labels in two columns", { x: floats, y: npy("|u1", [5, 2], pattern(10)) }, /uint8 \[5, 2\]; class ids are \[N\]/],
-    ["targets of truth values", { x: floats, y: npy("|b1", [5], [0, 1, 0, 1, 0]) }, /the target is bool/],
+    [
+      "a target without an axis",
+      { x: floats, y: npy("|u1", [], [1]) },
+      /has 5 samples and target 0; the first axes differ/,
+    ],
     ["two targets", { x: floats, y: ids, target: ids }, /has both target and y|has both y and target/],
     ["no inputs", { y: ids }, /has no inputs; it has y/],
     ["no arrays", {}, /holds no arrays/],

@@ -358,8 +358,8 @@ describe("csv", () => {
   });
 
   it.each([
-    ["path;label\na.png;0", /has no column path and no column label; it has path;label/],
-    ["path,class\na.png,0", /has no column label; it has path, class/],
+    ["path;label\na.png;0", /has no column path; it has path;label/],
+    ["path,class\na.png,cat", /has no column label, nor one of numbers; it has path, class/],
     ["path,label\n", /has no rows/],
     ["", /has no rows/],
     ["path,label\nimages/owl/000.png", /list\.csv: .*line 2/],

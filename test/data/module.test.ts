@@ -120,6 +120,29 @@ describe("readBatch", () => {
     expect(soft.target!.data).toEqual(Float32Array.of(0.5, 0.5, 1, 0));
   });
 
+  it("takes targets by name, and class ids of places", () => {
+    const batch = readBatch(
+      {
+        inputs: ok,
+        targets: {
+          kind: [1, 0],
+          boxes: { dtype: "float32", shape: [2, 4], data: [1, 2, 3, 4, 5, 6, 7, 8] },
+          mask: { dtype: "int32", shape: [2, 1, 2], data: Int32Array.of(0, -100, 2, 255) },
+        },
+      },
+      "b",
+    );
+    expect(batch).toMatchObject({
+      size: 2,
+      targets: {
+        kind: { dtype: "int64", shape: [2], data: BigInt64Array.of(1n, 0n) },
+        boxes: { dtype: "float32", shape: [2, 4] },
+        mask: { dtype: "int64", shape: [2, 1, 2], data: BigInt64Array.of(0n, -100n, 2n, 255n) },
+      },
+    });
+    expect(batch.target).toBeUndefined();
+  });
+
   it.each([
     [7, /b: number 7 instead of/],
     [{}, /no inputs; a batch is/],
@@ -129,9 +152,22 @@ describe("readBatch", () => {
     [{ inputs: ok, target: [0, -1] }, /the target holds -1 at sample 1/],
     [{ inputs: ok, target: ["0", 1] }, /the target holds 0 at sample 0/],
     [{ inputs: ok, target: [] }, /no samples/],
+    [{ inputs: ok, target: { dtype: "int64", shape: [], data: BigInt64Array.of(0n) } }, /the target is a scalar/],
     [
-      { inputs: ok, target: { dtype: "int64", shape: [2, 1], data: BigInt64Array.of(0n, 0n) } },
-      /class ids have shape \[N\]/,
+      { inputs: ok, targets: ok },
+      /targets is a tensor; expected a record of tensors by name; a single one is given as/,
+    ],
+    [{ inputs: ok, targets: {} }, /targets is an empty record/],
+    [{ inputs: ok, targets: [0, 1] }, /targets is a list/],
+    [{ inputs: ok, targets: { a: [0, -1] } }, /the target "a" holds -1 at sample 1/],
+    [
+      { inputs: ok, targets: { a: [0, 1], b: [0] } },
+      /the target "b" has shape \[1\] and the target "a" \[2\]; the first/,
+    ],
+    [{ inputs: ok, target: [0, 1], targets: { b: [0] } }, /the target "b" has shape \[1\] and the target \[2\]/],
+    [
+      { inputs: ok, targets: { a: { dtype: "float32", shape: [2], data: [0, Number.NaN] } } },
+      /the target "a" holds NaN at element 0 of sample 1/,
     ],
     [{ inputs: ok, target: { dtype: "float64", shape: [2], data: [0, 0] } }, /the target is float64/],
     [{ inputs: ok, target: { dtype: "float32", shape: [], data: [0] } }, /the target is a scalar/],

@@ -74,7 +74,7 @@ describe("parquet", () => {
 
   it("refuses columns, parts and files that are not there", async () => {
     await expect(open(fixture("wrong-columns.parquet"))).rejects.toThrow(
-      /has no column image \(nor img\) and no column label; it has picture, fine_label/,
+      /has no column image \(nor img\); it has picture, fine_label/,
     );
     await expect(open(dir)).rejects.toThrow(/has no train-\*\.parquet, nor has its folder data; it has no \.parquet/);
     await expect(open(join(dir, "absent.parquet"))).rejects.toThrow(/cannot read .*absent\.parquet/);

@@ -107,8 +107,8 @@ describe("an option that there is not", () => {
     ],
     [
       "arrayDataset",
-      () => arrayDataset(wrong({ name: "a", inputs: {}, targets: 1 })),
-      "targets (did you mean target? arrayDataset takes",
+      () => arrayDataset(wrong({ name: "a", inputs: {}, label: 1 })),
+      "label (arrayDataset takes name, inputs, target, targets)",
     ],
     [
       "imageDataset",
