@@ -60,6 +60,9 @@ function circumstances(config: RunConfig, last: string | undefined, summary: Run
         )}
       </tbody>
     </table>`;
+  const options = Object.entries(config.options).map(
+    ([name, value]) => [flagOf(name), name === "loss" ? lossWords(value) : value] as const,
+  );
   return html`<section>
     <h2>How to repeat it</h2>
     <pre>${config.repeat}</pre>
@@ -74,6 +77,6 @@ function circumstances(config: RunConfig, last: string | undefined, summary: Run
       ...Object.entries(config.versions),
     ])}
     <h2>Configuration</h2>
-    ${facts(Object.entries(config.options).map(([name, value]) => [flagOf(name), name === "loss" ? lossWords(value) : value]))}
+    ${facts(options)}
   </section>`;
 }
