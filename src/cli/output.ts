@@ -7,6 +7,8 @@ import { inFlags } from "./flags.ts";
 
 export {
   accuracyOf,
+  agreedFigure,
+  changeFigure,
   counted,
   dropFigure,
   lossFigure,
@@ -17,6 +19,7 @@ export {
   pointsFigure,
   shareFigure,
   short,
+  valueFigure,
 } from "../report/figures.ts";
 
 /**

@@ -1,7 +1,8 @@
 /** How far two models are apart in what they compute: on random inputs, and on data. */
 
-import type { MetricName } from "../options/metric.ts";
-import type { BatchOptions, Dataset } from "../data/batches.ts";
+import type { MeasureName } from "../options/metric.ts";
+import type { Loss } from "../options/loss.ts";
+import type { Batch, BatchOptions, Dataset } from "../data/batches.ts";
 import { executable } from "../execute/executable.ts";
 import { minibatches } from "../execute/minibatches.ts";
 import { fail } from "../graph/error.ts";
@@ -16,7 +17,17 @@ import { drawInputs } from "../prune/proof/draw.ts";
 import type { MachineOptions, Runtime } from "../runtime/port.ts";
 import { samplesOf, type Evaluation } from "./evaluate.ts";
 import { intervalsOf, type Changed } from "./intervals.ts";
-import { changedBetween, openMeter, type Meter, type MeterOptions, type Quality, type Top } from "./meter.ts";
+import { openApart } from "./apart.ts";
+import type { Kept } from "./kept.ts";
+import {
+  changedBetween,
+  openMeter,
+  type Answers,
+  type Meter,
+  type MeterOptions,
+  type Quality,
+  type Top,
+} from "./meter.ts";
 import { namedValue, type MetricValue } from "./metrics.ts";
 
 /** The models that are compared; the first is what the second is measured by. */
@@ -26,21 +37,32 @@ export interface Comparison {
   readonly samples: number;
   /** Absent where the data has no labels. */
   readonly quality?: Pair<Quality>;
-  /** The share of samples whose largest output is the same; absent for mse. */
+  /**
+   * Of classifiers the share of samples whose largest output is the same; of others the least that is kept of an
+   * output: {@link agreementOf}. Absent where nothing can be compared.
+   */
   readonly agreement?: number;
+  /** What is kept of each output of the first model, by its name; absent for plain classifiers. */
+  readonly outputs?: Readonly<Record<string, Kept>>;
+  /** Absent where agreement is no share of samples. */
   readonly intervals?: Evaluation["intervals"];
-  /** Samples that one model has right and the other has not; absent for mse and without labels. */
+  /** Samples that one model has right and the other has not; of classifiers with labels. */
   readonly changed?: Readonly<Record<Top, Changed>>;
-  /** Kullback and Leibler's divergence of the softmax of the second from that of the first, in nats; absent for mse. */
+  /**
+   * Of classifiers Kullback and Leibler's divergence of the softmax of the second from that of the first, in nats; of
+   * others the loss that fits the outputs, with those of the first for targets. Absent where no loss fits.
+   */
   readonly divergence?: number;
   /** The metric that was asked for, of both. */
   readonly metric?: Pair<MetricValue>;
-  /** The mean of (a - b)² over samples and outputs, logits where the loss is cross-entropy. */
+  /** The mean of (a - b)² over samples and the first output, logits where the loss is cross-entropy. */
   readonly squaredDifference: number;
 }
 
 /** By default the metric is top-1, or without labels the agreement. */
 export interface CompareOptions extends MeterOptions, Pick<BatchOptions, "batchSize" | "limit"> {
+  /** The loss by which the second model is compared with the first; default that of the targets. */
+  readonly distance?: Loss | undefined;
   readonly onProgress?: (samples: number, total: number | undefined) => void;
 }
 
@@ -79,8 +101,8 @@ export async function compareOutputs(
 }
 
 /**
- * Runs two models over a data set: how good each is where the data has labels, and
- * how far their first outputs are apart.
+ * Runs two models over a data set: how good each is where the data has labels, and how far their outputs are apart.
+ * Outputs go by their order.
  *
  * @param graphs the models with open batches
  * @throws SecateurError `bad-model` for models of different outputs, `bad-option` for
@@ -94,22 +116,22 @@ export async function compare(
 ): Promise<Comparison> {
   const { metric, batchSize, limit, signal } = options;
   const sums = { samples: 0, labelled: 0, outputs: 0, squares: 0, agreed: 0, divergence: 0 };
-  await using before = await openMeter(runtime, graphs[0], options);
-  await using after = await openMeter(runtime, graphs[1], options);
+  await using apart = openApart(runtime, graphs, options);
+  await using before = await openMeter(runtime, graphs[0], options, apart.besides);
+  await using after = await openMeter(runtime, graphs[1], options, apart.besides);
   const meters: Pair<Meter> = [before, after];
   let isRanked = false;
   for await (const batch of minibatches(dataset, { batchSize, limit, signal })) {
     const answers = [await before.run(batch), await after.run(batch)] as const;
     const [a, b] = both(answers, ({ logits }) => logits);
-    requireSame("outputs", [[a], [b]]);
-    const [x, y] = [a.data, b.data] as [Float32Array, Float32Array];
-    x.forEach((value, i) => (sums.squares += (value - y[i]!) ** 2));
-    sums.outputs += x.length;
+    requireSameOutputs(answers, batch, apart.besides.all === true);
+    addSquares(sums, [a, b]);
     sums.samples += batch.size;
-    isRanked = before.isRanked(a);
+    isRanked = before.isRanked(a, batch) && (apart.ofClassifiers || before.isLabelled(batch));
     if (isRanked) addRows(sums, [a, b]);
-    if (await before.count(answers[0], batch)) sums.labelled += batch.size;
-    await after.count(answers[1], batch);
+    if (!isRanked || apart.hasSeveral) await apart.add(answers, batch);
+    if (await before.count(answers[0], batch, answers[0])) sums.labelled += batch.size;
+    await after.count(answers[1], batch, answers[0]);
     options.onProgress?.(sums.samples, samplesOf(dataset, options));
   }
   const { samples, labelled } = sums;
@@ -120,30 +142,38 @@ export async function compare(
       `${samples - labelled} of the ${samples} samples of "${dataset.name}" have no label: give all or none`,
     );
   const quality = labelled > 0 ? both(meters, (meter) => meter.quality) : undefined;
-  if (![sums.squares, sums.divergence, ...(quality ?? []).map((one) => one.loss)].every(Number.isFinite))
+  const found = apart.found(samples);
+  const divergence = isRanked ? sums.divergence / samples : found.divergence;
+  if (![sums.squares, divergence ?? 0, ...(quality ?? []).map(({ loss = 0 }) => loss)].every(Number.isFinite))
     fail(
       "not-finite",
       `outputs over ${samples} samples are not finite: look for values that are not numbers in the weights of the ` +
         "models",
     );
-  const agreement = isRanked ? sums.agreed / samples : undefined;
-  const apart =
-    agreement === undefined
-      ? {}
-      : { agreement, intervals: intervalsOf({ agreement }, samples), divergence: sums.divergence / samples };
-  const named = (name: MetricName): Pair<MetricValue> =>
-    both([1, agreement], (agreed, i) =>
-      namedValue(name, { ...quality?.[i], ...(agreed === undefined ? {} : { agreement: agreed }) }),
-    );
+  const agreement = isRanked ? sums.agreed / samples : found.agreement;
+  const named = (name: MeasureName): Pair<MetricValue> =>
+    both([1, agreement], (agreed, i) => {
+      const value = namedValue(name, { ...quality?.[i], ...(agreed === undefined ? {} : { agreement: agreed }) });
+      return name === "agreement" && !isRanked ? { ...value, share: true } : value;
+    });
   const [first, second] = [await before.metricValue(), await after.metricValue()];
   return {
     samples,
     ...(quality && { quality }),
-    ...apart,
+    ...(agreement !== undefined && { agreement }),
+    ...(isRanked && { intervals: intervalsOf({ agreement }, samples) }),
+    ...(found.outputs && { outputs: found.outputs }),
+    ...(divergence !== undefined && { divergence }),
     ...(quality && isRanked && { changed: changedBetween([before.ranks, after.ranks]) }),
-    ...(metric !== undefined && { metric: first && second ? [first, second] : named(metric as MetricName) }),
+    ...(metric !== undefined && { metric: first && second ? [first, second] : named(metric as MeasureName) }),
     squaredDifference: sums.squares / sums.outputs,
   };
+}
+
+function addSquares(sums: { squares: number; outputs: number }, [a, b]: Pair<Tensor>): void {
+  if (!sameShape(a.shape, b.shape)) return;
+  for (let i = 0; i < a.data.length; i++) sums.squares += (Number(a.data[i]) - Number(b.data[i])) ** 2;
+  sums.outputs += a.data.length;
 }
 
 function both<T, U>(pair: Pair<T>, map: (one: T, i: 0 | 1) => U): Pair<U> {
@@ -162,6 +192,18 @@ function requireSame(what: "inputs" | "outputs", [a, b]: Pair<readonly Form[]>):
       "bad-model",
       `the models cannot be compared: the ${what} of a sample are ${form(a)} in the first and ${form(b)} in the second`,
     );
+}
+
+/** Outputs whose first axis counts something else than samples may differ in size. */
+function requireSameOutputs(answers: Pair<Answers>, { size }: Batch, all: boolean): void {
+  const isFree = (values: Pair<Tensor | undefined>): boolean =>
+    values[0]?.dtype === values[1]?.dtype && values.every((value) => value !== undefined && value.shape[0] !== size);
+  const logits = both(answers, (one) => one.logits);
+  if (!isFree(logits)) requireSame("outputs", [[logits[0]], [logits[1]]]);
+  if (!all) return;
+  const [a, b] = both(answers, ({ outputs }) => outputs);
+  const isKept = (_: Tensor, i: number): boolean => !isFree([a[i], b[i]]);
+  requireSame("outputs", [a.filter(isKept), b.filter(isKept)]);
 }
 
 const sample = (shape: Shape): string => shape.slice(1).join(", ");

@@ -1,6 +1,6 @@
 /** How good a model is: its loss and its hits on labelled data. */
 
-import type { MetricName } from "../options/metric.ts";
+import type { MeasureName } from "../options/metric.ts";
 import type { BatchOptions, Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
 import { minibatches } from "../execute/minibatches.ts";
@@ -8,15 +8,18 @@ import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { openMeter, type MeterOptions, type Quality } from "./meter.ts";
-import { namedValue, type MetricValue } from "./metrics.ts";
+import type { Kept } from "./kept.ts";
+import { hasTargets, openMeter, type MeterOptions, type Quality } from "./meter.ts";
+import { isBuiltIn, namedValue, type MetricValue } from "./metrics.ts";
 
 export interface Evaluation extends Quality {
   /**
-   * Without labels: the share of samples whose largest output is that of the original model; the loss is then the
-   * divergence from it, in nats.
+   * Without labels: how far the model decides as the original does, of classifiers the share of samples whose largest
+   * output is the same, of others the least that is kept of an output. The loss is then the divergence from it.
    */
   readonly agreement?: number;
+  /** Without labels: what is kept of each output of the original, by name; absent for plain classifiers. */
+  readonly outputs?: Readonly<Record<string, Kept>>;
   /** The metric that was asked for. */
   readonly metric?: MetricValue;
   readonly samples: number;
@@ -46,22 +49,26 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const { metric, batchSize, limit, signal } = options;
   await using meter = await openMeter(runtime, graph, options);
-  let [samples, spent] = [0, 0];
+  // A metric that takes no targets, as perplexity, says itself what is missing.
+  const isSelfSufficient = options.lossMayMiss === true && metric !== undefined && !isBuiltIn(metric);
+  let [samples, spent, isLabelled] = [0, 0, false];
   for await (const batch of minibatches(dataset, { batchSize, limit, signal })) {
     const started = performance.now();
     const answers = await meter.run(batch);
     spent += performance.now() - started;
-    if (meter.isRanked(answers.logits)) {
+    if (meter.isRanked(answers.logits, batch)) {
       checkClasses(dataset, answers.logits.shape[1]!);
       options.onLogits?.(answers.logits, meter.labelsOf(batch));
     }
-    if (!(await meter.count(answers, batch))) meter.labelsOf(batch);
+    const isCounted = await meter.count(answers, batch);
+    if (!isCounted && !(isSelfSufficient && !hasTargets(batch))) meter.labelsOf(batch);
+    isLabelled ||= hasTargets(batch);
     samples += batch.size;
     options.onProgress?.(samples, samplesOf(dataset, options));
   }
   if (samples === 0) fail("bad-data", `"${dataset.name}" has no samples`);
-  const { quality } = meter;
-  if (!Number.isFinite(quality.loss))
+  const quality: Quality = isSelfSufficient && !isLabelled ? {} : meter.quality;
+  if (quality.loss !== undefined && !Number.isFinite(quality.loss))
     fail(
       "not-finite",
       `the loss over ${samples} samples is ${quality.loss}: look for values that are not numbers in the weights of ` +
@@ -71,7 +78,7 @@ export async function evaluate(
   return {
     ...quality,
     ...(metric !== undefined && {
-      metric: (await meter.metricValue()) ?? namedValue(metric as MetricName, quality),
+      metric: (await meter.metricValue()) ?? namedValue(metric as MeasureName, quality),
     }),
     samples,
     samplesPerSecond: samples / (spent / 1000),

@@ -3,12 +3,13 @@
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { namedInputs } from "../execute/feeds.ts";
 import { removeDead } from "../passes/dead.ts";
 import { widen } from "../passes/widen.ts";
 import type { Batch } from "../data/batches.ts";
 import type { Tensors } from "../runtime/port.ts";
 import type { Loss } from "../options/loss.ts";
-import type { Metric, MetricBatch, MetricName } from "../options/metric.ts";
+import type { MetricBatch } from "../options/metric.ts";
 import { fileTermsOf, type FileTerm } from "../objective/loss-file.ts";
 import { termsOf, type Term } from "../objective/terms.ts";
 
@@ -17,10 +18,20 @@ export interface EvaluationGraph {
   /** What is measured. */
   readonly terms: readonly Term[];
   readonly files: readonly FileTerm[];
+  /** The names of the model's outputs, in their order. */
+  readonly outputs: readonly string[];
   /** The value that the first loss looks at: logits, or numbers. */
   logits(results: Tensors): Tensor;
   /** What a metric is shown of a minibatch. */
-  shown(results: Tensors, batch: Batch): MetricBatch;
+  shown(results: Tensors, batch: Batch, original?: Tensors): MetricBatch;
+}
+
+/** What is looked at besides the loss. */
+export interface Besides {
+  /** Whether all outputs are, as for a metric. */
+  readonly all?: boolean;
+  /** Another loss, by which a model is compared with another. */
+  readonly distance?: Loss | undefined;
 }
 
 /**
@@ -28,28 +39,34 @@ export interface EvaluationGraph {
  *
  * @throws SecateurError `bad-model` for a model without outputs
  */
-export function evaluationGraph(graph: Graph, loss: Loss, metric?: Metric | MetricName): EvaluationGraph {
+export function evaluationGraph(graph: Graph, loss: Loss, { all = false, distance }: Besides = {}): EvaluationGraph {
   const wide = widen(graph);
   const [first] = wide.outputs;
   if (!first) fail("bad-model", "the model has no output");
   const terms = termsOf(wide, loss);
+  const compared = distance === undefined ? terms : termsOf(wide, distance);
   const known = new Map(wide.outputs.map((output) => [output.name, output]));
-  const values = [...new Set(terms.map(({ value }) => value))];
+  const values = [...new Set([...terms, ...compared].map(({ value }) => value))];
   const looked = values.map((name) => known.get(name) ?? ({ name, dtype: "float32" } as const));
   const files = fileTermsOf(loss);
-  const all = files.length > 0 || !isClassifier(terms) || typeof metric === "object";
-  const outputs = all ? [...new Set([...wide.outputs, ...looked])] : looked;
+  const isAll = all || files.length > 0 || !isClassifier(terms) || !isClassifier(compared);
+  const outputs = isAll ? [...new Set([...wide.outputs, ...looked])] : looked;
+  const named = (results: Tensors): Tensors =>
+    Object.fromEntries(wide.outputs.map(({ name }) => [name, results[name]!]));
   return {
     graph: removeDead({ ...wide, outputs }),
     terms,
     files,
+    outputs: wide.outputs.map(({ name }) => name),
     logits: (results) => results[values[0] ?? first.name]!,
-    shown: (results, { target, targets, size }) => ({
-      outputs: Object.fromEntries(wide.outputs.map((output) => [output.name, results[output.name]!])),
+    shown: (results, batch, original) => ({
+      outputs: named(results),
       output: results[first.name]!,
-      target,
-      targets,
-      size,
+      inputs: namedInputs(wide, batch),
+      target: batch.target,
+      targets: batch.targets,
+      size: batch.size,
+      ...(original && { original }),
     }),
   };
 }

@@ -18,9 +18,10 @@ export interface LossMeter extends AsyncDisposable {
    * The mean loss over the samples of a minibatch; nothing where losses take targets and the data has none.
    *
    * @param values what losses look at, outputs and inputs of the model, by name
+   * @param teacher the same of the model that it is compared with, where targets come from one
    * @throws SecateurError `bad-data` where targets are missing or do not fit
    */
-  lossOf(values: Tensors, batch: Batch): Promise<number | undefined>;
+  lossOf(values: Tensors, batch: Batch, teacher?: Tensors): Promise<number | undefined>;
 }
 
 interface Opened {
@@ -35,7 +36,13 @@ interface Measured {
   readonly files: readonly FileTerm[];
 }
 
-export function openLossMeter(runtime: Runtime, measured: Measured, machine: MachineOptions): LossMeter {
+/** @param from what outputs are compared with: targets of the data, or what another model gives */
+export function openLossMeter(
+  runtime: Runtime,
+  measured: Measured,
+  machine: MachineOptions,
+  from: "targets" | "teacher" = "targets",
+): LossMeter {
   // The last minibatch may be smaller, and sizes may differ.
   const opened = new Map<string, Opened>();
   const open = async (values: Tensors): Promise<Opened> => {
@@ -44,17 +51,18 @@ export function openLossMeter(runtime: Runtime, measured: Measured, machine: Mac
     const key = looked.map((name) => values[name]!.shape.join()).join(";");
     const known = opened.get(key);
     if (known) return known;
-    const { graph, objective } = lossGraph(measured, values);
+    const { graph, objective } = lossGraph(measured, values, from);
     const made = { graph, objective, session: await runtime.load(executable(graph, machine.device), machine) };
     opened.set(key, made);
     return made;
   };
   return {
-    async lossOf(values, batch) {
+    async lossOf(values, batch, teacher = {}) {
       const { graph, objective, session } = await open(values);
       if (objective.targets.length > 0 && !hasTarget(batch, objective.targets)) return undefined;
       const targets = targetFeeds(graph.inputs, objective, batch);
-      const own = graph.inputs.map(({ name }) => [name, targets[name] ?? values[name]!] as const);
+      const theirs = Object.fromEntries(objective.teachers.map(({ input, value }) => [input, teacher[value]!]));
+      const own = graph.inputs.map(({ name }) => [name, targets[name] ?? theirs[name] ?? values[name]!] as const);
       return Number((await session.run(Object.fromEntries(own)))["loss"]!.data[0]);
     },
     async [Symbol.asyncDispose]() {
@@ -65,7 +73,14 @@ export function openLossMeter(runtime: Runtime, measured: Measured, machine: Mac
 
 const empty: Graph = { name: "loss", nodes: [], inputs: [], outputs: [], initializers: new Map(), info: new Map() };
 
-function lossGraph({ terms, files }: Measured, values: Tensors): { graph: Graph; objective: ObjectiveInputs } {
+/** All of the loss from another model, at the temperature of its own probabilities. */
+const taught = { distillation: { weight: 1, temperature: 1 } } as const;
+
+function lossGraph(
+  { terms, files }: Measured,
+  values: Tensors,
+  from: "targets" | "teacher",
+): { graph: Graph; objective: ObjectiveInputs } {
   const builder = new GraphBuilder(empty, new Map());
   const other = (name: string): Value => {
     const { dtype, shape } = values[name] ?? failOther(name);
@@ -73,6 +88,7 @@ function lossGraph({ terms, files }: Measured, values: Tensors): { graph: Graph;
     return valueIn(builder, name);
   };
   for (const { value } of terms) other(value);
-  const objective = appendTerms(builder, terms, { files }, { has: (name) => values[name] !== undefined, other });
+  const options = { files, ...(from === "teacher" && taught) };
+  const objective = appendTerms(builder, terms, options, { has: (name) => values[name] !== undefined, other });
   return { graph: finishGraph(builder, ["loss"]), objective };
 }

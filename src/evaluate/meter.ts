@@ -1,24 +1,25 @@
 /** A model at work on data, and how good what it makes of it is. */
 
-import type { Metric, MetricName } from "../options/metric.ts";
+import type { MetricOption } from "../options/metric.ts";
 import type { Loss } from "../options/loss.ts";
 import type { Batch } from "../data/batches.ts";
 import { checkLabels } from "../data/checks.ts";
 import { executable } from "../execute/executable.ts";
 import { findTarget, fitTarget, namedInputs, requireTarget } from "../execute/feeds.ts";
 import { runBatch } from "../execute/whole-batch.ts";
+import { SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { sizeOf, toNumbers, type Tensor } from "../graph/tensor.ts";
 import type { MachineOptions, Runtime, Tensors } from "../runtime/port.ts";
-import { evaluationGraph, isClassifier } from "./evaluation-graph.ts";
+import { evaluationGraph, isClassifier, type Besides } from "./evaluation-graph.ts";
 import { openLossMeter } from "./loss-meter.ts";
 import { intervalsOf, type Changed, type Interval } from "./intervals.ts";
-import { checkMetric, startCounting, type MetricValue, type ShareName } from "./metrics.ts";
+import { metricFor, startCounting, type MetricValue, type ShareName } from "./metrics.ts";
 
 /** How good a model is on samples that have labels. */
 export interface Quality {
-  /** The mean over samples. */
-  readonly loss: number;
+  /** The mean over samples; absent where nobody has said what the loss is, and it does not fit the targets. */
+  readonly loss?: number;
   /**
    * Shares of samples whose label has the largest, or one of the five largest, outputs; absent where there are none.
    */
@@ -30,8 +31,12 @@ export interface Quality {
 
 export interface MeterOptions extends MachineOptions {
   readonly loss: Loss;
-  /** A measure to look at above all, or a metric of your own, which is counted besides. */
-  readonly metric?: Metric | MetricName | undefined;
+  /** A measure to look at above all, or a metric by name or of your own, which is counted besides. */
+  readonly metric?: MetricOption | undefined;
+  /** Whether the loss is left out where it does not fit the data, and a metric counts; default not. */
+  readonly lossMayMiss?: boolean | undefined;
+  /** Is told why the loss is left out. */
+  readonly onNote?: ((text: string) => void) | undefined;
 }
 
 /** What a model has made of a minibatch. */
@@ -40,6 +45,8 @@ export interface Answers {
   readonly logits: Tensor;
   /** All outputs that were asked for. */
   readonly results: Tensors;
+  /** The outputs of the model, in their order, as far as they were asked for. */
+  readonly outputs: readonly Tensor[];
 }
 
 export interface Meter extends AsyncDisposable {
@@ -47,18 +54,21 @@ export interface Meter extends AsyncDisposable {
   /**
    * Counts what was made of a minibatch: for the metric, and by targets where there are any.
    *
+   * @param original what the original has made of it, where there is another
    * @returns whether there was something to compare with
    * @throws SecateurError `bad-data` where labels do not fit the output
    */
-  count(answers: Answers, batch: Batch): Promise<boolean>;
+  count(answers: Answers, batch: Batch, original?: Answers): Promise<boolean>;
   /** Whether there is a class for each sample, whose label has a rank. */
-  isRanked(logits: Tensor): boolean;
+  isRanked(logits: Tensor, batch: Batch): boolean;
   /**
    * The target of the first loss.
    *
    * @throws SecateurError `bad-data` for a batch that does not have it
    */
   labelsOf(batch: Batch): Tensor;
+  /** Whether a batch has that target. */
+  isLabelled(batch: Batch): boolean;
   /** How many outputs are larger than that of the label, sample by sample; none where there is no class for each. */
   readonly ranks: readonly number[];
   /** Of all that was counted; there has been a sample with a label. */
@@ -68,30 +78,55 @@ export interface Meter extends AsyncDisposable {
 }
 
 /** @throws SecateurError `bad-option` for a metric that is none, or that throws */
-export async function openMeter(runtime: Runtime, graph: Graph, options: MeterOptions): Promise<Meter> {
+export async function openMeter(
+  runtime: Runtime,
+  graph: Graph,
+  options: MeterOptions,
+  besides: Besides = {},
+): Promise<Meter> {
   const { loss, device, threads, signal } = options;
-  const metric = options.metric === undefined ? undefined : checkMetric(options.metric);
-  const evaluation = evaluationGraph(graph, loss, metric);
+  const metric = metricFor(graph, options.metric);
+  const isCounting = typeof metric === "object";
+  const evaluation = evaluationGraph(graph, loss, { ...besides, all: besides.all === true || isCounting });
   const counting = await startCounting(metric);
   const session = await runtime.load(executable(evaluation.graph, device), { device, threads, signal });
   const lossMeter = openLossMeter(runtime, evaluation, { device, threads, signal });
   const sums: Sums = { loss: 0, top1: 0, top5: 0, samples: 0 };
-  const isRanked = (logits: Tensor): boolean =>
-    evaluation.files.length === 0 && isClassifier(evaluation.terms) && isOfSamples(logits);
-  const ranks: number[] = [];
+  const mayMiss = isCounting && options.lossMayMiss === true;
+  let isMissing = false;
+  const isOfClasses = evaluation.files.length === 0 && isClassifier(evaluation.terms);
   const [first] = evaluation.terms;
   const wanted = { name: first?.target ?? "", output: first?.output, loss: first?.loss.name };
+  const isRanked = (logits: Tensor, batch: Batch): boolean =>
+    isOfClasses && isOfSamples(logits) && !(mayMiss && !isOfLabels(findTarget(batch, wanted)));
+  const ranks: number[] = [];
+  /** The loss of a minibatch; that it does not fit is seen on the first. */
+  const lossOf = async (results: Tensors, batch: Batch): Promise<number | undefined> => {
+    if (isMissing) return undefined;
+    try {
+      const loss = await lossMeter.lossOf({ ...namedInputs(evaluation.graph, batch), ...results }, batch);
+      // Targets that are there, but for others, are told as those that do not fit.
+      if (loss === undefined && mayMiss && hasTargets(batch)) requireTarget(batch, wanted);
+      return loss;
+    } catch (error) {
+      if (!mayMiss || sums.samples > 0 || !(error instanceof SecateurError)) throw error;
+      isMissing = true;
+      options.onNote?.(`the loss is left out: ${error.message}`);
+      return undefined;
+    }
+  };
   return {
     async run(batch) {
       const results = await runBatch(session, evaluation.graph, batch);
-      return { logits: evaluation.logits(results), results };
+      const outputs = evaluation.outputs.flatMap((name) => results[name] ?? []);
+      return { logits: evaluation.logits(results), results, outputs };
     },
-    async count({ logits, results }, batch) {
+    async count({ logits, results }, batch, original) {
       const target = findTarget(batch, wanted);
       let isCounted = target !== undefined;
-      if (!isRanked(logits)) {
-        const loss = await lossMeter.lossOf({ ...namedInputs(evaluation.graph, batch), ...results }, batch);
-        isCounted = loss !== undefined;
+      if (!isRanked(logits, batch)) {
+        const loss = await lossOf(results, batch);
+        isCounted = loss !== undefined || isMissing;
         sums.loss += batch.size * (loss ?? 0);
         sums.samples += batch.size;
       } else if (target) {
@@ -100,14 +135,17 @@ export async function openMeter(runtime: Runtime, graph: Graph, options: MeterOp
         checkLabels(labels, classes);
         ranks.push(...addHits(sums, logits, labels));
       }
-      await counting?.add(evaluation.shown(results, batch));
+      const theirs = original && Object.fromEntries(evaluation.outputs.map((name, i) => [name, original.outputs[i]!]));
+      await counting?.add(evaluation.shown(results, batch, theirs));
       return isCounted;
     },
     isRanked,
     labelsOf: (batch) => requireTarget(batch, wanted),
+    isLabelled: (batch) => findTarget(batch, wanted) !== undefined,
     ranks,
     get quality() {
       const { samples } = sums;
+      if (isMissing) return {};
       if (ranks.length === 0) return { loss: sums.loss / samples };
       const shares = { top1: sums.top1 / samples, top5: sums.top5 / samples };
       return { loss: sums.loss / samples, ...shares, intervals: intervalsOf(shares, samples) };
@@ -119,6 +157,13 @@ export async function openMeter(runtime: Runtime, graph: Graph, options: MeterOp
     },
   };
 }
+
+/** Whether a batch has anything that is known to be a target. */
+export const hasTargets = ({ target, targets = {} }: Batch): boolean =>
+  target !== undefined || Object.keys(targets).length > 0;
+
+const isOfLabels = (target: Tensor | undefined): boolean =>
+  target !== undefined && /^u?int/.test(target.dtype) && sizeOf(target.shape) === target.shape[0];
 
 /** Whether there is a class for each sample: [N, C] or [N, C, 1, 1]. */
 const isOfSamples = ({ shape }: Tensor): boolean => sizeOf(shape) === shape[0]! * shape[1]!;

@@ -59,6 +59,12 @@ export function targetFeeds(
 /** What a loss knows of its target. */
 type Wanted = Pick<TargetInput, "name"> & { readonly [K in keyof TargetInput]?: TargetInput[K] | undefined };
 
+/** Where targets may be found. */
+interface TargetSource extends Pick<Batch, "inputs"> {
+  readonly target?: Batch["target"] | undefined;
+  readonly targets?: Batch["targets"] | undefined;
+}
+
 /** The only target there is, or that of the name of the output. */
 const theOnly: Wanted = { name: "" };
 
@@ -70,7 +76,10 @@ export const hasTarget = (batch: Batch, wanted: readonly Wanted[]): boolean =>
  * The target of a batch that a loss looks at, where it has it. Arrays of data that knew no model may be inputs or
  * targets: what is no target by name is looked for among the inputs.
  */
-export function findTarget({ target, targets = {}, inputs }: Batch, { name, output }: Wanted): Tensor | undefined {
+export function findTarget(
+  { target, targets = {}, inputs }: TargetSource,
+  { name, output }: Wanted,
+): Tensor | undefined {
   if (name !== "") return targets[name] ?? inputs[name];
   const [only, ...others] = Object.values(targets);
   const named = output === undefined ? undefined : (targets[output] ?? inputs[output]);

@@ -20,16 +20,18 @@ import { withDataSizes, withSizesOf } from "../execute/prepare.ts";
 import { measureLatency, type Timing } from "../evaluate/timing.ts";
 import { labels, progress, type LabelsOptions, type ProgressOptions } from "./kinds.ts";
 import { checkLabelsFit } from "./labels.ts";
+import { isUnsaid } from "./evaluate.ts";
+import { distanceFor } from "./fitting-loss.ts";
 import { measuring, openModel } from "./opened.ts";
 import { startJob, type Job, type ProgressEvent } from "./job.ts";
 
 const own = {
   /** What to run both models over; random inputs where there is none. */
   data: dataset.optional(),
-  /** What the loss is; default "cross-entropy". */
+  /** What the loss is; default "cross-entropy" of labels, and between the models what fits each output. */
   loss,
   /**
-   * A measure to look at above all, or a metric of your own, which is counted besides; default
+   * A measure to look at above all, or a metric by name or of your own, which is counted besides; default
    * top-1, or without labels the agreement.
    */
   metric: metric.optional(),
@@ -54,8 +56,8 @@ export interface CompareOutcome extends Changes {
   readonly latency?: Pair<Timing> | undefined;
 }
 
-/** With what was lost, as {@link dropOf} has it; that is absent for mse without a metric. */
-export interface DataComparison extends Comparison, Partial<Pick<Drop, "drop" | "dropInterval">> {}
+/** With what was lost, as {@link dropOf} has it; that is absent where nothing can be compared. */
+export interface DataComparison extends Comparison, Partial<Pick<Drop, "drop" | "share" | "dropInterval">> {}
 
 /**
  * Sets two models side by side: costs, units, and outputs on data or on random inputs.
@@ -87,7 +89,11 @@ export function compare(
     const graphs = [opened[0].graph, opened[1].graph] as const;
     const { batchSize } = opened.find(({ graph }) => fixedBatch(graph) !== undefined) ?? opened[0];
     const comparison =
-      data && (await compareGraphs(runtime, graphs, data, measuring({ ...opened[0].sized, batchSize }, emit)));
+      data &&
+      (await compareGraphs(runtime, graphs, data, {
+        ...measuring({ ...opened[0].sized, batchSize, lossMayMiss: isUnsaid(options) }, emit),
+        ...(isUnsaid(options) && { distance: await distanceFor(runtime, graphs[0], { ...options, data, batchSize }) }),
+      }));
     if (data) await checkLabelsFit({ ...opened[0], data, emit }, opened[0].sized, "measure");
     const isCounted = comparison?.agreement !== undefined || metric !== undefined;
     const { metric: _, ...drop } = comparison && isCounted ? dropOf(comparison) : {};

@@ -17,9 +17,9 @@ import { startJob, type Job, type ProgressEvent } from "./job.ts";
 const own = {
   /** What to measure by, with labels. */
   data: dataset,
-  /** What the loss is; default "cross-entropy". */
+  /** What the loss is; default "cross-entropy", which is left out where a metric counts and it does not fit. */
   loss,
-  /** A measure to look at above all, or a metric of your own, which is counted besides. */
+  /** A measure to look at above all, or a metric by name or of your own, which is counted besides. */
   metric: metric.optional(),
   /** Samples of a minibatch; default 200. */
   batchSize: batchSize(200),
@@ -28,6 +28,9 @@ const own = {
 };
 export const kinds = { ...running, ...progress, ...labels, ...own };
 const settle = takes("evaluate", kinds);
+
+/** Whether nobody has said what the loss is: where a metric counts, it need not fit. */
+export const isUnsaid = ({ loss }: { readonly loss?: unknown }): boolean => loss === undefined || loss === "auto";
 
 export interface EvaluateJobOptions extends RunOptions, ProgressOptions, LabelsOptions, OptionsOf<typeof own> {}
 
@@ -53,7 +56,7 @@ export function evaluate(model: Model, given: EvaluateJobOptions): Job<ProgressE
     const { runtime, graph, batchSize, sized } = opened;
     const listener = listen();
     const evaluation = await evaluateGraph(runtime, graph, data, {
-      ...measuring({ ...sized, batchSize }, emit),
+      ...measuring({ ...sized, batchSize, lossMayMiss: isUnsaid(options) }, emit),
       onLogits(scores, target) {
         if (!options.labelsAreRight) refuseFewer(data, scores.shape[1]!);
         listener.add(scores, target);

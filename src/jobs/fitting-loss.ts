@@ -1,6 +1,6 @@
 /** The loss of a job where nobody has said it: cross-entropy of labels, or what fits the outputs of the model. */
 
-import { fail, option } from "../graph/error.ts";
+import { fail, option, SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { isFloat, toNumbers, type Tensor } from "../graph/tensor.ts";
 import type { Loss, LossSettings } from "../options/loss.ts";
@@ -24,6 +24,21 @@ export async function lossFor(runtime: Runtime, graph: Graph, asked: Asked): Pro
   return targets === "labels" ? "cross-entropy" : fittingLoss(runtime, graph, asked);
 }
 
+/**
+ * The loss by which another model is compared with this one, whatever there are targets for; none where no output can
+ * be compared by one.
+ */
+export async function distanceFor(runtime: Runtime, graph: Graph, asked: Omit<Asked, "loss" | "targets" | "onNote">) {
+  const { device, threads, signal, data, seed } = asked;
+  const size = data?.size === undefined ? asked.batchSize : Math.min(asked.batchSize, data.size);
+  try {
+    return await fittingLoss(runtime, graph, { device, threads, signal, data, seed, batchSize: size });
+  } catch (error) {
+    if (error instanceof SecateurError && error.code === "unsupported") return [];
+    throw error;
+  }
+}
+
 /** What fits each output of a model, by what the output ends in. */
 async function fittingLoss(runtime: Runtime, graph: Graph, asked: Asked): Promise<Loss> {
   const wide = widen(graph);
@@ -34,12 +49,12 @@ async function fittingLoss(runtime: Runtime, graph: Graph, asked: Asked): Promis
     (headOf(wide, first.name)?.activation === "softmax" || endsInClasses(wide, first.name))
   )
     return "cross-entropy";
-  const answers = asked.data && (await firstAnswers(runtime, wide, asked.data, asked)).answers;
+  const seen = asked.data && (await firstAnswers(runtime, wide, asked.data, asked));
   const found: LossSettings[] = [];
   const told: string[] = [];
   for (const { name: output, dtype } of wide.outputs) {
-    const answer = answers?.[output];
-    const reason = whyNot(dtype, answer, asked.batchSize);
+    const answer = seen?.answers[output];
+    const reason = whyNot(dtype, answer, seen?.batch.size ?? asked.batchSize);
     if (reason !== undefined) {
       told.push(`"${output}" is left alone, as ${reason}`);
       continue;

@@ -73,10 +73,11 @@ function lostBetweenCounted(before: Counted, after: Counted): Lost | undefined {
 }
 
 /** What an evaluation counts by: the metric that was asked for, else top-1, or agreement. */
-function countedBy({ metric, top1, agreement }: Evaluation): MetricValue | undefined {
+function countedBy({ metric, top1, agreement, intervals }: Evaluation): MetricValue | undefined {
   if (metric) return metric;
   if (top1 !== undefined) return namedValue("top1", { top1 });
-  return agreement === undefined ? undefined : namedValue("agreement", { agreement });
+  if (agreement === undefined) return undefined;
+  return { ...namedValue("agreement", { agreement }), ...(intervals?.agreement === undefined && { share: true }) };
 }
 
 /** Measures graphs on data: by its labels, or by their agreement with the original. */
@@ -108,11 +109,18 @@ async function agreementOf(
   options: CompareOptions,
 ): Promise<Evaluation> {
   const started = performance.now();
-  const { agreement, intervals, divergence, metric, samples } = await compare(runtime, graphs, data, options);
+  const found = await compare(runtime, graphs, data, options);
+  const { agreement, intervals, divergence, outputs, metric, samples } = found;
   const seconds = (performance.now() - started) / 1000;
-  const of = metric && { metric: metric[1] };
-  const measured = { loss: divergence!, agreement: agreement!, ...(intervals && { intervals }), ...of };
-  return { ...measured, samples, samplesPerSecond: samples / seconds };
+  return {
+    ...(divergence !== undefined && { loss: divergence }),
+    ...(agreement !== undefined && { agreement }),
+    ...(intervals && { intervals }),
+    ...(outputs && { outputs }),
+    ...(metric && { metric: metric[1] }),
+    samples,
+    samplesPerSecond: samples / seconds,
+  };
 }
 
 /** What a graph has lost against the one at the start. */
@@ -123,8 +131,8 @@ export interface Drop {
 }
 
 /** Five times what may be lost, but no less than 10 percentage points, or a third of what another metric was. */
-const hopeless = (maxDrop: number, { name, value }: MetricValue): number =>
-  Math.max(5 * maxDrop, isShare(name) ? 10 : Math.abs(value) / 3);
+const hopeless = (maxDrop: number, metric: MetricValue): number =>
+  Math.max(5 * maxDrop, isShare(metric) ? 10 : Math.abs(metric.value) / 3);
 
 /** Minibatches whose statistics BatchNormalization takes before it is looked whether a model is past hope. */
 const freshBatches = 10;

@@ -71,14 +71,25 @@ export function batchOf(
   return size;
 }
 
-type Measured = "batchSize" | "loss" | "metric" | "limit" | "device" | "threads" | "signal" | "onProgress";
+type Measured =
+  | "batchSize"
+  | "loss"
+  | "lossMayMiss"
+  | "metric"
+  | "limit"
+  | "device"
+  | "threads"
+  | "signal"
+  | "onNote"
+  | "onProgress";
 
 /** Of the options of a job those that a measurement takes, which tells how far it is. */
 export function measuring(
   options: Pick<EvaluateOptions, Exclude<Measured, "onProgress" | "limit">> & { readonly limit?: number | undefined },
   emit: (event: ProgressEvent) => void,
 ): Pick<EvaluateOptions, Measured> {
-  const { batchSize, loss, metric, limit, device, threads, signal } = options;
+  const { batchSize, loss, lossMayMiss, metric, limit, device, threads, signal, onNote } = options;
   const onProgress = (done: number, all: number | undefined): void => emit({ kind: "samples", done, all });
-  return { batchSize, loss, metric, device, threads, signal, onProgress, ...(limit !== undefined && { limit }) };
+  const told = { device, threads, signal, onNote, onProgress };
+  return { batchSize, loss, lossMayMiss, metric, ...told, ...(limit !== undefined && { limit }) };
 }

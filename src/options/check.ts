@@ -89,12 +89,18 @@ function kindsOf(schema: z.core.$ZodType, value?: unknown): Readonly<Record<stri
   const kind = bare(schema);
   if (kind instanceof z.ZodObject) return kind.shape;
   if (!(kind instanceof z.ZodUnion)) return {};
-  const objects = kind.options.map(bare).filter((option) => option instanceof z.ZodObject);
+  // Without a value there is none that says its kind: options of options of one of several are not told.
+  const several = value === undefined ? kind.options : kind.options.flatMap(optionsOf);
+  const objects = several.map(bare).filter((option) => option instanceof z.ZodObject);
   const named = (value as { readonly kind?: unknown } | undefined)?.kind;
   const chosen = objects.find(({ shape }) => shape["kind"] && z.safeParse(shape["kind"], named).success);
   const kinds = objects.flatMap(({ shape }) => shape["kind"] ?? []);
   return chosen?.shape ?? { ...objects[0]?.shape, ...(kinds.length > 0 && { kind: z.union(kinds) }) };
 }
+
+/** What a kind can be, also where it is one of several within several. */
+const optionsOf = (kind: z.core.$ZodType): readonly z.core.$ZodType[] =>
+  kind instanceof z.ZodUnion ? kind.options.flatMap(optionsOf) : [kind];
 
 /** The kind of an option of options. */
 function kindAt(schema: z.core.$ZodType, [first, ...rest]: Path, value: unknown): z.core.$ZodType {

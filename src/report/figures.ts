@@ -3,7 +3,8 @@
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { Drop } from "../evaluate/drop.ts";
 import { intervalOf, type Interval } from "../evaluate/intervals.ts";
-import { isShare } from "../evaluate/metrics.ts";
+import { isOfSamples, isShare, type MetricValue } from "../evaluate/metrics.ts";
+import { metrics } from "../evaluate/metrics/table.ts";
 import type { Loss } from "../options/loss.ts";
 import { textsOfLoss } from "../options/loss-text.ts";
 
@@ -20,8 +21,20 @@ export function short(value: number): string {
 
 export const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
 
-/** A measure as it is called in texts: "top1" -> "top-1". */
-export const metricLabel = (name: string): string => ({ top1: "top-1", top5: "top-5" })[name] ?? name;
+/** A measure as it is called in texts: "top1" -> "top-1", "masks=mean-iou" -> "mean IoU of masks". */
+export function metricLabel(name: string): string {
+  const known = titles.get(name);
+  if (known !== undefined) return known;
+  const at = name.lastIndexOf("=");
+  const title = at < 0 ? undefined : titles.get(name.slice(at + 1));
+  return title === undefined ? name : `${title} of ${name.slice(0, at)}`;
+}
+
+const titles: ReadonlyMap<string, string> = new Map([
+  ["top1", "top-1"],
+  ["top5", "top-5"],
+  ...metrics.map(({ name, title }) => [name, title] as const),
+]);
 
 /** Digits behind the point of a percentage that so many samples tell: one of 1,000 samples is 0.1 %. */
 const digitsOf = (samples: number): number => Math.min(2, Math.max(0, Math.ceil(Math.log10(samples)) - 2));
@@ -41,16 +54,33 @@ function within(share: number, samples: number): string {
   return `${(100 * low).toFixed(digitsOf(samples))} to ${shareAlone(high, samples)}`;
 }
 
+/** The same where samples were counted; shares of other things have no interval. */
+export const agreedFigure = (share: number, name: string, { samples, intervals }: Evaluation): string =>
+  name === "agreement" && intervals?.agreement === undefined ? percent(share) : shareFigure(share, samples);
+
 export const counted = (samples: number): string =>
   `${samples.toLocaleString("en-US")} sample${samples === 1 ? "" : "s"}`;
 
-/** A value of a metric of one's own: "31.416". */
+/** A value in its own unit: "31.416". */
 export const metricFigure = (value: number): string => String(Number(value.toPrecision(5)));
 
+/** A value of a metric: shares in percent, others in their own unit. */
+export const valueFigure = (value: number, of: Pick<MetricValue, "name" | "share"> | undefined): string =>
+  of && isShare(of) ? percent(value) : metricFigure(value);
+
+/** What became of a metric: "-1.25 points", "+0.012". */
+export function changeFigure([before, after]: readonly [MetricValue, MetricValue]): string {
+  const change = after.value - before.value;
+  const sign = change < 0 ? "" : "+";
+  return isShare(after) ? `${sign}${(100 * change).toFixed(2)} points` : `${sign}${metricFigure(change)}`;
+}
+
 /** What became of a measure, to end a sentence: "loses 1.25 points of top-1 (0.4 to 2.1)", "gains 0.012 of f1". */
-export function dropFigure({ metric, drop, dropInterval }: Drop): string {
+export function dropFigure({ metric, share, drop, dropInterval }: Drop): string {
   const isGain = drop < 0;
-  const amount = isShare(metric) ? `${round(Math.abs(drop))} points` : metricFigure(Math.abs(drop));
+  const amount = isShare({ name: metric, ...(share === true && { share }) })
+    ? `${round(Math.abs(drop))} points`
+    : metricFigure(Math.abs(drop));
   const span = dropInterval && ` (${spanOf(isGain ? negative(dropInterval) : dropInterval)})`;
   return `${isGain ? "gains" : "loses"} ${amount} of ${metricLabel(metric)}${span ?? ""}`;
 }
@@ -68,15 +98,17 @@ export const negative = ({ low, high }: Interval): Interval => ({ low: -high, hi
 const round = (value: number): string => String(Number(value.toFixed(2)) + 0);
 
 /** What counts of a measurement. */
-export function accuracyOf({ loss, top1, agreement, metric, samples }: Evaluation): string {
+export function accuracyOf({ loss, top1, agreement, intervals, metric, samples }: Evaluation): string {
   if (metric) {
-    const figure = isShare(metric.name) ? shareOver(metric.value, samples) : metricFigure(metric.value);
+    const figure = isOfSamples(metric) ? shareOver(metric.value, samples) : valueFigure(metric.value, metric);
     return `${metricLabel(metric.name)} ${figure}`;
   }
   if (top1 !== undefined) return `top-1 ${shareOver(top1, samples)}`;
-  return agreement === undefined
-    ? `loss ${lossFigure(loss)}`
-    : `agreement with the original ${shareOver(agreement, samples)}`;
+  if (agreement !== undefined)
+    return `agreement with the original ${
+      intervals?.agreement ? shareOver(agreement, samples) : `${percent(agreement)} (${counted(samples)})`
+    }`;
+  return loss === undefined ? "nothing to measure" : `loss ${lossFigure(loss)}`;
 }
 
 /** A loss with four digits behind the point, or as many as a small one needs. */

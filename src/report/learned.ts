@@ -2,7 +2,7 @@
 
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import { learningSection, lineChart, type Point } from "./charts.ts";
-import { listed, lossFigure, lossUnit, metricFigure, shareFigure } from "./figures.ts";
+import { listed, lossFigure, lossUnit, metricLabel, shareFigure, valueFigure } from "./figures.ts";
 import { changesIn, figuresBetween, figuresTable, isNumber, type Figure } from "./figures-table.ts";
 import type { Markup } from "./html.ts";
 import { measuredBy } from "./measured.ts";
@@ -33,14 +33,20 @@ export function learnedPage(
 type Step = Of<"step">;
 
 function figuresOf(before: Evaluation | undefined, after: Evaluation | undefined): Figure[] {
-  const metric = (after && ownMetric(after)?.name) ?? "";
+  const metric = after && ownMetric(after);
+  const title = metricLabel(metric?.name ?? "");
   const figure = figuresBetween([before, after]);
   const share = (value: number, { samples }: Evaluation): string => shareFigure(value, samples);
   const points = { compared: "points", samples: after?.samples } as const;
   return [
     figure("top-1", ({ top1 }) => top1, share, { subject: "top-1 accuracy", ...points }),
     figure("top-5", ({ top5 }) => top5, share, points),
-    figure(metric, (one) => ownMetric(one)?.value, metricFigure, { subject: metric }),
+    figure(
+      title,
+      (one) => ownMetric(one)?.value,
+      (value) => valueFigure(value, metric),
+      { subject: title },
+    ),
     figure("loss", ({ loss }) => loss, lossFigure, { subject: "loss on the test data", compared: "difference" }),
   ].filter((row) => isNumber(row.before) && isNumber(row.after));
 }

@@ -1,17 +1,17 @@
 /** What stands on the page of a run of prune. */
 
 import type { PruneOutcome } from "../jobs/prune-events.ts";
-import type { ShareName } from "../evaluate/metrics.ts";
+import { isShare, type ShareName } from "../evaluate/metrics.ts";
 import { learningSection, lineChart, type Point } from "./charts.ts";
 import {
   listed,
   lossFigure,
   lossUnit,
-  metricFigure,
   metricLabel,
   negative,
   scientific,
-  shareFigure,
+  agreedFigure,
+  valueFigure,
   short,
   worded,
 } from "./figures.ts";
@@ -70,6 +70,9 @@ const endings: Readonly<Record<PruneOutcome["end"], string>> = {
   "max-loss": "Pruning stopped because the training loss passed its limit.",
 };
 
+/** Digits of shares that are no count of samples: as many as of 10,000 samples. */
+const most = 10_000;
+
 const milliseconds = (value: number): string => `${value.toPrecision(3)} ms`;
 
 /** What is known of the model, before and after. */
@@ -83,7 +86,7 @@ function figuresOf({ before, after, metric }: RunHistory, summary: PruneSummary 
       ({ evaluation }) => evaluation?.[name],
       // The original agrees with itself.
       (value, known) =>
-        name === "agreement" && known === before ? "100 %" : shareFigure(value, known.evaluation!.samples),
+        name === "agreement" && known === before ? "100 %" : agreedFigure(value, name, known.evaluation!),
       {
         compared: "points",
         samples: after?.evaluation?.samples,
@@ -103,7 +106,17 @@ function figuresOf({ before, after, metric }: RunHistory, summary: PruneSummary 
     shares("agreement", "agreement with the original"),
     ...(metric === undefined
       ? []
-      : [figure(metric, ({ evaluation }) => evaluation?.metric?.value, metricFigure, { subject: metric })]),
+      : [
+          figure(
+            metricLabel(metric.name),
+            ({ evaluation }) => evaluation?.metric?.value,
+            (value) => valueFigure(value, metric),
+            {
+              subject: metricLabel(metric.name),
+              ...(isShare(metric) && ({ compared: "points", samples: most } as const)),
+            },
+          ),
+        ]),
     figure("loss", ({ evaluation }) => evaluation?.loss, lossFigure, { compared: "difference" }),
     timed("latency", ({ latency }) => latency?.median, milliseconds),
   ].filter((row) => isNumber(row.before) || isNumber(row.after));
@@ -130,7 +143,10 @@ function curves({ pruningLoss, measured, finetuning, metric }: RunHistory, loss:
   const labelled = !measured.some(({ agreement }) => agreement !== undefined);
   const doubt = doubtOf(pruning);
   const shareOf = ({ gone, top1 = Number.NaN, agreement = top1 }: Measured): Point => [gone, agreement * 100];
-  const metricOf = ({ gone, metric = Number.NaN }: Measured): Point => [gone, metric];
+  const lossAt = ({ gone, loss = Number.NaN }: Measured): Point => [gone, loss];
+  const isPercent = metric !== undefined && isShare(metric);
+  const title = metric && metricLabel(metric.name);
+  const metricOf = ({ gone, metric = Number.NaN }: Measured): Point => [gone, isPercent ? 100 * metric : metric];
   return learningSection([
     lineChart({
       title: "Loss while pruning",
@@ -140,8 +156,8 @@ function curves({ pruningLoss, measured, finetuning, metric }: RunHistory, loss:
       wide: true,
       series: [
         { name: "training data", tone: "first", points: thin(pruningLoss) },
-        { name: "test data", tone: "second", as: "dots", points: pruning.map(({ gone, loss }) => [gone, loss]) },
-        { ...end, points: tuned.map(({ gone, loss }) => [gone, loss]) },
+        { name: "test data", tone: "second", as: "dots", points: pruning.map(lossAt) },
+        { ...end, points: tuned.map(lossAt) },
       ],
     }),
     lineChart({
@@ -161,10 +177,10 @@ function curves({ pruningLoss, measured, finetuning, metric }: RunHistory, loss:
       ],
     }),
     lineChart({
-      title: `${metric} while pruning`,
+      title: `${title} while pruning`,
       note: "Of the same test data.",
       x: gone,
-      y: metric ?? "",
+      y: `${title ?? ""}${isPercent ? " (%)" : ""}`,
       series: [
         { name: "test data", tone: "first", points: pruning.map(metricOf) },
         { ...end, points: tuned.map(metricOf) },

@@ -26,15 +26,15 @@ export interface RunHistory {
   readonly pruningLoss: readonly Point[];
   /** Measurements while pruning and the last one, over the units that had gone. */
   readonly measured: readonly Measured[];
-  /** The name of the user's own metric. */
-  readonly metric: string | undefined;
+  /** The metric that was counted besides: its name, and whether it is a share. */
+  readonly metric: MetricValue | undefined;
   /** The loss of each step. */
   readonly finetuning: readonly Point[];
 }
 
 export interface Measured {
   readonly gone: number;
-  readonly loss: number;
+  readonly loss: number | undefined;
   readonly top1: number | undefined;
   readonly agreement: number | undefined;
   /** Of the user's own metric. */
@@ -66,7 +66,7 @@ export function runHistoryOf(records: readonly RunRecord[], summary: PruneSummar
     widths: widthsOf(start?.groups ?? summary?.before.groups ?? [], removals),
     removals,
     pruningLoss: removals.map(({ loss }, i) => [all - (removals[i - 1]?.units ?? all), loss]),
-    metric: evaluations.map(({ evaluation }) => ownMetric(evaluation)?.name).find((name) => name !== undefined),
+    metric: evaluations.map(({ evaluation }) => ownMetric(evaluation)).find((metric) => metric !== undefined),
     measured: evaluations.map(({ at, units, evaluation }) => ({
       gone: all - units,
       loss: evaluation.loss,

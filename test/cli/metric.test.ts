@@ -32,8 +32,19 @@ describe("eval", () => {
     expect(metric.value).toBeLessThan(top1);
   });
 
+  it("prints a metric by name in percent, of the output that is named", async () => {
+    const { out } = await secateur(["eval", at("new.onnx"), ...digits, "--metric", "logits=token-accuracy"]);
+    const [, top1] = /^top-1 +([\d.]+) %/m.exec(out)!;
+    expect(out).toMatch(new RegExp(`^token accuracy of logits +${top1}\\.00 %$`, "m"));
+  });
+
   it.each([
-    ["top2", /It must be one of top1, top5, agreement, loss, or a module like f1\.mjs/],
+    ["top2", /It must be one of top1, .*, cosine, one of an output, as masks=mean-iou, or a module like f1\.mjs/],
+    ["masks=f1", /f1 looks at the output "masks", and the model's outputs are "logits"/],
+    ["f1,peak=1", /f1 takes output, target, as f1,target=mask/],
+    ["psnr,peak=high", /peak of psnr must be a number above 0/],
+    ["boxes=map", /map looks at several outputs: map,boxes=loc,scores=conf/],
+    ["psnr", /psnr takes a target in the shape of the output; the output "logits" is float32 \[\d+, 10\]/],
     ["gone.mjs", /cannot load .*gone\.mjs/],
     ["none.mjs", /none\.mjs has no default export/],
     ["wrong.mjs", /wrong\.mjs: the metric is 1; give/],

@@ -82,7 +82,7 @@ describe("compare", () => {
     expect(found.samples).toBe(48);
     for (const [i, graph] of graphs.entries()) {
       const { loss, top1, top5, intervals } = await evaluateGraph(nodeRuntime, graph, dataset(labels), options);
-      expect(found.quality![i as 0 | 1]).toEqual({ loss: expect.closeTo(loss, 6), top1, top5, intervals });
+      expect(found.quality![i as 0 | 1]).toEqual({ loss: expect.closeTo(loss!, 6), top1, top5, intervals });
       expect(intervals).toEqual({ top1: intervalOf(top1!, 48), top5: intervalOf(top5!, 48) });
     }
     expect(found.agreement).toBeLessThan(1);
@@ -156,11 +156,21 @@ describe("compare", () => {
     const found = await compareGraphs(nodeRuntime, graphs, dataset(target), mse);
     for (const [i, graph] of graphs.entries())
       expect(found.quality![i as 0 | 1].loss).toBeCloseTo(
-        (await evaluateGraph(nodeRuntime, graph, dataset(target), mse)).loss,
+        (await evaluateGraph(nodeRuntime, graph, dataset(target), mse)).loss!,
         6,
       );
     const bare = await compareGraphs(nodeRuntime, graphs, dataset(), mse);
-    expect(bare).toEqual({ samples: 48, squaredDifference: found.squaredDifference });
+    const { agreement, divergence, outputs } = bare;
+    expect(bare).toEqual({
+      samples: 48,
+      agreement,
+      divergence,
+      outputs,
+      squaredDifference: found.squaredDifference,
+    });
+    // Divergence is the loss with the original's answers for targets.
+    expect(divergence).toBeCloseTo(bare.squaredDifference, 6);
+    expect(outputs!["logits"]).toMatchObject({ of: "numbers", elements: 480 });
     expect(bare.squaredDifference).toBeGreaterThan(0);
   });
 

@@ -100,7 +100,7 @@ describe("a metric", () => {
     } as Graph;
     const seen = recorder();
     const { loss } = await measure(seen, softmax);
-    expect(loss).toBeCloseTo((await measure(undefined)).loss, 6);
+    expect(loss).toBeCloseTo((await measure(undefined)).loss!, 6);
     const { output, outputs } = seen.batches[0]!;
     expect(Object.keys(outputs)).toEqual(["probabilities", "logits"]);
     expect(outputs["probabilities"]).toBe(output);
@@ -165,7 +165,11 @@ describe("what is wrong with a metric is told by its name", () => {
   const own = { name: "f1", better: "higher", start };
 
   it.each([
-    ["a number", 3, /the metric is 3; give top1, top5, agreement, loss, or \{ name, better, start\(\) \}/],
+    [
+      "a number",
+      3,
+      /the metric is 3; give top1, top5, agreement, loss, token-accuracy, .*, cosine, or \{ name, better, start\(\) \}/,
+    ],
     ["an unknown name", "top2", /the metric is "top2"; give top1/],
     ["no name", { ...own, name: " " }, /the metric has no name/],
     ["the name of another", { ...own, name: "top1" }, /has the name of another measure, top1/],

@@ -6,36 +6,10 @@ import { prune } from "../../src/jobs/prune.ts";
 import type { Batch, Dataset } from "../../src/data/batches.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { toNumbers, type Tensor } from "../../src/graph/tensor.ts";
-import type { Value } from "../../src/ops/core/define.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { randomDataset } from "../support/datasets.ts";
-import { modelOf, runGraph, tinyNet } from "../support/graphs.ts";
-
-type Net = ReturnType<typeof tinyNet>;
-
-/** A net with a hidden layer of 12, and outputs named for what they are. */
-function netOf(outputs: (net: Net, hidden: Value) => Readonly<Record<string, Value>>): Graph {
-  const net = tinyNet([8, 6]);
-  const { g, weight } = net;
-  const hidden = g.Relu(g.Gemm(net.x, weight("w1", [6, 12]), weight("b1", [12])));
-  const named = Object.entries(outputs(net, hidden));
-  const graph = net.finish(...named.map(([, value]) => value));
-  const names = new Map(named.map(([name, value]) => [value.name, name]));
-  const renamed = (all: readonly string[]): string[] => all.map((name) => names.get(name) ?? name);
-  return {
-    ...graph,
-    inputs: graph.inputs.map((input) => ({ ...input, shape: ["batch", 6] })),
-    nodes: graph.nodes.map((node) => ({ ...node, inputs: renamed(node.inputs), outputs: renamed(node.outputs) })),
-    outputs: graph.outputs.map(({ name, dtype, shape }) => ({
-      name: names.get(name)!,
-      dtype,
-      shape: ["batch", ...shape!.slice(1)],
-    })),
-  };
-}
-
-const linear = ({ g, weight }: Net, hidden: Value, name: string, size: number): Value =>
-  g.Gemm(hidden, weight(`w/${name}`, [12, size]), weight(`b/${name}`, [size]));
+import { modelOf, runGraph } from "../support/graphs.ts";
+import { linear, netOf } from "../support/heads.ts";
 
 const heads = netOf((net, hidden) => ({
   boxes: net.g.Mul(net.g.Tanh(linear(net, hidden, "boxes", 4)), net.g.scalar(30)),

@@ -137,7 +137,7 @@ describe.skipIf(skipped !== undefined)(`on ${device}`, () => {
     async () => {
       const { graph, data, loss, size } = openNet("vgg-folded");
       const on = (where: Device) => evaluate(directRuntime, graph, data, { device: where, loss, batchSize: size });
-      expect((await on(device)).loss).toBeCloseTo((await on("cpu")).loss, 4);
+      expect((await on(device)).loss).toBeCloseTo((await on("cpu")).loss!, 4);
     },
     patience,
   );

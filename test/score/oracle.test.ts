@@ -60,7 +60,7 @@ describe("masked losses are those of the masked graph", () => {
               data,
               options,
             );
-            expect(Math.abs(losses[i]! - masked.loss), `${group.name} ${subset.join()}`).toBeLessThan(2e-5);
+            expect(Math.abs(losses[i]! - masked.loss!), `${group.name} ${subset.join()}`).toBeLessThan(2e-5);
           }
         }
       }

@@ -60,7 +60,7 @@ async function lossWith(m: number, factor: number): Promise<number> {
     Array.from(v.data as Float32Array, (x, i) => (i % 5 === m ? x * factor : x)),
   );
   const changed = { ...graph, initializers: new Map([...graph.initializers, ["v", scaled]]) };
-  return (await evaluate(directRuntime, changed, data, { batchSize, loss: "cross-entropy" })).loss;
+  return (await evaluate(directRuntime, changed, data, { batchSize, loss: "cross-entropy" })).loss!;
 }
 
 describe("units that all samples share", () => {

@@ -17,16 +17,18 @@ import type { Top } from "../../evaluate/meter.ts";
 import { intervalOfLoss } from "../../evaluate/intervals.ts";
 import { isBuiltIn, type MetricValue } from "../../evaluate/metrics.ts";
 import type { Timing } from "../../evaluate/timing.ts";
+import { keptLines } from "../../report/kept.ts";
 import { withExample } from "../help.ts";
 import { openMetric, type MetricFlags } from "../metric.ts";
 import { openData, withData, type DataFlags } from "../options/data.ts";
 import { runningOf, withMeasured, type RunFlags } from "../options/machine.ts";
 import { withShape, type ShapeFlags } from "../options/model.ts";
 import {
+  changeFigure,
   counted,
   dropFigure,
   lossFigure,
-  metricFigure,
+  metricLabel,
   note,
   percent,
   pointsFigure,
@@ -35,6 +37,7 @@ import {
   printTable,
   shareFigure,
   short,
+  valueFigure,
 } from "../output.ts";
 import { createProgress, reportProgress } from "../progress.ts";
 
@@ -103,10 +106,13 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
 }
 
 /** Fails where more was lost than may be, and says where so few samples cannot tell. */
-function judge({ drop = 0, dropInterval, metric, quality, samples }: DataComparison, maxDrop: number): void {
+function judge({ drop, share, dropInterval, metric, quality, samples }: DataComparison, maxDrop: number): void {
+  if (drop === undefined)
+    fail("bad-option", "nothing that the models put out can be compared: --max-drop takes a --metric here");
   const found: Drop = {
-    metric: metric?.[0].name ?? (quality ? "top1" : "agreement"),
+    metric: metric?.[0].name ?? (quality?.[0].top1 === undefined ? "agreement" : "top1"),
     drop,
+    ...(share === true && { share }),
     ...(dropInterval && { dropInterval }),
   };
   const remarks = [
@@ -169,36 +175,33 @@ function qualityRows({ quality, changed, samples }: DataComparison): string[][] 
     const gained = lost && { low: -100 * lost.high, high: -100 * lost.low };
     return [[name, shareFigure(a, samples), shareFigure(b, samples), pointsFigure(100 * (b - a), samples, gained)]];
   };
-  const more = after.loss - before.loss;
-  return [
-    ["loss", lossFigure(before.loss), lossFigure(after.loss), `${more < 0 ? "" : "+"}${lossFigure(more)}`],
-    ...hits("top1", "top-1"),
-    ...hits("top5", "top-5"),
-  ];
+  return [...lossRows(before.loss, after.loss), ...hits("top1", "top-1"), ...hits("top5", "top-5")];
 }
 
-/** A metric of the user's own; the others stand in their places. */
-function metricRows([before, after]: Pair<MetricValue>): string[][] {
+function lossRows(before: number | undefined, after: number | undefined): string[][] {
+  if (before === undefined || after === undefined) return [];
+  const more = after - before;
+  return [["loss", lossFigure(before), lossFigure(after), `${more < 0 ? "" : "+"}${lossFigure(more)}`]];
+}
+
+/** A metric that counts for itself; the others stand in their places. */
+function metricRows(pair: Pair<MetricValue>): string[][] {
+  const [before, after] = pair;
   if (isBuiltIn(before.name)) return [];
-  const change = after.value - before.value;
   return [
-    [
-      before.name,
-      metricFigure(before.value),
-      metricFigure(after.value),
-      `${change < 0 ? "" : "+"}${metricFigure(change)}`,
-    ],
+    [metricLabel(before.name), valueFigure(before.value, before), valueFigure(after.value, after), changeFigure(pair)],
   ];
 }
 
 const ratio = (before: number, after: number): string => (before === 0 ? "" : (after / before).toFixed(3));
 
-function formatComparison({ samples, agreement, divergence, squaredDifference }: Comparison): string {
-  const classes =
-    agreement === undefined
-      ? ""
-      : `agreement ${shareFigure(agreement, samples)}, divergence ${divergence!.toPrecision(3)}, `;
-  return `over ${counted(samples)}: ${classes}mean squared difference ${squaredDifference.toPrecision(3)}`;
+function formatComparison({ samples, agreement, divergence, outputs, intervals, ...rest }: Comparison): string {
+  const over = `over ${counted(samples)}`;
+  const lines = outputs ? keptLines(outputs, samples) : [];
+  if (!intervals || agreement === undefined)
+    return [`${over}, of what the first model gives:`, ...lines.map((line) => `  ${line}`)].join("\n");
+  const classes = `agreement ${shareFigure(agreement, samples)}, divergence ${divergence!.toPrecision(3)}, `;
+  return [`${over}: ${classes}mean squared difference ${rest.squaredDifference.toPrecision(3)}`, ...lines].join("\n");
 }
 
 const formatDifference = ([name, { largest, difference }]: readonly [string, Difference]): string =>

@@ -6,9 +6,10 @@ import { isBuiltIn } from "../../evaluate/metrics.ts";
 import { noteRounding } from "../limits.ts";
 import {
   accuracyOf,
+  agreedFigure,
+  changeFigure,
   dropFigure,
   lossFigure,
-  metricFigure,
   metricLabel,
   negative,
   note,
@@ -16,6 +17,7 @@ import {
   pointsFigure,
   shareFigure,
   short,
+  valueFigure,
 } from "../output.ts";
 import { reportProgress, type Progress } from "../progress.ts";
 import type { PruneFlags } from "./prune-options.ts";
@@ -60,12 +62,13 @@ function measures({ before, after, dropInterval }: PruneOutcome): string[][] {
     const gained = key === counts && dropInterval ? negative(dropInterval) : undefined;
     // The original agrees with itself.
     const start = key === "agreement" ? "100 %" : shareFigure(was, first.samples);
-    return [
-      [metricLabel(key), start, shareFigure(is, last.samples), pointsFigure(100 * (is - was), last.samples, gained)],
-    ];
+    const now = agreedFigure(is, key, last);
+    return [[metricLabel(key), start, now, pointsFigure(100 * (is - was), last.samples, gained)]];
   });
   const [was, is] = [first.metric, last.metric];
-  if (was && is && !isBuiltIn(was.name)) rows.push([was.name, metricFigure(was.value), metricFigure(is.value), ""]);
+  if (was && is && !isBuiltIn(was.name))
+    rows.push([metricLabel(was.name), valueFigure(was.value, was), valueFigure(is.value, is), changeFigure([was, is])]);
+  if (first.loss === undefined || last.loss === undefined) return rows;
   const more = last.loss - first.loss;
   const loss = first.agreement === undefined ? (first.top1 === undefined ? "mse loss" : "loss") : "divergence";
   return [...rows, [loss, lossFigure(first.loss), lossFigure(last.loss), `${more < 0 ? "" : "+"}${lossFigure(more)}`]];

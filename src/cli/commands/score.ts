@@ -20,7 +20,17 @@ import { openData, withData, type DataFlags } from "../options/data.ts";
 import { runningOf, withMeasured, withRun, type RunFlags } from "../options/machine.ts";
 import { withShape, type ShapeFlags } from "../options/model.ts";
 import { memorySize } from "../options/values.ts";
-import { lossFigure, metricFigure, note, print, printJson, printTable, shareFigure, table } from "../output.ts";
+import {
+  lossFigure,
+  metricLabel,
+  note,
+  print,
+  printJson,
+  printTable,
+  shareFigure,
+  table,
+  valueFigure,
+} from "../output.ts";
 import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
 import { createProgress, remaining, reportProgress } from "../progress.ts";
 
@@ -117,10 +127,10 @@ function defineEval(command: Command, context: Context): void {
 /** The lines that eval prints. */
 function formatEvaluation({ loss, top1, top5, metric, samples, samplesPerSecond }: Evaluation): string {
   return table([
-    ["loss", lossFigure(loss)],
+    ...(loss === undefined ? [] : [["loss", lossFigure(loss)]]),
     ...(top1 === undefined ? [] : [["top-1", shareFigure(top1, samples)]]),
     ...(top5 === undefined ? [] : [["top-5", shareFigure(top5, samples)]]),
-    ...(metric && !isBuiltIn(metric.name) ? [[metric.name, metricFigure(metric.value)]] : []),
+    ...(metric && !isBuiltIn(metric.name) ? [[metricLabel(metric.name), valueFigure(metric.value, metric)]] : []),
     ["samples", String(samples)],
     ["images/s", samplesPerSecond.toFixed(0)],
   ]);
