@@ -110,9 +110,9 @@ describe("a loss of a file is what the same loss by name is", () => {
       await evaluate(model, { ...common, data, loss: own }),
       await evaluate(model, { ...common, data, loss: "mse" }),
     ];
-    expect(a.loss).toBeCloseTo(b.loss, 6);
+    expect(a.loss).toBeCloseTo(b.loss!, 6);
     const { data: compared } = await compare(model, model, { ...common, data, loss: own });
-    expect(compared!.quality![0].loss).toBeCloseTo(b.loss, 6);
+    expect(compared!.quality![0].loss).toBeCloseTo(b.loss!, 6);
   });
 });
 
@@ -157,8 +157,8 @@ describe("a detector's loss", () => {
     const [small, masked] = [(await cut(model, removal)).model, (await mask(model, removal)).model];
     const options = { ...common, data: detectorData, loss: file("detector-each-dynamo") };
     const [a, b] = [await evaluate(small, options), await evaluate(masked, options)];
-    expect(Math.abs(a.loss - b.loss)).toBeLessThan(1e-5 * b.loss);
-    expect(Math.abs(a.loss - (await evaluate(model, options)).loss)).toBeGreaterThan(1e-3);
+    expect(Math.abs(a.loss! - b.loss!)).toBeLessThan(1e-5 * b.loss!);
+    expect(Math.abs(a.loss! - (await evaluate(model, options)).loss!)).toBeGreaterThan(1e-3);
   });
 
   it("has the gradient of finite differences", async () => {
@@ -199,7 +199,7 @@ describe("a detector's loss", () => {
       seed: 1,
     });
     expect(after.units).toBeLessThan(before.units);
-    expect(after.evaluation!.loss).toBeLessThan(before.evaluation!.loss);
+    expect(after.evaluation!.loss).toBeLessThan(before.evaluation!.loss!);
   });
 
   it("that is one of all positives keeps minibatches whole", async () => {
