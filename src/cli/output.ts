@@ -12,7 +12,6 @@ export {
   counted,
   dropFigure,
   lossFigure,
-  metricFigure,
   metricLabel,
   negative,
   percent,

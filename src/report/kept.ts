@@ -14,7 +14,7 @@ const decided: Readonly<Record<string, (kept: string, decisions: number, samples
 };
 
 /** "99.20 % of 33,150 yes/no decisions kept", "apart by 1.80 % of their spread, PSNR 34.2 dB". */
-export function keptFigure(kept: Kept, samples: number): string {
+function keptFigure(kept: Kept, samples: number): string {
   switch (kept.of) {
     case "nothing":
       return `not compared, as ${kept.reason}`;
