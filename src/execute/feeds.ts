@@ -60,7 +60,7 @@ export function targetFeeds(
 type Wanted = Pick<TargetInput, "name"> & { readonly [K in keyof TargetInput]?: TargetInput[K] | undefined };
 
 /** Where targets may be found. */
-interface TargetSource extends Pick<Batch, "inputs"> {
+interface TargetSource extends Pick<Batch, "inputs" | "size"> {
   readonly target?: Batch["target"] | undefined;
   readonly targets?: Batch["targets"] | undefined;
 }
