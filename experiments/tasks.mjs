@@ -66,7 +66,7 @@ const nets = [
   {
     name: "segmenter",
     what: "segmenter of generated shapes, U-Net",
-    file: "segmenter.onnx",
+    file: "segmenter-batchnorm.onnx",
     data: "npz:segmenter.npz",
     metric: "mean-iou",
     learn: { loss: "cross-entropy", batchSize: 32, epochs: 2 },
@@ -74,7 +74,7 @@ const nets = [
   {
     name: "digit-strings",
     what: "reader of digit strings, convolutions and a GRU, CTC",
-    file: "digit-strings.onnx",
+    file: "digit-strings-batchnorm.onnx",
     data: "npz:digit-strings.npz",
     metric: exact,
     learn: { loss: "ctc", batchSize: 32, epochs: 2 },
@@ -82,7 +82,7 @@ const nets = [
   {
     name: "detector",
     what: "detector with two heads, classes and a box",
-    file: "detector.onnx",
+    file: "detector-batchnorm.onnx",
     data: "npz:detector.npz",
     metric: "scores=f1",
     learn: { loss: { scores: "bce", boxes: { kind: "l1", weight: 2 } }, batchSize: 32, epochs: 2 },
@@ -110,6 +110,13 @@ const nets = [
     data: "npz:triple-size.npz",
     metric: "psnr",
     learn: { targets: "teacher", batchSize: 2, epochs: 4 },
+  },
+  {
+    name: "digit embedder",
+    what: "embedder of digits, convolutions",
+    file: "embedder-batchnorm.onnx",
+    data: "npz:embedder.npz",
+    learn: { targets: "teacher", batchSize: 32, epochs: 2 },
   },
   {
     name: "sentences",
@@ -155,7 +162,10 @@ async function cutAtOnce(model, { learn }, data, criterion) {
   const scores = await score(model, { data, criterion, loss, targets: source, batchSize, batches: 10, seed, threads });
   const { removal } = selectStep(analysis, scores, Infinity, absoluteBudget(graph, { macs }), { per: "macs" });
   const small = withGraph(model, cutGraph(graph, analysis, removal).graph);
-  return recalibrate(small, { data, batchSize, seed, threads }).catch(() => small);
+  const { nodes } = small.graph;
+  return nodes.some(({ op }) => op === "BatchNormalization")
+    ? await recalibrate(small, { data, batchSize, seed, threads })
+    : small;
 }
 
 for (const net of chosen) {
