@@ -7,7 +7,8 @@ import { entropyOf, meanOf } from "./statistics.ts";
 export const bce = defineLoss<"bce">({
   name: "bce",
   summary: "yes or no for each number of the output, as of several labels at once or of a mask",
-  equation: "E_n = mean over elements of -p t log σ(y) - (1 - t) log(1 - σ(y)), with the weight p of yes, by default 1",
+  equation: "E_n = mean over elements of -p t log σ(y) - (1 - t) log(1 - σ(y))",
+  details: "p is the weight of yes, by default 1.",
   takes: "an output of any shape [N, ...]; float32 targets from 0 to 1 in the same shape",
   source: "torch.nn.BCEWithLogitsLoss",
   activation: "sigmoid",

@@ -14,11 +14,12 @@ const never = -1e30;
 export const ctc = defineLoss<"ctc">({
   name: "ctc",
   summary: "texts and other sequences, of which no one has said at which step each label is",
-  equation:
-    "E_n = -log Σ over paths that give the labels of Π_t softmax(y_t) at the path: labels stay, or are followed by " +
-    "`blank`, class 0 by default, and equal neighbours have a blank between them. It is what `torch.nn.CTCLoss` " +
-    "gives for each sample, not over the length of its target. Labels that no path of so many steps gives count 0, " +
-    "as with `zero_infinity`",
+  equation: "E_n = -log Σ over paths that give the labels of Π_t softmax(y_t) at the path",
+  details:
+    "On a path each label stays for some steps, and then comes the next one or a blank, `blank`, by default class " +
+    "0. Equal neighbours have a blank between them. It is what `torch.nn.CTCLoss` gives for each sample, not over " +
+    "the length of its target. Where there is no path of so many steps, E_n is 0 and has no gradient, as with " +
+    "PyTorch's `zero_infinity`. With `length`, if all texts are short, the graph is smaller.",
   takes:
     "an output [N, T, C], or with `time` 0 [T, N, C], of logits or log-probabilities, all of whose steps count; " +
     "int64 class ids [N, L], each row filled up with -1 at its end",

@@ -9,9 +9,8 @@ const usual = { alpha: 0.25, gamma: 2 } as const;
 export const focal = defineLoss<"focal">({
   name: "focal",
   summary: "yes or no for each number, where nearly all are no: what is known well counts less",
-  equation:
-    "E_n = mean over elements of -α_t (1 - p_t)^γ log p_t, where p_t = σ(y) and α_t = α for yes, p_t = 1 - σ(y) and " +
-    "α_t = 1 - α for no; by default α = 0.25 and γ = 2, as in the paper",
+  equation: "E_n = mean over elements of -a (1 - q)^γ log q; q = σ(y), a = α for yes; q = 1 - σ(y), a = 1 - α for no",
+  details: "By default α = 0.25 and γ = 2, as in the paper.",
   takes: "an output of any shape [N, ...]; float32 targets from 0 to 1 in the same shape",
   source: "Lin et al. 2017, Focal Loss for Dense Object Detection, eq. 5; torchvision.ops.sigmoid_focal_loss",
   activation: "sigmoid",

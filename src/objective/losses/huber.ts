@@ -7,7 +7,8 @@ import { leastOver, meanOf } from "./statistics.ts";
 export const huber = defineLoss<"huber">({
   name: "huber",
   summary: "numbers, by the square of small errors and the size of large ones",
-  equation: "E_n = mean over elements of e² / 2 where |e| ≤ δ, else δ (|e| - δ / 2), of e = y - t; δ is 1 by default",
+  equation: "E_n = mean over elements of e² / 2 where |e| ≤ δ, else δ (|e| - δ / 2), of e = y - t",
+  details: "δ is `delta`, by default 1.",
   takes: "an output of any shape [N, ...]; float32 targets in the same shape",
   source: "Huber 1964, Robust Estimation of a Location Parameter; torch.nn.HuberLoss",
   distribution: "gaussian",

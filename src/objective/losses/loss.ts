@@ -71,6 +71,8 @@ export interface LossDefinition<S = unknown> {
   readonly summary: string;
   /** As text: E_n = ... */
   readonly equation: string;
+  /** What stands for what in it, and what else is to be known. */
+  readonly details?: string;
   /** The output and the target that it takes, in words. */
   readonly takes: string;
   /** Where it is from. */

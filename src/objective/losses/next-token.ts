@@ -14,9 +14,10 @@ const usual = { tokens: "input_ids", mask: "attention_mask" } as const;
 export const nextToken = defineLoss<"next-token">({
   name: "next-token",
   summary: "the next token at each place of a text, of a language model",
-  equation:
-    "E_n = -mean over places t that count of log softmax(y_t) at the token of place t + 1. A place counts where it " +
-    "and the next are 1 in the mask, and the next token is not `ignore`; with none E_n is 0",
+  equation: "E_n = -mean over places t that count of log softmax(y_t) at the token of place t + 1",
+  details:
+    "A place counts where it and the next are not 0 in the mask, and the next token is not `ignore`. Where none " +
+    "counts E_n is 0.",
   takes:
     "an output [N, T, V]; tokens [N, T] from the model's input `input_ids`, or the input or target of the data that " +
     "`tokens` names; the mask from the model's input `attention_mask`, where it has one, or the input `mask`",
