@@ -5,6 +5,7 @@ import { float32, int64s, sizeOf, toNumbers } from "../../graph/tensor.ts";
 import type { Value } from "../../ops/core/define.ts";
 import type { Emit } from "../../ops/core/emit.ts";
 import { axisFrom, classesFirst, classesForm, defineLoss, sampleAxes } from "./loss.ts";
+import { meanOf } from "./statistics.ts";
 
 export const crossEntropy = defineLoss<"cross-entropy">({
   name: "cross-entropy",
@@ -38,11 +39,15 @@ export const crossEntropy = defineLoss<"cross-entropy">({
     const weighted = g.Mul(own, g.Unsqueeze(sharesOfPlaces(g, target!, ignore), g.ints([1])));
     return g.Neg(g.summed(g.Mul(logProbability, mix(weighted)), axes));
   },
-  // A label's class is not known before; of a minibatch with few labels, their shares say too much of them.
+  // The shares of classes in a minibatch say too much of its labels, where these are few: all have the same.
   chance({ target, form, settings: { classWeights, ignore } }) {
-    const counted = toNumbers(target!).filter((label) => label !== ignore);
-    const weight = counted.reduce((sum, label) => sum + (classWeights?.[label] ?? 1), 0) / Math.max(1, counted.length);
-    return weight * Math.log(Math.max(2, form!.classes));
+    const labels = toNumbers(target!);
+    const places = labels.length / target!.shape[0]!;
+    const weights = Array.from({ length: target!.shape[0]! }, (_, n) => {
+      const counted = labels.slice(n * places, (n + 1) * places).filter((label) => label !== ignore);
+      return counted.length === 0 ? 0 : meanOf(counted.map((label) => classWeights?.[label] ?? 1));
+    });
+    return meanOf(weights) * Math.log(Math.max(2, form!.classes));
   },
 });
 
