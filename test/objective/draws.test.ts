@@ -132,7 +132,7 @@ async function secondMoment({ loss, outputs, inputs = {} }: Case): Promise<numbe
   });
   const gradients = Object.keys(outputs).map((name) => toNumbers(results[`gradient/${name}`]!));
   const size = flat(outputs).length;
-  const sums = Array.from({ length: size }, () => new Array<number>(size).fill(0));
+  const sums = Array.from({ length: size }, () => Array.from({ length: size }, () => 0));
   for (let n = 0; n < draws; n++) {
     // The gradient is that of the mean over all draws.
     const own = gradients.flatMap((all) => {
@@ -198,7 +198,7 @@ describe("and so it is at the gates of a net with two outputs", () => {
       const given = await runGraph(net(1, factors), { x: sample });
       return [...toNumbers(given["y"]!), ...toNumbers(given["z"]!)];
     };
-    const ones = new Array<number>(6).fill(1);
+    const ones = Array.from({ length: 6 }, () => 1);
     const at = await outputsAt(ones);
     const outputs = { y: float32([1, 3], at.slice(0, 3)), z: float32([1, 2], at.slice(3)) };
     const targets = { "target/y": tensor("int64", [1], [0]), "target/z": outputs.z };
