@@ -1,0 +1,144 @@
+/** Losses that look at more than an output and a target, at work: language models, pairs, and steps before samples. */
+
+import { expect, it } from "vitest";
+import type { Batch, Dataset } from "../../src/data/batches.ts";
+import { evaluate } from "../../src/evaluate/evaluate.ts";
+import type { Graph, ValueInfo } from "../../src/graph/graph.ts";
+import { tensor, type Tensor } from "../../src/graph/tensor.ts";
+import type { Loss } from "../../src/options/loss.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
+import { mask } from "../../src/prune/cut/mask.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { maskedLosses } from "../../src/score/oracle.ts";
+import { score } from "../../src/score/score.ts";
+import { findCriterion } from "../../src/criteria/table.ts";
+import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
+import type { Value } from "../../src/ops/core/define.ts";
+import { newBuilder, noise } from "../support/graphs.ts";
+
+const batch = 4;
+
+/** The net with an open batch. */
+function opened(graph: Graph): Graph {
+  const open = (values: readonly ValueInfo[]): ValueInfo[] =>
+    values.map((value) => ({ ...value, shape: value.shape!.map((dim) => (dim === batch ? "N" : dim)) }));
+  return { ...graph, inputs: open(graph.inputs), outputs: open(graph.outputs) };
+}
+
+const of = (one: Batch): Dataset => ({
+  name: "one batch",
+  size: one.size,
+  // oxlint-disable-next-line require-await
+  async *batches() {
+    yield one;
+  },
+});
+
+interface Case {
+  readonly graph: Graph;
+  readonly loss: Loss;
+  readonly data: Dataset;
+}
+
+const weightsOf = (builder: ReturnType<typeof newBuilder>) => {
+  let seed = 20;
+  return (name: string, shape: readonly number[]): Value =>
+    valueIn(builder, builder.constant(noise(shape, seed++), name));
+};
+
+/** Tokens -> embedding -> hidden -> words, with the tokens as its only input, which the data has without a name. */
+function language(named: boolean): Case {
+  const builder = newBuilder();
+  const g = createEmitter(builder);
+  const weight = weightsOf(builder);
+  const ids = valueIn(builder, builder.input("input_ids", { dtype: "int64", shape: [batch, 5] }));
+  if (named) builder.input("attention_mask", { dtype: "int64", shape: [batch, 5] });
+  const embedded = g.Gather(weight("embedding", [7, 6]), ids, { axis: 0 });
+  const hidden = g.Tanh(g.MatMul(embedded, weight("hidden", [6, 8])));
+  const y = g.MatMul(hidden, weight("head", [8, 7]));
+  const tokens = tensor("int64", [batch, 5], [1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 3, 3, 2, 2, 1, 0, 4, 0, 4, 0]);
+  const real = tensor("int64", [batch, 5], [1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0]);
+  const inputs: Record<string, Tensor> = named ? { input_ids: tokens, attention_mask: real } : { "": tokens };
+  return { graph: opened(builder.finish([y.name])), loss: "next-token", data: of({ inputs, size: batch }) };
+}
+
+/** Two embeddings of a sample, that belong together. */
+function pairs(): Case {
+  const builder = newBuilder();
+  const g = createEmitter(builder);
+  const weight = weightsOf(builder);
+  const x = valueIn(builder, builder.input("x", { dtype: "float32", shape: [batch, 6] }));
+  const hidden = g.Tanh(g.MatMul(x, weight("hidden", [6, 8])));
+  const outputs = ["left", "right"].map((name) => {
+    const value = g.MatMul(hidden, weight(`head.${name}`, [8, 3]));
+    return builder.append("Identity", [value.name], {}, [value], { bases: [name] })[0]!;
+  });
+  const loss: Loss = { kind: "info-nce", output: "left", with: "right", temperature: 0.3 };
+  return {
+    graph: opened(builder.finish(outputs)),
+    loss,
+    data: of({ inputs: { x: noise([batch, 6], 9) }, size: batch }),
+  };
+}
+
+/** A reader of lines that puts out [T, N, C]. */
+function lines(): Case {
+  const builder = newBuilder();
+  const g = createEmitter(builder);
+  const weight = weightsOf(builder);
+  const x = valueIn(builder, builder.input("x", { dtype: "float32", shape: [batch, 6, 5] }));
+  const hidden = g.Tanh(g.MatMul(x, weight("hidden", [5, 8])));
+  const y = g.Transpose(g.MatMul(hidden, weight("head", [8, 4])), { perm: [1, 0, 2] });
+  const target = tensor("int64", [batch, 3], [1, 2, 3, 1, -1, -1, 2, 2, -1, 3, 1, -1]);
+  return {
+    graph: opened(builder.finish([y.name])),
+    loss: { kind: "ctc", time: 0 },
+    data: of({ inputs: { x: noise([batch, 6, 5], 8) }, target, size: batch }),
+  };
+}
+
+const cases: readonly (readonly [string, () => Case])[] = [
+  ["a language model", () => language(true)],
+  ["a language model with one input", () => language(false)],
+  ["pairs of embeddings", pairs],
+  ["steps before samples", lines],
+];
+
+it.each(cases)("the oracle masks as evaluation does: %s", async (_, make) => {
+  const { graph, loss, data } = make();
+  const analysis = analyse(graph, { batch });
+  const group = analysis.groups.find(({ units }) => units.length === 8)!;
+  const options = { loss, batchSize: batch, threads: 1 } as const;
+  const subsets = [[], [0], [3, 5]];
+  const { loss: whole, losses } = await maskedLosses(directRuntime, graph, data, group.name, subsets, {
+    ...options,
+    batches: 1,
+    seed: 0,
+  });
+  expect(Math.abs(losses[0]! - whole)).toBeLessThan(1e-5);
+  for (const [i, subset] of subsets.entries()) {
+    const masked = subset.length === 0 ? graph : mask(graph, analysis, new Map([[group.name, subset]]));
+    const measured = await evaluate(directRuntime, masked, data, options);
+    expect(measured.loss).toBeCloseTo(losses[i]!, 5);
+  }
+  expect(new Set(losses.map((one) => one.toFixed(5))).size).toBe(3);
+});
+
+it.each(cases)("units are ranked by the gradients of samples: %s", async (_, make) => {
+  const { graph, loss, data } = make();
+  const run = async (targets: "labels" | "sampled") => {
+    const scores = await score(directRuntime, graph, data, findCriterion("taylor-fo-fg"), {
+      loss,
+      targets,
+      batchSize: batch,
+      batches: 1,
+      seed: 0,
+      threads: 1,
+    });
+    return [...scores.values()].find((values) => values.length === 8)!;
+  };
+  for (const targets of ["labels", "sampled"] as const) {
+    const found = await run(targets);
+    expect([...found].every((value) => value > 0 && Number.isFinite(value))).toBe(true);
+  }
+});
