@@ -29,13 +29,12 @@ const golden = (Math.sqrt(5) - 1) / 2;
 export function leastOver(of: (x: number) => number, low: number, high: number): number {
   const width = (high - low) / steps;
   const grid = Array.from({ length: steps + 1 }, (_, i) => low + i * width);
-  const values = grid.map(of);
-  const best = values.indexOf(Math.min(...values));
-  let [left, right] = [Math.max(low, grid[best]! - width), Math.min(high, grid[best]! + width)];
+  const best = grid.reduce((a, b) => (of(b) < of(a) ? b : a));
+  let [left, right] = [Math.max(low, best - width), Math.min(high, best + width)];
   for (let i = 0; i < 60; i++) {
     const part = golden * (right - left);
     if (of(right - part) < of(left + part)) right = left + part;
     else left = right - part;
   }
-  return Math.min(of((left + right) / 2), values[best]!);
+  return of((left + right) / 2);
 }
