@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { executable } from "../../src/execute/executable.ts";
 import { float32, tensor, type Tensor } from "../../src/graph/tensor.ts";
 import { scaleOf } from "../../src/objective/chance.ts";
+import { leastOver } from "../../src/objective/losses/statistics.ts";
 import { losses } from "../../src/objective/losses/table.ts";
 import type { LossSettings } from "../../src/options/loss.ts";
 import { random } from "../support/graphs.ts";
@@ -127,6 +128,15 @@ async function search(lossOf: (values: readonly number[]) => Promise<number>, st
 }
 
 const named = (cases: readonly Case[]) => cases.map((one) => [JSON.stringify(one.loss), one] as const);
+
+it("the least value of a function is found in a narrow valley beside a wide one", () => {
+  const of = (x: number): number => x ** 2 - 9 * Math.exp(-(((x - 2.5) / 0.2) ** 2));
+  const found = leastOver(of, -3, 3);
+  expect(found).toBeLessThan(of(2.5));
+  expect(found).toBeGreaterThan(of(2.5) - 0.1);
+  expect(leastOver((x) => of(-x), -3, 3)).toBeCloseTo(found, 6);
+  expect(leastOver((x) => x, -3, 3)).toBeCloseTo(-3, 6);
+});
 
 describe("chance is", () => {
   it.each(named(best))("the best constant answer of %s", async (_, one) => {
