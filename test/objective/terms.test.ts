@@ -91,7 +91,7 @@ describe("several losses", () => {
     const plain = await run({ a: "mse", b: "l1" }, { a, b }, { targets: { a: first, b: second } });
     expect(named).toEqual(plain);
     await expect(run(loss, { a, b }, { targets: { a: first, b: second } })).rejects.toThrow(
-      'a loss takes the target "boxes"; the data has "a", "b"',
+      'takes the target "boxes"; the data has "a", "b"',
     );
   });
 
