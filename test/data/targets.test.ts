@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { crc32, deflateSync } from "node:zlib";
 import { zipSync } from "fflate";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -16,7 +17,7 @@ import { openDataset, testPartOf, withPath, type OpenOptions } from "../../src/d
 import { split, take } from "../../src/data/splits.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
 import { emptyGraph, modelOf } from "../support/graphs.ts";
-import { collect, npy, pattern, plain, writeImage } from "../support/images.ts";
+import { collect, npy, pattern, patternAt, plain, writeImage } from "../support/images.ts";
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/data/${name}`, import.meta.url));
 
@@ -275,6 +276,29 @@ describe("masks", () => {
     const { ids, size } = decodeMask(readFileSync(fixture(`${name}.png`)), name);
     expect(size).toEqual([60, 90]);
     expect([...ids]).toEqual([...(idsOf(`${name}.npy`).data as Uint8Array)]);
+  });
+
+  it("may be filtered in every way of the format: sharp reads the same", async () => {
+    const [height, width] = [40, 23];
+    const rows = Uint8Array.from({ length: height * (width + 1) }, (_, i) =>
+      i % (width + 1) === 0 ? (i / (width + 1)) % 5 : patternAt(i),
+    );
+    const header = Buffer.alloc(13);
+    header.writeUInt32BE(width, 0);
+    header.writeUInt32BE(height, 4);
+    header[8] = 8;
+    const chunk = (type: string, data: Uint8Array): Buffer => {
+      const named = Buffer.concat([Buffer.from(type, "latin1"), data]);
+      const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+      length.writeUInt32BE(data.length);
+      sum.writeUInt32BE(crc32(named));
+      return Buffer.concat([length, named, sum]);
+    };
+    const start = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+    const parts = [chunk("IHDR", header), chunk("IDAT", deflateSync(rows)), chunk("IEND", new Uint8Array())];
+    const file = Buffer.concat([start, ...parts]);
+    const read = await sharp(file).extractChannel(0).raw().toBuffer();
+    expect([...decodeMask(file, "mask").ids]).toEqual([...read]);
   });
 
   it("are made to fit by the nearest pixel, as PIL does", () => {
