@@ -256,6 +256,10 @@ const namesAllowed: Readonly<Record<string, { readonly names: readonly string[];
     reason: "matches a part that is joined and picked out again",
   },
   "passes/plain-views.ts": { names: ["Gather", "Reshape", "Transpose"], reason: "matches a view by strides" },
+  "passes/stable-logs.ts": {
+    names: ["Log", "LogSoftmax", "Neg", "Sigmoid", "Softmax", "Softplus"],
+    reason: "matches the logarithm of a probability, and writes it in a form that does not underflow",
+  },
   "prune/cut/computed-sizes.ts": {
     names: ["Add", "Concat", "Div", "Mul"],
     reason: "matches sizes that are joined of several, and writes what is left of computed sizes",

@@ -17,8 +17,8 @@ import { valueIn } from "../ops/emitter.ts";
 import { lossesOf, type FileLoss, type Loss, type LossSettings } from "../options/loss.ts";
 import { renamed } from "../passes/branches.ts";
 import { symbolOf } from "../passes/dims.ts";
-import { removeDead } from "../passes/dead.ts";
 import { normalise } from "../passes/normalise.ts";
+import { stableLogs } from "../passes/stable-logs.ts";
 import { widen } from "../passes/widen.ts";
 import { analyse } from "../prune/coupling/analysis.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
@@ -80,7 +80,7 @@ async function settleFile(runtime: Runtime, asked: FileLoss, place: Place, machi
       `the loss "${name}" is fixed to ${fixed.batch} samples (${fixed.why}): export it with an open batch, or use ` +
         option("batchSize", fixed.batch),
     );
-  const settled = { ...model, graph: removeDead(withSizes(graph, shapes)) };
+  const settled = { ...model, graph: stableLogs(withSizes(graph, shapes)) };
   const { weight, isApart } = asked;
   const ready = { kind: "file", file: name, model: settled, ...(weight !== undefined && { weight }) } as const;
   const found = fixed === undefined && (await isApartOn(runtime, ready, place, machine));

@@ -228,12 +228,13 @@ function join(
   { graph, types, constants }: Traced,
   values: ReadonlyMap<string, Value>,
 ): (name: string) => string {
+  const prefix = file.split(/[\\/]/).at(-1)!;
   const names = new Map([...values].map(([name, value]) => [name, value.name]));
   const nameIn = (name: string): string => {
     if (name === "") return "";
     const known = names.get(name);
     if (known !== undefined) return known;
-    const made = builder.constant(constants.get(name)!, `${file}/${name}`);
+    const made = builder.constant(constants.get(name)!, `${prefix}/${name}`);
     names.set(name, made);
     return made;
   };
@@ -242,13 +243,13 @@ function join(
     const inputs = node.inputs.map(nameIn);
     const outputs = node.outputs.map((name) => {
       if (name === "") return "";
-      const made = builder.fresh(`${file}/${name}`);
+      const made = builder.fresh(`${prefix}/${name}`);
       builder.types.set(made, types.get(name)!);
       names.set(name, made);
       return made;
     });
     // An error that names the node says by this whose it is.
-    const name = `${file}/${node.name === "" ? node.outputs[0]! : node.name}`;
+    const name = builder.fresh(`${prefix}/${node.name === "" ? node.outputs[0]! : node.name}`);
     builder.nodes.push({ ...node, name, inputs, outputs });
   };
   graph.nodes.forEach(copy);

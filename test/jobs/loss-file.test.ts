@@ -105,6 +105,21 @@ describe("a loss of a file is what the same loss by name is", () => {
     for (const steps of found.slice(1)) steps.forEach((loss, i) => expect(loss).toBeCloseTo(found[0]![i]!, 5));
   });
 
+  it("where the file takes the logarithm of a probability that is 0 in 32 bits", async () => {
+    const far = (write: (g: Emit, scores: Value) => Value): Model =>
+      written({ y: ["float32", [4, 3]] }, (g, { y }) => [
+        g.Neg(g.ReduceMean(write(g, g.Mul(y!, g.scalar(1e4))), g.ints([1]), { keepdims: 0 })),
+      ]);
+    const lossBy = async (model: Model): Promise<number> =>
+      (await evaluate(small().model, { ...common, data, loss: { kind: "file", model } })).loss;
+    const sigmoid = await lossBy(far((g, scores) => g.Log(g.Sigmoid(scores))));
+    expect(sigmoid).toBeGreaterThan(100);
+    expect(sigmoid).toBeCloseTo(await lossBy(far((g, scores) => g.Neg(g.Softplus(g.Neg(scores))))), 1);
+    const softmax = await lossBy(far((g, scores) => g.Log(g.Softmax(scores, { axis: 1 }))));
+    expect(softmax).toBeGreaterThan(100);
+    expect(softmax).toBeCloseTo(await lossBy(far((g, scores) => g.LogSoftmax(scores, { axis: 1 }))), 1);
+  });
+
   it("measured", async () => {
     const [a, b] = [
       await evaluate(model, { ...common, data, loss: own }),

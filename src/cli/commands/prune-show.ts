@@ -70,7 +70,7 @@ function measures({ before, after, dropInterval }: PruneOutcome): string[][] {
     rows.push([metricLabel(was.name), valueFigure(was.value, was), valueFigure(is.value, is), changeFigure([was, is])]);
   if (first.loss === undefined || last.loss === undefined) return rows;
   const more = last.loss - first.loss;
-  const loss = first.agreement === undefined ? (first.top1 === undefined ? "mse loss" : "loss") : "divergence";
+  const loss = first.agreement === undefined ? "loss" : "divergence";
   return [...rows, [loss, lossFigure(first.loss), lossFigure(last.loss), `${more < 0 ? "" : "+"}${lossFigure(more)}`]];
 }
 
