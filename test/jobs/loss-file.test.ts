@@ -111,7 +111,7 @@ describe("a loss of a file is what the same loss by name is", () => {
         g.Neg(g.ReduceMean(write(g, g.Mul(y!, g.scalar(1e4))), g.ints([1]), { keepdims: 0 })),
       ]);
     const lossBy = async (model: Model): Promise<number> =>
-      (await evaluate(small().model, { ...common, data, loss: { kind: "file", model } })).loss;
+      (await evaluate(small().model, { ...common, data, loss: { kind: "file", model } })).loss!;
     const sigmoid = await lossBy(far((g, scores) => g.Log(g.Sigmoid(scores))));
     expect(sigmoid).toBeGreaterThan(100);
     expect(sigmoid).toBeCloseTo(await lossBy(far((g, scores) => g.Neg(g.Softplus(g.Neg(scores))))), 1);
