@@ -1,6 +1,7 @@
 /** What stands on the page of a run of prune. */
 
 import type { PruneOutcome } from "../jobs/prune-events.ts";
+import type { Evaluation } from "../evaluate/evaluate.ts";
 import { isShare, type ShareName } from "../evaluate/metrics.ts";
 import { learningSection, lineChart, type Point } from "./charts.ts";
 import {
@@ -17,6 +18,7 @@ import {
 } from "./figures.ts";
 import { changesIn, figuresBetween, figuresTable, isNumber, type Figure } from "./figures-table.ts";
 import { html, type Markup } from "./html.ts";
+import { keptLines } from "./kept.ts";
 import { layers } from "./layers.ts";
 import { doubtOf, measuredBy } from "./measured.ts";
 import type { Page } from "./page.ts";
@@ -37,12 +39,22 @@ export function prunedPage(
     stands: history.stands,
     outcome: summary && outcomeOf(summary, config.options),
     sections: [
-      figuresTable(figuresOf(history, summary), [proofOf(summary), measuredBy(config, history.before?.evaluation)]),
+      figuresTable(figuresOf(history, summary), [
+        keptOf(history.after?.evaluation),
+        proofOf(summary),
+        measuredBy(config, history.before?.evaluation),
+      ]),
       curves(history, config.options["loss"]),
       layers(history, String(config.options["criterion"] ?? "the criterion")),
     ],
   };
 }
+
+const keptOf = (evaluation: Evaluation | undefined): Markup | undefined =>
+  evaluation?.outputs &&
+  html`<ul>
+    ${keptLines(evaluation.outputs, evaluation.samples).map((line) => html`<li>${line}</li>`)}
+  </ul>`;
 
 const proofOf = (summary: PruneSummary | undefined): Markup | undefined =>
   summary?.unproved === undefined

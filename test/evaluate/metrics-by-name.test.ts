@@ -85,6 +85,12 @@ describe("values", () => {
     expect(await measured("mean-iou", [batchOf({ y: image(-1) }, { "": image(0) })])).toBe(1);
   });
 
+  it("of masks leave out pixels that are ignored", async () => {
+    const [y, wanted] = [image(1), float32([1, 1, 2, 2], [1, 0, 255, 255])];
+    expect(await measured("mean-iou", [batchOf({ y }, { "": wanted })], { ignore: 255 })).toBe(0.5);
+    expect(await measured("dice", [batchOf({ y }, { "": wanted })], { ignore: 255 })).toBeCloseTo(2 / 3, 12);
+  });
+
   it("are held against the original where there are no targets", async () => {
     const [y, original] = [float32([1, 2], [3, 4]), float32([1, 2], [4, 3])];
     const batch = { ...batchOf({ y }, {}), original: { y: original } };

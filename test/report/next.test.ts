@@ -133,7 +133,7 @@ describe("the page", () => {
     expect(told({})).toContain(
       "There is no accuracy where the loss is mse: the loss was measured on 40 samples of test data.",
     );
-    expect(told({ metric: { name: "psnr", better: "higher", value: 30 } })).toContain("psnr was measured");
+    expect(told({ metric: { name: "psnr", better: "higher", value: 30 } })).toContain("PSNR was measured");
   });
 
   it.each([

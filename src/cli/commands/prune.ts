@@ -10,6 +10,7 @@ import { pruneKinds } from "../../jobs/prune-options.ts";
 import type { Commands, Context } from "../context.ts";
 import { limitsOf } from "../limits.ts";
 import { handed } from "../options/flag.ts";
+import { keptLines } from "../../report/kept.ts";
 import { note, noteTable, printJson } from "../output.ts";
 import type { Progress } from "../progress.ts";
 import { actAsRun, checkpointsOf, closeRun, resultOf, runOptions, type Opened } from "../run.ts";
@@ -60,7 +61,11 @@ async function work(
     { ...summary, output },
     () => {
       if (json) printJson({ ...numbersOf(outcome), output, run: run.dir });
-      else noteTable(comparison(outcome));
+      else {
+        noteTable(comparison(outcome));
+        const { outputs, samples } = outcome.after.evaluation ?? {};
+        if (outputs) note(keptLines(outputs, samples!).join("\n"));
+      }
     },
     flags,
     kept,
