@@ -72,6 +72,12 @@ const models: Readonly<Record<string, () => Promise<Workspace>>> = {
   "docs/guide/detector.md": () => openWorkspace(net("boxes")),
   "docs/guide/transformer.md": () => openWorkspace(net("transformer")),
   "docs/guide/recurrent.md": () => openWorkspace(net("lstm")),
+  "docs/guide/your-own-loss.md": async () => {
+    const workspace = await openDigits();
+    for (const file of ["detector.onnx", "segmenter.onnx", "detector-loss.onnx", "segmenter-loss.onnx"])
+      workspace.write(file, readFileSync(join(root, "test/fixtures/losses", file)));
+    return workspace;
+  },
   "docs/guide/when-not.md": () => openWorkspace(withStatistics()),
 };
 const net = (name: string): string => join(root, `test/fixtures/nets/${name}.onnx`);
