@@ -49,7 +49,8 @@ function termOf(graph: Graph, one: NamedLoss, isOnly: boolean): Term {
   const settings = Object.fromEntries(own) as Record<string, unknown>;
   const loss = variantOf(known, settings, head);
   const term = { output, loss, weight: one.weight ?? 1, target: one.target ?? (isOnly ? "" : output) };
-  if (head === undefined || head.activation !== loss.activation) return { ...term, value: output, settings };
+  if (head === undefined || loss.activation === undefined) return { ...term, value: output, settings };
+  if (head.activation !== loss.activation) return { ...term, value: output, undo: otherThan(term, head), settings };
   if (loss.axis && settings["axis"] === undefined && head.axis !== undefined) settings["axis"] = head.axis;
   return head.logits === undefined
     ? { ...term, value: output, undo: head.activation, settings }
@@ -61,6 +62,19 @@ function variantOf(loss: LossDefinition, settings: Record<string, unknown>, head
   if (loss.variant === undefined) return loss;
   if (head?.activation === "softmax") settings["axis"] ??= head.axis;
   return loss.variant(settings);
+}
+
+/**
+ * What has to be undone where an output ends otherwise than its loss expects: the probability of a class is one of yes
+ * or no as well, but not the other way round.
+ */
+function otherThan({ loss, output }: Pick<Term, "loss" | "output">, { activation }: Head): Activation {
+  if (activation === "softmax") return "sigmoid";
+  return fail(
+    "bad-option",
+    `${loss.name} is of classes of which one is right, and "${output}" ends in a Sigmoid, which says yes or no of each: ` +
+      "use bce",
+  );
 }
 
 function outputOf({ outputs }: Graph, name: string | undefined): string {

@@ -27,13 +27,19 @@ const mean = (values: readonly number[]): number => values.reduce((a, b) => a + 
 /** The loss of the logits, through a Softmax at the end of the model or not. */
 async function lossOf(
   loss: Loss,
-  options: { softmax?: boolean; distillation?: Distillation; target?: number[][]; labelSmoothing?: number } = {},
+  options: {
+    softmax?: boolean;
+    sigmoid?: boolean;
+    distillation?: Distillation;
+    target?: number[][];
+    labelSmoothing?: number;
+  } = {},
 ): Promise<number> {
   const builder = new GraphBuilder(emptyGraph, new Map());
   const g = createEmitter(builder);
   const input = builder.input("x", { dtype: "float32", shape: [2, 3] });
   const x = g.Mul(valueIn(builder, input), g.scalar(1));
-  const output = options.softmax ? g.Identity(g.Softmax(x, { axis: 1 })) : x;
+  const output = options.softmax ? g.Identity(g.Softmax(x, { axis: 1 })) : options.sigmoid ? g.Sigmoid(x) : x;
   appendObjective(builder, [output.name], {
     loss,
     distillation: options.distillation,
@@ -55,6 +61,22 @@ describe("losses", () => {
 
   it("a final Softmax is seen through", async () =>
     expect(await lossOf("cross-entropy", { softmax: true })).toBeCloseTo(hard, 5));
+
+  it("yes or no of what ends in a Softmax is that of the probability of each class", async () => {
+    const target = [
+      [0, 1, 1],
+      [1, 0, 0],
+    ];
+    const expected = logits.flatMap((row, n) =>
+      logSoftmax(row).map((p, c) => (target[n]![c] === 1 ? -p : -Math.log(1 - Math.exp(p)))),
+    );
+    expect(await lossOf("bce", { softmax: true, target })).toBeCloseTo(mean(expected), 5);
+  });
+
+  it("classes of what ends in a Sigmoid are refused", async () =>
+    expect(lossOf("cross-entropy", { sigmoid: true })).rejects.toThrow(
+      "cross-entropy is of classes of which one is right, and",
+    ));
 
   it("mse is the mean over elements, then over samples", async () => {
     const expected = mean(logits.flat().map((x, i) => (x - teacher.flat()[i]!) ** 2));
