@@ -6,13 +6,14 @@ import type { LearningOptions, Targets } from "../options/learning.ts";
 import type { Loss, LossName } from "../options/loss.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import { fail, option } from "../graph/error.ts";
-import { sizeOf, type Shape } from "../graph/tensor.ts";
+import type { Shape } from "../graph/tensor.ts";
 import type { Value } from "../ops/core/define.ts";
 import type { Emit } from "../ops/core/emit.ts";
-import { alias, createEmitter, valueIn } from "../ops/emitter.ts";
+import { alias, createEmitter, sameShape, valueIn } from "../ops/emitter.ts";
+import { distance } from "./distance.ts";
 import { arranged, drawings } from "./draws.ts";
 import { fileTermsOf, joinFile, type AppendedFile, type FileTerm } from "./loss-file.ts";
-import { sampleAxes, type Others, type TargetForm } from "./losses/loss.ts";
+import type { Others, TargetForm } from "./losses/loss.ts";
 import { mixed, type Mixture } from "./mixup.ts";
 import type { NoiseKind } from "./random-inputs.ts";
 import { inputNameOf, termsOf, type Term } from "./terms.ts";
@@ -224,9 +225,7 @@ function targetTerm(context: Context, term: Term): Appended {
   const form = loss.target({ name: term.output, shape, has: others.has }, settings);
   const name = form?.name ?? term.target;
   const input = inputNameOf("target", name);
-  // Several losses may look at one target.
-  if (form && !builder.inputs.some((known) => known.name === input))
-    builder.input(input, { dtype: form.dtype, shape: form.shape }, true);
+  if (form) takeTarget(builder, input, form, loss.name);
   const perSample = loss.perSample(g, {
     output,
     target: form && valueIn(builder, input),
@@ -246,6 +245,18 @@ function targetTerm(context: Context, term: Term): Appended {
   return { perSample: weighed(g, perSample, term.weight), shape, form, target: asked && { input, name, ...asked } };
 }
 
+/** Makes a target an input of the graph. Several losses may look at one, if they take the same. */
+function takeTarget(builder: GraphBuilder, input: string, form: TargetForm, loss: LossName): void {
+  const known = builder.inputs.some(({ name }) => name === input) ? valueIn(builder, input) : undefined;
+  if (known === undefined) builder.input(input, { dtype: form.dtype, shape: form.shape }, true);
+  else if (known.dtype !== form.dtype || !sameShape(known.shape, form.shape))
+    fail(
+      "bad-option",
+      `two losses look at one target, of which ${loss} takes ${form.dtype} [${form.shape.join(", ")}] and the other ` +
+        `${known.dtype} [${known.shape.join(", ")}]: give each its own by its setting target`,
+    );
+}
+
 /** The distance from what another model gives, and the rest of the loss against the target. */
 function taughtTerm(context: Context, term: Term, { weight, temperature }: Distillation): Appended {
   const { builder, g } = context;
@@ -256,7 +267,7 @@ function taughtTerm(context: Context, term: Term, { weight, temperature }: Disti
     builder.input(input, { dtype: "float32", shape: own.shape }, true);
   const theirs = lookedAt(context, input, term);
   const ours = lookedAt(context, term.value, term);
-  const soft = weighed(g, distance(context, term, ours, theirs, temperature), term.weight);
+  const soft = weighed(g, distance(g, term, [ours, theirs], temperature, context.others), term.weight);
   const teacher = { input, value: term.value };
   if (weight === 1) return { perSample: soft, shape: ours.shape, teacher };
   const hard = targetTerm(context, term);
@@ -265,56 +276,6 @@ function taughtTerm(context: Context, term: Term, { weight, temperature }: Disti
     perSample: g.Add(g.Mul(hard.perSample, g.scalar(1 - weight)), g.Mul(soft, g.scalar(weight))),
     teacher,
   };
-}
-
-/** How far an output is from another model's, [N]. */
-function distance({ g, others }: Context, { loss, settings }: Term, ours: Value, theirs: Value, t: number): Value {
-  switch (loss.distribution) {
-    case "categorical": {
-      const axis = loss.axis?.(settings, ours.shape.length) ?? 1;
-      const counts = loss.counts?.(g, { output: ours, settings, ...others });
-      return divergence(g, arranged(g, theirs, "categorical", axis), arranged(g, ours, "categorical", axis), t, counts);
-    }
-    case "bernoulli":
-      return divergenceOfYes(g, theirs, ours, t);
-    case "gaussian": {
-      if (loss.distance) return loss.distance(g, ours, theirs);
-      const mix = (value: Value): Value => value;
-      return loss.perSample(g, { output: ours, target: theirs, settings, labelSmoothing: 0, mix, ...others });
-    }
-  }
-}
-
-/**
- * T² KL(softmax(teacher / T) || softmax(logits / T)), the mean over places that count; T² keeps its gradient as large
- * as that of labels.
- */
-function divergence(g: Emit, teacher: Value, logits: Value, temperature: number, counts: Value | undefined): Value {
-  const cool = (x: Value) => g.LogSoftmax(g.Mul(x, g.scalar(1 / temperature)), { axis: 1 });
-  const [p, q] = [cool(teacher), cool(logits)];
-  const products = g.Mul(g.Exp(p), g.Sub(p, q));
-  if (counts !== undefined) {
-    const axes = sampleAxes(counts);
-    const mean = g.Div(
-      g.summed(g.Mul(g.summed(products, [1]), counts), axes),
-      g.Max(g.summed(counts, axes), g.scalar(1)),
-    );
-    return g.Mul(mean, g.scalar(temperature ** 2));
-  }
-  const sum = g.Mul(g.summed(products, sampleAxes(logits)), g.scalar(temperature ** 2));
-  return g.Mul(sum, g.scalar(1 / sizeOf(logits.shape.slice(2))));
-}
-
-/** The same of yes and no, the mean over elements: p (log p - log q) + (1 - p) (log (1 - p) - log (1 - q)). */
-function divergenceOfYes(g: Emit, teacher: Value, logits: Value, temperature: number): Value {
-  const cool = (x: Value) => g.Mul(x, g.scalar(1 / temperature));
-  const [x, y] = [cool(teacher), cool(logits)];
-  const p = g.Sigmoid(x);
-  // log σ(x) - log σ(y) is softplus(-y) - softplus(-x); for no it is softplus(y) - softplus(x).
-  const yes = g.Mul(p, g.Sub(g.Softplus(g.Neg(y)), g.Softplus(g.Neg(x))));
-  const no = g.Mul(g.Sub(g.scalar(1), p), g.Sub(g.Softplus(y), g.Softplus(x)));
-  const scale = temperature ** 2 / sizeOf(logits.shape.slice(1));
-  return g.Mul(g.summed(g.Add(yes, no), sampleAxes(logits)), g.scalar(scale));
 }
 
 /** What has the gradient of a target that is drawn from the model's own prediction. */

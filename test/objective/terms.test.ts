@@ -201,6 +201,15 @@ describe("refused is", () => {
   const tokens = noise([2, 4, 3], 1);
   const image = noise([2, 3, 4, 4], 1);
   it.each<[string, Loss, Readonly<Record<string, Tensor>>, string]>([
+    [
+      "a target of two types",
+      [
+        { kind: "cross-entropy", output: "a", target: "t" },
+        { kind: "mse", output: "a", target: "t" },
+      ],
+      { a },
+      "two losses look at one target, of which mse takes float32 [2, 3] and the other int64 [2]",
+    ],
     ["an output that is not there", { d: "mse" }, { a }, 'a loss is put on "d"'],
     [
       "tokens that are nowhere",
