@@ -85,6 +85,11 @@ describe("values", () => {
     expect(await measured("mean-iou", [batchOf({ y: image(-1) }, { "": image(0) })])).toBe(1);
   });
 
+  it("of labels that are neither said nor there are 0, as scikit-learn has them", async () =>
+    expect(await measured("f1", [batchOf({ y: float32([1, 2], [1, -1]) }, { "": float32([1, 2], [1, 0]) })])).toBe(
+      0.5,
+    ));
+
   it("of masks leave out pixels that are ignored", async () => {
     const [y, wanted] = [image(1), float32([1, 1, 2, 2], [1, 0, 255, 255])];
     expect(await measured("mean-iou", [batchOf({ y }, { "": wanted })], { ignore: 255 })).toBe(0.5);
