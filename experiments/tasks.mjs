@@ -7,9 +7,9 @@
  * alone. "Cut" is one removal and new statistics for BatchNormalization, without learning. A stopped run goes on where it was.
  */
 
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { absoluteBudget, analyse, cutGraph, prepare, selectStep, withGraph } from "../dist/graphs-node.js";
-import { compare, evaluate, load, openDataset, prune, recalibrate, score } from "../dist/node.js";
+import { compare, evaluate, load, openDataset, prune, recalibrate, save, score } from "../dist/node.js";
 import { draw } from "./lib/charts.mjs";
 import { options } from "./lib/options.mjs";
 import { openRecord } from "./lib/record.mjs";
@@ -127,6 +127,10 @@ const nets = [
   },
 ];
 
+/** Where the small nets are kept. */
+const kept = new URL("../.cache/tasks/", import.meta.url).pathname;
+mkdirSync(kept, { recursive: true });
+
 const chosen = flags.nets === "" ? nets : nets.filter(({ name }) => flags.nets.split(",").includes(name));
 const record = openRecord("tasks", flags, { macs }, ["nets", "criteria"]);
 
@@ -180,6 +184,7 @@ for (const net of chosen) {
   const [train, test] = [await open("train"), await open("test")];
   const add = async (how, small, more = {}) => {
     const began = performance.now();
+    if (how.how !== "dense") await save(`${kept}${net.name}-${how.how}-${how.criterion}.onnx`, small);
     const quality = await qualityOf(model, small, net, test);
     record.add({ net: net.name, ...how, ...quality, ...more, measured: (performance.now() - began) / 60_000 });
   };
