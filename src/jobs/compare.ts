@@ -28,7 +28,7 @@ import { startJob, type Job, type ProgressEvent } from "./job.ts";
 const own = {
   /** What to run both models over; random inputs where there is none. */
   data: dataset.optional(),
-  /** What the loss is; default "cross-entropy" of labels, and between the models what fits each output. */
+  /** What the loss is; default as in evaluate for labels, and between the models what fits each output. */
   loss,
   /**
    * A measure to look at above all, or a metric by name or of your own, which is counted besides; default

@@ -17,7 +17,10 @@ import { startJob, type Job, type ProgressEvent } from "./job.ts";
 const own = {
   /** What to measure by, with labels. */
   data: dataset,
-  /** What the loss is; default "cross-entropy", which is left out where a metric counts and it does not fit. */
+  /**
+   * What the loss is; default cross-entropy on the first output, or bce where that ends in a Sigmoid. The default is
+   * left out where a metric counts and it does not fit the targets.
+   */
   loss,
   /** A measure to look at above all, or a metric by name or of your own, which is counted besides. */
   metric: metric.optional(),

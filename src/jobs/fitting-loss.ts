@@ -1,4 +1,4 @@
-/** The loss of a job where nobody has said it: cross-entropy of labels, or what fits the outputs of the model. */
+/** The loss of a job where nobody has said it: that of labels, or what fits the outputs of the model. */
 
 import { fail, option, SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -12,16 +12,21 @@ import { firstAnswers, type Asked } from "./first-answers.ts";
 import { settleFiles } from "./loss-files.ts";
 
 /**
- * The loss that was asked for. Where that is "auto", it is cross-entropy for labels. For what is compared with the
- * model itself every output has one: classes and yes-or-no by their probabilities, numbers by their squares in units of
- * their spread, so that no output drowns another.
+ * The loss that was asked for. For "auto" and labels it is cross-entropy on the first output, or bce where that ends in
+ * a Sigmoid. Where the model is compared with itself, every output has a loss: a divergence of probabilities, or the
+ * squared error of numbers over their variance, so that no output drowns another.
  *
  * @param graph the model with an open batch
  */
 export async function lossFor(runtime: Runtime, graph: Graph, asked: Asked): Promise<Loss> {
   const { loss = "auto", targets = "labels" } = asked;
   if (loss !== "auto") return settleFiles(runtime, graph, loss, asked);
-  return targets === "labels" ? "cross-entropy" : fittingLoss(runtime, graph, asked);
+  return targets === "labels" ? lossOfLabels(widen(graph)) : fittingLoss(runtime, graph, asked);
+}
+
+function lossOfLabels(wide: Graph): Loss {
+  const [first] = wide.outputs;
+  return first && headOf(wide, first.name)?.activation === "sigmoid" ? "bce" : "cross-entropy";
 }
 
 /**
@@ -68,7 +73,7 @@ async function fittingLoss(runtime: Runtime, graph: Graph, asked: Asked): Promis
   if (found.length === 0)
     fail(
       "unsupported",
-      `nothing that the model puts out can be compared: ${told.join("; ")}. Say how by ${option("loss")}`,
+      `none of the model's outputs can be compared: ${told.join("; ")}. Say how by ${option("loss")}`,
     );
   asked.onNote?.(`outputs are compared with the original's: ${told.join("; ")}`);
   return found;
@@ -77,7 +82,7 @@ async function fittingLoss(runtime: Runtime, graph: Graph, asked: Asked): Promis
 const ways = {
   softmax: "the probabilities of its classes",
   sigmoid: "its probabilities of yes and no",
-  none: "the square of the distance, in units of its spread",
+  none: "the squared difference of its numbers, over their variance",
 } as const;
 
 function whyNot(dtype: string, answer: Tensor | undefined, batch: number): string | undefined {

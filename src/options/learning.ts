@@ -8,9 +8,9 @@ import { batchSize, memory, seed, workers } from "./machine.ts";
 import { metric } from "./metric.ts";
 
 /**
- * What the loss compares the output with: the labels of the data, or classes drawn from the model's own probabilities.
- * The latter makes of squared gradients the Fisher information itself instead of its empirical form, and needs no
- * labels (Kunstner et al. 2019, "Limitations of the empirical Fisher approximation", eq. 3).
+ * What the loss compares outputs with: the targets of the data, or targets drawn from the model's own prediction. Drawn
+ * ones need no labels. With them squared gradients are the Fisher information itself instead of its empirical form
+ * (Kunstner et al. 2019, "Limitations of the empirical Fisher approximation", eq. 3).
  */
 const sources = ["labels", "sampled"] as const;
 export type Targets = (typeof sources)[number];
@@ -86,8 +86,8 @@ export const learning = {
    */
   metric: metric.optional(),
   /**
-   * What is minimised: a loss, one for each of some outputs, or graphs of your own. Default "auto": cross-entropy on
-   * the first output; of the original model, what fits each output.
+   * What is minimised: a loss, one for each of some outputs, or graphs of your own. Default "auto": of labels
+   * cross-entropy on the first output, or bce where that ends in a Sigmoid; of the original, what fits each output.
    */
   loss,
   /** Samples of a minibatch; default 128. */

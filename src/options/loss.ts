@@ -185,4 +185,4 @@ export const loss = z
       'or losses by output, as { scores: "bce" }',
   })
   .default("auto")
-  .describe("what is minimised; auto: cross-entropy of labels, and of the original what fits each output");
+  .describe("what is minimised; auto: cross-entropy or bce of labels, and of the original what fits each output");

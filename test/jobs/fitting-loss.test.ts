@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { lossFor } from "../../src/jobs/fitting-loss.ts";
+import { compare } from "../../src/jobs/compare.ts";
 import { prune } from "../../src/jobs/prune.ts";
 import type { Batch, Dataset } from "../../src/data/batches.ts";
 import type { Graph } from "../../src/graph/graph.ts";
@@ -19,6 +20,16 @@ const heads = netOf((net, hidden) => ({
   still: net.g.Mul(linear(net, hidden, "still", 2), net.g.scalar(0)),
   turned: net.g.Transpose(linear(net, hidden, "turned", 2), { perm: [1, 0] }),
 }));
+
+const detector = netOf((net, hidden) => ({
+  scores: net.g.Sigmoid(linear(net, hidden, "scores", 3)),
+  boxes: linear(net, hidden, "boxes", 4),
+}));
+
+const unlabelled = (data: Dataset): Dataset["batches"] =>
+  async function* (options) {
+    for await (const { inputs, size } of data.batches(options)) yield { inputs, size };
+  };
 
 async function fitting(graph: Graph, targets: "labels" | "sampled" | "teacher" = "teacher") {
   const notes: string[] = [];
@@ -40,8 +51,19 @@ function varianceOf(value: Tensor): number {
 }
 
 describe("the loss of auto", () => {
-  it("is cross-entropy of labels, whatever the model puts out", async () =>
-    expect(await fitting(heads, "labels")).toEqual({ loss: "cross-entropy", notes: [] }));
+  it("is cross-entropy of labels, or bce where the first output ends in a Sigmoid", async () => {
+    expect(await fitting(heads, "labels")).toEqual({ loss: "cross-entropy", notes: [] });
+    expect(await fitting(detector, "labels")).toEqual({ loss: "bce", notes: [] });
+  });
+
+  it("lets a model whose first output ends in a Sigmoid be compared without labels", async () => {
+    const data = randomDataset(detector, { samples: 16 });
+    const model = modelOf(detector);
+    const given = { data: { ...data, batches: unlabelled(data) }, threads: 1, runtime: directRuntime };
+    const { data: found } = await compare(model, model, given);
+    expect(Object.keys(found!.outputs!)).toEqual(["scores", "boxes"]);
+    expect(found!.drop).toBe(0);
+  });
 
   it.each(["sampled", "teacher"] as const)("fits each output where targets are %s, and says how", async (targets) => {
     const { loss, notes } = await fitting(heads, targets);
@@ -53,7 +75,7 @@ describe("the loss of auto", () => {
       { kind: "cross-entropy", output: "kinds" },
     ]);
     expect(notes).toEqual([
-      'outputs are compared with the original\'s: "boxes" by the square of the distance, in units of its spread; ' +
+      'outputs are compared with the original\'s: "boxes" by the squared difference of its numbers, over their variance; ' +
         '"scores" by its probabilities of yes and no; "kinds" by the probabilities of its classes; "best" is left ' +
         'alone, as it holds int64; "still" is left alone, as it is the same everywhere; "turned" is left alone, as its ' +
         "samples do not lie along its first axis ([2, 8])",
@@ -77,7 +99,7 @@ describe("the loss of auto", () => {
       best: net.g.ArgMax(linear(net, hidden, "best", 5), { axis: 1, keepdims: 0 }),
     }));
     await expect(fitting(none)).rejects.toThrow(
-      'nothing that the model puts out can be compared: "best" is left alone, as it holds int64',
+      'none of the model\'s outputs can be compared: "best" is left alone, as it holds int64',
     );
   });
 });

@@ -75,7 +75,7 @@ describe("losses", () => {
 
   it("classes of what ends in a Sigmoid are refused", async () =>
     expect(lossOf("cross-entropy", { sigmoid: true })).rejects.toThrow(
-      "cross-entropy is of classes of which one is right, and",
+      "cross-entropy takes classes of which one is right, and",
     ));
 
   it("mse is the mean over elements, then over samples", async () => {
