@@ -41,7 +41,10 @@ function settingsIn(text: string): MetricSettings | undefined {
     const at = pair.indexOf("=");
     const [key, value] = [pair.slice(0, at), pair.slice(at + 1)];
     const kind = known[key];
-    if (!kind) return refuse(`${name} takes ${Object.keys(known).join(", ")}, as ${name},${hint(name)}`);
+    if (!kind)
+      return refuse(
+        `${name} has no setting "${key}"; it takes ${Object.keys(known).join(", ")}, as ${name},${hint(name)}`,
+      );
     const { success, data } = z.safeParse(kind, kind instanceof z.ZodString ? value : numberOr(value));
     return success ? [key, data] : refuse(`${key} of ${name} must be ${expected(kind).replaceAll('"', "")}`);
   });

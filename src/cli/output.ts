@@ -9,6 +9,7 @@ export {
   accuracyOf,
   agreedFigure,
   changeFigure,
+  countedOver,
   counted,
   dropFigure,
   lossFigure,

@@ -155,12 +155,13 @@ export function namedValue(name: MeasureName, values: Readonly<Partial<Record<Me
   return { name, better: builtIn[name], value };
 }
 
-const otherwise = `for others ${option("metric", "mean-iou")} or another metric counts`;
+const one = `one class for each sample, by ${option("loss", "cross-entropy")}`;
+const otherwise = `for other outputs take another metric, such as ${option("metric", "mean-iou")}`;
 const reasons: Readonly<Record<MeasureName, string>> = {
-  top1: `it takes labels, and ${option("loss", "cross-entropy")} of one class for each sample; ${otherwise}`,
-  top5: `it takes labels, and ${option("loss", "cross-entropy")} of one class for each sample; ${otherwise}`,
-  agreement: "it is with the original model, of compare and prune",
-  loss: "it takes labels",
+  top1: `it needs labels, ${one}; ${otherwise}`,
+  top5: `it needs labels, ${one}; ${otherwise}`,
+  agreement: "only compare and prune have an original to agree with",
+  loss: "it needs targets in the data",
 };
 
 /**

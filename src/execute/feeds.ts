@@ -125,9 +125,9 @@ function whyNone({ target, targets = {} }: Batch, { name, output, loss }: Wanted
     );
   }
   return has.length > 0
-    ? `the data has the targets ${has.join(", ")}: say by ${option("loss")} which output each belongs to`
-    : `the data has no labels, and the loss takes them; without labels use ${option("targets", "sampled")} or ` +
-        option("targets", "teacher");
+    ? `the data has the targets ${has.join(", ")}: say by ${option("loss")} which output takes which`
+    : `the data has no targets, and the loss needs them; without labels prune takes ${option("targets", "teacher")}, ` +
+        `and score ${option("targets", "sampled")}`;
 }
 
 /**

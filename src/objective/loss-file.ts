@@ -61,7 +61,9 @@ export function wholeBatchLoss(loss: Loss): string | undefined {
     ...fileTermsOf(loss).flatMap(({ name, isApart }) => (isApart ? [] : [name])),
     ...lossesOf(loss).flatMap((one) => (!isFile(one) && lossOf(one.kind).comparesSamples ? [one.kind] : [])),
   ];
-  return whole.length > 0 ? `the loss "${whole[0]}" is another where a minibatch is split` : undefined;
+  return whole.length > 0
+    ? `the loss "${whole[0]}" depends on all samples of a minibatch together, which cannot be split`
+    : undefined;
 }
 
 /** The name of the target that an input of a settled file takes: "" for the only one; nothing where it takes none. */
@@ -96,7 +98,7 @@ interface Rest {
 export function joinFile(joining: Joining, term: FileTerm, rest: Rest, isAlone: boolean): AppendedFile {
   const { targets = "labels", distillation, mixture } = rest;
   const named = `the loss "${term.name}"`;
-  if (mixture) fail("bad-option", `${named} cannot tell what a mixture of targets is: leave out ${option("mixup")}`);
+  if (mixture) fail("bad-option", `${named} cannot mix two targets: leave out ${option("mixup")}`);
   if (targets === "sampled")
     fail("bad-option", `${named} does not say what targets a model expects: use ${option("targets", "labels")}`);
   const share = distillation?.weight ?? 0;

@@ -219,7 +219,7 @@ function targetTerm(context: Context, term: Term): Appended {
   const { builder, g, options, smoothing, others } = context;
   const { loss, settings } = term;
   if (options.mixture && loss.mixes === false)
-    fail("bad-option", `${loss.name} has no target between two targets: leave ${option("mixup")} out`);
+    fail("bad-option", `${loss.name} cannot mix two targets: leave out ${option("mixup")}`);
   const output = lookedAt(context, term.value, term);
   const { shape } = output;
   const form = loss.target({ name: term.output, shape, has: others.has }, settings);
@@ -252,8 +252,8 @@ function takeTarget(builder: GraphBuilder, input: string, form: TargetForm, loss
   else if (known.dtype !== form.dtype || !sameShape(known.shape, form.shape))
     fail(
       "bad-option",
-      `two losses look at one target, of which ${loss} takes ${form.dtype} [${form.shape.join(", ")}] and the other ` +
-        `${known.dtype} [${known.shape.join(", ")}]: give each its own by its setting target`,
+      `two losses take the same target, ${loss} as ${form.dtype} [${form.shape.join(", ")}] and the other as ` +
+        `${known.dtype} [${known.shape.join(", ")}]: name another for one of them by its setting target`,
     );
 }
 
@@ -300,5 +300,5 @@ function checkSmoothing(terms: readonly Term[], smoothing: number): void {
   if (!(smoothing >= 0 && smoothing <= 1))
     fail("bad-option", `label smoothing is a share from 0 to 1, not ${smoothing}`);
   if (smoothing > 0 && !terms.some(({ loss }) => loss.name === "cross-entropy"))
-    fail("bad-option", "labels are smoothed over classes, so with cross-entropy only");
+    fail("bad-option", "label smoothing spreads a label over classes, and needs the loss cross-entropy");
 }

@@ -15,12 +15,15 @@ import { metric } from "./metric.ts";
 const sources = ["labels", "sampled"] as const;
 export type Targets = (typeof sources)[number];
 /** Where importance is measured. */
-export const targetSource = z.enum(sources).default("labels").describe("what the loss compares with");
+export const targetSource = z
+  .enum(sources)
+  .default("labels")
+  .describe("what outputs are compared with; sampled needs no labels");
 /** Where a model learns. */
 export const targets = z
   .enum([...sources, "teacher"])
   .default("labels")
-  .describe("what is learned from");
+  .describe("what is learned from; teacher, the original, and sampled need no labels");
 
 /** Passes over the training data. */
 export const epochs = (passes: number) =>

@@ -1,4 +1,4 @@
-/** Losses as a command line writes them: [OUTPUT=]LOSS[:WEIGHT][,SETTING=VALUE...], and file:MODEL[:WEIGHT]. */
+/** Losses as a command line writes them: [OUTPUT=]LOSS[:WEIGHT][,SETTING=VALUE...], and file:FILE[:WEIGHT]. */
 
 import { z } from "zod";
 import { fail } from "../graph/error.ts";
@@ -43,9 +43,13 @@ export function parseLoss(text: string): LossName | LossSettings {
 
 function refuse(text: string): never {
   const [, output, word = text] = /^(?:(.+?)=)?([^=:,]*)/.exec(text) ?? [];
-  if (isLossName(word)) fail("bad-option", `"${text}" does not look like ${form}`);
+  if (isLossName(word) || output?.includes(","))
+    fail("bad-option", `"${text}" does not look like ${form}; the numbers of a list have ${between} between them`);
   if (output !== undefined && word === "file")
-    fail("bad-option", `"${text}": a loss of a file says itself which outputs it looks at; write file:MODEL.onnx`);
+    fail(
+      "bad-option",
+      `"${text}": a loss in a file finds outputs by the names of its inputs; write ${text.slice(output.length + 1)}`,
+    );
   if (output !== undefined && isLossName(output))
     fail("bad-option", `"${text}" has the loss before the output; write ${word}=${output}`);
   fail("bad-option", noLoss(output === undefined ? "the loss" : `the loss of ${output}`, word, lossNames));
@@ -55,7 +59,7 @@ const form = "OUTPUT=LOSS:WEIGHT,SETTING=VALUE, as boxes=huber:0.5,delta=0.1";
 
 function parseFile(text: string): LossSettings {
   const [, path = "", weight] = file.exec(text) ?? [];
-  if (path === "") fail("bad-option", `"${text}" names no file; write file:MODEL.onnx`);
+  if (path === "") fail("bad-option", `"${text}" names no file; write file:loss.onnx`);
   // A colon may belong to the path.
   if (weight !== undefined && (weight === "" || Number.isNaN(Number(weight))))
     return { kind: "file", file: text.slice("file:".length) };
@@ -122,7 +126,7 @@ export const textsOfLoss = (loss: Loss | "auto"): string[] => (loss === "auto" ?
 
 function textOf(loss: LossSettings): string {
   const weight = loss.weight === undefined ? "" : `:${loss.weight}`;
-  if (loss.kind === "file") return `file:${loss.file ?? "MODEL.onnx"}${weight}`;
+  if (loss.kind === "file") return `file:${loss.file ?? "loss.onnx"}${weight}`;
   const { kind, output, weight: _, ...settings } = loss;
   const own = Object.entries(settings).flatMap(([name, value]: [string, unknown]) =>
     value === undefined ? [] : [`,${kebab(name)}=${Array.isArray(value) ? value.join(between) : String(value)}`],

@@ -54,9 +54,16 @@ function within(share: number, samples: number): string {
   return `${(100 * low).toFixed(digitsOf(samples))} to ${shareAlone(high, samples)}`;
 }
 
+/** A share that counts no samples is shown with the digits of so many. */
+export const uncounted = 10_000;
+
+/** The samples that a share of an evaluation was counted over. */
+export const countedOver = (name: string, { samples, intervals }: Evaluation): number =>
+  name === "agreement" && intervals?.agreement === undefined ? uncounted : samples;
+
 /** The same where samples were counted; shares of other things have no interval. */
-export const agreedFigure = (share: number, name: string, { samples, intervals }: Evaluation): string =>
-  name === "agreement" && intervals?.agreement === undefined ? percent(share) : shareFigure(share, samples);
+export const agreedFigure = (share: number, name: string, of: Evaluation): string =>
+  name === "agreement" && of.intervals?.agreement === undefined ? percent(share) : shareFigure(share, of.samples);
 
 export const counted = (samples: number): string =>
   `${samples.toLocaleString("en-US")} sample${samples === 1 ? "" : "s"}`;

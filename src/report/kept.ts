@@ -7,13 +7,12 @@ const whole = (count: number): string => count.toLocaleString("en-US");
 
 const decided: Readonly<Record<string, (kept: string, decisions: number, samples: number) => string>> = {
   classes: (kept, decisions, samples) =>
-    `the same class ${decisions === samples ? "for" : "at"} ${kept} of ${whole(decisions)} ` +
-    (decisions === samples ? "samples" : "places"),
+    `the class of ${kept} of ${whole(decisions)} ${decisions === samples ? "samples" : "places"} kept`,
   "yes-no": (kept, decisions) => `${kept} of ${whole(decisions)} yes/no decisions kept`,
-  "whole numbers": (kept, decisions) => `${kept} of ${whole(decisions)} whole numbers the same`,
+  "whole numbers": (kept, decisions) => `${kept} of ${whole(decisions)} whole numbers kept`,
 };
 
-/** "99.20 % of 33,150 yes/no decisions kept", "apart by 1.80 % of their spread, PSNR 34.2 dB". */
+/** "99.20 % of 33,150 yes/no decisions kept", "numbers differ by 1.80 % of their standard deviation, PSNR 34.2 dB". */
 function keptFigure(kept: Kept, samples: number): string {
   switch (kept.of) {
     case "nothing":
@@ -21,7 +20,7 @@ function keptFigure(kept: Kept, samples: number): string {
     case "numbers": {
       const { apart, psnr, cosine } = kept;
       return [
-        `apart by ${percent(apart)} of their spread`,
+        `numbers differ by ${percent(apart)} of their standard deviation`,
         ...(psnr === undefined ? [] : [`PSNR ${psnr.toFixed(1)} dB`]),
         ...(cosine === undefined ? [] : [`mean cosine ${metricFigure(cosine)}`]),
       ].join(", ");
@@ -29,10 +28,10 @@ function keptFigure(kept: Kept, samples: number): string {
     default: {
       const { rare } = kept;
       const told = decided[kept.of]!(percent(kept.kept), kept.decisions, samples);
-      // Of one class for each sample no class is in the way of the others.
+      // One class for each sample hides no others.
       if (rare === undefined || rare.before === 0 || (kept.of === "classes" && kept.decisions === samples)) return told;
-      const those = rare.answer ?? "that are not of the most common class";
-      return `${told}, ${whole(rare.both)} of ${whole(rare.before)} ${those}`;
+      const those = rare.answer ? `that are ${rare.answer}` : "outside the most common class";
+      return `${told}; of the ${whole(rare.before)} ${those}, ${whole(rare.both)}`;
     }
   }
 }

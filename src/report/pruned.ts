@@ -12,8 +12,10 @@ import {
   negative,
   scientific,
   agreedFigure,
+  countedOver,
   valueFigure,
   short,
+  uncounted,
   worded,
 } from "./figures.ts";
 import { changesIn, figuresBetween, figuresTable, isNumber, type Figure } from "./figures-table.ts";
@@ -82,9 +84,6 @@ const endings: Readonly<Record<PruneOutcome["end"], string>> = {
   "max-loss": "Pruning stopped because the training loss passed its limit.",
 };
 
-/** Digits of shares that are no count of samples: as many as of 10,000 samples. */
-const most = 10_000;
-
 const milliseconds = (value: number): string => `${value.toPrecision(3)} ms`;
 
 /** What is known of the model, before and after. */
@@ -101,7 +100,7 @@ function figuresOf({ before, after, metric }: RunHistory, summary: PruneSummary 
         name === "agreement" && known === before ? "100 %" : agreedFigure(value, name, known.evaluation!),
       {
         compared: "points",
-        samples: after?.evaluation?.samples,
+        samples: after?.evaluation && countedOver(name, after.evaluation),
         gained: lost && negative(lost),
         ...(subject !== undefined && { subject }),
       },
@@ -125,7 +124,7 @@ function figuresOf({ before, after, metric }: RunHistory, summary: PruneSummary 
             (value) => valueFigure(value, metric),
             {
               subject: metricLabel(metric.name),
-              ...(isShare(metric) && ({ compared: "points", samples: most } as const)),
+              ...(isShare(metric) && ({ compared: "points", samples: uncounted } as const)),
             },
           ),
         ]),

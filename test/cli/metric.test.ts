@@ -41,10 +41,10 @@ describe("eval", () => {
   it.each([
     ["top2", /It must be one of top1, .*, cosine, one of an output, as masks=mean-iou, or a module like f1\.mjs/],
     ["masks=f1", /f1 looks at the output "masks", and the model's outputs are "logits"/],
-    ["f1,peak=1", /f1 takes output, target, as f1,target=mask/],
+    ["f1,peak=1", /f1 has no setting "peak"; it takes output, target, as f1,target=mask/],
     ["psnr,peak=high", /peak of psnr must be a number above 0/],
     ["boxes=map", /map looks at several outputs: map,boxes=loc,scores=conf/],
-    ["psnr", /psnr takes a target in the shape of the output; the output "logits" is float32 \[\d+, 10\]/],
+    ["psnr", /psnr does not fit the output "logits", float32 \[\d+, 10\], with the target int64 \[\d+\]. It takes/],
     ["gone.mjs", /cannot load .*gone\.mjs/],
     ["none.mjs", /none\.mjs has no default export/],
     ["wrong.mjs", /wrong\.mjs: the metric is 1; give/],

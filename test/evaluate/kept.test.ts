@@ -35,10 +35,10 @@ describe("an output", () => {
     const kept = keptOf("kinds", [[before, after]]);
     expect(kept).toEqual({ of: "classes", kept: 0.5, decisions: 4, rare: { before: 1, both: 1, either: 3 } });
     expect(keptLines({ kinds: kept }, 1)).toEqual([
-      "kinds: the same class at 50.00 % of 4 places, 1 of 1 that are not of the most common class",
+      "kinds: the class of 50.00 % of 4 places kept; of the 1 outside the most common class, 1",
     ]);
     const each = keptOf("kinds", [[row(0, 1), row(0.4, 0.6)]]);
-    expect(keptLines({ kinds: each }, 1)).toEqual(["kinds: the same class for 100.00 % of 1 samples"]);
+    expect(keptLines({ kinds: each }, 1)).toEqual(["kinds: the class of 100.00 % of 1 samples kept"]);
   });
 
   it("of yes and no is cut at a half, minibatches together", () => {
@@ -52,7 +52,9 @@ describe("an output", () => {
       decisions: 8,
       rare: { before: 2, both: 1, either: 3, answer: "yes" },
     });
-    expect(keptLines({ scores: kept }, 2)).toEqual(["scores: 75.00 % of 8 yes/no decisions kept, 1 of 2 yes"]);
+    expect(keptLines({ scores: kept }, 2)).toEqual([
+      "scores: 75.00 % of 8 yes/no decisions kept; of the 2 that are yes, 1",
+    ]);
   });
 
   it("of numbers is apart by parts of its spread", () => {
@@ -65,7 +67,7 @@ describe("an output", () => {
     expect(kept.apart).toBeCloseTo(Math.sqrt(0.1), 12);
     expect(kept.r2).toBeCloseTo(0.9, 12);
     expect(Object.keys(kept)).toEqual(["of", "apart", "r2", "elements"]);
-    expect(keptLines({ boxes: kept }, 4)).toEqual(["boxes: apart by 31.62 % of their spread"]);
+    expect(keptLines({ boxes: kept }, 4)).toEqual(["boxes: numbers differ by 31.62 % of their standard deviation"]);
   });
 
   it("of vectors has the mean of their cosines, of images the PSNR", () => {
@@ -78,12 +80,14 @@ describe("an output", () => {
     const image = (...values: number[]): Tensor => float32([1, 1, 2, 2], values);
     const pictures = keptOf("boxes", [[image(0, 1, 0, 1), image(0.1, 0.9, 0.1, 0.9)]]);
     expect(pictures).toMatchObject({ psnr: expect.closeTo(20, 5), apart: expect.closeTo(0.2, 6) });
-    expect(keptLines({ out: pictures }, 1)[0]).toMatch(/^out: apart by 20\.00 % of their spread, PSNR 20\.0 dB/);
+    expect(keptLines({ out: pictures }, 1)[0]).toMatch(
+      /^out: numbers differ by 20\.00 % of their standard deviation, PSNR 20\.0 dB/,
+    );
   });
 
   it("of whole numbers is the same or not", () =>
     expect(keptLines({ best: keptOf("best", [[int64s([1, 2, 3, 4]), int64s([1, 0, 3, 4])]]) }, 4)).toEqual([
-      "best: 75.00 % of 4 whole numbers the same",
+      "best: 75.00 % of 4 whole numbers kept",
     ]));
 
   it("that cannot be compared says why", () => {

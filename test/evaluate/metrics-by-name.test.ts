@@ -134,7 +134,7 @@ describe("what does not fit is told with the shapes", () => {
       "f1",
       batch({ y }, { "": int64s([1]) }),
       {},
-      /the output "y" is float32 \[2, 3\], .* int64 \[1\]$/,
+      /f1 does not fit the output "y", float32 \[2, 3\], with the target int64 \[1\]\. It takes/,
     ],
     [
       "a class that is none",
@@ -148,7 +148,7 @@ describe("what does not fit is told with the shapes", () => {
       "mean-iou",
       batch({ y: pixels }, { "": float32([1, 2, 2], [0, 0, 0, 0]) }),
       {},
-      /^mean-iou takes scores \[N, C, d/,
+      /^mean-iou does not fit the output .*\. It takes scores \[N, C, d/,
     ],
     [
       "a class of pixels",
@@ -157,8 +157,20 @@ describe("what does not fit is told with the shapes", () => {
       {},
       /dice: the target has the class 2/,
     ],
-    ["other images", "psnr", batch({ y: pixels }, { "": y }), {}, /^psnr takes a target in the shape of the output/],
-    ["other vectors", "cosine", batch({ y }, { "": pixels }), {}, /^cosine takes a target in the shape of the output/],
+    [
+      "other images",
+      "psnr",
+      batch({ y: pixels }, { "": y }),
+      {},
+      /^psnr does not fit .* It takes a target in the shape of the output/,
+    ],
+    [
+      "other vectors",
+      "cosine",
+      batch({ y }, { "": pixels }),
+      {},
+      /^cosine does not fit .* It takes a target in the shape of the output/,
+    ],
     [
       "no tokens",
       "perplexity",
@@ -196,7 +208,7 @@ describe("what does not fit is told with the shapes", () => {
       "token-accuracy",
       batch({ y: pixels }, { "": tokens }),
       {},
-      /^token-accuracy takes class ids/,
+      /^token-accuracy does not fit .* It takes class ids/,
     ],
     [
       "no boxes",

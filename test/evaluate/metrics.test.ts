@@ -143,11 +143,13 @@ describe("measures by their names", () => {
   });
 
   it("are refused where they are not measured", async () => {
-    await expect(measure("agreement")).rejects.toThrow(/there is no agreement here: it is with the original model/);
+    await expect(measure("agreement")).rejects.toThrow(
+      /there is no agreement here: only compare and prune have an original/,
+    );
     const values = randomDataset(graph, { samples: 16, labels: [10] });
     await expect(
       evaluateGraph(nodeRuntime, graph, values, { ...options, loss: "mse", metric: "top1" }),
-    ).rejects.toThrow(/there is no top1 here: it takes labels, and `loss: "cross-entropy"`/);
+    ).rejects.toThrow(/there is no top1 here: it needs labels, one class for each sample, by `loss: "cross-entropy"`/);
   });
 
   it("that are shares differ by points that are whole counts, all others as they are, in the direction that is worse", () => {

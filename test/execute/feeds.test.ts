@@ -56,7 +56,7 @@ describe("a target", () => {
       "none",
       {},
       { name: "" },
-      /the data has no labels, and the loss takes them; without labels use `targets: "sampled"`/,
+      /the data has no targets, and the loss needs them; without labels prune takes `targets: "teacher"`/,
     ],
   ])("that is not there is told with what is: %s", (_, more, wanted, message) => {
     expect(() => requireTarget(batch(more), wanted)).toThrow(message);

@@ -208,7 +208,7 @@ describe("refused is", () => {
         { kind: "mse", output: "a", target: "t" },
       ],
       { a },
-      "two losses look at one target, of which mse takes float32 [2, 3] and the other int64 [2]",
+      "two losses take the same target, mse as float32 [2, 3] and the other as int64 [2]",
     ],
     ["an output that is not there", { d: "mse" }, { a }, 'a loss is put on "d"'],
     [

@@ -49,8 +49,12 @@ describe("a loss as text", () => {
     ["huber,delta=much", 'delta of huber is "much", it must be a number above 0'],
     ["cross-entropy,axis=", 'axis of cross-entropy is "", it must be a whole number'],
     ["cross-entropy,class-weights=1+-1", "it must be a list of numbers from 0 with + between them"],
+    [
+      "cross-entropy,class-weights=1,2",
+      "OUTPUT=LOSS:WEIGHT,SETTING=VALUE, as boxes=huber:0.5,delta=0.1; the numbers of a list have + between them",
+    ],
     ["cross-entropy,axis", '"cross-entropy,axis" does not look like OUTPUT=LOSS:WEIGHT,SETTING=VALUE'],
-    ["scores=file:a.onnx", "a loss of a file says itself which outputs it looks at"],
+    ["scores=file:a.onnx", "a loss in a file finds outputs by the names of its inputs; write file:a.onnx"],
     ["file:", '"file:" names no file'],
     ["file:a.onnx:0", 'weight of file is "0", it must be a number above 0'],
   ])("%s is refused", (text, message) => {

@@ -107,8 +107,7 @@ async function run(paths: Pair<string>, flags: CompareFlags, ownBatch: boolean, 
 
 /** Fails where more was lost than may be, and says where so few samples cannot tell. */
 function judge({ drop, share, dropInterval, metric, quality, samples }: DataComparison, maxDrop: number): void {
-  if (drop === undefined)
-    fail("bad-option", "nothing that the models put out can be compared: --max-drop takes a --metric here");
+  if (drop === undefined) fail("bad-option", "none of the outputs can be compared: --max-drop needs a --metric here");
   const found: Drop = {
     metric: metric?.[0].name ?? (quality?.[0].top1 === undefined ? "agreement" : "top1"),
     drop,
@@ -198,8 +197,13 @@ const ratio = (before: number, after: number): string => (before === 0 ? "" : (a
 function formatComparison({ samples, agreement, divergence, outputs, intervals, ...rest }: Comparison): string {
   const over = `over ${counted(samples)}`;
   const lines = outputs ? keptLines(outputs, samples) : [];
-  if (!intervals || agreement === undefined)
-    return [`${over}, of what the first model gives:`, ...lines.map((line) => `  ${line}`)].join("\n");
+  if (!intervals || agreement === undefined) {
+    const told = agreement === undefined ? "" : `agreement ${percent(agreement)}; `;
+    return [
+      `${over}: ${told}what is kept of each output of the first model:`,
+      ...lines.map((line) => `  ${line}`),
+    ].join("\n");
+  }
   const classes = `agreement ${shareFigure(agreement, samples)}, divergence ${divergence!.toPrecision(3)}, `;
   return [`${over}: ${classes}mean squared difference ${rest.squaredDifference.toPrecision(3)}`, ...lines].join("\n");
 }

@@ -8,6 +8,7 @@ import {
   accuracyOf,
   agreedFigure,
   changeFigure,
+  countedOver,
   dropFigure,
   lossFigure,
   metricLabel,
@@ -63,7 +64,7 @@ function measures({ before, after, dropInterval }: PruneOutcome): string[][] {
     // The original agrees with itself.
     const start = key === "agreement" ? "100 %" : shareFigure(was, first.samples);
     const now = agreedFigure(is, key, last);
-    return [[metricLabel(key), start, now, pointsFigure(100 * (is - was), last.samples, gained)]];
+    return [[metricLabel(key), start, now, pointsFigure(100 * (is - was), countedOver(key, last), gained)]];
   });
   const [was, is] = [first.metric, last.metric];
   if (was && is && !isBuiltIn(was.name))

@@ -11,7 +11,7 @@ import { flag } from "./flag.ts";
 
 const help =
   "what is minimised, as [OUTPUT=]LOSS[:WEIGHT][,SETTING=VALUE]; may be repeated; LOSS is auto, " +
-  `${lossNames.join(", ")} or file:MODEL`;
+  `${lossNames.join(", ")} or file:FILE; docs/losses.md has their settings`;
 
 const text = { type: "string", pattern: "^(auto|file:.+|([^=]+=)?[a-z0-9-]+(:[^,]*)?(,.*)?)$" } as const;
 
@@ -21,7 +21,7 @@ const read = withWhole(
       const before = known === undefined || known === "auto" ? undefined : known;
       if (given === "auto") {
         if (before === undefined) return given;
-        throw new InvalidArgumentError("Auto says what every output has, and goes with no other loss.");
+        throw new InvalidArgumentError("Auto chooses the loss by itself, and goes with no other.");
       }
       try {
         return withLoss(before, parseLoss(given));

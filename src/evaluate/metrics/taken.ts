@@ -45,7 +45,8 @@ const formOf = ({ dtype, shape }: Pick<Tensor, "dtype" | "shape">): string => `$
 export const refuseShapes = (metric: CountedName, takes: string, name: string, output: Tensor, target: Tensor): never =>
   fail(
     "bad-data",
-    `${metric} takes ${takes}; the output "${name}" is ${formOf(output)}, and its target ${formOf(target)}`,
+    `${metric} does not fit the output "${name}", ${formOf(output)}, with the target ${formOf(target)}. ` +
+      `It takes ${takes}`,
   );
 
 /** Both in one shape of numbers. */
