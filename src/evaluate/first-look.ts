@@ -29,14 +29,21 @@ export interface Listener {
   readonly said: Said | undefined;
 }
 
+/** Whether there is a score for each class of a sample, and a class id for it. */
+const isOfClasses = ({ shape }: Tensor, target: Tensor | undefined): target is Tensor =>
+  shape.length > 1 &&
+  shape[1]! > 1 &&
+  sizeOf(shape) === shape[0]! * shape[1]! &&
+  target?.dtype === "int64" &&
+  target.shape.length === 1;
+
 export function listen(): Listener {
   const [labels, answers]: [number[], number[]] = [[], []];
   let [sum, loss, classes] = [0, 0, 0];
   return {
     add(logits, target) {
       const [n, count] = logits.shape as [number, number];
-      const isOfClasses = logits.shape.length > 1 && count > 1 && sizeOf(logits.shape) === n * count;
-      if (!isOfClasses || target?.dtype !== "int64" || target.shape.length !== 1) return;
+      if (!isOfClasses(logits, target)) return;
       classes = count;
       const own = toNumbers(target);
       labels.push(...own);
@@ -73,7 +80,7 @@ export async function openAsker(
     async ask(batch, listener) {
       const { logits } = await meter.run(batch);
       const target = findTarget(batch, { name: "", output: graph.outputs[0]?.name });
-      if (logits.shape.length < 2 || target?.dtype !== "int64") return;
+      if (!isOfClasses(logits, target)) return;
       checkClasses(data, logits.shape[1]!);
       checkLabels(target, logits.shape[1]!);
       listener.add(logits, target);

@@ -33,7 +33,10 @@ export interface MeterOptions extends MachineOptions {
   readonly loss: Loss;
   /** A measure to look at above all, or a metric by name or of your own, which is counted besides. */
   readonly metric?: MetricOption | undefined;
-  /** Whether the loss is left out where it does not fit the data, and a metric counts; default not. */
+  /**
+   * Whether the loss is left out where it does not fit the data, and something else counts: a metric, or what is kept of
+   * another model's outputs. Default not.
+   */
   readonly lossMayMiss?: boolean | undefined;
   /** Is told why the loss is left out. */
   readonly onNote?: ((text: string) => void) | undefined;
@@ -82,23 +85,25 @@ export async function openMeter(
   runtime: Runtime,
   graph: Graph,
   options: MeterOptions,
-  besides: Besides = {},
+  besides?: Besides,
 ): Promise<Meter> {
   const { loss, device, threads, signal } = options;
   const metric = metricFor(graph, options.metric);
   const isCounting = typeof metric === "object";
-  const evaluation = evaluationGraph(graph, loss, { ...besides, all: besides.all === true || isCounting });
+  const evaluation = evaluationGraph(graph, loss, { ...besides, all: besides?.all === true || isCounting });
   const counting = await startCounting(metric);
   const session = await runtime.load(executable(evaluation.graph, device), { device, threads, signal });
   const lossMeter = openLossMeter(runtime, evaluation, { device, threads, signal });
   const sums: Sums = { loss: 0, top1: 0, top5: 0, samples: 0 };
-  const mayMiss = isCounting && options.lossMayMiss === true;
+  const mayMiss = options.lossMayMiss === true && (isCounting || besides !== undefined);
   let isMissing = false;
   const isOfClasses = evaluation.files.length === 0 && isClassifier(evaluation.terms);
   const [first] = evaluation.terms;
   const wanted = { name: first?.target ?? "", output: first?.output, loss: first?.loss.name };
-  const isRanked = (logits: Tensor, batch: Batch): boolean =>
-    isOfClasses && isOfSamples(logits) && !(mayMiss && !isOfLabels(findTarget(batch, wanted)));
+  const isRanked = (logits: Tensor, batch: Batch): boolean => {
+    const target = mayMiss ? findTarget(batch, wanted) : undefined;
+    return isOfClasses && isOfSamples(logits) && (target === undefined || isOfLabels(target));
+  };
   const ranks: number[] = [];
   /** The loss of a minibatch; that it does not fit is seen on the first. */
   const lossOf = async (results: Tensors, batch: Batch): Promise<number | undefined> => {

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { dropOf } from "../../src/evaluate/drop.ts";
 import { agreementOf, keepersOf, type Kept } from "../../src/evaluate/kept.ts";
 import type { Graph } from "../../src/graph/graph.ts";
-import { float32, int64s, toNumbers, type Tensor } from "../../src/graph/tensor.ts";
+import { float32, int64s, tensor, toNumbers, type Tensor } from "../../src/graph/tensor.ts";
 import type { SearchEvent } from "../../src/jobs/prune-events.ts";
 import { arrayDataset, compare, prune, type PruneEvent } from "../../src/node.ts";
 import { keptLines } from "../../src/report/kept.ts";
@@ -165,6 +165,22 @@ describe("two models of several outputs, without labels", () => {
   it("are the same as themselves", async () => {
     const { data: found } = await compare(modelOf(graph), modelOf(graph), options);
     expect(found).toMatchObject({ agreement: 1, divergence: expect.closeTo(0, 6), drop: 0, share: true });
+  });
+
+  it("are compared on data whose targets no loss has been named for, and a note says so", async () => {
+    const strings = tensor(
+      "int64",
+      [40, 7],
+      Array.from({ length: 280 }, () => -1),
+    );
+    const labelled = arrayDataset({ name: "strings", inputs: { x: noise([40, 6], 4) }, target: strings });
+    const notes: string[] = [];
+    const onNote = (text: string) => void notes.push(text);
+    const { data: found } = await compare(modelOf(graph), modelOf(other), { ...options, data: labelled, onNote });
+    const { data: plain } = await compare(modelOf(graph), modelOf(other), options);
+    expect(found!.outputs).toEqual(plain!.outputs);
+    expect(found!.quality).toEqual([{}, {}]);
+    expect(notes).toContainEqual(expect.stringContaining("the loss is left out: the target in the data is int64"));
   });
 
   it("take a metric of an output, held against the original", async () => {
