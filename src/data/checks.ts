@@ -59,6 +59,30 @@ export function checkLabels(
   );
 }
 
+/** What rounding may add to a share. */
+const slack = 1e-6;
+
+/**
+ * Fails with `bad-data` where a number of a target [N, ...] is not from 0 to 1, naming the first such sample of the
+ * batch: masks of 0 and 255 and labels of -1 and 1 have a loss too, which means nothing.
+ */
+export function checkShares(
+  { shape, data }: Tensor,
+  { name, loss }: { readonly name: string; readonly loss?: string | undefined },
+): void {
+  const values = data as Float32Array;
+  const isOutside = (value: number): boolean => value < -slack || value > 1 + slack;
+  const first = values.findIndex(isOutside);
+  if (first < 0) return;
+  const others = values.filter(isOutside).length - 1;
+  fail(
+    "bad-data",
+    `${name === "" ? "the target" : `the target "${name}"`} holds ${values[first]} in sample ` +
+      `${Math.floor((first * shape[0]!) / values.length)}; ${loss ?? "the loss"} takes numbers from 0, no, to 1, yes` +
+      (others > 0 ? ` (and so for ${others} more of ${values.length} numbers)` : ""),
+  );
+}
+
 /**
  * Fails with `not-finite` where an input or the target holds NaN or an infinity, naming tensor and
  * sample; `where` says which batch is meant.

@@ -5,7 +5,7 @@ import type { Graph, ValueInfo } from "../graph/graph.ts";
 import { toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
 import { sameShape } from "../ops/emitter.ts";
 import type { Batch } from "../data/batches.ts";
-import { checkLabels } from "../data/checks.ts";
+import { checkLabels, checkShares } from "../data/checks.ts";
 import { nearest } from "../options/suggest.ts";
 import type { ObjectiveInputs, TargetInput } from "../objective/objective.ts";
 
@@ -46,11 +46,12 @@ export function targetFeeds(
   batch: Batch,
 ): Record<string, Tensor> {
   const feeds = targets.map((wanted) => {
-    const { input, classes, ignore, never } = wanted;
+    const { input, classes, ignore, never, isShare } = wanted;
     const { dtype, shape } = inputs.find(({ name }) => name === input)!;
     const target = filledUp(requireTarget(batch, wanted), (shape as Shape).at(-1)!, wanted);
     const fitted = fitTarget(target, { dtype, shape: shape as Shape }, wanted);
     if (classes > 0) checkLabels(fitted, classes, { ignore, never });
+    if (isShare) checkShares(fitted, wanted);
     return [input, fitted] as const;
   });
   return Object.fromEntries(feeds);
@@ -163,7 +164,7 @@ function unfit(target: Tensor, form: Pick<Tensor, "dtype" | "shape">, wanted: Wa
     form.dtype === "int64" && isFloat
       ? `; numbers in the shape of the output go with ${option("loss", "mse")}`
       : form.dtype !== "int64" && !isFloat
-        ? `; class ids go with ${option("loss", "cross-entropy")}`
+        ? `; class ids go with ${option("loss", loss === "dice" ? { kind: "dice", axis: 1 } : "cross-entropy")}`
         : "";
   return `${what} in the data is ${shown(target)}; the loss takes ${shown(form)}${of}${other}`;
 }

@@ -35,7 +35,7 @@ export interface ObjectiveOptions extends Pick<LearningOptions, "labelSmoothing"
 }
 
 /** An input of the graph that takes a target of the data. */
-export interface TargetInput extends Pick<TargetForm, "classes" | "ignore" | "never" | "padding"> {
+export interface TargetInput extends Pick<TargetForm, "classes" | "ignore" | "never" | "isShare" | "padding"> {
   readonly input: string;
   /** The name of the target in the data; "" for the only one there is, or that of the output's name. */
   readonly name: string;
@@ -240,6 +240,7 @@ function targetTerm(context: Context, term: Term): Appended {
     classes: form.classes,
     ignore: form.ignore,
     never: form.never,
+    isShare: form.isShare,
     padding: form.padding,
   };
   return { perSample: weighed(g, perSample, term.weight), shape, form, target: asked && { input, name, ...asked } };

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { Batch } from "../../src/data/batches.ts";
 import { checkLabels } from "../../src/data/checks.ts";
 import { findTarget, fitTarget, hasTarget, requireTarget, targetFeeds } from "../../src/execute/feeds.ts";
-import type { Tensor } from "../../src/graph/tensor.ts";
+import { toNumbers, type Tensor } from "../../src/graph/tensor.ts";
 
 const floats = (...shape: number[]): Tensor => {
   const size = shape.reduce((a, b) => a * b, 1);
@@ -110,5 +110,26 @@ describe("a target", () => {
       /sample 1 has label 255; the classes are 0 to 2; what stands for nothing is left out by `loss: .*"ignore": 255/,
     );
     expect(() => checkLabels(ids([0, 7]), 3)).toThrow(/sample 1 has label 7; the classes are 0 to 2$/);
+  });
+
+  it("of classes where masks are taken says how dice takes them", () => {
+    const form = { dtype: "float32", shape: [2, 4, 3] } as const;
+    const wanted = { name: "", output: "y", loss: "dice" } as const;
+    expect(() => fitTarget(ids([0, 1, 2, 3, 0, 1], [2, 3]), form, wanted)).toThrow(
+      /class ids go with `loss: .*"kind": "dice", "axis": 1/,
+    );
+  });
+
+  it("of shares is not below 0 nor above 1", () => {
+    const input = { name: "target", dtype: "float32", shape: [2, 1, 2] } as const;
+    const wanted = { input: "target", name: "mask", loss: "bce", classes: 0, isShare: true } as const;
+    const feeds = (mask: Tensor) => targetFeeds([input], { targets: [wanted] }, batch({ targets: { mask } }));
+    expect(toNumbers(feeds(ids([0, 1, 1, 0], [2, 2]))["target"]!)).toEqual([0, 1, 1, 0]);
+    expect(() => feeds(ids([0, 0, 255, 255], [2, 2]))).toThrow(
+      /^the target "mask" holds 255 in sample 1; bce takes numbers from 0, no, to 1, yes \(and so for 1 more of 4/,
+    );
+    expect(() => feeds({ dtype: "float32", shape: [2, 2], data: new Float32Array([1, -1, 0, 1]) })).toThrow(
+      /holds -1 in sample 0; bce takes numbers from 0, no, to 1, yes$/,
+    );
   });
 });

@@ -1,7 +1,7 @@
 /** Binary cross-entropy: yes or no for each number. */
 
 import { toNumbers } from "../../graph/tensor.ts";
-import { defineLoss, likeOutput, meanOfSample } from "./loss.ts";
+import { defineLoss, sharesOf, meanOfSample } from "./loss.ts";
 import { entropyOf, meanOf } from "./statistics.ts";
 
 export const bce = defineLoss<"bce">({
@@ -13,7 +13,7 @@ export const bce = defineLoss<"bce">({
   source: "torch.nn.BCEWithLogitsLoss",
   activation: "sigmoid",
   distribution: "bernoulli",
-  target: (output) => likeOutput("bce", output),
+  target: (output) => sharesOf("bce", output),
   perSample(g, { output, target, settings: { positiveWeight = 1 }, mix }) {
     const wanted = mix(target!);
     // log(1 + exp(-|y|)) + max(-y, 0) is -log of the probability of yes.

@@ -4,7 +4,7 @@ import { float32, sizeOf, toNumbers, type Shape } from "../../graph/tensor.ts";
 import type { Value } from "../../ops/core/define.ts";
 import type { Emit } from "../../ops/core/emit.ts";
 import type { SettingsOf } from "../../options/loss.ts";
-import { axisFrom, classesFirst, classesForm, defineLoss, likeOutput, type LossDefinition } from "./loss.ts";
+import { axisFrom, classesFirst, classesForm, defineLoss, sharesOf, type LossDefinition } from "./loss.ts";
 import { leastOver, meanOf } from "./statistics.ts";
 
 type Settings = SettingsOf<"dice">;
@@ -71,7 +71,7 @@ const ofMasks: LossDefinition<Settings> = {
   ...about,
   activation: "sigmoid",
   distribution: "bernoulli",
-  target: (output) => likeOutput("dice", output),
+  target: (output) => sharesOf("dice", output),
   perSample(g, { output, target, settings: { smooth = usual.smooth }, mix }) {
     const shape = channelsOf(output.shape);
     return apart(g, g.reshaped(g.Sigmoid(output), shape), g.reshaped(mix(target!), shape), smooth);

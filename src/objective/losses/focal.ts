@@ -1,7 +1,7 @@
 /** Focal loss: yes or no for each number, where nearly all are no. */
 
 import { toNumbers } from "../../graph/tensor.ts";
-import { defineLoss, likeOutput, meanOfSample } from "./loss.ts";
+import { defineLoss, sharesOf, meanOfSample } from "./loss.ts";
 import { leastOver, meanOf } from "./statistics.ts";
 
 const usual = { alpha: 0.25, gamma: 2 } as const;
@@ -15,7 +15,7 @@ export const focal = defineLoss<"focal">({
   source: "Lin et al. 2017, Focal Loss for Dense Object Detection, eq. 5; torchvision.ops.sigmoid_focal_loss",
   activation: "sigmoid",
   distribution: "bernoulli",
-  target: (output) => likeOutput("focal", output),
+  target: (output) => sharesOf("focal", output),
   perSample(g, { output, target, settings: { alpha = usual.alpha, gamma = usual.gamma }, mix }) {
     const yes = mix(target!);
     const no = g.Sub(g.scalar(1), yes);

@@ -20,7 +20,7 @@ export const kl = defineLoss<"kl">({
     const at = axisFrom(axis, shape.length);
     if (shape.length < 2 || at < 1 || at >= shape.length)
       fail("unsupported", `kl needs an output of [N, classes]; "${name}" is [${shape.join(", ")}]`);
-    return { dtype: "float32", shape, classes: 0 };
+    return { dtype: "float32", shape, classes: 0, isShare: true };
   },
   perSample(g, { output, target, settings: { axis }, mix }) {
     const at = axisFrom(axis, output.shape.length);

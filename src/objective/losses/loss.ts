@@ -16,6 +16,8 @@ export interface TargetForm {
   readonly ignore?: number | undefined;
   /** A class id that stands for something else, and is none of a target's. */
   readonly never?: number | undefined;
+  /** Whether its numbers lie from 0 to 1. */
+  readonly isShare?: true | undefined;
   /** What fills up rows of the last axis that are shorter; absent where all have its length. */
   readonly padding?: number | undefined;
   /** The name of the target in the data, where the loss is told it. */
@@ -119,6 +121,9 @@ export function likeOutput(name: string, output: Place): TargetForm {
   if (shape.length < 1) fail("unsupported", `${name} needs an output with a batch axis; "${output.name}" is a scalar`);
   return { dtype: "float32", shape, classes: 0 };
 }
+
+/** The form of a target with a share, as of yes, for each number of the output. */
+export const sharesOf = (name: string, output: Place): TargetForm => ({ ...likeOutput(name, output), isShare: true });
 
 /** The form of a target with a class id for each place of an output that has its classes along some axis. */
 export function classesForm(name: string, { name: output, shape }: Place, axis: number | undefined): TargetForm {
