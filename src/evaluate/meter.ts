@@ -107,7 +107,9 @@ export async function openMeter(
   const ranks: number[] = [];
   /** The loss of a minibatch; that it does not fit is seen on the first. */
   const lossOf = async (results: Tensors, batch: Batch): Promise<number | undefined> => {
-    if (isMissing) return undefined;
+    // Without targets a loss that nobody has asked for need not fit the output.
+    if (isMissing || (options.lossMayMiss === true && findTarget(batch, wanted) === undefined && !hasTargets(batch)))
+      return undefined;
     try {
       const loss = await lossMeter.lossOf({ ...namedInputs(evaluation.graph, batch), ...results }, batch);
       // Targets that are there, but for others, are told as those that do not fit.

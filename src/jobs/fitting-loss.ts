@@ -12,8 +12,8 @@ import { firstAnswers, type Asked } from "./first-answers.ts";
 import { settleFiles } from "./loss-files.ts";
 
 /**
- * The loss that was asked for. For "auto" and labels it is cross-entropy on the first output, or bce where that ends in
- * a Sigmoid. Where the model is compared with itself, every output has a loss: a divergence of probabilities, or the
+ * The loss that was asked for. For "auto" and labels it is cross-entropy on the first output of floats, or bce
+ * where that ends in a Sigmoid. Where the model is compared with itself, every output has a loss: a divergence of probabilities, or the
  * squared error of numbers over their variance, so that no output drowns another.
  *
  * @param graph the model with an open batch
@@ -25,8 +25,10 @@ export async function lossFor(runtime: Runtime, graph: Graph, asked: Asked): Pro
 }
 
 function lossOfLabels(wide: Graph): Loss {
-  const [first] = wide.outputs;
-  return first && headOf(wide, first.name)?.activation === "sigmoid" ? "bce" : "cross-entropy";
+  const first = wide.outputs.findIndex(({ dtype }) => isFloat(dtype));
+  const output = wide.outputs[first]?.name;
+  const kind = output !== undefined && headOf(wide, output)?.activation === "sigmoid" ? "bce" : "cross-entropy";
+  return first > 0 ? { kind, output } : kind;
 }
 
 /**
@@ -89,8 +91,18 @@ function whyNot(dtype: string, answer: Tensor | undefined, batch: number): strin
   if (!isFloat(dtype as Tensor["dtype"])) return `it holds ${dtype}`;
   if (answer === undefined) return undefined;
   if (answer.shape[0] !== batch) return `its samples do not lie along its first axis ([${answer.shape.join(", ")}])`;
-  return varianceOf(answer) > 0 ? undefined : "it is the same everywhere";
+  const variance = varianceOf(answer);
+  if (!Number.isFinite(variance)) return "it holds numbers that are not finite";
+  if (variance > mostVariance) return "its numbers are too large for squares of float32";
+  const largest = toNumbers(answer).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return Math.sqrt(variance) > rounding * largest ? undefined : "it is the same everywhere";
 }
+
+/** What float32 leaves of a number that is the same everywhere, as a share of it. */
+const rounding = 1e-6;
+
+/** Squares of float32 end at 3.4e38. */
+const mostVariance = 1e34;
 
 /** The mean square of what numbers are above or below the mean of all. */
 function varianceOf(value: Tensor): number {

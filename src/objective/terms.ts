@@ -1,7 +1,8 @@
 /** What is minimised, term by term: a loss, the output that it is put on, and what it counts. */
 
-import { fail } from "../graph/error.ts";
+import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
+import { isFloat } from "../graph/tensor.ts";
 import { headOf, type Activation, type Head } from "../passes/heads.ts";
 import { lossesOf, type FileLoss, type Loss, type LossSettings } from "../options/loss.ts";
 import { nearest } from "../options/suggest.ts";
@@ -32,7 +33,7 @@ const isNamed = (one: LossSettings): one is NamedLoss => one.kind !== "file";
 /**
  * The terms of an objective.
  *
- * @throws SecateurError `bad-option` for an output that the model does not have,
+ * @throws SecateurError `bad-option` for an output that the model does not have, or that holds no floats,
  * `bad-model` for a model without outputs
  */
 export function termsOf(graph: Graph, loss: Loss): Term[] {
@@ -43,6 +44,7 @@ export function termsOf(graph: Graph, loss: Loss): Term[] {
 
 function termOf(graph: Graph, one: NamedLoss, isOnly: boolean): Term {
   const output = outputOf(graph, one.output);
+  checkFloats(graph, output, one);
   const known = lossOf(one.kind);
   const head = headOf(graph, output);
   const own = Object.entries(one).filter(([key, value]) => !placing.has(key) && value !== undefined);
@@ -55,6 +57,18 @@ function termOf(graph: Graph, one: NamedLoss, isOnly: boolean): Term {
   return head.logits === undefined
     ? { ...term, value: output, undo: head.activation, settings }
     : { ...term, value: head.logits, settings };
+}
+
+/** Whole numbers and truth values have no gradient. */
+function checkFloats({ outputs }: Graph, name: string, loss: NamedLoss): void {
+  const { dtype } = outputs.find((output) => output.name === name)!;
+  if (isFloat(dtype)) return;
+  const other = outputs.find((output) => isFloat(output.dtype))?.name;
+  fail(
+    "bad-option",
+    `${loss.kind} is put on "${name}", which holds ${dtype} and not floats` +
+      (other === undefined ? "" : `; "${other}" does, by ${option("loss", { ...loss, output: other })}`),
+  );
 }
 
 /** A loss that is put on classes or on yes and no takes a Softmax for classes. */

@@ -7,6 +7,7 @@ import { prune } from "../../src/jobs/prune.ts";
 import type { Batch, Dataset } from "../../src/data/batches.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { toNumbers, type Tensor } from "../../src/graph/tensor.ts";
+import type { Value } from "../../src/ops/core/define.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { randomDataset } from "../support/datasets.ts";
 import { modelOf, runGraph } from "../support/graphs.ts";
@@ -23,6 +24,11 @@ const heads = netOf((net, hidden) => ({
 
 const detector = netOf((net, hidden) => ({
   scores: net.g.Sigmoid(linear(net, hidden, "scores", 3)),
+  boxes: linear(net, hidden, "boxes", 4),
+}));
+
+const picked = netOf((net, hidden) => ({
+  best: net.g.ArgMax(linear(net, hidden, "best", 5), { axis: 1, keepdims: 0 }),
   boxes: linear(net, hidden, "boxes", 4),
 }));
 
@@ -54,6 +60,7 @@ describe("the loss of auto", () => {
   it("is cross-entropy of labels, or bce where the first output ends in a Sigmoid", async () => {
     expect(await fitting(heads, "labels")).toEqual({ loss: "cross-entropy", notes: [] });
     expect(await fitting(detector, "labels")).toEqual({ loss: "bce", notes: [] });
+    expect(await fitting(picked, "labels")).toEqual({ loss: { kind: "cross-entropy", output: "boxes" }, notes: [] });
   });
 
   it("lets a model whose first output ends in a Sigmoid be compared without labels", async () => {
@@ -63,6 +70,35 @@ describe("the loss of auto", () => {
     const { data: found } = await compare(model, model, given);
     expect(Object.keys(found!.outputs!)).toEqual(["scores", "boxes"]);
     expect(found!.drop).toBe(0);
+  });
+
+  it("lets a model whose first output is no classes be compared without labels", async () => {
+    const data = randomDataset(picked, { samples: 16 });
+    const model = modelOf(picked);
+    const given = { data: { ...data, batches: unlabelled(data) }, threads: 1, runtime: directRuntime };
+    const { data: found } = await compare(model, model, given);
+    expect(Object.keys(found!.outputs!)).toEqual(["best", "boxes"]);
+    expect(found!.agreement).toBe(1);
+    await expect(compare(model, model, { ...given, loss: "cross-entropy" })).rejects.toThrow(
+      /cross-entropy is put on "best", which holds int64 and not floats; "boxes" does, by `loss: .*"output": "boxes"/,
+    );
+  });
+
+  it("leaves numbers alone that are the same but for rounding, too large, or not finite", async () => {
+    const net = netOf((net, hidden) => {
+      const { g } = net;
+      const of = (name: string): Value => linear(net, hidden, name, 3);
+      return {
+        boxes: of("boxes"),
+        still: g.ReduceSum(g.Softmax(of("still"), { axis: 1 }), g.ints([1]), { keepdims: 1 }),
+        large: g.Mul(of("large"), g.scalar(1e25)),
+        endless: g.Log(g.Mul(of("endless"), g.scalar(0))),
+      };
+    });
+    const { loss, notes } = await fitting(net);
+    expect(loss).toEqual([expect.objectContaining({ kind: "mse", output: "boxes" })]);
+    expect(notes[0]).toMatch(/"still" is left alone, as it is the same everywhere; "large" .* too large/);
+    expect(notes[0]).toMatch(/"endless" is left alone, as it holds numbers that are not finite$/);
   });
 
   it.each(["sampled", "teacher"] as const)("fits each output where targets are %s, and says how", async (targets) => {
