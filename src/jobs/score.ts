@@ -13,7 +13,7 @@ import { batches, measuring } from "../options/ranking.ts";
 import { score as scoreGraph } from "../score/score.ts";
 import { criterion, labels, progress, type LabelsOptions, type ProgressOptions } from "./kinds.ts";
 import { checkLabelsFit } from "./labels.ts";
-import { openModel } from "./opened.ts";
+import { batchOf, openModel } from "./opened.ts";
 import { startJob, type Job, type ProgressEvent } from "./job.ts";
 import { withTrial } from "./trial.ts";
 
@@ -61,7 +61,8 @@ export function score(model: Model, given: ScoreJobOptions = {}): Job<ProgressEv
     const options = settle(given, model);
     const { data, criterion } = options;
     const opened = await openModel(model, options, withTrial);
-    const { runtime, graph, batchSize, sized } = opened;
+    const { runtime, graph, sized } = opened;
+    const batchSize = data ? batchOf(opened, data, options.onNote) : opened.batchSize;
     const measured = criterionOf(criterion);
     const scores = await scoreGraph(runtime, graph, data, measured, {
       ...sized,

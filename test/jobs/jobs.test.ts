@@ -76,6 +76,13 @@ describe("score", () => {
     );
   });
 
+  it("takes minibatches of what there is where the data has fewer samples", async () => {
+    const notes: string[] = [];
+    const data = randomDataset(prepare(model), { samples: 5, labels: 10 });
+    await score(model, { ...quick, data, batches: 1, batchSize: 8, onNote: (text) => void notes.push(text) });
+    expect(notes).toContain("the data has 5 samples to learn from: minibatches are of 5, not of 8");
+  });
+
   it("ends with its signal's reason", async () => {
     const stop = new AbortController();
     const job = score(model, { ...quick, batches: 3, signal: stop.signal, onEvent: () => stop.abort("enough") });
