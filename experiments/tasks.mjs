@@ -84,7 +84,7 @@ const nets = [
     what: "detector with two heads, classes and a box",
     file: "detector-batchnorm.onnx",
     data: "npz:detector.npz",
-    metric: "scores=f1",
+    metric: { kind: "f1", output: "scores" },
     learn: { loss: { scores: "bce", boxes: { kind: "l1", weight: 2 } }, batchSize: 32, epochs: 2 },
   },
   {
