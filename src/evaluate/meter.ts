@@ -34,8 +34,8 @@ export interface MeterOptions extends MachineOptions {
   /** A measure to look at above all, or a metric by name or of your own, which is counted besides. */
   readonly metric?: MetricOption | undefined;
   /**
-   * Whether the loss is left out where it does not fit the data, and something else counts: a metric, or what is kept of
-   * another model's outputs. Default not.
+   * Whether the loss is left out where it does not fit the data, and something else counts: a metric, or what is kept
+   * of another model's outputs. Default not.
    */
   readonly lossMayMiss?: boolean | undefined;
   /** Is told why the loss is left out. */

@@ -176,8 +176,18 @@ function check(graph: Pick<Graph, "inputs">, name: string, tensor: Tensor): Tens
     (declared.shape.length === tensor.shape.length &&
       declared.shape.every((dim, i) => typeof dim === "string" || dim === tensor.shape[i]));
   if (!fits)
-    fail("bad-data", `input "${name}" is [${declared.shape!.join(", ")}]; the data has [${tensor.shape.join(", ")}]`);
+    fail(
+      "bad-data",
+      `input "${name}" is [${declared.shape!.join(", ")}]; the data has [${tensor.shape.join(", ")}]` +
+        sizeHint(declared.shape!, tensor.shape),
+    );
   if (tensor.dtype !== declared.dtype)
     fail("bad-data", `input "${name}" is ${declared.dtype}; the data has ${tensor.dtype}`);
   return tensor;
+}
+
+/** What to do where height and width of images are the wrong way round. */
+function sizeHint(declared: readonly (number | string)[], [, , height, width, ...rest]: Shape): string {
+  const isTurned = declared.length === 4 && rest.length === 0 && declared[2] === width && declared[3] === height;
+  return isTurned && height !== width ? `: sizes are height x width, ${option("size", `${width}x${height}`)}` : "";
 }

@@ -12,9 +12,9 @@ import { firstAnswers, type Asked } from "./first-answers.ts";
 import { settleFiles } from "./loss-files.ts";
 
 /**
- * The loss that was asked for. For "auto" and labels it is cross-entropy on the first output of floats, or bce
- * where that ends in a Sigmoid. Where the model is compared with itself, every output has a loss: a divergence of probabilities, or the
- * squared error of numbers over their variance, so that no output drowns another.
+ * The loss that was asked for. For "auto" and labels it is cross-entropy on the first output of floats, or bce where
+ * that ends in a Sigmoid. Where the model is compared with itself, every output has a loss: a divergence of
+ * probabilities, or the squared error of numbers over their variance, so that no output drowns another.
  *
  * @param graph the model with an open batch
  */

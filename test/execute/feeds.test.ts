@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import type { Batch } from "../../src/data/batches.ts";
 import { checkLabels } from "../../src/data/checks.ts";
-import { findTarget, fitTarget, hasTarget, requireTarget, targetFeeds } from "../../src/execute/feeds.ts";
+import { feedsOf, findTarget, fitTarget, hasTarget, requireTarget, targetFeeds } from "../../src/execute/feeds.ts";
 import { toNumbers, type Tensor } from "../../src/graph/tensor.ts";
 
 const floats = (...shape: number[]): Tensor => {
@@ -132,4 +132,13 @@ describe("a target", () => {
       /holds -1 in sample 0; bce takes numbers from 0, no, to 1, yes$/,
     );
   });
+});
+
+it("pictures whose height and width are the wrong way round are told the right size", () => {
+  const graph = { inputs: [{ name: "image", dtype: "float32", shape: ["batch", 3, 240, 320] }] } as const;
+  const feed = (shape: readonly number[]) => () => feedsOf(graph, { inputs: { "": floats(...shape) }, size: 1 });
+  expect(feed([1, 3, 320, 240])).toThrow(
+    'input "image" is [batch, 3, 240, 320]; the data has [1, 3, 320, 240]: sizes are height x width, `size: "240x320"`',
+  );
+  expect(feed([1, 3, 224, 224])).toThrow(/has \[1, 3, 224, 224\]$/);
 });
