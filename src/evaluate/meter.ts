@@ -38,6 +38,8 @@ export interface MeterOptions extends MachineOptions {
    * of another model's outputs. Default not.
    */
   readonly lossMayMiss?: boolean | undefined;
+  /** Whether targets of the data are for a metric alone, as where a model is held against another; default not. */
+  readonly leavesTargets?: boolean | undefined;
   /** Is told why the loss is left out. */
   readonly onNote?: ((text: string) => void) | undefined;
 }
@@ -100,6 +102,8 @@ export async function openMeter(
   const isOfClasses = evaluation.files.length === 0 && isClassifier(evaluation.terms);
   const [first] = evaluation.terms;
   const wanted = { name: first?.target ?? "", output: first?.output, loss: first?.loss.name };
+  const targetIn = (batch: Batch): Tensor | undefined =>
+    options.leavesTargets === true ? undefined : findTarget(batch, wanted);
   const isRanked = (logits: Tensor, batch: Batch): boolean => {
     const target = mayMiss ? findTarget(batch, wanted) : undefined;
     return isOfClasses && isOfSamples(logits) && (target === undefined || isOfLabels(target));
@@ -107,9 +111,9 @@ export async function openMeter(
   const ranks: number[] = [];
   /** The loss of a minibatch; that it does not fit is seen on the first. */
   const lossOf = async (results: Tensors, batch: Batch): Promise<number | undefined> => {
+    if (isMissing || options.leavesTargets === true) return undefined;
     // Without targets a loss that nobody has asked for need not fit the output.
-    if (isMissing || (options.lossMayMiss === true && findTarget(batch, wanted) === undefined && !hasTargets(batch)))
-      return undefined;
+    if (options.lossMayMiss === true && findTarget(batch, wanted) === undefined && !hasTargets(batch)) return undefined;
     try {
       const loss = await lossMeter.lossOf({ ...namedInputs(evaluation.graph, batch), ...results }, batch);
       // Targets that are there, but for others, are told as those that do not fit.
@@ -129,7 +133,7 @@ export async function openMeter(
       return { logits: evaluation.logits(results), results, outputs };
     },
     async count({ logits, results }, batch, original) {
-      const target = findTarget(batch, wanted);
+      const target = targetIn(batch);
       let isCounted = target !== undefined;
       if (!isRanked(logits, batch)) {
         const loss = await lossOf(results, batch);
@@ -148,7 +152,7 @@ export async function openMeter(
     },
     isRanked,
     labelsOf: (batch) => requireTarget(batch, wanted),
-    isLabelled: (batch) => findTarget(batch, wanted) !== undefined,
+    isLabelled: (batch) => targetIn(batch) !== undefined,
     ranks,
     get quality() {
       const { samples } = sums;
@@ -169,8 +173,7 @@ export async function openMeter(
 export const hasTargets = ({ target, targets = {} }: Batch): boolean =>
   target !== undefined || Object.keys(targets).length > 0;
 
-const isOfLabels = (target: Tensor | undefined): boolean =>
-  target !== undefined && /^u?int/.test(target.dtype) && sizeOf(target.shape) === target.shape[0];
+const isOfLabels = (target: Tensor): boolean => /^u?int/.test(target.dtype) && sizeOf(target.shape) === target.shape[0];
 
 /** Whether there is a class for each sample: [N, C] or [N, C, 1, 1]. */
 const isOfSamples = ({ shape }: Tensor): boolean => sizeOf(shape) === shape[0]! * shape[1]!;

@@ -86,8 +86,8 @@ function otherThan({ loss, output }: Pick<Term, "loss" | "output">, { activation
   if (activation === "softmax") return "sigmoid";
   return fail(
     "bad-option",
-    `${loss.name} takes classes of which one is right, and "${output}" ends in a Sigmoid, yes or no for each: use bce, ` +
-      "or export the model without its Sigmoid",
+    `${loss.name} takes classes of which one is right, and "${output}" ends in a Sigmoid, yes or no for each: use ` +
+      "bce, or export the model without its Sigmoid",
   );
 }
 

@@ -5,39 +5,48 @@ import type { Model } from "../graph/graph.ts";
 import { auto, bare, expected, having, positive, share, shown, words } from "./kinds.ts";
 import { nearest } from "./suggest.ts";
 
-const axis = z.int().describe("the axis of the classes, from 0 on, or from the end below 0");
-const ignore = z.int().describe("a class id that does not count");
+const axis = z
+  .int()
+  .describe("the axis of the classes; -1 is the last; by default that of a Softmax at the end of the file, else 1");
+const ignore = z.int().describe("a class id whose places do not count");
 
 /** What each loss can be told; a loss of that name stands in `objective/losses`. */
 export const settingsOf = {
   "cross-entropy": {
     axis,
     ignore,
-    classWeights: z.array(z.number().min(0)).readonly().describe("how much each class counts"),
+    classWeights: z.array(z.number().min(0)).readonly().describe("the weight of each class; by default 1"),
   },
-  bce: { positiveWeight: positive.describe("how much yes counts") },
+  bce: { positiveWeight: positive.describe("the weight of yes; by default 1") },
   mse: {},
   l1: {},
-  huber: { delta: positive.describe("the size of an error from which on its square no longer counts") },
+  huber: { delta: positive.describe("the size up to which an error counts by its square; by default 1") },
   kl: { axis },
-  cosine: { axis: z.int().describe("the axis of the vectors, from 0 on, or from the end below 0") },
-  dice: { axis, smooth: positive.describe("what is added above and below the line, so that nothing on nothing is 1") },
+  cosine: { axis: z.int().describe("the axis of the vectors; -1 is the last; by default 1") },
+  dice: {
+    axis,
+    smooth: positive.describe(
+      "what is added above and below the line, so that two empty areas overlap wholly; by default 1",
+    ),
+  },
   focal: {
-    gamma: z.number().min(0).describe("how much less counts what is known well"),
-    alpha: share.describe("the share of yes in what counts"),
+    gamma: z.number().min(0).describe("how much less a number counts that the model is sure of; by default 2"),
+    alpha: share.describe("the weight of yes, of which 1 - alpha is that of no; by default 0.25"),
   },
   ctc: {
-    blank: z.int().min(0).describe("the class that stands for no label"),
+    blank: z.int().min(0).describe("the class that stands for no label; by default 0"),
     length: z.int().min(1).describe("the most labels of a sample; by default as many as there are steps"),
-    time: z.int().min(0).max(1).describe("the axis of the steps: 1, or 0 of an output [T, N, C]"),
+    time: z.int().min(0).max(1).describe("the axis of the steps: 1, or 0 for an output [T, N, C]; by default 1"),
   },
   "info-nce": {
-    temperature: positive.describe("what cosines are divided by"),
-    with: z.string().describe("the output that holds the other half of a pair"),
+    temperature: positive.describe("what cosines are divided by; by default 0.07"),
+    with: z.string().describe("the output that holds the other half of each pair, in place of a target"),
   },
   "next-token": {
-    tokens: z.string().describe("the input, or the target, that holds the tokens"),
-    mask: z.string().describe("the input that is 1 at tokens that count"),
+    tokens: z.string().describe("the input, or the target, that holds the tokens; by default input_ids"),
+    mask: z
+      .string()
+      .describe("the input that is 1 at tokens that count; by default attention_mask, where there is one"),
     ignore: z.int().describe("a token that does not count"),
   },
 } as const;

@@ -47,13 +47,15 @@ export interface MetricBatch {
 export const measureNames = ["top1", "top5", "agreement", "loss"] as const;
 export type MeasureName = (typeof measureNames)[number];
 
-const axis = z.int().describe("the axis of the classes, from 0 on, or from the end below 0");
-const ignore = z.int().describe("a class id that does not count");
-const tokens = z.string().describe("the input that holds the tokens, of which the next one is to be told");
+const axis = z.int().describe("the axis of the classes; -1 is the last; default: the one that fits the target");
+const ignore = z.int().describe("a class id whose places do not count");
+const tokens = z.string().describe("the input that holds the tokens, where the next one is the target");
 const mask = z.string().describe("the input that is 1 at tokens that count");
 const placed = {
   output: z.string().describe("the output that is looked at; default the first"),
-  target: z.string().describe("the target that it is held against; default that of the output's name, or the only one"),
+  target: z
+    .string()
+    .describe("the target that it is compared with; default that of the output's name, or the only one"),
 };
 
 /** What each metric can be told; a metric of that name stands in `evaluate/metrics`. */
@@ -62,17 +64,21 @@ const settingsOf = {
   perplexity: { ...placed, axis, ignore, tokens, mask },
   "mean-iou": { ...placed, axis, ignore },
   dice: { ...placed, axis, ignore },
-  psnr: { ...placed, peak: positive.describe("the largest value that there can be") },
+  psnr: { ...placed, peak: positive.describe("the largest value that can be; default as the formula says") },
   f1: { ...placed },
   map: {
     boxes: z.string().describe("the output of the boxes, [N, K, 4]; default boxes"),
     scores: z.string().describe("the output of the scores, [N, K, C]; default scores"),
     targetBoxes: z.string().describe("the target of the boxes, [N, M, 4]; default boxes"),
     labels: z.string().describe("the target of the class ids, [N, M]; default labels, or classes"),
-    form: z.enum(["corners", "centre", "size"]).describe("corners: x0 y0 x1 y1; centre: cx cy w h; size: x0 y0 w h"),
-    overlap: share.describe("of boxes that overlap by more, the lesser are left out first; default none"),
+    form: z
+      .enum(["corners", "centre", "size"])
+      .describe("corners (default): x0 y0 x1 y1; centre: cx cy w h; size: x0 y0 w h"),
+    overlap: share.describe(
+      "leaves out a box that overlaps a better one by more than this, from 0 to 1; default: none is left out",
+    ),
   },
-  cosine: { ...placed, axis },
+  cosine: { ...placed, axis: z.int().describe("the axis of the vectors; -1 is the last, and the default") },
 } as const;
 
 export type CountedName = keyof typeof settingsOf;
@@ -112,5 +118,5 @@ export const metric = z
     settings,
     having<Metric>("a metric: { name, better, start() }", "start"),
   ])
-  .describe("what counts: top1 (default), mean-iou, masks=dice, or f1.mjs; docs/metrics.md lists all");
+  .describe("what models are measured by: top1 (default), mean-iou, masks=dice, or f1.mjs; docs/metrics.md lists all");
 export type MetricOption = z.input<typeof metric>;

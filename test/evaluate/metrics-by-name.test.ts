@@ -208,7 +208,7 @@ describe("what does not fit is told with the shapes", () => {
       "token-accuracy",
       batch({ y: pixels }, { "": tokens }),
       {},
-      /^token-accuracy does not fit .* It takes class ids/,
+      /^token-accuracy does not fit .* It takes scores/,
     ],
     [
       "no boxes",
@@ -243,7 +243,7 @@ describe("what does not fit is told with the shapes", () => {
       "map",
       batch({ boxes, scores }, { boxes: float32([1, 1, 4], [-1, -1, -1, -1]), labels: tensor("int64", [1, 1], [-1]) }),
       {},
-      /no box stands in the targets/,
+      /there is no box in the targets/,
     ],
   ];
   it.each(wrong)("%s", async (_, metric, given, settings, message) => {

@@ -6,7 +6,7 @@ import { compare } from "../../src/jobs/compare.ts";
 import { prune } from "../../src/jobs/prune.ts";
 import type { Batch, Dataset } from "../../src/data/batches.ts";
 import type { Graph } from "../../src/graph/graph.ts";
-import { toNumbers, type Tensor } from "../../src/graph/tensor.ts";
+import { int64s, toNumbers, type Tensor } from "../../src/graph/tensor.ts";
 import type { Value } from "../../src/ops/core/define.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { randomDataset } from "../support/datasets.ts";
@@ -55,6 +55,46 @@ function varianceOf(value: Tensor): number {
   const mean = values.reduce((sum, one) => sum + one, 0) / values.length;
   return values.reduce((sum, one) => sum + (one - mean) ** 2, 0) / values.length;
 }
+
+/** A data set whose labels are of something else than the model gives. */
+function labelledOtherwise(): Dataset {
+  const data = randomDataset(detector, { samples: 64 });
+  return {
+    ...data,
+    async *batches(options) {
+      for await (const { inputs, size } of data.batches(options))
+        yield { inputs, size, target: int64s(Array.from({ length: size }, (_, i) => i % 3)) };
+    },
+  };
+}
+
+it("models are compared output by output where the labels of the data do not fit, and a note says so", async () => {
+  const [model, notes] = [modelOf(detector), [] as string[]];
+  const { data } = await compare(model, model, {
+    data: labelledOtherwise(),
+    threads: 1,
+    runtime: directRuntime,
+    onNote: (text) => void notes.push(text),
+  });
+  expect([Object.keys(data!.outputs!), data!.agreement]).toEqual([["scores", "boxes"], 1]);
+  expect(notes[0]).toMatch(/^the loss is left out: the target in the data is int64 \[64\]; the loss takes float32/);
+});
+
+it("labels of the data are left alone where a net learns from the original", async () => {
+  const data = labelledOtherwise();
+  const { before, after } = await prune(modelOf(detector), {
+    data,
+    validation: data,
+    targets: "teacher",
+    loss: { boxes: "l1" },
+    budget: { units: 8 },
+    epochs: 0,
+    batchSize: 16,
+    threads: 1,
+    runtime: directRuntime,
+  });
+  expect([before.evaluation!.agreement, after.evaluation!.agreement]).toEqual([1, expect.any(Number)]);
+});
 
 describe("the loss of auto", () => {
   it("is cross-entropy of labels, or bce where the first output ends in a Sigmoid", async () => {

@@ -104,6 +104,8 @@ describe("losses", () => {
 
   it("label smoothing is a share, and of classes", async () => {
     await expect(lossOf("cross-entropy", { labelSmoothing: 1.5 })).rejects.toThrow("from 0 to 1");
-    await expect(lossOf("mse", { labelSmoothing: 0.1, target: teacher })).rejects.toThrow("cross-entropy only");
+    await expect(lossOf("mse", { labelSmoothing: 0.1, target: teacher })).rejects.toThrow(
+      "needs the loss cross-entropy",
+    );
   });
 });

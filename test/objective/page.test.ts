@@ -31,7 +31,7 @@ function settingsPart(name: LossDefinition["name"]): string {
 const drawn: Readonly<Record<LossDefinition["distribution"], string>> = {
   categorical: "one class at each place",
   bernoulli: "yes or no for each number",
-  gaussian: "numbers around each",
+  gaussian: "a number around each number",
 };
 
 const part = ({ name, summary, equation, details, takes, source }: LossDefinition): string => `
@@ -49,23 +49,36 @@ ${wrapped(`Source: ${source}.`)}
 `;
 
 const intro =
-  "`--loss` says what is minimised, and what importance is measured by: `--loss bce`, or by outputs " +
-  "`--loss scores=bce` and `--loss boxes=l1:0.5`. A loss gives E_n, a number for each sample n of a minibatch. What is " +
-  "minimised is its mean over the samples, and of several losses their sum with the weights that are said. y is the " +
-  "output, t the target, and σ the logistic function. A place is a pixel, a step or a token: what is left of a sample " +
-  "without the axis of classes. Targets come from the [data](data.md). Made from the table of losses, " +
-  "`src/objective/losses/table.ts`, by `npm run docs`.";
+  "`--loss` says what is minimised, and what importance is measured by. It may be repeated, for several outputs or " +
+  "several losses on one. How each finds its target stands in [data.md](data.md#targets-by-name). A loss that is not " +
+  "here can be [a file of your own](guide/your-own-loss.md). Made from `src/objective/losses/table.ts` by " +
+  "`npm run docs`.";
+
+const examples = [
+  "--loss bce                                    on the first output",
+  "--loss scores=bce --loss boxes=l1:0.5         on outputs by name, the second at half its weight",
+  "--loss cross-entropy,class-weights=1+0.5+2    with a setting, classWeights in the library",
+].join("\n");
+
+const auto =
+  "`auto`, the default, learns from labels by cross-entropy on the first output of floats, or by bce where that ends " +
+  "in a Sigmoid. [Without labels](guide/detector.md) every output has the loss that fits it.";
+
+const letters =
+  "Each loss gives E_n, a number for each sample n of a minibatch. Their mean is minimised; of several losses it is " +
+  "the sum of the means, each times its weight. y is the output, t the target, and σ the logistic function. A place is " +
+  "a pixel, a step or a token: one for each index of the axes behind the first, but that of the classes.";
 
 const ends =
-  "A Softmax or Sigmoid at the end of the file is taken off for a loss that has it inside: the loss looks at the " +
-  "logits. With `--targets teacher` classes are compared by the divergence of their probabilities, yes and no " +
-  "likewise, numbers by the loss itself, and embeddings of info-nce by their cosine.";
+  "Some losses apply a Softmax or Sigmoid themselves. Where the model's file ends in the same one, they take the logits " +
+  "before it. With `--targets teacher` an output is compared with the original's: classes, and yes or no, by the " +
+  "divergence of their probabilities, numbers by the loss itself, and embeddings of info-nce by their cosine.";
 
 const draws =
-  "With `--targets sampled` targets are drawn from the model's own prediction. The mean square of their gradients is " +
-  "the diagonal of the Gauss-Newton matrix of cross-entropy, kl, next-token, bce, mse and cosine, and of huber where " +
-  "errors are below δ. The other losses draw as one of these does: ctc and dice of classes as cross-entropy, dice of " +
-  "masks and focal as bce, l1 as mse, info-nce as cosine. Weights of classes and of yes do not count there.";
+  "With `--targets sampled` targets are drawn from the model's own prediction. For cross-entropy, kl, next-token, bce, " +
+  "mse, cosine, and huber where errors are below δ, the mean square of their gradients is the diagonal of the " +
+  "Gauss-Newton matrix. The other losses draw as one of these does: ctc and dice of classes as cross-entropy, dice of " +
+  "masks and focal as bce, l1 as mse, info-nce as cosine. Class weights and the weight of yes do not count there.";
 
 const cells = ({ name, activation, distribution, mixes }: LossDefinition): string[] => [
   `[${name}](#${name})`,
@@ -76,10 +89,18 @@ const cells = ({ name, activation, distribution, mixes }: LossDefinition): strin
 
 function page(): string {
   const line = (row: readonly string[]): string => `| ${row.join(" | ")} |`;
-  const head = ["loss", "taken off at the end", "`--targets sampled` draws", "mixup"];
+  const head = ["loss", "applies itself", "`--targets sampled` draws", "mixup"];
   return `# Losses
 
 ${wrapped(intro)}
+
+\`\`\`text
+${examples}
+\`\`\`
+
+${wrapped(auto)}
+
+${wrapped(letters)}
 
 ${wrapped(ends)}
 

@@ -8,7 +8,7 @@ export const cosine = defineMetric<"cosine">({
   title: "cosine",
   better: "higher",
   share: false,
-  summary: "how far embeddings point where they should, from -1 to 1",
+  summary: "how nearly embeddings point where they should: 1 for the same direction, -1 for the opposite",
   equation: "the mean over vectors of y · t / (|y| |t|), along the last axis; 0 for a vector of zeros",
   takes: "vectors with a target in the same shape, or with the original's output where the data has no targets",
   source: "torch.nn.CosineSimilarity",

@@ -8,7 +8,7 @@ export const dice = defineMetric<"dice">({
   title: "Dice",
   better: "higher",
   share: true,
-  summary: "the same as mean IoU, with what both have counted twice, as is usual for medical images",
+  summary: "twice the pixels that both have over the sum of both areas, class by class, as is usual for medical images",
   equation: "the mean over classes of 2 |found and there| / (|found| + |there|), pixels of all samples together",
   takes,
   source: "Dice 1945, Measures of the amount of ecologic association between species",

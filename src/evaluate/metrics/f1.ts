@@ -15,10 +15,10 @@ export const f1 = defineMetric<"f1">({
   title: "f1",
   better: "higher",
   share: true,
-  summary: "precision and recall in one, with every class counted alike, however rare it is",
+  summary: "the harmonic mean of precision and recall, with every class counted alike, however rare it is",
   equation:
-    "the mean, over classes that were said or are there, of 2 right / (said + there); of yes and no over all labels, " +
-    "0 where one was neither said nor there",
+    "the mean of 2 right / (said + there), over classes that are said by the model or there in the targets; of yes " +
+    "and no over all labels, 0 where a label is neither",
   takes,
   source: 'sklearn.metrics.f1_score, average "macro"; for one label of yes and no "binary"',
   start({ target: name }, looked) {

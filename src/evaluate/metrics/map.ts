@@ -39,10 +39,10 @@ export const map = defineMetric<"map">({
   title: "mAP",
   better: "higher",
   share: true,
-  summary: "how well boxes are found, and sorted by their scores",
+  summary: "mean average precision: how many boxes are found, and how few others have as high a score",
   equation:
-    "the mean, over classes that are there, overlaps 0.50, 0.55 to 0.95 and recalls 0, 0.01 to 1, of the largest " +
-    "precision at that recall or above; of a class the 100 largest scores of an image count",
+    "the mean of the largest precision at a recall or above it, over classes that are there, overlaps 0.50, 0.55 to " +
+    "0.95, and recalls 0, 0.01 to 1; the 100 largest scores of a class in an image count",
   takes,
   source: "Lin et al. 2014, Microsoft COCO; pycocotools, AP at IoU=0.50:0.95, area=all, maxDets=100",
   start(settings) {
@@ -66,7 +66,7 @@ export const map = defineMetric<"map">({
       },
       result() {
         const present = [...counts.values()].filter(({ there }) => there > 0);
-        if (present.length === 0) fail("bad-data", "map: no box stands in the targets");
+        if (present.length === 0) fail("bad-data", "map: there is no box in the targets");
         return present.reduce((sum, count) => sum + averagePrecision(count), 0) / present.length;
       },
     };

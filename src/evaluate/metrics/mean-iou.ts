@@ -8,7 +8,7 @@ export const meanIou = defineMetric<"mean-iou">({
   title: "mean IoU",
   better: "higher",
   share: true,
-  summary: "how far the pixels that were found and those that are there are the same, class by class",
+  summary: "the pixels that both the model and the target have over those that either has, class by class",
   equation: "the mean over classes of |found and there| / |found or there|, pixels of all samples together",
   takes,
   source: "Everingham et al. 2010, The Pascal Visual Object Classes challenge; sklearn.metrics.jaccard_score, macro",

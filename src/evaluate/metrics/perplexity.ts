@@ -1,4 +1,4 @@
-/** Perplexity: among how many tokens a model is as undecided. */
+/** Perplexity: among how many tokens a model that guesses would be as unsure. */
 
 import { defineMetric, type Looked } from "./metric.ts";
 import type { Classes } from "./taken.ts";
@@ -9,7 +9,7 @@ export const perplexity = defineMetric<"perplexity">({
   title: "perplexity",
   better: "lower",
   share: false,
-  summary: "e to the mean cross-entropy of a token: among how many tokens a model is as undecided",
+  summary: "e to the power of the mean cross-entropy of a token: that of a model that guesses among so many tokens",
   equation: "exp(the mean, over all places that count, of -log softmax(y) at t)",
   takes,
   source: "Jelinek et al. 1977, Perplexity: a measure of the difficulty of speech recognition tasks",

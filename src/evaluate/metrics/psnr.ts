@@ -19,10 +19,10 @@ export const psnr = defineMetric<"psnr">({
   title: "PSNR",
   better: "higher",
   share: false,
-  summary: "how much larger the largest value is than the error of images, in decibels",
+  summary: "the ratio of the largest value to the error of an image, in decibels",
   equation:
     "the mean over samples of 10 log10(peak² / mean (y - t)²), at most 100 dB each; the peak is 1 where all targets " +
-    "lie from 0 to 1, 255 where they lie from 0 to 255, else what lies between the least and the largest of them",
+    "lie from 0 to 1, 255 where they lie from 0 to 255, else the largest less the least of them",
   takes: "numbers with a target in the same shape, or with the original's output where the data has no targets",
   source: "skimage.metrics.peak_signal_noise_ratio",
   start({ peak, target: name }, { output: of }) {

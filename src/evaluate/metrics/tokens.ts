@@ -18,8 +18,8 @@ export interface Right {
 }
 
 export const takes =
-  "class ids int64 [N, T] or [N, d...] with scores that have one axis more, of the classes; without a target the " +
-  "next token of the input input_ids, with scores [N, T, C]";
+  "scores [N, T, C], or with the classes along another axis, with class ids int64 of the other axes; without a " +
+  "target the next token of the input input_ids";
 
 export function rightTokens(metric: Name, settings: Settings, looked: Looked, batch: MetricBatch): Right {
   const output = outputOf(metric, batch, looked.output);

@@ -12,9 +12,9 @@ export const crossEntropy = defineLoss<"cross-entropy">({
   summary: "one class of several for each sample, pixel or token",
   equation: "E_n = -mean over places of Σ_c w_c q_c log softmax(y)_c",
   details:
-    "q is 1 at the label. With label smoothing ε it is 1 - ε there, and ε / C more everywhere. w are the class " +
-    "weights, by default 1. Places of the ignored class do not count. Every sample counts the same, whereas " +
-    "PyTorch divides the sum over a batch by the sum of its weights.",
+    "q is 1 at the label and 0 elsewhere. With label smoothing ε it is 1 - ε + ε / C at the label, and ε / C " +
+    "elsewhere. w are the class weights, by default 1. Places of the ignored class do not count. All samples count " +
+    "alike; PyTorch divides the sum over a minibatch by the sum of its weights instead.",
   takes: "an output [N, C, d...], or with its classes along another axis; int64 class ids [N, d...]",
   source: "Szegedy et al. 2016, Rethinking the Inception Architecture, section 7; torch.nn.CrossEntropyLoss",
   activation: "softmax",

@@ -13,13 +13,14 @@ const never = -1e30;
 
 export const ctc = defineLoss<"ctc">({
   name: "ctc",
-  summary: "texts and other sequences, of which no one has said at which step each label is",
+  summary: "texts and other sequences of labels, where nobody knows at which step each label is",
   equation: "E_n = -log Σ over paths that give the labels of Π_t softmax(y_t) at the path",
   details:
-    "On a path each label stays for some steps, and then comes the next one or a blank, `blank`, by default class " +
-    "0. Equal neighbours have a blank between them. It is what `torch.nn.CTCLoss` gives for each sample, not over " +
-    "the length of its target. Where there is no path of so many steps, E_n is 0 and has no gradient, as with " +
-    "PyTorch's `zero_infinity`. With `length`, if all texts are short, the graph is smaller.",
+    "On a path each label lasts for one or more steps; then comes the next label, or first a blank. The blank is " +
+    "class `blank`, by default 0. Equal neighbours have one between them. E_n is that of `torch.nn.CTCLoss` with " +
+    "reduction none: it is not divided by the number of labels. Where a sample has too few steps for its labels, " +
+    "E_n is 0 and has no gradient, as with PyTorch's `zero_infinity`. A small `length`, where texts are short, saves " +
+    "time and memory.",
   takes:
     "an output [N, T, C], or with `time` 0 [T, N, C], of logits or log-probabilities, all of whose steps count; " +
     "int64 class ids [N, L], each row filled up with -1 at its end",

@@ -12,13 +12,13 @@ const usual = { smooth: 1 } as const;
 
 const about = {
   name: "dice",
-  summary: "areas, by how much of them overlaps, however small they are",
+  summary: "areas, by the share of them that overlaps, so that small ones count as much as large ones",
   equation: "E_n = 1 - mean over channels of (2 Σ p t + s) / (Σ p + Σ t + s)",
   details:
     "The sums go over the places of a channel. s is `smooth`, by default 1. Without `axis` p = σ(y), and areas may " +
-    "overlap. With it, or behind a Softmax, p = softmax(y) along that axis, and t is 1 at the label. There is no " +
-    "loss of its own for the intersection over union. For one channel, s = 0 and D = 1 - E_n it is D / (2 - D): " +
-    "what is best by one is best by the other.",
+    "overlap. With it, or where the output ends in a Softmax, p = softmax(y) along that axis, and t is 1 at the " +
+    "label. Take it for the intersection over union (IoU), too: of one channel, with s = 0, the IoU is D / (2 - D) " +
+    "for D = 1 - E_n, so a better D is a better IoU.",
   takes:
     "an output [N, C, d...], or [N, d] of one channel; float32 masks in the same shape. With `axis` an output of " +
     "classes along it, and int64 class ids of the other axes",

@@ -8,7 +8,7 @@ const usual = { alpha: 0.25, gamma: 2 } as const;
 
 export const focal = defineLoss<"focal">({
   name: "focal",
-  summary: "yes or no for each number, where nearly all are no: what is known well counts less",
+  summary: "yes or no for each number, where nearly all are no: numbers that the model is sure of count less",
   equation: "E_n = mean over elements of -a (1 - q)^γ log q; q = σ(y), a = α for yes; q = 1 - σ(y), a = 1 - α for no",
   details: "By default α = 0.25 and γ = 2, as in the paper.",
   takes: "an output of any shape [N, ...]; float32 targets from 0 to 1 in the same shape",

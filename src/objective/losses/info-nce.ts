@@ -8,11 +8,12 @@ import { defineLoss, likeOutput } from "./loss.ts";
 
 export const infoNce = defineLoss<"info-nce">({
   name: "info-nce",
-  summary: "embeddings of pairs, each nearer to its other half than those of the other samples of the minibatch",
+  summary:
+    "embeddings of pairs: each is to be nearer to its other half than to those of the other samples in the minibatch",
   equation: "E_n = -log softmax over m of cos(y_n, t_m) / τ, at m = n",
   details:
-    "τ is `temperature`, by default 0.07. Both directions are two losses. The others are those of the minibatch, " +
-    "which is never split for memory or for workers.",
+    "m goes over the samples of the minibatch, which is never split for memory or workers. τ is " +
+    "`temperature`, by default 0.07. For both directions give two losses, one on each output.",
   takes:
     "an output [N, D]; float32 [N, D], or the output of the model that `with` names, which takes no target. The " +
     "minibatch has at least two samples",

@@ -7,7 +7,7 @@ import { entropyOf, meanOf, vectorsOf } from "./statistics.ts";
 
 export const kl = defineLoss<"kl">({
   name: "kl",
-  summary: "probabilities of several classes, as several people gave them or another model",
+  summary: "probabilities of several classes, as the votes of several people or another model give them",
   equation: "E_n = mean over places of Σ_c t_c (log t_c - log softmax(y)_c)",
   takes:
     "an output [N, C, d...], or with its classes along another axis; float32 probabilities in the same shape, which " +

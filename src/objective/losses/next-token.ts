@@ -16,11 +16,12 @@ export const nextToken = defineLoss<"next-token">({
   summary: "the next token at each place of a text, of a language model",
   equation: "E_n = -mean over places t that count of log softmax(y_t) at the token of place t + 1",
   details:
-    "A place counts where it and the next are not 0 in the mask, and the next token is not `ignore`. Where none " +
-    "counts E_n is 0.",
+    "A place counts where the mask is not 0 at it and at the next, and the next token is not `ignore`. Where no " +
+    "place counts, E_n is 0.",
   takes:
-    "an output [N, T, V]; tokens [N, T] from the model's input `input_ids`, or the input or target of the data that " +
-    "`tokens` names; the mask from the model's input `attention_mask`, where it has one, or the input `mask`",
+    "an output [N, T, V]; tokens [N, T] from the model's input `input_ids`, or from the input or target that " +
+    "`tokens` names; a mask [N, T] from the model's input `attention_mask`, if it has one, or from the input that " +
+    "`mask` names",
   source: "Bengio et al. 2003, A Neural Probabilistic Language Model, section 2; torch.nn.CrossEntropyLoss",
   activation: "softmax",
   distribution: "categorical",
