@@ -4,6 +4,7 @@ import { fail, option, SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { isFloat, toNumbers, type Tensor } from "../graph/tensor.ts";
 import type { Loss, LossSettings } from "../options/loss.ts";
+import { meanOf } from "../objective/losses/statistics.ts";
 import { headOf } from "../passes/heads.ts";
 import { endsInClasses } from "../passes/class-scores.ts";
 import { widen } from "../passes/widen.ts";
@@ -107,6 +108,6 @@ const mostVariance = 1e34;
 /** The mean square of what numbers are above or below the mean of all. */
 function varianceOf(value: Tensor): number {
   const values = toNumbers(value);
-  const mean = values.reduce((sum, one) => sum + one, 0) / values.length;
-  return values.reduce((sum, one) => sum + (one - mean) ** 2, 0) / values.length;
+  const mean = meanOf(values);
+  return meanOf(values.map((one) => (one - mean) ** 2));
 }

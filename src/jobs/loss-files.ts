@@ -10,6 +10,7 @@ import type { Graph, Model, ValueInfo } from "../graph/graph.ts";
 import { take, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
 import { finishGraph } from "../objective/backward.ts";
 import { fileTermsOf, nameOfFile, targetOfInput } from "../objective/loss-file.ts";
+import { meanOf } from "../objective/losses/statistics.ts";
 import { appendTerms, failOther } from "../objective/objective.ts";
 import { inputNameOf } from "../objective/terms.ts";
 import type { Value } from "../ops/core/define.ts";
@@ -188,8 +189,6 @@ async function isApartOn(runtime: Runtime, loss: Loss, { graph, first }: Place, 
   const [a, b] = isOne ? [[meanOf(whole)], [meanOf(alone)]] : [whole, alone];
   return a.every((value, i) => Math.abs(value - b[i]!) <= tolerance * range);
 }
-
-const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** A minibatch of some of the samples, and what the model makes of it. */
 function rowsOf({ batch, answers }: Minibatch, from: number, to: number): Minibatch {

@@ -24,6 +24,12 @@ type Outputs<S> = { readonly [K in keyof S]: z.output<S[K]> };
 type MayBeAbsent<T> = { [K in keyof T]: undefined extends T[K] ? K : never }[keyof T];
 type Loose<T> = Partial<Pick<T, MayBeAbsent<T>>> & Omit<T, MayBeAbsent<T>>;
 
+type Optional<S> = { readonly [K in keyof S]: S[K] extends z.ZodType ? z.ZodOptional<S[K]> : never };
+
+/** The same kinds, each of which may be left out. */
+export const optional = <S extends Kinds>(kinds: S): Optional<S> =>
+  Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, kind.optional()])) as Optional<S>;
+
 /** What a caller gives: what has a default, or need not be there, may be left out. */
 export type OptionsOf<S> = Loose<Inputs<S>>;
 /** The same with the defaults filled in. */

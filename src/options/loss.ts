@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import type { Model } from "../graph/graph.ts";
-import { auto, bare, expected, having, positive, share, shown, words } from "./kinds.ts";
+import { auto, bare, expected, having, optional, positive, share, shown, words } from "./kinds.ts";
 import { nearest } from "./suggest.ts";
 
 const axis = z
@@ -62,10 +62,6 @@ const placed = {
   /** The name of its target in the data; default that of the output, or the only one there is. */
   target: z.string().optional(),
 };
-
-type Optional<S> = { readonly [K in keyof S]: S[K] extends z.ZodType ? z.ZodOptional<S[K]> : never };
-const optional = <S extends Readonly<Record<string, z.ZodType>>>(shape: S): Optional<S> =>
-  Object.fromEntries(Object.entries(shape).map(([name, kind]) => [name, kind.optional()])) as Optional<S>;
 
 const kindOf = <N extends LossName>(name: N) =>
   z.strictObject({ kind: z.literal(name), ...placed, ...optional(settingsOf[name]) });

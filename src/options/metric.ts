@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import type { Tensor } from "../graph/tensor.ts";
-import { having, positive, share } from "./kinds.ts";
+import { having, optional, positive, share } from "./kinds.ts";
 
 /** Which of two values is that of the better model. */
 export type Better = "higher" | "lower";
@@ -88,10 +88,6 @@ export const metricSettings: Readonly<Record<CountedName, Readonly<Record<string
 
 export type MetricName = MeasureName | CountedName;
 export const metricNames: readonly MetricName[] = [...measureNames, ...countedNames];
-
-type Optional<S> = { readonly [K in keyof S]: S[K] extends z.ZodType ? z.ZodOptional<S[K]> : never };
-const optional = <S extends Readonly<Record<string, z.ZodType>>>(shape: S): Optional<S> =>
-  Object.fromEntries(Object.entries(shape).map(([name, kind]) => [name, kind.optional()])) as Optional<S>;
 
 const kindOf = <N extends CountedName>(name: N) =>
   z.strictObject({ kind: z.literal(name), ...optional(settingsOf[name]) });
