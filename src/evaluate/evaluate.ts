@@ -61,7 +61,7 @@ export async function evaluate(
       options.onLogits?.(answers.logits, meter.labelsOf(batch));
     }
     const isCounted = await meter.count(answers, batch);
-    if (!isCounted && !(isSelfSufficient && !hasTargets(batch))) meter.labelsOf(batch);
+    if (!isCounted && !(isSelfSufficient && !hasTargets(batch))) meter.refuseMissing(batch);
     isLabelled ||= hasTargets(batch);
     samples += batch.size;
     options.onProgress?.(samples, samplesOf(dataset, options));

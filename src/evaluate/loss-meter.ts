@@ -7,7 +7,7 @@ import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph } from "../graph/graph.ts";
 import { finishGraph } from "../objective/backward.ts";
 import type { FileTerm } from "../objective/loss-file.ts";
-import { appendTerms, failOther, type ObjectiveInputs } from "../objective/objective.ts";
+import { appendTerms, failOther, type ObjectiveInputs, type TargetInput } from "../objective/objective.ts";
 import type { Term } from "../objective/terms.ts";
 import type { Value } from "../ops/core/define.ts";
 import { valueIn } from "../ops/emitter.ts";
@@ -22,6 +22,8 @@ export interface LossMeter extends AsyncDisposable {
    * @throws SecateurError `bad-data` where targets are missing or do not fit
    */
   lossOf(values: Tensors, batch: Batch, teacher?: Tensors): Promise<number | undefined>;
+  /** The targets that losses take, once one has been computed or missed. */
+  readonly wanted: readonly TargetInput[];
 }
 
 interface Opened {
@@ -56,9 +58,14 @@ export function openLossMeter(
     opened.set(key, made);
     return made;
   };
+  let wanted: readonly TargetInput[] = [];
   return {
+    get wanted() {
+      return wanted;
+    },
     async lossOf(values, batch, teacher = {}) {
       const { graph, objective, session } = await open(values);
+      wanted = objective.targets;
       if (objective.targets.length > 0 && !hasTarget(batch, objective.targets)) return undefined;
       const targets = targetFeeds(graph.inputs, objective, batch);
       const theirs = Object.fromEntries(objective.teachers.map(({ input, value }) => [input, teacher[value]!]));

@@ -72,6 +72,12 @@ export interface Meter extends AsyncDisposable {
    * @throws SecateurError `bad-data` for a batch that does not have it
    */
   labelsOf(batch: Batch): Tensor;
+  /**
+   * Fails for a batch in which nothing was found to compare with.
+   *
+   * @throws SecateurError `bad-data` that names the target that is missing
+   */
+  refuseMissing(batch: Batch): void;
   /** Whether a batch has that target. */
   isLabelled(batch: Batch): boolean;
   /** How many outputs are larger than that of the label, sample by sample; none where there is no class for each. */
@@ -152,6 +158,10 @@ export async function openMeter(
     },
     isRanked,
     labelsOf: (batch) => requireTarget(batch, wanted),
+    refuseMissing(batch) {
+      const targets = lossMeter.wanted.length > 0 ? lossMeter.wanted : [wanted];
+      for (const one of targets) requireTarget(batch, one);
+    },
     isLabelled: (batch) => targetIn(batch) !== undefined,
     ranks,
     get quality() {

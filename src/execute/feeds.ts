@@ -2,7 +2,7 @@
 
 import { fail, option } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
-import { toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
+import { sizeOf, toNumbers, type Shape, type Tensor } from "../graph/tensor.ts";
 import { sameShape } from "../ops/emitter.ts";
 import type { Batch } from "../data/batches.ts";
 import { checkLabels, checkShares } from "../data/checks.ts";
@@ -48,7 +48,7 @@ export function targetFeeds(
   const feeds = targets.map((wanted) => {
     const { input, classes, ignore, never, isShare } = wanted;
     const { dtype, shape } = inputs.find(({ name }) => name === input)!;
-    const target = filledUp(requireTarget(batch, wanted), (shape as Shape).at(-1)!, wanted);
+    const target = filledUp(requireTarget(batch, wanted), shape as Shape, wanted);
     const fitted = fitTarget(target, { dtype, shape: shape as Shape }, wanted);
     if (classes > 0) checkLabels(fitted, classes, { ignore, never });
     if (isShare) checkShares(fitted, wanted);
@@ -81,19 +81,20 @@ export function findTarget(
   { target, targets = {}, inputs }: TargetSource,
   { name, output }: Wanted,
 ): Tensor | undefined {
-  if (name !== "") return targets[name] ?? inputs[name];
+  // Arrays called "target" are the target without a name.
+  if (name !== "") return targets[name] ?? inputs[name] ?? (name === "target" ? target : undefined);
   const [only, ...others] = Object.values(targets);
   const named = output === undefined ? undefined : (targets[output] ?? inputs[output]);
   return target ?? named ?? (others.length === 0 ? only : undefined);
 }
 
-/** The target with rows of a given length, where it may be filled up. */
-function filledUp(target: Tensor, length: number, { padding }: Pick<TargetInput, "padding">): Tensor {
-  const own = target.shape.at(-1);
-  if (padding === undefined || own === undefined || target.dtype !== "int64") return target;
+/** The target with rows of the length that a shape has, where it may be filled up. */
+function filledUp(target: Tensor, shape: Shape, { padding }: Pick<TargetInput, "padding">): Tensor {
+  if (padding === undefined || target.shape.length !== shape.length || target.dtype !== "int64") return target;
+  const [own, length] = [target.shape.at(-1)!, shape.at(-1)!];
   const nothing = BigInt(padding);
   const source = target.data as BigInt64Array;
-  const data = new BigInt64Array((source.length / own) * length).fill(nothing);
+  const data = new BigInt64Array(sizeOf(target.shape.slice(0, -1)) * length).fill(nothing);
   for (let row = 0; row * own < source.length; row++) {
     const labels = source.subarray(row * own, (row + 1) * own);
     const used = labels.findLastIndex((label) => label !== nothing) + 1;
@@ -166,7 +167,9 @@ function unfit(target: Tensor, form: Pick<Tensor, "dtype" | "shape">, wanted: Wa
       : form.dtype !== "int64" && !isFloat
         ? `; class ids go with ${option("loss", loss === "dice" ? { kind: "dice", axis: 1 } : "cross-entropy")}`
         : "";
-  return `${what} in the data is ${shown(target)}; the loss takes ${shown(form)}${of}${other}`;
+  const isLast = classes > 0 && target.shape.length === form.shape.length && target.shape[1] === classes;
+  const axis = isLast ? `; classes along the last axis go with ${option("loss", { kind: loss, axis: -1 })}` : "";
+  return `${what} in the data is ${shown(target)}; the loss takes ${shown(form)}${of}${other}${axis}`;
 }
 
 function check(graph: Pick<Graph, "inputs">, name: string, tensor: Tensor): Tensor {

@@ -28,6 +28,8 @@ describe("a target", () => {
     expect(findTarget(batch({ targets: { a: one, b: other } }), { name: "", output: "y" })).toBeUndefined();
     // An array that data without a model took to be an input.
     expect(findTarget({ inputs: { x: one, boxes: other }, size: 2 }, { name: "boxes" })).toBe(other);
+    // An array called "target" is the target without a name.
+    expect(findTarget(batch({ target: one }), { name: "target" })).toBe(one);
     expect(hasTarget(batch({ target: one }), [{ name: "a" }, { name: "" }])).toBe(true);
     expect(hasTarget(batch({ target: one }), [{ name: "a" }])).toBe(false);
   });
@@ -110,6 +112,22 @@ describe("a target", () => {
       /sample 1 has label 255; the classes are 0 to 2; what stands for nothing is left out by `loss: .*"ignore": 255/,
     );
     expect(() => checkLabels(ids([0, 7]), 3)).toThrow(/sample 1 has label 7; the classes are 0 to 2$/);
+  });
+
+  it("of rows that are filled up may have none, and is shown as it is where it does not fit", () => {
+    const input = { name: "target", dtype: "int64", shape: [2, 3] } as const;
+    const wanted = { input: "target", name: "", classes: 5, padding: -1, ignore: -1 };
+    const feeds = (target: Tensor) => targetFeeds([input], { targets: [wanted] }, batch({ target }));
+    expect(toNumbers(feeds(ids([], [2, 0]))["target"]!)).toEqual([-1, -1, -1, -1, -1, -1]);
+    expect(() => feeds(ids([1, 2]))).toThrow(/^the target in the data is int64 \[2\]; the loss takes int64 \[2, 3\]/);
+  });
+
+  it("of classes along the last axis is told as such", () => {
+    const form = { dtype: "int64", shape: [2, 5] } as const;
+    const wanted = { name: "", output: "y", loss: "cross-entropy", classes: 3 } as const;
+    expect(() => fitTarget(ids([0, 1, 2, 4, 0, 1], [2, 3]), form, wanted)).toThrow(
+      /; classes along the last axis go with `loss: .*"axis": -1/,
+    );
   });
 
   it("of classes where masks are taken says how dice takes them", () => {

@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { lossFor } from "../../src/jobs/fitting-loss.ts";
 import { compare } from "../../src/jobs/compare.ts";
+import { evaluate } from "../../src/jobs/evaluate.ts";
 import { prune } from "../../src/jobs/prune.ts";
 import type { Batch, Dataset } from "../../src/data/batches.ts";
 import type { Graph } from "../../src/graph/graph.ts";
@@ -199,4 +200,25 @@ it("a net with several heads is pruned without labels, and its heads stay near t
   expect(pruned.end).toBe("met");
   expect(pruned.model.graph.outputs.map(({ name }) => name)).toEqual(heads.outputs.map(({ name }) => name));
   expect(losses.at(-1)!).toBeLessThan(0.7 * losses[0]!);
+});
+
+it("a loss whose target the data does not have is refused where another target is there", async () => {
+  const net = netOf((net, hidden) => ({
+    logits: net.g.Reshape(linear(net, hidden, "logits", 6), net.g.ints([0, 2, 3])),
+  }));
+  const given = randomDataset(net, { samples: 16 });
+  const tokens = { dtype: "int64", shape: [8, 2], data: new BigInt64Array(16).fill(1n) } as const;
+  const batches: Dataset["batches"] = async function* (options) {
+    for await (const { inputs, size } of given.batches(options)) yield { inputs, size, target: tokens };
+  };
+  const of = (name: string) =>
+    evaluate(modelOf(net), {
+      data: { ...given, batches },
+      loss: { kind: "next-token", tokens: name },
+      batchSize: 8,
+      threads: 1,
+      runtime: directRuntime,
+    });
+  await expect(of("words")).rejects.toThrow(/takes the target "words"; the data has one target without a name/);
+  expect((await of("target")).loss).toBeGreaterThan(0);
 });
