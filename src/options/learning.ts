@@ -23,7 +23,7 @@ export const targetSource = z
 export const targets = z
   .enum([...sources, "teacher"])
   .default("labels")
-  .describe("what is learned from; teacher, the original, and sampled need no labels");
+  .describe("what is learned from; without labels from the original");
 
 /** Passes over the training data. */
 export const epochs = (passes: number) =>
