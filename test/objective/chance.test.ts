@@ -90,6 +90,14 @@ const even: readonly Case[] = [
   },
 ];
 
+/** Three texts of 12 steps: 2, 1 and 3 labels, so that 30 of 36 steps are blank. */
+const texts: Case = {
+  loss: { kind: "ctc", length: 3 },
+  shape: [3, 12, 4],
+  target: labels([3, 3], 1, 1, -1, 2, -1, -1, 3, 1, 2),
+  axis: 2,
+};
+
 /** The scale of a case, and its loss where the model gives the same everywhere. */
 async function open({ loss, shape, target, tokens, axis }: Case) {
   const inputs: Record<string, Tensor> = tokens ? { input_ids: tokens } : {};
@@ -153,8 +161,17 @@ describe("chance is", () => {
     expect(await search(opened.lossOf, Array<number>(opened.size).fill(0))).toBeLessThan(same - 0.01);
   });
 
+  it("that of texts is of steps that are blank, or a label, as often as they have to be", async () => {
+    await using opened = await open(texts);
+    const { chance } = opened.scale;
+    expect(chance).toBeCloseTo(await opened.lossOf([30, 3, 2, 1].map((count) => Math.log(count / 36))), 4);
+    const least = await search(opened.lossOf, [0, 0, 0, 0]);
+    expect(least).toBeLessThan(chance);
+    expect(least).toBeGreaterThan(0.7 * chance);
+  });
+
   it("tried for every loss that says it", () => {
-    const tried = new Set([...best, ...even].map(({ loss }) => loss.kind));
+    const tried = new Set([...best, ...even, texts].map(({ loss }) => loss.kind));
     const saying = losses.filter(({ chance }) => chance !== undefined).map(({ name }) => name);
     expect(saying.filter((name) => !tried.has(name))).toEqual([]);
   });

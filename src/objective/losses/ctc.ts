@@ -1,7 +1,7 @@
 /** Connectionist temporal classification: labels in their order, without the steps at which they are. */
 
 import { fail } from "../../graph/error.ts";
-import { float32, int64s, tensor } from "../../graph/tensor.ts";
+import { float32, int64s, tensor, toNumbers, type Tensor } from "../../graph/tensor.ts";
 import type { Value } from "../../ops/core/define.ts";
 import type { Emit } from "../../ops/core/emit.ts";
 import { defineLoss } from "./loss.ts";
@@ -59,7 +59,43 @@ export const ctc = defineLoss<"ctc">({
     const total = g.ReduceLogSumExp(g.Add(alpha, states.ends), g.ints([0, 2]), { keepdims: 0 });
     return g.Where(g.Greater(total, g.scalar(never / 10)), g.Neg(total), g.filled(0, [n]));
   },
+  // Every step has the same probabilities: as many labels as there are on average, each as often as it comes.
+  chance({ output, target, settings: { blank = 0 } }) {
+    const [n, steps, classes] = output as [number, number, number];
+    const rows = rowsOf(target!);
+    const counts = new Float64Array(classes);
+    for (const label of rows.flat()) counts[label]!++;
+    const all = rows.flat().length;
+    const logs = counts.map((count, c) => Math.log((c === blank ? Math.max(1, n * steps - all) : count) / (n * steps)));
+    return rows.reduce((sum, labels) => sum + constantLoss(labels, logs, steps, blank), 0) / n;
+  },
 });
+
+/** The labels of each sample. */
+function rowsOf(target: Tensor): number[][] {
+  const length = target.shape[1]!;
+  const ids = toNumbers(target);
+  return Array.from({ length: target.shape[0]! }, (_, n) =>
+    ids.slice(n * length, (n + 1) * length).filter((id) => id !== padding),
+  );
+}
+
+/** E_n where every step has the same probabilities; 0 where there are too few steps. */
+function constantLoss(labels: readonly number[], logs: Float64Array, steps: number, blank: number): number {
+  const states = [blank, ...labels.flatMap((label) => [label, blank])];
+  const sum = (values: readonly number[]): number => {
+    const most = Math.max(...values);
+    return most === -Infinity ? most : most + Math.log(values.reduce((all, one) => all + Math.exp(one - most), 0));
+  };
+  let alpha = states.map((state, s) => (s < 2 ? logs[state]! : -Infinity));
+  for (let step = 1; step < steps; step++)
+    alpha = states.map((state, s) => {
+      const skips = s > 1 && state !== blank && state !== states[s - 2];
+      return logs[state]! + sum([alpha[s]!, alpha[s - 1] ?? -Infinity, skips ? alpha[s - 2]! : -Infinity]);
+    });
+  const total = sum(alpha.slice(-2));
+  return Number.isFinite(total) ? -total : 0;
+}
 
 /** The states of a path: a blank, and each label with a blank behind it. */
 interface States {
