@@ -104,9 +104,9 @@ export interface LossDefinition<S = unknown> {
   /** How far an output is from another model's, [N], of a Gaussian; default the loss, with that for its target. */
   distance?(g: Emit, ours: Value, theirs: Value): Value;
   /**
-   * The mean loss of the best answer that is the same for all samples and places; of several classes that of the answer
-   * that gives all the same share, and of texts that of the shares that labels and blanks have. Absent where that is not
-   * known.
+   * The mean loss of the best answer that is the same for all samples and places; of several classes that
+   * of the answer that gives all the same share, and of texts that of the shares that labels and blanks
+   * have. Absent where that is not known.
    */
   chance?(known: Known<S>): number;
 }
