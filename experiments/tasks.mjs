@@ -210,7 +210,8 @@ for (const net of chosen) {
   }
 }
 
-const shown = record.rows.filter(({ how, value, agreement }) => how !== "dense" && (value ?? agreement) !== undefined);
+// What was stopped is the whole net still.
+const shown = record.rows.filter(({ how, end }) => how !== "dense" && end !== "diverged");
 await draw(record.path("svg"), {
   title: { text: "Nets of other tasks at half of their multiply-accumulates" },
   data: {
@@ -221,13 +222,20 @@ await draw(record.path("svg"), {
       value: value ?? agreement,
     })),
   },
-  facet: { row: { field: "net", type: "nominal", title: null, header: { labelAngle: 0, labelAlign: "left" } } },
+  facet: {
+    row: {
+      field: "net",
+      type: "nominal",
+      title: null,
+      header: { labelAngle: 0, labelAlign: "left", labelFontSize: 12 },
+    },
+  },
   resolve: { scale: { x: "independent" } },
   spec: {
     width: 420,
     mark: { type: "bar", height: { band: 0.8 } },
     encoding: {
-      y: { field: "way", type: "nominal", title: null },
+      y: { field: "way", type: "nominal", title: null, axis: { labelLimit: 320 } },
       yOffset: { field: "criterion" },
       x: { field: "value", type: "quantitative", title: null },
       color: { field: "criterion", type: "nominal", title: "ranked by" },

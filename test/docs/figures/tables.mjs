@@ -204,6 +204,37 @@ function rates() {
     .sort();
 }
 
+/** Rankings without labels: agreement with the oracle, criteria beside each other. */
+function draws() {
+  const rows = csv("docs/results/draws.csv");
+  const criteria = ["taylor-fo-fg:sampled", "taylor-fo:sampled", "magnitude", "activation-mean", "random"];
+  return [...new Set(rows.map(({ net }) => net))].map((net) => {
+    const own = rows.filter(by("net")(net));
+    const of = (criterion) => Number(own.find((row) => row.criterion === criterion).spearman).toFixed(2);
+    return [net, own[0].units, ...criteria.map(of)];
+  });
+}
+
+/** How the value of a metric is told. */
+const told = ({ metric, value, agreement }) =>
+  ["psnr", "perplexity", "loss"].includes(metric) ? Number(value).toFixed(2) : points(value ?? agreement, 1);
+
+/** Nets of other tasks: whole, cut at once, and pruned with fine-tuning, by three rankings. */
+function tasks() {
+  const { rows } = json("docs/results/tasks.json");
+  return [...new Set(rows.map(({ net }) => net))].map((net) => {
+    const own = rows.filter(by("net")(net));
+    const of = (how, criterion) => {
+      const row = own.find((one) => one.how === how && one.criterion === criterion);
+      return row === undefined ? "not run" : row.end === "diverged" ? "stopped" : told(row);
+    };
+    const cells = ["cut", "pruned"].flatMap((how) =>
+      ["default", "magnitude", "random"].map((criterion) => of(how, criterion)),
+    );
+    return [net, of("dense", ""), ...cells];
+  });
+}
+
 const rowsBy = (page, ...heads) => rowsOf(page, ...heads).toSorted();
 
 /** What a page says, and what the data says. */
@@ -233,5 +264,7 @@ export const tables = {
   ],
   "docs/paper.md, labels alone": () => [rowsOf("docs/paper.md", "ranking", "seeds"), labels()],
   "docs/safe-defaults.md, cells": () => [rowsBy("docs/safe-defaults.md", "net", "what"), safe()],
+  "docs/tasks.md, draws": () => [rowsOf("docs/tasks.md", "network", "units"), draws()],
+  "docs/tasks.md, nets": () => [rowsOf("docs/tasks.md", "network", "whole"), tasks()],
   "docs/safe-defaults.md, rates": () => [rowsBy("docs/safe-defaults.md", "net", "batch"), rates()],
 };
