@@ -293,7 +293,7 @@ describe("targets sampled from the model", () => {
     const scores = flat(await by(0));
     expect(flat(await by(0))).toEqual(scores);
     expect(flat(await by(1))).not.toEqual(scores);
-    await expect(score(directRuntime, graph, bare, findCriterion("taylor-fo"), options)).rejects.toThrow(/no labels/);
+    await expect(score(directRuntime, graph, bare, findCriterion("taylor-fo"), options)).rejects.toThrow(/no targets/);
   });
 
   it(
