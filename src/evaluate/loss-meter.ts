@@ -78,8 +78,6 @@ export function openLossMeter(
   };
 }
 
-const empty: Graph = { name: "loss", nodes: [], inputs: [], outputs: [], initializers: new Map(), info: new Map() };
-
 /** All of the loss from another model, at the temperature of its own probabilities. */
 const taught = { distillation: { weight: 1, temperature: 1 } } as const;
 
@@ -88,7 +86,7 @@ function lossGraph(
   values: Tensors,
   from: "targets" | "teacher",
 ): { graph: Graph; objective: ObjectiveInputs } {
-  const builder = new GraphBuilder(empty, new Map());
+  const builder = GraphBuilder.empty("loss");
   const other = (name: string): Value => {
     const { dtype, shape } = values[name] ?? failOther(name);
     if (!builder.types.has(name)) builder.input(name, { dtype, shape }, true);

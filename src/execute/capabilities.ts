@@ -1,7 +1,7 @@
 /** What graphs that only the runtime at hand runs may be written for; found by trying. */
 
 import { GraphBuilder } from "../graph/builder.ts";
-import type { Graph } from "../graph/graph.ts";
+
 import { float32, sizeOf, type Shape, type Tensor } from "../graph/tensor.ts";
 import { plainAttributes, type Op, type Sample, type Value } from "../ops/core/define.ts";
 import { createEmitter, valueIn } from "../ops/emitter.ts";
@@ -33,8 +33,7 @@ const hasSingleThreaded = once(async (runtime: Runtime): Promise<boolean> => {
 /** Whether an operator's serial form gives what other operators give. */
 async function isSame(runtime: Runtime, op: Op, { inputs, attributes, outputs = 1 }: Sample): Promise<boolean> {
   const shapes = inputs as readonly Shape[];
-  const empty: Graph = { name: "", nodes: [], inputs: [], outputs: [], initializers: new Map(), info: new Map() };
-  const builder = new GraphBuilder(empty, new Map());
+  const builder = GraphBuilder.empty();
   const g = createEmitter(builder);
   const values = shapes.map((shape) => valueIn(builder, builder.input("x", { dtype: "float32", shape })));
   const plain = { ...plainAttributes(op, {}), ...attributes };

@@ -30,6 +30,12 @@ export class GraphBuilder {
     this.#taken = namesOf(graph);
   }
 
+  /** A graph of which nothing is there yet. */
+  static empty(name = ""): GraphBuilder {
+    const graph = { name, nodes: [], inputs: [], outputs: [], initializers: new Map(), info: new Map() };
+    return new GraphBuilder(graph, new Map());
+  }
+
   /** A name that is free, `base` itself where it can be. */
   fresh(base: string): string {
     return this.#taken.fresh(base);

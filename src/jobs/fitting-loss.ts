@@ -4,7 +4,7 @@ import { fail, option, SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import { isFloat, toNumbers, type Tensor } from "../graph/tensor.ts";
 import type { Loss, LossSettings } from "../options/loss.ts";
-import { meanOf } from "../objective/losses/statistics.ts";
+import { varianceOf } from "../objective/losses/statistics.ts";
 import { headOf } from "../passes/heads.ts";
 import { endsInClasses } from "../passes/class-scores.ts";
 import { widen } from "../passes/widen.ts";
@@ -70,7 +70,7 @@ async function fittingLoss(runtime: Runtime, graph: Graph, asked: Asked): Promis
     const activation = headOf(wide, output)?.activation;
     if (activation === "softmax") found.push({ kind: "cross-entropy", output });
     else if (activation === "sigmoid") found.push({ kind: "bce", output });
-    else found.push({ kind: "mse", output, weight: answer ? 1 / varianceOf(answer) : 1 });
+    else found.push({ kind: "mse", output, weight: answer ? 1 / varianceOf(toNumbers(answer)) : 1 });
     told.push(`"${output}" by ${ways[activation ?? "none"]}`);
   }
   if (found.length === 0)
@@ -92,7 +92,7 @@ function whyNot(dtype: string, answer: Tensor | undefined, batch: number): strin
   if (!isFloat(dtype as Tensor["dtype"])) return `it holds ${dtype}`;
   if (answer === undefined) return undefined;
   if (answer.shape[0] !== batch) return `its samples do not lie along its first axis ([${answer.shape.join(", ")}])`;
-  const variance = varianceOf(answer);
+  const variance = varianceOf(toNumbers(answer));
   if (!Number.isFinite(variance)) return "it holds numbers that are not finite";
   if (variance > mostVariance) return "its numbers are too large for squares of float32";
   const largest = toNumbers(answer).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -104,10 +104,3 @@ const rounding = 1e-6;
 
 /** Squares of float32 end at 3.4e38. */
 const mostVariance = 1e34;
-
-/** The mean square of what numbers are above or below the mean of all. */
-function varianceOf(value: Tensor): number {
-  const values = toNumbers(value);
-  const mean = meanOf(values);
-  return meanOf(values.map((one) => (one - mean) ** 2));
-}

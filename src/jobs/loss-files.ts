@@ -209,7 +209,7 @@ async function openRows(
   { device, threads, signal }: Asked,
 ): Promise<AsyncDisposable & { run(minibatch: Minibatch): Promise<number[]> }> {
   const like: Tensors = { ...namedInputs(model, batch), ...answers };
-  const builder = new GraphBuilder(empty, new Map());
+  const builder = GraphBuilder.empty("loss");
   const has = (name: string): boolean => like[name] !== undefined;
   const other = (name: string): Value => {
     const { dtype, shape } = like[name] ?? failOther(name);
@@ -231,5 +231,3 @@ async function openRows(
     [Symbol.asyncDispose]: () => session.dispose(),
   };
 }
-
-const empty: Graph = { name: "loss", nodes: [], inputs: [], outputs: [], initializers: new Map(), info: new Map() };

@@ -5,7 +5,6 @@
 
 import { sizeOf, toNumbers, type Tensor } from "../graph/tensor.ts";
 import type { Tensors } from "../runtime/port.ts";
-import { axisFrom } from "./losses/loss.ts";
 import type { AppendedTerm, Distillation, ObjectiveInputs } from "./objective.ts";
 
 export interface LossScale {
@@ -69,7 +68,7 @@ function ofTargets({ loss, settings, shape, form, target }: AppendedTerm, feeds:
 function uninformed({ loss, settings }: AppendedTerm, theirs: Tensor, temperature: number): number {
   switch (loss.distribution) {
     case "categorical":
-      return fromUniform(theirs, loss.axis?.(settings, theirs.shape.length) ?? axisFrom(undefined, 2), temperature);
+      return fromUniform(theirs, loss.axis?.(settings, theirs.shape.length) ?? 1, temperature);
     case "bernoulli":
       return fromMean(theirs, temperature);
     case "gaussian":

@@ -75,15 +75,7 @@ interface UpdateGraph extends Pick<StepGraph, "graph" | "types" | "carried"> {
 }
 
 function updateGraph(worker: WorkerGraph, share: Share, workers: number, options: StepOptions): UpdateGraph {
-  const empty: Graph = {
-    name: "update",
-    nodes: [],
-    inputs: [],
-    outputs: [],
-    initializers: new Map(),
-    info: new Map(),
-  };
-  const builder = new GraphBuilder(empty, new Map());
+  const builder = GraphBuilder.empty("update");
   const g = createEmitter(builder);
   const input = (name: string, type: Type): Value => valueIn(builder, builder.input(name, type, true));
   const mean = (name: string, type: Type): Value => {

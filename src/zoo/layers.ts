@@ -47,8 +47,7 @@ const outputName = "logits";
 
 /** An empty network and its input [1, C, H, W]. */
 export function startNet(name: string, options: NetOptions, initialisation: Initialisation): { net: Net; x: Value } {
-  const empty: Graph = { name, nodes: [], inputs: [], outputs: [], initializers: new Map(), info: new Map() };
-  const builder = new GraphBuilder(empty, new Map());
+  const builder = GraphBuilder.empty(name);
   const x = builder.input(inputName, { dtype: "float32", shape: [1, ...options.input] }, true);
   return {
     net: { builder, initialisation, random: randomStream(options.seed, purpose) },

@@ -2,7 +2,7 @@
 
 import { toNumbers } from "../../graph/tensor.ts";
 import { defineLoss, likeOutput, meanOfSample } from "./loss.ts";
-import { meanOf } from "./statistics.ts";
+import { varianceOf } from "./statistics.ts";
 
 export const mse = defineLoss<"mse">({
   name: "mse",
@@ -16,9 +16,5 @@ export const mse = defineLoss<"mse">({
     const error = g.Sub(output, mix(target!));
     return meanOfSample(g, g.Mul(error, error));
   },
-  chance({ target }) {
-    const values = toNumbers(target!);
-    const mean = meanOf(values);
-    return meanOf(values.map((value) => (value - mean) ** 2));
-  },
+  chance: ({ target }) => varianceOf(toNumbers(target!)),
 });

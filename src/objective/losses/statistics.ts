@@ -5,6 +5,12 @@ import { sizeOf, toNumbers, type Tensor } from "../../graph/tensor.ts";
 export const meanOf = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
+/** The mean square of what numbers are above or below the mean of all. */
+export function varianceOf(values: readonly number[]): number {
+  const mean = meanOf(values);
+  return meanOf(values.map((value) => (value - mean) ** 2));
+}
+
 /** -Σ p log p of probabilities. */
 export const entropyOf = (shares: readonly number[]): number =>
   shares.reduce((sum, p) => (p > 0 ? sum - p * Math.log(p) : sum), 0);
