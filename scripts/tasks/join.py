@@ -19,6 +19,8 @@ NAMES = {
     "characters": {"input_ids": "input_ids"},
     "keywords": {"frames": "frames", "target": "target"},
     "embedder": {"image": "image"},
+    "sentences": {"input_ids": "input_ids", "attention_mask": "attention_mask"},
+    "triple-size": {"input": "input", "target": "target"},
 }
 
 folder = Path(sys.argv[1])
