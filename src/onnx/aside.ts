@@ -47,70 +47,11 @@ export const isTensor = ({ type }: ValueInfoProto): boolean =>
 export function setAside(read: Graph, declared: readonly ValueInfoProto[]): { graph: Graph; aside?: Aside } {
   if (declared.every(isTensor)) return { graph: read };
   const graph = sortNodes(read);
-  const [producers, readers] = [producersOf(graph), readersOf(graph)];
-  const isOther = (name: string): boolean => {
-    let node = producers.get(name);
-    while (node?.op === "Identity") node = producers.get(node.inputs[0] ?? "");
-    return node !== undefined && makers.has(node.op);
-  };
-  const tail = new Set<Node>();
-  /** The tensors that an output is made of. */
-  const tensorsOf = (value: ValueInfoProto): Set<string> => {
-    const from = new Set<string>();
-    const pending = new Set([value.name]);
-    for (const name of pending) {
-      const node = producers.get(name);
-      if (node === undefined || bodies(node).length > 0)
-        fail(
-          "unsupported",
-          `the output "${value.name}" is a ${typeOf(value)}, and what makes it is not known; cut the model before it`,
-        );
-      tail.add(node);
-      for (const input of node.inputs)
-        if (isOther(input)) pending.add(input);
-        else if (input !== "") from.add(input);
-    }
-    return from;
-  };
-  const known = new Map([...graph.info.values(), ...graph.outputs].map((value) => [value.name, value]));
-  const inputs = new Set(graph.inputs.map(({ name }) => name));
-  const outputs = new Map<string, ValueInfo>();
-  for (const value of declared) {
-    if (isTensor(value)) outputs.set(value.name, known.get(value.name)!);
-    else
-      for (const name of tensorsOf(value))
-        if (!inputs.has(name) && !graph.initializers.has(name))
-          outputs.set(name, known.get(name) ?? { name, dtype: typeFor(name, value) });
-  }
-  const isPlain = new Set(graph.outputs.map(({ name }) => name));
-  for (const node of tail)
-    for (const name of node.outputs)
-      if (isPlain.has(name) || readers.get(name)?.some((reader) => !tail.has(reader)))
-        fail("unsupported", `${describe(node)}: "${name}" is no tensor, and more than an output of the model`);
-
-  /** The type that the first reader of a value takes: all that tells it of a value that is not declared. */
-  function typeFor(name: string, value: ValueInfoProto): DType {
-    if (readers.get(name)?.some(({ op }) => op === "ZipMap")) return "float32";
-    return fail(
-      "unsupported",
-      `the output "${value.name}" is a ${typeOf(value)} made of "${name}", whose type is not declared; ` +
-        "run ONNX shape inference over the model first",
-    );
-  }
-
-  const taken = namesOf(graph);
-  const constants = new Map<string, Tensor>();
-  const initializers = new Map(graph.initializers);
-  const own = new Map<string, string>();
-  for (const name of new Set([...tail].flatMap((node) => node.inputs))) {
-    const tensor = graph.initializers.get(name);
-    if (tensor === undefined) continue;
-    const alone = readers.get(name)!.every((reader) => tail.has(reader)) && !isPlain.has(name);
-    if (alone) initializers.delete(name);
-    const kept = alone ? name : taken.fresh(name);
-    own.set(name, kept);
-    constants.set(kept, tensor);
-  }
+  const readers = readersOf(graph);
+  const { tail, tensorsOf } = findTail(graph, declared);
+  const outputs = outputsInstead(graph, readers, declared, tensorsOf);
+  checkAlone(graph, readers, tail);
+  const { initializers, constants, own } = divideInitializers(graph, readers, tail);
   const nodes = graph.nodes
     .filter((node) => tail.has(node))
     .map((node) => ({ ...node, inputs: node.inputs.map((name) => own.get(name) ?? name) }));
@@ -126,6 +67,105 @@ export function setAside(read: Graph, declared: readonly ValueInfoProto[]): { gr
   const rest = graph.nodes.filter((node) => !tail.has(node));
   const info = new Map([...graph.info].filter(([name]) => !outputs.has(name)));
   return { graph: { ...graph, nodes: rest, initializers, info, outputs: [...outputs.values()] }, aside };
+}
+
+type Readers = ReadonlyMap<string, readonly Node[]>;
+type TensorsOf = ReadonlyMap<ValueInfoProto, ReadonlySet<string>>;
+
+/** The nodes that make outputs which are no tensors, and the tensors that each such output is made of. */
+function findTail(
+  graph: Graph,
+  declared: readonly ValueInfoProto[],
+): { tail: ReadonlySet<Node>; tensorsOf: TensorsOf } {
+  const producers = producersOf(graph);
+  const isOther = (name: string): boolean => {
+    let node = producers.get(name);
+    while (node?.op === "Identity") node = producers.get(node.inputs[0] ?? "");
+    return node !== undefined && makers.has(node.op);
+  };
+  const tail = new Set<Node>();
+  const tensorsOf = new Map<ValueInfoProto, Set<string>>();
+  for (const value of declared.filter((declaration) => !isTensor(declaration))) {
+    const from = new Set<string>();
+    const pending = new Set([value.name]);
+    for (const name of pending) {
+      const node = producers.get(name);
+      if (node === undefined || bodies(node).length > 0)
+        fail(
+          "unsupported",
+          `the output "${value.name}" is a ${typeOf(value)}, and what makes it is not known; cut the model before it`,
+        );
+      tail.add(node);
+      for (const input of node.inputs)
+        if (isOther(input)) pending.add(input);
+        else if (input !== "") from.add(input);
+    }
+    tensorsOf.set(value, from);
+  }
+  return { tail, tensorsOf };
+}
+
+/** The outputs of the graph that is left: the declared tensors, and in place of each other output what it is made of. */
+function outputsInstead(
+  graph: Graph,
+  readers: Readers,
+  declared: readonly ValueInfoProto[],
+  tensorsOf: TensorsOf,
+): Map<string, ValueInfo> {
+  const known = new Map([...graph.info.values(), ...graph.outputs].map((value) => [value.name, value]));
+  const inputs = new Set(graph.inputs.map(({ name }) => name));
+  const outputs = new Map<string, ValueInfo>();
+  for (const value of declared) {
+    const from = tensorsOf.get(value);
+    if (from === undefined) outputs.set(value.name, known.get(value.name)!);
+    else
+      for (const name of from)
+        if (!inputs.has(name) && !graph.initializers.has(name))
+          outputs.set(name, known.get(name) ?? { name, dtype: typeFor(name, value, readers) });
+  }
+  return outputs;
+}
+
+/** The type that the first reader of a value takes: all that tells it of a value that is not declared. */
+function typeFor(name: string, value: ValueInfoProto, readers: Readers): DType {
+  if (readers.get(name)?.some(({ op }) => op === "ZipMap")) return "float32";
+  return fail(
+    "unsupported",
+    `the output "${value.name}" is a ${typeOf(value)} made of "${name}", whose type is not declared; ` +
+      "run ONNX shape inference over the model first",
+  );
+}
+
+/** Refuses values that are no tensors where the rest of the graph reads them too. */
+function checkAlone(graph: Graph, readers: Readers, tail: ReadonlySet<Node>): void {
+  const isPlain = new Set(graph.outputs.map(({ name }) => name));
+  for (const node of tail)
+    for (const name of node.outputs)
+      if (isPlain.has(name) || readers.get(name)?.some((reader) => !tail.has(reader)))
+        fail("unsupported", `${describe(node)}: "${name}" is no tensor, and more than an output of the model`);
+}
+
+/** The initializers that stay, those that go aside with their readers, and the new name of each that both need. */
+function divideInitializers(
+  graph: Graph,
+  readers: Readers,
+  tail: ReadonlySet<Node>,
+): { initializers: Map<string, Tensor>; constants: Map<string, Tensor>; own: ReadonlyMap<string, string> } {
+  const isPlain = new Set(graph.outputs.map(({ name }) => name));
+  const taken = namesOf(graph);
+  const constants = new Map<string, Tensor>();
+  const initializers = new Map(graph.initializers);
+  const own = new Map<string, string>();
+  for (const name of new Set([...tail].flatMap((node) => node.inputs))) {
+    const tensor = graph.initializers.get(name);
+    if (tensor === undefined) continue;
+    const alone = readers.get(name)!.every((reader) => tail.has(reader)) && !isPlain.has(name);
+    if (alone) initializers.delete(name);
+    const kept = alone ? name : taken.fresh(name);
+    own.set(name, kept);
+    constants.set(kept, tensor);
+  }
+  return { initializers, constants, own };
 }
 
 /**

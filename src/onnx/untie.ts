@@ -121,38 +121,72 @@ function nameClasses(root: string, classes: readonly (readonly Reading[])[], tak
  */
 export function untie(graph: Graph): Graph {
   const rootOf = findAliases(graph);
-  const values = weightValues(graph, rootOf);
-  const outputs = new Set(graph.outputs.map(({ name }) => name));
   const captured = new Set(graph.nodes.flatMap((node) => (bodies(node).length > 0 ? captures(node) : [])));
-  const held = new Set([...outputs, ...captured, ...[...captured].flatMap((name) => rootOf.get(name) ?? [])]);
   const taken = namesOf(graph);
+  const { drafts, classesOf } = copyComputed(graph, rootOf, captured, taken);
+  const initializers = copyInitializers(graph, rootOf, captured, taken, classesOf);
+  const same =
+    rootOf.size === 0 && initializers.size === graph.initializers.size && drafts.length === graph.nodes.length;
+  if (same) return graph;
+  const settled = ({ node, inputs }: Draft): Node =>
+    inputs.every((name, i) => name === node.inputs[i]) ? node : { ...node, inputs };
+  const nodes = drafts.toReversed().map(settled);
+  const info = new Map([...graph.info].filter(([name]) => !rootOf.has(name) || initializers.has(name)));
+  return { ...graph, nodes, initializers, info };
+}
+
+type ClassesOf = (name: string) => Reading[][];
+
+/** Tells what of a weight's readings belongs together; `note` adds those of a node. */
+function createReadings(
+  graph: Graph,
+  rootOf: ReadonlyMap<string, string>,
+  captured: ReadonlySet<string>,
+): { values: ReadonlyMap<string, Tensor>; classesOf: ClassesOf; note(draft: Draft, leafOf?: Use): void } {
+  const values = weightValues(graph, rootOf);
+  const outputs = graph.outputs.map(({ name }) => name);
+  const held = new Set([...outputs, ...captured, ...[...captured].flatMap((name) => rootOf.get(name) ?? [])]);
   const together = togetherIn(graph, rootOf);
   const readings = new Map<string, Reading[]>();
-  const note = (draft: Draft, leafOf?: Use): void =>
-    draft.inputs.forEach((via, index) => {
-      const root = rootOf.get(via) ?? via;
-      if (!values.has(root) && !graph.initializers.has(root)) return;
-      const step = `${draft.node.op}:${index}`;
-      const use = leafOf ? { leaf: leafOf.leaf, path: `${step} ${leafOf.path}` } : { leaf: draft.node, path: step };
-      const known = readings.get(root);
-      const reading = { ...use, via, draft, index };
-      if (known) known.push(reading);
-      else readings.set(root, [reading]);
-    });
-  const classesOf = (name: string): Reading[][] => {
-    const all = (readings.get(name) ?? []).toReversed();
-    const value = values.get(name);
-    let same: boolean | undefined;
-    const isConstant = (): boolean => (same ??= allSame(value!));
-    return value === undefined || held.has(name)
-      ? classify(all, (a, b) => a.via === b.via)
-      : classify(all, (a, b) => together(a, b, isConstant));
+  return {
+    values,
+    note(draft, leafOf) {
+      draft.inputs.forEach((via, index) => {
+        const root = rootOf.get(via) ?? via;
+        if (!values.has(root) && !graph.initializers.has(root)) return;
+        const step = `${draft.node.op}:${index}`;
+        const use = leafOf ? { leaf: leafOf.leaf, path: `${step} ${leafOf.path}` } : { leaf: draft.node, path: step };
+        const known = readings.get(root);
+        const reading = { ...use, via, draft, index };
+        if (known) known.push(reading);
+        else readings.set(root, [reading]);
+      });
+    },
+    classesOf(name) {
+      const all = (readings.get(name) ?? []).toReversed();
+      const value = values.get(name);
+      let same: boolean | undefined;
+      const isConstant = (): boolean => (same ??= allSame(value!));
+      return value === undefined || held.has(name)
+        ? classify(all, (a, b) => a.via === b.via)
+        : classify(all, (a, b) => together(a, b, isConstant));
+    },
   };
+}
 
+/**
+ * The nodes from last to first, with a copy for each class of readers of what is computed from weights alone. From the
+ * last node back, as the copies read their weights too.
+ */
+function copyComputed(
+  graph: Graph,
+  rootOf: ReadonlyMap<string, string>,
+  captured: ReadonlySet<string>,
+  taken: Names,
+): { drafts: Draft[]; classesOf: ClassesOf } {
+  const { values, classesOf, note } = createReadings(graph, rootOf, captured);
   const drafts: Draft[] = [];
   const isAlias = (node: Node): boolean => rootOf.has(node.outputs[0] ?? "");
-  // From the last node back: what is computed from weights alone is copied for each class of its readers,
-  // and its copies read its weights too.
   for (const node of graph.nodes.toReversed()) {
     if (isAlias(node)) continue;
     const [output = ""] = node.outputs;
@@ -168,7 +202,18 @@ export function untie(graph: Graph): Graph {
     note(draft, classes[0]?.[0]);
     drafts.push(draft);
   }
+  return { drafts, classesOf };
+}
 
+/** The initializers with a copy for each class of readers, which read it from now on. */
+function copyInitializers(
+  graph: Graph,
+  rootOf: ReadonlyMap<string, string>,
+  captured: ReadonlySet<string>,
+  taken: Names,
+  classesOf: ClassesOf,
+): Map<string, Tensor> {
+  const outputs = new Set(graph.outputs.map(({ name }) => name));
   const aliasesOf = new Map<string, string[]>();
   for (const [alias, root] of rootOf) aliasesOf.set(root, [...(aliasesOf.get(root) ?? []), alias]);
   const initializers = new Map(graph.initializers);
@@ -190,12 +235,5 @@ export function untie(graph: Graph): Graph {
     }
     if (!kept && classes.length > 0) initializers.delete(root);
   }
-  const same =
-    rootOf.size === 0 && initializers.size === graph.initializers.size && drafts.length === graph.nodes.length;
-  if (same) return graph;
-  const settled = ({ node, inputs }: Draft): Node =>
-    inputs.every((name, i) => name === node.inputs[i]) ? node : { ...node, inputs };
-  const nodes = drafts.toReversed().map(settled);
-  const info = new Map([...graph.info].filter(([name]) => !rootOf.has(name) || initializers.has(name)));
-  return { ...graph, nodes, initializers, info };
+  return initializers;
 }

@@ -29,11 +29,89 @@ export function mask(
   elsewhere: OtherSizes = createOtherSizes(analysis, removal),
   selects: (dtype: DType) => boolean = hasWhere,
 ): Graph {
-  const { traced, activations } = analysis;
   const removed = removedIndices(analysis, removal);
-  const whole = goneOf(traced, removed);
+  const whole = goneOf(analysis.traced, removed);
   if (whole.size > 0) removeWholeGroupsOf(graph, analysis, removal, whole);
-  const openLengths = once(() => tracesOf(analysis.others));
+  const zeroes = createZeroes(graph, analysis, elsewhere, selects);
+  const nodes = graph.nodes.flatMap((node) => {
+    const { node: inside, before } = zeroInside(node, analysis, removed, zeroes);
+    const { node: masked, after } = zeroOutputs(inside, analysis, removed, zeroes);
+    return [...before, masked, ...after];
+  });
+  return { ...graph, nodes, initializers: zeroes.initializers };
+}
+
+/** A node that reads zeros where `maskInside` asks for them, with the nodes that write these. */
+function zeroInside(
+  node: Node,
+  { traced, activations }: Analysis,
+  removed: Removed,
+  { fresh, along }: Zeroes,
+): { node: Node; before: Node[] } {
+  const inputs = [...node.inputs];
+  const before: Node[] = [];
+  const applied = applicationOf(traced, node);
+  for (const [{ name }, axis] of applied?.op.maskInside?.(applied.inputs) ?? []) {
+    const gone = removed.get(name)?.get(axis);
+    if (gone === undefined || activations.has(name)) continue;
+    const masked = fresh(`${name}_silent`);
+    before.push(...along(node, { name, axis, gone, from: name, to: masked }));
+    inputs.forEach((input, i) => input === name && (inputs[i] = masked));
+  }
+  return { node: { ...node, inputs }, before };
+}
+
+/** A node whose activations go on under new names, with the nodes that zero these axis by axis. */
+function zeroOutputs(
+  node: Node,
+  { activations }: Analysis,
+  removed: Removed,
+  { fresh, along }: Zeroes,
+): { node: Node; after: Node[] } {
+  const after: Node[] = [];
+  const outputs = node.outputs.map((name) => {
+    const axes = removed.get(name);
+    if (axes === undefined || !activations.has(name)) return name;
+    const unmasked = fresh(`${name}_unmasked`);
+    let from = unmasked;
+    [...axes].forEach(([axis, gone], i) => {
+      const to = i === axes.size - 1 ? name : fresh(`${name}_masked`);
+      after.push(...along(node, { name, axis, gone, from, to }));
+      from = to;
+    });
+    return unmasked;
+  });
+  return { node: { ...node, outputs }, after };
+}
+
+type Removed = ReturnType<typeof removedIndices>;
+
+/** What is to be zero: the value `from`, of the type of `name`, along what goes of an axis. */
+interface Zeroed {
+  readonly name: string;
+  readonly axis: number;
+  readonly gone: ReadonlySet<number>;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Writes the nodes that zero values, and the constants that these read. */
+interface Zeroes {
+  /** The initializers of the graph, and those of the nodes written so far. */
+  readonly initializers: Map<string, Tensor>;
+  /** A name that nothing has, like the given one. */
+  fresh(name: string): string;
+  /** The nodes that zero a value which `node` makes or reads. */
+  along(node: Node, zeroed: Zeroed): Node[];
+}
+
+function createZeroes(
+  graph: Graph,
+  { traced, others }: Analysis,
+  elsewhere: OtherSizes,
+  selects: (dtype: DType) => boolean,
+): Zeroes {
+  const openLengths = once(() => tracesOf(others));
   const taken = namesOf(graph);
   const initializers = new Map(graph.initializers);
   const constants = new Map<string, string>();
@@ -47,83 +125,52 @@ export function mask(
   };
   const number = (list: readonly number[], base: string): string =>
     constant(`int64:${list.join()}`, base, () => int64s(list));
-  /** The value `from`, of the type of `name`, zero along what goes of an axis. */
-  const along = (
-    node: Node,
-    name: string,
-    axis: number,
-    gone: ReadonlySet<number>,
-    from: string,
-    to: string,
-  ): Node[] => {
-    const { shape, dtype } = traced.types.get(name)!;
-    const size = shape[axis]!;
-    const open = openLengths().some((there) => there.types.get(name)?.shape[axis] !== size);
-    const ones = shape.slice(axis + 1).map(() => 1);
+  /** A mask of a value, true or all bits set where a place stays. */
+  const line = (name: string, list: readonly boolean[], form: Shape): string => {
+    const { dtype } = traced.types.get(name)!;
     // A number whose bits are all set keeps the other's in a bitwise product.
     const [kind, one] = selects(dtype) ? (["bool", 1] as const) : ([dtype as NumericDType, -1] as const);
-    const line = (list: readonly boolean[], form: Shape): string =>
-      constant(`${kind}:${form.join()}:${list.join()}`, `${name}_mask`, () =>
-        tensor(
-          kind,
-          form,
-          list.map((keep) => (keep ? one : 0)),
-        ),
-      );
-    const zero = (): string => constant(`zero ${dtype}`, `zero_${dtype}`, () => zeros(dtype as NumericDType, []));
-    if (!open) return [zeroing(dtype, selects, line(stayingOf(size, gone), [size, ...ones]), from, to, zero)];
+    const values = list.map((keep) => (keep ? one : 0));
+    return constant(`${kind}:${form.join()}:${list.join()}`, `${name}_mask`, () => tensor(kind, form, values));
+  };
+  /** A mask as long as an open size says while the graph runs, and the nodes that lay it out. */
+  const stretch = (node: Node, { name, axis, gone, from }: Zeroed, ones: Shape): { nodes: Node[]; mask: string } => {
     const { keep, stretched } = patternOf(node, [
-      stayingOf(size, gone),
+      stayingOf(traced.types.get(name)!.shape[axis]!, gone),
       ...elsewhere().map(({ analysis: { traced: there }, removed: lost }) =>
         stayingOf(there.types.get(name)!.shape[axis]!, lost.get(name)?.get(axis) ?? new Set()),
       ),
     ]);
     const own = (what: string): string => taken.fresh(`${name}_mask_${what}`);
-    const [asked, times, both, whole, fitting] = ["size", "times", "form", "whole", "line"].map(own) as [
-      string,
-      string,
-      string,
-      string,
-      string,
-    ];
+    const [asked, times, both] = [own("size"), own("times"), own("form")];
+    const [all, mask] = [own("whole"), own("line")];
     const count = number([keep.length], `${name}_mask_count`);
-    return [
+    const pattern = line(name, keep, stretched ? [keep.length, 1] : [1, keep.length]);
+    const nodes = [
       beside("Shape", [from], [asked], { start: intOf(axis), end: intOf(axis + 1) }),
       beside("Div", [asked, count], [times]),
       beside("Concat", stretched ? [count, times] : [times, count], [both], { axis: intOf(0) }),
-      beside("Expand", [line(keep, stretched ? [keep.length, 1] : [1, keep.length]), both], [whole]),
-      beside("Reshape", [whole, number([-1, ...ones], `${name}_mask_line`)], [fitting]),
-      zeroing(dtype, selects, fitting, from, to, zero),
+      beside("Expand", [pattern, both], [all]),
+      beside("Reshape", [all, number([-1, ...ones], `${name}_mask_line`)], [mask]),
     ];
+    return { nodes, mask };
   };
-  const nodes: Node[] = [];
-  for (const node of graph.nodes) {
-    const inputs = [...node.inputs];
-    const applied = applicationOf(traced, node);
-    for (const [{ name }, axis] of applied?.op.maskInside?.(applied.inputs) ?? []) {
-      const gone = removed.get(name)?.get(axis);
-      if (gone === undefined || activations.has(name)) continue;
-      const masked = taken.fresh(`${name}_silent`);
-      nodes.push(...along(node, name, axis, gone, name, masked));
-      inputs.forEach((input, i) => input === name && (inputs[i] = masked));
-    }
-    const after: Node[] = [];
-    const outputs = node.outputs.map((name) => {
-      const axes = removed.get(name);
-      if (axes === undefined || !activations.has(name)) return name;
-      let current = taken.fresh(`${name}_unmasked`);
-      const first = current;
-      const list = [...axes];
-      list.forEach(([axis, gone], i) => {
-        const next = i === list.length - 1 ? name : taken.fresh(`${name}_masked`);
-        after.push(...along(node, name, axis, gone, current, next));
-        current = next;
-      });
-      return first;
-    });
-    nodes.push({ ...node, inputs, outputs }, ...after);
-  }
-  return { ...graph, nodes, initializers };
+  return {
+    initializers,
+    fresh: (name) => taken.fresh(name),
+    along(node, zeroed) {
+      const { name, axis, gone, from, to } = zeroed;
+      const { shape, dtype } = traced.types.get(name)!;
+      const size = shape[axis]!;
+      const ones = shape.slice(axis + 1).map(() => 1);
+      const zero = (): string => constant(`zero ${dtype}`, `zero_${dtype}`, () => zeros(dtype as NumericDType, []));
+      const open = openLengths().some((there) => there.types.get(name)?.shape[axis] !== size);
+      const { nodes, mask } = open
+        ? stretch(node, zeroed, ones)
+        : { nodes: [], mask: line(name, stayingOf(size, gone), [size, ...ones]) };
+      return [...nodes, zeroing(dtype, selects, mask, from, to, zero)];
+    },
+  };
 }
 
 /** Whether the runtime selects among values of this type; of the narrow integers it has only uint8. */
