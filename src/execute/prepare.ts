@@ -76,5 +76,6 @@ export function prepareOn(
  * file, and its batch where it fixes one.
  */
 export function withGraph(model: Model, graph: Graph): Model {
-  return { ...model, graph: restoreForm(closeBatch(graph, model.graph), model.graph) };
+  const { positions: _, ...own } = graph;
+  return { ...model, graph: restoreForm(closeBatch(own, model.graph), model.graph) };
 }

@@ -63,6 +63,8 @@ export interface Graph {
    * that they would have. No file has them.
    */
   readonly groupNames?: ReadonlyMap<string, string>;
+  /** Of values that are compared with another model's: what is left of them. No file has it. */
+  readonly positions?: Positions;
   /** What a trial run said of values that no rule types; no file has it. */
   readonly found?: Found;
   /** At which sizes open axes of inputs other than the first are traced, by their symbols. No file has them. */
@@ -75,6 +77,17 @@ export interface Graph {
   readonly comments?: ReadonlyMap<string, Comment>;
   /** By the names of values: the tensors that hold how each is quantised, by what they are to it (`SCALE_TENSOR`). */
   readonly quantization?: ReadonlyMap<string, Readonly<Record<string, string>>>;
+}
+
+/** By values, and by those of their axes that have lost something. */
+export type Positions = ReadonlyMap<string, ReadonlyMap<number, AxisPositions>>;
+
+/** What is left of an axis of a model that was cut. */
+export interface AxisPositions {
+  /** Its length in the model before anything was cut. */
+  readonly of: number;
+  /** The positions of that axis which are left, in their order. */
+  readonly left: readonly number[];
 }
 
 export interface Comment {

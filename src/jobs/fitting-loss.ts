@@ -92,6 +92,11 @@ function whyNot(dtype: string, answer: Tensor | undefined, batch: number): strin
   if (!isFloat(dtype as Tensor["dtype"])) return `it holds ${dtype}`;
   if (answer === undefined) return undefined;
   if (answer.shape[0] !== batch) return `its samples do not lie along its first axis ([${answer.shape.join(", ")}])`;
+  return whyNoSpread(answer);
+}
+
+/** Why distances cannot be in units of the spread of a value. */
+export function whyNoSpread(answer: Tensor): string | undefined {
   const variance = varianceOf(toNumbers(answer));
   if (!Number.isFinite(variance)) return "it holds numbers that are not finite";
   if (variance > mostVariance) return "its numbers are too large for squares of float32";

@@ -9,6 +9,9 @@ import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { Targets } from "../options/learning.ts";
 import type { Loss } from "../options/loss.ts";
+import type { Feature } from "../objective/features.ts";
+import { withPositions } from "../prune/cut/positions.ts";
+import { featuresOf } from "./features.ts";
 import { lossFor } from "./fitting-loss.ts";
 import type { ProgressEvent } from "./job.ts";
 
@@ -18,6 +21,7 @@ interface OpenOptions extends RunOptions {
   readonly loss?: Loss | "auto" | undefined;
   readonly targets?: Targets | "teacher" | undefined;
   readonly seed?: number | undefined;
+  readonly features?: readonly string[] | undefined;
 }
 
 /** Options whose loss is known. */
@@ -29,7 +33,9 @@ export interface OpenedModel<O = OpenOptions> {
   readonly model: Model;
   /** Those of the job, with the sizes of the data, and the loss that fits. */
   readonly sized: WithLoss<O>;
+  /** With an account of what is left of the features, where there are any. */
   readonly graph: Graph;
+  readonly features: readonly Feature[] | undefined;
   /** The samples of a minibatch. */
   readonly batchSize: number;
   /** Whether it takes no others. */
@@ -52,8 +58,24 @@ export async function openModel<O extends OpenOptions>(
   const { graph, fixed } = await prepareOn(runtime, model, sized);
   if (fixed) sized.onFixedBatch?.(fixed.batch, fixed.why);
   const batchSize = fixed?.batch ?? sized.batchSize;
-  const loss = await lossFor(runtime, graph, { ...sized, batchSize: smaller(batchSize, data, fixed !== undefined) });
-  return { runtime, model, sized: { ...sized, loss }, graph, batchSize, isFixed: fixed !== undefined };
+  const asked = { ...sized, batchSize: smaller(batchSize, data, fixed !== undefined) };
+  const loss = await lossFor(runtime, graph, asked);
+  const features = sized.features && (await featuresOf(runtime, model.graph, graph, sized.features, asked));
+  const watched = features
+    ? withPositions(
+        graph,
+        features.map(({ value }) => value),
+      )
+    : graph;
+  return {
+    runtime,
+    model,
+    sized: { ...sized, loss },
+    graph: watched,
+    features,
+    batchSize,
+    isFixed: fixed !== undefined,
+  };
 }
 
 /** No more samples than there are. */

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { pruning } from "../options/budget.ts";
 import { takes } from "../options/check.ts";
 import { callback, share, positive, type OptionsOf } from "../options/kinds.ts";
-import { epochs, pruneLearningRate, targets } from "../options/learning.ts";
+import { epochs, features, pruneLearningRate, targets } from "../options/learning.ts";
 import { running, type RunOptions } from "../options/machine.ts";
 import { limits, measuring, ranking, roundTo, scope } from "../options/ranking.ts";
 import { checkpoints } from "./checkpoints.ts";
@@ -34,6 +34,12 @@ const own = {
   distil: share.default(0).describe("share of the original's outputs in the loss"),
   /** What logits are divided by to distil; default 4. */
   temperature: positive.default(4).describe("what logits are divided by to distil"),
+  /**
+   * Values inside that are to be as in the original, where all or some is learned from it: patterns of the names of
+   * values, of nodes, or of modules that they are the result of. Distances are mean squared ones over the variance of
+   * the original's value, of the positions that are left of it, and their mean counts as one output. Default none.
+   */
+  features: features.optional(),
 };
 export const pruneKinds = { ...running, ...learning, ...pruning, ...measuring, ...ranking, ...own };
 

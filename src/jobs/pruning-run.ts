@@ -7,6 +7,7 @@ import type { Dataset } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Budget } from "../options/budget.ts";
+import type { Feature } from "../objective/features.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { Checkpoint, PruneEnd } from "../loop/checkpoint.ts";
 import { finetune, type FinetunePoint } from "../train/finetune.ts";
@@ -27,6 +28,8 @@ export interface PruningRun {
   readonly data: Dataset;
   readonly target: Budget;
   readonly options: SettledOptions;
+  /** What is compared with the original besides its outputs. */
+  readonly features: readonly Feature[] | undefined;
   readonly latency: LatencyGoal | undefined;
   /** Where a search is on. */
   readonly drop: Drop | undefined;
@@ -131,14 +134,14 @@ async function tune(
   from: FinetunePoint | undefined,
   save: (point: FinetunePoint) => Promise<void>,
 ): Promise<Graph> {
-  const { runtime, graph, data, options, emit } = pruningRun;
+  const { runtime, graph, features, data, options, emit } = pruningRun;
   const { distil, temperature, checkpoints } = options;
   emit({ kind: "phase", phase: "fine-tuning" });
   const due = createTimer(checkpoints?.every ?? 30);
   return finetune(runtime, begin, data, {
     ...options,
     firstEpoch: finetuneEpoch,
-    teacher: onlyTeacher(pruningRun) ?? (distil > 0 ? { graph, weight: distil, temperature } : undefined),
+    teacher: onlyTeacher(pruningRun) ?? (distil > 0 ? { graph, features, weight: distil, temperature } : undefined),
     onEvent: emit,
     onRate: emit,
     onDiverged: emit,
@@ -150,5 +153,5 @@ async function tune(
 }
 
 /** Without labels all that is learned comes from the original. */
-const onlyTeacher = ({ graph, options: { targets, temperature } }: PruningRun) =>
-  targets === "labels" ? undefined : { graph, weight: 1, temperature };
+const onlyTeacher = ({ graph, features, options: { targets, temperature } }: PruningRun) =>
+  targets === "labels" ? undefined : { graph, features, weight: 1, temperature };

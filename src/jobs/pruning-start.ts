@@ -10,6 +10,7 @@ import { decodeCheckpoint, encodeCheckpoint } from "../loop/checkpoint.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import { refuseMemory } from "../score/oracle.ts";
 import { tryBatch } from "../train/stream.ts";
+import { refuseUntaught } from "./features.ts";
 import { goalOf, openGoal, refuseTooFast, storedGoal, type StoredGoal } from "./goals.ts";
 import { checkLabelsFit } from "./labels.ts";
 import { createDrop, createMeasure, stateIn, type Measuring } from "./measure.ts";
@@ -81,7 +82,7 @@ async function aimOf(opened: OpenedModel<AskedOptions>, emit: (event: PruneJobEv
 export async function begin(whole: Model, asked: AskedOptions, emit: (event: PruneJobEvent) => void): Promise<Begun> {
   refuseContradictions(asked);
   const opened = await openModel(whole, asked, withTrial);
-  const { runtime, model, graph } = opened;
+  const { runtime, model, graph, features } = opened;
   const { data, halves, resumed, noted, analysis, start, target, ranking, isRounded, settled } = await aimOf(
     opened,
     emit,
@@ -107,6 +108,7 @@ export async function begin(whole: Model, asked: AskedOptions, emit: (event: Pru
     runtime,
     model,
     graph,
+    features,
     analysis,
     data,
     target,
@@ -130,7 +132,9 @@ export async function begin(whole: Model, asked: AskedOptions, emit: (event: Pru
 
 const goals = ["maxDrop", "budget.macs", "budget.params", "budget.bytes", "budget.units", "latency"];
 
-function refuseContradictions({ budget = {}, maxLoss, latency, maxDrop, criterion, memory }: AskedOptions): void {
+function refuseContradictions(asked: AskedOptions): void {
+  const { budget = {}, maxLoss, latency, maxDrop, criterion, memory } = asked;
+  refuseUntaught(asked);
   const measured = criterionOf(criterion);
   if (measured.kind === "data") refuseMemory(measured.needs, memory);
   if (Object.keys(budget).length === 0 && maxLoss === undefined && latency === undefined && maxDrop === undefined)

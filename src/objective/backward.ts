@@ -24,7 +24,7 @@ import { appendEvidence, watch, watchedValues, type EvidenceValues, type PassNee
 import { mixInputs, mixtureIn } from "./mixup.ts";
 import { appendObjective, type ObjectiveInputs, type ObjectiveOptions } from "./objective.ts";
 
-export interface BackwardOptions extends Omit<ObjectiveOptions, "mixture"> {
+export interface BackwardOptions extends Omit<ObjectiveOptions, "mixture" | "positions"> {
   readonly batch: number;
   /** Whether samples are mixed, by a permutation and a share that are further inputs. */
   readonly mixup?: boolean | undefined;
@@ -115,7 +115,7 @@ export function appendBackward(graph: Graph, options: BackwardOptions): Backward
   const builder = builderOn(traced);
   const g = createEmitter(builder);
   const mixture = options.mixup ? mixtureIn(builder) : undefined;
-  const objective = appendObjective(builder, outputs, { ...options, mixture });
+  const objective = appendObjective(builder, outputs, { ...options, mixture, positions: graph.positions });
   const candidates = options.parameters ? parameterNames(forward) : [];
   const insides: Inside[] = [];
   const wanted = [...new Set([...candidates, ...(watched ? watchedValues(watched) : [])])];

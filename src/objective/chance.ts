@@ -26,7 +26,7 @@ const slightOfErrors = 0.001;
  * @param feeds of a minibatch: targets, and what a teacher gives
  */
 export function scaleOf(
-  { terms, files }: ObjectiveInputs,
+  { terms, files, features }: ObjectiveInputs,
   feeds: Tensors,
   distillation: Distillation | undefined,
 ): LossScale {
@@ -34,9 +34,10 @@ export function scaleOf(
   if (files.length > 0) return { chance: Number.NaN, slight: 0, isError: true };
   const scales = terms.map((term) => scaleOfTerm(term, feeds, distillation));
   const isError = scales.some((scale) => scale.isError);
+  // Features are in units of their variance, which is what a value costs that is the same everywhere.
   return {
-    chance: scales.reduce((sum, { chance }) => sum + chance, 0),
-    slight: scales.reduce((sum, { slight }) => sum + slight, 0),
+    chance: scales.reduce((sum, { chance }) => sum + chance, features),
+    slight: scales.reduce((sum, { slight }) => sum + slight, slightOfClasses * features),
     ...(isError && { isError }),
   };
 }

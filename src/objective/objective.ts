@@ -5,6 +5,7 @@
 import type { LearningOptions, Targets } from "../options/learning.ts";
 import type { Loss, LossName } from "../options/loss.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
+import type { Positions } from "../graph/graph.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Shape } from "../graph/tensor.ts";
 import type { Value } from "../ops/core/define.ts";
@@ -12,6 +13,7 @@ import type { Emit } from "../ops/core/emit.ts";
 import { alias, createEmitter, sameShape, valueIn } from "../ops/emitter.ts";
 import { distance } from "./distance.ts";
 import { arranged, drawings } from "./draws.ts";
+import { appendFeatures, type Feature } from "./features.ts";
 import { fileTermsOf, joinFile, type AppendedFile, type FileTerm } from "./loss-file.ts";
 import type { Others, TargetForm } from "./losses/loss.ts";
 import { mixed, type Mixture } from "./mixup.ts";
@@ -24,6 +26,8 @@ export interface Distillation {
   readonly weight: number;
   /** What logits are divided by before they become probabilities. */
   readonly temperature: number;
+  /** Values inside that are compared besides; default none. */
+  readonly features?: readonly Feature[] | undefined;
 }
 
 export interface ObjectiveOptions extends Pick<LearningOptions, "labelSmoothing"> {
@@ -32,6 +36,8 @@ export interface ObjectiveOptions extends Pick<LearningOptions, "labelSmoothing"
   readonly targets?: Targets | undefined;
   /** How the batch was mixed, where it was: targets are mixed alike. */
   readonly mixture?: Mixture | undefined;
+  /** What is left of values that are compared with the teacher's. */
+  readonly positions?: Positions | undefined;
 }
 
 /** An input of the graph that takes a target of the data. */
@@ -72,6 +78,8 @@ export interface ObjectiveInputs {
   readonly targets: readonly TargetInput[];
   readonly teachers: readonly TeacherInput[];
   readonly noises: readonly NoiseInput[];
+  /** What weights of features add up to, as far as they are there still. */
+  readonly features: number;
   /** The losses of files, of which nothing else is known. */
   readonly files: readonly string[];
 }
@@ -92,6 +100,7 @@ export interface Objective extends ObjectiveInputs {
 /**
  * Appends an objective, and inputs for what it is compared with: `target`, or `target/NAME` where there are several
  * terms. With a teacher its outputs are inputs `teacher/OUTPUT`; if all comes from the teacher there are no targets.
+ * What it has of features are inputs `feature/VALUE`.
  * With sampled targets there are inputs `noise/OUTPUT` instead.
  *
  * @throws SecateurError `bad-option` for options that do not go together
@@ -146,7 +155,9 @@ export function appendTerms(
         : targetTerm(context, term),
   );
   const joined = files.map((file) => joinFile({ builder, g, other: others.other }, file, options, terms.length === 0));
-  const rows = [...found, ...joined].flatMap((one) => one.perSample ?? []);
+  const taught = targets === "sampled" ? undefined : distillation;
+  const features = appendFeatures(builder, g, taught?.features ?? [], taught?.weight ?? 0, options.positions);
+  const rows = [...found, ...joined, ...features].flatMap((one) => one.perSample ?? []);
   const single = joined.flatMap((one) => one.mean ?? []);
   if (rows.length + single.length === 0) fail("bad-option", "there is no loss");
   const perSample = rows.length > 0 ? sum(g, rows) : undefined;
@@ -162,8 +173,9 @@ export function appendTerms(
       return { loss, settings, weight, shape, form, target: target?.input, teacher: teacher?.input };
     }),
     targets: targetsOf(found, joined),
-    teachers: [...new Map(found.flatMap(({ teacher }) => (teacher ? [[teacher.input, teacher]] : []))).values()],
+    teachers: teachersOf([...found, ...features]),
     noises: found.flatMap((one) => one.noise ?? []),
+    features: features.reduce((sum, { counts }) => sum + counts, 0),
     files: files.map(({ name }) => name),
   };
 }
@@ -188,6 +200,11 @@ interface Appended {
 }
 
 const sum = (g: Emit, values: readonly Value[]): Value => (values.length === 1 ? values[0]! : g.Sum(...values));
+
+/** What is taken of a teacher, each once. */
+const teachersOf = (found: readonly Pick<Appended, "teacher">[]): TeacherInput[] => [
+  ...new Map(found.flatMap(({ teacher }) => (teacher ? [[teacher.input, teacher]] : []))).values(),
+];
 
 /** Targets that losses take, each once. */
 function targetsOf(found: readonly Appended[], joined: readonly AppendedFile[]): TargetInput[] {

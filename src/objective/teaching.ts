@@ -6,6 +6,7 @@ import { removeDead } from "../passes/dead.ts";
 import { widen } from "../passes/widen.ts";
 import type { Tensors } from "../runtime/port.ts";
 import type { Loss } from "../options/loss.ts";
+import { featureInput, type Feature } from "./features.ts";
 import { inputNameOf, termsOf } from "./terms.ts";
 
 export interface TeachingGraph {
@@ -17,9 +18,10 @@ export interface TeachingGraph {
 
 /**
  * @param graph the model with an open batch
+ * @param features values inside that are put out besides
  * @throws SecateurError `bad-option` where no loss looks at an output
  */
-export function teachingGraph(graph: Graph, loss: Loss): TeachingGraph {
+export function teachingGraph(graph: Graph, loss: Loss, features: readonly Feature[] = []): TeachingGraph {
   const wide = widen(graph);
   const terms = termsOf(wide, loss);
   if (terms.length === 0)
@@ -28,9 +30,10 @@ export function teachingGraph(graph: Graph, loss: Loss): TeachingGraph {
       "a loss of a file does not say how far outputs are from those of another model: put a loss on these outputs " +
         "beside it, or in its place",
     );
-  const values = terms.map(
-    ({ output, value }) => [inputNameOf("teacher", terms.length === 1 ? "" : output), value] as const,
-  );
+  const values = [
+    ...terms.map(({ output, value }) => [inputNameOf("teacher", terms.length === 1 ? "" : output), value] as const),
+    ...features.map(({ value }) => [featureInput(value), value] as const),
+  ];
   return {
     graph: withOutputs(
       wide,
@@ -41,7 +44,7 @@ export function teachingGraph(graph: Graph, loss: Loss): TeachingGraph {
 }
 
 /** The graph with these values for its outputs. */
-function withOutputs(graph: Graph, names: readonly string[]): Graph {
+export function withOutputs(graph: Graph, names: readonly string[]): Graph {
   const known = new Map(graph.outputs.map((output) => [output.name, output]));
   const outputs = [...new Set(names)].map((name) => known.get(name) ?? ({ name, dtype: "float32" } as const));
   return removeDead({ ...graph, outputs });

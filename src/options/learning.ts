@@ -25,6 +25,13 @@ export const targets = z
   .default("labels")
   .describe("what is learned from; without labels from the original");
 
+/** Where a model learns from its original. */
+export const features = z
+  .array(z.string())
+  .min(1)
+  .readonly()
+  .describe("values inside that are to be as in the original, as 'layer3.*'; may be repeated");
+
 /** Passes over the training data. */
 export const epochs = (passes: number) =>
   countOrNone.max(1_000_000).default(passes).describe("passes over the training data");

@@ -25,7 +25,7 @@ export async function openTeacher(
 ): Promise<Teacher | undefined> {
   const { teacher, loss, mixup, batchSize, workers = 1, device, threads, signal } = options;
   if (teacher === undefined) return undefined;
-  const { graph, answers } = teachingGraph(teacher.graph, loss);
+  const { graph, answers } = teachingGraph(teacher.graph, loss, teacher.features);
   const batch = batchSize / workers;
   const shown = executable(mixup === undefined ? graph : mixInputs(analyse(graph, { batch }), batch), device);
   const load = { device, signal, threads: threadsPerWorker(runtime, threads, workers) };

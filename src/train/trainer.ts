@@ -112,6 +112,7 @@ function feeder(model: Graph, { batch: size, mixup, seed = 0 }: StepOptions, fed
   const { workers, objective, randomInputs } = fed;
   const targetNames = new Set(objective.targets.map(({ input }) => input));
   const names = new Set(model.inputs.map(({ name }) => name));
+  const taken = new Set(fed.inputs.map(({ name }) => name));
   const whole = (wanted: (name: string) => boolean): ValueInfo[] =>
     fed.inputs.filter(({ name }) => wanted(name)).map((input) => minibatchInput(input, workers));
   const inputs = whole((name) => names.has(name) && !targetNames.has(name));
@@ -130,13 +131,17 @@ function feeder(model: Graph, { batch: size, mixup, seed = 0 }: StepOptions, fed
       return {
         ...seen,
         ...Object.fromEntries(target.map(([name, value]) => [name, sliceOf(value, worker, workers)])),
-        ...(await teacher?.answers(seen, worker)),
+        // A feature that went with its group is not learned from any more.
+        ...only(taken, await teacher?.answers(seen, worker)),
         ...Object.fromEntries(noise),
       };
     });
     return allEnded(feeds);
   };
 }
+
+const only = (names: ReadonlySet<string>, tensors: Tensors = {}): Tensors =>
+  Object.fromEntries(Object.entries(tensors).filter(([name]) => names.has(name)));
 
 /** An input of a worker as it is for the whole minibatch. */
 const minibatchInput = ({ name, dtype, shape }: ValueInfo, workers: number): ValueInfo => ({

@@ -38,6 +38,7 @@ export interface PruneFlags
       | "scoreMomentum"
       | "pruneLearningRate"
       | "distil"
+      | "features"
       | "temperature"
       | "evaluateEvery"
       | "evaluateBatches"
@@ -105,7 +106,7 @@ const withTeaching = (command: Command): Command =>
     command,
     "Learning",
     flagsOf(pruneKinds, { distil: "<share>" }),
-    flagsOf(pruneKinds, { temperature: "<t>", pruneLearningRate: "<rate>" }),
+    flagsOf(pruneKinds, { features: "<pattern>", temperature: "<t>", pruneLearningRate: "<rate>" }),
   );
 
 const withImportance = (command: Command): Command =>

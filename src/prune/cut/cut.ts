@@ -12,6 +12,7 @@ import type { Analysis } from "../coupling/analysis.ts";
 import { createOtherSizes, type OtherSizes, type RemovalAt } from "./other-sizes.ts";
 import { goneOf, withSame, type WholeGroupRemoval, type Removed } from "./whole-group.ts";
 import { removeWholeGroupsOf } from "./whole-group-cut.ts";
+import { positionsAfter } from "./positions.ts";
 import { matchGroups, mayRename, type MatchedGroups } from "./match-groups.ts";
 import { removedIndices, type Removal } from "../coupling/removal.ts";
 
@@ -141,7 +142,11 @@ function cutNodes(
   const info = new Map(
     [...graph.info].flatMap(([name, value]) => (constants.has(name) ? [] : [[name, resizedInfo(value)]])),
   );
-  return { graph: removeDead({ ...graph, nodes: withSame(nodes, same), initializers, info }), shrink };
+  const smaller = removeDead({ ...graph, nodes: withSame(nodes, same), initializers, info });
+  const { positions } = graph;
+  if (positions === undefined) return { graph: smaller, shrink };
+  const fewer = positionsAfter(positions, traced, removed, indices.byName, smaller);
+  return { graph: { ...smaller, positions: fewer }, shrink };
 }
 
 /** A cut that is made when it is asked for, of a tensor that is. */
