@@ -26,7 +26,12 @@ export type { PruneJobEvent as PruneEvent, PruneOutcome } from "./jobs/prune-eve
 export type { Budget, LatencyBudget, RemovalSchedule } from "./options/budget.ts";
 export type { Limits as RemovalLimits } from "./options/ranking.ts";
 export { finetune, train } from "./jobs/train.ts";
-export type { EpochEvent, TrainJobEvent as TrainEvent, TrainJobOptions as TrainOptions } from "./jobs/train.ts";
+export type {
+  EpochEvent,
+  FinetuneJobOptions as FinetuneOptions,
+  TrainJobEvent as TrainEvent,
+  TrainJobOptions as TrainOptions,
+} from "./jobs/train.ts";
 export type { OptimiserOptions } from "./options/learning.ts";
 export type { Checkpoints } from "./jobs/checkpoints.ts";
 export { recalibrate, type RecalibrateJobOptions as RecalibrateOptions } from "./jobs/recalibrate.ts";

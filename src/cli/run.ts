@@ -41,6 +41,9 @@ export interface RecordFlags extends DataFlags, MetricFlags, OpsetFlags, Pick<Ru
   readonly force?: boolean;
   readonly resume?: string;
   readonly json?: boolean;
+  /** Further files that a run may read. */
+  readonly teacher?: string;
+  readonly kept?: string;
 }
 
 /** Where the model and the record go. */
@@ -149,6 +152,8 @@ const found = <F extends RecordFlags>(flags: F, places: Places): F => ({
     classes: places(flags.classes).find((place) => existsSync(place)) ?? flags.classes,
   }),
   ...(flags.metric !== undefined && isModule(flags.metric) && { metric: find(places(flags.metric)) }),
+  ...(flags.teacher !== undefined && { teacher: find(places(flags.teacher)) }),
+  ...(flags.kept !== undefined && { kept: find(places(flags.kept)) }),
 });
 
 /** The model that a run began with, wherever it is now. */

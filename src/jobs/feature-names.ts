@@ -1,4 +1,4 @@
-/** Which values inside a model patterns mean: by their own names, those of nodes, and those of the program's modules. */
+/** Which values inside a model patterns mean: by their own names, those of nodes, and those of modules. */
 
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -105,8 +105,8 @@ function refuseUnknown(pattern: string, names: ReadonlyMap<string, readonly stri
   return fail(
     "bad-option",
     gone === undefined
-      ? `no value, node or module of the model is named "${pattern}"${meant}; there are ${listed([...names.keys()])}, ` +
-          "and a viewer of ONNX files shows all"
+      ? `no value, node or module of the model is named "${pattern}"${meant}; there are ` +
+          `${listed([...names.keys()])}, and a viewer of ONNX files shows all`
       : `"${gone.outputs[0]}" is made ready before the model learns, and nothing computes it then: name what is ` +
           `computed before or after it by ${option("features")}`,
   );

@@ -102,7 +102,7 @@ function evaluator(
 }
 
 /** How far a model without labels has gone from the original. */
-async function agreementOf(
+export async function agreementOf(
   runtime: Runtime,
   graphs: Pair<Graph>,
   data: Dataset,

@@ -21,6 +21,8 @@ import { batchOf, measuring, openModel } from "./opened.ts";
 import { checkpoints, createTimer, type Checkpoints } from "./checkpoints.ts";
 import { learning, type LearnJobOptions } from "./kinds.ts";
 import { checkLabelsFit } from "./labels.ts";
+import { agreementOf } from "./measure.ts";
+import { openTaught, teaching, type TeachingOptions } from "./original.ts";
 import { startJob, type Job, type ProgressEvent } from "./job.ts";
 import type { PhaseEvent } from "./prune-events.ts";
 import { workersBefore, workersOf, type WorkersEvent } from "./workers.ts";
@@ -55,11 +57,13 @@ const own = (passes: number) => ({
   firstEpoch: countOrNone.default(0),
 });
 export const kinds = (passes: number) => ({ ...running, ...learning, ...own(passes) });
+const finetuneKinds = { ...kinds(5), ...teaching };
 const settleTrain = takes("train", kinds(20));
-const settleFinetune = takes("finetune", kinds(5));
-type Settled = ReturnType<typeof settleTrain>;
+const settleFinetune = takes("finetune", finetuneKinds);
+type Settled = ReturnType<typeof settleTrain> & Partial<ReturnType<typeof settleFinetune>>;
 
 export interface TrainJobOptions extends RunOptions, LearnJobOptions, OptionsOf<ReturnType<typeof own>> {}
+export interface FinetuneJobOptions extends TrainJobOptions, TeachingOptions {}
 
 /**
  * Trains a model, such as one of {@link newModel}: by default for 20 epochs, at a learning rate
@@ -81,7 +85,8 @@ export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent
 }
 
 /**
- * Trains a model further, such as one that was cut: by default for 5 epochs; all else is as in {@link train}.
+ * Trains a model further, such as one that was cut: by default for 5 epochs; all else is as in {@link train}. With
+ * `teacher` it learns from the model that it was cut of, with labels or without.
  *
  * @example
  * import { cut, finetune, load, openDataset, plan } from "secateur";
@@ -97,9 +102,9 @@ export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent
  * }
  * const small = await job;
  *
- * @throws SecateurError as {@link train}
+ * @throws SecateurError as {@link train}, and `bad-option` for features of which nobody knows what is left
  */
-export function finetune(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
+export function finetune(model: Model, options: FinetuneJobOptions): Job<TrainJobEvent, Model> {
   return startJob(async (emit) => learn(model, settleFinetune(options, model), "finetune", emit), options?.onEvent);
 }
 
@@ -109,8 +114,13 @@ async function learn(
   purpose: "train" | "finetune",
   emit: (event: TrainJobEvent) => void,
 ): Promise<Model> {
-  const opened = await openModel(model, asked);
-  const { runtime, graph, sized: options } = opened;
+  const { targets = "labels" } = asked;
+  // Whatever is learned from a teacher is compared with that one's outputs.
+  const opened = await openModel(model, { ...asked, targets: "labels", features: undefined });
+  const { runtime } = opened;
+  const taught = await openTaught(opened, { distil: 0, temperature: 1, ...asked, targets });
+  const { graph } = taught;
+  const options = { ...opened.sized, targets, loss: taught.loss };
   const { data, validation, checkpoints, signal, seed, firstEpoch, augment } = options;
   const batchSize = batchOf(opened, data, options.onNote);
   const resumed = resume(graph, checkpoints);
@@ -121,7 +131,10 @@ async function learn(
   const measure = async (epoch: number, step: number, now: Graph): Promise<void> => {
     if (!validation) return;
     emit({ kind: "phase", phase: "measuring" });
-    const evaluation = await evaluate(runtime, now, validation, measuring({ ...options, batchSize }, emit));
+    const given = measuring({ ...options, batchSize }, emit);
+    const evaluation = taught.original
+      ? await agreementOf(runtime, [taught.original, now], validation, given)
+      : await evaluate(runtime, now, validation, given);
     emit({ kind: "epoch", epoch, step, evaluation });
     emit({ kind: "phase", phase: "learning" });
   };
@@ -133,6 +146,7 @@ async function learn(
   const due = createTimer(checkpoints?.every ?? 30);
   const learned = await finetuneGraph(runtime, graph, data, {
     ...options,
+    teacher: taught.teacher,
     batchSize,
     workers,
     // Between epochs the model is measured while the step is still loaded.

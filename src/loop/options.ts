@@ -58,6 +58,8 @@ export interface PruneOptions extends LearnOptions, TaughtOptions {
   /** Learning rate while pruning; "auto": found by a short trial on a copy of the model. */
   readonly learningRate: number | "auto";
   readonly onEvent?: ((event: LearnEvent) => void) | undefined;
+  /** Is told of features that went with their groups. */
+  readonly onNote?: ((text: string) => void) | undefined;
   /** Where an earlier run of the same options stood; it goes on from there. */
   readonly from?: PrunePoint | undefined;
   /** Offered after every removal. */

@@ -2,7 +2,7 @@
 
 import type { Budget } from "../options/budget.ts";
 import type { Dataset } from "../data/batches.ts";
-import type { Graph } from "../graph/graph.ts";
+import type { Graph, Positions } from "../graph/graph.ts";
 import { widen } from "../passes/widen.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import { refuseWithout, type Removal } from "../prune/coupling/removal.ts";
@@ -94,7 +94,9 @@ export async function pruneLoop(
     const step = await choose(interval.graph, analysis, measured);
     const { removal, units, costs, met } = step;
     if (removal.size === 0) return resultOf("exhausted", interval.graph, analysis);
+    const { positions } = state.graph;
     state = removeFrom(interval, measured, step);
+    tellGone(positions, state.graph, options.onNote);
     removals.push(removal);
     const { importances } = measured;
     const told = { step: removals.length, loss: interval.loss, removed: removal, units, costs, importances };
@@ -105,6 +107,13 @@ export async function pruneLoop(
     await options.onPoint?.(point);
     if (met || (await options.enough?.(point))) return { graph: state.graph, costs, units, removals, end: "met" };
   }
+}
+
+/** Says which values are not compared with the original's any more. */
+function tellGone(before: Positions = new Map(), { positions }: Graph, tell: PruneOptions["onNote"]): void {
+  const gone = [...before.keys()].filter((name) => !positions?.has(name)).map((name) => `"${name}"`);
+  if (gone.length > 0)
+    tell?.(`${gone.join(", ")} went with a whole group, and is not compared with the original any more`);
 }
 
 /** What the loss has come to where learning has done harm. */

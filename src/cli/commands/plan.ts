@@ -7,14 +7,13 @@ import { ratios, weightCriterionNames, type CriterionName } from "../../options/
 import { withRanking, type RankingFlags } from "../options/criterion.ts";
 import type { Commands, Context } from "../context.ts";
 import { flag, handed, json, output, withGroup } from "../options/flag.ts";
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { fail, type SecateurError } from "../../graph/error.ts";
+import type { SecateurError } from "../../graph/error.ts";
 import type { Model } from "../../graph/graph.ts";
 import { cutAndProve, kinds as cutKinds, mask, type CutOutcome } from "../../jobs/cut.ts";
 import { kinds as planKinds, plan } from "../../jobs/plan.ts";
 import { markedUnproved } from "../../jobs/proving.ts";
-import { describeIo, writeFileAtomic } from "../../onnx/atomic-node.ts";
+import { writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { load } from "../../jobs/load-node.ts";
 import type { Removal } from "../../prune/coupling/removal.ts";
 import { formatPlan, parsePlan, parseScores } from "../../prune/select/plan.ts";
@@ -27,6 +26,7 @@ import { withExample } from "../help.ts";
 import { note, noteTable, printJson, short } from "../output.ts";
 import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
 import { createProgress } from "../progress.ts";
+import { readText } from "../read-text.ts";
 import { unprovedPath, writeModel } from "../write.ts";
 
 interface PlanFlags extends ShapeFlags, LimitFlags, DeviceFlags, ForceFlags, RankingFlags {
@@ -188,14 +188,6 @@ function formatProof(proof: Proof): string {
     lines.push(`${noisy} of these elements differ by more, but by no more than float32 rounding makes of them`);
   if (notFinite > 0) lines.push(`${notFinite} of these elements are not finite and show nothing`);
   return lines.join("\n");
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    fail("io", `${path}: ${describeIo(error)}`, error);
-  }
 }
 
 export const commands: Commands = { plan: definePlan, cut: defineCut, mask: defineMask };

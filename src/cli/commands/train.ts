@@ -1,7 +1,23 @@
 /** secateur train and finetune: learning, from scratch or from what there is. */
 
 import type { Command } from "commander";
-import { finetune, train, type EpochEvent, type TrainJobEvent } from "../../jobs/train.ts";
+import { z } from "zod";
+import type { Model } from "../../graph/graph.ts";
+import { load } from "../../jobs/load-node.ts";
+import { teaching } from "../../jobs/original.ts";
+import {
+  finetune,
+  train,
+  type EpochEvent,
+  type FinetuneJobOptions,
+  type TrainJobEvent,
+  type TrainJobOptions,
+} from "../../jobs/train.ts";
+import type { Job } from "../../jobs/job.ts";
+import { parseLeft } from "../../prune/select/plan.ts";
+import type { SettledOf } from "../../options/kinds.ts";
+import { readText } from "../read-text.ts";
+import { flag, flagsOf, handed, withGroup } from "../options/flag.ts";
 import type { WorkersEvent } from "../../jobs/workers.ts";
 import type { LearnSummary } from "../../report/record.ts";
 import { readRecords, type Run } from "../../report/run-node.ts";
@@ -29,6 +45,10 @@ import {
 
 export interface TrainFlags extends ShapeFlags, LearnFlags, RecordFlags {}
 
+type Teaching = SettledOf<typeof teaching>;
+
+export interface FinetuneFlags extends TrainFlags, Pick<Teaching, "targets" | "distil" | "temperature" | "features"> {}
+
 /** Exit code where learning did harm. */
 const ruined = 1;
 
@@ -43,18 +63,42 @@ function defineTrain(command: Command, context: Context): void {
 
 function defineFinetune(command: Command, context: Context): void {
   withExample(
-    withTraining(command, 5),
+    withTeacher(withTraining(command, 5)),
     "secateur finetune small.onnx --data cifar10:data --epochs 5 --crop 4 --flip -o tuned.onnx",
+    "secateur finetune small.onnx --data folder:pets --teacher model.onnx --targets teacher -o tuned.onnx",
     "secateur finetune --resume tuned.run",
   );
-  actAsRun<TrainFlags>(command, context, (...all) => work(finetune, context, ...all));
+  actAsRun<FinetuneFlags>(command, context, async (run, flags, ...rest) => {
+    const told = await teachingOf(flags);
+    const learn = (model: Model, options: TrainJobOptions) => finetune(model, { ...options, ...told });
+    await work(learn, context, run, flags, ...rest);
+  });
 }
+
+const withTeacher = (command: Command): Command =>
+  withGroup(
+    withGroup(command, "Data", flagsOf(teaching, { targets: "<source>" })),
+    "Learning",
+    [flag("--teacher <file>", z.string().describe("the model to learn from, as the one that was cut"))],
+    [
+      ...flagsOf(teaching, { distil: "<share>", features: "<pattern>", temperature: "<t>" }),
+      flag("--kept <file>", z.string().describe("which units of the teacher are left: kept.json of a run, or a plan")),
+    ],
+  );
+
+/** What the job is told of the teacher. */
+const teachingOf = async (flags: FinetuneFlags): Promise<Partial<FinetuneJobOptions>> => ({
+  ...handed(flags, { targets: teaching.targets, distil: teaching.distil, temperature: teaching.temperature }),
+  ...(flags.features && { features: flags.features }),
+  ...(flags.teacher !== undefined && { teacher: await load(flags.teacher) }),
+  ...(flags.kept !== undefined && parseLeft(await readText(flags.kept))),
+});
 
 const withTraining = (command: Command, epochs: number): Command =>
   withRecord(withMetric(withLearning(withShape(withData(command, false)), epochs)));
 
 async function work(
-  learn: typeof train,
+  learn: (model: Model, options: TrainJobOptions) => Job<TrainJobEvent, Model>,
   context: Context,
   run: Run,
   flags: TrainFlags,

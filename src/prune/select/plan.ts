@@ -23,16 +23,34 @@ function format(what: string, units: ReadonlyMap<string, readonly number[]>): st
  * @throws SecateurError `bad-plan` that says what is wrong where
  */
 export function parsePlan(text: string): Map<string, readonly number[]> {
-  let plan: unknown;
-  try {
-    plan = JSON.parse(text);
-  } catch (error) {
-    fail("bad-plan", `the plan is not JSON: ${(error as Error).message}`, error);
-  }
+  const plan = parsed(text);
   const remove = isRecord(plan) ? plan["remove"] : undefined;
   if (!isRecord(remove)) fail("bad-plan", 'the plan must be {"remove": {"<group>": [unit, ...]}}');
+  return unitsIn(remove);
+}
+
+/**
+ * Reads what is left of every group: a plan, or `kept.json` of a run.
+ *
+ * @throws SecateurError `bad-plan` that says what is wrong where
+ */
+export function parseLeft(text: string): { readonly kept: KeptUnits } | { readonly removal: Removal } {
+  const plan = parsed(text);
+  const kept = isRecord(plan) ? plan["kept"] : undefined;
+  return isRecord(kept) ? { kept: unitsIn(kept) } : { removal: parsePlan(text) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return fail("bad-plan", `the plan is not JSON: ${(error as Error).message}`, error);
+  }
+}
+
+function unitsIn(groups: Readonly<Record<string, unknown>>): Map<string, readonly number[]> {
   return new Map(
-    Object.entries(remove).map(([name, units]) => {
+    Object.entries(groups).map(([name, units]) => {
       if (!Array.isArray(units)) fail("bad-plan", `group "${name}" of the plan must be a list of units`);
       const wrong = units.find((unit) => !Number.isInteger(unit) || unit < 0);
       if (wrong !== undefined)
@@ -87,6 +105,25 @@ export function keptAfter(analysis: Pick<Analysis, "groups">, removal: Removal):
     analysis.groups.map(({ name, units }) => {
       const gone = new Set(removal.get(name));
       return [name, Array.from(units.keys()).filter((unit) => !gone.has(unit))];
+    }),
+  );
+}
+
+/**
+ * The units that are not left.
+ *
+ * @throws SecateurError `bad-plan` for groups that the model does not have, or others besides
+ */
+export function removalOf({ groups }: Pick<Analysis, "groups">, kept: KeptUnits): Removal {
+  const other =
+    [...kept.keys()].find((name) => !groups.some((group) => group.name === name)) ??
+    groups.find(({ name }) => !kept.has(name))?.name;
+  if (other !== undefined) fail("bad-plan", `the units that are left are of another model: "${other}" is in one only`);
+  return new Map(
+    groups.flatMap(({ name, units }) => {
+      const left = new Set(kept.get(name));
+      const gone = Array.from(units.keys()).filter((unit) => !left.has(unit));
+      return gone.length > 0 ? [[name, gone] as const] : [];
     }),
   );
 }
