@@ -62,6 +62,7 @@ const layers = [
   "evaluate",
   "train",
   "score",
+  "distribute",
   "loop",
   "zoo",
   "jobs",

@@ -1,5 +1,7 @@
 /** What the library says of its options, in flags. */
 
+import { shardName } from "../distribute/shards.ts";
+import type { Shard } from "../options/distribute.ts";
 import type { Loss } from "../options/loss.ts";
 import { textsOfLoss } from "../options/loss-text.ts";
 import { flagOf } from "../report/figures.ts";
@@ -53,6 +55,7 @@ function withValue(flag: string, value: unknown): string {
     return textsOfLoss(value as Loss)
       .map((text) => `${flag} ${text}`)
       .join(" ");
+  if (flag === "--shard") return `${flag} ${shardName(value as Shard)}`;
   if (Array.isArray(value) && flag in lists) return `${flag} ${lists[flag]!(value)}`;
   if (Array.isArray(value)) return value.map((one) => withValue(flag, one)).join(" ");
   if (typeof value !== "object" || value === null) return `${flag} ${String(value)}`;

@@ -1,8 +1,8 @@
 /** The program: its commands, and what its errors become. */
 
-import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { SecateurError } from "../graph/error.ts";
+import { version } from "../graph/version.ts";
 import { useReader } from "../jobs/reader.ts";
 import { internalOpset } from "../onnx/opsets.ts";
 import { nearest } from "../options/suggest.ts";
@@ -17,16 +17,13 @@ const badInput = 2;
 /** The exit code of a run that was stopped from outside. */
 export const interrupted = 130;
 
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
-
 /** What commands are made of, which is loaded where one of them is asked for. */
 const files = {
   prune: () => import("./commands/prune.ts"),
   plan: () => import("./commands/plan.ts"),
   inspect: () => import("./commands/inspect.ts"),
   score: () => import("./commands/score.ts"),
+  merge: () => import("./commands/merge.ts"),
   criteria: () => import("./commands/criteria.ts"),
   compare: () => import("./commands/compare.ts"),
   report: () => import("./commands/report.ts"),
@@ -51,6 +48,7 @@ const commands: Readonly<
   "Look at models:": [
     ["inspect <model>", "print what a model costs, what of it can be pruned, and what not and why", "inspect"],
     ["score <model>", "measure the importance of every unit", "score"],
+    ["merge <parts...>", "put the parts together that several machines scored", "merge"],
     ["criteria", "list the criteria of importance", "criteria"],
     ["eval <model>", "measure loss, accuracy and speed of a model on data", "score"],
     ["compare <before> <after>", "print what has changed from one model to another", "compare"],

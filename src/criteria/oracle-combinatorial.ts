@@ -39,8 +39,8 @@ export const oracleCombinatorial: DataCriterion<"subsets"> = {
   kind: "data",
   needs: ["subsets"],
   sample: ({ subsets }) => subsets,
-  finish(average, { group }) {
-    const units = group.units.length;
+  finish(average) {
+    const units = Math.log2(average.length);
     const best = bestSubsets(average, units).slice(1, -1);
     return Float64Array.from({ length: units }, (_, m) =>
       best.length === 0 ? 1 : best.filter((mask) => (mask & (1 << m)) === 0).length / best.length,

@@ -2,9 +2,13 @@
 
 import type { Scores } from "../criteria/criterion.ts";
 import { criterionOf } from "../criteria/table.ts";
+import type { ScorePart } from "../distribute/part.ts";
+import { scorePart } from "../distribute/score-part.ts";
+import { spanOf } from "../distribute/shards.ts";
 import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
 import { dataset } from "../options/data.ts";
+import { shard, type Shard } from "../options/distribute.ts";
 import { callback, type OptionsOf } from "../options/kinds.ts";
 import { targetSource } from "../options/learning.ts";
 import { loss } from "../options/loss.ts";
@@ -36,6 +40,11 @@ const own = {
   onSplit: callback<(pieces: number, samples: number) => void>().optional(),
   /** Which minibatches; default 0. */
   seed,
+  /**
+   * Measures one part of the minibatches only, for {@link mergeScores}: `{ index: 3, of: 16 }` is the third of sixteen.
+   * Parts differ by one minibatch at most. Default: all.
+   */
+  shard: shard.optional(),
 };
 export const kinds = { ...running, ...progress, ...labels, ...measuring, ...own };
 const settle = takes("score", kinds);
@@ -56,20 +65,51 @@ export interface ScoreJobOptions
  *
  * @throws SecateurError as {@link scoreAll}
  */
-export function score(model: Model, given: ScoreJobOptions = {}): Job<ProgressEvent, Scores> {
+export function score(model: Model, given: ScoreJobOptions & { readonly shard: Shard }): Job<ProgressEvent, ScorePart>;
+export function score(
+  model: Model,
+  given?: ScoreJobOptions & { readonly shard?: undefined },
+): Job<ProgressEvent, Scores>;
+export function score(model: Model, given?: ScoreJobOptions): Job<ProgressEvent, Scores | ScorePart>;
+export function score(model: Model, given: ScoreJobOptions = {}): Job<ProgressEvent, Scores | ScorePart> {
   return startJob(async (emit) => {
     const options = settle(given, model);
-    const { data, criterion } = options;
+    const { data, criterion, shard } = options;
+    if (shard) spanOf(shard, options.batches);
     const opened = await openModel(model, options, withTrial);
     const { runtime, graph, sized } = opened;
     const batchSize = data ? batchOf(opened, data, options.onNote) : opened.batchSize;
     const measured = criterionOf(criterion);
-    const scores = await scoreGraph(runtime, graph, data, measured, {
+    const measure = {
       ...sized,
       batchSize,
-      onProgress: (done, all) => emit({ kind: "minibatches", done, all }),
-    });
-    if (data && measured.kind === "data") await checkLabelsFit({ ...opened, model, data, emit }, sized, "measure");
-    return scores;
+      onProgress: (done: number, all: number) => emit({ kind: "minibatches", done, all }),
+    };
+    const found = shard
+      ? await scorePart(runtime, graph, data, measured, shard, measure, { model, options: identityOf(measure) })
+      : await scoreGraph(runtime, graph, data, measured, measure);
+    // The labels of all parts are the same, and no result is without the first.
+    const looks = shard === undefined || shard.index === 1;
+    if (looks && data && measured.kind === "data")
+      await checkLabelsFit({ ...opened, model, data, emit }, sized, "measure");
+    return found;
   }, given?.onEvent);
 }
+
+/** What of the options of a measurement its importances do not depend on, or what is told apart otherwise. */
+const elsewhere: ReadonlySet<string> = new Set([
+  "data",
+  "criterion",
+  "shard",
+  "runtime",
+  "device",
+  "threads",
+  "signal",
+  "labelsAreRight",
+]);
+
+/** The options that importances depend on. */
+const identityOf = (options: object): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    Object.entries(options).filter(([name, value]) => !elsewhere.has(name) && typeof value !== "function"),
+  );

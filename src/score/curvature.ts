@@ -101,17 +101,15 @@ export async function openCurvature(
     meanOf(found.map((results) => results[output]!)),
   );
   const total = gated.reduce((n, { units }) => n + units, 0);
-  let minibatches = 0;
   return {
     inputs: minibatchInputs(inputs, microBatches),
     objective,
-    async measure(feeds) {
+    async measure(feeds, index) {
       const multiply = (v: Float32Array) => productWith(session, gated, feeds, v);
       const { product: row, loss } = await multiply(new Float32Array(total).fill(1));
       const diagonal = needs.includes("diagonal")
-        ? await diagonalOf(total, multiply, options, minibatches)
+        ? await diagonalOf(total, multiply, options, index)
         : new Float64Array(total);
-      minibatches++;
       const [rows, diagonals] = [byGroup(gated, row), byGroup(gated, diagonal)];
       const findings = gated.map(({ name }, i): [string, Partial<Evidence>] => [
         name,

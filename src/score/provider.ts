@@ -27,8 +27,8 @@ export interface EvidenceProvider extends AsyncDisposable {
   /** The inputs of the graph it runs that come from a batch: those of the model and of the objective. */
   readonly inputs: readonly ValueInfo[];
   readonly objective: ObjectiveInputs;
-  /** Runs one minibatch. */
-  measure(feeds: Tensors): Promise<{ readonly loss: number; readonly findings: Findings }>;
+  /** Runs the minibatch of a number, which decides what is drawn for it. */
+  measure(feeds: Tensors, index: number): Promise<{ readonly loss: number; readonly findings: Findings }>;
 }
 
 /** Opens what meets the needs that one backward pass meets, in inference mode. */

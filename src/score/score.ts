@@ -7,8 +7,10 @@ import { checkClasses } from "../data/checks.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Shape } from "../graph/tensor.ts";
+import type { Costs } from "../passes/costs.ts";
 import { createCostModel, type CostModel } from "../prune/select/cost-model.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
+import type { Group } from "../prune/coupling/groups.ts";
 import { refuseWithout } from "../prune/coupling/removal.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { openCurvature } from "./curvature.ts";
@@ -92,33 +94,76 @@ async function measure(
   criteria: readonly DataCriterion[],
   options: ScoreOptions,
 ): Promise<{ readonly groups: Analysis; readonly scores: Map<string, Scores> }> {
+  const groups = analyse(graph, { batch: options.batchSize });
+  const averages = new Map(criteria.map(({ name }) => [name, new Average()]));
+  for await (const { samples } of contributions(runtime, groups, dataset, criteria, options))
+    for (const [name, found] of samples) averages.get(name)!.add(found);
+  return {
+    groups,
+    scores: new Map(
+      criteria.map((criterion) => [criterion.name, finish(criterion, groups, averages.get(criterion.name)!.mean())]),
+    ),
+  };
+}
+
+/** What one minibatch adds to the averages that importances are made of. */
+export interface Contribution {
+  /** The number of the minibatch, from 0 on. */
+  readonly index: number;
+  /** What it gives for each unit, by the names of criteria. */
+  readonly samples: ReadonlyMap<string, Scores>;
+}
+
+/** Minibatches in a row, by their numbers from 0 on: `from` included, `to` not. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * What each minibatch of a span gives for each unit, in their order. It depends on the number of the minibatch and on
+ * no other minibatch, so that spans can be measured apart and averaged as one.
+ *
+ * @param span default all
+ * @param onFirst is given the first minibatch, whether it is of the span or not
+ */
+export async function* contributions(
+  runtime: Runtime,
+  all: Analysis,
+  dataset: Dataset | undefined,
+  criteria: readonly DataCriterion[],
+  options: ScoreOptions,
+  span: Span = { from: 0, to: options.batches },
+  onFirst?: (batch: Batch) => void,
+): AsyncGenerator<Contribution, void> {
   const data = dataset ?? fail("bad-option", `${criteria[0]!.name} needs data: give it by ${option("data")}`);
   const { batchSize, batches, seed } = options;
-  const all = analyse(graph, { batch: batchSize });
+  const { from, to } = span;
+  // Of an empty span no more is read than the first minibatch.
+  const end = from < to ? to : 1;
   refuseWithout(all);
   const needs = new Set(criteria.flatMap((criterion) => criterion.needs));
   const providers: EvidenceProvider[] = [];
-  const averages = new Map(criteria.map((criterion) => [criterion, new Average()]));
-  let done = 0;
+  let index = 0;
   try {
-    for (const open of openers(runtime, graph, needs, options, all)) providers.push(await open());
+    if (from < to) for (const open of openers(runtime, all.graph, needs, options, all)) providers.push(await open());
     if (options.targets !== "sampled") for (const { objective } of providers) checkClasses(data, classesIn(objective));
     const given = { batchSize, shuffle: true, seed, epoch: 0, limit: batches, signal: options.signal };
     for await (const batch of wholeBatches(data, given)) {
-      const findings = await runAll(providers, batch, options, done);
-      done++;
-      for (const [criterion, average] of averages) average.add(sampleAll(criterion, all, findings, batchSize));
-      options.onProgress?.(done, batches);
+      if (index === 0) onFirst?.(batch);
+      if (index >= from && index < to) {
+        const findings = await runAll(providers, batch, options, index);
+        yield {
+          index,
+          samples: new Map(criteria.map((one) => [one.name, sampleAll(one, all, findings, batchSize)])),
+        };
+        options.onProgress?.(index + 1 - from, to - from);
+      }
+      if (++index >= end) break;
     }
   } finally {
     for (const provider of providers) await provider[Symbol.asyncDispose]();
   }
-  return {
-    groups: all,
-    scores: new Map(
-      [...averages].map(([criterion, average]) => [criterion.name, finish(criterion, all, average.mean())]),
-    ),
-  };
 }
 
 /** How to open each source that some needs take. */
@@ -152,7 +197,7 @@ async function runAll(
 ): Promise<Findings> {
   const findings = new Map<string, Partial<Evidence>>();
   for (const provider of providers) {
-    const { loss, findings: own } = await provider.measure(providerFeeds(provider, batch, options, index));
+    const { loss, findings: own } = await provider.measure(providerFeeds(provider, batch, options, index), index);
     if (!Number.isFinite(loss))
       fail(
         "not-finite",
@@ -213,17 +258,23 @@ export function sampleAll(
 
 /** Importances from the averages of what minibatches gave. */
 export function finish(criterion: DataCriterion, analysis: Analysis, averages: Scores): Scores {
-  let model: CostModel | undefined;
+  const saving = savingOf(analysis);
   return new Map(
     analysis.groups.flatMap((group) => {
       const average = averages.get(group.name);
       if (average === undefined) return [];
-      const context: Context = {
-        groups: analysis,
-        group,
-        saving: (unit) => (model ??= createCostModel(analysis)).saving(group.units[unit]!),
-      };
-      return [[group.name, criterion.finish?.(average, context) ?? average] as const];
+      const context: Context = { groups: analysis, group, saving: (unit) => saving(group, unit) };
+      return [[group.name, finished(criterion, average, context)] as const];
     }),
   );
+}
+
+/** The importances of a group, from the average of what minibatches gave. */
+export const finished = (criterion: DataCriterion, average: Float64Array, context: Context): Float64Array =>
+  criterion.finish?.(average, context) ?? average;
+
+/** What the removal of a unit alone would save; what that takes is made when it is first asked for. */
+export function savingOf(analysis: Analysis): (group: Group, unit: number) => Costs {
+  let model: CostModel | undefined;
+  return (group, unit) => (model ??= createCostModel(analysis)).saving(group.units[unit]!);
 }

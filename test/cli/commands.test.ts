@@ -509,6 +509,7 @@ describe("help", () => {
     "inspect",
     "criteria",
     "score",
+    "merge",
     "plan",
     "cut",
     "mask",

@@ -2,13 +2,18 @@
 
 import { z } from "zod";
 import { targetSource, type Targets } from "../../options/learning.ts";
+import { shard, type Shard } from "../../options/distribute.ts";
 import { memory } from "../../options/machine.ts";
 import { batches } from "../../options/ranking.ts";
 import type { Commands, Context } from "../context.ts";
-import { flag, handed, json, withGroup } from "../options/flag.ts";
+import { flag, handed, json, output, withGroup } from "../options/flag.ts";
 import type { Command } from "commander";
 import { evaluate, kinds as evaluateKinds } from "../../jobs/evaluate.ts";
 import { kinds as scoreKinds, score } from "../../jobs/score.ts";
+import type { Scores } from "../../criteria/criterion.ts";
+import { formatPart, type ScorePart } from "../../distribute/part.ts";
+import { shardName } from "../../distribute/shards.ts";
+import { fail } from "../../graph/error.ts";
 import { writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { load } from "../../jobs/load-node.ts";
 import type { Evaluation } from "../../evaluate/evaluate.ts";
@@ -19,7 +24,8 @@ import { withCriterion, type CriterionFlags } from "../options/criterion.ts";
 import { openData, withData, type DataFlags } from "../options/data.ts";
 import { runningOf, withMeasured, withRun, type RunFlags } from "../options/machine.ts";
 import { withShape, type ShapeFlags } from "../options/model.ts";
-import { memorySize } from "../options/values.ts";
+import { memorySize, shardOf } from "../options/values.ts";
+import { importancesOf, writeImportances } from "../importances.ts";
 import {
   lossFigure,
   metricLabel,
@@ -40,27 +46,33 @@ interface ScoreFlags extends ShapeFlags, ForceFlags, DataFlags, RunFlags, Criter
   readonly memory?: number;
   /** A file, or true for stdout. */
   readonly json?: string | true;
+  readonly output?: string;
+  readonly shard?: Shard;
 }
 
 function defineScore(command: Command, context: Context): void {
   withRun(withCriterion(withShape(withData(command, false))), 128);
   withGroup(command, "Data", [flag("--batches <n>", batches)], [flag("--targets <source>", targetSource)]);
   withGroup(command, "Machine", [], [flag("--memory <size>", memory, memorySize)]);
+  withGroup(command, "Machine", [flag("--shard <part>", shard, shardOf)]);
   withGroup(command, "Output", [
-    flag("--json [file]", z.string().describe("write importances as JSON, to a file or to stdout")),
+    output("the importances to write as JSON; with --shard, the part"),
+    flag("--json [file]", z.string().describe("the same to a file, or to stdout")),
   ]);
   withExample(
     withForce(command),
     "secateur score model.onnx --data cifar10:data --criterion taylor-fo-fg --json scores.json",
     "secateur score model.onnx --criterion magnitude --json",
+    "secateur score model.onnx --data cifar10:data --shard 3/16 -o part-3.json",
   ).action(async (path: string, flags: ScoreFlags) => {
-    if (typeof flags.json === "string") await checkOutput(flags.json, [path], flags);
+    const file = outputOf(flags);
+    if (file !== undefined) await checkOutput(file, [path], flags);
     using progress = createProgress("reading model and data");
     const model = await load(path);
     const data =
       flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train", model, context);
     const started = performance.now();
-    const scores = await score(model, {
+    const found = await score(model, {
       ...handed(flags, scoreKinds),
       ...runningOf(flags, context),
       data,
@@ -72,27 +84,44 @@ function defineScore(command: Command, context: Context): void {
       },
     });
     progress.done();
-    if (flags.json === undefined) {
-      printTable([
-        ["group", "units", "least", "median", "most"],
-        ...[...scores].map(([name, values]) => {
-          const sorted = [...values].sort((a, b) => a - b);
-          const at = (share: number) => sorted[Math.round((sorted.length - 1) * share)]!.toExponential(2);
-          return [name, String(values.length), at(0), at(0.5), at(1)];
-        }),
-      ]);
-      return;
-    }
-    const groups = Object.fromEntries([...scores].map(([name, values]) => [name, [...values]]));
-    const { criterion, gates, targets } = flags;
-    const importances = { criterion, gates, targets, groups };
-    if (flags.json === true) {
-      printJson(importances);
-      return;
-    }
-    await writeFileAtomic(flags.json, `${JSON.stringify(importances)}\n`);
-    note(`importances of ${scores.size} groups -> ${flags.json}`);
+    if (found instanceof Map) await writeScores(file, flags.json === true, found, flags);
+    else await writePart(file!, found as ScorePart);
   });
+}
+
+/** The file that is written, if any. */
+function outputOf({ json, output, shard }: ScoreFlags): string | undefined {
+  if (shard && (output === undefined || json !== undefined))
+    fail("bad-option", "--shard measures a part, which is written by -o alone: name its file");
+  if (output !== undefined && json !== undefined)
+    fail("bad-option", "-o and --json both say where importances go: give one of them");
+  return output ?? (typeof json === "string" ? json : undefined);
+}
+
+/** Says what importances come to, as a table or as JSON. */
+async function writeScores(
+  file: string | undefined,
+  asJson: boolean,
+  scores: Scores,
+  { criterion, gates, targets }: Pick<ScoreFlags, "criterion" | "gates" | "targets">,
+): Promise<void> {
+  if (file !== undefined) await writeImportances(file, scores, { criterion, gates, targets });
+  else if (asJson) printJson(importancesOf(scores, { criterion, gates, targets }));
+  else
+    printTable([
+      ["group", "units", "least", "median", "most"],
+      ...[...scores].map(([name, values]) => {
+        const sorted = [...values].sort((a, b) => a - b);
+        const at = (share: number) => sorted[Math.round((sorted.length - 1) * share)]!.toExponential(2);
+        return [name, String(values.length), at(0), at(0.5), at(1)];
+      }),
+    ]);
+}
+
+async function writePart(file: string, part: ScorePart): Promise<void> {
+  const { length } = part.minibatches;
+  await writeFileAtomic(file, formatPart(part));
+  note(`part ${shardName(part.shard)} of ${length} minibatch${length === 1 ? "" : "es"} -> ${file}`);
 }
 
 interface EvalFlags extends ShapeFlags, DataFlags, RunFlags, MetricFlags {

@@ -3,6 +3,7 @@
 import { InvalidArgumentError } from "commander";
 import type { ImageSize } from "../../data/form.ts";
 import type { Shape } from "../../graph/tensor.ts";
+import type { Shard } from "../../options/distribute.ts";
 import { withForm } from "../forms.ts";
 
 const unitsOfMemory = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 } as const;
@@ -42,3 +43,14 @@ export function imageSizeOf(text: string): ImageSize {
   if (height === undefined) throw new InvalidArgumentError("It must look like 224 or 224x160, height before width.");
   return [Number(height), Number(width)];
 }
+
+/** 3/16: the third of sixteen parts. */
+export const shardOf = withForm(
+  (text: string): Shard => {
+    const [, index, of] = /^([1-9]\d{0,8})\/([1-9]\d{0,8})$/.exec(text) ?? [];
+    if (index === undefined || Number(index) > Number(of))
+      throw new InvalidArgumentError("It must look like 3/16, from 1/16 to 16/16.");
+    return { index: Number(index), of: Number(of) };
+  },
+  { type: "string", pattern: "^[1-9][0-9]*/[1-9][0-9]*$" },
+);
