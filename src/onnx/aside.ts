@@ -105,7 +105,9 @@ function findTail(
   return { tail, tensorsOf };
 }
 
-/** The outputs of the graph that is left: the declared tensors, and in place of each other output what it is made of. */
+/**
+ * The outputs of the graph that is left: the declared tensors, and in place of each other output what it is made of.
+ */
 function outputsInstead(
   graph: Graph,
   readers: Readers,
