@@ -52,6 +52,8 @@ export type { CompareOptions as CompareGraphsOptions, Comparison, Pair as Before
 export { measureLatency, type Timing, type TimingOptions } from "./evaluate/timing.ts";
 
 export { finetune as finetuneGraph, type FinetuneOptions as FinetuneGraphOptions } from "./train/finetune.ts";
+export { machinesHere } from "./train/machines.ts";
+export type { IntervalAnswer, IntervalTask, LostEvent, Machines, Spread } from "./train/spread.ts";
 export {
   recalibrate as recalibrateGraph,
   type RecalibrateOptions as RecalibrateGraphOptions,

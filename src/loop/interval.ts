@@ -14,9 +14,10 @@ import { finish, sampleAll, score } from "../score/score.ts";
 import { unlessOverflown } from "../train/guard.ts";
 import { stepOptions } from "../train/options.ts";
 import type { TrainerState } from "../train/step.ts";
-import type { BatchStream } from "../train/stream.ts";
+import { openLearner } from "../train/learner.ts";
+import type { BatchStream, Position } from "../train/stream.ts";
 import type { Teacher } from "../train/teacher.ts";
-import { openTrainer } from "../train/trainer.ts";
+import type { Lesson } from "../train/lesson.ts";
 import type { Watch } from "../train/watch.ts";
 import { defaultEvery, type Measured, type PruneOptions } from "./options.ts";
 
@@ -62,27 +63,45 @@ export async function learn(
   const { criterion, targets, gates, batchSize, every = defaultEvery } = options;
   const needs = stepNeeds(criterion, targets);
   const step = { ...stepOptions(options), needs, gates };
-  await using trainer = await openTrainer(runtime, state.graph, step, state.optimiserState);
+  // All that is learned before a removal is one round.
+  const spread = options.spread && { ...options.spread, round: every };
+  const learning = { ...options, spread };
+  await using trainer = await openLearner(runtime, state.graph, step, learning, state.optimiserState);
   checkClasses(dataset, classesIn(trainer.objective));
   const average = new Average();
-  let total = 0;
-  for (let number = done; number < done + every; number++) {
+  let [total, count] = [0, 0];
+  for (let number = done; number < done + every;) {
     options.signal?.throwIfAborted();
-    const { position } = stream;
-    const batch = await stream.next();
-    await watch.begin(trainer, batch, teacher);
-    const result = await unlessOverflown(trainer.step(batch, learningRate, number, teacher), batch, watch.canGoBack);
-    if (result === undefined) return undefined;
-    const { loss, findings } = result;
-    watch.add(loss, position);
-    total += loss;
-    if (needs && trainer.groups!.groups.length > 0)
-      average.add(sampleAll(criterion as DataCriterion, trainer.groups!, findings, batchSize));
-    const place = { step: number + 1, steps: undefined, epoch: position.epoch + 1, epochs: undefined };
-    options.onEvent?.({ kind: "step", phase: "prune", ...place, loss, learningRate });
+    const lessons = await lessonsFrom(stream, Math.min(trainer.pace, done + every - number), number, learningRate);
+    const batches = lessons.map(({ batch }) => batch);
+    await watch.begin(trainer, batches[0]!, teacher);
+    const results = await unlessOverflown(trainer.learn(lessons, teacher), batches, watch.canGoBack);
+    if (results === undefined) return undefined;
+    for (const [i, { at }] of lessons.entries()) {
+      number++;
+      if (results[i] === undefined) continue;
+      const { loss, findings } = results[i];
+      watch.add(loss, at);
+      total += loss;
+      count++;
+      if (needs && trainer.groups!.groups.length > 0)
+        average.add(sampleAll(criterion as DataCriterion, trainer.groups!, findings, batchSize));
+      const place = { step: number, steps: undefined, epoch: at.epoch + 1, epochs: undefined };
+      options.onEvent?.({ kind: "step", phase: "prune", ...place, loss, learningRate });
+    }
   }
   const learned = await trainer.state(true);
-  return { ...learned, groups: trainer.groups, samples: needs && average.mean(), loss: total / every };
+  return { ...learned, groups: trainer.groups, samples: needs && average.mean(), loss: total / count };
+}
+
+/** The next minibatches, and where they stand in the data. */
+async function lessonsFrom(stream: BatchStream, count: number, first: number, rate: number) {
+  const lessons: (Lesson & { readonly at: Position })[] = [];
+  for (let i = 0; i < count; i++) {
+    const at = stream.position;
+    lessons.push({ at, batch: await stream.next(), rate, number: first + i });
+  }
+  return lessons;
 }
 
 /** Measures after an interval of learning; what was measured before counts on. */

@@ -12,9 +12,10 @@ import { describeDivergence, unlessOverflown } from "./guard.ts";
 import { checkSchedule, rateAt, type RateSchedule } from "./schedules.ts";
 import { stepOptions, type LearnOptions, type TaughtOptions } from "./options.ts";
 import { averagedGraph, type TrainerState } from "./step.ts";
-import { openStream, type Position } from "./stream.ts";
+import { openLearner } from "./learner.ts";
+import { openStream, type BatchStream, type Position } from "./stream.ts";
 import { openTeacher, type Teacher } from "./teacher.ts";
-import { openTrainer } from "./trainer.ts";
+import type { Lesson } from "./lesson.ts";
 import { openWatch, type WatchState } from "./watch.ts";
 
 /** Where fine-tuning stands: all that it needs to go on as if it had never stopped. */
@@ -75,7 +76,7 @@ export async function finetune(
   const schedule: RateSchedule = { ...options, rate: learningRate };
   checkSchedule(schedule);
   const step = { ...stepOptions(options), ema: options.ema };
-  await using trainer = await openTrainer(runtime, from?.graph ?? graph, step, from?.optimiserState);
+  await using trainer = await openLearner(runtime, from?.graph ?? graph, step, options, from?.optimiserState);
   const start = from?.position ?? { epoch: firstEpoch, batch: 0 };
   await using stream = openStream(dataset, options, start, from?.perEpoch);
   checkClasses(dataset, classesIn(trainer.objective));
@@ -96,20 +97,27 @@ export async function finetune(
     const epoch = began.epoch - firstEpoch;
     if (epoch >= epochs) return averagedGraph(await trainer.state(true));
     signal?.throwIfAborted();
-    const batch = await stream.next();
+    const lessons = await lessonsFrom(stream, trainer.pace, (i, perEpoch) => {
+      const steps = perEpoch === undefined ? undefined : perEpoch * epochs;
+      // Without a known size the schedule goes by epochs until the first one has been counted.
+      const rate =
+        steps === undefined ? rateAt({ ...schedule, warmUp: 0 }, epoch, epochs) : rateAt(schedule, done + i, steps);
+      return { rate, number: done + i };
+    });
+    const batches = lessons.map(({ batch }) => batch);
+    await watch.begin(trainer, batches[0]!, teacher);
+    const results = await unlessOverflown(trainer.learn(lessons, teacher), batches, done > 0);
+    if (results === undefined) return diverged(Infinity);
     const { perEpoch } = stream;
     const steps = perEpoch === undefined ? undefined : perEpoch * epochs;
-    // Without a known size the schedule goes by epochs until the first one has been counted.
-    const rate =
-      steps === undefined ? rateAt({ ...schedule, warmUp: 0 }, epoch, epochs) : rateAt(schedule, done, steps);
-    await watch.begin(trainer, batch, teacher);
-    const result = await unlessOverflown(trainer.step(batch, rate, done, teacher), batch, done > 0);
-    if (result === undefined) return diverged(Infinity);
-    const { loss } = result;
-    done++;
-    const place = { step: done, steps, epoch: epoch + 1, epochs };
-    options.onEvent?.({ kind: "step", phase: "finetune", ...place, loss, learningRate: rate });
-    watch.add(loss, began);
+    for (const [i, { rate, at }] of lessons.entries()) {
+      done++;
+      if (results[i] === undefined) continue;
+      const { loss } = results[i];
+      const place = { step: done, steps, epoch: epoch + 1, epochs };
+      options.onEvent?.({ kind: "step", phase: "finetune", ...place, loss, learningRate: rate });
+      watch.add(loss, at);
+    }
     const now = async () => ({ graph: averagedGraph(await trainer.state()), at: done });
     if (watch.isTooHigh && (await watch.judge(await now(), watch.good.graph, teacher))) return diverged(watch.loss);
     if (watch.canOffer && done - taken >= Math.max(leastBetween, (steps ?? 0) / goodPoints)) {
@@ -123,6 +131,25 @@ export async function finetune(
       stands.position,
     );
   }
+}
+
+/** A lesson, and where it stands in the data. */
+type Placed = Lesson & { readonly at: Position };
+
+/** The next minibatches, as many as are taken at once and no more than the epoch has, with how each is learned from. */
+async function lessonsFrom(
+  stream: BatchStream,
+  count: number,
+  how: (i: number, perEpoch: number | undefined) => Omit<Lesson, "batch">,
+): Promise<Placed[]> {
+  const lessons: Placed[] = [];
+  const { epoch } = stream.position;
+  while (lessons.length < count && stream.position.epoch === epoch) {
+    const at = stream.position;
+    const batch = await stream.next();
+    lessons.push({ batch, at, ...how(lessons.length, stream.perEpoch) });
+  }
+  return lessons;
 }
 
 /** The weights are copied so many times at most, and not more often than every so many steps. */

@@ -148,24 +148,28 @@ function median(values: readonly number[]): number {
 }
 
 /**
- * What a step gives; nothing where weights have grown beyond all numbers.
+ * What steps on some minibatches give; nothing where weights have grown beyond all numbers.
  *
  * @param mayOverflow whether there was a good step before: else model or data are to blame, and it fails
  */
-export async function unlessOverflown<T>(step: Promise<T>, batch: Batch, mayOverflow: boolean): Promise<T | undefined> {
+export async function unlessOverflown<T>(
+  steps: Promise<T>,
+  batches: readonly Batch[],
+  mayOverflow: boolean,
+): Promise<T | undefined> {
   try {
-    return await step;
+    return await steps;
   } catch (error) {
-    if (mayOverflow && isOverflow(error, batch)) return undefined;
+    if (mayOverflow && isOverflow(error, batches)) return undefined;
     throw error;
   }
 }
 
 /** Whether a step failed because weights have grown beyond all numbers, and not because the data holds none. */
-function isOverflow(error: unknown, batch: Batch): boolean {
+function isOverflow(error: unknown, batches: readonly Batch[]): boolean {
   if (!(error instanceof SecateurError) || error.code !== "not-finite") return false;
   try {
-    checkFinite(batch);
+    for (const batch of batches) checkFinite(batch);
     return true;
   } catch {
     return false;

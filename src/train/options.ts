@@ -4,6 +4,7 @@ import type { Augment } from "../data/batches.ts";
 import { reservedMemory } from "../execute/memory.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Distillation } from "../objective/objective.ts";
+import type { Spread } from "./spread.ts";
 import type { StepOptions } from "./step.ts";
 
 /** What a step is that the options of a caller say. */
@@ -14,6 +15,8 @@ export interface LearnOptions extends ChosenStep {
   readonly batchSize: number;
   readonly seed: number;
   readonly augment?: Augment | undefined;
+  /** Several machines that learn side by side; default one. */
+  readonly spread?: Spread | undefined;
 }
 
 export interface TaughtOptions {

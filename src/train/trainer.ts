@@ -9,7 +9,7 @@ import { fail, option } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
 import { scaleOf, type LossScale } from "../objective/chance.ts";
-import { findingsOf, type Findings } from "../objective/evidence.ts";
+import { findingsOf } from "../objective/evidence.ts";
 import { drawMixture } from "../objective/mixup.ts";
 import type { ObjectiveInputs } from "../objective/objective.ts";
 import { uniformNoise } from "../objective/random-inputs.ts";
@@ -18,15 +18,9 @@ import type { Analysis } from "../prune/coupling/analysis.ts";
 import { held, type Held, type Runtime, type Tensors } from "../runtime/port.ts";
 import { openDataParallel, threadsPerWorker } from "./data-parallel.ts";
 import { openSingle } from "./engine.ts";
+import type { Lesson, StepResult } from "./lesson.ts";
 import { rateName, stepName, type StepOptions, type TrainerState } from "./step.ts";
 import type { Teacher } from "./teacher.ts";
-
-export interface StepResult {
-  /** The mean loss of the batch, before the update. */
-  readonly loss: number;
-  /** What the step tells of each group; empty where nothing is needed. */
-  readonly findings: Findings;
-}
 
 /** A model in training. Dispose of it when its state has been read. */
 export interface Trainer extends Held {
@@ -39,10 +33,20 @@ export interface Trainer extends Held {
    * @param number of the step in the whole run, from 0 on: it decides with the seed what is drawn at random, and how
    *   far averages of the optimiser have come
    * @param teacher whom the loss distils from, where it does
+   * @param updates that the weights have behind them, where that is not the number of the step
    * @throws SecateurError `not-finite` where the loss is not a number any more, `bad-data` where the batch does not
    *   fit model and loss
    */
-  step(batch: Batch, rate: number, number?: number, teacher?: Teacher): Promise<StepResult>;
+  step(batch: Batch, rate: number, number?: number, teacher?: Teacher, updates?: number): Promise<StepResult>;
+  /** Lessons that it takes at once, at best. */
+  readonly pace: number;
+  /**
+   * Learns from some minibatches.
+   *
+   * @returns for each of them what its step came to; nothing where it was lost
+   * @throws SecateurError as {@link step}
+   */
+  learn(lessons: readonly Lesson[], teacher?: Teacher): Promise<(StepResult | undefined)[]>;
   /** What its losses are measured by, from the samples of a minibatch. */
   scaleOf(batch: Batch, teacher?: Teacher): Promise<LossScale>;
   /**
@@ -72,23 +76,30 @@ export async function openTrainer(
   const { step, engine } = await open(runtime, graph, { ...options, capabilities }, optimiserState);
   const { groups, objective, evidence } = step;
   const fed = { inputs: step.graph.inputs, objective, randomInputs: step.randomInputs, workers: engine.workers };
-  const feedsFor = feeder(graph, options, fed);
+  const feedsFor = createFeeder(graph, options, fed);
+  const run: Trainer["step"] = async (batch, rate, number = 0, teacher, updates = number) => {
+    const results = await engine.run(await feedsFor(batch, number, teacher), {
+      [stepName]: { dtype: "float64", shape: [], data: Float64Array.of(updates + 1) },
+      [rateName]: { dtype: "float32", shape: [], data: Float32Array.of(rate) },
+    });
+    const loss = Number(results["loss"]!.data[0]);
+    if (!Number.isFinite(loss))
+      fail(
+        "not-finite",
+        `the loss became ${loss} at learning rate ${rate}: lower ${option("learningRate")}, or look for values ` +
+          "that are not numbers in the data",
+      );
+    return { loss, findings: groups ? findingsOf(evidence, groups, results) : new Map() };
+  };
   return {
     groups,
     objective,
-    async step(batch, rate, number = 0, teacher) {
-      const results = await engine.run(await feedsFor(batch, number, teacher), {
-        [stepName]: { dtype: "float64", shape: [], data: Float64Array.of(number + 1) },
-        [rateName]: { dtype: "float32", shape: [], data: Float32Array.of(rate) },
-      });
-      const loss = Number(results["loss"]!.data[0]);
-      if (!Number.isFinite(loss))
-        fail(
-          "not-finite",
-          `the loss became ${loss} at learning rate ${rate}: lower ${option("learningRate")}, or look for values ` +
-            "that are not numbers in the data",
-        );
-      return { loss, findings: groups ? findingsOf(evidence, groups, results) : new Map() };
+    step: run,
+    pace: 1,
+    async learn(lessons, teacher) {
+      const found: StepResult[] = [];
+      for (const { batch, rate, number } of lessons) found.push(await run(batch, rate, number, teacher));
+      return found;
     },
     async scaleOf(batch, teacher) {
       const [first] = await feedsFor(batch, 0, teacher);
@@ -100,7 +111,7 @@ export async function openTrainer(
 }
 
 /** What a step is fed with. */
-interface Fed {
+export interface Fed {
   readonly inputs: readonly ValueInfo[];
   readonly objective: ObjectiveInputs;
   readonly randomInputs: readonly ValueInfo[];
@@ -108,7 +119,7 @@ interface Fed {
 }
 
 /** Gives what each worker takes of a minibatch. */
-function feeder(model: Graph, { batch: size, mixup, seed = 0 }: StepOptions, fed: Fed) {
+export function createFeeder(model: Graph, { batch: size, mixup, seed = 0 }: StepOptions, fed: Fed) {
   const { workers, objective, randomInputs } = fed;
   const targetNames = new Set(objective.targets.map(({ input }) => input));
   const names = new Set(model.inputs.map(({ name }) => name));
