@@ -53,7 +53,7 @@ export { measureLatency, type Timing, type TimingOptions } from "./evaluate/timi
 
 export { finetune as finetuneGraph, type FinetuneOptions as FinetuneGraphOptions } from "./train/finetune.ts";
 export { machinesHere } from "./train/machines.ts";
-export type { IntervalAnswer, IntervalTask, LostEvent, Machines, Spread } from "./train/spread.ts";
+export type { IntervalAnswer, IntervalTask, Machines, Spread } from "./train/spread.ts";
 export {
   recalibrate as recalibrateGraph,
   type RecalibrateOptions as RecalibrateGraphOptions,

@@ -13,6 +13,7 @@ import type { Checkpoint, PruneEnd } from "../loop/checkpoint.ts";
 import { finetune, type FinetunePoint } from "../train/finetune.ts";
 import type { LatencyGoal } from "../evaluate/latency.ts";
 import { pruneLoop } from "../loop/prune.ts";
+import type { Spread } from "../train/spread.ts";
 import { createTimer } from "./checkpoints.ts";
 import { stateOf, type Drop, type Measure } from "./measure.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
@@ -31,6 +32,8 @@ export interface PruningRun {
   /** What is compared with the original besides its outputs. */
   readonly features: readonly Feature[] | undefined;
   readonly latency: LatencyGoal | undefined;
+  /** Where several machines learn. */
+  readonly spread: Spread | undefined;
   /** Where a search is on. */
   readonly drop: Drop | undefined;
   /** What the run goes on from. */
@@ -51,7 +54,8 @@ const finetuneEpoch = 1_000_000;
 
 /** Removes units until the budget is met, or finds in the checkpoint that this is done. */
 export async function pruneDown(pruningRun: PruningRun): Promise<Pruned> {
-  const { runtime, graph, data, target, options, latency, drop, resumed, store, measure, emit, save } = pruningRun;
+  const { runtime, graph, data, target, options, latency, spread, drop, resumed, store, measure, emit, save } =
+    pruningRun;
   const { criterion, targets, evaluateEvery } = options;
   const from = resumed?.point;
   if (from?.phase === "finetune") return { graph: from.graph, ...resumed!.pruned! };
@@ -61,6 +65,7 @@ export async function pruneDown(pruningRun: PruningRun): Promise<Pruned> {
     criterion: criterionOf(criterion),
     target,
     latency,
+    spread,
     // The gradient of the distance from a teacher is zero where pruning begins.
     targets: targets === "labels" ? undefined : "sampled",
     teacher: onlyTeacher(pruningRun),
@@ -134,12 +139,13 @@ async function tune(
   from: FinetunePoint | undefined,
   save: (point: FinetunePoint) => Promise<void>,
 ): Promise<Graph> {
-  const { runtime, graph, features, data, options, emit } = pruningRun;
+  const { runtime, graph, features, data, options, spread, emit } = pruningRun;
   const { distil, temperature, checkpoints } = options;
   emit({ kind: "phase", phase: "fine-tuning" });
   const due = createTimer(checkpoints?.every ?? 30);
   return finetune(runtime, begin, data, {
     ...options,
+    spread,
     firstEpoch: finetuneEpoch,
     teacher: onlyTeacher(pruningRun) ?? (distil > 0 ? { graph, features, weight: distil, temperature } : undefined),
     onEvent: emit,

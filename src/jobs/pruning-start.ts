@@ -23,6 +23,7 @@ import { refuseUnreachable } from "./reach.ts";
 import { rankingOf } from "./ranking.ts";
 import { roundingOf } from "./rounding.ts";
 import { memoryStore } from "./search.ts";
+import { spreadOf } from "./spread.ts";
 import { withTrial } from "./trial.ts";
 import { workersBefore, workersOf } from "./workers.ts";
 
@@ -114,6 +115,7 @@ export async function begin(whole: Model, asked: AskedOptions, emit: (event: Pru
     target,
     options: { ...settled, every: pace.every },
     latency,
+    spread: spreadOf(runtime, settled, emit),
     drop,
     resumed,
     store: checkpoints?.store ?? memoryStore(),

@@ -11,7 +11,7 @@ import { widen } from "../passes/widen.ts";
 import { analyse } from "../prune/coupling/analysis.ts";
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../loop/checkpoint.ts";
 import { evaluate, type Evaluation } from "../evaluate/evaluate.ts";
-import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "../train/events.ts";
+import type { DivergedEvent, LostEvent, RateEvent, StepEvent, TrialEvent } from "../train/events.ts";
 import { finetune as finetuneGraph, type FinetunePoint } from "../train/finetune.ts";
 import { reservedMemory } from "../execute/memory.ts";
 import { withGraph } from "../execute/prepare.ts";
@@ -25,6 +25,7 @@ import { agreementOf } from "./measure.ts";
 import { openTaught, teaching, type TeachingOptions } from "./original.ts";
 import { startJob, type Job, type ProgressEvent } from "./job.ts";
 import type { PhaseEvent } from "./prune-events.ts";
+import { spreadOf } from "./spread.ts";
 import { workersBefore, workersOf, type WorkersEvent } from "./workers.ts";
 
 /** How good the model is after an epoch, or at the start. */
@@ -42,6 +43,7 @@ export type TrainJobEvent =
   | TrialEvent
   | RateEvent
   | DivergedEvent
+  | LostEvent
   | PhaseEvent
   | EpochEvent
   | ProgressEvent
@@ -149,6 +151,7 @@ async function learn(
     teacher: taught.teacher,
     batchSize,
     workers,
+    spread: spreadOf(runtime, options, emit),
     // Between epochs the model is measured while the step is still loaded.
     reserved: options.memory !== undefined && validation ? reservedMemory(widen(graph), batchSize) : 0,
     onEvent: emit,

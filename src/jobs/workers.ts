@@ -41,10 +41,12 @@ export const workersBefore = (
 export function workersOf(
   runtime: Runtime,
   analysis: Analysis,
-  { workers = "auto", criterion, loss, ...options }: Settings,
+  { workers = "auto", machines = 1, criterion, loss, ...options }: Settings,
   emit: (event: WorkersEvent) => void,
 ): number {
   if (workers !== "auto") return workers;
+  // They have the threads already.
+  if (machines > 1) return 1;
   const { batchSize = 128, threads = runtime.threads, device = "cpu", memory } = options;
   // Each worker keeps gradients of its own.
   if (!runtime.worker || device !== "cpu" || memory !== undefined) return 1;
@@ -61,7 +63,9 @@ export function workersOf(
 }
 
 interface Settings
-  extends Pick<LearningOptions, "workers" | "batchSize" | "memory">, Pick<RunOptions, "threads" | "device"> {
+  extends
+    Pick<LearningOptions, "workers" | "machines" | "batchSize" | "memory">,
+    Pick<RunOptions, "threads" | "device"> {
   readonly criterion?: Criterion | undefined;
   readonly loss?: Loss | undefined;
 }

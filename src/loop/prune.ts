@@ -2,7 +2,12 @@
 
 import type { Budget } from "../options/budget.ts";
 import type { Dataset } from "../data/batches.ts";
+<<<<<<< HEAD
 import type { Graph, Positions } from "../graph/graph.ts";
+=======
+import { fail, option } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+>>>>>>> 93597d5 (Option machines: several machines learn, average before each removal, and tell of those that are lost)
 import { widen } from "../passes/widen.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import { refuseWithout, type Removal } from "../prune/coupling/removal.ts";
@@ -57,7 +62,13 @@ export async function pruneLoop(
   dataset: Dataset,
   options: PruneOptions,
 ): Promise<PruneResult> {
-  const { target, every = defaultEvery, latency, maxLoss = Infinity, from } = options;
+  const { target, every = defaultEvery, latency, maxLoss = Infinity, spread, from } = options;
+  if (spread && spread.machines.count > every)
+    fail(
+      "bad-option",
+      `${spread.machines.count} machines cannot share the ${every} minibatches between two removals: raise ` +
+        `${option("every")}, or lower ${option("machines")}`,
+    );
   const analysed = (one: Graph): Analysis => analyse(one, { batch: options.batchSize });
   const removals = [...(from?.removals ?? [])];
   const resultOf = (end: PruneResult["end"], last: Graph, found = analysed(last)): PruneResult => {

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { dataset } from "./data.ts";
 import { auto, countOrNone, notNegative, positive, share, type OptionsOf } from "./kinds.ts";
 import { loss } from "./loss.ts";
-import { batchSize, memory, seed, workers } from "./machine.ts";
+import { averageEvery, batchSize, machines, memory, seed, workers } from "./machine.ts";
 import { metric } from "./metric.ts";
 
 /**
@@ -120,6 +120,17 @@ export const learning = {
    * where there are such statistics.
    */
   workers,
+  /**
+   * Machines that learn side by side, each from a slice of the minibatches, and average what they have learned before
+   * each removal, and after some minibatches of fine-tuning. Here they are workers of this process. Default 1.
+   */
+  machines,
+  /** Minibatches of each machine between two averagings while training or fine-tuning; default 10. */
+  averageEvery,
+  /** How far the weights go towards the mean of all machines; default 1: they become it. */
+  outerRate: positive.default(1).describe("how far weights go towards the mean of all machines"),
+  /** Nesterov's momentum of these steps; default 0. DiLoCo takes 0.9, and a rate of 0.7. */
+  outerMomentum: decay.default(0).describe("Nesterov's momentum of the steps towards the mean"),
   /**
    * Bytes that the process is to stay below while it learns, by estimate: activations that would take more are computed
    * a second time instead of kept, which gives the same results. Default: all are kept.

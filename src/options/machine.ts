@@ -24,6 +24,10 @@ export const workers = countOrAuto
   .default("auto")
   .describe("threads that share each minibatch; auto: as many as make it faster");
 
+export const machines = count.default(1).describe("machines that learn side by side, as workers of this process");
+
+export const averageEvery = count.default(10).describe("minibatches of each machine between two averagings");
+
 export const memory = count.describe("memory that the process should stay below, as 2GB");
 
 export const checkpointEvery = notNegative.default(30).describe("seconds between two checkpoints while learning");

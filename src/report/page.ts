@@ -2,6 +2,7 @@
 
 import { html, Markup, type Content } from "./html.ts";
 import { flagOf, lossWords, worded } from "./figures.ts";
+import { describeLosses, lostIn } from "./lost.ts";
 import { nextSection, nextSteps } from "./next.ts";
 import type { RunConfig, RunRecord, RunSummary } from "./record.ts";
 import { style } from "./style.ts";
@@ -22,6 +23,7 @@ export function pageOf(
   records: readonly RunRecord[],
   summary: RunSummary | undefined,
 ): string {
+  const lost = lostIn(records);
   return html`<!doctype html>
     <html lang="en" xmlns="http://www.w3.org/1999/xhtml">
       <head>
@@ -38,6 +40,7 @@ export function pageOf(
           <p class="lead">${lead}</p>
           ${stands === undefined ? undefined : html`<p class="notice">The run is not finished: ${stands}.</p>`}
           ${outcome === undefined ? undefined : html`<p>${outcome}</p>`}
+          ${lost && html`<p class="notice">${describeLosses(lost)}</p>`}
           ${summary && html`<p><a href="#next">What to do next</a></p>`}
         </header>
         ${sections} ${circumstances(config, records.at(-1)?.time, summary)}

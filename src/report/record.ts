@@ -21,7 +21,7 @@ import type { ProgressEvent } from "../jobs/job.ts";
 import type { EpochEvent, TrainJobEvent } from "../jobs/train.ts";
 import type { WorkersEvent } from "../jobs/workers.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
-import type { DivergedEvent, RateEvent, RemovalEvent, StepEvent, TrialEvent } from "../train/events.ts";
+import type { DivergedEvent, LostEvent, RateEvent, RemovalEvent, StepEvent, TrialEvent } from "../train/events.ts";
 
 /** `config.json`: how a run was asked for. */
 export interface RunConfig {
@@ -57,11 +57,20 @@ interface Written {
   readonly inputs?: readonly InputForm[] | undefined;
 }
 
+/** How often a machine was lost that learned with others, and the samples that were not learned from. */
+export interface Lost {
+  readonly times: number;
+  readonly samples: number;
+}
+
 /** `summary.json` of a run of prune: what it reached. */
-export interface PruneSummary extends Omit<PruneOutcome, "model" | "kept" | "removal">, Written {}
+export interface PruneSummary extends Omit<PruneOutcome, "model" | "kept" | "removal">, Written {
+  readonly lost?: Lost | undefined;
+}
 
 /** `summary.json` of a run of train or finetune. */
 export interface LearnSummary extends Written {
+  readonly lost?: Lost | undefined;
   readonly epochs: number;
   /** Absent where there was nothing to measure by. */
   readonly before?: Evaluation | undefined;
@@ -106,6 +115,7 @@ export type RunRecord = { readonly time: string } & (
   | StepEvent
   | RateEvent
   | DivergedEvent
+  | LostEvent
   | StartEvent
   | ScheduleEvent
   | ResumeEvent

@@ -19,6 +19,7 @@ import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
 import type { Removal } from "../prune/coupling/removal.ts";
 import { formatKept, formatPlan, type KeptUnits } from "../prune/select/plan.ts";
 import type { Store } from "../jobs/search.ts";
+import { lostIn } from "./lost.ts";
 import { isPassing, recordOf, type RunConfig, type RunEvent, type RunRecord } from "./record.ts";
 
 /** What lies in the directory of a run. */
@@ -190,7 +191,9 @@ class DirectoryRun implements Run {
     return guard(this.dir, async () => {
       await this.#settle();
       if (kept) await writeFileAtomic(join(this.dir, files.kept), formatKept(kept));
-      await writeFileAtomic(join(this.dir, files.summary), `${JSON.stringify(summary, undefined, 2)}\n`);
+      const lost = lostIn(readRecords(this.dir));
+      const whole = { ...summary, ...(lost && { lost }) };
+      await writeFileAtomic(join(this.dir, files.summary), `${JSON.stringify(whole, undefined, 2)}\n`);
       for (const name of [files.checkpoint, files.points])
         await rm(join(this.dir, name), { recursive: true, force: true });
     });

@@ -5,7 +5,7 @@ import { zeros, type NumericDType, type Tensor, type TypedArray } from "../graph
 import type { OuterStep } from "./spread.ts";
 
 /** What one of several has, and how much it counts. */
-export interface Share<T> {
+export interface Weighed<T> {
   readonly value: T;
   readonly samples: number;
 }
@@ -13,28 +13,28 @@ export interface Share<T> {
 /**
  * Σ samples · value / Σ samples, element by element, in float64. That of one is itself, bit for bit.
  *
- * @param shares tensors of one shape and one float type, at least one
+ * @param parts tensors of one shape and one float type, at least one
  */
-export function meanTensor(shares: readonly Share<Tensor>[]): Tensor {
-  const [first] = shares as [Share<Tensor>];
-  if (shares.length === 1) return first.value;
+export function meanTensor(parts: readonly Weighed<Tensor>[]): Tensor {
+  const [first] = parts as [Weighed<Tensor>];
+  if (parts.length === 1) return first.value;
   const { dtype, shape } = first.value;
   if (dtype !== "float32" && dtype !== "float64") fail("internal", `there is no mean of ${dtype}`);
-  const all = shares.reduce((sum, { samples }) => sum + samples, 0);
+  const count = parts.reduce((sum, { samples }) => sum + samples, 0);
   const sums = new Float64Array((first.value.data as TypedArray).length);
-  for (const { value, samples } of shares)
+  for (const { value, samples } of parts)
     (value.data as Float32Array).forEach((element, i) => (sums[i]! += element * samples));
   const mean = zeros(dtype as NumericDType, shape);
-  sums.forEach((sum, i) => ((mean.data as Float32Array)[i] = sum / all));
+  sums.forEach((sum, i) => ((mean.data as Float32Array)[i] = sum / count));
   return mean;
 }
 
 /** The means of tensors that all have, by name. */
-export function meanTensors(shares: readonly Share<ReadonlyMap<string, Tensor>>[]): Map<string, Tensor> {
+export function meanTensors(parts: readonly Weighed<ReadonlyMap<string, Tensor>>[]): Map<string, Tensor> {
   return new Map(
-    [...shares[0]!.value.keys()].map((name) => [
+    [...parts[0]!.value.keys()].map((name) => [
       name,
-      meanTensor(shares.map(({ value, samples }) => ({ value: value.get(name)!, samples }))),
+      meanTensor(parts.map(({ value, samples }) => ({ value: value.get(name)!, samples }))),
     ]),
   );
 }

@@ -73,4 +73,17 @@ export interface DivergedEvent {
   readonly restored: number;
 }
 
-export type LearnEvent = StepEvent | RemovalEvent | TrialEvent | RateEvent | DivergedEvent;
+/** A machine was lost while several learned, and what it had learned since the last averaging with it. */
+export interface LostEvent {
+  readonly kind: "lost";
+  /** From 1 on, of so many that learned then. */
+  readonly machine: number;
+  readonly machines: number;
+  /** The first minibatch of its slice, from 1 on in its phase; and how many it had. */
+  readonly step: number;
+  readonly minibatches: number;
+  readonly samples: number;
+  readonly reason: string;
+}
+
+export type LearnEvent = StepEvent | RemovalEvent | TrialEvent | RateEvent | DivergedEvent | LostEvent;

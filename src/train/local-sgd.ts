@@ -10,15 +10,9 @@ import { scaleOf } from "../objective/chance.ts";
 import { statesOf } from "../passes/training.ts";
 import { held } from "../runtime/port.ts";
 import { meanTensors, outerStep } from "./averaging.ts";
+import type { LostEvent } from "./events.ts";
 import type { TaughtOptions } from "./options.ts";
-import {
-  defaultAverageEvery,
-  type IntervalAnswer,
-  type IntervalTask,
-  type LostEvent,
-  type OuterStep,
-  type Spread,
-} from "./spread.ts";
+import { defaultAverageEvery, type IntervalAnswer, type IntervalTask, type OuterStep, type Spread } from "./spread.ts";
 import { stepGraph, type StepOptions, type TrainerState } from "./step.ts";
 import type { Lesson, StepResult } from "./lesson.ts";
 import { createFeeder, type Trainer } from "./trainer.ts";
@@ -132,7 +126,8 @@ const reasonOf = (reason: unknown): string => (reason instanceof Error ? reason.
 function lostEvent(i: number, tasks: readonly Pick<IntervalTask, "lessons">[], reason: string): LostEvent {
   const { lessons } = tasks[i]!;
   const samples = lessons.reduce((sum, { batch }) => sum + batch.size, 0);
-  return { kind: "lost", machine: i + 1, machines: tasks.length, minibatches: lessons.length, samples, reason };
+  const slice = { step: lessons[0]!.number + 1, minibatches: lessons.length, samples };
+  return { kind: "lost", machine: i + 1, machines: tasks.length, ...slice, reason };
 }
 
 /** What is known of what learns. */

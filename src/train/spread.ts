@@ -5,6 +5,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import type { Distillation } from "../objective/objective.ts";
 import type { MachineOptions } from "../runtime/port.ts";
 import type { FitOptions } from "./activation-checkpointing.ts";
+import type { LostEvent } from "./events.ts";
 import type { StepOptions } from "./step.ts";
 import type { Lesson, StepResult } from "./lesson.ts";
 
@@ -52,18 +53,6 @@ export interface Machines {
    *   lost: what it has learned in this interval counts for nothing.
    */
   run(task: IntervalTask): Promise<IntervalAnswer>;
-}
-
-/** A machine was lost in an interval, and what it had learned from with it. */
-export interface LostEvent {
-  readonly kind: "lost";
-  /** From 1 on, of so many in this interval. */
-  readonly machine: number;
-  readonly machines: number;
-  /** Its share. */
-  readonly minibatches: number;
-  readonly samples: number;
-  readonly reason: string;
 }
 
 /** What is done with what all machines learned in an interval. */

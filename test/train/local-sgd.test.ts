@@ -16,16 +16,16 @@ import { prove } from "../../src/prune/proof/prove.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import { nodeRuntime } from "../../src/runtime/workers-node.ts";
 import { meanTensor } from "../../src/train/averaging.ts";
-import type { LearnEvent } from "../../src/train/events.ts";
+import type { LearnEvent, LostEvent } from "../../src/train/events.ts";
 import { finetune, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
 import { openLocalSgd, slicesOf } from "../../src/train/local-sgd.ts";
 import { machinesHere } from "../../src/train/machines.ts";
-import type { IntervalTask, LostEvent, Machines, Spread } from "../../src/train/spread.ts";
+import type { IntervalTask, Machines, Spread } from "../../src/train/spread.ts";
 import { ownerOf, type StepOptions } from "../../src/train/step.ts";
 import { openStream } from "../../src/train/stream.ts";
 import { openTrainer } from "../../src/train/trainer.ts";
 import { random } from "../support/graphs.ts";
-import { laws, lawsBut } from "../support/laws.ts";
+import { laws } from "../support/laws.ts";
 import { readNetModel } from "../support/reference.ts";
 
 const model = loadModel(readNetModel("residual-conv"));
@@ -111,17 +111,19 @@ describe("slices", () => {
 });
 
 describe("one machine", () => {
-  it.each<[string, Partial<FinetuneOptions>]>([
-    ["sgd", {}],
-    ["adamw, averages and mixtures", { ...drawing, ema: 0.9 }],
-    ["a teacher", { teacher: { graph, weight: 0.5, temperature: 2 } }],
-  ])("learns the same bytes as without: %s", async (_name, more) => {
+  const same = async (more: Partial<FinetuneOptions>): Promise<void> => {
     const whole = bytesOf(await tune(undefined, more));
     expect(bytesOf(await tune(here(1), more))).toBe(whole);
     expect(whole).not.toBe(bytesOf(graph));
-  });
+  };
+  it("learns the same bytes as without", () => same({}));
 
-  it("prunes to the same bytes as without", async () => {
+  it.each<[string, Partial<FinetuneOptions>]>([
+    ["adamw, averages and mixtures", { ...drawing, ema: 0.9 }],
+    ["a teacher", { teacher: { graph, weight: 0.5, temperature: 2 } }],
+  ])("learns the same bytes as without: %s", laws, (_name, more) => same(more));
+
+  it("prunes to the same bytes as without", laws, async () => {
     const [alone, spread] = [await prune(undefined), await prune(here(1))];
     expect(spread.removals).toEqual(alone.removals);
     expect(bytesOf(spread.graph)).toBe(bytesOf(alone.graph));
@@ -129,7 +131,7 @@ describe("one machine", () => {
 });
 
 describe("several machines", () => {
-  it.each([2, 4])("%i of them come to the same bytes twice, and in threads of their own", async (count) => {
+  it.each([2, 4])("%i of them come to the same bytes twice, and in threads of their own", laws, async (count) => {
     const spread = here(count, diloco);
     const first = bytesOf(await tune(spread));
     expect(bytesOf(await tune(spread))).toBe(first);
@@ -184,7 +186,7 @@ describe("several machines", () => {
       expect(value, name).toEqual(both(a.graph.initializers.get(name)!, b.graph.initializers.get(name)!));
   });
 
-  it("choose a removal once, and cut what outer steps keep with the weights", async () => {
+  it("choose a removal once, and cut what outer steps keep with the weights", laws, async () => {
     const points: PrunePoint[] = [];
     const { machines, tasks } = noted(here(2).machines);
     const { removals } = await prune(here(2, { ...diloco, machines }), {
@@ -220,7 +222,15 @@ describe("a machine that is lost", () => {
       onEvent: ({ step }) => steps.push(step),
     });
     expect(events).toEqual([
-      { kind: "lost", machine: 2, machines: 2, minibatches: 2, samples: 16, reason: "the cable was pulled" },
+      {
+        kind: "lost",
+        machine: 2,
+        machines: 2,
+        step: 7,
+        minibatches: 2,
+        samples: 16,
+        reason: "the cable was pulled",
+      },
     ]);
     expect(steps).toEqual(Array.from({ length: 16 }, (_, i) => i + 1).filter((step) => step !== 7 && step !== 8));
     // All go on from what the other one learned.
@@ -243,7 +253,7 @@ describe("a machine that is lost", () => {
     );
   });
 
-  it("does not end pruning", async () => {
+  it("does not end pruning", laws, async () => {
     const lost: LostEvent[] = [];
     const failing = noted(here(2).machines, async (_task, i) => {
       if (i === 2) throw new Error("gone");
@@ -252,6 +262,12 @@ describe("a machine that is lost", () => {
     expect(end).toBe("met");
     expect(lost.length).toBe(1);
   });
+});
+
+it("more machines than there are minibatches between two removals are refused", async () => {
+  await expect(prune(here(5))).rejects.toThrow(
+    "5 machines cannot share the 4 minibatches between two removals: raise `every`, or lower `machines`",
+  );
 });
 
 it("a machine that joins takes part from the next interval", async () => {
@@ -282,7 +298,7 @@ it("a machine that joins takes part from the next interval", async () => {
 });
 
 describe("a run that goes on", () => {
-  it("from any point of fine-tuning ends in the same bytes", async () => {
+  it("from any point of fine-tuning ends in the same bytes", laws, async () => {
     const points: FinetunePoint[] = [];
     const more = { ...drawing, ema: 0.9 };
     const onPoint = async (take: () => Promise<FinetunePoint>) => void points.push(await take());
@@ -295,7 +311,7 @@ describe("a run that goes on", () => {
     }
   });
 
-  it("from any removal ends in the same bytes", async () => {
+  it("from any removal ends in the same bytes", laws, async () => {
     const points: PrunePoint[] = [];
     const whole = await prune(here(2, diloco), { onPoint: async (point) => void points.push(point) });
     for (const point of points) {

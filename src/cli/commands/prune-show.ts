@@ -3,6 +3,7 @@
 import type { PruneJobEvent, PruneOutcome, Ranking, SearchEvent } from "../../jobs/prune-events.ts";
 import { isDoubtful } from "../../evaluate/drop.ts";
 import { isBuiltIn } from "../../evaluate/metrics.ts";
+import { describeLost } from "../../report/lost.ts";
 import { noteRounding } from "../limits.ts";
 import {
   accuracyOf,
@@ -166,6 +167,9 @@ export function createShow(
         break;
       case "workers":
         noteWorkers(event);
+        break;
+      case "lost":
+        note(describeLost(event));
         break;
       case "trial":
         progress.update(describeTrial(event));

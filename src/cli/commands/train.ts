@@ -19,6 +19,7 @@ import type { SettledOf } from "../../options/kinds.ts";
 import { readText } from "../read-text.ts";
 import { flag, flagsOf, handed, withGroup } from "../options/flag.ts";
 import type { WorkersEvent } from "../../jobs/workers.ts";
+import { describeLost } from "../../report/lost.ts";
 import type { LearnSummary } from "../../report/record.ts";
 import { readRecords, type Run } from "../../report/run-node.ts";
 import { isOf } from "../../report/run-history.ts";
@@ -153,6 +154,7 @@ function createShow(progress: Progress, batchSize: number): (event: TrainJobEven
     else if (event.kind === "samples" || event.kind === "forms") measuring(event);
     else if (event.kind === "trial") progress.update(describeTrial(event));
     else if (event.kind === "workers") noteWorkers(event);
+    else if (event.kind === "lost") note(describeLost(event));
     else if (event.kind === "rate") noteRate(event);
     else if (event.kind === "diverged") noteDiverged(progress, event);
     else if (event.kind === "epoch")

@@ -30,6 +30,15 @@ const rare = {
   seed: "<n>",
 } as const;
 
+/** How many learn, and what becomes of what each has learned. */
+const machine = {
+  workers: "<n>",
+  machines: "<n>",
+  averageEvery: "<n>",
+  outerRate: "<rate>",
+  outerMomentum: "<share>",
+} as const;
+
 type Learning = SettledOf<typeof learning>;
 
 export interface LearnFlags
@@ -42,7 +51,7 @@ export interface LearnFlags
       | keyof typeof scheduling
       | "learningRate"
       | "rateSchedule"
-      | "workers"
+      | keyof typeof machine
       | "memory"
     > {
   readonly optimiser: OptimiserOptions["kind"];
@@ -77,7 +86,7 @@ const withMachine = (command: Command): Command =>
     withCompute(command),
     "Machine",
     [flag("--memory <size>", learning.memory, memorySize)],
-    flagsOf(learning, { workers: "<n>" }),
+    flagsOf(learning, machine),
   );
 
 function optimiserOf({ optimiser, momentum, weightDecay }: LearnFlags): OptimiserOptions {
