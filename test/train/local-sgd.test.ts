@@ -18,6 +18,8 @@ import { nodeRuntime } from "../../src/runtime/workers-node.ts";
 import { meanTensor } from "../../src/train/averaging.ts";
 import type { LearnEvent, LostEvent } from "../../src/train/events.ts";
 import { finetune, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
+import { decodeAnswer, decodeTask, encodeAnswer, encodeTask } from "../../src/train/interval-bytes.ts";
+import { runInterval } from "../../src/train/interval-task.ts";
 import { openLocalSgd, slicesOf } from "../../src/train/local-sgd.ts";
 import { machinesHere } from "../../src/train/machines.ts";
 import type { IntervalTask, Machines, Spread } from "../../src/train/spread.ts";
@@ -60,15 +62,16 @@ const tune = (spread: Spread | undefined, more: Partial<FinetuneOptions> = {}, s
   finetune(directRuntime, start, data, { ...learn, epochs: 2, learningRate: 0.02, warmUp: 3, spread, ...more });
 
 interface PruneMore {
+  readonly criterion?: string;
   readonly from?: PrunePoint;
   readonly onPoint?: (point: PrunePoint) => Promise<void>;
   readonly onEvent?: (event: LearnEvent) => void;
 }
 
-const prune = (spread: Spread | undefined, more: PruneMore = {}) =>
+const prune = (spread: Spread | undefined, { criterion = "taylor-fo", ...more }: PruneMore = {}) =>
   pruneLoop(directRuntime, graph, data, {
     ...learn,
-    criterion: findCriterion("taylor-fo"),
+    criterion: findCriterion(criterion),
     target: absoluteBudget(graph, { macs: 0.6 }),
     learningRate: 0.01,
     every: 4,
@@ -132,12 +135,13 @@ describe("one machine", () => {
 
 describe("several machines", () => {
   it.each([2, 4])("%i of them come to the same bytes twice, and in threads of their own", laws, async (count) => {
-    const spread = here(count, diloco);
-    const first = bytesOf(await tune(spread));
-    expect(bytesOf(await tune(spread))).toBe(first);
+    const spread = here(count, { ...diloco, averageEvery: 1 });
+    const once = { epochs: 1 };
+    const first = bytesOf(await tune(spread, once));
+    expect(bytesOf(await tune(spread, once))).toBe(first);
     const threads = { ...spread, machines: machinesHere(nodeRuntime, count, { threads: 2 }) };
-    expect(bytesOf(await tune(threads))).toBe(first);
-    expect(bytesOf(await tune(undefined))).not.toBe(first);
+    expect(bytesOf(await tune(threads, once))).toBe(first);
+    expect(bytesOf(await tune(undefined, once))).not.toBe(first);
   });
 
   it("are handed each minibatch once, in order, with rates and numbers of the whole run", async () => {
@@ -154,6 +158,26 @@ describe("several machines", () => {
     expect(tasks.map(({ updates }) => updates)).toEqual([0, 0, 2, 2, 4, 4, 6, 6]);
     const taken = tasks.flatMap(({ lessons }) => lessons.map(({ number, rate }) => [number + 1, rate]));
     expect(steps).toEqual(taken);
+  });
+
+  it("come to the same where tasks and answers travel as bytes", laws, async () => {
+    const far: Machines = {
+      count: 2,
+      run: async (task) => {
+        const own = { threads: 1 };
+        return decodeAnswer(encodeAnswer(await runInterval(directRuntime, decodeTask(encodeTask(task)), own)));
+      },
+    };
+    const more = { ...drawing, ema: 0.9, teacher: { graph, weight: 0.5, temperature: 2 } };
+    expect(bytesOf(await tune(here(2, { machines: far }), more))).toBe(bytesOf(await tune(here(2), more)));
+    for (const criterion of ["taylor-fo", "bn-taylor", "wanda"]) {
+      const [near, away] = [
+        await prune(here(2), { criterion }),
+        await prune(here(2, { machines: far }), { criterion }),
+      ];
+      expect(away.removals).toEqual(near.removals);
+      expect(bytesOf(away.graph)).toBe(bytesOf(near.graph));
+    }
   });
 
   it("are averaged by samples: weights, statistics and optimiser state", async () => {
@@ -304,7 +328,7 @@ describe("a run that goes on", () => {
     const onPoint = async (take: () => Promise<FinetunePoint>) => void points.push(await take());
     const whole = bytesOf(await tune(here(2, diloco), { ...more, onPoint }));
     expect(points.map(({ step }) => step)).toEqual([4, 8, 12, 16]);
-    for (const point of points) {
+    for (const point of points.slice(0, -1)) {
       const bytes = Buffer.concat(encodeCheckpoint({ point, note: {} }));
       const from = decodeCheckpoint(bytes, graph, "checkpoint").point as FinetunePoint;
       expect(bytesOf(await tune(here(2, diloco), { ...more, from }))).toBe(whole);
@@ -314,7 +338,7 @@ describe("a run that goes on", () => {
   it("from any removal ends in the same bytes", laws, async () => {
     const points: PrunePoint[] = [];
     const whole = await prune(here(2, diloco), { onPoint: async (point) => void points.push(point) });
-    for (const point of points) {
+    for (const point of points.slice(0, 2)) {
       const bytes = Buffer.concat(encodeCheckpoint({ point, note: {} }));
       const from = decodeCheckpoint(bytes, graph, "checkpoint").point as PrunePoint;
       const again = await prune(here(2, diloco), { from });

@@ -1,0 +1,169 @@
+/** Interval tasks and their answers as bytes and JSON, for machines that are further away than another thread. */
+
+import type { Evidence } from "../criteria/criterion.ts";
+import { fail, option } from "../graph/error.ts";
+import { bodies, type Found, type Graph } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { PassNeed } from "../objective/evidence.ts";
+import { encodeAsIs } from "../onnx/encode.ts";
+import { loadModel } from "../onnx/load.ts";
+import { decodeSafetensors, encodeSafetensors } from "../onnx/safetensors.ts";
+import { wrapGraph } from "../onnx/wrap.ts";
+import { lossesOf } from "../options/loss.ts";
+import type { Lesson, StepResult } from "./lesson.ts";
+import type { IntervalAnswer, IntervalTask } from "./spread.ts";
+
+/** A task in pieces, each of which may be the same as one of another task: both machines of an interval have one model. */
+export interface EncodedTask {
+  /** ONNX files of the model and of the teacher. */
+  readonly model: Uint8Array;
+  readonly teacher: Uint8Array | undefined;
+  /** What the optimiser keeps, as safetensors. */
+  readonly optimiserState: Uint8Array;
+  /** All else, as JSON. */
+  readonly rest: string;
+  /** The minibatches, in their order, each a piece of its own. */
+  readonly batches: readonly Lesson["batch"][];
+}
+
+/** What of a task is JSON. */
+interface Rest extends Pick<IntervalTask, "step" | "updates"> {
+  readonly lessons: readonly Omit<Lesson, "batch">[];
+  readonly distillation: { readonly weight: number; readonly temperature: number } | undefined;
+}
+
+/**
+ * @throws SecateurError `unsupported` for a loss in a file, which may be anything, and for a model of 2 GiB and more
+ */
+export function encodeTask({ graph, optimiserState, teacher, step, lessons, updates }: IntervalTask): EncodedTask {
+  if (lossesOf(step.loss).some(({ kind }) => kind === "file"))
+    fail("unsupported", `a loss in a file does not travel to other machines: take ${option("loss")} by its name`);
+  const rest: Rest = {
+    step,
+    updates,
+    lessons: lessons.map(({ rate, number }) => ({ rate, number })),
+    distillation: teacher && { weight: teacher.weight, temperature: teacher.temperature },
+  };
+  return {
+    model: encodeGraph(graph),
+    teacher: teacher && encodeGraph(teacher.graph),
+    optimiserState: joined(encodeSafetensors({ tensors: optimiserState, metadata: {} })),
+    rest: JSON.stringify(rest),
+    batches: lessons.map(({ batch }) => batch),
+  };
+}
+
+/** @throws SecateurError `bad-model` or `bad-data` for bytes that are no task */
+export function decodeTask({ model, teacher, optimiserState, rest, batches }: EncodedTask): IntervalTask {
+  const { step, updates, lessons, distillation } = JSON.parse(rest) as Rest;
+  return {
+    graph: decodeGraph(model),
+    optimiserState: decodeSafetensors(optimiserState, "the optimiser state of a task").tensors,
+    teacher: teacher && { ...distillation!, graph: decodeGraph(teacher) },
+    step,
+    lessons: lessons.map((lesson, i) => ({ ...lesson, batch: batches[i]! })),
+    updates,
+  };
+}
+
+/** Under this name a file has what of a graph no file has. */
+const key = "secateur.interval";
+
+/** What of a graph no file has, as JSON says it. */
+interface Unwritten {
+  readonly groupNames?: readonly (readonly [string, string])[];
+  readonly sizes?: readonly (readonly [string, number])[];
+  readonly otherSizes?: readonly (readonly (readonly [string, number])[])[];
+  readonly found?: Pick<Found, "failed"> & {
+    readonly types: readonly (readonly [string, Found["types"] extends ReadonlyMap<string, infer T> ? T : never])[];
+    readonly sizes: readonly (readonly [string, number])[];
+  };
+}
+
+function encodeGraph(graph: Graph): Uint8Array {
+  const { groupNames, sizes, otherSizes, found } = graph;
+  const unwritten: Unwritten = {
+    ...(groupNames && { groupNames: [...groupNames] }),
+    ...(sizes && { sizes: [...sizes] }),
+    ...(otherSizes && { otherSizes: otherSizes.map((one) => [...one]) }),
+    ...(found && { found: { ...found, types: [...found.types], sizes: [...found.sizes] } }),
+  };
+  const domains = Object.fromEntries([...domainsOf(graph)].map((domain) => [domain, 1]));
+  return encodeAsIs({ ...wrapGraph(graph, domains), metadata: { [key]: JSON.stringify(unwritten) } });
+}
+
+const domainsOf = (graph: Graph): Set<string> =>
+  new Set(
+    graph.nodes.flatMap((node) => [
+      ...(node.domain === "" ? [] : [node.domain]),
+      ...bodies(node).flatMap((body) => [...domainsOf(body)]),
+    ]),
+  );
+
+function decodeGraph(bytes: Uint8Array): Graph {
+  const { graph, metadata } = loadModel(bytes);
+  const { groupNames, sizes, otherSizes, found } = JSON.parse(metadata[key] ?? "{}") as Unwritten;
+  return {
+    ...graph,
+    ...(groupNames && { groupNames: new Map(groupNames) }),
+    ...(sizes && { sizes: new Map(sizes) }),
+    ...(otherSizes && { otherSizes: otherSizes.map((one) => new Map(one)) }),
+    ...(found && { found: { ...found, types: new Map(found.types), sizes: new Map(found.sizes) } }),
+  };
+}
+
+/** An answer as safetensors. */
+export function encodeAnswer({ weights, optimiserState, steps, samples }: IntervalAnswer): Uint8Array {
+  const tensors = new Map<string, Tensor>();
+  for (const [name, value] of weights) tensors.set(`weight ${name}`, value);
+  for (const [name, value] of optimiserState) tensors.set(`state ${name}`, value);
+  for (const [i, { findings }] of steps.entries())
+    for (const [group, evidence] of findings)
+      for (const [place, data] of flat(evidence))
+        tensors.set(`${i} ${place} ${group}`, { dtype: "float32", shape: [data.length], data });
+  const metadata = { samples: String(samples), losses: JSON.stringify(steps.map(({ loss }) => loss)) };
+  return joined(encodeSafetensors({ tensors, metadata }));
+}
+
+/** @throws SecateurError `bad-data` for bytes that are no answer */
+export function decodeAnswer(bytes: Uint8Array): IntervalAnswer {
+  const { tensors, metadata } = decodeSafetensors(bytes, "the answer of a machine");
+  const losses = JSON.parse(metadata["losses"] ?? "[]") as number[];
+  const found = losses.map(() => new Map<string, Partial<Evidence>>());
+  const [weights, optimiserState] = [new Map<string, Tensor>(), new Map<string, Tensor>()];
+  for (const [name, value] of tensors) {
+    const [first, place, ...words] = name.split(" ") as [string, string, ...string[]];
+    if (first === "weight") weights.set(name.slice("weight ".length), value);
+    else if (first === "state") optimiserState.set(name.slice("state ".length), value);
+    else {
+      const findings = found[Number(first)] ?? fail("bad-data", `the answer of a machine has no step ${first}`);
+      const group = words.join(" ");
+      findings.set(group, withPlace(findings.get(group) ?? {}, place, value.data as Float32Array));
+    }
+  }
+  const steps = losses.map((loss, i): StepResult => ({ loss, findings: found[i]! }));
+  return { weights, optimiserState, steps, samples: Number(metadata["samples"]) };
+}
+
+/** Evidence as rows of numbers by their places, as `activations.reads`. */
+const flat = (evidence: Partial<Evidence>): [string, Float32Array][] =>
+  (Object.entries(evidence) as [PassNeed, Float32Array | Record<string, Float32Array>][]).flatMap(([need, value]) =>
+    value instanceof Float32Array
+      ? [[need, value] as [string, Float32Array]]
+      : Object.entries(value).map(([part, row]): [string, Float32Array] => [`${need}.${part}`, row]),
+  );
+
+function withPlace(evidence: Partial<Evidence>, place: string, data: Float32Array): Partial<Evidence> {
+  const [need, part] = place.split(".") as [PassNeed, string | undefined];
+  return { ...evidence, [need]: part === undefined ? data : { ...evidence[need], [part]: data } };
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(pieces.reduce((all, { length }) => all + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
