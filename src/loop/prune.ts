@@ -2,12 +2,8 @@
 
 import type { Budget } from "../options/budget.ts";
 import type { Dataset } from "../data/batches.ts";
-<<<<<<< HEAD
-import type { Graph, Positions } from "../graph/graph.ts";
-=======
 import { fail, option } from "../graph/error.ts";
-import type { Graph } from "../graph/graph.ts";
->>>>>>> 93597d5 (Option machines: several machines learn, average before each removal, and tell of those that are lost)
+import type { Graph, Positions } from "../graph/graph.ts";
 import { widen } from "../passes/widen.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import { refuseWithout, type Removal } from "../prune/coupling/removal.ts";

@@ -2,8 +2,9 @@
 
 import type { Evidence } from "../criteria/criterion.ts";
 import { fail, option } from "../graph/error.ts";
-import { bodies, type Found, type Graph } from "../graph/graph.ts";
+import { bodies, type AxisPositions, type Found, type Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import type { Distillation } from "../objective/objective.ts";
 import type { PassNeed } from "../objective/evidence.ts";
 import { encodeAsIs } from "../onnx/encode.ts";
 import { loadModel } from "../onnx/load.ts";
@@ -29,7 +30,7 @@ export interface EncodedTask {
 /** What of a task is JSON. */
 interface Rest extends Pick<IntervalTask, "step" | "updates"> {
   readonly lessons: readonly Omit<Lesson, "batch">[];
-  readonly distillation: { readonly weight: number; readonly temperature: number } | undefined;
+  readonly distillation: Distillation | undefined;
 }
 
 /**
@@ -42,7 +43,11 @@ export function encodeTask({ graph, optimiserState, teacher, step, lessons, upda
     step,
     updates,
     lessons: lessons.map(({ rate, number }) => ({ rate, number })),
-    distillation: teacher && { weight: teacher.weight, temperature: teacher.temperature },
+    distillation: teacher && {
+      weight: teacher.weight,
+      temperature: teacher.temperature,
+      features: teacher.features,
+    },
   };
   return {
     model: encodeGraph(graph),
@@ -72,18 +77,22 @@ const key = "secateur.interval";
 /** What of a graph no file has, as JSON says it. */
 interface Unwritten {
   readonly groupNames?: readonly (readonly [string, string])[];
+  readonly positions?: readonly (readonly [string, readonly (readonly [number, AxisPositions])[]])[];
   readonly sizes?: readonly (readonly [string, number])[];
   readonly otherSizes?: readonly (readonly (readonly [string, number])[])[];
   readonly found?: Pick<Found, "failed"> & {
-    readonly types: readonly (readonly [string, Found["types"] extends ReadonlyMap<string, infer T> ? T : never])[];
+    readonly types: readonly (readonly [string, TypeFound])[];
     readonly sizes: readonly (readonly [string, number])[];
   };
 }
 
+type TypeFound = Found["types"] extends ReadonlyMap<string, infer T> ? T : never;
+
 function encodeGraph(graph: Graph): Uint8Array {
-  const { groupNames, sizes, otherSizes, found } = graph;
+  const { groupNames, positions, sizes, otherSizes, found } = graph;
   const unwritten: Unwritten = {
     ...(groupNames && { groupNames: [...groupNames] }),
+    ...(positions && { positions: [...positions].map(([name, axes]) => [name, [...axes]] as const) }),
     ...(sizes && { sizes: [...sizes] }),
     ...(otherSizes && { otherSizes: otherSizes.map((one) => [...one]) }),
     ...(found && { found: { ...found, types: [...found.types], sizes: [...found.sizes] } }),
@@ -102,10 +111,11 @@ const domainsOf = (graph: Graph): Set<string> =>
 
 function decodeGraph(bytes: Uint8Array): Graph {
   const { graph, metadata } = loadModel(bytes);
-  const { groupNames, sizes, otherSizes, found } = JSON.parse(metadata[key] ?? "{}") as Unwritten;
+  const { groupNames, positions, sizes, otherSizes, found } = JSON.parse(metadata[key] ?? "{}") as Unwritten;
   return {
     ...graph,
     ...(groupNames && { groupNames: new Map(groupNames) }),
+    ...(positions && { positions: new Map(positions.map(([name, axes]) => [name, new Map(axes)])) }),
     ...(sizes && { sizes: new Map(sizes) }),
     ...(otherSizes && { otherSizes: otherSizes.map((one) => new Map(one)) }),
     ...(found && { found: { ...found, types: new Map(found.types), sizes: new Map(found.sizes) } }),
