@@ -19,4 +19,4 @@ export const describeLost = ({ machine, machines, minibatches, samples, reason }
 
 /** What was lost in all, in a sentence. */
 export const describeLosses = ({ times, samples }: Lost): string =>
-  `A machine was lost ${times === 1 ? "once" : `${times} times`} on the way: ${counted(samples)} were not learned from.`;
+  `A machine was lost ${times === 1 ? "once" : `${times} times`} on the way: ${counted(samples)} were not seen.`;

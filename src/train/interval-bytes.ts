@@ -14,7 +14,7 @@ import { lossesOf } from "../options/loss.ts";
 import type { Lesson, StepResult } from "./lesson.ts";
 import type { IntervalAnswer, IntervalTask } from "./spread.ts";
 
-/** A task in pieces, each of which may be the same as one of another task: both machines of an interval have one model. */
+/** A task in pieces. One may be the same as a piece of another task: all machines of an interval have one model. */
 export interface EncodedTask {
   /** ONNX files of the model and of the teacher. */
   readonly model: Uint8Array;
