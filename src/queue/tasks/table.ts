@@ -1,0 +1,8 @@
+/** The kinds of tasks that there are. What is not here is not done, whoever asks for it. */
+
+import type { TaskKind, TaskKinds } from "../../distribute/task.ts";
+import { scorePartTask } from "./score-part.ts";
+
+const all: readonly TaskKind[] = [scorePartTask];
+
+export const taskKinds: TaskKinds = new Map(all.map((kind) => [kind.name, kind]));
