@@ -66,6 +66,8 @@ const layers = [
   "loop",
   "zoo",
   "jobs",
+  "queue/tasks",
+  "queue",
   "report",
   "index",
   "node",
@@ -91,7 +93,8 @@ function layerOf(file: string): string {
 }
 
 /** Node's own modules and packages that need them. */
-const needsNode = (name: string): boolean => /^(node:|onnxruntime-node$|sharp$|tar$|commander$)/.test(name);
+const needsNode = (name: string): boolean =>
+  /^(node:|(onnxruntime-node|sharp|tar|commander|piscina|bullmq|ioredis|s3mini)$)/.test(name);
 const isForNode = (file: string): boolean => /-node\.ts$|^node\.ts$|^cli\//.test(file);
 
 describe("imports", () => {

@@ -34,9 +34,9 @@ export async function scoreOnQueue(
     const { jobs, minibatches, bytes, seconds } = await expectScoreOn(model, options);
     progress.done();
     note(
-      `${jobs} jobs of ${(minibatches / jobs).toFixed(1)} minibatches each, ${(bytes / 1e6).toFixed(1)} MB through the store ` +
-        `and to each worker at most, and about ${duration(seconds)} of work for one worker as fast as this machine: ` +
-        `${duration(seconds / 2)} for two, ${duration(seconds / Math.min(8, jobs))} for ${Math.min(8, jobs)}`,
+      `${jobs} jobs of ${(minibatches / jobs).toFixed(1)} minibatches each; ${(bytes / 1e6).toFixed(1)} MB through ` +
+        `the store, and to each worker at most; about ${duration(seconds)} for one worker as fast as this machine, and ` +
+        `${duration(seconds / Math.min(4, jobs))} for ${Math.min(4, jobs)}`,
     );
     return undefined;
   }

@@ -28,8 +28,8 @@ function accountOf(env: NodeJS.ProcessEnv, endpoint: string | undefined): Accoun
  *
  * @param address as s3://bucket/prefix
  * @param endpoint of the server, if it is not that of the environment or Amazon's
- * @throws SecateurError `bad-option` for what is no such address or where the account is missing, `unsupported` where the
- * package is not installed
+ * @throws SecateurError `bad-option` for what is no such address or where the account is missing, `unsupported` where
+ * the package is not installed
  */
 export async function s3Place(address: string, endpoint?: string, env = process.env): Promise<Place> {
   const [, bucket, prefix = ""] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/.exec(address) ?? [];

@@ -16,7 +16,7 @@ export interface Place {
 }
 
 /** A blob of more bytes is none: what is larger is kept in pieces. */
-export const mostBytes = 2 ** 29;
+const mostBytes = 2 ** 29;
 
 /** A blob is not there, or its bytes are not those that it is named by. */
 export class LostBlobs extends SecateurError {
@@ -40,8 +40,8 @@ export interface Store {
   /**
    * Bytes by their digest.
    *
-   * @throws SecateurError `bad-data` for what is no digest, {@link LostBlobs} where the blob is not there, was cut short
-   * or was changed
+   * @throws SecateurError `bad-data` for what is no digest, {@link LostBlobs} where the blob is not there, was cut
+   * short or was changed
    */
   get(digest: string): Promise<Uint8Array>;
   /** Keeps bytes. A blob that is there with as many bytes is not written again. */

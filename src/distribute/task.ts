@@ -104,8 +104,8 @@ export interface CheckedTask {
 /**
  * Holds data from elsewhere against the form of a task. Nothing of it is run, and nothing of it becomes a path.
  *
- * @throws SecateurError `bad-data` for what is no task, is of no known kind, of another version, or has options that the
- * kind does not take
+ * @throws SecateurError `bad-data` for what is no task, is of no known kind, of another version, or has options that
+ * the kind does not take
  */
 export function checkTask(given: unknown, kinds: TaskKinds): CheckedTask {
   const refuse = (why: string): never => fail("bad-data", `refused a job: ${why}`);

@@ -80,8 +80,8 @@ const patience = 10;
 /**
  * Connects to a queue.
  *
- * @throws SecateurError `bad-option` for what is no address or is refused, `io` where nobody answers, `unsupported` where
- * packages are missing
+ * @throws SecateurError `bad-option` for what is no address or is refused, `io` where nobody answers, `unsupported`
+ * where packages are missing
  */
 export async function connect(address: string, { onNote }: ConnectOptions): Promise<Connection> {
   const options = optionsOf(address);
@@ -138,8 +138,8 @@ async function knock(client: Redis, shown: string): Promise<void> {
   } catch (error) {
     const { message, code } = (first ?? error) as NodeJS.ErrnoException;
     if (/NOAUTH|WRONGPASS|AUTH|NOPERM/.test(message))
-      fail("bad-option", `${shown} refuses the password, or asks for one: redis://:PASSWORD@host, or SECATEUR_QUEUE`);
-    fail("io", `no queue answers at ${shown}: ${code ?? message}; redis-server --appendonly yes starts one`);
+      fail("bad-option", `${shown} refuses the password, or asks for one, as in redis://:PASSWORD@host`);
+    fail("io", `no queue answers at ${shown}: ${code ?? message}; start a server of Redis or Valkey there`);
   } finally {
     client.disconnect();
   }

@@ -32,9 +32,9 @@ const idOf = ({ key, tries }: Open): string => `${key}-${tries}`;
 /**
  * An executor that hands tasks out, and waits until all are done.
  *
- * The store tells what is done, and the server what is on its way. So a server that forgets everything costs what was on
- * its way, and who hands the same work out again goes on with what is done. There is no reduce on the server, as a flow
- * of BullMQ would do it: sums are taken in the order of tasks, which takes whoever handed them out no time, and a
+ * The store tells what is done, and the server what is on its way. So a server that forgets everything costs what was
+ * on its way, and who hands the same work out again goes on with what is done. There is no reduce on the server, as a
+ * flow of BullMQ would do it: sums are taken in the order of tasks, which takes whoever handed them out no time, and a
  * parent would wait for good for children that a server forgot.
  */
 export function queueExecutor(store: CachedStore, connection: Connection): Executor {

@@ -11,6 +11,7 @@ import { taskOf, type Executor, type Task, type TaskEvent } from "../distribute/
 import { wholeBatches } from "../execute/minibatches.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
+import type { Store } from "../distribute/store.ts";
 import { sha256 } from "../distribute/digest.ts";
 import { startJob, type Job } from "../jobs/job.ts";
 import { checkLabelsFit } from "../jobs/labels.ts";
@@ -24,7 +25,7 @@ import { encodeModelBlobs } from "./tasks/model-blobs.ts";
 
 export interface ScoreOnOptions extends Omit<ScoreJobOptions, "shard" | "onEvent"> {
   readonly data: Dataset;
-  /** Into how many parts the minibatches are shared out. */
+  /** Into how many parts the minibatches are shared out; no more than there are minibatches. */
   readonly shards: number;
 }
 
@@ -51,55 +52,14 @@ export function scoreOn(
   onEvent?: (event: TaskEvent) => void,
 ): Job<TaskEvent, ScoredOn> {
   return startJob(async (emit) => {
-    const { shards, ...rest } = given;
-    const options = settle(rest, model);
-    const { store } = executor;
-    const work = await describe(model, options, given.data, shards);
-    const { opened, measure, about } = work;
-    const looks = checkLabelsFit(
-      { ...opened, model, data: given.data, emit: () => undefined },
-      opened.sized,
-      "measure",
-    );
+    const { options, opened, measure, shards } = await describe(model, given);
+    const { data } = given;
+    const looks = checkLabelsFit({ ...opened, model, data, emit: () => undefined }, opened.sized, "measure");
     // Whoever waits for the parts waits for it too.
     looks.catch(() => undefined);
-    const modelBlobs: Record<string, string> = {};
-    for (const [name, bytes] of encodeModelBlobs(model)) modelBlobs[name] = await store.put(bytes);
-    const batchDigests: string[] = [];
-    async function* tasks(): AsyncGenerator<Task> {
-      const drawn = draw(given.data, measure, options.signal);
-      let isOver = false;
-      for (let index = 1; index <= shards; index++) {
-        const { to } = spanOf({ index, of: shards }, measure.batches);
-        while (!isOver && batchDigests.length < Math.max(to, 1)) {
-          const next = await drawn.next();
-          if (next.done) isOver = true;
-          else batchDigests.push(await store.put(encodeBatch(next.value)));
-        }
-        const own: ScorePartOptions = {
-          shard: { index, of: shards },
-          data: about,
-          drawn: Math.min(batchDigests.length, Math.max(to, 1)),
-          measure,
-        };
-        const batches = minibatchesOfShard(own).map((i) => [`batch/${i}`, batchDigests[i]!]);
-        yield taskOf("score-part", own, { ...modelBlobs, ...Object.fromEntries(batches) });
-      }
-    }
-    /** Makes lost blobs once more, of what they were made of. */
-    const repair = async (digests: readonly string[]): Promise<void> => {
-      const lost = new Set(digests);
-      const putAgain = async (bytes: Uint8Array): Promise<void> => {
-        if (lost.has(await sha256(bytes))) lost.delete(await store.put(bytes, { anew: true }));
-      };
-      for (const [, bytes] of encodeModelBlobs(model)) await putAgain(bytes);
-      if (!batchDigests.some((one) => lost.has(one))) return;
-      for await (const batch of draw(given.data, { ...measure, batches: batchDigests.length }, options.signal)) {
-        await putAgain(encodeBatch(batch));
-        if (lost.size === 0) break;
-      }
-    };
+    const { store } = executor;
     const { signal } = options;
+    const { tasks, repair } = shareOut(store, model, data, measure, shards, signal);
     const [made] = await Promise.all([executor.run(tasks(), shards, repair, { signal, onEvent: emit }), looks]);
     const parts = [];
     for (const [i, { blobs }] of made.entries()) {
@@ -108,6 +68,57 @@ export function scoreOn(
     }
     return mergeParts(parts);
   }, onEvent);
+}
+
+type Measure = ScorePartOptions["measure"];
+
+/** The tasks of a measurement, each made as soon as its minibatches are drawn, and what makes lost blobs once more. */
+function shareOut(
+  store: Store,
+  model: Model,
+  data: Dataset,
+  measure: Measure,
+  shards: number,
+  signal: AbortSignal | undefined,
+) {
+  const batches: string[] = [];
+  const about: ScorePartOptions["data"] = {
+    name: data.name,
+    ...(data.size !== undefined && { size: data.size }),
+    ...(data.classes !== undefined && { classes: data.classes }),
+  };
+  async function* tasks(): AsyncGenerator<Task> {
+    const ofModel: Record<string, string> = {};
+    for (const [name, bytes] of encodeModelBlobs(model)) ofModel[name] = await store.put(bytes);
+    const drawn = draw(data, measure, signal);
+    let isOver = false;
+    for (let index = 1; index <= shards; index++) {
+      const wanted = Math.max(1, spanOf({ index, of: shards }, measure.batches).to);
+      while (!isOver && batches.length < wanted) {
+        const next = await drawn.next();
+        if (next.done) isOver = true;
+        else batches.push(await store.put(encodeBatch(next.value)));
+      }
+      const drawnBy = Math.min(batches.length, wanted);
+      const options: ScorePartOptions = { shard: { index, of: shards }, data: about, drawn: drawnBy, measure };
+      const own = minibatchesOfShard(options).map((i) => [`batch/${i}`, batches[i]!]);
+      yield taskOf("score-part", options, { ...ofModel, ...Object.fromEntries(own) });
+    }
+    await drawn.return();
+  }
+  const repair = async (digests: readonly string[]): Promise<void> => {
+    const lost = new Set(digests);
+    const putAgain = async (bytes: Uint8Array): Promise<void> => {
+      if (lost.has(await sha256(bytes))) lost.delete(await store.put(bytes, { anew: true }));
+    };
+    for (const [, bytes] of encodeModelBlobs(model)) await putAgain(bytes);
+    if (!batches.some((one) => lost.has(one))) return;
+    for await (const batch of draw(data, { ...measure, batches: batches.length }, signal)) {
+      await putAgain(encodeBatch(batch));
+      if (lost.size === 0) break;
+    }
+  };
+  return { tasks, repair };
 }
 
 /** What it would take. */
@@ -122,9 +133,7 @@ export interface Expected {
 
 /** Says what {@link scoreOn} would take: one minibatch is measured here. */
 export async function expectScoreOn(model: Model, given: ScoreOnOptions): Promise<Expected> {
-  const { shards, ...rest } = given;
-  const options = settle(rest, model);
-  const { measure } = await describe(model, options, given.data, shards);
+  const { options, measure, shards } = await describe(model, given);
   let modelBytes = 0;
   for (const [, bytes] of encodeModelBlobs(model)) modelBytes += bytes.length;
   let batchBytes = 0;
@@ -132,7 +141,7 @@ export async function expectScoreOn(model: Model, given: ScoreOnOptions): Promis
     batchBytes = encodeBatch(batch).length;
   const one = async (batches: number): Promise<number> => {
     const started = performance.now();
-    await score(model, { ...rest, batches, labelsAreRight: true });
+    await score(model, { ...options, batches, labelsAreRight: true });
     return (performance.now() - started) / 1000;
   };
   const [first, both] = [await one(1), await one(2)];
@@ -146,11 +155,11 @@ export async function expectScoreOn(model: Model, given: ScoreOnOptions): Promis
   };
 }
 
-type Settled = ReturnType<typeof settle>;
-
 /** What all parts have in common. */
-async function describe(model: Model, options: Settled, data: Dataset, shards: number) {
+async function describe(model: Model, { shards: most, ...given }: ScoreOnOptions) {
+  const options = settle(given, model);
   const { criterion } = options;
+  const { data } = given;
   const { name, kind } = criterionOf(criterion);
   if (typeof criterion !== "string")
     fail("unsupported", `${name} is a criterion of your own, which does not travel: use ${option("shard")} and merge`);
@@ -159,13 +168,12 @@ async function describe(model: Model, options: Settled, data: Dataset, shards: n
       "bad-option",
       `${name} looks at weights alone: one machine measures it in a moment; leave out ${option("queue")}`,
     );
-  spanOf({ index: shards, of: shards }, options.batches);
   const opened = await openModel(model, options, withTrial);
   const { sized } = opened;
   if (lossesOf(sized.loss).some((one) => one.kind === "file"))
     fail("unsupported", `a loss of a file does not travel: use ${option("shard")} on each machine, and merge`);
   const { gates, probes, targets, loss, batches, memory, seed, shapes, device } = sized;
-  const measure: ScorePartOptions["measure"] = {
+  const measure: Measure = {
     criterion,
     gates,
     targets,
@@ -178,14 +186,9 @@ async function describe(model: Model, options: Settled, data: Dataset, shards: n
     ...(memory !== undefined && { memory }),
     ...(shapes !== undefined && { shapes }),
   };
-  const about: ScorePartOptions["data"] = {
-    name: data.name,
-    ...(data.size !== undefined && { size: data.size }),
-    ...(data.classes !== undefined && { classes: data.classes }),
-  };
-  return { opened, measure, about };
+  return { options, opened, measure, shards: Math.min(most, batches) };
 }
 
 /** The minibatches that importances are averaged over. */
-const draw = (data: Dataset, { batchSize, seed, batches }: ScorePartOptions["measure"], signal?: AbortSignal) =>
+const draw = (data: Dataset, { batchSize, seed, batches }: Measure, signal?: AbortSignal) =>
   wholeBatches(data, { batchSize, shuffle: true, seed, epoch: 0, limit: batches, signal });

@@ -23,9 +23,12 @@ const options = {
 } as const;
 const good = taskOf("score-part", options, { model: digest, "batch/0": digest });
 /** A job as it comes out of JSON, with something else in it. */
-const other = (change: (task: Record<string, any>) => void): unknown => {
-  const task = JSON.parse(JSON.stringify(good)) as Record<string, any>;
-  change(task);
+const other = (path: string, value: unknown): unknown => {
+  const task = structuredClone(good) as unknown as Record<string, never>;
+  const names = path.split(".");
+  let at = task;
+  for (const name of names.slice(0, -1)) at = at[name]!;
+  Object.assign(at, { [names.at(-1)!]: value });
   return task;
 };
 
@@ -53,56 +56,36 @@ describe("a hostile job is refused:", () => {
     ["nothing", undefined, "it holds a undefined"],
     ["a text", "rm -rf /", "no form of a task"],
     ["a list", [good], "no form of a task"],
-    ["an unknown kind", other((task) => (task["kind"] = "shell")), '"shell" is no kind of task: there are score-part'],
-    ["a kind of every object", other((task) => (task["kind"] = "constructor")), '"constructor" is no kind of task'],
-    ["another version", other((task) => (task["version"] = "0.0.1")), `by Secateur "0.0.1", and this is ${version}`],
-    ["a key too many", other((task) => (task["path"] = "/etc/passwd")), "no form of a task"],
-    [
-      "a path for a digest",
-      other((task) => (task["blobs"].model = "../../etc/passwd")),
-      "no form of a task: blobs.model",
-    ],
-    ["a digest in capitals", other((task) => (task["blobs"].model = digest.toUpperCase())), "no form of a task"],
-    ["a blob with a path for a name", other((task) => (task["blobs"]["../x"] = digest)), "no form of a task"],
+    ["an unknown kind", other("kind", "shell"), '"shell" is no kind of task: there are score-part'],
+    ["a kind of every object", other("kind", "constructor"), '"constructor" is no kind of task'],
+    ["another version", other("version", "0.0.1"), `by Secateur "0.0.1", and this is ${version}`],
+    ["a key too many", other("path", "/etc/passwd"), "no form of a task"],
+    ["a path for a digest", other("blobs.model", "../../etc/passwd"), "no form of a task: blobs.model"],
+    ["a digest in capitals", other("blobs.model", digest.toUpperCase()), "no form of a task"],
+    ["a blob with a path for a name", { ...good, blobs: { ...good.blobs, "../x": digest } }, "no form of a task"],
     ["a prototype", JSON.parse(JSON.stringify(good).replace("{", '{"__proto__":{"x":1},')), 'the key "__proto__"'],
     [
       "a prototype within options",
       JSON.parse(JSON.stringify(good).replace('"drawn":', '"__proto__":{"drawn":1},"drawn":')),
       'the key "__proto__"',
     ],
-    ["a constructor among blobs", other((task) => (task["blobs"].constructor = digest)), 'the key "constructor"'],
-    ["a depth without end", other((task) => (task["options"].deep = deep(50))), "deeper than 16 levels"],
-    ["values without end", other((task) => (task["options"].x = Array(300_000).fill(0))), "more than 200000 values"],
-    ["a text without end", other((task) => (task["options"].x = "x".repeat(2e6))), "a text that is too long"],
-    [
-      "a huge minibatch",
-      other((task) => (task["options"].measure.batchSize = 1e15)),
-      "options of a score-part are wrong",
-    ],
-    ["minibatches without end", other((task) => (task["options"].measure.batches = 1e12)), "measure.batches"],
-    ["directions without end", other((task) => (task["options"].measure.probes = 1e9)), "measure.probes"],
-    ["no number", other((task) => (task["options"].measure.seed = 0.5)), "measure.seed"],
+    ["a constructor among blobs", other("blobs.constructor", digest), 'the key "constructor"'],
+    ["a depth without end", other("options.deep", deep(50)), "deeper than 16 levels"],
+    ["values without end", other("options.x", Array(300_000).fill(0)), "more than 200000 values"],
+    ["a text without end", other("options.x", "x".repeat(2e6)), "a text that is too long"],
+    ["a huge minibatch", other("options.measure.batchSize", 1e15), "options of a score-part are wrong"],
+    ["minibatches without end", other("options.measure.batches", 1e12), "measure.batches"],
+    ["directions without end", other("options.measure.probes", 1e9), "measure.probes"],
+    ["no number", other("options.measure.seed", 0.5), "measure.seed"],
     ["a number that JSON lacks", { ...good, options: { ...options, drawn: Infinity } }, "not finite"],
-    [
-      "an option too many",
-      other((task) => (task["options"].measure.runtime = "x")),
-      "options of a score-part are wrong",
-    ],
-    [
-      "a loss of a file",
-      other((task) => (task["options"].measure.loss = { kind: "file", file: "/etc/passwd" })),
-      "wrong",
-    ],
+    ["an option too many", other("options.measure.runtime", "x"), "options of a score-part are wrong"],
+    ["a loss of a file", other("options.measure.loss", { kind: "file", file: "/etc/passwd" }), "wrong"],
     [
       "a loss of a file among others",
-      other((task) => (task["options"].measure.loss = [{ kind: "mse" }, { kind: "file", file: "/etc/passwd" }])),
+      other("options.measure.loss", [{ kind: "mse" }, { kind: "file", file: "/etc/passwd" }]),
       "wrong",
     ],
-    [
-      "a criterion of its own",
-      other((task) => (task["options"].measure.criterion = "../own.mjs")),
-      "measure.criterion",
-    ],
+    ["a criterion of its own", other("options.measure.criterion", "../own.mjs"), "measure.criterion"],
   ];
   it.each(cases)("%s", (_, given, why) => {
     expect(() => checkTask(given, taskKinds)).toThrow(/^refused a job: /);

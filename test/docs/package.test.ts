@@ -131,7 +131,7 @@ function reach(entry: string): { readonly files: Set<string>; readonly packages:
 }
 
 describe("entries", () => {
-  const needsNode = /^node:|^(onnxruntime-node|sharp|tar|commander|piscina)$/;
+  const needsNode = /^node:|^(onnxruntime-node|sharp|tar|commander|piscina|bullmq|ioredis|s3mini)$/;
 
   it.each(["index", "graphs"])("for browsers need nothing of Node: %s", (entry) => {
     const { files, packages } = reach(`${entry}.js`);

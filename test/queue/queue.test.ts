@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { TaskEvent } from "../../src/distribute/task.ts";
 import { connect, shownAddress } from "../../src/queue/connection-node.ts";
 import { scoreOn } from "../../src/queue/score-on.ts";
@@ -13,37 +13,44 @@ import { laws } from "../support/laws.ts";
 import { hasServer, startServer, startWorker, type WorkerProcess } from "../support/redis.ts";
 import { alone, bitsOf, coordinate, listed, model, options, taskOf } from "./support.ts";
 
+// Workers are processes, which start slowly where others are busy.
+vi.setConfig({ testTimeout: 300_000 });
+
 const onNote = (): void => undefined;
 const noRepair = (): Promise<void> => Promise.reject(new Error("nothing was lost"));
 
 describe.skipIf(!hasServer)("scores through a queue", () => {
-  it("are those of one machine to the last bit, by 1, 2, 5 and 16 shards, and are not measured twice", async () => {
-    await using server = await startServer();
-    await using one = startWorker(server, "one");
-    await using two = startWorker(server, "two", ["--at-once", "2"]);
-    await using executor = await coordinate(server);
-    const whole = await alone(3);
-    for (const shards of [1, 2, 5, 16]) {
-      const events: TaskEvent[] = [];
-      const { scores } = await scoreOn(executor, model, { ...options, shards }, (event) => events.push(event));
-      expect(bitsOf(scores)).toEqual(whole);
-      expect(events.filter(({ kind }) => kind === "done")).toHaveLength(shards);
-      expect(events.at(-1)).toMatchObject({ done: shards, all: shards });
-    }
-    const again: TaskEvent[] = [];
-    await scoreOn(executor, model, { ...options, shards: 16 }, (event) => again.push(event));
-    expect(again.map(({ kind }) => kind)).toEqual(Array(16).fill("known"));
-    // Both took part; who is told to stop ends, and says what it fetched.
-    for (const worker of [one, two]) {
-      await worker.saying(/done in/);
-      worker.child.kill("SIGINT");
-      expect(await worker.ended()).toBe(0);
-      expect(worker.said()).toMatch(/ended; it fetched \d+ blobs/);
-    }
-    // The server keeps nothing of what is done.
-    const left = await executor.connection.client().keys("secateur:tasks:*-1");
-    expect(left).toEqual([]);
-  });
+  it(
+    "are those of one machine to the last bit, by 1, 2, 5 and 16 shards, and are not measured twice",
+    laws,
+    async () => {
+      await using server = await startServer();
+      await using one = startWorker(server, "one");
+      await using two = startWorker(server, "two", ["--at-once", "2"]);
+      await using executor = await coordinate(server);
+      const whole = await alone(3);
+      for (const shards of [1, 2, 5, 16]) {
+        const events: TaskEvent[] = [];
+        const { scores } = await scoreOn(executor, model, { ...options, shards }, (event) => events.push(event));
+        expect(bitsOf(scores)).toEqual(whole);
+        expect(events.filter(({ kind }) => kind === "done")).toHaveLength(shards);
+        expect(events.at(-1)).toMatchObject({ done: shards, all: shards });
+      }
+      const again: TaskEvent[] = [];
+      await scoreOn(executor, model, { ...options, shards: 16 }, (event) => again.push(event));
+      expect(again.map(({ kind }) => kind)).toEqual(Array(16).fill("known"));
+      // Both took part; who is told to stop ends, and says what it fetched.
+      for (const worker of [one, two]) {
+        await worker.saying(/done in/);
+        worker.child.kill("SIGINT");
+        expect(await worker.ended()).toBe(0);
+        expect(worker.said()).toMatch(/ended; it fetched \d+ blobs/);
+      }
+      // The server keeps nothing of what is done.
+      const left = await executor.connection.client().keys("secateur:tasks:*-1");
+      expect(left).toEqual([]);
+    },
+  );
 
   it("go on when a worker ends in mid-job, and a blob that is cut short is made anew", laws, async () => {
     await using server = await startServer();

@@ -3,7 +3,8 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
+import { laws } from "../support/laws.ts";
 import type { Task, TaskEvent } from "../../src/distribute/task.ts";
 import { openHands } from "../../src/queue/hands-node.ts";
 import { expectScoreOn, scoreOn } from "../../src/queue/score-on.ts";
@@ -11,6 +12,7 @@ import { threadsExecutor } from "../../src/queue/threads-node.ts";
 import { score } from "../../src/node.ts";
 import { alone, bitsOf, data, keyOf, listed, model, options, storeOf } from "./support.ts";
 
+vi.setConfig({ testTimeout: 300_000 });
 const folder = mkdtempSync(join(tmpdir(), "secateur-threads-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let stores = 0;
@@ -29,7 +31,7 @@ describe("scores by tasks", () => {
     }
   });
 
-  it("are not measured again where they are in the store, and again where a part is damaged", async () => {
+  it("are not measured again where they are in the store, and again where a part is damaged", laws, async () => {
     const store = newStore();
     const root = join(folder, String(stores));
     await using executor = threadsExecutor(store, hands);
@@ -61,7 +63,7 @@ describe("scores by tasks", () => {
     expect(last.bits).toEqual(first.bits);
   });
 
-  it("make lost blobs anew while they go on", async () => {
+  it("make lost blobs anew while they go on", laws, async () => {
     const store = newStore();
     const root = join(folder, String(stores));
     await using executor = threadsExecutor(store, hands);
@@ -82,7 +84,7 @@ describe("scores by tasks", () => {
     expect(bitsOf(scores)).toEqual(await alone(3));
   });
 
-  it("measure what a fixed part of the data gives, where it ends early", async () => {
+  it("measure what a fixed part of the data gives, where it ends early", laws, async () => {
     await using executor = threadsExecutor(newStore(), hands);
     const given = { ...options, batches: 40 };
     const { scores } = await scoreOn(executor, model, { ...given, shards: 5 });

@@ -91,12 +91,9 @@ export function reportTasks(progress: Progress): (event: TaskEvent) => void {
       note(`${label}${worker === undefined ? "" : ` by ${worker}`}: ${event.why}; it is done anew`);
     const who =
       worker === undefined ? "" : kind === "done" ? ` by ${worker} in ${event.seconds.toFixed(1)} s` : ` by ${worker}`;
-    const left = remaining(started, done, all, known);
-    const rate =
-      done > known ? `, ${((60_000 * (done - known)) / (performance.now() - started)).toFixed(1)} a minute` : "";
-    progress.update(
-      `${label} ${kind}${who}; ${done} of ${all} done by ${workers.size} workers${rate}${left === "" ? "" : `, ${left}`}`,
-      done / all,
-    );
+    const own = done - known;
+    const perMinute = ((60_000 * own) / (performance.now() - started)).toFixed(1);
+    const rate = own > 0 ? `, ${perMinute} a minute, ${remaining(started, done, all, known)}` : "";
+    progress.update(`${label} ${kind}${who}; ${done} of ${all} done by ${workers.size} workers${rate}`, done / all);
   };
 }
