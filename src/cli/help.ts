@@ -6,6 +6,7 @@ import pc from "picocolors";
 /** Options that only the long help shows. */
 const rare = new WeakSet<Option>();
 export const leaveToLongHelp = (option: Option): void => void rare.add(option);
+export const isRare = (option: Option): boolean => rare.has(option);
 
 /** In the order in which people need them. */
 const headings = ["Options", "Budget", "Data", "Learning", "Model", "Importance", "Measuring", "Machine", "Output"];

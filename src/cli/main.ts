@@ -9,6 +9,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort());
+// A sweep that was killed leaves no run behind that goes on by itself.
+process.once("disconnect", () => abort.abort());
+process.channel?.unref();
 process.exitCode = await run(process.argv.slice(2), abort.signal);
 if (process.exitCode === interrupted) {
   // A step that nobody waits for any more may still be running in its thread.

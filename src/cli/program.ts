@@ -20,6 +20,7 @@ export const interrupted = 130;
 /** What commands are made of, which is loaded where one of them is asked for. */
 const files = {
   prune: () => import("./commands/prune.ts"),
+  sweep: () => import("./commands/sweep.ts"),
   plan: () => import("./commands/plan.ts"),
   inspect: () => import("./commands/inspect.ts"),
   score: () => import("./commands/score.ts"),
@@ -42,6 +43,7 @@ const commands: Readonly<
 > = {
   "Make a model smaller:": [
     ["prune [model]", "remove what matters least while learning, then fine-tune", "prune"],
+    ["sweep <model>", "prune in many ways side by side, and show which no other beats", "sweep"],
     ["plan <model>", "choose units to remove, and write the plan", "plan"],
     ["cut <model>", "remove the units of a plan, and prove it", "plan"],
     ["mask <model>", "set the units of a plan to zero; all shapes stay", "plan"],

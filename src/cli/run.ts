@@ -179,7 +179,7 @@ function noteOthers(began: object, machine: object): void {
 }
 
 /** What the work is done with. */
-const openWork = async (path: string, flags: RecordFlags, context: Context) => {
+export const openWork = async (path: string, flags: RecordFlags, context: Context) => {
   const model = await load(path);
   return {
     model,
@@ -226,7 +226,8 @@ export const resultOf = async <R>(
     throw new Interruption(`secateur ${run.config.command} --resume ${word(run.dir)} goes on`);
   });
 
-async function checksum(path: string): Promise<string> {
+/** SHA-256 of a file. */
+export async function checksum(path: string): Promise<string> {
   const hash = createHash("sha256");
   try {
     await pipeline(createReadStream(path), hash);

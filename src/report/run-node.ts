@@ -285,10 +285,10 @@ const exists = (path: string): Promise<boolean> =>
 
 const isFinished = (dir: string): Promise<boolean> => exists(join(dir, files.summary));
 
-/** Whether something is there that is no empty folder. */
+/** Whether something is there but an empty folder, or what a process left that was killed as it began a run. */
 async function hasFiles(dir: string): Promise<boolean> {
   try {
-    return (await readdir(dir)).length > 0;
+    return (await readdir(dir)).some((name) => name !== files.lock && !name.endsWith(".tmp"));
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== "ENOENT";
   }

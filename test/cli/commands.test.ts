@@ -514,6 +514,7 @@ describe("help", () => {
     "cut",
     "mask",
     "prune",
+    "sweep",
     "eval",
     "compare",
     "grad",

@@ -6,15 +6,13 @@ import { prune } from "../../jobs/prune.ts";
 import type { Run } from "../../report/run-node.ts";
 import { formatPlan } from "../../prune/select/plan.ts";
 import { writeFileAtomic } from "../../onnx/atomic-node.ts";
-import { pruneKinds } from "../../jobs/prune-options.ts";
 import type { Commands, Context } from "../context.ts";
-import { limitsOf } from "../limits.ts";
-import { handed } from "../options/flag.ts";
 import { keptLines } from "../../report/kept.ts";
 import { note, noteTable, printJson } from "../output.ts";
 import type { Progress } from "../progress.ts";
-import { actAsRun, checkpointsOf, closeRun, resultOf, runOptions, type Opened } from "../run.ts";
+import { actAsRun, checkpointsOf, closeRun, resultOf, type Opened } from "../run.ts";
 import { unprovedPath } from "../write.ts";
+import { budgetOf, jobOptions } from "./prune-job.ts";
 import { withPruning, type PruneFlags } from "./prune-options.ts";
 import { comparison, createShow, numbersOf } from "./prune-show.ts";
 
@@ -33,17 +31,9 @@ async function work(
   json: boolean,
   progress: Progress,
 ): Promise<void> {
-  const { macs, params, bytes, units, schedule, removals } = flags;
-  const budget = Object.fromEntries(
-    Object.entries({ macs, params, bytes, units }).filter(([, value]) => value !== undefined),
-  );
   const show = createShow(progress, flags);
   const job = prune(opened.model, {
-    ...handed(flags, pruneKinds),
-    ...runOptions(flags, opened, context),
-    budget,
-    limits: limitsOf(flags, flags.ratio),
-    schedule: schedule === "steady" ? undefined : { kind: schedule, removals },
+    ...jobOptions(flags, opened, context),
     checkpoints: checkpointsOf(run, flags),
     onEvent(event) {
       run.tell(event);
@@ -95,7 +85,7 @@ async function work(
   // A search goes on behind a try that did harm.
   if (outcome.end === "diverged") process.exitCode = notMet;
   if (outcome.end === "max-loss") note(`pruning stopped because the loss passed ${flags.maxLoss}`);
-  if (outcome.end === "exhausted" || (outcome.end === "max-loss" && Object.keys(budget).length > 0))
+  if (outcome.end === "exhausted" || (outcome.end === "max-loss" && Object.keys(budgetOf(flags)).length > 0))
     process.exitCode = notMet;
 }
 
