@@ -150,12 +150,11 @@ function textsOf(path: string, value: unknown, what: string): Map<string, readon
   return new Map(
     Object.entries(value).map(([name, given]: [string, unknown]) => {
       const option = known.get(name);
-      const near = nearest(name, [...known.keys()]);
-      if (!option || several.has(name))
-        fail(
-          "bad-option",
-          `${path}: a sweep cannot vary ${JSON.stringify(name)}${near === undefined || option ? "" : ` (did you mean "${near}"?)`}`,
-        );
+      if (!option || several.has(name)) {
+        const near = option ? undefined : nearest(name, [...known.keys()]);
+        const meant = near === undefined ? "" : ` (did you mean "${near}"?)`;
+        fail("bad-option", `${path}: a sweep cannot vary ${JSON.stringify(name)}${meant}`);
+      }
       const all: unknown[] = Array.isArray(given) ? given : [given];
       return [name, all.map((one) => checked(path, name, option, one))];
     }),
