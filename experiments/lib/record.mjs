@@ -18,6 +18,19 @@ export function csv(rows) {
   return `${[columns, ...rows.map((row) => columns.map((column) => row[column]))].map((row) => row.map(field).join(",")).join("\n")}\n`;
 }
 
+/** The experiment that a record is of: the longest beginning of its name that is one. */
+function scriptOf(name) {
+  const words = name.split("-");
+  const names = words.map((_, i) => words.slice(0, words.length - i).join("-"));
+  return names.find((one) => existsSync(new URL(`../${one}.mjs`, import.meta.url))) ?? words[0];
+}
+
+/** The widest vectors of the processor, where Linux tells: the kernels that ran follow from them. */
+function vectors() {
+  const about = existsSync("/proc/cpuinfo") ? readFileSync("/proc/cpuinfo", "utf8") : "";
+  return /\bavx512f\b/.test(about) ? "AVX-512" : /\bavx2\b/.test(about) ? "AVX2" : undefined;
+}
+
 function replace(path, text) {
   writeFileSync(`${path}.part`, text);
   renameSync(`${path}.part`, path);
@@ -44,7 +57,7 @@ export function openRecord(name, flags, settings, choosing = [], folder = result
   const apart = new Set(["fresh", "data", "model", "models", ...choosing]);
   const shown = Object.entries(flags).filter(([key]) => !apart.has(key));
   const command = [
-    `node experiments/${name.split("-")[0]}.mjs`,
+    `node experiments/${scriptOf(name)}.mjs`,
     ...shown.flatMap(([key, value]) => (value === true ? [`--${key}`] : value === false ? [] : [`--${key} ${value}`])),
   ].join(" ");
   /** The rows on disk, where they belong to these settings. */
@@ -59,7 +72,15 @@ export function openRecord(name, flags, settings, choosing = [], folder = result
     const known = new Set(rows.map((row) => JSON.stringify(row)));
     rows.push(...(flags.fresh ? [] : kept()).filter((row) => !known.has(JSON.stringify(row))));
   };
-  const head = { command, settings, seed: Number(flags.seed), version, node: process.version, cpu: cpus()[0].model };
+  const head = {
+    command,
+    settings,
+    seed: Number(flags.seed),
+    version,
+    node: process.version,
+    cpu: cpus()[0].model,
+    vectors: vectors(),
+  };
   return {
     rows,
     path,

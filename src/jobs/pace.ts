@@ -18,6 +18,8 @@ import { mostTries } from "./search.ts";
 export interface PaceOptions {
   readonly batchSize: number;
   readonly every?: number | undefined;
+  /** Each has one minibatch at least. */
+  readonly machines?: number | undefined;
   readonly unitsPerStep?: number | undefined;
   readonly schedule?: SettledOptions["schedule"];
   readonly roundTo?: number | undefined;
@@ -38,11 +40,11 @@ const lookAhead = 4;
  * @param gone units that go until what is to be reached is reached
  */
 export function paceOf(units: number, gone: number, data: Dataset, options: PaceOptions): ScheduleEvent {
-  const { batchSize, epochs, maxDrop } = options;
+  const { batchSize, epochs, maxDrop, machines = 1 } = options;
   const removals = removalsOf(units, gone, options);
   const perEpoch = data.size === undefined ? undefined : Math.floor(data.size / batchSize);
   const fitting = perEpoch === undefined ? defaultEvery : Math.floor((mostEpochs * perEpoch) / removals);
-  const every = options.every ?? Math.max(1, Math.min(defaultEvery, fitting));
+  const every = options.every ?? Math.max(machines, Math.min(defaultEvery, fitting));
   const steps = removals * every;
   return {
     kind: "schedule",

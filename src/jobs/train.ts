@@ -145,15 +145,16 @@ async function learn(
     await checkLabelsFit({ ...opened, data, emit }, options, purpose);
     await measure(0, 0, graph);
   }
+  // Between epochs the model is measured while the step is still loaded.
+  const reserved = options.memory !== undefined && validation ? reservedMemory(widen(graph), batchSize) : 0;
   const due = createTimer(checkpoints?.every ?? 30);
   const learned = await finetuneGraph(runtime, graph, data, {
     ...options,
     teacher: taught.teacher,
     batchSize,
     workers,
-    spread: spreadOf(runtime, options, emit),
-    // Between epochs the model is measured while the step is still loaded.
-    reserved: options.memory !== undefined && validation ? reservedMemory(widen(graph), batchSize) : 0,
+    spread: spreadOf(runtime, { ...options, reserved }, emit),
+    reserved,
     onEvent: emit,
     onRate: emit,
     onDiverged: emit,

@@ -1,6 +1,7 @@
 /** What one of several machines does in an interval: it learns from its slice, and tells what it has. */
 
 import { ownerOf } from "./step.ts";
+import { reservedMemory } from "../execute/memory.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { IntervalAnswer, IntervalTask, OwnOptions } from "./spread.ts";
 import { openTeacher } from "./teacher.ts";
@@ -16,7 +17,9 @@ import { openTrainer } from "./trainer.ts";
 export async function runInterval(runtime: Runtime, task: IntervalTask, own: OwnOptions): Promise<IntervalAnswer> {
   const { graph, optimiserState, teacher: taught, step, lessons, updates } = task;
   const { batch: batchSize, loss, mixup } = step;
-  const learning = { ...step, ...own, distillation: taught };
+  const reserved =
+    (own.reserved ?? 0) + (own.memory !== undefined && taught ? reservedMemory(taught.graph, batchSize) : 0);
+  const learning = { ...step, ...own, reserved, distillation: taught };
   await using teacher = await openTeacher(runtime, { teacher: taught, loss, mixup, batchSize, ...own });
   await using trainer = await openTrainer(runtime, graph, learning, optimiserState);
   const steps: StepResult[] = [];

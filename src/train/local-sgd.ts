@@ -60,7 +60,7 @@ export function openLocalSgd(
     // Each machine makes as many updates as there are lessons for one of them.
     const updates = Math.floor(lessons[0]!.number / machines.count);
     const shared = { ...now, teacher: spread.teacher, step: { ...stepOf(options), seed }, updates };
-    const answers = await answersOf(spread, lessons, slices, shared);
+    const answers = await answersOf(spread, lessons, slices, shared, options.signal);
     const found = answers.filter((one) => one !== undefined);
     now = next(now, found, { ...spread, statistics, starts });
     return slices.flatMap(({ from, to }, i): (StepResult | undefined)[] =>
@@ -108,9 +108,12 @@ async function answersOf(
   lessons: readonly Lesson[],
   slices: readonly Slice[],
   shared: Omit<IntervalTask, "lessons">,
+  signal: AbortSignal | undefined,
 ): Promise<(IntervalAnswer | undefined)[]> {
   const tasks = slices.map(({ from, to }) => ({ ...shared, lessons: lessons.slice(from, to) }));
   const ended = await Promise.allSettled(tasks.map((task) => machines.run(task)));
+  // Work that was called off is not lost.
+  signal?.throwIfAborted();
   // What is at fault on one machine is on any other.
   const fault = ended.find((one) => one.status === "rejected" && one.reason instanceof SecateurError);
   const lost = ended.flatMap((one, i) => (one.status === "rejected" ? [{ i, reason: one.reason as unknown }] : []));

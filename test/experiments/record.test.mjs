@@ -31,6 +31,11 @@ it("says what was run, where files lie left out", () => {
   expect(readFileSync(new URL("curves-net.csv", folder), "utf8")).toBe("seed,top1\n0,0.9\n");
 });
 
+it("names the script, whose name may be of several words", () => {
+  openRecord("local-sgd-net", { seed: 0 }, settings, [], folder).add({ seed: 0 });
+  expect(onDisk("local-sgd-net").command).toBe("node experiments/local-sgd.mjs --seed 0");
+});
+
 it("goes on from the rows of an earlier run, whatever the order of its flags and the rows it chose", () => {
   open({ epochs: 2, seeds: "0" }).add({ seed: 0 });
   const record = openRecord("curves-net", { epochs: 2, seeds: "1", seed: 0, net: "net" }, settings, ["seeds"], folder);

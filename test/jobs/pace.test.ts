@@ -35,6 +35,8 @@ describe("the minibatches between two removals", () => {
     expect(pace(gone, 20)).toMatchObject({ every: 1, steps: 15 });
   });
 
+  it("are one for each machine at least", () => expect(pace(gone, 20, { machines: 4 })).toMatchObject({ every: 4 }));
+
   it("are as many as were asked for", () => expect(pace(gone, 20, { every: 7 })).toMatchObject({ every: 7 }));
 });
 

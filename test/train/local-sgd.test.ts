@@ -22,7 +22,7 @@ import { decodeAnswer, decodeTask, encodeAnswer, encodeTask } from "../../src/tr
 import { runInterval } from "../../src/train/interval-task.ts";
 import { openLocalSgd, slicesOf } from "../../src/train/local-sgd.ts";
 import { machinesHere } from "../../src/train/machines.ts";
-import type { IntervalTask, Machines, Spread } from "../../src/train/spread.ts";
+import type { IntervalAnswer, IntervalTask, Machines, Spread } from "../../src/train/spread.ts";
 import { ownerOf, type StepOptions } from "../../src/train/step.ts";
 import { openStream } from "../../src/train/stream.ts";
 import { openTrainer } from "../../src/train/trainer.ts";
@@ -62,16 +62,15 @@ const tune = (spread: Spread | undefined, more: Partial<FinetuneOptions> = {}, s
   finetune(directRuntime, start, data, { ...learn, epochs: 2, learningRate: 0.02, warmUp: 3, spread, ...more });
 
 interface PruneMore {
-  readonly criterion?: string;
   readonly from?: PrunePoint;
   readonly onPoint?: (point: PrunePoint) => Promise<void>;
   readonly onEvent?: (event: LearnEvent) => void;
 }
 
-const prune = (spread: Spread | undefined, { criterion = "taylor-fo", ...more }: PruneMore = {}) =>
+const prune = (spread: Spread | undefined, more: PruneMore = {}) =>
   pruneLoop(directRuntime, graph, data, {
     ...learn,
-    criterion: findCriterion(criterion),
+    criterion: findCriterion("taylor-fo"),
     target: absoluteBudget(graph, { macs: 0.6 }),
     learningRate: 0.01,
     every: 4,
@@ -170,14 +169,29 @@ describe("several machines", () => {
     };
     const more = { ...drawing, ema: 0.9, teacher: { graph, weight: 0.5, temperature: 2 } };
     expect(bytesOf(await tune(here(2, { machines: far }), more))).toBe(bytesOf(await tune(here(2), more)));
-    for (const criterion of ["taylor-fo", "bn-taylor", "wanda"]) {
-      const [near, away] = [
-        await prune(here(2), { criterion }),
-        await prune(here(2, { machines: far }), { criterion }),
-      ];
-      expect(away.removals).toEqual(near.removals);
-      expect(bytesOf(away.graph)).toBe(bytesOf(near.graph));
-    }
+    const [near, away] = [await prune(here(2)), await prune(here(2, { machines: far }))];
+    expect(away.removals).toEqual(near.removals);
+    expect(bytesOf(away.graph)).toBe(bytesOf(near.graph));
+  });
+
+  it("tell all that criteria need of a minibatch, as bytes too", async () => {
+    await using stream = openStream(data, learn, { epoch: 0, batch: 0 });
+    const answers: IntervalAnswer[] = [];
+    const machines: Machines = {
+      count: 1,
+      async run(task) {
+        answers.push(await here(1).machines.run(task));
+        return answers[0]!;
+      },
+    };
+    const needs = ["gates", "scales", "activations"] as const;
+    const spread = openLocalSgd(graph, { ...learn, batch: 8, needs }, here(1, { machines }), new Map());
+    await spread.learn([{ batch: await stream.next(), rate: 0.05, number: 0 }]);
+    const [answer] = answers as [IntervalAnswer];
+    const evidence = [...answer.steps[0]!.findings.values()];
+    expect(evidence.length).toBeGreaterThan(1);
+    expect(evidence.map((one) => Object.keys(one))).toContainEqual([...needs]);
+    expect(decodeAnswer(encodeAnswer(answer))).toEqual(answer);
   });
 
   it("are averaged by samples: weights, statistics and optimiser state", async () => {
@@ -275,6 +289,18 @@ describe("a machine that is lost", () => {
     await expect(tune(here(2, { machines: pulled }))).rejects.toThrow(
       "all machines were lost in one interval, the last one by: the cable was pulled",
     );
+  });
+
+  it("is not one whose work was called off", async () => {
+    const stop = new AbortController();
+    const lost: LostEvent[] = [];
+    const stopped = noted(here(2).machines, async (_task, i) => {
+      if (i === 2) stop.abort(new Error("enough"));
+      stop.signal.throwIfAborted();
+    });
+    const spread = here(2, { machines: stopped.machines, onLost: (event) => lost.push(event) });
+    await expect(tune(spread, { signal: stop.signal })).rejects.toThrow("enough");
+    expect(lost).toEqual([]);
   });
 
   it("does not end pruning", laws, async () => {

@@ -53,6 +53,9 @@ const atLimit = (criterion) =>
 const averaged = csv("docs/results/averaging.csv");
 const rho = (count) => Number(averaged.find(({ batches }) => batches === String(count))["taylor-fo-fg"]).toFixed(2);
 
+const spread = json("docs/results/local-sgd-resnet20.json").rows;
+const [alone, four] = ["1", "4/10"].map((run) => spread.find((one) => one.run === run));
+
 /** Sentences and rows of tables, by their pages. */
 export const claims = {
   "README.md": [
@@ -82,6 +85,10 @@ export const claims = {
     `ResNet-20 keeps ${share(held.agreement)} of the original's answers, without it ${share(plain.agreement)}, and top-1 is ` +
       `${share(held.top1)} and ${share(plain.top1)}`,
     `fell from ${plain.divergence.toFixed(3)} to ${held.divergence.toFixed(3)}`,
+  ],
+  "docs/guide/many-machines.md": [
+    `One machine comes to ${share(alone.top1)} of the test images, four come to ${share(four.top1)}. ` +
+      `Before fine-tuning it was ${share(alone.pruned)} and ${share(four.pruned)}`,
   ],
   "docs/guide/when-not.md": [
     `MobileNetV2 at half of its multiply-accumulates takes ${ofTime("mobilenet_v2-latency-t2", 1)} of its time with widths as they come, ` +
