@@ -16,6 +16,8 @@ export interface Asked extends MachineOptions {
   readonly data?: Dataset | undefined;
   readonly batchSize: number;
   readonly seed?: number | undefined;
+  /** That probabilities of classes are compared at; default 1. */
+  readonly temperature?: number | undefined;
   readonly onNote?: ((text: string) => void) | undefined;
 }
 

@@ -5,7 +5,8 @@ import type { Graph } from "../graph/graph.ts";
 import { isFloat, toNumbers, type Tensor } from "../graph/tensor.ts";
 import type { Loss, LossSettings } from "../options/loss.ts";
 import { varianceOf } from "../objective/losses/statistics.ts";
-import { headOf } from "../passes/heads.ts";
+import { ofClasses, ofYes } from "../objective/chance.ts";
+import { headOf, type Head } from "../passes/heads.ts";
 import { endsInClasses } from "../passes/class-scores.ts";
 import { widen } from "../passes/widen.ts";
 import type { Runtime } from "../runtime/port.ts";
@@ -15,7 +16,8 @@ import { settleFiles } from "./loss-files.ts";
 /**
  * The loss that was asked for. For "auto" and labels it is cross-entropy on the first output of floats, or bce where
  * that ends in a Sigmoid. Where the model is compared with itself, every output has a loss: a divergence of
- * probabilities, or the squared error of numbers over their variance, so that no output drowns another.
+ * probabilities over that of a constant answer, or the squared error of numbers over their variance, so that no output
+ * drowns another.
  *
  * @param graph the model with an open batch
  */
@@ -68,9 +70,8 @@ async function fittingLoss(runtime: Runtime, graph: Graph, asked: Asked): Promis
       continue;
     }
     const activation = headOf(wide, output)?.activation;
-    if (activation === "softmax") found.push({ kind: "cross-entropy", output });
-    else if (activation === "sigmoid") found.push({ kind: "bce", output });
-    else found.push({ kind: "mse", output, weight: answer ? 1 / varianceOf(toNumbers(answer)) : 1 });
+    const kind = activation === undefined ? "mse" : activation === "softmax" ? "cross-entropy" : "bce";
+    found.push({ kind, output, weight: answer ? 1 / spreadOf(answer, headOf(wide, output), asked.temperature) : 1 });
     told.push(`"${output}" by ${ways[activation ?? "none"]}`);
   }
   if (found.length === 0)
@@ -82,9 +83,25 @@ async function fittingLoss(runtime: Runtime, graph: Graph, asked: Asked): Promis
   return found;
 }
 
+/** How far a constant answer is from an output, at best: so many units of its loss count as much as of any other. */
+function spreadOf(answer: Tensor, head: Head | undefined, temperature = 1): number {
+  const values = toNumbers(answer);
+  if (head === undefined) return varianceOf(values);
+  if (head.activation === "sigmoid") return Math.max(leastSpread, ofYes(values));
+  const logs = {
+    ...answer,
+    dtype: "float32",
+    data: Float32Array.from(values, (p) => Math.log(Math.max(p, 1e-7))),
+  } as const;
+  return Math.max(leastSpread, ofClasses(logs, head.axis ?? -1, temperature));
+}
+
+/** Probabilities that hardly change, in nats: what little there is to learn of them is not to drown all else. */
+const leastSpread = 1e-3;
+
 const ways = {
-  softmax: "the probabilities of its classes",
-  sigmoid: "its probabilities of yes and no",
+  softmax: "the probabilities of its classes, over their spread",
+  sigmoid: "its probabilities of yes and no, over their spread",
   none: "the squared difference of its numbers, over their variance",
 } as const;
 

@@ -3,12 +3,15 @@
 import type { Dataset } from "../data/batches.ts";
 import type { Graph, Model } from "../graph/graph.ts";
 import type { EvaluateOptions } from "../evaluate/evaluate.ts";
+import { fail, option } from "../graph/error.ts";
 import { prepareOn, withDataSizes } from "../execute/prepare.ts";
 import type { RunOptions } from "../options/machine.ts";
+import { checkSmoothing } from "../objective/objective.ts";
+import { wholeBatchLoss } from "../objective/loss-file.ts";
 import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { Targets } from "../options/learning.ts";
-import type { Loss } from "../options/loss.ts";
+import { lossesOf, type Loss } from "../options/loss.ts";
 import type { Feature } from "../objective/features.ts";
 import { withPositions } from "../prune/cut/positions.ts";
 import { featuresOf } from "./features.ts";
@@ -91,6 +94,45 @@ export function batchOf(
   if (isFixed || size === undefined || size === 0 || size >= batchSize) return batchSize;
   onNote?.(`the data has ${size} samples to learn from: minibatches are of ${size}, not of ${batchSize}`);
   return size;
+}
+
+/**
+ * Refuses label smoothing where there are no labels of classes to smooth, before anything is measured or learned.
+ *
+ * @throws SecateurError `bad-option`
+ */
+export function refuseSmoothing({
+  loss,
+  targets = "labels",
+  labelSmoothing = 0,
+}: Pick<WithLoss<OpenOptions>, "loss" | "targets"> & { readonly labelSmoothing?: number }): void {
+  if (labelSmoothing > 0 && targets !== "labels")
+    fail(
+      "bad-option",
+      `${option("labelSmoothing")} spreads labels over classes: ${option("targets", targets)} has none`,
+    );
+  checkSmoothing(
+    lossesOf(loss).map(({ kind }) => kind),
+    labelSmoothing,
+  );
+}
+
+/** Minibatches that an epoch is to have at least, and the samples that a minibatch has all the same. */
+const [leastSteps, leastSamples] = [16, 16];
+const usualSamples = 128;
+
+/**
+ * The samples of a minibatch to learn from where nobody says it: 128, and fewer where an epoch would have next to no
+ * steps. A loss that compares the samples of a minibatch is another one with fewer of them, and keeps its 128.
+ */
+export function batchToLearn({ batchSize, data, loss }: Partial<OpenOptions>): number {
+  if (batchSize !== undefined) return batchSize;
+  const size = data?.size;
+  if (size === undefined || (loss !== undefined && loss !== "auto" && wholeBatchLoss(loss) !== undefined))
+    return usualSamples;
+  let samples = usualSamples;
+  while (samples > leastSamples && samples * leastSteps > size) samples /= 2;
+  return samples;
 }
 
 type Measured =

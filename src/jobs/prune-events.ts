@@ -13,6 +13,7 @@ import type { LearnEvent } from "../train/events.ts";
 import type { LatencyRow } from "../evaluate/latency.ts";
 import type { PruneResult } from "../loop/options.ts";
 import type { Timing } from "../evaluate/timing.ts";
+import type { DistanceLeft, RuinedOutput } from "./ruined.ts";
 import type { Proved } from "./proving.ts";
 import type { WorkersEvent } from "./workers.ts";
 
@@ -160,9 +161,14 @@ export interface PruneOutcome extends Proved, Partial<Pick<Drop, "drop" | "dropI
   readonly model: Model;
   /**
    * `diverged`: learning did harm, while pruning or after. `missed`: the budget seemed to be met when pruning ended,
-   * and the model that is written does not meet it.
+   * and the model that is written does not meet it. `ruined`: it is met, but hardly anything is left of an output of the
+   * original, or the distance from it is about that of a constant answer; see `ruined` and `distance`.
    */
-  readonly end: PruneResult["end"] | "missed";
+  readonly end: PruneResult["end"] | "missed" | "ruined";
+  /** Without labels: the outputs of which hardly anything is left, by the data for validation; absent where none is. */
+  readonly ruined?: readonly RuinedOutput[] | undefined;
+  /** Without labels: how far the model is from the original at the end, on what it learned from. */
+  readonly distance?: DistanceLeft | undefined;
   readonly removals: number;
   /**
    * The units of every group of the start that are left: unit i of a group is now what unit `kept.get(group)[i]` was.

@@ -1,6 +1,7 @@
 /** What the job of pruning can be told. */
 
 import { z } from "zod";
+import type { Model } from "../graph/graph.ts";
 import { pruning } from "../options/budget.ts";
 import { takes } from "../options/check.ts";
 import { callback, share, positive, type OptionsOf } from "../options/kinds.ts";
@@ -9,7 +10,7 @@ import { running, type RunOptions } from "../options/machine.ts";
 import { limits, measuring, ranking, roundTo, scope } from "../options/ranking.ts";
 import { checkpoints } from "./checkpoints.ts";
 import { criterion, learning, type LearnJobOptions } from "./kinds.ts";
-import type { WithLoss } from "./opened.ts";
+import { batchToLearn, type WithLoss } from "./opened.ts";
 import type { PruneJobEvent } from "./prune-events.ts";
 
 const own = {
@@ -44,7 +45,11 @@ const own = {
 export const pruneKinds = { ...running, ...learning, ...pruning, ...measuring, ...ranking, ...own };
 
 /** Checks the options of pruning, and fills in what the table says where nothing is given. */
-export const settle = takes("prune", pruneKinds);
+export function settle(given: PruneJobOptions, model: Model) {
+  const options = taken(given, model);
+  return { ...options, batchSize: batchToLearn(options) };
+}
+const taken = takes("prune", pruneKinds);
 
 export interface PruneJobOptions
   extends

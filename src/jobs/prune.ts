@@ -10,6 +10,7 @@ import type { Budget } from "../options/budget.ts";
 import { timeInTurns, timingOf } from "../evaluate/timing.ts";
 import { withGraph } from "../execute/prepare.ts";
 import { startJob, type Job } from "./job.ts";
+import { distanceLeft, isNearChance, ruinedOutputs } from "./ruined.ts";
 import { stateOf } from "./measure.ts";
 import { pruneDown, searchSmallest, tuneOnce, type PruningRun, type Pruned } from "./pruning-run.ts";
 import type { PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
@@ -56,13 +57,30 @@ async function run(model: Model, asked: AskedOptions, emitted: (event: PruneJobE
   options.signal?.throwIfAborted();
   const told = await compareEnds(begun, graph, removals);
   const found = removals.length > 0 ? "met" : "exhausted";
+  const end = drop ? found : isRuined ? "diverged" : endOf(pruned.end, target, told.after);
+  const left = await leftAt(begun, graph, removals, told.after);
   return {
     ...told,
+    ...left,
     model: unproved === undefined ? told.model : markedUnproved(told.model, unproved),
-    end: drop ? found : isRuined ? "diverged" : endOf(pruned.end, target, told.after),
+    end: end === "met" && (left.ruined || (left.distance && isNearChance(left.distance))) ? "ruined" : end,
     proof,
     unproved,
   };
+}
+
+/** What is left of the original without labels, where there is anything to lose. */
+async function leftAt(
+  { runtime, graph: original, data, options }: Begun,
+  graph: Graph,
+  removals: readonly Removal[],
+  { evaluation }: State,
+): Promise<Pick<PruneOutcome, "ruined" | "distance">> {
+  if (options.targets === "labels" || removals.length === 0) return {};
+  const teacher = { graph: original, weight: 1, temperature: options.temperature };
+  const ruined = ruinedOutputs(evaluation?.outputs ?? {});
+  const distance = await distanceLeft(runtime, graph, data, { ...options, teacher });
+  return { ...(ruined.length > 0 && { ruined }), distance };
 }
 
 async function proving(

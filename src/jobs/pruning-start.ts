@@ -13,11 +13,13 @@ import { tryBatch } from "../train/stream.ts";
 import { refuseUntaught } from "./features.ts";
 import { goalOf, openGoal, refuseTooFast, storedGoal, type StoredGoal } from "./goals.ts";
 import { checkLabelsFit } from "./labels.ts";
+import { refuseSmoothing } from "./opened.ts";
 import { createDrop, createMeasure, stateIn, type Measuring } from "./measure.ts";
 import type { PruningRun } from "./pruning-run.ts";
 import type { PruneJobEvent, ScheduleEvent, State } from "./prune-events.ts";
 import type { AskedOptions } from "./prune-options.ts";
 import { batchOf, openModel, type OpenedModel } from "./opened.ts";
+import { optimiserFor } from "./optimiser-for.ts";
 import { paceOf, unitsToGo } from "./pace.ts";
 import { refuseUnreachable } from "./reach.ts";
 import { rankingOf } from "./ranking.ts";
@@ -53,7 +55,8 @@ async function aimOf(opened: OpenedModel<AskedOptions>, emit: (event: PruneJobEv
   const { checkpoints, maxDrop, device } = sized;
   const halves = maxDrop === undefined ? undefined : split(sized.data, heldOutShare, sized.seed);
   const data = halves?.rest ?? sized.data;
-  const given = { ...sized, batchSize: batchOf(opened, data, sized.onNote) };
+  const batchSize = batchOf(opened, data, sized.onNote);
+  const given = { ...sized, batchSize, optimiser: await optimiserFor({ ...sized, data }) };
   const resumed = checkpoints?.from && decodeCheckpoint(checkpoints.from.bytes, graph, checkpoints.from.name);
   const noted = resumed?.note as Noted | undefined;
   const { roundTo: wanted = given.latency === undefined ? 1 : "auto" } = given;
@@ -83,6 +86,7 @@ async function aimOf(opened: OpenedModel<AskedOptions>, emit: (event: PruneJobEv
 export async function begin(whole: Model, asked: AskedOptions, emit: (event: PruneJobEvent) => void): Promise<Begun> {
   refuseContradictions(asked);
   const opened = await openModel(whole, asked, withTrial);
+  refuseSmoothing(opened.sized);
   const { runtime, model, graph, features } = opened;
   const { data, halves, resumed, noted, analysis, start, target, ranking, isRounded, settled } = await aimOf(
     opened,
@@ -135,7 +139,13 @@ export async function begin(whole: Model, asked: AskedOptions, emit: (event: Pru
 const goals = ["maxDrop", "budget.macs", "budget.params", "budget.bytes", "budget.units", "latency"];
 
 function refuseContradictions(asked: AskedOptions): void {
-  const { budget = {}, maxLoss, latency, maxDrop, criterion, memory } = asked;
+  const { budget = {}, maxLoss, latency, maxDrop, criterion, memory, targets, distil } = asked;
+  if (targets !== "labels" && distil > 0)
+    fail(
+      "bad-option",
+      `with ${option("targets", targets)} all that is learned comes from the original, and ` +
+        `${option("distil", distil)} has no share to say: leave one of them out`,
+    );
   refuseUntaught(asked);
   const measured = criterionOf(criterion);
   if (measured.kind === "data") refuseMemory(measured.needs, memory);

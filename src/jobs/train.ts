@@ -17,7 +17,7 @@ import { reservedMemory } from "../execute/memory.ts";
 import { withGraph } from "../execute/prepare.ts";
 import { averagedGraph } from "../train/step.ts";
 import { tryBatch } from "../train/stream.ts";
-import { batchOf, measuring, openModel } from "./opened.ts";
+import { batchOf, batchToLearn, measuring, openModel, refuseSmoothing } from "./opened.ts";
 import { checkpoints, createTimer, type Checkpoints } from "./checkpoints.ts";
 import { learning, type LearnJobOptions } from "./kinds.ts";
 import { checkLabelsFit } from "./labels.ts";
@@ -62,7 +62,13 @@ export const kinds = (passes: number) => ({ ...running, ...learning, ...own(pass
 const finetuneKinds = { ...kinds(5), ...teaching };
 const settleTrain = takes("train", kinds(20));
 const settleFinetune = takes("finetune", finetuneKinds);
-type Settled = ReturnType<typeof settleTrain> & Partial<ReturnType<typeof settleFinetune>>;
+type Settled = WithBatch<ReturnType<typeof settleTrain> & Partial<ReturnType<typeof settleFinetune>>>;
+
+type WithBatch<O> = Omit<O, "batchSize"> & { readonly batchSize: number };
+const withBatch = <O extends ReturnType<typeof settleTrain>>(options: O): WithBatch<O> => ({
+  ...options,
+  batchSize: batchToLearn(options),
+});
 
 export interface TrainJobOptions extends RunOptions, LearnJobOptions, OptionsOf<ReturnType<typeof own>> {}
 export interface FinetuneJobOptions extends TrainJobOptions, TeachingOptions {}
@@ -83,7 +89,10 @@ export interface FinetuneJobOptions extends TrainJobOptions, TeachingOptions {}
  * does not fit the output. `bad-labels` where the model is trained already and right by chance alone
  */
 export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent, Model> {
-  return startJob(async (emit) => learn(model, settleTrain(options, model), "train", emit), options?.onEvent);
+  return startJob(
+    async (emit) => learn(model, withBatch(settleTrain(options, model)), "train", emit),
+    options?.onEvent,
+  );
 }
 
 /**
@@ -107,7 +116,10 @@ export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent
  * @throws SecateurError as {@link train}, and `bad-option` for features of which nobody knows what is left
  */
 export function finetune(model: Model, options: FinetuneJobOptions): Job<TrainJobEvent, Model> {
-  return startJob(async (emit) => learn(model, settleFinetune(options, model), "finetune", emit), options?.onEvent);
+  return startJob(
+    async (emit) => learn(model, withBatch(settleFinetune(options, model)), "finetune", emit),
+    options?.onEvent,
+  );
 }
 
 async function learn(
@@ -123,6 +135,7 @@ async function learn(
   const taught = await openTaught(opened, { distil: 0, temperature: 1, ...asked, targets });
   const { graph } = taught;
   const options = { ...opened.sized, targets, loss: taught.loss };
+  refuseSmoothing(options);
   const { data, validation, checkpoints, signal, seed, firstEpoch, augment } = options;
   const batchSize = batchOf(opened, data, options.onNote);
   const resumed = resume(graph, checkpoints);

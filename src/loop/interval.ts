@@ -41,6 +41,9 @@ export interface IntervalResult extends TrainerState {
   readonly loss: number;
 }
 
+/** Whether all that is learned comes from the model as it was at the start. */
+export const isTaughtAlone = ({ teacher }: Pick<PruneOptions, "teacher">): boolean => teacher?.weight === 1;
+
 /** What a criterion takes from the backward pass of each step; nothing where it takes none, or passes of its own. */
 function stepNeeds(criterion: Criterion, targets: Targets | undefined): readonly PassNeed[] | undefined {
   if (criterion.kind === "weights" || targets === "sampled") return undefined;
@@ -69,10 +72,12 @@ export async function learn(
   await using trainer = await openLearner(runtime, state.graph, step, learning, state.optimiserState);
   checkClasses(dataset, classesIn(trainer.objective));
   const average = new Average();
+  // The original has nothing to learn from itself: its gradient is rounding, which some optimisers make steps of.
+  const rate = done === 0 && isTaughtAlone(options) ? 0 : learningRate;
   let [total, count] = [0, 0];
   for (let number = done; number < done + every;) {
     options.signal?.throwIfAborted();
-    const lessons = await lessonsFrom(stream, Math.min(trainer.pace, done + every - number), number, learningRate);
+    const lessons = await lessonsFrom(stream, Math.min(trainer.pace, done + every - number), number, rate);
     const batches = lessons.map(({ batch }) => batch);
     await watch.begin(trainer, batches[0]!, teacher);
     const results = await unlessOverflown(trainer.learn(lessons, teacher), batches, watch.canGoBack);
@@ -87,7 +92,7 @@ export async function learn(
       if (needs && trainer.groups!.groups.length > 0)
         average.add(sampleAll(criterion as DataCriterion, trainer.groups!, findings, batchSize));
       const place = { step: number, steps: undefined, epoch: at.epoch + 1, epochs: undefined };
-      options.onEvent?.({ kind: "step", phase: "prune", ...place, loss, learningRate });
+      options.onEvent?.({ kind: "step", phase: "prune", ...place, loss, learningRate: rate });
     }
   }
   const learned = await trainer.state(true);
@@ -106,7 +111,7 @@ async function lessonsFrom(stream: BatchStream, count: number, first: number, ra
 
 /** Measures after an interval of learning; what was measured before counts on. */
 export async function measure(
-  { runtime, dataset }: Lessons,
+  { runtime, dataset }: Pick<Lessons, "runtime" | "dataset">,
   interval: IntervalResult,
   analysis: Analysis,
   past: Measured,
@@ -130,7 +135,7 @@ async function importancesOf(
   const { criterion, momentum = 0.9, every = defaultEvery, seed } = options;
   if (criterion.kind === "weights") return criterion.score(analysis, graph.initializers, seed);
   if (samples) return blend(past, finish(criterion, analysis, samples), momentum);
-  const targets = options.targets ?? (options.teacher?.weight === 1 ? "sampled" : "labels");
+  const targets = options.targets ?? (isTaughtAlone(options) ? "sampled" : "labels");
   const now = await score(runtime, graph, dataset, criterion, { ...options, targets, batches: every });
   return blend(past, now, momentum);
 }

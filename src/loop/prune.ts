@@ -17,7 +17,7 @@ import type { TrainerState } from "../train/step.ts";
 import { openStream } from "../train/stream.ts";
 import { openTeacher, type Teacher } from "../train/teacher.ts";
 import { hasOverflown, openWatch } from "../train/watch.ts";
-import { learn, measure, type Lessons } from "./interval.ts";
+import { isTaughtAlone, learn, measure, type IntervalResult, type Lessons } from "./interval.ts";
 import {
   defaultEvery,
   stepShare,
@@ -81,7 +81,14 @@ export async function pruneLoop(
   let state: TrainerState & Measured = from ?? { graph: wide, optimiserState: new Map(), importances: new Map() };
   const good = from?.watched ?? { graph: state.graph, at: removals.length };
   const watch = openWatch(runtime, { dataset, stream: options, step: stepOptions(options) }, good);
-  const learningRate = await rateOf(runtime, state.graph, dataset, options, teacher);
+  const measureOn = (interval: IntervalResult, analysis: Analysis): Promise<Measured> =>
+    measure({ runtime, dataset }, interval, analysis, state, { ...options, seed: options.seed + removals.length });
+  const afterFirst = async (): Promise<Graph> => {
+    const analysis = analysed(state.graph);
+    const asItIs = { ...state, groups: analysis, samples: undefined, loss: 0 };
+    return (await choose(state.graph, analysis, await measureOn(asItIs, analysis))).smaller.graph;
+  };
+  const learningRate = await rateOf(runtime, { graph: state.graph, afterFirst }, dataset, options, teacher);
   const lessons = { runtime, dataset, stream, teacher, learningRate, watch };
   for (;;) {
     const done = removals.length * every;
@@ -96,8 +103,7 @@ export async function pruneLoop(
     if (interval.loss > maxLoss) return resultOf("max-loss", interval.graph, analysis);
     // A group of one unit can be none any more, and a criterion has nothing to measure then.
     if (analysis.groups.length === 0) return resultOf("exhausted", interval.graph, analysis);
-    const seeded = { ...options, seed: options.seed + removals.length };
-    const measured = await measure(lessons, interval, analysis, state, seeded);
+    const measured = await measureOn(interval, analysis);
     const step = await choose(interval.graph, analysis, measured);
     const { removal, units, costs, met } = step;
     if (removal.size === 0) return resultOf("exhausted", interval.graph, analysis);
@@ -153,7 +159,7 @@ const pruningShare = 0.2;
 /** The rate that is given, that an earlier run found, or that a trial finds now. */
 async function rateOf(
   runtime: Runtime,
-  graph: Graph,
+  { graph, afterFirst }: { readonly graph: Graph; readonly afterFirst: () => Promise<Graph> },
   dataset: Dataset,
   options: PruneOptions,
   teacher: Teacher | undefined,
@@ -165,7 +171,9 @@ async function rateOf(
   const steps = every * (schedule?.removals ?? 1 / stepShare);
   const own = { steps, share: pruningShare, onTrial: options.onEvent };
   const trial = { step: stepOptions(options), stream: options, teacher, ...own };
-  const found = await findRate(runtime, graph, dataset, trial);
+  // The original is at distance 0 from itself: no rate can lower that, and any that is felt would seem to do harm.
+  const learner = isTaughtAlone(options) && from === undefined ? await afterFirst() : graph;
+  const found = await findRate(runtime, learner, dataset, trial);
   options.onEvent?.({ kind: "rate", phase: "prune", ...found });
   return found.learningRate;
 }

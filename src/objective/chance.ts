@@ -69,9 +69,9 @@ function ofTargets({ loss, settings, shape, form, target }: AppendedTerm, feeds:
 function uninformed({ loss, settings }: AppendedTerm, theirs: Tensor, temperature: number): number {
   switch (loss.distribution) {
     case "categorical":
-      return fromUniform(theirs, loss.axis?.(settings, theirs.shape.length) ?? 1, temperature);
+      return ofClasses(theirs, loss.axis?.(settings, theirs.shape.length) ?? 1, temperature);
     case "bernoulli":
-      return fromMean(theirs, temperature);
+      return ofYes(toNumbers(theirs).map((value) => 1 / (1 + Math.exp(-value))));
     case "gaussian":
       // Vectors that have nothing to do with each other are at an angle of 90°, whose cosine is 0.
       if (loss.distance) return 1;
@@ -79,28 +79,44 @@ function uninformed({ loss, settings }: AppendedTerm, theirs: Tensor, temperatur
   }
 }
 
-/** T² KL(softmax(teacher / T) || uniform), averaged over all places. */
-function fromUniform(logits: Tensor, axis: number, temperature: number): number {
-  const classes = logits.shape[axis]!;
-  const inner = sizeOf(logits.shape.slice(axis + 1));
+/** So many places for each class tell how often it comes. */
+const placesPerClass = 10;
+
+/**
+ * T² KL(softmax(teacher / T) || q), averaged over all places, for the best q that is the same everywhere: the mean, or
+ * where there are too few places to know it the uniform one.
+ *
+ * @param logits [N, ...], or logarithms of probabilities
+ */
+export function ofClasses(logits: Tensor, axis: number, temperature: number): number {
+  const along = axis < 0 ? axis + logits.shape.length : axis;
+  const classes = logits.shape[along]!;
+  const inner = sizeOf(logits.shape.slice(along + 1));
   const places = sizeOf(logits.shape) / classes;
   const values = toNumbers(logits);
-  let sum = 0;
+  const means = new Float64Array(classes);
+  let entropies = 0;
   for (let place = 0; place < places; place++) {
     const start = Math.floor(place / inner) * classes * inner + (place % inner);
     const row = Array.from({ length: classes }, (_, c) => values[start + c * inner]! / temperature);
     const most = Math.max(...row);
     const weights = row.map((value) => Math.exp(value - most));
     const total = weights.reduce((all, value) => all + value, 0);
-    for (const weight of weights) if (weight > 0) sum += (weight / total) * Math.log((classes * weight) / total);
+    weights.forEach((weight, c) => {
+      means[c]! += weight / total / places;
+      entropies += partOf(weight / total);
+    });
   }
-  return (temperature ** 2 * sum) / places;
+  const isKnown = places >= placesPerClass * classes;
+  const constant = isKnown ? means.reduce((sum, p) => sum + partOf(p), 0) : Math.log(classes);
+  return temperature ** 2 * (constant - entropies / places);
 }
 
-/** T² KL(σ(teacher / T) || its mean), averaged over all elements. */
-function fromMean(logits: Tensor, temperature: number): number {
-  const shares = toNumbers(logits).map((value) => 1 / (1 + Math.exp(-value / temperature)));
-  const entropy = (p: number): number => (p <= 0 || p >= 1 ? 0 : -p * Math.log(p) - (1 - p) * Math.log(1 - p));
-  const mean = shares.reduce((sum, p) => sum + p, 0) / shares.length;
-  return temperature ** 2 * (entropy(mean) - shares.reduce((sum, p) => sum + entropy(p), 0) / shares.length);
+/** KL(p || the mean of p) of probabilities of yes, averaged over all of them. */
+export function ofYes(yes: readonly number[]): number {
+  const entropy = (p: number): number => partOf(p) + partOf(1 - p);
+  const mean = yes.reduce((sum, p) => sum + p, 0) / yes.length;
+  return entropy(mean) - yes.reduce((sum, p) => sum + entropy(p), 0) / yes.length;
 }
+
+const partOf = (p: number): number => (p > 0 ? -p * Math.log(p) : 0);

@@ -10,7 +10,7 @@ import type { Term } from "./terms.ts";
 /**
  * How far an output is from another model's, [N].
  *
- * @param t the temperature that probabilities are compared at
+ * @param t the temperature that probabilities of classes are compared at
  */
 export function distance(
   g: Emit,
@@ -26,7 +26,7 @@ export function distance(
       return divergence(g, arranged(g, theirs, "categorical", axis), arranged(g, ours, "categorical", axis), t, counts);
     }
     case "bernoulli":
-      return divergenceOfYes(g, theirs, ours, t);
+      return divergenceOfYes(g, theirs, ours);
     case "gaussian": {
       if (loss.distance) return loss.distance(g, ours, theirs);
       const mix = (value: Value): Value => value;
@@ -55,14 +55,15 @@ function divergence(g: Emit, teacher: Value, logits: Value, temperature: number,
   return g.Mul(sum, g.scalar(1 / sizeOf(logits.shape.slice(2))));
 }
 
-/** The same of yes and no, the mean over elements: p (log p - log q) + (1 - p) (log (1 - p) - log (1 - q)). */
-function divergenceOfYes(g: Emit, teacher: Value, logits: Value, temperature: number): Value {
-  const cool = (x: Value) => g.Mul(x, g.scalar(1 / temperature));
-  const [x, y] = [cool(teacher), cool(logits)];
+/**
+ * The same of yes and no, the mean over elements: p (log p - log q) + (1 - p) (log (1 - p) - log (1 - q)). There are no
+ * other classes for a temperature to bring out: above 1 it would weigh how sure a no is, of which most may be, above
+ * whether it is one.
+ */
+function divergenceOfYes(g: Emit, x: Value, y: Value): Value {
   const p = g.Sigmoid(x);
   // log σ(x) - log σ(y) is softplus(-y) - softplus(-x); for no it is softplus(y) - softplus(x).
   const yes = g.Mul(p, g.Sub(g.Softplus(g.Neg(y)), g.Softplus(g.Neg(x))));
   const no = g.Mul(g.Sub(g.scalar(1), p), g.Sub(g.Softplus(y), g.Softplus(x)));
-  const scale = temperature ** 2 / sizeOf(logits.shape.slice(1));
-  return g.Mul(g.summed(g.Add(yes, no), sampleAxes(logits)), g.scalar(scale));
+  return g.Mul(g.summed(g.Add(yes, no), sampleAxes(y)), g.scalar(1 / sizeOf(y.shape.slice(1))));
 }

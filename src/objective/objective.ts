@@ -145,7 +145,10 @@ export function appendTerms(
   const { targets = "labels", distillation, files = [] } = options;
   const smoothing = options.labelSmoothing ?? 0;
   const g = createEmitter(builder);
-  checkSmoothing(terms, smoothing);
+  checkSmoothing(
+    terms.map(({ loss }) => loss.name),
+    smoothing,
+  );
   const context: Context = { builder, g, options, isOnly: terms.length === 1, smoothing, others };
   const found = terms.map((term) =>
     targets === "sampled"
@@ -314,9 +317,10 @@ function drawnTerm(context: Context, term: Term): Appended {
   return { perSample: drawn, shape: output.shape, noise: { input, noise } };
 }
 
-function checkSmoothing(terms: readonly Term[], smoothing: number): void {
+/** @throws SecateurError `bad-option` for label smoothing that is no share, or that no loss of these names can do */
+export function checkSmoothing(losses: readonly string[], smoothing: number): void {
   if (!(smoothing >= 0 && smoothing <= 1))
     fail("bad-option", `label smoothing is a share from 0 to 1, not ${smoothing}`);
-  if (smoothing > 0 && !terms.some(({ loss }) => loss.name === "cross-entropy"))
+  if (smoothing > 0 && !losses.includes("cross-entropy"))
     fail("bad-option", "label smoothing spreads a label over classes, and needs the loss cross-entropy");
 }

@@ -2,9 +2,9 @@
 
 import { z } from "zod";
 import { dataset } from "./data.ts";
-import { auto, countOrNone, notNegative, positive, share, type OptionsOf } from "./kinds.ts";
+import { auto, count, countOrNone, notNegative, positive, share, type OptionsOf } from "./kinds.ts";
 import { loss } from "./loss.ts";
-import { averageEvery, batchSize, machines, memory, seed, workers } from "./machine.ts";
+import { averageEvery, machines, memory, seed, workers } from "./machine.ts";
 import { metric } from "./metric.ts";
 
 /**
@@ -44,12 +44,14 @@ export type RateScheduleName = (typeof rateSchedules)[number];
 
 const decay = z.number().min(0).lt(1);
 
-export const optimiserName = z.enum(["sgd", "adamw"]).default("sgd").describe("the optimiser");
-export const momentum = share.default(0.9).describe("momentum of sgd (Nesterov's)");
+export const optimiserName = z
+  .enum(["sgd", "adamw"])
+  .describe("the optimiser (default: sgd; without labels what fits the inputs)");
+export const momentum = share.describe("momentum of sgd, Nesterov's (default: 0.9)");
 
 const sgd = z.strictObject({
   kind: z.literal("sgd"),
-  momentum: momentum.unwrap().optional(),
+  momentum: momentum.optional(),
   /** Decay of weights of more than one axis; biases and normalisations are not decayed. */
   weightDecay: notNegative.optional(),
   nesterov: z.boolean().optional(),
@@ -65,10 +67,15 @@ const adamw = z.strictObject({
   eps: positive.optional(),
   /** Decay of weights of more than one axis, apart from the gradient. */
   weightDecay: notNegative.optional(),
+  /**
+   * Whether steps are in units of each weight's own size, its root mean square (Shazeer and Stern 2018, "Adafactor",
+   * section 8): then no weight is too small for a rate that the others need. Default not.
+   */
+  relative: z.boolean().optional(),
 });
 export type AdamwOptions = Required<Omit<z.input<typeof adamw>, "kind">>;
 /** PyTorch's. */
-export const defaultAdamw: AdamwOptions = { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 1e-2 };
+export const defaultAdamw: AdamwOptions = { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 1e-2, relative: false };
 
 const optimiser = z.discriminatedUnion("kind", [sgd, adamw]);
 /** What turns gradients into steps; what is left out has its default. */
@@ -100,13 +107,17 @@ export const learning = {
    * cross-entropy on the first output, or bce where that ends in a Sigmoid; of the original, what fits each output.
    */
   loss,
-  /** Samples of a minibatch; default 128. */
-  batchSize: batchSize(128),
+  /** Samples of a minibatch; default 128, and fewer where the data has fewer than 2,048 samples. */
+  batchSize: count.describe("samples of a minibatch (default: 128, fewer of small data)").optional(),
   /** The same number gives the same bytes; default 0. */
   seed,
   /** Random changes to training images, new ones in every epoch; default none. */
   augment: augment.optional(),
-  /** Default: SGD with Nesterov's momentum. */
+  /**
+   * Default: SGD with Nesterov's momentum. Where all is learned from the original and inputs are far larger than 1, as
+   * pixels of 0 to 255, AdamW with relative steps: weights that read them are so small that SGD's rate would suit no
+   * others.
+   */
   optimiser: optimiser.optional(),
   /** The norm that all gradients together are scaled down to where theirs is larger; default none. */
   clip: positive.describe("largest norm of the gradients of a step").optional(),

@@ -144,7 +144,10 @@ export const listed = (parts: readonly string[]): string =>
 export const worded = (value: unknown): string => (typeof value === "string" ? value : (JSON.stringify(value) ?? "–"));
 
 /** What a loss counts. */
-export const lossUnit = (loss: unknown): string =>
+export const lossUnit = ({ loss, targets = "labels" }: Readonly<Record<string, unknown>>): string =>
+  loss === "auto" && targets !== "labels" ? "distance from the original" : unitOfLoss(loss);
+
+const unitOfLoss = (loss: unknown): string =>
   loss === "cross-entropy" || loss === "auto" ? "cross-entropy (nats)" : `loss (${lossWords(loss)})`;
 
 /** Losses as the command line writes them: "scores=bce, boxes=l1:0.5". */

@@ -26,7 +26,7 @@ export function learnedPage(
     title: `${doing} of ${model}`,
     lead: headline(`${doing} ${model}`, rows, steps),
     stands: summary ? undefined : standOf(steps.at(-1)),
-    sections: [figuresTable(rows), measuredBy(config, before), curves(steps, epochs, config.options["loss"])],
+    sections: [figuresTable(rows), measuredBy(config, before), curves(steps, epochs, lossUnit(config.options))],
   };
 }
 
@@ -67,7 +67,7 @@ function standOf(last: Step | undefined): string {
 
 const lossOf = (steps: readonly Step[]): Point[] => steps.map(({ step, loss }) => [step, loss]);
 
-function curves(steps: readonly Step[], epochs: readonly Of<"epoch">[], loss: unknown): Markup | undefined {
+function curves(steps: readonly Step[], epochs: readonly Of<"epoch">[], unit: string): Markup | undefined {
   const losses = lossOf(steps);
   const metric = epochs.map(({ evaluation }) => ownMetric(evaluation)?.name).find((name) => name !== undefined);
   const test = (of: (evaluation: Evaluation) => number | undefined) => ({
@@ -80,7 +80,7 @@ function curves(steps: readonly Step[], epochs: readonly Of<"epoch">[], loss: un
       title: "Loss while learning",
       note: "Of the minibatches, and of the test data after every epoch.",
       x,
-      y: lossUnit(loss),
+      y: unit,
       wide: true,
       series: [
         { name: "each minibatch", tone: "faint", points: thin(losses) },

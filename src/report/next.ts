@@ -110,6 +110,11 @@ function repair(config: RunConfig, records: readonly RunRecord[], summary: Prune
         "--distil": "0.9",
       }),
     ];
+  if (summary.end === "ruined") {
+    const [flag, share] = budgetOf(options, summary);
+    const more = { [flag]: roundedUp((1 + share) / 2), "--epochs": String(4 * Number(options["epochs"] ?? 5) || 5) };
+    return [anew(config, summary, "Remove less, and learn longer", more)];
+  }
   if (summary.end === "exhausted" || summary.end === "missed") {
     const [flag, share] = budgetOf(options, summary);
     return [anew(config, summary, "Ask for what can be reached", { [flag]: roundedUp(share) })];

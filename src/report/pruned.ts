@@ -1,5 +1,6 @@
 /** What stands on the page of a run of prune. */
 
+import { whatIsLeft } from "../jobs/ruined.ts";
 import type { PruneOutcome } from "../jobs/prune-events.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import { isShare, type ShareName } from "../evaluate/metrics.ts";
@@ -43,10 +44,11 @@ export function prunedPage(
     sections: [
       figuresTable(figuresOf(history, summary), [
         keptOf(history.after?.evaluation),
+        lostOf(summary),
         proofOf(summary),
         measuredBy(config, history.before?.evaluation),
       ]),
-      curves(history, config.options["loss"]),
+      curves(history, lossUnit(config.options)),
       layers(history, String(config.options["criterion"] ?? "the criterion")),
     ],
   };
@@ -57,6 +59,13 @@ const keptOf = (evaluation: Evaluation | undefined): Markup | undefined =>
   html`<ul>
     ${keptLines(evaluation.outputs, evaluation.samples).map((line) => html`<li>${line}</li>`)}
   </ul>`;
+
+const lostOf = (summary: PruneSummary | undefined): Markup | undefined =>
+  summary?.end === "ruined"
+    ? html`<p>
+        Hardly anything is left of what the original said: ${whatIsLeft(summary.ruined ?? [], summary.distance)}.
+      </p>`
+    : undefined;
 
 const proofOf = (summary: PruneSummary | undefined): Markup | undefined =>
   summary?.unproved === undefined
@@ -80,6 +89,7 @@ const endings: Readonly<Record<PruneOutcome["end"], string>> = {
   met: "The budget was met.",
   exhausted: "The budget was not met: every group is down to what has to stay of it.",
   missed: "The budget was not met: the model that was written costs more than pruning had reckoned.",
+  ruined: "The budget was met, but hardly anything is left of what the original said.",
   diverged: "Learning did harm and was stopped: the model that was written is the last one that was good.",
   "max-loss": "Pruning stopped because the training loss passed its limit.",
 };
@@ -145,11 +155,10 @@ function headline(model: string, history: RunHistory): string {
   return `${model} begins with ${listed(begins)}.`;
 }
 
-function curves({ pruningLoss, measured, finetuning, metric }: RunHistory, loss: unknown): Markup | undefined {
+function curves({ pruningLoss, measured, finetuning, metric }: RunHistory, unit: string): Markup | undefined {
   const pruning = measured.filter(({ tuned }) => !tuned);
   const tuned = measured.filter((one) => one.tuned);
   const gone = "units removed";
-  const unit = lossUnit(loss);
   const end = { name: "test data, at the end", tone: "second", as: "diamonds" } as const;
   const labelled = !measured.some(({ agreement }) => agreement !== undefined);
   const doubt = doubtOf(pruning);

@@ -103,9 +103,11 @@ function updateGraph(worker: WorkerGraph, share: Share, workers: number, options
  * Weights in as many shares as there are workers, of about the same size; one share where
  * the norm of all gradients is asked for.
  */
-function sharesOf({ parameters, states, carried }: WorkerGraph, workers: number, { clip }: StepOptions): Share[] {
+function sharesOf({ parameters, states, carried }: WorkerGraph, workers: number, options: StepOptions): Share[] {
+  const { clip, optimiser } = options;
+  const isApart = optimiser?.kind === "adamw" && optimiser.relative === true;
   const inRows = (share: Pick<WorkerGraph, "parameters" | "states">): Share => ({
-    parameters: packParameters(share.parameters, carried),
+    parameters: packParameters(share.parameters, carried, { isApart }),
     states: packParameters(share.states, carried),
   });
   if (clip !== undefined) return [inRows({ parameters, states })];

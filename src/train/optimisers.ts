@@ -91,8 +91,10 @@ const sgd = ({ momentum, weightDecay, nesterov }: SgdOptions): Rule => ({
  *     m' = β₁ m + (1 - β₁) g
  *     v' = β₂ v + (1 - β₂) g²
  *     w' = (1 - rate decay) w - rate (m' / (1 - β₁ᵗ)) / (√(v' / (1 - β₂ᵗ)) + ε)
+ *
+ * With relative steps the rate is multiplied by max(10⁻³, √mean(w²)), Adafactor's (Shazeer and Stern 2018, section 8).
  */
-const adamw = ({ betas: [beta1, beta2], eps, weightDecay }: AdamwOptions): Rule => ({
+const adamw = ({ betas: [beta1, beta2], eps, weightDecay, relative }: AdamwOptions): Rule => ({
   optimiserState: ["momentum", "variance"],
   update(g, { weight, gradient, optimiserState: [m, v] }, { rate, step }, decays) {
     const towards = (old: Value | undefined, now: Value, beta: number): Value =>
@@ -108,9 +110,14 @@ const adamw = ({ betas: [beta1, beta2], eps, weightDecay }: AdamwOptions): Rule 
     const divisor = g.Add(g.Div(g.Sqrt(variance), root), g.scalar(eps));
     const decayed =
       weightDecay > 0 && decays ? g.Mul(weight, g.Sub(g.scalar(1), g.Mul(rate, g.scalar(weightDecay)))) : weight;
-    return { weight: g.Sub(decayed, g.Mul(g.Div(momentum, divisor), size)), optimiserState: [momentum, variance] };
+    const own = relative ? g.Mul(size, sizeOfWeight(g, weight)) : size;
+    return { weight: g.Sub(decayed, g.Mul(g.Div(momentum, divisor), own)), optimiserState: [momentum, variance] };
   },
 });
+
+/** √mean(w²), and no less than what lets a weight of zeros begin. */
+const sizeOfWeight = (g: Emit, weight: Value): Value =>
+  g.Max(g.Sqrt(g.ReduceMean(g.Mul(weight, weight), g.ints([0]), { keepdims: 0 })), g.scalar(1e-3));
 
 /** g · min(1, clip / (‖g‖ + 10⁻⁶)) for all gradients, ‖g‖ the norm of them as one vector: PyTorch's clip_grad_norm_. */
 export function clipGradients(

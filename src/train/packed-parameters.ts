@@ -14,12 +14,19 @@ export interface PackedParameters {
 /** Up to so many elements a weight goes into a row; those of more are not copied for it. */
 const small = 2 ** 16;
 
-/** Names in rows: what the update treats alike, kernels and vectors apart, stands one after the other. */
-export function packParameters(names: readonly string[], tensors: ReadonlyMap<string, Tensor>): PackedParameters[] {
+/**
+ * Names in rows: what the update treats alike, kernels and vectors apart, stands one after the other. Where the
+ * optimiser looks at a weight as a whole, each is apart.
+ */
+export function packParameters(
+  names: readonly string[],
+  tensors: ReadonlyMap<string, Tensor>,
+  { isApart = false } = {},
+): PackedParameters[] {
   const rows = new Map<string, { name: string; shape: Shape }[]>();
   for (const name of names) {
     const { dtype, shape } = tensors.get(name)!;
-    const kind = sizeOf(shape) > small ? `alone ${name}` : `${dtype} ${shape.length > 1}`;
+    const kind = isApart || sizeOf(shape) > small ? `alone ${name}` : `${dtype} ${shape.length > 1}`;
     const members = rows.get(kind) ?? [];
     members.push({ name, shape });
     rows.set(kind, members);

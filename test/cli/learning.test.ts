@@ -16,7 +16,7 @@ function parse(...flags: string[]) {
 describe("the flags of learning", () => {
   it("are SGD along a cosine unless they say otherwise", () =>
     expect(parse()).toMatchObject({
-      optimiser: { kind: "sgd", momentum: 0.9 },
+      optimiser: undefined,
       clip: undefined,
       labelSmoothing: 0,
       mixup: undefined,

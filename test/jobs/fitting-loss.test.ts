@@ -145,15 +145,21 @@ describe("the loss of auto", () => {
   it.each(["sampled", "teacher"] as const)("fits each output where targets are %s, and says how", async (targets) => {
     const { loss, notes } = await fitting(heads, targets);
     const [first] = await firstOf(randomDataset(heads, { samples: 16 }), 8);
-    const { boxes } = await runGraph(heads, first!.inputs);
+    const { boxes, scores, kinds } = await runGraph(heads, first!.inputs);
+    // Eight samples are too few to know how often each of five classes comes.
+    const [yes, rows] = [toNumbers(scores!), toNumbers(kinds!)];
+    const mean = yes.reduce((sum, p) => sum + p, 0) / yes.length;
+    const ofYes = yes.reduce((sum, p) => sum + p * Math.log(p / mean) + (1 - p) * Math.log((1 - p) / (1 - mean)), 0);
+    const ofClasses = rows.reduce((sum, p) => sum + p * Math.log(5 * p), 0);
     expect(loss).toEqual([
       { kind: "mse", output: "boxes", weight: expect.closeTo(1 / varianceOf(boxes!), 6) },
-      { kind: "bce", output: "scores" },
-      { kind: "cross-entropy", output: "kinds" },
+      { kind: "bce", output: "scores", weight: expect.closeTo(yes.length / ofYes, 4) },
+      { kind: "cross-entropy", output: "kinds", weight: expect.closeTo(8 / ofClasses, 4) },
     ]);
     expect(notes).toEqual([
       'outputs are compared with the original\'s: "boxes" by the squared difference of its numbers, over their variance; ' +
-        '"scores" by its probabilities of yes and no; "kinds" by the probabilities of its classes; "best" is left ' +
+        '"scores" by its probabilities of yes and no, over their spread; "kinds" by the probabilities of its classes, ' +
+        'over their spread; "best" is left ' +
         'alone, as it holds int64; "still" is left alone, as it is the same everywhere; "turned" is left alone, as its ' +
         "samples do not lie along its first axis ([2, 8])",
     ]);

@@ -116,7 +116,7 @@ describe("a teacher of several outputs", () => {
   const kl = (p: readonly number[], q: readonly number[]): number =>
     p.reduce((sum, x, i) => sum + x * Math.log(x / q[i]!), 0);
   const yesAndNo = (x: number): number[] => {
-    const p = 1 / (1 + Math.exp(-x / temperature));
+    const p = 1 / (1 + Math.exp(-x));
     return [p, 1 - p];
   };
 
@@ -133,7 +133,7 @@ describe("a teacher of several outputs", () => {
       const own = rows(b)[n]!;
       const pairs = rows(theirs.b)[n]!.map((x, i) => kl(yesAndNo(x), yesAndNo(own[i]!)));
       const numbers = rows(theirs.c)[n]!.map((x, i) => (x - rows(c)[n]![i]!) ** 2);
-      return 3 * classes + temperature ** 2 * mean(pairs) + 0.5 * mean(numbers);
+      return 3 * classes + mean(pairs) + 0.5 * mean(numbers);
     });
     close(toNumbers(results["samples"]!), wanted);
   });

@@ -28,7 +28,7 @@ import { describeDivergence } from "../../train/guard.ts";
 import { describeTrial, noteRate, noteWorkers, reportEpochs } from "./train.ts";
 
 /** What the command prints as JSON. */
-export const numbersOf = ({ end, removals, before, after, drop, dropInterval }: PruneOutcome) => ({
+export const numbersOf = ({ end, removals, before, after, drop, dropInterval, ruined, distance }: PruneOutcome) => ({
   end,
   removals,
   units: after.units,
@@ -36,6 +36,8 @@ export const numbersOf = ({ end, removals, before, after, drop, dropInterval }: 
   after: { ...after.costs, ...after.evaluation, latency: after.latency },
   drop,
   dropInterval,
+  ruined,
+  distance,
 });
 
 /** What there was and what is left, as rows of a table. */
@@ -97,11 +99,11 @@ const sizeOf = ({ removals, costs }: Pick<SearchEvent, "removals" | "costs">, al
 /** Shows events on the progress line. */
 export function createShow(
   progress: Progress,
-  { batchSize, maxDrop }: Pick<PruneFlags, "batchSize" | "maxDrop">,
+  { maxDrop }: Pick<PruneFlags, "maxDrop">,
 ): (event: PruneJobEvent) => void {
   const measuring = reportProgress(progress);
   let [all, reached, left] = [Number.NaN, "", ""];
-  let removals = 0;
+  let [removals, batchSize] = [0, 0];
   let start: StartSize | undefined;
   let clock: Clock | undefined;
   let epochs: ReturnType<typeof reportEpochs> | undefined;
@@ -130,7 +132,7 @@ export function createShow(
         break;
       case "schedule":
         note(describeSchedule(event));
-        ({ removals } = event);
+        ({ removals, batchSize } = event);
         clock = createClock(start!, event);
         break;
       case "evaluation": {

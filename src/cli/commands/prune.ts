@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import type { Command } from "commander";
+import { describeRuin } from "../../jobs/ruined.ts";
 import { prune } from "../../jobs/prune.ts";
 import type { Run } from "../../report/run-node.ts";
 import { formatPlan } from "../../prune/select/plan.ts";
@@ -82,6 +83,10 @@ async function work(
             `${flags.maxDrop}${flags.metric === undefined ? " points" : ` of ${flags.metric}`}: what was ` +
             "written is the model as it was",
     );
+  if (outcome.end === "ruined") {
+    note(describeRuin(outcome.ruined ?? [], outcome.distance));
+    process.exitCode = notMet;
+  }
   // A search goes on behind a try that did harm.
   if (outcome.end === "diverged") process.exitCode = notMet;
   if (outcome.end === "max-loss") note(`pruning stopped because the loss passed ${flags.maxLoss}`);

@@ -18,6 +18,7 @@ import { parseLeft } from "../../prune/select/plan.ts";
 import type { SettledOf } from "../../options/kinds.ts";
 import { readText } from "../read-text.ts";
 import { flag, flagsOf, handed, withGroup } from "../options/flag.ts";
+import { batchToLearn } from "../../jobs/opened.ts";
 import type { WorkersEvent } from "../../jobs/workers.ts";
 import { describeLost } from "../../report/lost.ts";
 import type { LearnSummary } from "../../report/record.ts";
@@ -107,11 +108,12 @@ async function work(
   json: boolean,
   progress: Progress,
 ): Promise<void> {
-  const show = createShow(progress, flags.batchSize);
+  const options = runOptions(flags, opened, context);
+  const show = createShow(progress, batchToLearn(options));
   const measured: EpochEvent[] = [];
   const checkpoints = checkpointsOf(run, flags);
   const job = learn(opened.model, {
-    ...runOptions(flags, opened, context),
+    ...options,
     checkpoints: {
       ...checkpoints,
       resumed(note) {

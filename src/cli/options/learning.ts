@@ -54,8 +54,8 @@ export interface LearnFlags
       | keyof typeof machine
       | "memory"
     > {
-  readonly optimiser: OptimiserOptions["kind"];
-  readonly momentum: number;
+  readonly optimiser?: OptimiserOptions["kind"];
+  readonly momentum?: number;
   readonly weightDecay?: number;
   readonly epochs: number;
   readonly minLearningRate: number;
@@ -89,9 +89,13 @@ const withMachine = (command: Command): Command =>
     flagsOf(learning, machine),
   );
 
-function optimiserOf({ optimiser, momentum, weightDecay }: LearnFlags): OptimiserOptions {
+/** Nothing where no flag says any of it. */
+function optimiserOf({ optimiser, momentum, weightDecay }: LearnFlags): OptimiserOptions | undefined {
+  if (optimiser === undefined && momentum === undefined && weightDecay === undefined) return undefined;
   const decay = weightDecay === undefined ? {} : { weightDecay };
-  return optimiser === "sgd" ? { kind: optimiser, momentum, ...decay } : { kind: optimiser, ...decay };
+  return optimiser === "adamw"
+    ? { kind: optimiser, ...decay }
+    : { kind: "sgd", ...(momentum !== undefined && { momentum }), ...decay };
 }
 
 export const learnOptions = (flags: LearnFlags) => ({

@@ -1,0 +1,94 @@
+/** Whether a model that learned without labels still says what its original said, or next to nothing of it. */
+
+import type { Dataset } from "../data/batches.ts";
+import type { Kept } from "../evaluate/kept.ts";
+import { option } from "../graph/error.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Runtime } from "../runtime/port.ts";
+import { stepOptions, type LearnOptions, type TaughtOptions } from "../train/options.ts";
+import { openStream } from "../train/stream.ts";
+import { openTeacher } from "../train/teacher.ts";
+import { openTrainer } from "../train/trainer.ts";
+
+/** An output of which hardly anything is left. */
+export interface RuinedOutput {
+  readonly output: string;
+  /** The share that is left of what tells it from a constant answer, at most 0.1 and never below 0. */
+  readonly left: number;
+  /** The same in words: "0 of 3,716 yes". */
+  readonly words: string;
+}
+
+/** How far a model is from its original, beside what a constant answer would be. */
+export interface DistanceLeft {
+  /** The mean over some minibatches, as it was learned from. */
+  readonly loss: number;
+  /** Of a model that answers all the same; NaN where that is not known. */
+  readonly chance: number;
+}
+
+/** A model that has so little left of an output has lost it. */
+const hardly = 0.1;
+/** Fewer decisions tell nothing. */
+const fewest = 10;
+/** From so much of what a constant answer is away on, a model knows next to nothing. */
+const nearChance = 0.7;
+/** Minibatches that the distance is taken on. */
+const looked = 8;
+
+/** The outputs of which hardly anything is left. */
+export const ruinedOutputs = (outputs: Readonly<Record<string, Kept>>): RuinedOutput[] =>
+  Object.entries(outputs).flatMap(([output, kept]) => {
+    const found = leftOf(kept);
+    return found !== undefined && found.left <= hardly ? [{ output, ...found }] : [];
+  });
+
+function leftOf(kept: Kept): Omit<RuinedOutput, "output"> | undefined {
+  if (kept.of === "nothing") return undefined;
+  if (kept.of === "numbers")
+    return { left: Math.max(0, kept.r2), words: `its numbers are ${kept.apart.toFixed(2)} standard deviations off` };
+  const { rare } = kept;
+  if (rare === undefined || rare.before < fewest) return undefined;
+  const those = rare.answer ?? "places outside the most common class";
+  const [both, before] = [rare.both, rare.before].map((count) => count.toLocaleString("en-US"));
+  return { left: rare.both / rare.before, words: `${both} of ${before} ${those} are left` };
+}
+
+/** Whether a distance is about that of a constant answer. */
+export const isNearChance = ({ loss, chance }: DistanceLeft): boolean => loss >= nearChance * chance;
+
+/** What was lost, in words. */
+export function whatIsLeft(lost: readonly RuinedOutput[], distance: DistanceLeft | undefined): string {
+  const told = lost.map(({ output, words }) => `"${output}": ${words}`);
+  if (distance && isNearChance(distance))
+    told.push(
+      `the distance from the original is ${distance.loss.toPrecision(3)}, where a constant answer has ` +
+        distance.chance.toPrecision(3),
+    );
+  return told.join("; ");
+}
+
+/** What was lost, and what to do, in a sentence. */
+export const describeRuin = (lost: readonly RuinedOutput[], distance: DistanceLeft | undefined): string =>
+  `hardly anything is left of what the original said: ${whatIsLeft(lost, distance)}. Give more data, remove less, ` +
+  `learn longer by ${option("epochs")}, or say by ${option("maxDrop")} how much may be lost`;
+
+/** How far a model is from its teacher on the first minibatches of the data, as learning sees it. */
+export async function distanceLeft(
+  runtime: Runtime,
+  graph: Graph,
+  data: Dataset,
+  options: LearnOptions & TaughtOptions,
+): Promise<DistanceLeft> {
+  await using teacher = await openTeacher(runtime, options);
+  await using trainer = await openTrainer(runtime, graph, stepOptions(options));
+  await using stream = openStream(data, options, { epoch: 0, batch: 0 });
+  const losses: number[] = [];
+  let chance = Number.NaN;
+  for (let i = 0; i < looked; i++) {
+    const batch = await stream.next();
+    if (i === 0) ({ chance } = await trainer.scaleOf(batch, teacher));
+    losses.push((await trainer.step(batch, 0, i, teacher)).loss);
+  }
+  return { loss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length, chance };
+}
