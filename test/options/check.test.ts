@@ -82,7 +82,7 @@ describe("an option that there is not", () => {
     [
       "finetune",
       () => finetune(model, wrong({ data, optimiser: { kind: "adamw", momentum: 0.9 } })),
-      "optimiser.momentum (optimiser takes kind, betas, eps, weightDecay)",
+      "optimiser.momentum (optimiser takes kind, betas, eps, weightDecay, relative)",
     ],
     ["evaluate", () => evaluate(model, wrong({ data, limits: 3 })), "limits (did you mean limit? evaluate takes"],
     [
