@@ -161,8 +161,8 @@ export interface PruneOutcome extends Proved, Partial<Pick<Drop, "drop" | "dropI
   readonly model: Model;
   /**
    * `diverged`: learning did harm, while pruning or after. `missed`: the budget seemed to be met when pruning ended,
-   * and the model that is written does not meet it. `ruined`: it is met, but hardly anything is left of an output of the
-   * original, or the distance from it is about that of a constant answer; see `ruined` and `distance`.
+   * and the model that is written does not meet it. `ruined`: it is met, but hardly anything is left of an output of
+   * the original, or the distance from it is about that of a constant answer; see `ruined` and `distance`.
    */
   readonly end: PruneResult["end"] | "missed" | "ruined";
   /** Without labels: the outputs of which hardly anything is left, by the data for validation; absent where none is. */
