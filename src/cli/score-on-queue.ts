@@ -33,10 +33,11 @@ export async function scoreOnQueue(
   if (flags.dryRun) {
     const { jobs, minibatches, bytes, seconds } = await expectScoreOn(model, options);
     progress.done();
+    const megabytes = (bytes / 1e6).toFixed(1);
     note(
-      `${jobs} jobs of ${(minibatches / jobs).toFixed(1)} minibatches each; ${(bytes / 1e6).toFixed(1)} MB through ` +
-        `the store, and to each worker at most; about ${duration(seconds)} for one worker as fast as this machine, and ` +
-        `${duration(seconds / Math.min(4, jobs))} for ${Math.min(4, jobs)}`,
+      `${jobs} jobs of ${(minibatches / jobs).toFixed(1)} minibatches each; ${megabytes} MB through ` +
+        `the store, and to each worker at most; about ${duration(seconds)} for one worker as fast as this machine, ` +
+        `and ${duration(seconds / Math.min(4, jobs))} for ${Math.min(4, jobs)}`,
     );
     return undefined;
   }

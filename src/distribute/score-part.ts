@@ -9,7 +9,7 @@ import type { Shard } from "../options/distribute.ts";
 import type { Costs } from "../passes/costs.ts";
 import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { contributions, finished, savingOf, type ScoreOptions } from "../score/score.ts";
+import { contributions, finished, openSources, savingOf, type ScoreOptions } from "../score/score.ts";
 import { digestOfBatch, digestOfModel, plainOf } from "./digest.ts";
 import { encodeNumbers, sealed, type ScorePart } from "./part.ts";
 import { spanOf } from "./shards.ts";
@@ -22,22 +22,30 @@ export interface Described {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
+/** A measurement that is shared out, open for one shard after another. */
+export interface SharedMeasurement extends AsyncDisposable {
+  /**
+   * Measures one shard of the minibatches that importances are averaged over.
+   *
+   * @param onProgress is told how many of its minibatches are done
+   * @throws SecateurError `unsupported` for a criterion that cannot be finished from parts
+   */
+  part(shard: Shard, data: Dataset | undefined, onProgress?: (done: number, all: number) => void): Promise<ScorePart>;
+}
+
 /**
- * Measures one shard of the minibatches that importances are averaged over.
+ * Opens a measurement that is shared out. What the minibatches run through is opened with the first of them.
  *
  * @param graph the model with an open batch
- * @throws SecateurError `bad-option` for a criterion that takes no minibatches, `unsupported` for one that cannot be
- * finished from parts
+ * @throws SecateurError `bad-option` for a criterion that takes no minibatches
  */
-export async function scorePart(
+export function shareMeasurement(
   runtime: Runtime,
   graph: Graph,
-  data: Dataset | undefined,
   criterion: Criterion,
-  shard: Shard,
   options: ScoreOptions,
   described: Described,
-): Promise<ScorePart> {
+): SharedMeasurement {
   const { name } = criterion;
   if (criterion.kind === "weights")
     fail(
@@ -46,33 +54,40 @@ export async function scorePart(
         `moment; leave out ${option("shard")}`,
     );
   const analysis = analyse(graph, { batch: options.batchSize });
+  const sources = openSources(runtime, analysis, [criterion], options);
   const savings = criterion.finish && criterion.countsCost ? savingsOf(analysis) : undefined;
-  let first: Batch | undefined;
-  const minibatches: ScorePart["minibatches"] = [];
-  const span = spanOf(shard, options.batches);
-  const all = contributions(runtime, analysis, data, [criterion], options, span, (batch) => (first = batch));
-  for await (const { index, samples } of all) {
-    const found = samples.get(name)!;
-    // What cannot be finished is told before machines have worked for hours.
-    if (minibatches.length === 0) finishParts(criterion, found, savings);
-    minibatches.push({ index, samples: [...found].map(([group, values]) => [group, encodeNumbers(values)]) });
-  }
-  const { size, classes } = data!;
-  return sealed({
-    shard,
-    model: await digestOfModel(described.model),
-    data: {
-      name: data!.name,
-      ...(size !== undefined && { size }),
-      ...(classes !== undefined && { classes }),
-      first: await digestOfBatch(first!),
+  let model: Promise<string> | undefined;
+  return {
+    async part(shard, data, onProgress = () => undefined) {
+      let first: Batch | undefined;
+      const minibatches: ScorePart["minibatches"] = [];
+      const span = spanOf(shard, options.batches);
+      const all = contributions(sources, data, { ...options, onProgress }, span, (batch) => (first = batch));
+      for await (const { index, samples } of all) {
+        const found = samples.get(name)!;
+        // What cannot be finished is told before machines have worked for hours.
+        if (minibatches.length === 0) finishParts(criterion, found, savings);
+        minibatches.push({ index, samples: [...found].map(([group, values]) => [group, encodeNumbers(values)]) });
+      }
+      const { size, classes } = data!;
+      return sealed({
+        shard,
+        model: await (model ??= digestOfModel(described.model)),
+        data: {
+          name: data!.name,
+          ...(size !== undefined && { size }),
+          ...(classes !== undefined && { classes }),
+          first: await digestOfBatch(first!),
+        },
+        criterion: { name, own: criteria.get(name) !== criterion },
+        options: (await plainOf(described.options)) as ScorePart["options"],
+        machine: (await plainOf({ device: options.device, threads: options.threads })) as ScorePart["machine"],
+        ...(savings && { savings }),
+        minibatches,
+      });
     },
-    criterion: { name, own: criteria.get(name) !== criterion },
-    options: (await plainOf(described.options)) as ScorePart["options"],
-    machine: (await plainOf({ device: options.device, threads: options.threads })) as ScorePart["machine"],
-    ...(savings && { savings }),
-    minibatches,
-  });
+    [Symbol.asyncDispose]: () => sources[Symbol.asyncDispose](),
+  };
 }
 
 type Savings = NonNullable<ScorePart["savings"]>;

@@ -3,8 +3,9 @@
 import type { Scores } from "../criteria/criterion.ts";
 import { criterionOf } from "../criteria/table.ts";
 import type { ScorePart } from "../distribute/part.ts";
-import { scorePart } from "../distribute/score-part.ts";
+import { shareMeasurement, type SharedMeasurement } from "../distribute/score-part.ts";
 import { spanOf } from "../distribute/shards.ts";
+import type { Dataset } from "../data/batches.ts";
 import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
 import { dataset } from "../options/data.ts";
@@ -86,7 +87,7 @@ export function score(model: Model, given: ScoreJobOptions = {}): Job<ProgressEv
       onProgress: (done: number, all: number) => emit({ kind: "minibatches", done, all }),
     };
     const found = shard
-      ? await scorePart(runtime, graph, data, measured, shard, measure, { model, options: identityOf(measure) })
+      ? await partOf(shareMeasurement(runtime, graph, measured, measure, describe(model, measure)), shard, data, emit)
       : await scoreGraph(runtime, graph, data, measured, measure);
     // The labels of all parts are the same, and no result is without the first.
     const looks = shard === undefined || shard.index === 1;
@@ -95,6 +96,33 @@ export function score(model: Model, given: ScoreJobOptions = {}): Job<ProgressEv
     return found;
   }, given?.onEvent);
 }
+
+/** One part of a measurement that is opened for it alone. */
+async function partOf(
+  opened: SharedMeasurement,
+  shard: Shard,
+  data: Dataset | undefined,
+  emit: (event: ProgressEvent) => void,
+): Promise<ScorePart> {
+  await using shared = opened;
+  return await shared.part(shard, data, (done, all) => emit({ kind: "minibatches", done, all }));
+}
+
+/**
+ * Opens a measurement of which this machine does one shard after another. It is told all that {@link score} finds from
+ * the data: the loss, the sizes of inputs, and the samples of a minibatch.
+ */
+export async function shareScore(
+  model: Model,
+  given: Omit<ScoreJobOptions, "data" | "shard" | "onEvent">,
+): Promise<SharedMeasurement> {
+  const options = settle(given, model);
+  const { runtime, graph, sized } = await openModel(model, options, withTrial);
+  return shareMeasurement(runtime, graph, criterionOf(options.criterion), sized, describe(model, sized));
+}
+
+/** What a part says of the measurement that it belongs to. */
+const describe = (model: Model, options: object) => ({ model, options: identityOf(options) });
 
 /** What of the options of a measurement its importances do not depend on, or what is told apart otherwise. */
 const elsewhere: ReadonlySet<string> = new Set([

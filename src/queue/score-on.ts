@@ -150,8 +150,8 @@ export async function expectScoreOn(model: Model, given: ScoreOnOptions): Promis
     jobs: shards,
     minibatches: measure.batches,
     bytes: modelBytes + batchBytes * measure.batches,
-    // Each job opens the model once.
-    seconds: shards * Math.max(first - each, 0) + measure.batches * each,
+    // A worker opens the model once.
+    seconds: Math.max(first - each, 0) + measure.batches * each,
   };
 }
 

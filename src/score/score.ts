@@ -96,7 +96,8 @@ async function measure(
 ): Promise<{ readonly groups: Analysis; readonly scores: Map<string, Scores> }> {
   const groups = analyse(graph, { batch: options.batchSize });
   const averages = new Map(criteria.map(({ name }) => [name, new Average()]));
-  for await (const { samples } of contributions(runtime, groups, dataset, criteria, options))
+  await using sources = openSources(runtime, groups, criteria, options);
+  for await (const { samples } of contributions(sources, dataset, options))
     for (const [name, found] of samples) averages.get(name)!.add(found);
   return {
     groups,
@@ -120,6 +121,39 @@ export interface Span {
   readonly to: number;
 }
 
+/** What minibatches are run through for criteria. It stays open from one span to the next. */
+export interface Sources extends AsyncDisposable {
+  readonly analysis: Analysis;
+  readonly criteria: readonly DataCriterion[];
+  /** Opens them, or gives those that are open. */
+  providers(): Promise<readonly EvidenceProvider[]>;
+}
+
+/** Opens nothing before it is asked for. */
+export function openSources(
+  runtime: Runtime,
+  analysis: Analysis,
+  criteria: readonly DataCriterion[],
+  options: ScoreOptions,
+): Sources {
+  const needs = new Set(criteria.flatMap((criterion) => criterion.needs));
+  const opened: EvidenceProvider[] = [];
+  let isOpen = false;
+  return {
+    analysis,
+    criteria,
+    async providers() {
+      if (!isOpen)
+        for (const open of openers(runtime, analysis.graph, needs, options, analysis)) opened.push(await open());
+      isOpen = true;
+      return opened;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const provider of opened) await provider[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /**
  * What each minibatch of a span gives for each unit, in their order. It depends on the number of the minibatch and on
  * no other minibatch, so that spans can be measured apart and averaged as one.
@@ -128,10 +162,8 @@ export interface Span {
  * @param onFirst is given the first minibatch, whether it is of the span or not
  */
 export async function* contributions(
-  runtime: Runtime,
-  all: Analysis,
+  { analysis: all, criteria, providers: open }: Sources,
   dataset: Dataset | undefined,
-  criteria: readonly DataCriterion[],
   options: ScoreOptions,
   span: Span = { from: 0, to: options.batches },
   onFirst?: (batch: Batch) => void,
@@ -142,27 +174,21 @@ export async function* contributions(
   // Of an empty span no more is read than the first minibatch.
   const end = from < to ? to : 1;
   refuseWithout(all);
-  const needs = new Set(criteria.flatMap((criterion) => criterion.needs));
-  const providers: EvidenceProvider[] = [];
+  const providers = from < to ? await open() : [];
+  if (options.targets !== "sampled") for (const { objective } of providers) checkClasses(data, classesIn(objective));
+  const given = { batchSize, shuffle: true, seed, epoch: 0, limit: batches, signal: options.signal };
   let index = 0;
-  try {
-    if (from < to) for (const open of openers(runtime, all.graph, needs, options, all)) providers.push(await open());
-    if (options.targets !== "sampled") for (const { objective } of providers) checkClasses(data, classesIn(objective));
-    const given = { batchSize, shuffle: true, seed, epoch: 0, limit: batches, signal: options.signal };
-    for await (const batch of wholeBatches(data, given)) {
-      if (index === 0) onFirst?.(batch);
-      if (index >= from && index < to) {
-        const findings = await runAll(providers, batch, options, index);
-        yield {
-          index,
-          samples: new Map(criteria.map((one) => [one.name, sampleAll(one, all, findings, batchSize)])),
-        };
-        options.onProgress?.(index + 1 - from, to - from);
-      }
-      if (++index >= end) break;
+  for await (const batch of wholeBatches(data, given)) {
+    if (index === 0) onFirst?.(batch);
+    if (index >= from && index < to) {
+      const findings = await runAll(providers, batch, options, index);
+      yield {
+        index,
+        samples: new Map(criteria.map((one) => [one.name, sampleAll(one, all, findings, batchSize)])),
+      };
+      options.onProgress?.(index + 1 - from, to - from);
     }
-  } finally {
-    for (const provider of providers) await provider[Symbol.asyncDispose]();
+    if (++index >= end) break;
   }
 }
 

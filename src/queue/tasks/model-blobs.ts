@@ -27,19 +27,29 @@ export function* encodeModelBlobs(model: Model): Generator<readonly [name: strin
   if (filled > 0) yield [`weights/${number}`, piece.subarray(0, filled)];
 }
 
+/** The blobs that a model of a task is in, in their order. */
+const partsOf = (digests: Tools["digests"]): readonly string[] => [
+  "model",
+  ...Object.keys(digests)
+    .filter((name) => name.startsWith("weights/"))
+    .map((_, i) => `weights/${i}`),
+];
+
+/** What tells the model of a task from all others. */
+export const modelNameOf = (digests: Tools["digests"]): string =>
+  partsOf(digests)
+    .map((name) => digests[name])
+    .join(" ");
+
 /**
- * The model of a task. It stays ready for the next task that has the same.
+ * The model of a task.
  *
  * @throws SecateurError `bad-model` as {@link loadModel}
  */
-export function modelOf({ digests, blob, ready }: Pick<Tools, "digests" | "blob" | "ready">): Promise<Model> {
-  const weights = Object.keys(digests).filter((name) => name.startsWith("weights/"));
-  const parts = ["model", ...weights.map((_, i) => `weights/${i}`)];
-  return ready(`model ${parts.map((name) => digests[name]).join(" ")}`, async () => {
-    const pieces: Uint8Array[] = [];
-    for (const name of parts) pieces.push(await blob(name));
-    return decode(pieces);
-  });
+export async function decodeModelOf({ digests, blob }: Pick<Tools, "digests" | "blob">): Promise<Model> {
+  const pieces: Uint8Array[] = [];
+  for (const name of partsOf(digests)) pieces.push(await blob(name));
+  return decode(pieces);
 }
 
 function decode([bytes, ...pieces]: readonly Uint8Array[]): Model {

@@ -4,8 +4,8 @@ import { z } from "zod";
 import { batchesDataset, decodeBatch } from "../../distribute/batch-blobs.ts";
 import { formatPart } from "../../distribute/part.ts";
 import { shardName, spanOf } from "../../distribute/shards.ts";
-import type { TaskKind } from "../../distribute/task.ts";
-import { score } from "../../jobs/score.ts";
+import { canonical, type TaskKind } from "../../distribute/task.ts";
+import { shareScore } from "../../jobs/score.ts";
 import { shard } from "../../options/distribute.ts";
 import { count, countOrNone } from "../../options/kinds.ts";
 import { targetSource } from "../../options/learning.ts";
@@ -13,7 +13,7 @@ import { lossesOf, lossOption } from "../../options/loss.ts";
 import { device, memory, seed } from "../../options/machine.ts";
 import { shapes } from "../../options/model.ts";
 import { criterionName, measuring } from "../../options/ranking.ts";
-import { modelOf } from "./model-blobs.ts";
+import { decodeModelOf, modelNameOf } from "./model-blobs.ts";
 
 /** Beyond these a job is a mistake, or an attack. */
 const [mostSamples, mostMinibatches, mostProbes] = [2 ** 20, 2 ** 20, 2 ** 16];
@@ -55,21 +55,18 @@ export const scorePartTask: TaskKind<ScorePartOptions> = {
   options,
   label: ({ shard }) => `shard ${shardName(shard)}`,
   async run(given, tools) {
-    const { blob, threads, progress } = tools;
-    const model = await modelOf(tools);
+    const { blob, threads, progress, ready } = tools;
+    const { measure, shard } = given;
+    // What a model is opened to stays open for the next shard.
+    const about = canonical({ measure, threads, model: modelNameOf(tools.digests) });
+    const shared = await ready(`score ${about}`, async () =>
+      shareScore(await decodeModelOf(tools), { ...measure, threads, labelsAreRight: true }),
+    );
     const wanted = new Set(minibatchesOfShard(given));
-    const data = batchesDataset(given.data, given.drawn, given.measure.batchSize, (index) =>
+    const data = batchesDataset(given.data, given.drawn, measure.batchSize, (index) =>
       wanted.has(index) ? blob(`batch/${index}`).then(decodeBatch) : undefined,
     );
-    const part = await score(model, {
-      ...given.measure,
-      data,
-      shard: given.shard,
-      threads,
-      // Whoever shares the work out looks at the labels.
-      labelsAreRight: true,
-      onEvent: ({ done, all }) => progress(done, all!),
-    });
+    const part = await shared.part(shard, data, progress);
     return {
       result: { minibatches: part.minibatches.length },
       blobs: { part: new TextEncoder().encode(formatPart(part)) },
