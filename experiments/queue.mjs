@@ -94,7 +94,11 @@ try {
   console.log(
     JSON.stringify({
       date: new Date().toISOString().slice(0, 10),
-      ...{ model: values.model.split("/").at(-1), batches, shards, workers, rounds },
+      model: values.model.split("/").at(-1),
+      batches,
+      shards,
+      workers,
+      rounds,
       seconds: { oneProcess: median(found.one, "seconds"), queue: median(found.many, "seconds") },
       processors: { oneProcess: median(found.one, "processors"), queue: median(found.many, "processors") },
       ratio: median(found.one, "seconds") / median(found.many, "seconds"),

@@ -3,6 +3,7 @@
  * phrases fails the test, and so does a phrase that its page lacks: change both, or run again what the data is of.
  */
 
+import { execFileSync } from "node:child_process";
 import { table, widths } from "../../../scripts/demo/show.mjs";
 import { csv, json, millions, points, share } from "./page.mjs";
 
@@ -26,6 +27,14 @@ const defaults = (net) => {
 };
 
 const [plain, held] = json("docs/results/features.json").rows;
+
+// The rows of the simulation are what it prints.
+const simulation = new URL("../../../experiments/distribute-simulation.mjs", import.meta.url).pathname;
+const simulated = execFileSync(process.execPath, [simulation], { encoding: "utf8" })
+  .split("\n")
+  .filter((line) => line.includes("bit/s"));
+const [short, long] = json("docs/results/queue.json").rows;
+const of = (row, key) => (row[key].queue / row[key].oneProcess).toFixed(2);
 
 const latency = (name, roundTo) => bench(name).rows.find((one) => one.roundTo === roundTo).latency;
 const ofTime = (name, roundTo) => share(latency(name, roundTo), 0);
@@ -87,6 +96,11 @@ export const claims = {
     `fell from ${plain.divergence.toFixed(3)} to ${held.divergence.toFixed(3)}`,
   ],
   "docs/guide/many-machines.md": [
+    ...simulated,
+    "The same where a minibatch takes 100 times as long",
+    `took ${of(short, "processors")} of the processor time of one process with two threads ` +
+      `(${of(long, "processors")} with two minibatches in each shard), to the same bytes`,
+    `On the clock it was ${of(short, "seconds")} and ${of(long, "seconds")}`,
     `One machine comes to ${share(alone.top1)} of the test images, four come to ${share(four.top1)}. ` +
       `Before fine-tuning it was ${share(alone.pruned)} and ${share(four.pruned)}`,
   ],
