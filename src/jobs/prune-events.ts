@@ -161,11 +161,11 @@ export interface PruneOutcome extends Proved, Partial<Pick<Drop, "drop" | "dropI
   readonly model: Model;
   /**
    * `diverged`: learning did harm, while pruning or after. `missed`: the budget seemed to be met when pruning ended,
-   * and the model that is written does not meet it. `ruined`: it is met, but hardly anything is left of an output of
+   * and the model that is written does not meet it. `ruined`: it is met, but little is left of an output of
    * the original, or the distance from it is about that of a constant answer; see `ruined` and `distance`.
    */
   readonly end: PruneResult["end"] | "missed" | "ruined";
-  /** Without labels: the outputs of which hardly anything is left, by the data for validation; absent where none is. */
+  /** Without labels: the outputs of which little is left, by the data for validation; absent where none is. */
   readonly ruined?: readonly RuinedOutput[] | undefined;
   /** Without labels: how far the model is from the original at the end, on what it learned from. */
   readonly distance?: DistanceLeft | undefined;

@@ -1,4 +1,4 @@
-/** Whether a model that learned without labels still says what its original said, or next to nothing of it. */
+/** Whether a model that learned without labels still says what its original said, or little of it. */
 
 import type { Dataset } from "../data/batches.ts";
 import type { Kept } from "../evaluate/kept.ts";
@@ -10,10 +10,10 @@ import { openStream } from "../train/stream.ts";
 import { openTeacher } from "../train/teacher.ts";
 import { openTrainer } from "../train/trainer.ts";
 
-/** An output of which hardly anything is left. */
+/** An output of which little is left. */
 export interface RuinedOutput {
   readonly output: string;
-  /** The share that is left of what tells it from a constant answer, at most 0.1 and never below 0. */
+  /** The share that is left of what tells it from a constant answer, at most 0.25 and never below 0. */
   readonly left: number;
   /** The same in words: "0 of 3,716 yes". */
   readonly words: string;
@@ -27,8 +27,8 @@ export interface DistanceLeft {
   readonly chance: number;
 }
 
-/** A model that has so little left of an output has lost it. */
-const hardly = 0.1;
+/** A model that has no more left of an output has lost it. */
+const little = 0.25;
 /** Fewer decisions tell nothing. */
 const fewest = 10;
 /** From so much of what a constant answer is away on, a model knows next to nothing. */
@@ -36,11 +36,11 @@ const nearChance = 0.7;
 /** Minibatches that the distance is taken on. */
 const looked = 8;
 
-/** The outputs of which hardly anything is left. */
+/** The outputs of which little is left. */
 export const ruinedOutputs = (outputs: Readonly<Record<string, Kept>>): RuinedOutput[] =>
   Object.entries(outputs).flatMap(([output, kept]) => {
     const found = leftOf(kept);
-    return found !== undefined && found.left <= hardly ? [{ output, ...found }] : [];
+    return found !== undefined && found.left <= little ? [{ output, ...found }] : [];
   });
 
 function leftOf(kept: Kept): Omit<RuinedOutput, "output"> | undefined {
@@ -70,7 +70,7 @@ export function whatIsLeft(lost: readonly RuinedOutput[], distance: DistanceLeft
 
 /** What was lost, and what to do, in a sentence. */
 export const describeRuin = (lost: readonly RuinedOutput[], distance: DistanceLeft | undefined): string =>
-  `hardly anything is left of what the original said: ${whatIsLeft(lost, distance)}. Give more data, remove less, ` +
+  `little is left of what the original said: ${whatIsLeft(lost, distance)}. Give more data, remove less, ` +
   `learn longer by ${option("epochs")}, or say by ${option("maxDrop")} how much may be lost`;
 
 /** How far a model is from its teacher on the first minibatches of the data, as learning sees it. */

@@ -62,9 +62,7 @@ const keptOf = (evaluation: Evaluation | undefined): Markup | undefined =>
 
 const lostOf = (summary: PruneSummary | undefined): Markup | undefined =>
   summary?.end === "ruined"
-    ? html`<p>
-        Hardly anything is left of what the original said: ${whatIsLeft(summary.ruined ?? [], summary.distance)}.
-      </p>`
+    ? html`<p>Little is left of what the original said: ${whatIsLeft(summary.ruined ?? [], summary.distance)}.</p>`
     : undefined;
 
 const proofOf = (summary: PruneSummary | undefined): Markup | undefined =>
@@ -89,7 +87,7 @@ const endings: Readonly<Record<PruneOutcome["end"], string>> = {
   met: "The budget was met.",
   exhausted: "The budget was not met: every group is down to what has to stay of it.",
   missed: "The budget was not met: the model that was written costs more than pruning had reckoned.",
-  ruined: "The budget was met, but hardly anything is left of what the original said.",
+  ruined: "The budget was met, but little is left of what the original said.",
   diverged: "Learning did harm and was stopped: the model that was written is the last one that was good.",
   "max-loss": "Pruning stopped because the training loss passed its limit.",
 };

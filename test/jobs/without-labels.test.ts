@@ -94,14 +94,23 @@ describe("a run that learns from the original alone", () => {
   });
 });
 
-it("outputs are lost where less than a tenth of their rare decisions, or of their variance, is left", () => {
+it("outputs are lost where a quarter or less of their rare decisions, or of their variance, is left", () => {
   const yes = (both: number, before: number) =>
     ({ of: "yes-no", kept: 0.98, decisions: 1000, rare: { before, both, either: before, answer: "yes" } }) as const;
   const numbers = (apart: number) => ({ of: "numbers", apart, r2: 1 - apart ** 2, elements: 10 }) as const;
-  const lost = ruinedOutputs({ a: yes(0, 3716), b: yes(500, 600), c: yes(0, 2), d: numbers(0.99), e: numbers(0.5) });
+  const outputs = {
+    a: yes(0, 3716),
+    b: yes(200, 600),
+    c: yes(0, 2),
+    d: numbers(0.99),
+    e: numbers(0.5),
+    f: yes(70, 350),
+  };
+  const lost = ruinedOutputs(outputs);
   expect(lost.map(({ output, words }) => [output, words])).toEqual([
     ["a", "0 of 3,716 yes are left"],
     ["d", "its numbers are 0.99 standard deviations off"],
+    ["f", "70 of 350 yes are left"],
   ]);
   const text = describeRuin(lost, { loss: 5.5, chance: 6 });
   expect(text).toMatch(/"a": 0 of 3,716 yes are left; .* 5\.50, where a constant answer has 6\.00\. Give more data/);
