@@ -149,17 +149,23 @@ describe("two models of several outputs, without labels", () => {
     expect(found!.intervals).toBeUndefined();
     expect(found!.drop).toBeCloseTo(100 * (1 - found!.agreement!), 9);
 
-    // mse in units of the variance of the first minibatch, and the divergences of scores and kinds.
+    // Each over that of the best constant answer to the first minibatch: squared distance, and divergences.
     const [x, y] = [a, b].map((all) => Object.fromEntries(Object.entries(all).map(([k, v]) => [k, toNumbers(v)])));
-    const first = toNumbers((await runGraph(graph, { x: await drawn(16) }))["boxes"]!);
-    const mean = first.reduce((sum, one) => sum + one, 0) / first.length;
-    const variance = first.reduce((sum, one) => sum + (one - mean) ** 2, 0) / first.length;
+    const early = await runGraph(graph, { x: await drawn(16) });
+    const [first, shares, classes] = ["boxes", "scores", "kinds"].map((name) => toNumbers(early[name]!));
     const average = (each: readonly number[]): number => each.reduce((sum, one) => sum + one, 0) / each.length;
+    const mean = average(first!);
+    const variance = average(first!.map((one) => (one - mean) ** 2));
+    const entropy = (...all: readonly number[]): number => all.reduce((sum, p) => sum - p * Math.log(p), 0);
+    const sure = average(shares!);
+    const yesSpread = entropy(sure, 1 - sure) - average(shares!.map((p) => entropy(p, 1 - p)));
+    // Too few places to know how often each of the five classes comes: the constant answer is 1/5 of each.
+    const kindSpread = Math.log(5) - 5 * average(classes!.map((p) => entropy(p)));
     const squares = average(x!["boxes"]!.map((one, i) => (one - y!["boxes"]![i]!) ** 2)) / variance;
     const log = (p: number, q: number): number => p * Math.log(p / q);
     const yes = average(x!["scores"]!.map((p, i) => log(p, y!["scores"]![i]!) + log(1 - p, 1 - y!["scores"]![i]!)));
     const kinds = 5 * average(x!["kinds"]!.map((p, i) => log(p, y!["kinds"]![i]!)));
-    expect(found!.divergence).toBeCloseTo(squares + yes + kinds, 4);
+    expect(found!.divergence).toBeCloseTo(squares + yes / yesSpread + kinds / kindSpread, 4);
   });
 
   it("are the same as themselves", async () => {
