@@ -1,6 +1,7 @@
 /** Named arrays in memory whose first axes count the samples, as a data set. */
 
 import { fail, option } from "../graph/error.ts";
+import { fromHalf } from "../graph/half.ts";
 import { take, type Tensor } from "../graph/tensor.ts";
 import type { Batch } from "./batches.ts";
 import { checkFinite } from "./checks.ts";
@@ -24,7 +25,7 @@ export interface ArraySource {
 const mostChannels = 4;
 
 /**
- * uint8 is pixels, float64 becomes float32, all else is given as it is. A single input of uint8 [N, H, W], [N, H, W, C]
+ * uint8 is pixels, float16 and float64 become float32, which is what models compute in; all else is given as it is. A single input of uint8 [N, H, W], [N, H, W, C]
  * or [N, C, H, W] is images, which can be augmented. A target of integers [N] or [N, 1] is class ids of the
  * samples, and of more axes class ids of places. Fails with `bad-data` where the arrays do not go together, and with
  * `bad-option` on a form for pixels where there are none.
@@ -137,6 +138,7 @@ function prepare(
 
 function asInput({ dtype, shape, data }: Tensor, normalise: Normalise): Tensor {
   if (dtype === "float64") return { dtype: "float32", shape, data: Float32Array.from(data as Float64Array) };
+  if (dtype === "float16") return { dtype: "float32", shape, data: Float32Array.from(data as Uint16Array, fromHalf) };
   if (dtype !== "uint8") return { dtype, shape, data };
   const table = normalisationTable(1, normalise);
   return { dtype: "float32", shape, data: Float32Array.from(data as Uint8Array, (byte) => table[byte]!) };

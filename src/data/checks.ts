@@ -25,6 +25,10 @@ export interface LabelForm {
   readonly ignore?: number | undefined;
   /** A class that is no label, as that between the letters of a text. */
   readonly never?: number | undefined;
+  /** The least id; default 0. */
+  readonly least?: number | undefined;
+  /** What compares with them, where that can be told an id to ignore; undefined where it is a file. */
+  readonly loss?: string | undefined;
 }
 
 /**
@@ -36,14 +40,15 @@ export interface LabelForm {
 export function checkLabels(
   target: Tensor | undefined,
   classes: number,
-  { where = "the batch", ignore, never }: LabelForm = {},
+  { where = "the batch", ignore, never, least = 0, loss }: LabelForm = { loss: "cross-entropy" },
 ): void {
   if (target?.dtype !== "int64") return;
   const labels = target.data as BigInt64Array;
-  const end = BigInt(classes);
+  const [start, end] = [BigInt(least), BigInt(classes)];
   const nothing = ignore === undefined ? undefined : BigInt(ignore);
   const none = never === undefined ? undefined : BigInt(never);
-  const isOutside = (label: bigint): boolean => label === none || ((label < 0n || label >= end) && label !== nothing);
+  const isOutside = (label: bigint): boolean =>
+    label === none || ((label < start || label >= end) && label !== nothing);
   const first = labels.findIndex(isOutside);
   if (first < 0) return;
   const others = labels.filter(isOutside).length - 1;
@@ -52,7 +57,7 @@ export function checkLabels(
     "bad-data",
     `${where}: sample ${Math.floor(first / perSample)} has label ${labels[first]}; the classes are 0 to ` +
       `${classes - 1}${never === undefined ? "" : ` without ${never}, which is the blank`}` +
-      (perSample > 1 && ignore === undefined && never === undefined
+      (perSample > 1 && ignore === undefined && never === undefined && loss !== undefined
         ? `; what stands for nothing is left out by ${option("loss", left(Number(labels[first])))}`
         : "") +
       (others > 0 ? ` (and so for ${others} more of ${labels.length} ${perSample === 1 ? "samples" : "labels"})` : ""),

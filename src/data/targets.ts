@@ -1,6 +1,7 @@
 /** What samples are compared with: one target, or several by name. */
 
 import { fail, option } from "../graph/error.ts";
+import { fromHalf } from "../graph/half.ts";
 import { sizeOf, take, toNumbers, type Tensor } from "../graph/tensor.ts";
 import type { Augment, Batch } from "./batches.ts";
 import { plainView, writeMask, type ImageShape, type View } from "./pixels.ts";
@@ -34,6 +35,7 @@ export const classIds = (ids: ArrayLike<number>): Tensor => ({
 export function asTarget(what: string, { dtype, shape, data }: Tensor): Tensor {
   if (dtype === "float32") return { dtype, shape, data };
   if (dtype === "float64") return { dtype: "float32", shape, data: Float32Array.from(data as Float64Array) };
+  if (dtype === "float16") return { dtype: "float32", shape, data: Float32Array.from(data as Uint16Array, fromHalf) };
   if (dtype !== "bool" && !/^u?int/.test(dtype))
     fail("bad-data", `${what} is ${dtype}; it is class ids or other whole numbers, or floats`);
   const ids = toNumbers({ dtype, shape, data });

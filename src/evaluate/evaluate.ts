@@ -74,6 +74,11 @@ export async function evaluate(
       `the loss over ${samples} samples is ${quality.loss}: look for values that are not numbers in the weights of ` +
         "the model",
     );
+  if (meter.countsNothing)
+    options.onNote?.(
+      `nothing was measured: the targets of all ${samples} samples hold nothing but the class id that is ignored, for ` +
+        "which the loss is 0 whatever the model gives: look at the class ids of the data",
+    );
   options.onRanks?.(meter.ranks);
   return {
     ...quality,

@@ -1,7 +1,7 @@
 /** The loss of what a model gave: a small graph of its own, for any losses. */
 
 import { executable } from "../execute/executable.ts";
-import { hasTarget, targetFeeds } from "../execute/feeds.ts";
+import { hasTarget, nothingCounts, targetFeeds } from "../execute/feeds.ts";
 import type { Batch } from "../data/batches.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -22,6 +22,8 @@ export interface LossMeter extends AsyncDisposable {
    * @throws SecateurError `bad-data` where targets are missing or do not fit
    */
   lossOf(values: Tensors, batch: Batch, teacher?: Tensors): Promise<number | undefined>;
+  /** Whether all targets so far were class ids that the losses ignore. */
+  readonly countsNothing: boolean;
   /** The targets that losses take, once one has been computed or missed. */
   readonly wanted: readonly TargetInput[];
 }
@@ -59,7 +61,11 @@ export function openLossMeter(
     return made;
   };
   let wanted: readonly TargetInput[] = [];
+  let [runs, ignored] = [0, 0];
   return {
+    get countsNothing() {
+      return runs > 0 && ignored === runs;
+    },
     get wanted() {
       return wanted;
     },
@@ -68,6 +74,8 @@ export function openLossMeter(
       wanted = objective.targets;
       if (objective.targets.length > 0 && !hasTarget(batch, objective.targets)) return undefined;
       const targets = targetFeeds(graph.inputs, objective, batch);
+      runs++;
+      if (nothingCounts(objective, targets)) ignored++;
       const theirs = Object.fromEntries(objective.teachers.map(({ input, value }) => [input, teacher[value]!]));
       const own = graph.inputs.map(({ name }) => [name, targets[name] ?? theirs[name] ?? values[name]!] as const);
       return Number((await session.run(Object.fromEntries(own)))["loss"]!.data[0]);

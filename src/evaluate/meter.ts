@@ -84,6 +84,8 @@ export interface Meter extends AsyncDisposable {
   readonly ranks: readonly number[];
   /** Of all that was counted; there has been a sample with a label. */
   readonly quality: Quality;
+  /** Whether all targets so far were class ids that the loss ignores. */
+  readonly countsNothing: boolean;
   /** What a metric of your own has counted. */
   metricValue(): Promise<MetricValue | undefined>;
 }
@@ -170,6 +172,9 @@ export async function openMeter(
       if (ranks.length === 0) return { loss: sums.loss / samples };
       const shares = { top1: sums.top1 / samples, top5: sums.top5 / samples };
       return { loss: sums.loss / samples, ...shares, intervals: intervalsOf(shares, samples) };
+    },
+    get countsNothing() {
+      return lossMeter.countsNothing;
     },
     metricValue: async () => counting?.value(),
     async [Symbol.asyncDispose]() {

@@ -46,15 +46,32 @@ export function targetFeeds(
   batch: Batch,
 ): Record<string, Tensor> {
   const feeds = targets.map((wanted) => {
-    const { input, classes, ignore, never, isShare } = wanted;
+    const { input, classes, ignore, never, least, isShare } = wanted;
     const { dtype, shape } = inputs.find(({ name }) => name === input)!;
     const target = filledUp(requireTarget(batch, wanted), shape as Shape, wanted);
     const fitted = fitTarget(target, { dtype, shape: shape as Shape }, wanted);
-    if (classes > 0) checkLabels(fitted, classes, { ignore, never });
+    if (classes > 0) checkLabels(fitted, classes, { ignore, never, least, loss: wanted.loss });
     if (isShare) checkShares(fitted, wanted);
     return [input, fitted] as const;
   });
   return Object.fromEntries(feeds);
+}
+
+/**
+ * Whether all that losses compare with in a minibatch are class ids that they ignore, so that they are 0 whatever the
+ * model gives. What fills up rows is no class.
+ *
+ * @param feeds as {@link targetFeeds} gives them
+ */
+export function nothingCounts(
+  { terms, targets }: Pick<ObjectiveInputs, "terms" | "targets">,
+  feeds: Readonly<Record<string, Tensor>>,
+): boolean {
+  if (targets.length === 0 || terms.some(({ target }) => target === undefined)) return false;
+  return targets.every(({ input, ignore, padding }) => {
+    if (ignore === undefined || padding !== undefined || feeds[input] === undefined) return false;
+    return (feeds[input].data as BigInt64Array).every((id) => id === BigInt(ignore));
+  });
 }
 
 /** What a loss knows of its target. */

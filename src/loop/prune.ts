@@ -95,7 +95,7 @@ export async function pruneLoop(
     const interval = await learn(state, done, lessons, options);
     const harm = await harmOf(interval, removals, lessons);
     if (interval === undefined || harm !== undefined) {
-      options.onEvent?.(divergedAt(done, harm!, lessons));
+      options.onEvent?.(await divergedAt(done, removals, harm!, lessons));
       return { ...resultOf("diverged", watch.good.graph), removals: removals.slice(0, watch.good.at) };
     }
     const analysis = interval.groups ?? analysed(interval.graph);
@@ -147,10 +147,18 @@ async function harmOf(
   return undefined;
 }
 
-function divergedAt(step: number, loss: number, { watch, learningRate }: Lessons): DivergedEvent {
+async function divergedAt(
+  step: number,
+  removals: readonly Removal[],
+  loss: number,
+  { watch, learningRate, teacher }: Lessons,
+): Promise<DivergedEvent> {
   const { good, least, chance } = watch;
+  const since = removals.slice(good.at);
+  const left = since.length > 0 ? await watch.harmWithout(replay(good.graph, since).graph, teacher) : undefined;
   const place = { phase: "prune", step, restored: good.at } as const;
-  return { kind: "diverged", ...place, loss, least, chance, learningRate, lower: lowerThan(learningRate) };
+  const removed = left === undefined ? {} : { removed: { removals: since.length, loss: left } };
+  return { kind: "diverged", ...place, loss, least, chance, learningRate, lower: lowerThan(learningRate), ...removed };
 }
 
 /** While pruning the rate does not fall, and the loss is not to be far above where it could be. */

@@ -4,6 +4,7 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import { SecateurError, fail, option } from "../graph/error.ts";
 import { describe, type Dim, type Graph, type Node, type ValueInfo } from "../graph/graph.ts";
 import { isFloat, type DType, type Shape } from "../graph/tensor.ts";
+import { classIdsOf, type ClassIds } from "../ops/class-ids.ts";
 import type { Value } from "../ops/core/define.ts";
 import type { Emit } from "../ops/core/emit.ts";
 import { sameShape, valueIn } from "../ops/emitter.ts";
@@ -31,8 +32,8 @@ export interface AppendedFile {
   readonly perSample?: Value;
   /** [] */
   readonly mean?: Value;
-  /** Its inputs that take targets, with the names of these in the data. */
-  readonly targets: readonly { readonly input: string; readonly name: string }[];
+  /** Its inputs that take targets, with the names of these in the data, and the class ids that they may hold. */
+  readonly targets: readonly (Partial<ClassIds> & { readonly input: string; readonly name: string })[];
 }
 
 /** What messages call a loss. */
@@ -127,7 +128,8 @@ function append({ builder, g, other }: Joining, term: FileTerm): AppendedFile {
   });
   const traced = traceJoined(term, values, batch);
   const result = join(builder, term, traced, values)(outputs[0]!.name);
-  return { ...asLoss(g, term, valueIn(builder, result), batch), targets };
+  const known = targets.map((target) => ({ ...target, ...classIdsOf(traced, target.input) }));
+  return { ...asLoss(g, term, valueIn(builder, result), batch), targets: known };
 }
 
 const shown = (shape: readonly Dim[] | undefined): string =>

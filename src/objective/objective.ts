@@ -43,6 +43,8 @@ export interface ObjectiveOptions extends Pick<LearningOptions, "labelSmoothing"
 /** An input of the graph that takes a target of the data. */
 export interface TargetInput extends Pick<TargetForm, "classes" | "ignore" | "never" | "isShare" | "padding"> {
   readonly input: string;
+  /** The least class id; default 0. */
+  readonly least?: number | undefined;
   /** The name of the target in the data; "" for the only one there is, or that of the output's name. */
   readonly name: string;
   /** The output that it is compared with, and by what, where that is known. */
@@ -211,7 +213,7 @@ const teachersOf = (found: readonly Pick<Appended, "teacher">[]): TeacherInput[]
 
 /** Targets that losses take, each once. */
 function targetsOf(found: readonly Appended[], joined: readonly AppendedFile[]): TargetInput[] {
-  const ofFiles = joined.flatMap(({ targets }) => targets.map((target) => ({ ...target, classes: 0 })));
+  const ofFiles = joined.flatMap(({ targets }) => targets.map((target) => ({ classes: 0, ...target })));
   const own = found.flatMap(({ target }) => target ?? []);
   return [...new Map([...ofFiles, ...own].map((target) => [target.input, target])).values()];
 }

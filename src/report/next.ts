@@ -98,6 +98,7 @@ function repair(config: RunConfig, records: readonly RunRecord[], summary: Prune
   const { options } = config;
   const harm = records.findLast(isOf("diverged"));
   if (summary.end === "diverged" && harm) {
+    if (harm.removed) return [gentler(config, summary)];
     const flag = harm.phase === "prune" ? "--prune-learning-rate" : "--learning-rate";
     return [anew(config, summary, "Run it again at a lower rate", { [flag]: String(harm.lower) })];
   }
@@ -121,6 +122,22 @@ function repair(config: RunConfig, records: readonly RunRecord[], summary: Prune
   }
   return [];
 }
+
+/** Fewer units at a time, and where they were not chosen by it, those that matter least to the loss. */
+function gentler(config: RunConfig, summary: PruneSummary): NextStep {
+  const { criterion = defaultCriterion, schedule = "steady", removals = 25, unitsPerStep } = config.options;
+  const units = Number(unitsPerStep ?? 0.02 * summary.before.units);
+  const smaller: Readonly<Record<string, string>> =
+    schedule === "steady"
+      ? { "--units-per-step": String(Math.max(1, Math.floor(units / 2))) }
+      : { "--removals": String(2 * Number(removals)) };
+  return anew(config, summary, "Remove what the loss needs least, less of it at a time", {
+    ...(criterion !== defaultCriterion && { "--criterion": defaultCriterion }),
+    ...smaller,
+  });
+}
+
+const defaultCriterion = "taylor-fo";
 
 function otherSize(config: RunConfig, summary: PruneSummary): NextStep {
   const { maxDrop } = config.options;

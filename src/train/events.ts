@@ -71,6 +71,8 @@ export interface DivergedEvent {
   readonly lower: number;
   /** Minibatches, or while pruning removals, that the model has behind it now. */
   readonly restored: number;
+  /** Where removing alone does harm too: the removals after those, and the loss that they leave if nothing is learned. */
+  readonly removed?: { readonly removals: number; readonly loss: number };
 }
 
 /** A machine was lost while several learned, and what it had learned since the last averaging with it. */

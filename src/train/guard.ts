@@ -32,6 +32,16 @@ export function limitOf({ chance, slight, isError }: LossScale, least: number): 
   return least < (1 - knows) * chance ? least + lost * (chance - least) : exploded * Math.max(least, chance);
 }
 
+/** Removals that take the loss this far up do harm by themselves. */
+const muchGone = 0.1;
+
+/** Whether the loss after removals from which nothing was learned shows that these did harm. */
+export function isHarmed(scale: LossScale, least: number, loss: number): boolean {
+  const { chance, isError } = scale;
+  const isFar = isError === true || least >= (1 - knows) * chance;
+  return loss > (isFar ? limitOf(scale, least) : least + muchGone * (chance - least));
+}
+
 /** What a guard goes on from. */
 export interface GuardState {
   readonly scale: LossScale;
@@ -178,21 +188,24 @@ function isOverflow(error: unknown, batches: readonly Batch[]): boolean {
 
 const figure = (loss: number): string => (Number.isFinite(loss) ? loss.toPrecision(3) : "no number any more");
 
-/** What happened, and what to do, in a sentence. */
-export function describeDivergence({
-  phase,
-  loss,
-  least,
-  chance,
-  learningRate,
-  lower,
-  restored,
-}: DivergedEvent): string {
+/** What happened, and what to do, in a few sentences. */
+export function describeDivergence(event: DivergedEvent): string {
+  const { phase, loss, least, chance, learningRate, lower, restored, removed } = event;
   const prune = phase === "prune";
-  const made = `${restored} ${prune ? "removal" : "step"}${restored === 1 ? "" : "s"}`;
+  const counted = (count: number): string => `${count} ${prune ? "removal" : "step"}${count === 1 ? "" : "s"}`;
+  const made = counted(restored);
+  const known = Number.isFinite(chance) ? `, where knowing nothing costs ${figure(chance)}` : "";
+  const slower = option(prune ? "pruneLearningRate" : "learningRate", lower);
+  if (removed === undefined)
+    return (
+      `learning did harm: at learning rate ${learningRate} the loss went from ${figure(least)} to ${figure(loss)}` +
+      `${known}. The model is what it was after ${made}: try ${slower}`
+    );
   return (
-    `learning did harm: at learning rate ${learningRate} the loss went from ${figure(least)} to ${figure(loss)}` +
-    `${Number.isFinite(chance) ? `, where knowing nothing costs ${figure(chance)}` : ""}. ` +
-    `The model is what it was after ${made}: try ${option(prune ? "pruneLearningRate" : "learningRate", lower)}`
+    `removing did harm: ${counted(removed.removals)} alone, without a step of learning, took the loss from ` +
+    `${figure(least)} to ${figure(removed.loss)}, and at learning rate ${learningRate} it came to ${figure(loss)}` +
+    `${known}. ` +
+    `The model is what it was after ${made}: choose by another ${option("criterion")}, remove less at a time by ` +
+    `${option("unitsPerStep")} or a longer ${option("schedule")}, or remove less in all; only then try ${slower}`
   );
 }

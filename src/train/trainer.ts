@@ -4,7 +4,7 @@ import type { Batch } from "../data/batches.ts";
 import { allEnded } from "../execute/all-ended.ts";
 import { sliceOf } from "../execute/batch-slices.ts";
 import { capabilitiesOf } from "../execute/capabilities.ts";
-import { feedsOf, targetFeeds } from "../execute/feeds.ts";
+import { feedsOf, nothingCounts, targetFeeds } from "../execute/feeds.ts";
 import { fail, option } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Shape, Tensor } from "../graph/tensor.ts";
@@ -102,8 +102,14 @@ export async function openTrainer(
       return found;
     },
     async scaleOf(batch, teacher) {
-      const [first] = await feedsFor(batch, 0, teacher);
-      return scaleOf(objective, first!, options.distillation);
+      const parts = await feedsFor(batch, 0, teacher);
+      if (!options.distillation?.weight && parts.every((feeds) => nothingCounts(objective, feeds)))
+        fail(
+          "bad-data",
+          `the first minibatch, of ${batch.size} samples, has nothing to learn from: its targets hold nothing but the ` +
+            "class id that is ignored. Look at the class ids of the data",
+        );
+      return scaleOf(objective, parts[0]!, options.distillation);
     },
     state: async (last) => stateOf(graph, await engine.carried(last)),
     ...held(() => engine.dispose()),

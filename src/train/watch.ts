@@ -9,7 +9,7 @@ import { SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { createGuard, createHaven, lookedAt, type GoodPoint, type Guard, type Watched } from "./guard.ts";
+import { createGuard, createHaven, isHarmed, lookedAt, type GoodPoint, type Guard, type Watched } from "./guard.ts";
 import type { StepOptions } from "./step.ts";
 import { openStream, type Position, type StreamOptions } from "./stream.ts";
 import type { Teacher } from "./teacher.ts";
@@ -58,6 +58,8 @@ export interface Watch {
    * @param still the last good model without what has been removed since
    */
   judge(now: GoodPoint, still: Graph, teacher: Teacher | undefined): Promise<boolean>;
+  /** The loss of that model on the last minibatches, where it shows that removing did harm by itself. */
+  harmWithout(still: Graph, teacher: Teacher | undefined): Promise<number | undefined>;
 }
 
 /** @param start a model that is good, or what an earlier run's watch had seen */
@@ -117,6 +119,10 @@ export function openWatch(
       isTooHigh = guard!.add(loss);
       haven.seen(guard!.isGood);
       last = [...last.slice(1 - lookedAt), at];
+    },
+    async harmWithout(still, teacher) {
+      const loss = await lossOf(still, teacher);
+      return isHarmed(guard!.state.scale, guard!.least, loss) ? loss : undefined;
     },
     async judge(now, still, teacher) {
       const before = await lossOf(still, teacher);

@@ -10,7 +10,10 @@ import { presets } from "../../src/data/normalise.ts";
 import { parseNpy } from "../../src/data/npy.ts";
 import { openDataset, type OpenOptions } from "../../src/data/spec-node.ts";
 import { SecateurError } from "../../src/graph/error.ts";
-import type { Tensor } from "../../src/graph/tensor.ts";
+import { float32, type Tensor } from "../../src/graph/tensor.ts";
+import { evaluate } from "../../src/node.ts";
+import { narrowTensor } from "../../src/passes/widen.ts";
+import { modelOf, tinyNet } from "../support/graphs.ts";
 import { collect, labelsOf, npy, pattern, patternAt, pixelsOf } from "../support/images.ts";
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/data/${name}`, import.meta.url));
@@ -104,6 +107,29 @@ describe("npz", () => {
     const [unlabelled] = await collect(alone, { batchSize: 4 });
     expect(unlabelled!.target).toBeUndefined();
     expect([...unlabelled!.inputs[""]!.data]).toEqual([8, 9, 18, 19].map(patternAt));
+  });
+
+  it("gives half precision as single, which models of either compute in", async () => {
+    const file = writeZip({ x: npy("<f2", [2, 3], [0, 1.5, -2, 0.25, 3, -0.5]), y: npy("<f2", [2, 1], [0.5, -1]) });
+    const { g, x, weight, finish } = tinyNet([2, 3]);
+    const whole = modelOf(finish(g.MatMul(x, weight("w", [3, 1]))));
+    const narrow = <T extends { readonly dtype: string }>(value: T) => ({ ...value, dtype: "float16" as const });
+    const { inputs, outputs, initializers } = whole.graph;
+    const half = {
+      ...whole,
+      graph: {
+        ...whole.graph,
+        inputs: inputs.map(narrow),
+        outputs: outputs.map(narrow),
+        initializers: new Map(Array.from(initializers, ([name, value]) => [name, narrowTensor(value)])),
+      },
+    };
+    const data = await openDataset(`npz:${file}`, { split: "train" });
+    const [batch] = await collect(data, { batchSize: 2 });
+    expect(batch!.inputs[""]).toEqual(float32([2, 3], [0, 1.5, -2, 0.25, 3, -0.5]));
+    expect(batch!.target).toEqual(float32([2, 1], [0.5, -1]));
+    const options = { data, loss: "mse", batchSize: 2, threads: 1 } as const;
+    expect((await evaluate(half, options)).loss).toBeCloseTo((await evaluate(whole, options)).loss!, 2);
   });
 
   it("may be a folder of .npy files", async () => {

@@ -104,13 +104,17 @@ describe("a target", () => {
   it("has class ids that the output has, or that count for nothing", () => {
     const mask = ids([0, 1, 255, 2], [2, 1, 2]);
     const input = { name: "target", dtype: "int64", shape: [2, 1, 2] } as const;
-    const wanted = { input: "target", name: "", classes: 3 };
+    const wanted = { input: "target", name: "", classes: 3, loss: "cross-entropy" } as const;
     const feeds = (more: object) =>
       targetFeeds([input], { targets: [{ ...wanted, ...more }] }, batch({ target: mask }));
     expect(feeds({ ignore: 255 })).toEqual({ target: mask });
     expect(() => feeds({})).toThrow(
       /sample 1 has label 255; the classes are 0 to 2; what stands for nothing is left out by `loss: .*"ignore": 255/,
     );
+    expect(() => feeds({ loss: undefined })).toThrow(/label 255; the classes are 0 to 2$/);
+    expect(feeds({ classes: 256, least: -1 })).toEqual({ target: mask });
+    expect(() => checkLabels(ids([0, -4]), 3, { least: -3 })).toThrow("sample 1 has label -4");
+    expect(() => checkLabels(ids([0, -3]), 3, { least: -3 })).not.toThrow();
     expect(() => checkLabels(ids([0, 7]), 3)).toThrow(/sample 1 has label 7; the classes are 0 to 2$/);
   });
 

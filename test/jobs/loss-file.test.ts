@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/batches.ts";
 import type { Graph, Model } from "../../src/graph/graph.ts";
-import { float32, type NumericDType, type Shape } from "../../src/graph/tensor.ts";
+import { float32, tensor, type NumericDType, type Shape } from "../../src/graph/tensor.ts";
 import { compare, cut, evaluate, finetune, mask, plan, prune, score } from "../../src/node.ts";
 import { openModel } from "../../src/jobs/opened.ts";
 import { gradientGraph } from "../../src/objective/backward.ts";
@@ -277,6 +277,33 @@ describe("refused is", () => {
       "gives float32 [4, 3]; it must be a number for each of the 4 samples, float32 [4], or one for all of them, []",
     );
     await refused(hand(pair, (g, { y }) => [g.ArgMax(y!, { axis: 1, keepdims: 0 })])).toThrow("gives int64 [4]");
+  });
+
+  it("a class that there is not, where the loss takes its target for nothing else", async () => {
+    const ids = (...values: readonly number[]): Dataset =>
+      datasetOf({ inputs: { x: noise([4, 4], 1) }, target: tensor("int64", [4], values), size: 4 }, 4);
+    const classed: Inputs = { y: ["float32", [4, 3]], target: ["int64", [4]] };
+    const scored = hand(classed, (g, { y, target }) => [
+      g.SoftmaxCrossEntropyLoss(y!, target!, { reduction: "none", ignore_index: -1 }),
+    ]);
+    const picked = hand(classed, (g, { y, target }) => [
+      g.reshaped(g.GatherElements(y!, g.Unsqueeze(target!, g.ints([1])), { axis: 1 }), [4]),
+    ]);
+    const spread = (g: Emit, target: Value): Value =>
+      g.OneHot(target, g.ints([3]), g.constant(float32([2], [0, 1])), { axis: 1 });
+    const hot = hand(classed, (g, { y, target }) => [g.summed(g.Mul(y!, spread(g, target!)), [1])]);
+    const masked = hand(classed, (g, { y, target }) => {
+      const counts = g.Cast(g.Less(target!, g.constant(tensor("int64", [], [3]))), { to: 1 });
+      return [g.Mul(counts, g.summed(g.Mul(y!, spread(g, target!)), [1]))];
+    });
+    for (const loss of [scored, picked, hot]) {
+      await refused(loss, { data: ids(0, 2, 3, 1) }).toThrow(/sample 2 has label 3; the classes are 0 to 2$/);
+      await evaluate(model, { ...common, data: ids(0, 2, 1, 1), loss });
+    }
+    await evaluate(model, { ...common, data: ids(0, -1, 1, 1), loss: scored });
+    await refused(scored, { data: ids(0, -2, 1, 1) }).toThrow("sample 1 has label -2");
+    // A loss that looks at the class itself may know what to do with it.
+    await evaluate(model, { ...common, data: ids(0, 2, 9, 1), loss: masked });
   });
 
   it("an operator that is not known, by its node", async () => {

@@ -77,6 +77,11 @@ describe("after pruning", () => {
     });
     expect(first({ end: "diverged" }, {}, [harm("prune")])).toContain("--prune-learning-rate 0.01");
     expect(first({ end: "diverged" }, {}, [harm("finetune")])).toContain(" --learning-rate 0.01");
+    const removed = { ...harm("prune"), removed: { removals: 2, loss: 1.5 } };
+    const byMagnitude = first({ end: "diverged" }, { criterion: "magnitude", unitsPerStep: 6 }, [removed]);
+    expect(byMagnitude).toContain("--criterion taylor-fo --units-per-step 3");
+    expect(first({ end: "diverged" }, { unitsPerStep: 6 }, [removed])).not.toContain("--criterion");
+    expect(first({ end: "diverged" }, { schedule: "cubic", removals: 9 }, [removed])).toContain("--removals 18");
   });
 });
 

@@ -3,6 +3,7 @@
 import { expect, it } from "vitest";
 import type { Batch, Dataset } from "../../src/data/batches.ts";
 import { evaluate } from "../../src/evaluate/evaluate.ts";
+import { openMeter } from "../../src/evaluate/meter.ts";
 import type { Graph, ValueInfo } from "../../src/graph/graph.ts";
 import { tensor, type Tensor } from "../../src/graph/tensor.ts";
 import type { Loss } from "../../src/options/loss.ts";
@@ -46,15 +47,24 @@ const weightsOf = (builder: ReturnType<typeof newBuilder>) => {
     valueIn(builder, builder.constant(noise(shape, seed++), name));
 };
 
+const gate = "gate";
+
+/** Hidden neurons [N, ..., 8] before their Tanh, times an input of the test: a gate for each sample and neuron. */
+function gatedBy(builder: ReturnType<typeof newBuilder>, hidden: Value): Value {
+  const shape = hidden.shape.map((dim, axis) => (axis === 0 || axis === hidden.shape.length - 1 ? dim : 1));
+  return createEmitter(builder).Mul(hidden, valueIn(builder, builder.input(gate, { dtype: "float32", shape })));
+}
+
 /** Tokens -> embedding -> hidden -> words, with the tokens as its only input, which the data has without a name. */
-function language(named: boolean): Case {
+function language(named: boolean, isGated: boolean): Case {
   const builder = newBuilder();
   const g = createEmitter(builder);
   const weight = weightsOf(builder);
   const ids = valueIn(builder, builder.input("input_ids", { dtype: "int64", shape: [batch, 5] }));
   if (named) builder.input("attention_mask", { dtype: "int64", shape: [batch, 5] });
   const embedded = g.Gather(weight("embedding", [7, 6]), ids, { axis: 0 });
-  const hidden = g.Tanh(g.MatMul(embedded, weight("hidden", [6, 8])));
+  const plain = g.MatMul(embedded, weight("hidden", [6, 8]));
+  const hidden = g.Tanh(isGated ? gatedBy(builder, plain) : plain);
   const y = g.MatMul(hidden, weight("head", [8, 7]));
   const tokens = tensor("int64", [batch, 5], [1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 3, 3, 2, 2, 1, 0, 4, 0, 4, 0]);
   const real = tensor("int64", [batch, 5], [1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0]);
@@ -63,12 +73,13 @@ function language(named: boolean): Case {
 }
 
 /** Two embeddings of a sample, that belong together. */
-function pairs(): Case {
+function pairs(isGated: boolean): Case {
   const builder = newBuilder();
   const g = createEmitter(builder);
   const weight = weightsOf(builder);
   const x = valueIn(builder, builder.input("x", { dtype: "float32", shape: [batch, 6] }));
-  const hidden = g.Tanh(g.MatMul(x, weight("hidden", [6, 8])));
+  const plain = g.MatMul(x, weight("hidden", [6, 8]));
+  const hidden = g.Tanh(isGated ? gatedBy(builder, plain) : plain);
   const outputs = ["left", "right"].map((name) => {
     const value = g.MatMul(hidden, weight(`head.${name}`, [8, 3]));
     return builder.append("Identity", [value.name], {}, [value], { bases: [name] })[0]!;
@@ -82,12 +93,13 @@ function pairs(): Case {
 }
 
 /** A reader of lines that puts out [T, N, C]. */
-function lines(): Case {
+function lines(isGated: boolean): Case {
   const builder = newBuilder();
   const g = createEmitter(builder);
   const weight = weightsOf(builder);
   const x = valueIn(builder, builder.input("x", { dtype: "float32", shape: [batch, 6, 5] }));
-  const hidden = g.Tanh(g.MatMul(x, weight("hidden", [5, 8])));
+  const plain = g.MatMul(x, weight("hidden", [5, 8]));
+  const hidden = g.Tanh(isGated ? gatedBy(builder, plain) : plain);
   const y = g.Transpose(g.MatMul(hidden, weight("head", [8, 4])), { perm: [1, 0, 2] });
   const target = tensor("int64", [batch, 3], [1, 2, 3, 1, -1, -1, 2, 2, -1, 3, 1, -1]);
   return {
@@ -97,15 +109,15 @@ function lines(): Case {
   };
 }
 
-const cases: readonly (readonly [string, () => Case])[] = [
-  ["a language model", () => language(true)],
-  ["a language model with one input", () => language(false)],
+const cases: readonly (readonly [string, (isGated: boolean) => Case])[] = [
+  ["a language model", (isGated) => language(true, isGated)],
+  ["a language model with one input", (isGated) => language(false, isGated)],
   ["pairs of embeddings", pairs],
   ["steps before samples", lines],
 ];
 
 it.each(cases)("the oracle masks as evaluation does: %s", async (_, make) => {
-  const { graph, loss, data } = make();
+  const { graph, loss, data } = make(false);
   const analysis = analyse(graph, { batch });
   const group = analysis.groups.find(({ units }) => units.length === 8)!;
   const options = { loss, batchSize: batch, threads: 1 } as const;
@@ -124,21 +136,49 @@ it.each(cases)("the oracle masks as evaluation does: %s", async (_, make) => {
   expect(new Set(Array.from(losses, (one) => one.toFixed(5))).size).toBe(3);
 });
 
-it.each(cases)("units are ranked by the gradients of samples: %s", async (_, make) => {
-  const { graph, loss, data } = make();
-  const run = async (targets: "labels" | "sampled") => {
-    const scores = await score(directRuntime, graph, data, findCriterion("taylor-fo-fg"), {
-      loss,
-      targets,
-      batchSize: batch,
-      batches: 1,
-      seed: 0,
-      threads: 1,
-    });
-    return [...scores.values()].find((values) => values.length === 8)!;
+/** The mean over samples of (∂E_n/∂z)² for each hidden neuron, by central differences of the loss that is measured. */
+async function squaredDifferences({ graph, loss, data }: Case): Promise<number[]> {
+  const step = 0.05;
+  const shape = graph.inputs
+    .find(({ name }) => name === gate)!
+    .shape!.map((dim) => (dim === "N" ? batch : Number(dim)));
+  const { value: plain } = await data.batches({ batchSize: batch })[Symbol.asyncIterator]().next();
+  const { "": nameless, ...named } = plain!.inputs as Record<string, Tensor>;
+  const inputs = nameless ? { input_ids: nameless } : named;
+  await using meter = await openMeter(directRuntime, graph, { loss, threads: 1 });
+  let [total, runs] = [0, 0];
+  /** The sum over the samples of the batch, with one gate of one sample at a value. */
+  const lossAt = async (place: number, value: number): Promise<number> => {
+    const gates = Float32Array.from({ length: batch * 8 }, (_, i) => (i === place ? value : 1));
+    const gated = { ...plain!, inputs: { ...inputs, [gate]: { dtype: "float32", shape, data: gates } as const } };
+    await meter.count(await meter.run(gated), gated);
+    const before = total;
+    total = meter.quality.loss! * batch * ++runs;
+    return total - before;
   };
-  for (const targets of ["labels", "sampled"] as const) {
-    const found = await run(targets);
-    expect([...found].every((value) => value > 0 && Number.isFinite(value))).toBe(true);
+  const found = new Array<number>(8).fill(0);
+  for (let place = 0; place < batch * 8; place++) {
+    const apart = async (far: number): Promise<number> =>
+      (await lossAt(place, 1 + far)) - (await lossAt(place, 1 - far));
+    const slope = (8 * (await apart(step)) - (await apart(2 * step))) / (12 * step);
+    found[place % 8]! += slope ** 2 / batch;
   }
+  return found;
+}
+
+const importancesOf = async ({ graph, loss, data }: Case, targets: "labels" | "sampled"): Promise<number[]> => {
+  const options = { loss, targets, batchSize: batch, batches: 1, seed: 0, threads: 1 } as const;
+  const scores = await score(directRuntime, graph, data, findCriterion("taylor-fo-fg"), options);
+  return [...[...scores.values()].find((values) => values.length === 8)!];
+};
+
+it.each(cases)("importances are the squared differences of each sample's loss: %s", async (_, make) => {
+  const found = await importancesOf(make(false), "labels");
+  const wanted = await squaredDifferences(make(true));
+  for (const [unit, value] of found.entries()) expect(value / wanted[unit]!).toBeCloseTo(1, 2);
+});
+
+it.each(cases)("units are ranked by drawn targets too: %s", async (_, make) => {
+  const found = await importancesOf(make(false), "sampled");
+  expect(found.every((value) => value > 0 && Number.isFinite(value))).toBe(true);
 });

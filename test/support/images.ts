@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import sharp from "sharp";
 import type { Batch, BatchOptions, Dataset } from "../../src/data/batches.ts";
+import { toHalf } from "../../src/graph/half.ts";
 
 /** The byte at a place of a flat array, as scripts/reference/data_files.py has it. */
 export const patternAt = (i: number): number => (i * i * 31 + i * 7 + (i >> 5)) & 255;
@@ -46,13 +47,14 @@ export const labelsOf = (batches: readonly Batch[]): number[] =>
 
 /** The bytes of a .npy file of floats or of numbers of one byte. */
 export function npy(
-  descr: "<f4" | "|u1" | "|i1" | "|b1",
+  descr: "<f4" | "<f2" | "|u1" | "|i1" | "|b1",
   shape: readonly number[],
   data: ArrayLike<number>,
 ): Uint8Array {
   const sizes = shape.map((dim) => `${dim},`).join(" ");
   const header = new TextEncoder().encode(`{'descr': '${descr}', 'fortran_order': False, 'shape': (${sizes}), }\n`);
   const start = Uint8Array.of(0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, header.length, 0);
-  const array = descr === "<f4" ? Float32Array.from(data) : Uint8Array.from(data);
+  const floats = { "<f4": Float32Array.from(data), "<f2": Uint16Array.from(data, toHalf) };
+  const array = descr === "<f4" || descr === "<f2" ? floats[descr] : Uint8Array.from(data);
   return Buffer.concat([start, header, new Uint8Array(array.buffer)]);
 }

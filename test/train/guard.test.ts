@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
+import type { WeightCriterion } from "../../src/criteria/criterion.ts";
 import { findCriterion } from "../../src/criteria/table.ts";
 import { arrayDataset } from "../../src/data/arrays.ts";
 import type { Batch, Dataset } from "../../src/data/batches.ts";
@@ -198,6 +199,30 @@ describe("pruning", () => {
     expect(result.end).toBe("diverged");
     expect(told).toMatchObject([{ phase: "prune", restored: result.removals.length }]);
     expect(await accuracy(result.graph)).toBeGreaterThan(0.9);
+  });
+
+  it("says where removing alone did harm, and what helps", async () => {
+    const magnitude = findCriterion("magnitude") as WeightCriterion;
+    const largestFirst: WeightCriterion = {
+      ...magnitude,
+      score: (...all) =>
+        new Map(Array.from(magnitude.score(...all), ([name, values]) => [name, values.map((v) => -v)])),
+    };
+    const { told } = await prune(30, 12, 0.3, { criterion: largestFirst });
+    const event = told[0] as DivergedEvent;
+    const { removals, loss } = event.removed!;
+    expect(removals).toBeGreaterThan(0);
+    expect(loss).toBeGreaterThan(event.least + 0.1 * (event.chance - event.least));
+    const text = describeDivergence(event);
+    expect(text).toMatch(/^removing did harm: \d+ removals? alone, without a step of learning, took the loss from /u);
+    expect(text).toContain(` to ${loss.toPrecision(3)}, and at learning rate 30 it came to `);
+    expect(text).toContain("choose by another `criterion`, remove less at a time by `unitsPerStep`");
+  });
+
+  it("blames learning where removing alone left next to no loss", async () => {
+    const { told } = await prune(30, 1, 0.3);
+    expect((told[0] as DivergedEvent).removed).toBeUndefined();
+    expect(describeDivergence(told[0] as DivergedEvent)).toMatch(/^learning did harm/u);
   });
 
   it("goes on from a checkpoint to the same end", async () => {
