@@ -156,7 +156,7 @@ async function squaredDifferences({ graph, loss, data }: Case): Promise<number[]
     total = meter.quality.loss! * batch * ++runs;
     return total - before;
   };
-  const found = new Array<number>(8).fill(0);
+  const found = Array.from({ length: 8 }, () => 0);
   for (let place = 0; place < batch * 8; place++) {
     const apart = async (far: number): Promise<number> =>
       (await lossAt(place, 1 + far)) - (await lossAt(place, 1 - far));
