@@ -19,12 +19,14 @@ import { load } from "../jobs/load-node.ts";
 import type { KeptUnits } from "../prune/select/plan.ts";
 import type { RunConfig } from "../report/record.ts";
 import { withFiles } from "../options/loss-text.ts";
+import { shownAddress } from "../queue/connection-node.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
 import type { Context } from "./context.ts";
 import { isModule, openMetric, type MetricFlags } from "./metric.ts";
 import { openData, type DataFlags } from "./options/data.ts";
 import { learnOptions, type LearnFlags } from "./options/learning.ts";
 import { runningOf, type RunFlags } from "./options/machine.ts";
+import type { QueueFlags } from "./options/queue.ts";
 import { withOpset, type OpsetFlags, type ShapeFlags } from "./options/model.ts";
 import { Interruption, note } from "./output.ts";
 import { checkOutput } from "./output-file.ts";
@@ -34,7 +36,7 @@ import { word } from "../report/shell.ts";
 import { openValidation } from "./validation.ts";
 import { writeModel } from "./write.ts";
 
-export interface RecordFlags extends DataFlags, MetricFlags, OpsetFlags, Pick<RunFlags, "loss"> {
+export interface RecordFlags extends DataFlags, MetricFlags, OpsetFlags, Partial<QueueFlags>, Pick<RunFlags, "loss"> {
   readonly output: string;
   readonly run?: string;
   readonly checkpointEvery: number;
@@ -69,8 +71,10 @@ const reading = "reading model and data";
 
 /** What of a machine a run can go on with that is not what it began with. */
 const ofMachine = ["threads", "device", "workers"];
+/** Where work is shared out, which decides on nothing but time. */
+const ofQueue = ["queue", "store", "storeEndpoint", "cache", "cacheSize"];
 /** What `--resume` takes besides. */
-const withResume = new Set(["resume", "json", ...ofMachine]);
+const withResume = new Set(["resume", "json", ...ofMachine, ...ofQueue]);
 
 export type Opened = Awaited<ReturnType<typeof openWork>>;
 
@@ -100,8 +104,8 @@ export function actAsRun<F extends RecordFlags>(
       model: { path, sha256: await checksum(path) },
       folder: process.cwd(),
       dir: resolve(runDir),
-      options: { ...options },
-      repeat: ["secateur", ...process.argv.slice(2)].map(word).join(" "),
+      options: recorded(options),
+      repeat: ["secateur", ...process.argv.slice(2).map(hidden)].map(word).join(" "),
       versions: {
         node: process.version.slice(1),
         machine: `${platform()} ${arch()}, ${cpus()[0]?.model ?? "unknown"}`,
@@ -136,11 +140,30 @@ export function actAsRun<F extends RecordFlags>(
     const first = path ?? given?.long;
     if (first !== undefined)
       fail("bad-option", `--resume goes on with what the run began with, and takes no ${first} besides`);
-    const machine = ofMachine.filter((key) => command.getOptionValueSource(key) === "cli");
+    const machine = [...ofMachine, ...ofQueue].filter((key) => command.getOptionValueSource(key) === "cli");
     const chosen = Object.fromEntries(machine.map((key) => [key, flags[key as keyof F]])) as Partial<F>;
     await resume(flags.resume, flags.json === true, chosen);
   });
 }
+
+/** A word of the command line as others may read it. */
+const hidden = (text: string): string => (/^(--queue=)?(redis|valkey)s?:/.test(text) ? shownAddress(text) : text);
+
+/**
+ * Flags as the record has them. An address with a password is read from the environment when the run goes on, which may
+ * be in another folder.
+ */
+const recorded = (flags: object): Record<string, unknown> => {
+  const { queue, store, cache } = flags as QueueFlags;
+  const isSecret = typeof queue === "string" && shownAddress(queue) !== queue;
+  const isFolder = store !== undefined && !store.startsWith("s3://");
+  return {
+    ...flags,
+    ...(isSecret && { queue: true }),
+    ...(isFolder && { store: resolve(store) }),
+    ...(cache !== undefined && { cache: resolve(cache) }),
+  };
+};
 
 /** The flags that a run began with, with its files where they are now. */
 const found = <F extends RecordFlags>(flags: F, places: Places): F => ({
@@ -172,7 +195,7 @@ async function findModel({ path, sha256 }: RunConfig["model"], places: Places, d
 /** Says that a run goes on with something else than it began with. */
 function noteOthers(began: object, machine: object): void {
   const before = new Map(Object.entries(began));
-  const others = Object.entries(machine).filter(([key, value]) => before.get(key) !== value);
+  const others = Object.entries(machine).filter(([key, value]) => ofMachine.includes(key) && before.get(key) !== value);
   const told = others.map(([key, value]) => `--${key} ${String(value)} instead of ${String(before.get(key))}`);
   if (told.length > 0)
     note(`it goes on with ${told.join(", ")}: its bytes may differ from those of a run that was never stopped`);

@@ -66,6 +66,11 @@ export function cachedStore(store: Store, folder: string, limit: number): Cached
     folder,
     fetched,
     get,
+    async remove(digest) {
+      const here = await local.size(digest);
+      await Promise.all([store.remove(digest), local.remove(digest)]);
+      if (filled !== undefined && here !== undefined) filled -= here;
+    },
     async fetch(digests) {
       const all = [...new Set(digests)];
       for (const digest of all) held.set(digest, (held.get(digest) ?? 0) + 1);

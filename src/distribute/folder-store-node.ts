@@ -1,6 +1,6 @@
 /** A folder that several machines see as a place for blobs. */
 
-import { mkdir, open, stat } from "node:fs/promises";
+import { mkdir, open, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fail } from "../graph/error.ts";
 import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
@@ -43,6 +43,13 @@ export function folderPlace(folder: string): Place {
         return isAbsent(error)
           ? undefined
           : fail("io", `cannot read ${join(folder, path)}: ${describeIo(error)}`, error);
+      }
+    },
+    async remove(path) {
+      try {
+        await rm(join(folder, path), { force: true });
+      } catch (error) {
+        fail("io", `cannot remove ${join(folder, path)}: ${describeIo(error)}`, error);
       }
     },
   };

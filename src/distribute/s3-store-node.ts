@@ -61,6 +61,10 @@ export async function s3Place(address: string, endpoint?: string, env = process.
       trying("read from", async () =>
         (await client.objectExists(keyOf(path))) === true ? client.getContentLength(keyOf(path)) : undefined,
       ),
+    remove: (path) =>
+      trying("remove from", async () => {
+        await client.deleteObject(keyOf(path));
+      }),
   };
 }
 

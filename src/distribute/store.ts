@@ -13,6 +13,8 @@ export interface Place {
   write(path: string, bytes: Uint8Array): Promise<void>;
   /** How many bytes there are at a path; nothing where there are none. */
   size(path: string): Promise<number | undefined>;
+  /** Removes the bytes at a path, where there are any. */
+  remove(path: string): Promise<void>;
 }
 
 /** A blob of more bytes is none: what is larger is kept in pieces. */
@@ -52,6 +54,10 @@ export interface Store {
   kept(key: string): Promise<string | undefined>;
   /** Keeps a text under a key. What is there already stays, unless it is to be written anew. */
   keep(key: string, text: string, options?: PutOptions): Promise<void>;
+  /** Removes a blob. Whoever still needs it finds that it is lost, and has it put anew. */
+  remove(digest: string): Promise<void>;
+  /** Removes what was kept under a key; its blobs stay. */
+  forget(key: string): Promise<void>;
 }
 
 const isDigest = /^[0-9a-f]{64}$/;
@@ -95,6 +101,8 @@ export function openStore(place: Place): Store {
       if (!anew && (await this.kept(key)) !== undefined) return;
       await place.write(path, new TextEncoder().encode(`${await sha256(text)}\n${text}`));
     },
+    remove: async (digest) => place.remove(pathOf("blobs", digest)),
+    forget: async (key) => place.remove(pathOf("results", key)),
   };
 }
 

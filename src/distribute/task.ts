@@ -192,6 +192,8 @@ export interface RunTasksOptions {
 export interface Executor extends AsyncDisposable {
   /** Where what they work on and what comes of them lies. */
   readonly store: Store;
+  /** How many take tasks at this moment, where they come and go. */
+  workers?(): Promise<number>;
   /**
    * Does tasks, those whose result is in the store left out. Each is begun as soon as it is given.
    *

@@ -7,6 +7,7 @@ import { callback, having, type OptionsOf } from "../options/kinds.ts";
 import { learning as learningKinds, type LearningOptions } from "../options/learning.ts";
 import { criterionName } from "../options/ranking.ts";
 import type { RecomputedStep } from "../train/activation-checkpointing.ts";
+import type { Machines } from "../train/spread.ts";
 import type { ProgressEvent } from "./job.ts";
 
 const ofWeights = having<WeightCriterion>("a criterion with score()", "score");
@@ -39,6 +40,12 @@ const telling = {
   onRecompute: callback<(recomputed: RecomputedStep) => void>().optional(),
 };
 
+const elsewhere = {
+  /** Machines that learn in the place of `machines` workers of this process; as many slices as their `count`. */
+  learners: having<Machines>("machines with run()", "run").optional(),
+};
+
 /** What jobs take that make a model learn. */
-export const learning = { ...learningKinds, ...labels, ...telling };
-export interface LearnJobOptions extends LearningOptions, LabelsOptions, OptionsOf<typeof telling> {}
+export const learning = { ...learningKinds, ...labels, ...telling, ...elsewhere };
+export interface LearnJobOptions
+  extends LearningOptions, LabelsOptions, OptionsOf<typeof telling>, OptionsOf<typeof elsewhere> {}

@@ -3,6 +3,7 @@
 import type { Criterion } from "../criteria/criterion.ts";
 import { statesOf } from "../passes/training.ts";
 import type { Analysis } from "../prune/coupling/analysis.ts";
+import type { LearnJobOptions } from "./kinds.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { isPassNeed } from "../objective/evidence.ts";
 import { wholeBatchLoss } from "../objective/loss-file.ts";
@@ -41,12 +42,12 @@ export const workersBefore = (
 export function workersOf(
   runtime: Runtime,
   analysis: Analysis,
-  { workers = "auto", machines = 1, criterion, loss, ...options }: Settings,
+  { workers = "auto", machines = 1, learners, criterion, loss, ...options }: Settings,
   emit: (event: WorkersEvent) => void,
 ): number {
   if (workers !== "auto") return workers;
-  // They have the threads already.
-  if (machines > 1) return 1;
+  // They have the threads already, or threads of their own.
+  if (machines > 1 || learners) return 1;
   const { batchSize = 128, threads = runtime.threads, device = "cpu", memory } = options;
   // Each worker keeps gradients of its own.
   if (!runtime.worker || device !== "cpu" || memory !== undefined) return 1;
@@ -65,7 +66,8 @@ export function workersOf(
 interface Settings
   extends
     Pick<LearningOptions, "workers" | "machines" | "batchSize" | "memory">,
-    Pick<RunOptions, "threads" | "device"> {
+    Pick<RunOptions, "threads" | "device">,
+    Pick<LearnJobOptions, "learners"> {
   readonly criterion?: Criterion | undefined;
   readonly loss?: Loss | undefined;
 }

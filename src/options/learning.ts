@@ -133,7 +133,8 @@ export const learning = {
   workers,
   /**
    * Machines that learn side by side, each from a slice of the minibatches, and average what they have learned before
-   * each removal, and after some minibatches of fine-tuning. Here they are workers of this process. Default 1.
+   * each removal, and after some minibatches of fine-tuning. They are workers of this process, unless `learners` are
+   * others. Default 1.
    */
   machines,
   /** Minibatches of each machine between two averagings while training or fine-tuning; default 10. */

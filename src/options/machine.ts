@@ -24,7 +24,9 @@ export const workers = countOrAuto
   .default("auto")
   .describe("threads that share each minibatch; auto: as many as make it faster");
 
-export const machines = count.default(1).describe("machines that learn side by side, as workers of this process");
+export const machines = count
+  .default(1)
+  .describe("machines that learn side by side: workers of this process, or of a queue");
 
 export const averageEvery = count.default(10).describe("minibatches of each machine between two averagings");
 

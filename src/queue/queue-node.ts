@@ -44,8 +44,11 @@ export function queueExecutor(store: CachedStore, connection: Connection): Execu
   // Both go on by themselves when the server is back.
   queue.on("error", () => undefined);
   events.on("error", () => undefined);
+  // Each run that is under way listens.
+  events.setMaxListeners(0);
   return {
     store,
+    workers: () => queue.getWorkersCount(),
     run: (tasks, all, repair, options = {}) => new Run({ store, queue, events, all, repair, options }).through(tasks),
     async [Symbol.asyncDispose]() {
       // What waits for a server that is away would wait for good.

@@ -1,8 +1,8 @@
 /** Interval tasks and their answers as bytes and JSON, for machines that are further away than another thread. */
 
 import type { Evidence } from "../criteria/criterion.ts";
-import { fail, option } from "../graph/error.ts";
-import { bodies, type AxisPositions, type Found, type Graph } from "../graph/graph.ts";
+import { fail } from "../graph/error.ts";
+import { bodies, type AxisPositions, type Found, type Graph, type Model } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Distillation } from "../objective/objective.ts";
 import type { PassNeed } from "../objective/evidence.ts";
@@ -10,62 +10,89 @@ import { encodeAsIs } from "../onnx/encode.ts";
 import { loadModel } from "../onnx/load.ts";
 import { decodeSafetensors, encodeSafetensors } from "../onnx/safetensors.ts";
 import { wrapGraph } from "../onnx/wrap.ts";
-import { lossesOf } from "../options/loss.ts";
+import { lossesOf, type Loss, type LossSettings } from "../options/loss.ts";
 import type { Lesson, StepResult } from "./lesson.ts";
 import type { IntervalAnswer, IntervalTask } from "./spread.ts";
 
 /** A task in pieces. One may be the same as a piece of another task: all machines of an interval have one model. */
 export interface EncodedTask {
-  /** ONNX files of the model and of the teacher. */
+  /** ONNX files of the model, of the teacher, and of losses in files in their order. */
   readonly model: Uint8Array;
   readonly teacher: Uint8Array | undefined;
+  readonly losses: readonly Uint8Array[];
   /** What the optimiser keeps, as safetensors. */
   readonly optimiserState: Uint8Array;
-  /** All else, as JSON. */
-  readonly rest: string;
+  /** All else. */
+  readonly rest: TaskRest;
   /** The minibatches, in their order, each a piece of its own. */
   readonly batches: readonly Lesson["batch"][];
 }
 
-/** What of a task is JSON. */
-interface Rest extends Pick<IntervalTask, "step" | "updates"> {
+/** What of a task is plain data; losses in files have no model there. */
+export interface TaskRest extends Pick<IntervalTask, "step" | "updates"> {
   readonly lessons: readonly Omit<Lesson, "batch">[];
-  readonly distillation: Distillation | undefined;
+  readonly distillation?: Distillation | undefined;
 }
 
-/**
- * @throws SecateurError `unsupported` for a loss in a file, which may be anything, and for a model of 2 GiB and more
- */
-export function encodeTask({ graph, optimiserState, teacher, step, lessons, updates }: IntervalTask): EncodedTask {
-  if (lossesOf(step.loss).some(({ kind }) => kind === "file"))
-    fail("unsupported", `a loss in a file does not travel to other machines: take ${option("loss")} by its name`);
-  const rest: Rest = {
-    step,
-    updates,
-    lessons: lessons.map(({ rate, number }) => ({ rate, number })),
-    distillation: teacher && {
-      weight: teacher.weight,
-      temperature: teacher.temperature,
-      features: teacher.features,
-    },
-  };
+/** A task as bytes. */
+export function encodeTask(task: IntervalTask): EncodedTask {
+  const { graph, optimiserState, teacher, lessons } = task;
   return {
     model: encodeGraph(graph),
     teacher: teacher && encodeGraph(teacher.graph),
-    optimiserState: joined(encodeSafetensors({ tensors: optimiserState, metadata: {} })),
-    rest: JSON.stringify(rest),
+    losses: lossGraphs(task).map(encodeGraph),
+    optimiserState: encodeState(optimiserState),
+    rest: restOf(task),
     batches: lessons.map(({ batch }) => batch),
   };
 }
 
+/** What the optimiser keeps, as safetensors. */
+export const encodeState = (tensors: IntervalTask["optimiserState"]): Uint8Array =>
+  joined(encodeSafetensors({ tensors, metadata: {} }));
+
+/** The graphs of losses in files, in the order of the losses. */
+export const lossGraphs = ({ step }: Pick<IntervalTask, "step">): Graph[] =>
+  lossesOf(step.loss).flatMap((one) =>
+    one.kind === "file"
+      ? [(one.model ?? fail("bad-option", `the loss ${one.file ?? "of a file"} is not read: give it as a model`)).graph]
+      : [],
+  );
+
+/** What of a task is plain data. */
+export function restOf({ teacher, step, lessons, updates }: IntervalTask): TaskRest {
+  const rest: TaskRest = {
+    step: { ...step, loss: withModels(step.loss, () => undefined) },
+    updates,
+    lessons: lessons.map(({ rate, number }) => ({ rate, number })),
+    distillation: teacher && { weight: teacher.weight, temperature: teacher.temperature, features: teacher.features },
+  };
+  // What is not given is left out.
+  return JSON.parse(JSON.stringify(rest)) as TaskRest;
+}
+
+/** The same losses, those in files with other models. */
+function withModels(loss: Loss, next: () => Model | undefined): Loss {
+  const change = <T>(one: T): T => ((one as Partial<LossSettings>).kind === "file" ? { ...one, model: next() } : one);
+  if (typeof loss === "string") return loss;
+  if (Array.isArray(loss)) return loss.map(change);
+  if (typeof (loss as LossSettings).kind === "string") return change(loss);
+  return Object.fromEntries(Object.entries(loss).map(([output, one]) => [output, change(one)])) as Loss;
+}
+
 /** @throws SecateurError `bad-model` or `bad-data` for bytes that are no task */
-export function decodeTask({ model, teacher, optimiserState, rest, batches }: EncodedTask): IntervalTask {
-  const { step, updates, lessons, distillation } = JSON.parse(rest) as Rest;
+export function decodeTask({ model, teacher, losses, optimiserState, rest, batches }: EncodedTask): IntervalTask {
+  const { step, updates, lessons, distillation } = rest;
+  const graphs = losses.map(decodeGraph).values();
+  const nextModel = (): Model => wrapGraph(graphs.next().value ?? fail("bad-data", "a loss of the task has no model"));
   return {
     graph: decodeGraph(model),
     optimiserState: decodeSafetensors(optimiserState, "the optimiser state of a task").tensors,
-    teacher: teacher && { ...distillation!, graph: decodeGraph(teacher) },
-    step,
+    teacher: teacher && {
+      ...(distillation ?? fail("bad-data", "the task does not say how it learns from its teacher")),
+      graph: decodeGraph(teacher),
+    },
+    step: { ...step, loss: withModels(step.loss, nextModel) },
     lessons: lessons.map((lesson, i) => ({ ...lesson, batch: batches[i]! })),
     updates,
   };
@@ -88,7 +115,8 @@ interface Unwritten {
 
 type TypeFound = Found["types"] extends ReadonlyMap<string, infer T> ? T : never;
 
-function encodeGraph(graph: Graph): Uint8Array {
+/** A graph as an ONNX file, which says besides what no such file has. */
+export function encodeGraph(graph: Graph): Uint8Array {
   const { groupNames, positions, sizes, otherSizes, found } = graph;
   const unwritten: Unwritten = {
     ...(groupNames && { groupNames: [...groupNames] }),

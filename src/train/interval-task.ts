@@ -12,9 +12,15 @@ import { openTrainer } from "./trainer.ts";
  * Learns from a slice of minibatches.
  *
  * @param own what of a step is the machine's own
+ * @param onStep is told how many of its minibatches are done
  * @throws SecateurError as {@link openTrainer} and its steps
  */
-export async function runInterval(runtime: Runtime, task: IntervalTask, own: OwnOptions): Promise<IntervalAnswer> {
+export async function runInterval(
+  runtime: Runtime,
+  task: IntervalTask,
+  own: OwnOptions,
+  onStep?: (done: number, all: number) => void,
+): Promise<IntervalAnswer> {
   const { graph, optimiserState, teacher: taught, step, lessons, updates } = task;
   const { batch: batchSize, loss, mixup } = step;
   const reserved =
@@ -28,6 +34,7 @@ export async function runInterval(runtime: Runtime, task: IntervalTask, own: Own
     own.signal?.throwIfAborted();
     steps.push(await trainer.step(batch, rate, number, teacher, updates + i));
     samples += batch.size;
+    onStep?.(i + 1, lessons.length);
   }
   const state = await trainer.state(true);
   const kept = new Map([...state.optimiserState].filter(([name]) => graph.initializers.has(ownerOf(name))));

@@ -63,9 +63,16 @@ describe("a store in a folder", () => {
   ])("takes %j for no digest, and looks at no file", async (name) => {
     const asked: string[] = [];
     const note = (path: string) => Promise.resolve(void asked.push(path));
-    const spy: Place = { name: "nowhere", read: note as never, write: note, size: note as never };
+    const spy: Place = { name: "nowhere", read: note as never, write: note, size: note as never, remove: note };
     const store = openStore(spy);
-    for (const work of [store.get(name), store.size(name), store.kept(name), store.keep(name, "x")])
+    for (const work of [
+      store.get(name),
+      store.size(name),
+      store.kept(name),
+      store.keep(name, "x"),
+      store.remove(name),
+      store.forget(name),
+    ])
       await expect(work).rejects.toThrow("a blob is named by the 64 hexadecimal digits");
     expect(asked).toEqual([]);
   });

@@ -11,6 +11,9 @@ import type { Commands, Context } from "../context.ts";
 import { keptLines } from "../../report/kept.ts";
 import { note, noteTable, printJson } from "../output.ts";
 import type { Progress } from "../progress.ts";
+import { withLearners } from "../learn-on-queue.ts";
+import { withQueue } from "../options/queue.ts";
+import type { Machines } from "../../train/spread.ts";
 import { actAsRun, checkpointsOf, closeRun, resultOf, type Opened } from "../run.ts";
 import { unprovedPath } from "../write.ts";
 import { budgetOf, jobOptions } from "./prune-job.ts";
@@ -21,7 +24,9 @@ import { comparison, createShow, numbersOf } from "./prune-show.ts";
 const notMet = 1;
 
 function definePrune(command: Command, context: Context): void {
-  actAsRun<PruneFlags>(withPruning(command), context, (...all) => work(context, ...all));
+  actAsRun<PruneFlags>(withQueue(withPruning(command)), context, (run, flags, opened, json, progress) =>
+    withLearners(flags, context, progress, (learners) => work(context, run, flags, opened, json, progress, learners)),
+  );
 }
 
 async function work(
@@ -31,10 +36,12 @@ async function work(
   opened: Opened,
   json: boolean,
   progress: Progress,
+  learners: Machines | undefined,
 ): Promise<void> {
   const show = createShow(progress, flags);
   const job = prune(opened.model, {
     ...jobOptions(flags, opened, context),
+    learners,
     checkpoints: checkpointsOf(run, flags),
     onEvent(event) {
       run.tell(event);

@@ -26,12 +26,15 @@ import { readRecords, type Run } from "../../report/run-node.ts";
 import { isOf } from "../../report/run-history.ts";
 import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "../../train/events.ts";
 import { describeDivergence } from "../../train/guard.ts";
+import type { Machines } from "../../train/spread.ts";
 import type { Commands, Context } from "../context.ts";
 import { withExample } from "../help.ts";
 import { withMetric } from "../metric.ts";
 import { withData } from "../options/data.ts";
 import { withLearning, type LearnFlags } from "../options/learning.ts";
+import { withQueue } from "../options/queue.ts";
 import { withShape, type ShapeFlags } from "../options/model.ts";
+import { withLearners } from "../learn-on-queue.ts";
 import { accuracyOf, note, printJson } from "../output.ts";
 import { remaining, reportProgress, type Progress } from "../progress.ts";
 import {
@@ -97,7 +100,7 @@ const teachingOf = async (flags: FinetuneFlags): Promise<Partial<FinetuneJobOpti
 });
 
 const withTraining = (command: Command, epochs: number): Command =>
-  withRecord(withMetric(withLearning(withShape(withData(command, false)), epochs)));
+  withRecord(withMetric(withQueue(withLearning(withShape(withData(command, false)), epochs))));
 
 async function work(
   learn: (model: Model, options: TrainJobOptions) => Job<TrainJobEvent, Model>,
@@ -108,7 +111,16 @@ async function work(
   json: boolean,
   progress: Progress,
 ): Promise<void> {
-  const options = runOptions(flags, opened, context);
+  await withLearners(flags, context, progress, (learners) =>
+    workBy(learners, learn, context, run, flags, opened, json, progress),
+  );
+}
+
+async function workBy(
+  learners: Machines | undefined,
+  ...[learn, context, run, flags, opened, json, progress]: Parameters<typeof work>
+): Promise<void> {
+  const options = { ...runOptions(flags, opened, context), learners };
   const show = createShow(progress, batchToLearn(options));
   const measured: EpochEvent[] = [];
   const checkpoints = checkpointsOf(run, flags);

@@ -12,8 +12,7 @@ import { fail } from "../../graph/error.ts";
 import { caching, dryRun, queue, store, storeEndpoint } from "../../options/queue.ts";
 import { connect, type Connection } from "../../queue/connection-node.ts";
 import { note } from "../output.ts";
-import type { Progress } from "../progress.ts";
-import { remaining } from "../progress.ts";
+import { remaining, type Progress } from "../progress.ts";
 import { flag, withGroup } from "./flag.ts";
 import { memorySize } from "./values.ts";
 

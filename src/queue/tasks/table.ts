@@ -1,8 +1,9 @@
 /** The kinds of tasks that there are. What is not here is not done, whoever asks for it. */
 
 import type { TaskKind, TaskKinds } from "../../distribute/task.ts";
+import { intervalTask } from "./interval.ts";
 import { scorePartTask } from "./score-part.ts";
 
-const all: readonly TaskKind[] = [scorePartTask];
+const all: readonly TaskKind[] = [scorePartTask, intervalTask];
 
 export const taskKinds: TaskKinds = new Map(all.map((kind) => [kind.name, kind]));
