@@ -120,7 +120,10 @@ export function checkTask(given: unknown, kinds: TaskKinds): CheckedTask {
       `it was made by Secateur ${JSON.stringify(data.version)}, and this is ${version}: use one version everywhere`,
     );
   const options = kind.options.safeParse(data.options);
-  if (!options.success) return refuse(`the options of a ${kind.name} are wrong: ${issuesOf(options.error)}`);
+  if (!options.success)
+    return refuse(
+      `the options of ${/^[aeiou]/.test(kind.name) ? "an" : "a"} ${kind.name} are wrong: ${issuesOf(options.error)}`,
+    );
   return { task: data, kind, options: options.data, label: kind.label(options.data) };
 }
 

@@ -6,6 +6,9 @@ import { z } from "zod";
 export const queueName = "tasks";
 export const prefix = "secateur";
 
+/** How often a task is tried where it fails for a reason that may pass. */
+export const mostTries = 5;
+
 const text = (most: number) => z.string().max(most);
 
 /** What is handed out. What the task is is looked at by itself. */

@@ -2,10 +2,12 @@
 
 import { taskOf, keyOf, type Executor, type Task, type TaskEvent } from "../distribute/task.ts";
 import { sha256 } from "../distribute/digest.ts";
+import { LostBlobs } from "../distribute/store.ts";
 import { SecateurError } from "../graph/error.ts";
 import type { MachineOptions } from "../runtime/port.ts";
 import { decodeAnswer, restOf } from "../train/interval-bytes.ts";
 import type { IntervalAnswer, IntervalTask, Machines } from "../train/spread.ts";
+import { mostTries } from "./answer.ts";
 import { partsOf, type IntervalOptions, type Part } from "./tasks/interval.ts";
 import { named, piecesOf, wholeOf } from "./tasks/pieces.ts";
 
@@ -75,15 +77,29 @@ export function machinesOn(executor: Executor, options: MachinesOnOptions): Mach
     const { keys, digests } = ofInterval;
     const { task, repair, fault } = await handedOver(given, put, executor, options);
     keys.add(await keyOf(task));
+    let isDone = false;
     const onEvent = (event: TaskEvent): void => {
-      if (event.kind === "known" || event.kind === "done") done++;
+      if ((event.kind === "known" || event.kind === "done") && !isDone) {
+        isDone = true;
+        done++;
+      }
       options.onEvent?.({ ...event, done, all });
     };
-    try {
+    const once = async (): Promise<IntervalAnswer> => {
       const [made] = await executor.run(only(task), 1, repair, { signal, onEvent });
       const answered = made!.blobs;
       for (const one of Object.values(answered)) digests.add(one);
       return decodeAnswer(await wholeOf("answer", { digests: answered, blob: (name) => store.get(answered[name]!) }));
+    };
+    try {
+      for (let tries = 1; ; tries++) {
+        try {
+          return await once();
+        } catch (error) {
+          // What came of it was there, and is not any more: it is made anew.
+          if (!(error instanceof LostBlobs) || tries === mostTries) throw error;
+        }
+      }
     } catch (error) {
       // It was tried too often: this slice is lost, and no other.
       if (error instanceof SecateurError && error.code === "io" && fault() === undefined)

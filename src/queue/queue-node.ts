@@ -4,10 +4,10 @@ import type { Queue, QueueEvents } from "bullmq";
 import type { CachedStore } from "../distribute/cached-store-node.ts";
 import { checkTask, keyOf, type Executor, type Made, type Task, type TaskEvent } from "../distribute/task.ts";
 import { fail, type ErrorCode } from "../graph/error.ts";
-import { answer as answerForm, prefix, queueName, type Answer, type Job } from "./answer.ts";
+import { answer as answerForm, mostTries, prefix, queueName, type Answer, type Job } from "./answer.ts";
 import type { Connection } from "./connection-node.ts";
 import { taskKinds } from "./tasks/table.ts";
-import { mostTries, wholeBefore } from "./threads-node.ts";
+import { wholeBefore } from "./threads-node.ts";
 
 /** Milliseconds after which the server is asked about what is not done, whatever events there were. */
 const pollEvery = 2000;

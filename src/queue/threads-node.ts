@@ -5,10 +5,8 @@ import type { CachedStore } from "../distribute/cached-store-node.ts";
 import { LostBlobs } from "../distribute/store.ts";
 import { keyOf, madeBefore, type Executor, type Made, type RunTasksOptions, type Task } from "../distribute/task.ts";
 import { fail } from "../graph/error.ts";
+import { mostTries } from "./answer.ts";
 import { openHands, type HandsOptions, type Taken } from "./hands-node.ts";
-
-/** How often a task is tried where it fails for a reason that may pass. */
-export const mostTries = 5;
 
 /** What came of a task before, where every blob of it is to be had and whole. */
 export async function wholeBefore(store: CachedStore, key: string): Promise<Made | undefined> {
