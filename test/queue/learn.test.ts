@@ -256,7 +256,7 @@ describe.skipIf(!hasServer)("--queue", laws, () => {
     // Stopped, and gone on with.
     const stop = new AbortController();
     const stopped = await secateur([...words(`${command}-late.onnx`), ...queue(server)], stop.signal, (text) => {
-      if (/epoch 1|after epoch 1|removal|pruned in/.test(text)) stop.abort();
+      if (/epoch 1 of|pruned in/.test(text)) stop.abort();
     });
     expect(stopped.code).toBe(130);
     const dir = at(`${command}-late.run`);
