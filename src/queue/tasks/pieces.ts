@@ -16,7 +16,7 @@ export const named = <T>(name: string, pieces: readonly T[]): Record<string, T> 
   Object.fromEntries(pieces.map((piece, i) => [`${name}/${i}`, piece]));
 
 /** How many pieces there are of a name. */
-export const countOf = (name: string, digests: Task["blobs"]): number =>
+const countOf = (name: string, digests: Task["blobs"]): number =>
   Object.keys(digests).filter((one) => one.startsWith(`${name}/`)).length;
 
 /** The bytes whose pieces are named so. */
