@@ -188,13 +188,15 @@ function isOverflow(error: unknown, batches: readonly Batch[]): boolean {
 
 const figure = (loss: number): string => (Number.isFinite(loss) ? loss.toPrecision(3) : "no number any more");
 
+const unknown = " (what knowing nothing costs is not known of this loss)";
+
 /** What happened, and what to do, in a few sentences. */
 export function describeDivergence(event: DivergedEvent): string {
   const { phase, loss, least, chance, learningRate, lower, restored, removed } = event;
   const prune = phase === "prune";
   const counted = (count: number): string => `${count} ${prune ? "removal" : "step"}${count === 1 ? "" : "s"}`;
   const made = counted(restored);
-  const known = Number.isFinite(chance) ? `, where knowing nothing costs ${figure(chance)}` : "";
+  const known = Number.isFinite(chance) ? `, where knowing nothing costs ${figure(chance)}` : unknown;
   const slower = option(prune ? "pruneLearningRate" : "learningRate", lower);
   if (removed === undefined)
     return (

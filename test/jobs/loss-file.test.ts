@@ -279,6 +279,16 @@ describe("refused is", () => {
     await refused(hand(pair, (g, { y }) => [g.ArgMax(y!, { axis: 1, keepdims: 0 })])).toThrow("gives int64 [4]");
   });
 
+  it("one number of a fixed batch at another batch, by the sizes that fit", async () => {
+    const whole = written(pair, (g, given) => [g.ReduceMean(l2(g, given), undefined, { keepdims: 0 })]);
+    const inputs = whole.graph.inputs.map((input) => ({ ...input, shape: [4, 3] }));
+    const fixed = { kind: "file", model: { ...whole, graph: { ...whole.graph, name: "mine", inputs } } } as const;
+    const { loss } = await evaluate(model, { ...common, data, loss: fixed });
+    expect(loss).toBeCloseTo((await evaluate(model, { ...common, data, loss: "mse" })).loss!, 6);
+    await finetune(model, { ...common, data, loss: fixed, epochs: 1, learningRate: 0.01 });
+    await refused(fixed, { batchSize: 2 }).toThrow("export it with an open batch, or use `batchSize: 4`");
+  });
+
   it("a class that there is not, where the loss takes its target for nothing else", async () => {
     const ids = (...values: readonly number[]): Dataset =>
       datasetOf({ inputs: { x: noise([4, 4], 1) }, target: tensor("int64", [4], values), size: 4 }, 4);

@@ -219,6 +219,14 @@ describe("pruning", () => {
     expect(text).toContain("choose by another `criterion`, remove less at a time by `unitsPerStep`");
   });
 
+  it("says where it is not known what knowing nothing costs", () => {
+    const rates = { learningRate: 1, lower: 0.1 };
+    const event = { kind: "diverged", phase: "prune", step: 9, loss: 3, least: 0.1, restored: 4, ...rates } as const;
+    const text = describeDivergence({ ...event, chance: Number.NaN });
+    expect(text).toContain("from 0.100 to 3.00 (what knowing nothing costs is not known of this loss). The model");
+    expect(describeDivergence({ ...event, chance: 2 })).toContain("to 3.00, where knowing nothing costs 2.00. The");
+  });
+
   it("blames learning where removing alone left next to no loss", async () => {
     const { told } = await prune(30, 1, 0.3);
     expect((told[0] as DivergedEvent).removed).toBeUndefined();
