@@ -25,10 +25,10 @@ export interface ArraySource {
 const mostChannels = 4;
 
 /**
- * uint8 is pixels, float16 and float64 become float32, which is what models compute in; all else is given as it is. A single input of uint8 [N, H, W], [N, H, W, C]
- * or [N, C, H, W] is images, which can be augmented. A target of integers [N] or [N, 1] is class ids of the
- * samples, and of more axes class ids of places. Fails with `bad-data` where the arrays do not go together, and with
- * `bad-option` on a form for pixels where there are none.
+ * uint8 is pixels, float16 and float64 become float32, which is what models compute in; all else is given as it is. A
+ * single input of uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] is images, which can be augmented. A target of integers
+ * [N] or [N, 1] is class ids of the samples, and of more axes class ids of places. Fails with `bad-data` where the
+ * arrays do not go together, and with `bad-option` on a form for pixels where there are none.
  *
  * @param stated what is not in `form`, for pixels alone: it is passed over where there are none
  */

@@ -76,8 +76,8 @@ export async function evaluate(
     );
   if (meter.countsNothing)
     options.onNote?.(
-      `nothing was measured: the targets of all ${samples} samples hold nothing but the class id that is ignored, for ` +
-        "which the loss is 0 whatever the model gives: look at the class ids of the data",
+      `nothing was measured: the targets of all ${samples} samples hold nothing but the class id that is ignored, ` +
+        "for which the loss is 0 whatever the model gives: look at the class ids of the data",
     );
   options.onRanks?.(meter.ranks);
   return {

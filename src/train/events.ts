@@ -71,7 +71,9 @@ export interface DivergedEvent {
   readonly lower: number;
   /** Minibatches, or while pruning removals, that the model has behind it now. */
   readonly restored: number;
-  /** Where removing alone does harm too: the removals after those, and the loss that they leave if nothing is learned. */
+  /**
+   * Where removing alone does harm too: the removals after those, and the loss that they leave if nothing is learned.
+   */
   readonly removed?: { readonly removals: number; readonly loss: number };
 }
 

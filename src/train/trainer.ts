@@ -106,8 +106,8 @@ export async function openTrainer(
       if (!options.distillation?.weight && parts.every((feeds) => nothingCounts(objective, feeds)))
         fail(
           "bad-data",
-          `the first minibatch, of ${batch.size} samples, has nothing to learn from: its targets hold nothing but the ` +
-            "class id that is ignored. Look at the class ids of the data",
+          `the first minibatch, of ${batch.size} samples, has nothing to learn from: its targets hold nothing but ` +
+            "the class id that is ignored. Look at the class ids of the data",
         );
       return scaleOf(objective, parts[0]!, options.distillation);
     },

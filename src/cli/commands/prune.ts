@@ -12,6 +12,7 @@ import { keptLines } from "../../report/kept.ts";
 import { note, noteTable, printJson } from "../output.ts";
 import type { Progress } from "../progress.ts";
 import { withLearners } from "../learn-on-queue.ts";
+import { makeRare } from "../options/flag.ts";
 import { withQueue } from "../options/queue.ts";
 import type { Machines } from "../../train/spread.ts";
 import { actAsRun, checkpointsOf, closeRun, resultOf, type Opened } from "../run.ts";
@@ -24,8 +25,11 @@ import { comparison, createShow, numbersOf } from "./prune-show.ts";
 const notMet = 1;
 
 function definePrune(command: Command, context: Context): void {
-  actAsRun<PruneFlags>(withQueue(withPruning(command)), context, (run, flags, opened, json, progress) =>
-    withLearners(flags, context, progress, (learners) => work(context, run, flags, opened, json, progress, learners)),
+  actAsRun<PruneFlags>(
+    makeRare(withQueue(withPruning(command)), "queue", "store"),
+    context,
+    (run, flags, opened, json, progress) =>
+      withLearners(flags, context, progress, (learners) => work(context, run, flags, opened, json, progress, learners)),
   );
 }
 
