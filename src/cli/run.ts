@@ -18,6 +18,7 @@ import { checkWritable, describeIo } from "../onnx/atomic-node.ts";
 import { load } from "../jobs/load-node.ts";
 import type { KeptUnits } from "../prune/select/plan.ts";
 import type { RunConfig } from "../report/record.ts";
+import type { WrittenReport } from "../report/report-node.ts";
 import { withFiles } from "../options/loss-text.ts";
 import { shownAddress } from "../queue/connection-node.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
@@ -97,20 +98,7 @@ export function actAsRun<F extends RecordFlags>(
     using progress = createProgress(reading);
     const { json, force, run: dir, resume: _resume, ...options } = flags;
     const runDir = dir ?? `${flags.output.replace(/\.onnx$/, "")}.run`;
-    const config: RunConfig = {
-      command: name,
-      version: context.version,
-      started: new Date().toISOString(),
-      model: { path, sha256: await checksum(path) },
-      folder: process.cwd(),
-      dir: resolve(runDir),
-      options: recorded(options),
-      repeat: ["secateur", ...process.argv.slice(2).map(hidden)].map(word).join(" "),
-      versions: {
-        node: process.version.slice(1),
-        machine: `${platform()} ${arch()}, ${cpus()[0]?.model ?? "unknown"}`,
-      },
-    };
+    const config = await configOf(name, path, runDir, options, process.argv.slice(2), context);
     const opened = await openWork(path, flags, context);
     const { unmeasured } = opened;
     await using run = await createRun(runDir, { ...config, ...(unmeasured && { unmeasured }) }, force === true);
@@ -164,6 +152,28 @@ const recorded = (flags: object): Record<string, unknown> => {
     ...(cache !== undefined && { cache: resolve(cache) }),
   };
 };
+/** How a run was asked for. No record has the password of a queue. */
+export const configOf = async (
+  command: string,
+  path: string,
+  dir: string,
+  options: object,
+  words: readonly string[],
+  { version }: Context,
+): Promise<RunConfig> => ({
+  command,
+  version,
+  started: new Date().toISOString(),
+  model: { path, sha256: await checksum(path) },
+  folder: process.cwd(),
+  dir: resolve(dir),
+  options: recorded(options),
+  repeat: ["secateur", ...words.map(hidden)].map(word).join(" "),
+  versions: {
+    node: process.version.slice(1),
+    machine: `${platform()} ${arch()}, ${cpus()[0]?.model ?? "unknown"}`,
+  },
+});
 
 /** The flags that a run began with, with its files where they are now. */
 const found = <F extends RecordFlags>(flags: F, places: Places): F => ({
@@ -260,6 +270,21 @@ export async function checksum(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
+/** Writes the model of a run that is done, what came of it, and the report. */
+export async function keepRun<S extends { readonly output: string }>(
+  run: Run,
+  model: Model,
+  summary: S,
+  flags: OpsetFlags,
+  kept?: KeptUnits,
+): Promise<WrittenReport> {
+  await writeModel(summary.output, model, flags);
+  const inputs = model.graph.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+  await run.finish({ ...summary, inputs }, kept);
+  const { writeReport } = await import("../report/report-node.ts");
+  return writeReport(run.dir);
+}
+
 /** Ends a run: writes the model, what came of it and the report, shows what was reached, and says where all that is. */
 export async function closeRun<S extends { readonly output: string }>(
   run: Run,
@@ -270,11 +295,7 @@ export async function closeRun<S extends { readonly output: string }>(
   flags: OpsetFlags,
   kept?: KeptUnits,
 ): Promise<void> {
-  await writeModel(summary.output, model, flags);
-  const inputs = model.graph.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
-  await run.finish({ ...summary, inputs }, kept);
-  const { writeReport } = await import("../report/report-node.ts");
-  const { path: report, next } = await writeReport(run.dir);
+  const { path: report, next } = await keepRun(run, model, summary, flags, kept);
   progress.done();
   show();
   const { unmeasured } = run.config;

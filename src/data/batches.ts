@@ -15,6 +15,23 @@ export interface Batch {
   readonly size: number;
 }
 
+/** Pictures as they are stored: bytes before they are normalised, moved, or put into a layout. */
+export interface StoredPictures {
+  /** [C, H, W] of one picture. */
+  readonly shape: readonly [number, number, number];
+  /** The pictures `from` to `to` in stored order, and nothing for one that cannot be read. */
+  read(from: number, to: number): Promise<readonly (StoredPicture | undefined)[]>;
+  /** What all samples are compared with, but for masks. */
+  targets(): Pick<Batch, "target" | "targets">;
+}
+
+export interface StoredPicture {
+  /** The bytes [C, H, W]. */
+  readonly image: Uint8Array;
+  /** Class ids [H, W] of its pixels, which are a target called "mask". */
+  readonly mask?: Uint8Array;
+}
+
 export interface Dataset {
   readonly name: string;
   /** Samples, where known. */
@@ -26,6 +43,8 @@ export interface Dataset {
   readonly classList?: string;
   /** How its pixels become inputs, where it has pixels. */
   readonly form?: ImageForm;
+  /** Its pictures, where it has any, for whoever hands them on. */
+  readonly stored?: StoredPictures;
   /** One epoch. A wrong option fails here, a wrong sample when its batch is asked for. */
   batches(options: BatchOptions): AsyncIterable<Batch>;
   /** The samples of the given indices, in that order; absent where samples cannot be addressed. */

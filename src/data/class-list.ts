@@ -178,18 +178,19 @@ function relabelled(
   ids: readonly number[],
   named: Required<Pick<Dataset, "classes" | "labels" | "classList">>,
 ): Dataset {
-  const { subset } = dataset;
+  const { subset, stored } = dataset;
   return {
     ...dataset,
     ...named,
     async *batches(options) {
       for await (const batch of dataset.batches(options)) yield renumbered(batch, ids);
     },
+    ...(stored && { stored: { ...stored, targets: () => renumbered(stored.targets(), ids) } }),
     ...(subset && { subset: (indices, name) => relabelled(subset.call(dataset, indices, name), ids, named) }),
   };
 }
 
-function renumbered(batch: Batch, ids: readonly number[]): Batch {
+function renumbered<B extends Pick<Batch, "target">>(batch: B, ids: readonly number[]): B {
   if (batch.target?.dtype !== "int64") return batch;
   const labels = Array.from(batch.target.data as BigInt64Array, Number);
   return { ...batch, target: classIds(labels.map((label) => ids[label] ?? label)) };

@@ -3,7 +3,7 @@
 import { fail } from "../graph/error.ts";
 import { randomStream } from "../graph/random.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Dataset } from "./batches.ts";
+import type { Dataset, StoredPicture } from "./batches.ts";
 import { normalisationTable } from "./normalise.ts";
 import type { ImageForm, PixelForm } from "./form.ts";
 import { drawView, toChannels, writeView, type ImageShape, type View } from "./pixels.ts";
@@ -66,12 +66,7 @@ export interface PixelSource extends Pick<Dataset, "name" | "classes" | "labels"
   read(indices: Int32Array): Pixels | Promise<Pixels>;
 }
 
-export interface Picture {
-  /** The bytes [C, H, W]. */
-  readonly image: Uint8Array;
-  /** Class ids [H, W] of its pixels, which are a target called "mask". */
-  readonly mask?: Uint8Array;
-}
+export type Picture = StoredPicture;
 
 export type Pixels = readonly (Picture | undefined)[];
 
@@ -94,6 +89,11 @@ export function pixelDataset(source: PixelSource, form: ImageForm): SampleDatase
   return sampleDataset<ImageSample>({
     ...source,
     form: wholeForm(form, shape),
+    stored: (indices) => ({
+      shape,
+      read: async (from, to) => source.read(indices.subarray(from, to)),
+      targets: () => targetRows(source, [...indices]),
+    }),
     open(name, { seed, epoch, augment }) {
       const crop = augment?.crop ?? 0;
       if (crop >= Math.min(height, width))

@@ -2,7 +2,7 @@
 
 import { fail } from "../graph/error.ts";
 import { randomStream, shuffle } from "../graph/random.ts";
-import type { Batch, BatchOptions, CheckedOptions, Dataset } from "./batches.ts";
+import type { Batch, BatchOptions, CheckedOptions, Dataset, StoredPictures } from "./batches.ts";
 import { checkOptions } from "./batches.ts";
 
 /** A data set that knows its size can always be cut into parts. */
@@ -13,6 +13,8 @@ export interface SampleDataset extends Dataset {
 
 export interface SampleSource<Sample> extends Pick<Dataset, "name" | "classes" | "labels" | "form"> {
   readonly size: number;
+  /** The samples of these indices as pictures, where they are such. */
+  stored?(indices: Int32Array): StoredPictures;
   /** Begins an epoch of the data set `name`. Fails with `bad-option` where the options do not suit the samples. */
   open(name: string, options: CheckedOptions): SampleReader<Sample>;
 }
@@ -48,6 +50,7 @@ function view<Sample>(source: SampleSource<Sample>, name: string, indices: Int32
     ...(source.classes !== undefined && { classes: source.classes }),
     ...(source.labels && { labels: source.labels }),
     ...(source.form && { form: source.form }),
+    ...(source.stored && { stored: source.stored(indices) }),
     batches(given) {
       const options = checkOptions(name, given);
       const order = orderOf(name, indices, options);

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { fail, type ErrorCode } from "../graph/error.ts";
 import { version } from "../graph/version.ts";
+import type { Runtime } from "../runtime/port.ts";
 import { sha256 } from "./digest.ts";
 import type { Store } from "./store.ts";
 
@@ -35,6 +36,8 @@ export interface Tools {
   blob(name: string): Promise<Uint8Array>;
   /** Threads of the runtime. */
   readonly threads: number;
+  /** What runs graphs in threads of its own, for work that has to be told of while it goes on. */
+  readonly runtime: Runtime;
   /** Tells how far it is. */
   progress(done: number, all: number): void;
   /**

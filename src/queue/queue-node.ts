@@ -41,6 +41,8 @@ export function queueExecutor(store: CachedStore, connection: Connection): Execu
   const { Queue, QueueEvents } = connection.bullmq;
   const queue: Queue<Job, Answer> = new Queue(queueName, { connection: connection.client() as never, prefix });
   const events = new QueueEvents(queueName, { connection: connection.client() as never, prefix });
+  // Each run listens, and there are as many as somebody wants to hand out side by side.
+  events.setMaxListeners(0);
   // Both go on by themselves when the server is back.
   queue.on("error", () => undefined);
   events.on("error", () => undefined);

@@ -7,6 +7,7 @@ import { checkTask, type Refusal, type Tools } from "../distribute/task.ts";
 import { fail, SecateurError } from "../graph/error.ts";
 import { useRuntime } from "../runtime/default.ts";
 import { directRuntime } from "../runtime/onnxruntime-node.ts";
+import { nodeRuntime } from "../runtime/workers-node.ts";
 import { taskKinds } from "./tasks/table.ts";
 
 /** What a thread is asked for. */
@@ -51,6 +52,7 @@ export async function run({ task: given, folder, threads, port }: AskedOfThread)
     const store = openStore(folderPlace(folder));
     const tools: Tools = {
       threads,
+      runtime: nodeRuntime,
       ready,
       digests: task.blobs,
       blob: (name) =>

@@ -45,8 +45,12 @@ export interface Run extends AsyncDisposable, Store {
   readonly config: RunConfig;
   /** The last checkpoint of the run, where it is one that goes on. */
   readonly checkpoint: StoredCheckpoint | undefined;
-  /** Writes down what happened; the plan of a removal becomes a file with the next checkpoint. */
-  tell(event: RunEvent): void;
+  /**
+   * Writes down what happened; the plan of a removal becomes a file with the next checkpoint.
+   *
+   * @param time when it happened; now, where nothing is given
+   */
+  tell(event: RunEvent, time?: string): void;
   /** Whether there is something to go on with. */
   readonly begun: boolean;
   /** Bytes of events so far. */
@@ -163,10 +167,10 @@ class DirectoryRun implements Run {
     this.#told = told;
   }
 
-  tell(event: RunEvent): void {
+  tell(event: RunEvent, time: string = new Date().toISOString()): void {
     if (isPassing(event)) return;
     if (event.kind === "removal") this.#plans.set(event.step, event.removed);
-    const line = Buffer.from(`${JSON.stringify(recordOf(event, new Date().toISOString()))}\n`);
+    const line = Buffer.from(`${JSON.stringify(recordOf(event, time))}\n`);
     if (this.#events === undefined) this.#early.push(line);
     else this.#write(this.#events, line, this.#told);
     this.#told += line.length;

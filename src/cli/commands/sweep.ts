@@ -26,12 +26,14 @@ import { flag, json, withGroup } from "../options/flag.ts";
 import { Interruption, note, print, printJson, short, table } from "../output.ts";
 import { createProgress, type Progress } from "../progress.ts";
 import { checksum } from "../run.ts";
-import { runAll } from "../sweep/children.ts";
+import { withExecutor, withQueue, type QueueFlags } from "../options/queue.ts";
+import { runAll, type Watching } from "../sweep/children.ts";
 import { estimate } from "../sweep/estimate.ts";
 import { doneRow, openSweep, readJson, type SweepConfig } from "../sweep/folder.ts";
-import { flagsOfRun, readRuns, runsOf, withSwept } from "../sweep/grid.ts";
+import { flagsOfRun, readRuns, runsOf, withSwept, type PlannedRun } from "../sweep/grid.ts";
+import { refuseWhatStays, runAllOn } from "../sweep/on-queue.ts";
 
-interface SweepFlags {
+interface SweepFlags extends QueueFlags {
   readonly data?: readonly string[];
   readonly output: string;
   readonly runs?: string;
@@ -55,6 +57,7 @@ function defineSweep(command: Command, context: Context): void {
     flag("--at-once <n>", count.describe("runs side by side (default: one for each core)")),
     flag("--threads <n>", count.max(256).describe("threads of each run (default: the cores, shared out)")),
   ]);
+  withQueue(command);
   withGroup(command, "Output", [
     flag(
       "-o, --output <dir>",
@@ -78,8 +81,13 @@ async function sweep(path: string, flags: SweepFlags, context: Context): Promise
   if (flags.data === undefined) fail("bad-option", "required option '--data <spec>' not specified");
   const runs = runsOf(flags, flags.runs === undefined ? [{}] : await readRuns(flags.runs));
   for (const run of runs) flagsOfRun(run);
+  const onQueue = flags.queue !== undefined;
+  if (onQueue) refuseWhatStays(runs);
+  if (onQueue && flags.atOnce !== undefined)
+    fail("bad-option", "--at-once is for runs of this machine; with --queue each worker says it of its own");
   const cores = availableParallelism();
-  const atOnce = flags.atOnce ?? Math.max(1, Math.min(runs.length, Math.floor(cores / (flags.threads ?? 1))));
+  const atOnce =
+    flags.atOnce ?? (onQueue ? 1 : Math.max(1, Math.min(runs.length, Math.floor(cores / (flags.threads ?? 1)))));
   const threads = flags.threads ?? Math.max(1, Math.floor(cores / atOnce));
   const wanted = { version: context.version, model: { path, sha256: await checksum(path) }, threads, runs };
   using progress = createProgress("reading model and data");
@@ -96,7 +104,14 @@ async function sweep(path: string, flags: SweepFlags, context: Context): Promise
     return;
   }
   const config = await openSweep(dir, wanted);
-  await go(dir, config, atOnce, asJson, context, progress);
+  if (!onQueue)
+    return go(dir, config, asJson, context, progress, (left, watching) =>
+      runAll(dir, config, left, atOnce, context.signal, watching),
+    );
+  return withExecutor(flags, (executor) => {
+    const sweep = { executor, dir, config, threads: flags.threads, context };
+    return go(dir, config, asJson, context, progress, (left, watching) => runAllOn(sweep, left, watching));
+  });
 }
 
 const minutesOf = (minutes: number): string =>
@@ -105,10 +120,10 @@ const minutesOf = (minutes: number): string =>
 async function go(
   dir: string,
   config: SweepConfig,
-  atOnce: number,
   asJson: boolean,
   context: Context,
   progress: Progress,
+  doAll: (left: readonly PlannedRun[], watching: Watching) => Promise<void>,
 ): Promise<void> {
   const { runs } = config;
   const varied = [...new Set(runs.flatMap((run) => Object.keys(run.varied)))];
@@ -126,7 +141,7 @@ async function go(
   }
   const left = runs.filter(({ name }) => !rows.has(name));
   if (rows.size > 0) note(`${rows.size} of ${runs.length} runs were done before`);
-  await runAll(dir, config, left, atOnce, context.signal, {
+  await doAll(left, {
     onStart({ name }) {
       going.add(name);
       show();

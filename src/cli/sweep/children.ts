@@ -14,6 +14,12 @@ const main = fileURLToPath(new URL("../main.js", import.meta.url));
 /** What became of a run. */
 export type Ended = { readonly run: PlannedRun } & ({ readonly row: SweepRow } | { readonly failed: string });
 
+/** Who is told of runs. */
+export interface Watching {
+  onStart(run: PlannedRun): void;
+  onEnd(ended: Ended): void;
+}
+
 /** Seconds that the process of a sweep that was killed may take to notice. */
 const patience = 60;
 
@@ -24,7 +30,7 @@ export async function runAll(
   runs: readonly PlannedRun[],
   atOnce: number,
   signal: AbortSignal,
-  { onStart, onEnd }: { onStart(run: PlannedRun): void; onEnd(ended: Ended): void },
+  { onStart, onEnd }: Watching,
 ): Promise<void> {
   const waiting = [...runs];
   const work = async (): Promise<void> => {

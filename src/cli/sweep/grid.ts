@@ -21,7 +21,10 @@ export interface PlannedRun {
 }
 
 /** Where a run writes, and what it goes on with, is the sweep's business. */
-const ours = new Set(["output", "run", "resume", "force", "json", "threads", "help"]);
+const ours = new Set([
+  ...["output", "run", "resume", "force", "json", "threads", "help"],
+  ...["queue", "store", "storeEndpoint", "cache", "cacheSize", "dryRun"],
+]);
 /** Options of which prune itself takes several. */
 const several = new Set(["keep", "loss", "shape", "ratio"]);
 
