@@ -180,14 +180,14 @@ function inMemory({ each, size, name }: PackedData, read: Chunk): Chunk {
 }
 
 function ofPictures(
-  { form: given = {}, shape, each, classList: _, ...about }: PackedData & Required<Pick<PackedData, "shape">>,
+  { name, size, classes, labels, form: given = {}, shape, each }: PackedData & Required<Pick<PackedData, "shape">>,
   { target, targets }: Batch,
   chunk: Chunk,
 ): Dataset {
   const [pixels, plane] = [sizeOf(shape), shape[1] * shape[2]];
   return pixelDataset(
     {
-      ...plain(about),
+      ...plain({ name, size, classes, labels }),
       shape,
       ...(target && { target }),
       ...(targets && { targets }),
@@ -198,7 +198,7 @@ function ofPictures(
           const { images, readable, masks } = inputs;
           const at = index % each;
           if (!images || !readable || images.data.length !== readable.data.length * pixels)
-            fail("bad-data", `data set ${about.name}: a chunk holds other pictures than it should`);
+            fail("bad-data", `data set ${name}: a chunk holds other pictures than it should`);
           const image = (images.data as Uint8Array).subarray(at * pixels, (at + 1) * pixels);
           const mask = (masks?.data as Uint8Array | undefined)?.subarray(at * plane, (at + 1) * plane);
           pictures.push(readable.data[at] === 1 ? { image, ...(mask && { mask }) } : undefined);
@@ -216,15 +216,15 @@ interface Row {
   readonly at: number;
 }
 
-function ofInputs({ each, form: given, shape: _, classList: __, ...about }: PackedData, chunk: Chunk): Dataset {
+function ofInputs({ name, size, classes, labels, form: given, each }: PackedData, chunk: Chunk): Dataset {
   return sampleDataset<Row>({
-    ...plain(about),
+    ...plain({ name, size, classes, labels }),
     ...(given && { form: plain(given) }),
-    open(name, { augment }) {
+    open(called, { augment }) {
       if (augment)
         fail(
           "bad-option",
-          `data set ${name}: augmentation (${option("augment.crop")}, ${option("augment.flip")}) is for ` +
+          `data set ${called}: augmentation (${option("augment.crop")}, ${option("augment.flip")}) is for ` +
             "images, a single array of uint8",
         );
       return {

@@ -118,10 +118,11 @@ function checkedEvent(value: unknown): ToldEvent {
 }
 
 /** The options of a pruning that are plain data. */
-function plainOf({ data, validation, checkpoints, ...given }: PruneJobOptions): PruneRunOptions["prune"] {
+function plainOf(all: PruneJobOptions): PruneRunOptions["prune"] {
+  const { data: _data, validation: _validation, checkpoints: _checkpoints, ...given } = all;
   const own = (what: string, instead: string): never =>
     fail("unsupported", `${what} of your own does not travel: ${instead}, or leave out ${option("queue")}`);
-  const { criterion, metric, loss, limits, runtime, signal, ...others } = given;
+  const { criterion, metric, loss, limits, runtime: _runtime, signal: _signal, ...others } = given;
   if (criterion !== undefined && typeof criterion !== "string") own("a criterion", "name one that Secateur has");
   if (typeof metric === "object" && "start" in metric) own("a metric", `give a name to ${option("metric")}`);
   if (loss !== undefined && loss !== "auto" && lossesOf(loss).some(({ kind }) => kind === "file"))

@@ -92,9 +92,15 @@ async function sweep(path: string, flags: SweepFlags, context: Context): Promise
   const wanted = { version: context.version, model: { path, sha256: await checksum(path) }, threads, runs };
   using progress = createProgress("reading model and data");
   if (dryRun) {
-    const found = await estimate(wanted, atOnce, context, progress);
+    const found = await estimate(wanted, atOnce, context, progress, onQueue);
     progress.done();
     if (asJson) printJson(found);
+    else if (found.bytesOfData !== undefined)
+      print(
+        `${runs.length} jobs: about ${minutesOf(found.minutes)} for one worker as fast as this machine with ` +
+          `${threads} thread${threads === 1 ? "" : "s"}; about ${short(found.bytesOfData)} bytes of data through the ` +
+          `store and to each worker once, and at most ${short(found.bytes)} bytes of models back`,
+      );
     else
       print(
         `${runs.length} runs, ${atOnce} at once with ${threads} thread${threads === 1 ? "" : "s"} each: about ` +

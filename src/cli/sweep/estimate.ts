@@ -2,6 +2,7 @@
 
 import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { expectedBytes } from "../../distribute/dataset-blobs.ts";
 import { prune } from "../../jobs/prune.ts";
 import type { ScheduleEvent } from "../../jobs/prune-events.ts";
 import { jobOptions } from "../commands/prune-job.ts";
@@ -19,6 +20,8 @@ export interface Estimate {
   /** On the disk in the end, and while runs go on. */
   readonly bytes: number;
   readonly bytesWhile: number;
+  /** Of the data, on its way to workers of a queue. */
+  readonly bytesOfData?: number;
 }
 
 /** Steps that are timed: the first is slower than all others. */
@@ -35,6 +38,7 @@ export async function estimate(
   atOnce: number,
   context: Context,
   progress: Progress,
+  onQueue = false,
 ): Promise<Estimate> {
   const flags = { ...flagsOfRun(runs[0]!), threads };
   const opened = await openWork(path, flags, context);
@@ -64,6 +68,9 @@ export async function estimate(
   // More at once than there are cores share them.
   const side = Math.min(atOnce, Math.max(1, availableParallelism() / threads));
   const { size } = await stat(path);
+  const sent = onQueue ? [opened.data, ...(opened.validation ? [opened.validation] : [])] : [];
+  let bytesOfData = 0;
+  for (const one of sent) bytesOfData += await expectedBytes(one);
   return {
     runs: runs.length,
     atOnce,
@@ -71,5 +78,6 @@ export async function estimate(
     minutes: (seconds * runs.length) / side / 60,
     bytes: size * runs.length,
     bytesWhile: size * (runs.length + perCheckpoint * atOnce),
+    ...(onQueue && { bytesOfData }),
   };
 }

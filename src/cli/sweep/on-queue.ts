@@ -72,7 +72,7 @@ function createOpener({ config: { model }, context }: Sweep): Opener {
 }
 
 async function runOne(
-  { executor: _, dir, config, threads, context }: Sweep,
+  { dir, config, threads, context }: Sweep,
   prunings: PruningsOn,
   open: Opener,
   run: PlannedRun,
@@ -121,7 +121,7 @@ async function write(
 ): Promise<void> {
   const places = placesOf(dir, planned);
   const words = ["prune", path, ...planned.words, "--threads", String(threads), "-o", places.model];
-  const options = { ...flags, output: places.model, run: places.run };
+  const options = { ...flags, output: places.model };
   const config = await configOf("prune", path, places.run, options, [...words, "--run", places.run], context);
   await using run = await createRun(places.run, { ...config, ...(unmeasured !== undefined && { unmeasured }) }, true);
   for (const { time, event } of events) run.tell(event, time);

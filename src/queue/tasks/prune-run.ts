@@ -50,8 +50,8 @@ const unpacked = (about: PackedData, name: string, { blob }: Tools) =>
   unpackDataset(about, { targets: () => blob(`${name}-targets`), chunk: (index) => blob(`${name}/${index}`) });
 
 /**
- * Its blobs are the model, and `data/0` and `validation/0` and so on with `data-targets` and `validation-targets`. Of it
- * come the model, `events`, a line for each, and `outcome`.
+ * Its blobs are the model, and `data/0` and `validation/0` and so on with `data-targets` and `validation-targets`.
+ * Of it come the model, `events`, a line for each, and `outcome`.
  */
 export const pruneRunTask: TaskKind<PruneRunOptions> = {
   name: "prune-run",
