@@ -135,7 +135,8 @@ export function actAsRun<F extends RecordFlags>(
 }
 
 /** A word of the command line as others may read it. */
-const hidden = (text: string): string => (/^(--queue=)?(redis|valkey)s?:/.test(text) ? shownAddress(text) : text);
+const hidden = (text: string): string =>
+  text.replace(/^(--queue=)?((?:redis|valkey)s?:.*)$/is, (_, flag = "", address) => `${flag}${shownAddress(address)}`);
 
 /**
  * Flags as the record has them. An address with a password is read from the environment when the run goes on, which may
