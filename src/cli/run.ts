@@ -143,16 +143,17 @@ const hidden = (text: string): string =>
  * be in another folder.
  */
 const recorded = (flags: object): Record<string, unknown> => {
-  const { queue, store, cache } = flags as QueueFlags;
+  const { queue, store, cache, cacheSize, ...others } = flags as QueueFlags;
   const isSecret = typeof queue === "string" && shownAddress(queue) !== queue;
   const isFolder = store !== undefined && !store.startsWith("s3://");
   return {
-    ...flags,
-    ...(isSecret && { queue: true }),
-    ...(isFolder && { store: resolve(store) }),
+    ...others,
+    ...(queue !== undefined && { queue: isSecret ? true : queue, cacheSize }),
+    ...(store !== undefined && { store: isFolder ? resolve(store) : store }),
     ...(cache !== undefined && { cache: resolve(cache) }),
   };
 };
+
 /** How a run was asked for. No record has the password of a queue. */
 export const configOf = async (
   command: string,
