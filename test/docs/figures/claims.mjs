@@ -33,8 +33,8 @@ const simulation = new URL("../../../experiments/distribute-simulation.mjs", imp
 const simulated = execFileSync(process.execPath, [simulation], { encoding: "utf8" })
   .split("\n")
   .filter((line) => line.includes("bit/s"));
-const [short, long] = json("docs/results/queue.json").rows;
-const of = (row, key) => (row[key].queue / row[key].oneProcess).toFixed(2);
+const rounds = json("docs/results/queue.json").rows.map(({ seconds }) => seconds);
+const both = (list, digits) => list.map((x) => x.toFixed(digits)).join(" and ");
 
 const latency = (name, roundTo) => bench(name).rows.find((one) => one.roundTo === roundTo).latency;
 const ofTime = (name, roundTo) => share(latency(name, roundTo), 0);
@@ -98,9 +98,18 @@ export const claims = {
   "docs/guide/many-machines.md": [
     ...simulated,
     "The same where a minibatch takes 100 times as long",
-    `took ${of(short, "processors")} of the processor time of one process with two threads ` +
-      `(${of(long, "processors")} with two minibatches in each shard), to the same bytes`,
-    `On the clock it was ${of(short, "seconds")} and ${of(long, "seconds")}`,
+    `${both(
+      rounds.map(({ queue }) => queue),
+      1,
+    )} seconds, to the same bytes`,
+    `${both(
+      rounds.map(({ oneProcess }) => oneProcess),
+      1,
+    )}, so that the queue comes to`,
+    `${both(
+      rounds.map(({ oneProcess, queue }) => oneProcess / queue),
+      2,
+    )} of its speed`,
     `One machine comes to ${share(alone.top1)} of the test images, four come to ${share(four.top1)}. ` +
       `Before fine-tuning it was ${share(alone.pruned)} and ${share(four.pruned)}`,
   ],
