@@ -1,5 +1,6 @@
 /** Minibatches as blobs, and a data set of minibatches that are read when they are asked for. */
 
+import { joinBytes } from "../graph/join-bytes.ts";
 import type { Batch, Dataset } from "../data/batches.ts";
 import { fail } from "../graph/error.ts";
 import { tensor, type Tensor } from "../graph/tensor.ts";
@@ -16,13 +17,7 @@ export function encodeBatch({ inputs, target, targets = {}, size }: Batch): Uint
     if (dtype === "string")
       fail("unsupported", `"${name}" of the data holds texts, which do not travel between machines`);
   const pieces = encodeSafetensors({ tensors: new Map(named), metadata: { size: String(size) } });
-  const bytes = new Uint8Array(pieces.reduce((all, { length }) => all + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+  return joinBytes(pieces);
 }
 
 /** @throws SecateurError `bad-data` for bytes that are no minibatch */

@@ -1,5 +1,6 @@
 /** Interval tasks and their answers as bytes and JSON, for machines that are further away than another thread. */
 
+import { joinBytes } from "../graph/join-bytes.ts";
 import type { Evidence } from "../criteria/criterion.ts";
 import { fail } from "../graph/error.ts";
 import { bodies, type AxisPositions, type Found, type Graph, type Model } from "../graph/graph.ts";
@@ -49,7 +50,7 @@ export function encodeTask(task: IntervalTask): EncodedTask {
 
 /** What the optimiser keeps, as safetensors. */
 export const encodeState = (tensors: IntervalTask["optimiserState"]): Uint8Array =>
-  joined(encodeSafetensors({ tensors, metadata: {} }));
+  joinBytes(encodeSafetensors({ tensors, metadata: {} }));
 
 /** The graphs of losses in files, in the order of the losses. */
 export const lossGraphs = ({ step }: Pick<IntervalTask, "step">): Graph[] =>
@@ -160,7 +161,7 @@ export function encodeAnswer({ weights, optimiserState, steps, samples }: Interv
       for (const [place, data] of flat(evidence))
         tensors.set(`${i} ${place} ${group}`, { dtype: "float32", shape: [data.length], data });
   const metadata = { samples: String(samples), losses: JSON.stringify(steps.map(({ loss }) => loss)) };
-  return joined(encodeSafetensors({ tensors, metadata }));
+  return joinBytes(encodeSafetensors({ tensors, metadata }));
 }
 
 /** @throws SecateurError `bad-data` for bytes that are no answer */
@@ -194,14 +195,4 @@ const flat = (evidence: Partial<Evidence>): [string, Float32Array][] =>
 function withPlace(evidence: Partial<Evidence>, place: string, data: Float32Array): Partial<Evidence> {
   const [need, part] = place.split(".") as [PassNeed, string | undefined];
   return { ...evidence, [need]: part === undefined ? data : { ...evidence[need], [part]: data } };
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(pieces.reduce((all, { length }) => all + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }

@@ -1,5 +1,6 @@
 /** Long stretches of bytes as blobs of bounded length. */
 
+import { joinBytes } from "../../graph/join-bytes.ts";
 import type { Task, Tools } from "../../distribute/task.ts";
 
 /** Bytes of a piece. */
@@ -24,11 +25,5 @@ export async function wholeOf(name: string, { digests, blob }: Pick<Tools, "dige
   const pieces: Uint8Array[] = [];
   for (let i = 0; i < Math.max(1, countOf(name, digests)); i++) pieces.push(await blob(`${name}/${i}`));
   if (pieces.length === 1) return pieces[0]!;
-  const bytes = new Uint8Array(pieces.reduce((all, { length }) => all + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+  return joinBytes(pieces);
 }
