@@ -3,6 +3,7 @@
  * removal or another until it is found which.
  */
 
+import { joinBytes } from "../graph/join-bytes.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Removal } from "../prune/coupling/removal.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../loop/checkpoint.ts";
@@ -20,13 +21,7 @@ export function memoryStore(): Store {
   const all = new Map<string, Uint8Array>();
   return {
     async keep(name, pieces) {
-      const bytes = new Uint8Array(pieces.reduce((n, { length }) => n + length, 0));
-      let at = 0;
-      for (const piece of pieces) {
-        bytes.set(piece, at);
-        at += piece.length;
-      }
-      all.set(name, bytes);
+      all.set(name, joinBytes(pieces));
     },
     kept: async (name) => all.get(name),
   };

@@ -4,6 +4,7 @@
  * and summary.proto beside it
  */
 
+import { joinBytes } from "../graph/join-bytes.ts";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { crc32c } from "./crc32c.ts";
 import type { RunRecord } from "./record.ts";
@@ -27,7 +28,7 @@ export function tensorboardEvents(records: readonly RunRecord[], started: string
     const scalars = Object.entries(scalarsOf(record)).filter(isScalar);
     if (scalars.length > 0) frames.push(frame(scalarsEvent(secondsOf(record.time), step, scalars)));
   }
-  return concatenate(frames);
+  return joinBytes(frames);
 }
 
 type Scalar = [tag: string, value: number];
@@ -96,14 +97,4 @@ function frame(bytes: Uint8Array): Uint8Array {
 function maskedCrc(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((n, { length }) => n + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
