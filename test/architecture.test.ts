@@ -69,6 +69,7 @@ const layers = [
   "report",
   "queue/tasks",
   "queue",
+  "serve",
   "index",
   "node",
   "graphs",

@@ -26,6 +26,7 @@ const files = {
   score: () => import("./commands/score.ts"),
   merge: () => import("./commands/merge.ts"),
   worker: () => import("./commands/worker.ts"),
+  studio: () => import("./commands/studio.ts"),
   criteria: () => import("./commands/criteria.ts"),
   compare: () => import("./commands/compare.ts"),
   report: () => import("./commands/report.ts"),
@@ -49,6 +50,7 @@ const commands: Readonly<
     ["mask <model>", "set the units of a plan to zero; all shapes stay", "plan"],
   ],
   "Look at models:": [
+    ["studio [model]", "see a model and watch runs in the browser; all stays on this machine", "studio"],
     ["inspect <model>", "print what a model costs, what of it can be pruned, and what not and why", "inspect"],
     ["score <model>", "measure the importance of every unit", "score"],
     ["merge <parts...>", "put the parts together that several machines scored", "merge"],

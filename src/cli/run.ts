@@ -21,6 +21,7 @@ import type { RunConfig } from "../report/record.ts";
 import type { WrittenReport } from "../report/report-node.ts";
 import { withFiles } from "../options/loss-text.ts";
 import { shownAddress } from "../queue/connection-node.ts";
+import { find, findFolder, placesOf, type Places } from "../report/relocate-node.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
 import type { Context } from "./context.ts";
 import { isModule, openMetric, type MetricFlags } from "./metric.ts";
@@ -32,7 +33,6 @@ import { withOpset, type OpsetFlags, type ShapeFlags } from "./options/model.ts"
 import { Interruption, note } from "./output.ts";
 import { checkOutput } from "./output-file.ts";
 import { createProgress, type Progress } from "./progress.ts";
-import { find, findFolder, placesOf, type Places } from "./relocate.ts";
 import { word } from "../report/shell.ts";
 import { openValidation } from "./validation.ts";
 import { writeModel } from "./write.ts";

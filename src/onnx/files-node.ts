@@ -97,8 +97,16 @@ class Stretches {
   }
 }
 
+interface Folder {
+  readonly read: ExternalReader;
+  readonly close: () => void;
+  /** The paths of files that tensors lie in, by the names that the model gives them. */
+  readonly named: ReadonlyMap<string, string>;
+}
+
 /** Reads external data below `folder`. Files stay open until `close`; after it each read opens its own. */
-function openFolder(folder: string): { read: ExternalReader; close: () => void } {
+function openFolder(folder: string): Folder {
+  const named = new Map<string, string>();
   const files = new Map<string, OpenFile>();
   const stretches = new Map<string, Stretches>();
   let closed = false;
@@ -107,7 +115,10 @@ function openFolder(folder: string): { read: ExternalReader; close: () => void }
     const path = confine(root, location, tensor);
     const what = `"${location}", which holds the tensor "${tensor}"`;
     const file = files.get(path) ?? openFile(path, what);
-    if (!closed) files.set(path, file);
+    if (!closed) {
+      files.set(path, file);
+      named.set(location, path);
+    }
     if (offset + length > file.size) {
       const range = `bytes ${offset} to ${offset + length}`;
       fail(
@@ -135,7 +146,8 @@ function openFolder(folder: string): { read: ExternalReader; close: () => void }
     files.forEach(({ handle }) => closeSync(handle));
     files.clear();
   };
-  return { read: Object.assign(read, { check: (...where: Parameters<typeof read>) => void find(...where) }), close };
+  const check = (...where: Parameters<typeof read>): void => void find(...where);
+  return { read: Object.assign(read, { check }), close, named };
 }
 
 /**
@@ -145,7 +157,16 @@ function openFolder(folder: string): { read: ExternalReader; close: () => void }
  *
  * @throws SecateurError `io` where a file cannot be read, else as {@link loadModel}, the file named in front.
  */
-export async function readModelFile(path: string): Promise<Model> {
+export const readModelFile = async (path: string): Promise<Model> => readWithFolder(path).model;
+
+/**
+ * The files that a model keeps weights in, by the names that it gives them. All are in its folder or below it.
+ *
+ * @throws SecateurError as {@link readModelFile}
+ */
+export const externalFiles = (path: string): ReadonlyMap<string, string> => readWithFolder(path).named;
+
+function readWithFolder(path: string): { readonly model: Model; readonly named: ReadonlyMap<string, string> } {
   const file = openFile(path, path);
   let bytes: Uint8Array;
   try {
@@ -162,7 +183,7 @@ export async function readModelFile(path: string): Promise<Model> {
   }
   const folder = openFolder(dirname(resolve(realpathSync(path))));
   try {
-    return loadModel(bytes, { external: folder.read, share: true });
+    return { model: loadModel(bytes, { external: folder.read, share: true }), named: folder.named };
   } catch (error) {
     if (error instanceof SecateurError) fail(error.code, `${path}: ${error.message}`, error);
     throw error;

@@ -22,9 +22,9 @@ export interface StoredRun {
  * @throws SecateurError `io` where the directory holds no run or its files are damaged
  */
 export async function readRun(dir: string): Promise<StoredRun> {
-  const config = (await readJson(join(dir, files.config))) as RunConfig | undefined;
+  const config = await readJson<RunConfig>(join(dir, files.config));
   if (!config) fail("io", `${dir} is no run of secateur: it has no ${files.config}`);
-  const summary = (await readJson(join(dir, files.summary))) as RunSummary | undefined;
+  const summary = await readJson<RunSummary>(join(dir, files.summary));
   return { config, records: readRecords(dir), summary };
 }
 
@@ -48,14 +48,18 @@ export async function writeReport(dir: string, path: string = join(dir, files.re
   return { path, next: summary && nextSteps(config, records, summary)[0] };
 }
 
-/** What a file of JSON holds; nothing where there is none. */
-async function readJson(path: string): Promise<unknown> {
+/**
+ * What a file of JSON holds; nothing where there is none.
+ *
+ * @throws SecateurError `io` where it cannot be read or is damaged
+ */
+export async function readJson<T>(path: string): Promise<T | undefined> {
   try {
-    return JSON.parse(await readFile(path, "utf8"));
+    return JSON.parse(await readFile(path, "utf8")) as T;
   } catch (error) {
     if (error instanceof SyntaxError) fail("io", `${path} is damaged: it is not JSON`, error);
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    fail("io", `${path}: ${describeIo(error)}`, error);
+    return fail("io", `${path}: ${describeIo(error)}`, error);
   }
 }

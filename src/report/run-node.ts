@@ -287,7 +287,8 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-const isFinished = (dir: string): Promise<boolean> => exists(join(dir, files.summary));
+/** Whether a run has come to its end. */
+export const isFinished = (dir: string): Promise<boolean> => exists(join(dir, files.summary));
 
 /** Whether something is there but an empty folder, or what a process left that was killed as it began a run. */
 async function hasFiles(dir: string): Promise<boolean> {
@@ -306,11 +307,16 @@ async function sweep(dir: string): Promise<void> {
 
 /** One process a run: the lock names it, and a process that is gone holds none. */
 async function lock(dir: string): Promise<void> {
-  const path = join(dir, files.lock);
-  const holder = Number(await readFile(path, "utf8").catch(() => "0"));
-  if (holder > 0 && holder !== process.pid && isAlive(holder))
+  const holder = await holderOf(dir);
+  if (holder !== undefined && holder !== process.pid)
     fail("bad-option", `the run ${dir} is going on in process ${holder}`);
-  await writeFileAtomic(path, String(process.pid));
+  await writeFileAtomic(join(dir, files.lock), String(process.pid));
+}
+
+/** The process of this machine that a run is going on in, if there is one. */
+export async function holderOf(dir: string): Promise<number | undefined> {
+  const holder = Number(await readFile(join(dir, files.lock), "utf8").catch(() => "0"));
+  return holder > 0 && isAlive(holder) ? holder : undefined;
 }
 
 function isAlive(pid: number): boolean {

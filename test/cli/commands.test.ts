@@ -515,6 +515,7 @@ describe("help", () => {
     "mask",
     "prune",
     "sweep",
+    "studio",
     "eval",
     "compare",
     "grad",

@@ -19,6 +19,8 @@ import {
   type Latencies,
   type SweepRow,
 } from "../../report/sweep.ts";
+import { readJson } from "../../report/report-node.ts";
+import { doneRow, type PlannedRun, type SweepConfig } from "../../report/sweep-node.ts";
 import { nodeRuntime } from "../../runtime/workers-node.ts";
 import type { Commands, Context } from "../context.ts";
 import { withExample } from "../help.ts";
@@ -29,8 +31,8 @@ import { checksum } from "../run.ts";
 import { withExecutor, withQueue, type QueueFlags } from "../options/queue.ts";
 import { runAll, type Watching } from "../sweep/children.ts";
 import { estimate } from "../sweep/estimate.ts";
-import { doneRow, openSweep, readJson, type SweepConfig } from "../sweep/folder.ts";
-import { flagsOfRun, readRuns, runsOf, withSwept, type PlannedRun } from "../sweep/grid.ts";
+import { openSweep } from "../sweep/folder.ts";
+import { flagsOfRun, readRuns, runsOf, withSwept } from "../sweep/grid.ts";
 import { refuseWhatStays, runAllOn } from "../sweep/on-queue.ts";
 
 interface SweepFlags extends QueueFlags {

@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { open, readFile } from "node:fs/promises";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { doneRow, holderOf, isBegun, placesOf, type SweepConfig } from "./folder.ts";
-import type { PlannedRun } from "./grid.ts";
+import { doneRow, placesOf, type PlannedRun, type SweepConfig } from "../../report/sweep-node.ts";
+import { holderOf, isBegun } from "./folder.ts";
 import type { SweepRow } from "../../report/sweep.ts";
 
 const main = fileURLToPath(new URL("../main.js", import.meta.url));

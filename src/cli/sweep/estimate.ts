@@ -9,7 +9,7 @@ import { jobOptions } from "../commands/prune-job.ts";
 import type { Context } from "../context.ts";
 import type { Progress } from "../progress.ts";
 import { openWork } from "../run.ts";
-import type { SweepConfig } from "./folder.ts";
+import type { SweepConfig } from "../../report/sweep-node.ts";
 import { flagsOfRun } from "./grid.ts";
 
 export interface Estimate {

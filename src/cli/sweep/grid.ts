@@ -6,19 +6,10 @@ import { fail } from "../../graph/error.ts";
 import { describeIo } from "../../onnx/atomic-node.ts";
 import { nearest } from "../../options/suggest.ts";
 import { flagOf } from "../../report/figures.ts";
+import type { PlannedRun } from "../../report/sweep-node.ts";
 import { withPruning, type PruneFlags } from "../commands/prune-options.ts";
 import { formOf, withForm } from "../forms.ts";
 import { isRare, leaveToLongHelp } from "../help.ts";
-
-/** One run of a sweep. */
-export interface PlannedRun {
-  /** Of its files. */
-  readonly name: string;
-  /** What tells it from the others: texts of options by their names. */
-  readonly varied: Readonly<Record<string, string>>;
-  /** All its options as words of `secateur prune`, but for the model and what is written. */
-  readonly words: readonly string[];
-}
 
 /** Where a run writes, and what it goes on with, is the sweep's business. */
 const ours = new Set(

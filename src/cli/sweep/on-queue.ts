@@ -18,8 +18,8 @@ import { note } from "../output.ts";
 import { configOf, keepRun, openWork, type Opened } from "../run.ts";
 import { unprovedPath } from "../write.ts";
 import type { Ended, Watching } from "./children.ts";
-import { doneRow, placesOf, type SweepConfig } from "./folder.ts";
-import { flagsOfRun, type PlannedRun } from "./grid.ts";
+import { doneRow, placesOf, type PlannedRun, type SweepConfig } from "../../report/sweep-node.ts";
+import { flagsOfRun } from "./grid.ts";
 
 /** @throws SecateurError `unsupported` naming what of a run does not travel to other machines, and what to do */
 export function refuseWhatStays(runs: readonly PlannedRun[]): void {

@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { dirname, isAbsolute, relative, resolve } from "node:path";
-import type { RunConfig } from "../report/record.ts";
+import type { RunConfig } from "./record.ts";
 
 /** The places where a file may be now that a run read by this path, the likeliest first. */
 export type Places = (path: string) => string[];
