@@ -10,14 +10,13 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { writeModelFile } from "../dist/graphs-node.js";
+import { mkdirSync, readFileSync } from "node:fs";
 import { writePart } from "./lib/arrays.mjs";
 import { draw } from "./lib/charts.mjs";
 import { cache } from "./lib/cifar.mjs";
 import { options } from "./lib/options.mjs";
 import { openRecord } from "./lib/record.mjs";
-import { nets, parts, trainingPart } from "./lib/safe-nets.mjs";
+import { nets, parts, trainedNet, trainingPart } from "./lib/safe-nets.mjs";
 import { mean } from "./lib/statistics.mjs";
 
 const flags = options(import.meta.url, {
@@ -64,7 +63,8 @@ const rateOf = (events, phase) => events.find((event) => event.kind === "rate" &
 const isRuined = (events) => events.some(({ kind }) => kind === "diverged");
 
 /** The model of a net, and the options that its data takes. */
-async function open({ name, data, isLarge, pixels, file, make, recipe }) {
+async function open(net) {
+  const { name, data, isLarge, pixels, file } = net;
   const spec = flags[data] && `${data}:${flags[data]}`;
   if (spec === undefined || (file && flags.models === undefined)) {
     console.log(`${name} is left out: it takes ${file ? "--models and " : ""}--${data}`);
@@ -75,22 +75,7 @@ async function open({ name, data, isLarge, pixels, file, make, recipe }) {
   await writePart(spec, arrays, { train, test });
   const given = ["--data", `npz:${arrays}`, ...pixels];
   if (file) return { model: `${flags.models}/${file}`, given };
-  const model = `${folder}${name}-${flags.seed}.onnx`;
-  if (!existsSync(model)) {
-    const whole = `${folder}${data}-${trainingPart.train}-${trainingPart.test}`;
-    await writePart(spec, whole, trainingPart);
-    const untrained = model.replace(/\.onnx$/, "-untrained.onnx");
-    await writeModelFile(untrained, make(Number(flags.seed)));
-    const { epochs, optimiser, rate } = recipe;
-    const how = ["--epochs", epochs, "--optimiser", optimiser, "--learning-rate", rate, ...shared, ...pixels];
-    const { status } = spawnSync(
-      process.execPath,
-      [main, "train", untrained, "--data", `npz:${whole}`, ...how, "-o", model, "--force"],
-      { stdio: ["ignore", "ignore", "inherit"] },
-    );
-    if (status !== 0) process.exit(status ?? 1);
-  }
-  return { model, given };
+  return { model: await trainedNet(net, spec, folder, flags), given };
 }
 
 /** What the rates that are found are compared with. */

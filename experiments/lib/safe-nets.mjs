@@ -1,6 +1,10 @@
 /** The nets of the experiment on defaults, how those without weights are trained, and what is picked by hand for each. */
 
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { writeModelFile } from "../../dist/graphs-node.js";
 import { newModel } from "../../dist/node.js";
+import { writePart } from "./arrays.mjs";
 import { ownNets } from "./nets.mjs";
 
 const sgd = ["0.03", "0.01", "0.003"];
@@ -64,3 +68,29 @@ export const nets = [
     file: "resnet56-cifar10.onnx",
   },
 ];
+
+const main = new URL("../../dist/cli/main.js", import.meta.url).pathname;
+
+/**
+ * A net of these without weights, trained by its recipe; that of an earlier run where there is one.
+ *
+ * @param {string} spec of the data, as `--data` takes it
+ * @param {string} folder that the net and its data are kept in, with a slash
+ */
+export async function trainedNet({ name, data, pixels, make, recipe }, spec, folder, { seed, threads }) {
+  const model = `${folder}${name}-${seed}.onnx`;
+  if (existsSync(model)) return model;
+  const arrays = `${folder}${data}-${trainingPart.train}-${trainingPart.test}`;
+  await writePart(spec, arrays, trainingPart);
+  const untrained = model.replace(/\.onnx$/, "-untrained.onnx");
+  await writeModelFile(untrained, make(Number(seed)));
+  const { epochs, optimiser, rate } = recipe;
+  const how = ["--epochs", epochs, "--optimiser", optimiser, "--learning-rate", rate, "--seed", seed, ...pixels];
+  const { status } = spawnSync(
+    process.execPath,
+    [main, "train", untrained, "--data", `npz:${arrays}`, ...how, "--threads", threads, "-o", model, "--force"],
+    { stdio: ["ignore", "ignore", "inherit"] },
+  );
+  if (status !== 0) process.exit(status ?? 1);
+  return model;
+}

@@ -11,7 +11,7 @@ const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,39}(\/[0-9]{1,7})?$/);
 /** A task may name so many blobs. */
 const mostBlobs = 100_000;
-const blobs = z.record(name, digest).refine((all) => Object.keys(all).length <= mostBlobs);
+export const blobs = z.record(name, digest).refine((all) => Object.keys(all).length <= mostBlobs);
 
 const task = z.strictObject({
   /** Of Secateur: another one may compute otherwise. */
@@ -34,10 +34,21 @@ export interface Tools {
   readonly digests: Task["blobs"];
   /** A blob of the task by its name there. */
   blob(name: string): Promise<Uint8Array>;
+  /** Where an earlier try of the task has come to, and where this one is to be gone on from. */
+  readonly checkpoint: {
+    /** The digests of what an earlier try kept by their names; none where there is nothing. */
+    readonly digests: Task["blobs"];
+    /** What an earlier try kept, by its name there. */
+    blob(name: string): Promise<Uint8Array>;
+    /** Takes the place of all that was kept before: bytes that are new, and `true` for a blob that stays. */
+    keep(kept: Readonly<Record<string, Uint8Array | true>>): Promise<void>;
+  };
   /** Threads of the runtime. */
   readonly threads: number;
   /** What runs graphs in threads of its own, for work that has to be told of while it goes on. */
   readonly runtime: Runtime;
+  /** Stops it. What does not stop soon is ended with its thread. */
+  readonly signal: AbortSignal;
   /** Tells how far it is. */
   progress(done: number, all: number): void;
   /**

@@ -12,6 +12,7 @@ export type ServeEvent =
   | { readonly kind: "taken"; readonly label: string; readonly attempt: number }
   | { readonly kind: "progress"; readonly label: string; readonly done: number; readonly all: number }
   | { readonly kind: "done"; readonly label: string; readonly seconds: number }
+  | { readonly kind: "checkpoint"; readonly label: string; readonly text: string }
   | { readonly kind: "lacking"; readonly label: string; readonly blobs: number }
   | { readonly kind: "refused" | "failed" | "handed back"; readonly label: string; readonly why: string }
   | { readonly kind: "lost"; readonly id: string };
@@ -93,6 +94,7 @@ async function work(
         label = text;
         onEvent?.({ kind: "taken", label, attempt });
       },
+      onCheckpoint: (text) => onEvent?.({ kind: "checkpoint", label, text }),
       onProgress(done, all) {
         onEvent?.({ kind: "progress", label, done, all });
         const now = performance.now();

@@ -3,7 +3,8 @@
 import type { MessagePort } from "node:worker_threads";
 import { folderPlace } from "../distribute/folder-store-node.ts";
 import { LostBlobs, openStore } from "../distribute/store.ts";
-import { checkTask, type Refusal, type Tools } from "../distribute/task.ts";
+import type { Kept } from "../distribute/task-checkpoint.ts";
+import { checkTask, type Refusal, type Task, type Tools } from "../distribute/task.ts";
 import { fail, SecateurError } from "../graph/error.ts";
 import { useRuntime } from "../runtime/default.ts";
 import { directRuntime } from "../runtime/onnxruntime-node.ts";
@@ -15,9 +16,21 @@ export interface AskedOfThread {
   readonly task: unknown;
   /** The folder that the blobs of the task are in. */
   readonly folder: string;
+  /** What an earlier try kept; its blobs are in the folder too. */
+  readonly earlier: Task["blobs"];
   readonly threads: number;
-  /** Is told how far it is. */
+  /** Is told how far it is, and what is to be kept. */
   readonly port: MessagePort;
+}
+
+/** What a thread tells while it works. */
+export type ToldByThread =
+  | { readonly kind: "progress"; readonly done: number; readonly all: number }
+  /** Answered once it is kept. */
+  | { readonly kind: "keep"; readonly kept: Kept };
+/** What a thread is told while it works. */
+export interface ToldToThread {
+  readonly kind: "kept" | "stop";
 }
 
 /** What a thread answers; errors come as data, as an error that crosses threads loses what it is. */
@@ -45,21 +58,47 @@ async function ready<T>(name: string, make: () => Promise<T>): Promise<T> {
 
 useRuntime(directRuntime);
 
+/** What the thread that knows the store does for the work, and when the work is to stop. */
+function listen(port: MessagePort) {
+  const stop = new AbortController();
+  let answered = (): void => undefined;
+  port.on("message", ({ kind }: ToldToThread) => {
+    if (kind === "stop") stop.abort();
+    else answered();
+  });
+  return {
+    signal: stop.signal,
+    keep: (kept: Kept): Promise<void> =>
+      new Promise((resolve) => {
+        answered = resolve;
+        port.postMessage({ kind: "keep", kept } satisfies ToldByThread);
+      }),
+  };
+}
+
 /** Does a task. */
-export async function run({ task: given, folder, threads, port }: AskedOfThread): Promise<ThreadAnswer> {
+export async function run({ task: given, folder, earlier, threads, port }: AskedOfThread): Promise<ThreadAnswer> {
   try {
     const { task, kind, options } = checkTask(given, taskKinds);
     const store = openStore(folderPlace(folder));
+    const reader =
+      (digests: Task["blobs"], whose: string): Tools["blob"] =>
+      (name) =>
+        store.get(Object.hasOwn(digests, name) ? digests[name]! : fail("bad-data", `${whose} has no blob "${name}"`));
+    const { signal, keep } = listen(port);
     const tools: Tools = {
       threads,
+      signal,
       runtime: nodeRuntime,
       ready,
       digests: task.blobs,
-      blob: (name) =>
-        store.get(
-          Object.hasOwn(task.blobs, name) ? task.blobs[name]! : fail("bad-data", `the task has no blob "${name}"`),
-        ),
-      progress: (done, all) => port.postMessage({ done, all }),
+      blob: reader(task.blobs, "the task"),
+      checkpoint: {
+        digests: earlier,
+        blob: reader(earlier, "the checkpoint"),
+        keep,
+      },
+      progress: (done, all) => port.postMessage({ kind: "progress", done, all } satisfies ToldByThread),
     };
     return await kind.run(options, tools);
   } catch (error) {

@@ -53,4 +53,4 @@ export async function* listed(tasks: readonly Task[]): AsyncGenerator<Task> {
   for (const task of tasks) yield await Promise.resolve(task);
 }
 
-export { keyOf, taskOf };
+export { keyOf, taskOf, type Task };

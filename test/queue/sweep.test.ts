@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openWorkshop, trainDigits } from "../cli/support.ts";
 import { laws } from "../support/laws.ts";
@@ -23,6 +24,13 @@ const words = (dir: string, ...more: string[]): string[] => [
   `mnist:${folder}`,
   "-o",
   dir,
+  ...more,
+];
+
+/** One run, of many removals. */
+const longRun = (dir: string, ...more: string[]): string[] => [
+  ..."sweep trained.onnx --batch-size 16 --epochs 1 --learning-rate 0.01 --prune-learning-rate 0.01".split(" "),
+  ...`--threads 1 --macs 0.3 --units-per-step 4 --data mnist:${folder} -o ${dir}`.split(" "),
   ...more,
 ];
 
@@ -59,13 +67,20 @@ const recordIn = (dir: string, name: string): unknown => {
     plans: readdirSync(at(`${dir}/${name}.run/plans`)).map((plan) => read(`plans/${plan}`)),
     texts: ["summary.json", "kept.json", "plan.json"].map(read),
     options: { ...(JSON.parse(read("config.json")) as { options: object }).options },
-    events: lines.map(timeless),
+    // A run that was taken over says so, and what it begins with once more.
+    events: [...new Set(lines.map(timeless))].filter((line) => !line.includes('"kind":"resume"')),
   };
 };
 const allFilesIn = (dir: string): string[] =>
   readdirSync(at(dir), { recursive: true, encoding: "utf8", withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
+
+/** The digests of what lies under a folder of a store. */
+const keptIn = (store: string, kind: "blobs" | "results"): string[] =>
+  existsSync(join(store, kind))
+    ? readdirSync(join(store, kind), { recursive: true, encoding: "utf8" }).filter((path) => /[0-9a-f]{64}$/.test(path))
+    : [];
 
 describe.skipIf(!hasServer)("a sweep through a queue", () => {
   beforeAll(() => trainDigits(workshop, "net.onnx", "trained.onnx"), 300_000);
@@ -103,5 +118,42 @@ describe.skipIf(!hasServer)("a sweep through a queue", () => {
     expect([again.code, rowsIn("again")]).toEqual([0, rowsIn("here")]);
     for (const name of models)
       expect(readFileSync(at(`again/${name.replace(".onnx", ".log")}`), "utf8")).toMatch(/ known\n$/);
+  });
+
+  it("goes on from the last removal of a worker that was killed, and comes to the same", laws, async () => {
+    await using server = await startServer();
+    const store = join(server.folder, "store");
+    const here = await run(...longRun("once"));
+    expect(here.code, here.err).toBe(0);
+    await using first = startWorker(server, "first");
+    const sweep = start(
+      ...longRun("taken-over", "--queue", server.url, "--store", store, "--cache", join(server.folder, "cache")),
+    );
+    await first.saying(/run 1 taken/);
+    // Until all is done, a checkpoint is all that lies there.
+    while (keptIn(store, "results").length === 0) await wait(5);
+    first.child.kill("SIGKILL");
+    await first.ended();
+    const killed = new Date().toISOString();
+    expect(first.said()).not.toMatch(/done in/);
+    await using second = startWorker(server, "second");
+    const [code] = await sweep.ended;
+    expect(code, sweep.said.err).toBe(0);
+    expect(second.said()).toMatch(/run 1 goes on from a checkpoint/);
+    expect(rowsIn("taken-over")).toEqual(rowsIn("once"));
+    expect(readFileSync(at("taken-over/1.onnx")).equals(readFileSync(at("once/1.onnx")))).toBe(true);
+    // What the first worker had done was done once, and was told by it.
+    const events = readFileSync(at("taken-over/1.run/events.jsonl"), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { kind: string; time: string; step: number });
+    const resumed = events.findIndex(({ kind }) => kind === "resume");
+    expect(resumed).toBeGreaterThan(0);
+    const before = events.slice(0, resumed);
+    expect(before.filter(({ kind }) => kind === "removal").length).toBeGreaterThan(0);
+    expect(before.every(({ time }) => time < killed)).toBe(true);
+    const removals = events.filter(({ kind }) => kind === "removal").map(({ step }) => step);
+    expect(removals).toEqual(removals.map((_, i) => i + 1));
+    expect(keptIn(store, "results")).toHaveLength(1);
   });
 });

@@ -75,6 +75,9 @@ function teller(): (event: ServeEvent) => void {
         note(`${event.label} done in ${event.seconds.toFixed(1)} s; ${done} done, ${rate.toFixed(1)} a minute`);
         return;
       }
+      case "checkpoint":
+        note(`${event.label} ${event.text}`);
+        return;
       case "lacking":
         note(`${event.label}: ${event.blobs} of its blobs are not in the store, or damaged; they are asked for`);
         return;

@@ -89,7 +89,7 @@ async function runOne(
     if (event.kind === "taken") onStart(run);
     if (event.kind === "lost" || event.kind === "retried" || event.kind === "repaired") {
       say(`${event.kind}${who}: ${event.why}`);
-      note(`${run.name}${who}: ${event.why}; it begins anew`);
+      note(`${run.name}${who}: ${event.why}; it goes on from its last checkpoint, if it has one`);
     } else say(`${event.kind}${who}${event.kind === "done" ? ` in ${event.seconds.toFixed(1)} s` : ""}`);
   };
   try {

@@ -90,7 +90,7 @@ export const intervalTask: TaskKind<IntervalOptions> = {
   options,
   label: ({ lessons }) => `minibatches ${lessons[0]!.number + 1} to ${lessons.at(-1)!.number + 1}`,
   async run({ device, memory, ...rest }, tools) {
-    const { digests, threads, progress } = tools;
+    const { digests, threads, progress, signal } = tools;
     const whole = (name: string): Promise<Uint8Array> => wholeOf(name, tools);
     const batches = [];
     for (const i of rest.lessons.keys()) batches.push(decodeBatch(await whole(`batch-${i}`)));
@@ -105,7 +105,7 @@ export const intervalTask: TaskKind<IntervalOptions> = {
       rest: rest as TaskRest,
       batches,
     });
-    const answer = await runInterval(defaultRuntime(), task, { threads, device, memory }, progress);
+    const answer = await runInterval(defaultRuntime(), task, { threads, device, memory, signal }, progress);
     return {
       result: { samples: answer.samples, minibatches: answer.steps.length },
       blobs: named("answer", piecesOf(encodeAnswer(answer))),

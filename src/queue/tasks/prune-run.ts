@@ -12,6 +12,7 @@ import { threads } from "../../options/machine.ts";
 import { criterionName, limits } from "../../options/ranking.ts";
 import { isPassing, type RunEvent } from "../../report/record.ts";
 import { decodeModelOf, encodeModelBlobs } from "./model-blobs.ts";
+import { checkpointsOf } from "./run-checkpoint.ts";
 import { encodeTold } from "./told.ts";
 
 const { data: _data, validation: _validation, checkpoints: _checkpoints, ...others } = pruneKinds;
@@ -59,7 +60,7 @@ export const pruneRunTask: TaskKind<PruneRunOptions> = {
   label: ({ name }) => `run ${name}`,
   async run(given, tools) {
     const { limits: wanted, threads: own = tools.threads, ...settings } = given.prune;
-    const told: string[] = [];
+    const { told, checkpoints } = await checkpointsOf(tools);
     let [steps, all] = [0, 0];
     const job = prune(await decodeModelOf(tools), {
       ...settings,
@@ -68,6 +69,8 @@ export const pruneRunTask: TaskKind<PruneRunOptions> = {
       runtime: tools.runtime,
       data: await unpacked(given.data, "data", tools),
       ...(given.validation && { validation: await unpacked(given.validation, "validation", tools) }),
+      checkpoints,
+      signal: tools.signal,
       onEvent(event) {
         if (event.kind === "schedule") all = event.steps + (event.tuningSteps ?? 0);
         if (event.kind === "step") steps++;

@@ -65,6 +65,19 @@ const rho = (count) => Number(averaged.find(({ batches }) => batches === String(
 const spread = json("docs/results/local-sgd-resnet20.json").rows;
 const [alone, four] = ["1", "4/10"].map((run) => spread.find((one) => one.run === run));
 
+const swept = json("docs/results/sweep-lenet.json").rows;
+const byQueue = swept.find(({ run }) => run === "queue");
+const sweptRow = (name, macs) => {
+  const of = (criterion) =>
+    swept.filter((one) => one["--macs"] === macs && one["--criterion"] === criterion).map(({ after }) => after);
+  const shown = (criterion) =>
+    `${both(
+      of(criterion).map((x) => 100 * x),
+      2,
+    )} %`;
+  return `| ${name} | ${shown("taylor-fo")} | ${shown("magnitude")} |`;
+};
+
 /** Sentences and rows of tables, by their pages. */
 export const claims = {
   "README.md": [
@@ -112,6 +125,13 @@ export const claims = {
     )} of its speed`,
     `One machine comes to ${share(alone.top1)} of the test images, four come to ${share(four.top1)}. ` +
       `Before fine-tuning it was ${share(alone.pruned)} and ${share(four.pruned)}`,
+  ],
+  "docs/guide/sweep.md": [
+    `LeNet-5 knows ${share(swept[0].before)} of 2,000 digits`,
+    `All ${byQueue.same} rows and all ${swept.filter(({ sameByQueue }) => sameByQueue).length} models are the same`,
+    sweptRow("half", 0.5),
+    sweptRow("0.3 of them", 0.3),
+    sweptRow("0.15 of them", 0.15),
   ],
   "docs/guide/when-not.md": [
     `MobileNetV2 at half of its multiply-accumulates takes ${ofTime("mobilenet_v2-latency-t2", 1)} of its time with widths as they come, ` +
