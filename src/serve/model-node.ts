@@ -24,11 +24,11 @@ export async function describeModel({ path, external }: ServedModel): Promise<ob
   return { name: basename(path), bytes: size, external: [...external.keys()] };
 }
 
-/** @param rest of the address: nothing for the model, `external` and a name for a file of weights */
+/** @param rest of the address: nothing for the model, `external` and a name, which may have slashes, for its weights */
 export function sendModel(exchange: Exchange, model: ServedModel | undefined, rest: readonly string[]): Promise<void> {
-  const [kind, name = "", ...more] = rest;
-  const path = kind === undefined ? model?.path : kind === "external" ? model?.external.get(name) : undefined;
-  if (path !== undefined && more.length === 0) return sendFile(exchange, path, plainBytes);
+  const [kind, ...name] = rest;
+  const path = kind === undefined ? model?.path : kind === "external" ? model?.external.get(name.join("/")) : undefined;
+  if (path !== undefined) return sendFile(exchange, path, plainBytes);
   sendMissing(exchange);
   return Promise.resolve();
 }

@@ -13,7 +13,7 @@ import { bringsToken, refuseAddress } from "./guard-node.ts";
 import { describeModel, openModel, sendModel, type ServedModel } from "./model-node.ts";
 import { Runs } from "./runs-node.ts";
 import { fileFor, partsOf } from "./static-node.ts";
-import { sendEvents } from "./stream-node.ts";
+import { sendEvents, type Followed } from "./stream-node.ts";
 
 /** The page lies where the package is built, for tests of the sources too. */
 const here = import.meta.url;
@@ -121,7 +121,7 @@ async function route(exchange: Exchange, served: Served): Promise<void> {
     return file === undefined ? sendMissing(exchange) : sendFile(exchange, file);
   }
   const [, ...parts] = partsOf(path) ?? [];
-  const isStream = parts[0] === "runs" && parts[2] === "events";
+  const isStream = parts[0] === "events" || (parts[0] === "runs" && parts[2] === "events");
   const given = new URLSearchParams(query);
   if (!bringsToken(request, served.token, isStream ? given : undefined))
     return sendError(exchange, 401, "the token is missing or wrong; open the address that secateur studio printed");
@@ -142,6 +142,10 @@ async function routeApi(
   if (kind === "state" && rest.length === 0)
     return sendJson(exchange, { version, model: model && (await describeModel(model)), runs: await runs.count() });
   if (kind === "model") return sendModel(exchange, model, rest);
+  if (kind === "events" && rest.length === 0) {
+    const followed = await followedOf(runs, query.getAll("run"));
+    return followed.length > 0 ? sendEvents(exchange, followed, signal) : sendMissing(exchange);
+  }
   if (kind !== "runs") return sendMissing(exchange);
   const [id, what, ...more] = rest;
   if (id === undefined) return sendJson(exchange, await runs.list());
@@ -152,9 +156,8 @@ async function routeApi(
   if (what === "events" && more.length === 0) {
     const dir = await runs.dirOf(id);
     const last = exchange.request.headers["last-event-id"] ?? query.get("after") ?? undefined;
-    return dir === undefined
-      ? sendMissing(exchange)
-      : sendEvents(exchange, dir, String(last ?? "") || undefined, signal);
+    const from = String(last ?? "") || undefined;
+    return dir === undefined ? sendMissing(exchange) : sendEvents(exchange, [{ dir, from }], signal);
   }
   if (what !== "model") return sendMissing(exchange);
   const path = await runs.modelOf(id);
@@ -164,3 +167,15 @@ async function routeApi(
 /** The files beside a model are looked for only where one is asked for. */
 const openIfAsked = (path: string, rest: readonly string[]): ServedModel =>
   rest.length === 0 ? { path, external: new Map() } : openModel(path);
+
+/** Browsers allow a page few connections at a time: one stream may be of several runs, `ID` or `ID~LAST` each. */
+async function followedOf(runs: Runs, named: readonly string[]): Promise<Followed[]> {
+  const found = await Promise.all(
+    named.map(async (name) => {
+      const [run, from] = splitAt(name, "~");
+      const dir = await runs.dirOf(run);
+      return dir === undefined ? [] : [{ run, dir, from }];
+    }),
+  );
+  return found.flat();
+}

@@ -9,11 +9,19 @@ import { follow, type Told } from "./events-node.ts";
 const beat = 15_000;
 const comeBack = 2000;
 
-/** Sends the record of a run while it is written, until the run or the reader has ended. */
+/** A record that is followed. */
+export interface Followed {
+  readonly dir: string;
+  /** The id of the last line that the reader has. */
+  readonly from: string | undefined;
+  /** Where one stream is of several runs: which it is. */
+  readonly run?: string;
+}
+
+/** Sends records while they are written, until their runs or the reader have ended. */
 export async function sendEvents(
   { request, response }: Exchange,
-  dir: string,
-  from: string | undefined,
+  followed: readonly Followed[],
   signal: AbortSignal,
 ): Promise<void> {
   response.writeHead(200, { ...safeHeaders, "Content-Type": "text/event-stream; charset=utf-8" });
@@ -25,12 +33,16 @@ export async function sendEvents(
   response.once("close", () => gone.abort());
   const heart = setInterval(() => response.write(": beat\n\n"), beat);
   const either = AbortSignal.any([gone.signal, signal]);
+  const send = async ({ dir, from, run }: Followed): Promise<void> => {
+    for await (const lot of follow(dir, from, { signal: either })) {
+      if (either.aborted) return;
+      if (!response.write(lot.map((told) => eventOf(told, run)).join("")))
+        await once(response, "drain", { signal: either });
+    }
+  };
   try {
     response.write(`retry: ${comeBack}\n\n`);
-    for await (const lot of follow(dir, from, { signal: either })) {
-      if (either.aborted) break;
-      if (!response.write(lot.map(eventOf).join(""))) await once(response, "drain", { signal: either });
-    }
+    await Promise.all(followed.map(send));
   } catch (error) {
     if (!either.aborted) throw error;
   } finally {
@@ -39,18 +51,20 @@ export async function sendEvents(
   }
 }
 
-function eventOf(told: Told): string {
+function eventOf(told: Told, run: string | undefined): string {
+  const idOf = (id: string): string => `id: ${run === undefined ? id : `${run} ${id}`}\n`;
+  const dataOf = (data: object): string => `data: ${JSON.stringify({ ...data, run })}\n\n`;
   switch (told.kind) {
     case "line":
-      return `id: ${told.id}\ndata: ${told.text}\n\n`;
+      return `${idOf(told.id)}data: ${told.text}\n\n`;
     case "damaged":
-      return `id: ${told.id}\nevent: damaged\ndata: ${JSON.stringify({ why: told.why })}\n\n`;
+      return `${idOf(told.id)}event: damaged\n${dataOf({ why: told.why })}`;
     case "restart":
       // An empty id: whoever comes back begins at the beginning.
-      return "id\nevent: restart\ndata: {}\n\n";
+      return `id\nevent: restart\n${dataOf({})}`;
     case "state":
-      return `event: state\ndata: ${JSON.stringify({ state: told.state })}\n\n`;
+      return `event: state\n${dataOf({ state: told.state })}`;
     default:
-      return "event: end\ndata: {}\n\n";
+      return `event: end\n${dataOf({})}`;
   }
 }

@@ -114,6 +114,39 @@ describe("events", () => {
     expect((await away.until((sent) => sent.length > 4))[0]!.event).toBe("restart");
   });
 
+  it("of several runs come in one stream, which says whose they are", async () => {
+    const name = "other.run";
+    writeRun(place, `runs/${name}`, { output: "x.onnx" });
+    const listed = await askJson<ListedRun[]>(studio, "/api/runs");
+    const [other, own] = [listed.find((run) => run.name === name)!.id, path.split("/")[3]!];
+    const address = `/api/events?run=${own}&run=${other}&run=nothing`;
+    using stream = listen(studio, address);
+    const all = await stream.until((sent) => sent.length === records.length + 6);
+    const of = (run: string): Sent[] => told(stream.all).filter(({ id }) => id!.startsWith(`${run} `));
+    expect(kinds(of(other))).toEqual(records.map(({ kind }) => kind));
+    expect(kinds(of(own))).toEqual(records.slice(0, 3).map(({ kind }) => kind));
+    const others = all.filter(({ event }) => event === "state" || event === "end");
+    expect(others.map(({ event, data }) => [event, data])).toEqual(
+      expect.arrayContaining([
+        ["state", { state: "running", run: own }],
+        ["state", { state: "ended", run: other }],
+        ["end", { run: other }],
+      ]),
+    );
+    const last = of(own).at(-1)!.id!.replace(" ", "~");
+    appendFileSync(events, lines([records[3]!]));
+    await stream.until((sent) => told(sent).length === records.length + 4);
+    using again = listen(studio, `/api/events?run=${last}&run=${other}~x`);
+    const more = await again.until((sent) => told(sent).length === records.length + 1);
+    expect(more.filter(({ event }) => event === "restart").map(({ data }) => data)).toEqual([{ run: other }]);
+    expect(kinds(more.filter(({ id }) => id?.startsWith(own)))).toEqual([records[3]!.kind]);
+    for (const missing of ["/api/events?run=nothing", "/api/events", "/api/events/x"])
+      expect((await ask(studio, missing)).status).toBe(404);
+    expect((await ask(studio, address, { token: null })).status).toBe(401);
+    finish();
+    await stream.closed;
+  });
+
   it("say that a run was stopped, and that it goes on", async () => {
     const lock = events.replace("events.jsonl", "lock");
     using stream = listen(studio, path);

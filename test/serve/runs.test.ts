@@ -1,6 +1,8 @@
 /** What the server tells of models and runs. */
 
 import { appendFileSync, mkdirSync, symlinkSync, truncateSync } from "node:fs";
+import { once } from "node:events";
+import { request, type IncomingMessage } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeModelExternal } from "../../src/onnx/encode.ts";
 import { float32 } from "../../src/graph/tensor.ts";
@@ -50,6 +52,7 @@ describe("the model", () => {
       `/api/model/external/${encodeURIComponent("weights/net data.bin")}`,
     );
     expect([status, headers["content-type"], bytes.length]).toEqual([200, "application/octet-stream", 64 * 64 * 4]);
+    expect((await ask(studio, "/api/model/external/weights/net%20data.bin")).bytes.length).toBe(64 * 64 * 4);
     for (const name of ["weights/other.bin", "net.onnx", "../nets/weights/net data.bin", "", "constructor"])
       expect((await ask(studio, `/api/model/external/${encodeURIComponent(name)}`)).status).toBe(404);
     expect((await ask(studio, "/api/model/external")).status).toBe(404);
@@ -79,12 +82,15 @@ describe("the model", () => {
     expect(bytes.subarray(5, -4).every((byte) => byte === 0)).toBe(true);
   });
 
-  it("that becomes shorter while it is sent ends the connection, so that nobody waits", async () => {
+  it("that becomes shorter while it is sent ends the connection, so that nobody waits", { timeout: 3000 }, async () => {
     const path = place.write("runs/shrinks.onnx", "");
     truncateSync(path, big);
     writeRun(place, "runs/shrinks.run", { output: path });
     const { id } = await byName("shrinks.run");
-    const sent = ask(studio, `/api/runs/${id}/model`, { onBegin: () => truncateSync(path, 10) });
+    const sent = ask(studio, `/api/runs/${id}/model`, {
+      headers: { connection: "keep-alive" },
+      onBegin: () => truncateSync(path, 10),
+    });
     await expect(sent).rejects.toThrow(/aborted/);
   });
 });
@@ -220,6 +226,24 @@ describe("sweeps", () => {
 });
 
 describe("a server", () => {
+  it("that ends does not wait for who reads slowly", { timeout: 3000 }, async () => {
+    const path = place.write("runs/slow.onnx", "");
+    truncateSync(path, big);
+    writeRun(place, "runs/slow.run", { output: path });
+    const own = await place.serve();
+    const { id } = await byName("slow.run", own);
+    const slow = request({
+      port: own.port,
+      path: `/api/runs/${id}/model`,
+      headers: { authorization: `Bearer ${own.token}` },
+    });
+    const begun = once(slow, "response");
+    slow.on("error", () => {}).end();
+    const [response] = (await begun) as [IncomingMessage];
+    response.on("error", () => {});
+    await own[Symbol.asyncDispose]();
+  });
+
   it("says what is missing before it listens", async () => {
     mkdirSync(place.at("empty"));
     await expect(place.serve({ page: place.at("empty") })).rejects.toThrow(/npm run build:studio/);
