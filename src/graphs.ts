@@ -30,10 +30,11 @@ export { cut as cutGraph, type Cut as CutGraph } from "./prune/cut/cut.ts";
 export { mask as maskGraph } from "./prune/cut/mask.ts";
 export { formatPlan, parsePlan } from "./prune/select/plan.ts";
 export { prove, type Mismatch, type Proof, type ProofOptions } from "./prune/proof/prove.ts";
-export type { Costs } from "./passes/costs.ts";
-export { selectShare, selectStep } from "./prune/select/select.ts";
+export { macsByNode, parametersIn, type Costs } from "./passes/costs.ts";
+export { createCostModel, type CostModel } from "./prune/select/cost-model.ts";
+export { removalPath, selectShare, selectStep } from "./prune/select/select.ts";
 export type { Budget, RemovalSchedule } from "./options/budget.ts";
-export type { Selection, SelectOptions, StepChoice } from "./prune/select/select.ts";
+export type { PathStep, Selection, SelectOptions, StepChoice } from "./prune/select/select.ts";
 
 export { criteria, findCriterion } from "./criteria/table.ts";
 export { meanGradient, meanOver, needs, type Need as CriterionNeed, type Scores } from "./criteria/criterion.ts";

@@ -61,7 +61,7 @@ export type {
 export type { Metric, MetricBatch, MetricCount, MetricName } from "./options/metric.ts";
 export type { MetricValue } from "./evaluate/metrics.ts";
 
-export { arrayDataset, imageDataset } from "./jobs/datasets.ts";
+export { arrayDataset, imageDataset, npzDataset, type NpzOptions } from "./jobs/datasets.ts";
 export type { ArraySource } from "./data/arrays.ts";
 export type { Augment, Batch, BatchOptions, Dataset } from "./data/batches.ts";
 export type { ClassList } from "./data/class-list.ts";

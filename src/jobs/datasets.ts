@@ -4,7 +4,10 @@ import { z } from "zod";
 import { arrayDataset as ofArrays, type ArraySource } from "../data/arrays.ts";
 import { imageDataset as ofImages, type ImageDataset, type ImageSource } from "../data/images.ts";
 import type { PixelForm } from "../data/form.ts";
+import { ofArchive, openZip } from "../data/npz.ts";
 import type { SampleDataset } from "../data/samples.ts";
+import { crc32 } from "../graph/crc.ts";
+import type { Model } from "../graph/graph.ts";
 import { takes } from "../options/check.ts";
 import { channels, layout, normalise } from "../options/data.ts";
 import { bytes, count, tensor, type KindsOf } from "../options/kinds.ts";
@@ -69,3 +72,31 @@ const formOfImages = takes("imageDataset", form);
  */
 export const imageDataset = (source: ImageSource, options: PixelForm = {}): ImageDataset =>
   ofImages(images(source), formOfImages(options));
+
+const parts = z.enum(["train", "test"]);
+const formOfFiles = takes("npzDataset", { ...form, split: parts.default("test"), model: z.custom<Model>().optional() });
+
+/** What an .npz file is read with; arrays may be called like inputs of the model. */
+export interface NpzOptions extends PixelForm {
+  /** Default "test". */
+  readonly split?: "train" | "test" | undefined;
+  readonly model?: Model | undefined;
+}
+
+/**
+ * The arrays of an .npz file whose bytes are at hand, as `npz:FILE` has them: x and y, or x_train, y_train, x_test and
+ * y_test; see docs/data.md.
+ *
+ * @example
+ * import { npzDataset } from "secateur";
+ *
+ * const bytes = new Uint8Array(await (await fetch("digits.npz")).arrayBuffer());
+ * const data = await npzDataset("digits.npz", bytes, { split: "test" });
+ * console.log(data.size);
+ *
+ * @throws SecateurError `bad-data` for a file that is none or is damaged, and arrays that do not go together
+ */
+export function npzDataset(name: string, content: Uint8Array, given: NpzOptions = {}): Promise<SampleDataset> {
+  const { split, model, ...pixels } = formOfFiles(given);
+  return ofArchive(name, openZip(name, content, crc32), split, pixels, {}, model);
+}

@@ -30,10 +30,10 @@ export async function load(
   source: string | URL | ModelSource | Promise<ModelSource>,
   options: LoadModelOptions = {},
 ): Promise<Model> {
-  const { runtime = nodeRuntime } = settleLoad(options);
+  const { runtime = nodeRuntime, external } = settleLoad(options);
   return typeof source === "string" || source instanceof URL
     ? seeThrough(await readModelFile(pathOf(source)), runtime)
-    : loadBytes(source, { runtime });
+    : loadBytes(source, { runtime, external });
 }
 
 const settleSave = takes("save", {

@@ -1,11 +1,13 @@
 /** Models from bytes, wherever these come from. */
 
-import { fail } from "../graph/error.ts";
+import { z } from "zod";
+import { fail, option } from "../graph/error.ts";
 import type { Model } from "../graph/graph.ts";
+import type { ExternalReader } from "../onnx/decode-tensor.ts";
 import { loadModel } from "../onnx/load.ts";
 import { takes } from "../options/check.ts";
+import { bytes, type OptionsOf } from "../options/kinds.ts";
 import { runtime } from "../options/machine.ts";
-import type { OptionsOf } from "../options/kinds.ts";
 import { seeThrough } from "./see-through.ts";
 
 /** What gives its bytes when asked, as the response of `fetch` and the file of an input element do. */
@@ -23,6 +25,11 @@ const kinds = {
    * default: the one of {@link useRuntime}.
    */
   runtime: runtime.optional(),
+  /**
+   * The files that the model keeps tensors in beside it, by the names that it gives them; in Node they are read from
+   * its folder.
+   */
+  external: z.record(z.string(), bytes).optional(),
 };
 
 /** Checks the options of reading. */
@@ -46,8 +53,27 @@ export type ModelSource = Uint8Array | ArrayBuffer | ByteSource;
  * @throws SecateurError `io` for a response that is no success, else as {@link loadModel}
  */
 export async function load(source: ModelSource | Promise<ModelSource>, options: LoadModelOptions = {}): Promise<Model> {
-  const { runtime } = settleLoad(options);
-  return seeThrough(loadModel(await bytesOf(await source)), runtime);
+  const { runtime, external } = settleLoad(options);
+  return seeThrough(loadModel(await bytesOf(await source), external && { external: readerOf(external) }), runtime);
+}
+
+/** Reads tensors from files that are at hand. */
+function readerOf(files: Readonly<Record<string, Uint8Array>>): ExternalReader {
+  return (location, offset, length, tensor) => {
+    const file = Object.hasOwn(files, location) ? files[location] : undefined;
+    if (file === undefined)
+      return fail(
+        "bad-model",
+        `the tensor "${tensor}" lies in "${location}" beside the model; give that file too, as ${option("external")}`,
+      );
+    if (offset + length > file.length)
+      fail(
+        "bad-model",
+        `the tensor "${tensor}" should be bytes ${offset} to ${offset + length} of "${location}", ` +
+          `which has ${file.length}; is it complete?`,
+      );
+    return file.subarray(offset, offset + length);
+  };
 }
 
 async function bytesOf(source: ModelSource): Promise<Uint8Array> {

@@ -21,9 +21,8 @@ export interface Costs {
 
 /** The costs of a traced graph. */
 export function costsOf(traced: Traced): Costs {
-  const { batch, times } = repetitions(traced);
   let macs = 0;
-  for (const node of traced.graph.nodes) macs += macsOf(applicationOf(traced, node)) * times(node);
+  for (const own of macsByNode(traced).values()) macs += own;
   let params = 0;
   let bytes = 0;
   const graphs: Graph[] = [traced.graph];
@@ -35,7 +34,13 @@ export function costsOf(traced: Traced): Costs {
       bytes += byteLength(value);
     }
   }
-  return { macs: macs / batch, params, bytes };
+  return { macs, params, bytes };
+}
+
+/** The multiply-accumulates of one sample that each node takes, as {@link costsOf} sums them. */
+export function macsByNode(traced: Traced): Map<Node, number> {
+  const { batch, times } = repetitions(traced);
+  return new Map(traced.graph.nodes.map((node) => [node, (macsOf(applicationOf(traced, node)) * times(node)) / batch]));
 }
 
 /** Whether an initializer of a graph holds learned numbers, be it as integers. */

@@ -6,7 +6,7 @@
 
 import { joinBytes } from "../graph/join-bytes.ts";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { crc32c } from "./crc32c.ts";
+import { crc32c } from "../graph/crc.ts";
 import type { RunRecord } from "./record.ts";
 
 /** The name by which TensorBoard finds the file; a run has one, whenever it is written. */

@@ -4,7 +4,7 @@ import { watch, type FSWatcher } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { crc32c } from "../report/crc32c.ts";
+import { crc32c } from "../graph/crc.ts";
 import { files, holderOf, isFinished } from "../report/run-node.ts";
 
 /** Where a run is: it goes on in a process of this machine, has come to its end, or neither. */

@@ -1,5 +1,7 @@
 /** What a graph would cost with units removed. */
 
+import { fail } from "../../graph/error.ts";
+import { once } from "../../graph/lazy.ts";
 import { bytesPerElement, sizeOf } from "../../graph/tensor.ts";
 import type { Node } from "../../graph/graph.ts";
 import type { Value } from "../../ops/core/define.ts";
@@ -8,12 +10,15 @@ import { applicationOf } from "../../passes/trace.ts";
 import type { Analysis } from "../coupling/analysis.ts";
 import type { Coupling } from "../coupling/couple.ts";
 import type { Unit } from "../coupling/groups.ts";
+import type { Removal } from "../coupling/removal.ts";
 
 /** The costs of a graph while units are taken away one by one; only what a unit touches is computed anew. */
 export interface CostModel {
   remove(unit: Unit): void;
   /** What the removal of one more unit would save. */
   saving(unit: Unit): Costs;
+  /** What would be left without more units, by the numbers that they have in the analysis. Nothing is taken away. */
+  without(removal: Removal): Costs;
   costs(): Costs;
 }
 
@@ -56,17 +61,30 @@ export function createCostModel(analysis: Analysis): CostModel {
     }
     return { gone, before };
   };
+  /** What the loss of axes saves, without losing them. */
+  const trial = (lost: LostAxes): Costs => {
+    const { gone, before } = take(lost);
+    for (const [value, axes] of lost) for (const [axis, count] of axes) shapes.get(value)![axis]! += count;
+    for (const [node, macs] of before) ofNode.set(node, macs);
+    return gone;
+  };
+  const alike = once(() => likenessOf(analysis));
   return {
     remove(unit) {
       const { gone } = take(lostWith(coupling, unit));
       for (const key of ["macs", "params", "bytes"] as const) costs[key] -= gone[key];
     },
     saving(unit) {
-      const lost = lostWith(coupling, unit);
-      const { gone, before } = take(lost);
-      for (const [value, axes] of lost) for (const [axis, count] of axes) shapes.get(value)![axis]! += count;
-      for (const [node, macs] of before) ofNode.set(node, macs);
+      const gone = trial(lostWith(coupling, unit));
       return { ...gone, macs: gone.macs / batch };
+    },
+    without(removal) {
+      const gone = trial(lostTogether(alike(), removal));
+      return {
+        macs: (costs.macs - gone.macs) / batch,
+        params: costs.params - gone.params,
+        bytes: costs.bytes - gone.bytes,
+      };
     },
     costs: () => ({ ...costs, macs: costs.macs / batch }),
   };
@@ -74,6 +92,42 @@ export function createCostModel(analysis: Analysis): CostModel {
 
 /** For each value and axis, how many indices go. */
 type LostAxes = ReadonlyMap<string, ReadonlyMap<number, number>>;
+
+/** For each unit of each group, what goes with it: the same object for units of which the same goes. */
+function likenessOf({ coupling, groups }: Analysis): ReadonlyMap<string, readonly LostAxes[]> {
+  return new Map(
+    groups.map(({ name, units }) => {
+      const known = new Map<string, LostAxes>();
+      return [
+        name,
+        units.map((unit) => {
+          const lost = lostWith(coupling, unit);
+          const key = JSON.stringify([...lost].map(([value, axes]) => [value, ...axes]));
+          if (!known.has(key)) known.set(key, lost);
+          return known.get(key)!;
+        }),
+      ];
+    }),
+  );
+}
+
+/** How many indices of each axis go with all units of a removal. */
+function lostTogether(alike: ReadonlyMap<string, readonly LostAxes[]>, removal: Removal): LostAxes {
+  const times = new Map<LostAxes, number>();
+  for (const [group, units] of removal)
+    for (const unit of units) {
+      const lost = alike.get(group)?.[unit] ?? fail("bad-plan", `the model has no unit ${unit} of a group "${group}"`);
+      times.set(lost, (times.get(lost) ?? 0) + 1);
+    }
+  const all = new Map<string, Map<number, number>>();
+  for (const [lost, count] of times)
+    for (const [value, axes] of lost) {
+      const sum = all.get(value) ?? new Map<number, number>();
+      for (const [axis, each] of axes) sum.set(axis, (sum.get(axis) ?? 0) + each * count);
+      all.set(value, sum);
+    }
+  return all;
+}
 
 function lostWith({ locate }: Coupling, { atoms }: Unit): LostAxes {
   const lost = new Map<string, Map<number, number>>();

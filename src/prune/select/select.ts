@@ -184,24 +184,42 @@ export function selectStep(
   target: Budget,
   choice: StepChoice = {},
 ): Selection {
-  const { normalise = "none", per = "unit", scope = "global", savings, roundTo = 1 } = choice;
-  checkRounding(roundTo);
   const state = new Shrinking(analysis);
-  const ranking = perCost(
-    analysis,
-    normalised(importances, normalise, choice.scales),
-    createCostModel(analysis),
-    per,
-    savings,
-  );
   let removed = 0;
-  for (const { group, units } of chunksOf(analysis, withinScope(analysis, ranking, scope), choice)) {
+  for (const { group, units } of inOrder(analysis, importances, choice)) {
     if (meets(target, state.costs(), state.units)) break;
     if (removed > 0 && removed + units.length > count) break;
     if (state.remove(group, units)) removed += units.length;
   }
   const [costs, units] = [state.costs(), state.units];
   return { removal: sorted(state.chosen), costs, units, met: meets(target, costs, units) };
+}
+
+/** All blocks of units that can go, the least important first. */
+function inOrder(analysis: Analysis, importances: Importances, choice: StepChoice): Chunk[] {
+  const { normalise = "none", per = "unit", scope = "global", savings, roundTo = 1 } = choice;
+  checkRounding(roundTo);
+  const comparable = normalised(importances, normalise, choice.scales);
+  const ranking = perCost(analysis, comparable, createCostModel(analysis), per, savings);
+  return chunksOf(analysis, withinScope(analysis, ranking, scope), choice);
+}
+
+/** A block of units that goes, and what the model costs without it and all before it. */
+export interface PathStep {
+  readonly group: string;
+  readonly units: readonly number[];
+  readonly costs: Costs;
+}
+
+/**
+ * All that can go, in the order in which {@link selectStep} takes it, to its end: whoever asks for one budget after
+ * another looks it up there. It is that of one measurement of importance.
+ */
+export function removalPath(analysis: Analysis, importances: Importances, choice: StepChoice = {}): PathStep[] {
+  const state = new Shrinking(analysis);
+  return inOrder(analysis, importances, choice).flatMap(({ group, units }) =>
+    state.remove(group, units) ? [{ group, units, costs: state.costs() }] : [],
+  );
 }
 
 /** Groups that lose one block of units after another. */

@@ -2,7 +2,7 @@
 
 import { expect, it } from "vitest";
 import { createCostModel } from "../../../src/prune/select/cost-model.ts";
-import { selectStep } from "../../../src/prune/select/select.ts";
+import { removalPath, selectStep } from "../../../src/prune/select/select.ts";
 import { twoSizes } from "../../support/two-sizes.ts";
 
 const importances = new Map([
@@ -58,4 +58,34 @@ it("a unit that saves nothing of what is counted goes last", () => {
     ["small", [1, 2, 3, 4]],
   ]);
   expect([...selectStep(odd, all, 3, { macs: 0 }, { per: "macs" }).removal]).toEqual([["small", [0, 1, 2]]]);
+});
+
+it("what would be left without many units is what they cost one by one, and nothing is removed", () => {
+  const groups = twoSizes();
+  const [asked, removed] = [createCostModel(groups), createCostModel(groups)];
+  const before = asked.costs();
+  const removal = new Map([
+    ["large", [0, 2]],
+    ["small", [1]],
+  ]);
+  for (const [name, units] of removal)
+    for (const unit of units) removed.remove(groups.groups.find((group) => group.name === name)!.units[unit]!);
+  expect(asked.without(removal)).toEqual(removed.costs());
+  expect(asked.without(removal).macs).toBeLessThan(before.macs);
+  expect(asked.costs()).toEqual(before);
+  expect(() => asked.without(new Map([["large", [9]]]))).toThrow('no unit 9 of a group "large"');
+});
+
+it("the path of removals is what every budget takes a beginning of", () => {
+  const groups = twoSizes();
+  const path = removalPath(groups, importances, { per: "macs" });
+  expect(path.length).toBe(6);
+  for (const macs of [0.9, 0.6, 0.4].map((share) => share * groups.costs.macs)) {
+    const chosen = selectStep(groups, importances, Number.POSITIVE_INFINITY, { macs }, { per: "macs" });
+    const end = path.findIndex(({ costs }) => costs.macs <= macs);
+    const taken = new Map<string, number[]>();
+    for (const { group, units } of path.slice(0, end + 1)) taken.set(group, [...(taken.get(group) ?? []), ...units]);
+    expect(new Map([...taken].map(([name, units]) => [name, units.toSorted((a, b) => a - b)]))).toEqual(chosen.removal);
+    expect(path[end]!.costs).toEqual(chosen.costs);
+  }
 });

@@ -1,0 +1,194 @@
+/** Studio in a real browser: what is opened, seen, scored, cut and handed over. */
+
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import axe from "axe-core";
+import type { Download, Page } from "playwright-core";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { hasBrowser, startStudio, type Studio } from "./browser.ts";
+
+const root = new URL("../..", import.meta.url).pathname;
+const digits = join(root, "scripts/demo/digits.onnx");
+
+describe.skipIf(!hasBrowser)("the page", () => {
+  let studio: Studio;
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "secateur-studio-"));
+    studio = await startStudio();
+  }, 120_000);
+  afterAll(async () => {
+    await studio[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const openModel = async (page: Page, path: string): Promise<void> => {
+    await page.locator("input[type=file]").first().setInputFiles(path);
+    await page.locator(".details h2").waitFor();
+  };
+  const saved = async (download: Download): Promise<Buffer> => readFile((await download.path())!);
+  const downloadBy = async (page: Page, name: string): Promise<Buffer> => {
+    const waiting = page.waitForEvent("download");
+    await page.getByRole("button", { name }).click();
+    return saved(await waiting);
+  };
+
+  it("shows a model's groups, finds nodes, and tells what they are", async () => {
+    const { page, problems } = await studio.open();
+    await openModel(page, digits);
+    await expectText(page, "448 units in 6 groups");
+    await page.getByRole("searchbox").fill("conv4");
+    await page.getByRole("button", { name: "conv4.weight", exact: true }).click();
+    await expectText(page, "64 units");
+    await page.getByRole("button", { name: "Draw its nodes" }).click();
+    await page.locator(".details").getByRole("button", { name: "Conv", exact: true }).click();
+    await expectText(page, "kernel_shape");
+    await page.getByRole("button", { name: "All groups" }).click();
+    await page.locator("canvas").focus();
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("ArrowDown");
+    await expectText(page, "float32 [batch, 1, 28, 28]");
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  it("cuts to half by magnitude, and hands over the bytes that the command line writes for the same plan", async () => {
+    const { page, problems } = await studio.open();
+    await openModel(page, digits);
+    await page.getByRole("link", { name: "Prune" }).click();
+    await page.locator(".slider input").fill("50");
+    await expectHalf(page);
+    await page.getByRole("button", { name: "Cut", exact: true }).click();
+    await expectText(page, "Proved:");
+    const [small, plan] = [await downloadBy(page, "Download the model"), await downloadBy(page, "Download the plan")];
+    await writeFile(join(folder, "plan.json"), plan);
+    const cli = join(root, "dist/cli/main.js");
+    const out = join(folder, "small.onnx");
+    execFileSync(process.execPath, [cli, "cut", digits, "--plan", join(folder, "plan.json"), "-o", out, "--force"]);
+    expect(small.equals(await readFile(out))).toBe(true);
+    expect(small.length).toBeLessThan((await readFile(digits)).length * 0.9);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  it("takes back what was chosen, group by group", async () => {
+    const { page } = await studio.open();
+    await openModel(page, digits);
+    await page.getByRole("link", { name: "Prune" }).click();
+    await page.getByLabel("Units left of conv4.weight").fill("20");
+    await expectText(page, "64 → 20");
+    await page.locator(".slider input").fill("60");
+    await expectText(page, "60 %");
+    await page.getByRole("button", { name: "Undo" }).click();
+    await expectText(page, "100 %");
+    await expectText(page, "64 → 20");
+    await page.getByRole("button", { name: "Undo" }).click();
+    await expect.poll(() => page.getByText("64 → 20").count()).toBe(0);
+    await page.close();
+  });
+
+  it("scores by pictures that are dropped, and stops when it is told to", async () => {
+    const pictures = await drawPictures(folder, 40);
+    const { page, problems } = await studio.open();
+    await openModel(page, digits);
+    await page.getByRole("link", { name: "Prune" }).click();
+    await page.locator("input[type=file]").setInputFiles(pictures);
+    await expectText(page, "40 samples of 40 pictures");
+    await page.getByRole("button", { name: "Measure importance" }).click();
+    await expectText(page, "Importance by taylor-fo");
+    await page.locator(".slider input").fill("50");
+    await expectText(page, "predicts that the loss changes by");
+    await page.getByLabel("Criterion").selectOption("oracle");
+    await page.getByRole("button", { name: "Measure importance" }).click();
+    await page.getByRole("button", { name: "Stop" }).click();
+    await expect.poll(() => page.getByRole("button", { name: "Stop" }).count(), { timeout: 20_000 }).toBe(0);
+    await expectText(page, "Importance by taylor-fo");
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  it("says what is wrong with a broken file, and goes on with the model that was open", async () => {
+    const broken = join(folder, "broken.onnx");
+    await writeFile(broken, (await readFile(digits)).subarray(0, 5000));
+    const { page } = await studio.open();
+    await page.locator("input[type=file]").first().setInputFiles(broken);
+    await page.getByRole("alert").waitFor();
+    expect(await page.getByRole("alert").textContent()).toContain("this is not an ONNX model");
+    await openModel(page, digits);
+    await expectText(page, "448 units in 6 groups");
+    expect(await page.getByRole("alert").count()).toBe(0);
+    await page.close();
+  });
+
+  it("asks no other host, fits a phone, and axe finds nothing serious, light and dark", async () => {
+    for (const [theme, width] of [
+      ["light", 1440],
+      ["dark", 380],
+    ] as const) {
+      const { page, problems } = await studio.open({ theme, width });
+      const check = async (): Promise<void> => {
+        expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
+        expect(await seriousIn(page)).toEqual([]);
+      };
+      await check();
+      await openModel(page, digits);
+      for (const view of ["Network", "Prune", "Compare"]) {
+        await page.getByRole("link", { name: view }).click();
+        await check();
+      }
+      expect(problems).toEqual([]);
+      await page.close();
+    }
+  });
+
+  it("two tabs do not know of each other", async () => {
+    const [one, two] = [await studio.open(), await studio.open()];
+    await openModel(one.page, digits);
+    expect(await two.page.getByRole("heading", { name: "See a network" }).count()).toBe(1);
+    await openModel(two.page, join(root, "test/fixtures/nets/residual-conv.onnx"));
+    await one.page.getByRole("link", { name: "Prune" }).click();
+    await one.page.locator(".slider input").fill("50");
+    await expectHalf(one.page);
+    await one.page.close();
+    await two.page.close();
+  });
+});
+
+const expectText = (page: Page, text: string): Promise<void> => page.getByText(text).first().waitFor();
+
+/** The figures say that half of the multiply-accumulates are left, or just less. */
+async function expectHalf(page: Page): Promise<void> {
+  const left = page.getByRole("row", { name: "Multiply-accumulates" }).getByRole("cell").last();
+  const share = async (): Promise<number> => Number.parseFloat((await left.textContent()) ?? "");
+  await expect.poll(share).toBeLessThanOrEqual(50);
+  expect(await share()).toBeGreaterThan(48);
+}
+
+/** What axe holds to be serious or worse. */
+async function seriousIn(page: Page): Promise<string[]> {
+  // The page's policy allows no script but its own: axe comes in by the browser's own door.
+  await page.evaluate(`${axe.source}; undefined`);
+  return page.evaluate(async () => {
+    const { violations } = await (
+      globalThis as unknown as { axe: { run(): Promise<import("axe-core").AxeResults> } }
+    ).axe.run();
+    return violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+  });
+}
+
+/** Pictures of discs, large and small. */
+function drawPictures(folder: string, count: number): Promise<string[]> {
+  return Promise.all(
+    Array.from({ length: count }, async (_, i) => {
+      const path = join(folder, `picture-${i}.png`);
+      const disc = `<svg width="28" height="28"><rect width="28" height="28"/><circle cx="${8 + (i % 12)}" cy="14" r="${3 + (i % 7)}" fill="#fff"/></svg>`;
+      await sharp(Buffer.from(disc)).png().toFile(path);
+      return path;
+    }),
+  );
+}
