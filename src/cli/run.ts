@@ -44,6 +44,7 @@ export interface RecordFlags extends DataFlags, MetricFlags, OpsetFlags, Partial
   readonly force?: boolean;
   readonly resume?: string;
   readonly json?: boolean;
+  readonly dryRun?: boolean;
   /** Further files that a run may read. */
   readonly teacher?: string;
   readonly kept?: string;
@@ -83,16 +84,23 @@ export type Opened = Awaited<ReturnType<typeof openWork>>;
  * Makes a command begin a run, or go on with one.
  *
  * @param work does it, in the directory of the run
+ * @param dryRun says what it would take, where the command has a flag for that
  */
 export function actAsRun<F extends RecordFlags>(
   command: Command,
   context: Context,
   work: (run: Run, flags: F, opened: Opened, json: boolean, progress: Progress) => Promise<void>,
+  dryRun?: (flags: F, opened: Opened, json: boolean, progress: Progress) => Promise<void>,
 ): void {
   const name = command.name();
   const start = async (path: string | undefined, flags: F): Promise<void> => {
     if (path === undefined) fail("bad-option", `name the model: secateur ${name} MODEL --data ... -o ...`);
     if (flags.data === undefined) fail("bad-option", "required option '--data <spec>' not specified");
+    if (flags.dryRun === true && dryRun) {
+      using progress = createProgress(reading);
+      await dryRun(flags, await openWork(path, flags, context), flags.json === true, progress);
+      return;
+    }
     if (flags.output === undefined) fail("bad-option", "required option '-o, --output <file>' not specified");
     await checkOutput(flags.output, [path], flags);
     using progress = createProgress(reading);

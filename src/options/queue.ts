@@ -22,6 +22,10 @@ export const shards = count.max(100_000).default(16).describe("jobs that the min
 
 export const dryRun = z.boolean().describe("say how many jobs, bytes and minutes are expected, and do nothing");
 
+export const dryRunOfPrune = z
+  .boolean()
+  .describe("say how many removals, steps, minutes and jobs are expected, by the first removal, and write nothing");
+
 /** What a worker takes. */
 export const working = {
   atOnce: count.max(256).default(1).describe("jobs that are done at once"),

@@ -12,10 +12,12 @@ import { keptLines } from "../../report/kept.ts";
 import { note, noteTable, printJson } from "../output.ts";
 import type { Progress } from "../progress.ts";
 import { withLearners } from "../learn-on-queue.ts";
-import { makeRare } from "../options/flag.ts";
+import { flag, makeRare, withGroup } from "../options/flag.ts";
+import { dryRun } from "../prune-dry-run.ts";
 import { withQueue } from "../options/queue.ts";
 import type { Machines } from "../../train/spread.ts";
 import { actAsRun, checkpointsOf, closeRun, resultOf, type Opened } from "../run.ts";
+import { dryRunOfPrune } from "../../options/queue.ts";
 import { unprovedPath } from "../write.ts";
 import { budgetOf, jobOptions } from "./prune-job.ts";
 import { withPruning, type PruneFlags } from "./prune-options.ts";
@@ -25,11 +27,13 @@ import { comparison, createShow, numbersOf } from "./prune-show.ts";
 const notMet = 1;
 
 function definePrune(command: Command, context: Context): void {
+  const queued = makeRare(withQueue(withPruning(command)), "queue", "store");
   actAsRun<PruneFlags>(
-    makeRare(withQueue(withPruning(command)), "queue", "store"),
+    withGroup(queued, "Output", [], [flag("--dry-run", dryRunOfPrune)]),
     context,
     (run, flags, opened, json, progress) =>
       withLearners(flags, context, progress, (learners) => work(context, run, flags, opened, json, progress, learners)),
+    (flags, opened, json, progress) => dryRun(flags, opened, json, progress, context),
   );
 }
 

@@ -3,8 +3,7 @@
 import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { expectedBytes } from "../../distribute/dataset-blobs.ts";
-import { prune } from "../../jobs/prune.ts";
-import type { ScheduleEvent } from "../../jobs/prune-events.ts";
+import { timeBeginning } from "../beginning.ts";
 import { jobOptions } from "../commands/prune-job.ts";
 import type { Context } from "../context.ts";
 import type { Progress } from "../progress.ts";
@@ -24,13 +23,11 @@ export interface Estimate {
   readonly bytesOfData?: number;
 }
 
-/** Steps that are timed: the first is slower than all others. */
-const timed = 6;
 /** What a checkpoint holds for each byte of the model: weights, the optimiser's state, and where the run began. */
 const perCheckpoint = 3;
 
 /**
- * Begins the first run, times some steps of it, and stops it. The estimate is for runs as long as this one that do not
+ * Times the beginning of the first run. The estimate is for runs as long as this one that do not
  * get faster while they shrink, so that it is rather too long.
  */
 export async function estimate(
@@ -42,29 +39,9 @@ export async function estimate(
 ): Promise<Estimate> {
   const flags = { ...flagsOfRun(runs[0]!), threads };
   const opened = await openWork(path, flags, context);
-  const stop = new AbortController();
-  const began = performance.now();
-  const times: number[] = [];
-  let schedule: ScheduleEvent | undefined;
-  progress.update("timing some steps of the first run");
-  const job = prune(opened.model, {
-    ...jobOptions(flags, opened, context),
-    signal: AbortSignal.any([stop.signal, context.signal]),
-    onEvent(event) {
-      if (event.kind === "schedule") schedule = event;
-      if (event.kind !== "step" || event.phase !== "prune") return;
-      times.push(performance.now());
-      if (times.length > timed) stop.abort();
-    },
-  });
-  await job.result.catch((error: unknown) => {
-    if (!stop.signal.aborted || context.signal.aborted) throw error;
-  });
-  const ended = performance.now();
-  const [first = ended, last = ended] = [times[0], times.at(-1)];
-  const step = times.length > 1 ? (last - first) / (times.length - 1) : 0;
-  const steps = stop.signal.aborted ? (schedule?.steps ?? 0) + (schedule?.tuningSteps ?? 0) : 0;
-  const seconds = (stop.signal.aborted ? first - began : ended - began) / 1000 + (steps * step) / 1000;
+  progress.update("timing the beginning of the first run");
+  const options = { ...jobOptions(flags, opened, context), signal: context.signal };
+  const { seconds } = await timeBeginning(opened.model, options);
   // More at once than there are cores share them.
   const side = Math.min(atOnce, Math.max(1, availableParallelism() / threads));
   const { size } = await stat(path);
