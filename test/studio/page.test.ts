@@ -8,10 +8,12 @@ import axe from "axe-core";
 import type { Download, Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { inspect, load } from "../../src/node.ts";
 import { hasBrowser, startStudio, type Studio } from "./browser.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const digits = join(root, "scripts/demo/digits.onnx");
+const tiny = join(root, "test/fixtures/nets/residual-conv.onnx");
 
 describe.skipIf(!hasBrowser)("the page", () => {
   let studio: Studio;
@@ -110,6 +112,25 @@ describe.skipIf(!hasBrowser)("the page", () => {
     await page.close();
   });
 
+  it("prunes and learns from pictures without labels, and hands the model over", async () => {
+    const pictures = await drawPictures(folder, 40);
+    const { page, problems } = await studio.open();
+    await openModel(page, tiny);
+    await page.getByRole("link", { name: "Prune" }).click();
+    await page.locator("input[type=file]").setInputFiles(pictures);
+    await expectText(page, "40 samples of 40 pictures");
+    await page.locator(".slider input").fill("70");
+    await page.getByLabel("Epochs of fine-tuning").fill("1");
+    await page.getByLabel("Samples of a minibatch").fill("8");
+    await page.getByRole("button", { name: "Prune and learn" }).click();
+    await page.getByText("decisions are kept on 8 samples").waitFor({ timeout: 90_000 });
+    const model = await load(await downloadBy(page, "Download the learned model"));
+    const { macs } = await inspect(model);
+    expect(macs).toBeLessThanOrEqual(0.7 * (await inspect(await load(tiny))).macs);
+    expect(problems).toEqual([]);
+    await page.close();
+  }, 120_000);
+
   it("says what is wrong with a broken file, and goes on with the model that was open", async () => {
     const broken = join(folder, "broken.onnx");
     await writeFile(broken, (await readFile(digits)).subarray(0, 5000));
@@ -148,7 +169,7 @@ describe.skipIf(!hasBrowser)("the page", () => {
     const [one, two] = [await studio.open(), await studio.open()];
     await openModel(one.page, digits);
     expect(await two.page.getByRole("heading", { name: "See a network" }).count()).toBe(1);
-    await openModel(two.page, join(root, "test/fixtures/nets/residual-conv.onnx"));
+    await openModel(two.page, tiny);
     await one.page.getByRole("link", { name: "Prune" }).click();
     await one.page.locator(".slider input").fill("50");
     await expectHalf(one.page);

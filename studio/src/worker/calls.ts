@@ -165,11 +165,42 @@ export interface CompareView {
   readonly samples: number;
 }
 
+/** How the model is pruned with learning in between. */
+export interface LearnRequest {
+  readonly kind: Exclude<BudgetKind, "bytes">;
+  readonly share: number;
+  readonly criterion: string;
+  /** Passes over the data after pruning. */
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly device: "cpu" | "webgpu";
+}
+
+/** What happened on the way, for the charts. */
+export interface LearnPoint {
+  readonly step: number;
+  readonly loss: number;
+  /** What is left of the budget's costs, as a share. */
+  readonly share: number;
+}
+
+export interface LearnView {
+  readonly model: ArrayBuffer;
+  /** What was left of the original's decisions or labels, in words. */
+  readonly words: string;
+  readonly end: string;
+  readonly before: Costs;
+  readonly after: Costs;
+  readonly seconds: number;
+  readonly machine: string;
+}
+
 /** How far work is. */
 export interface Progress {
   readonly done: number;
   readonly all?: number;
   readonly what?: string;
+  readonly point?: LearnPoint;
 }
 
 export interface Calls {
@@ -181,6 +212,7 @@ export interface Calls {
   cut: { args: { choice: Choice; prove: boolean }; result: CutView };
   latency: { args: { rounds: number }; result: LatencyView };
   compare: { args: Record<string, never>; result: CompareView };
+  learn: { args: LearnRequest; result: LearnView };
   machine: { args: Record<string, never>; result: { threads: number; isolated: boolean; webgpu: boolean } };
 }
 export type CallName = keyof Calls;

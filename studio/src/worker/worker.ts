@@ -5,6 +5,7 @@ import type { Calling, CallName, Calls, FromWorker, Progress, ToWorker } from ".
 import { compareModels } from "./compare.ts";
 import { cutModel, previewOf, timeModels } from "./cut.ts";
 import { openData } from "./data.ts";
+import { learnModel } from "./learn.ts";
 import { layoutOf } from "./layout.ts";
 import { openModel } from "./models.ts";
 import { machine } from "./runtime.ts";
@@ -26,6 +27,7 @@ const handlers: Handlers = {
   cut: cutModel,
   latency: timeModels,
   compare: compareModels,
+  learn: learnModel,
   machine,
 };
 

@@ -3,6 +3,7 @@
 import { Budget } from "./budget.tsx";
 import { Figures } from "./figures.tsx";
 import { Importance } from "./importance.tsx";
+import { Learn } from "./learn.tsx";
 import { Outcome } from "./outcome.tsx";
 import { Widths } from "./widths.tsx";
 
@@ -13,6 +14,7 @@ export const PrunePage = () => (
       <Budget />
       <Figures />
       <Outcome />
+      <Learn />
     </div>
     <Widths />
   </div>
