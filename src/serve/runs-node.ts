@@ -137,8 +137,9 @@ export class Runs {
       const last = await lastTime(join(dir, files.events));
       return { ...listed, last, ...(summary && { ended: last, figures: figuresOf(summary) }) };
     } catch (error) {
-      if (error instanceof SecateurError) return { ...listed, problem: error.message };
-      throw error;
+      // Whatever stands in its files, the other runs are listed.
+      const problem = error instanceof SecateurError ? error.message : `${files.summary} is damaged: it is no summary`;
+      return { ...listed, problem };
     }
   }
 }

@@ -8,15 +8,17 @@ import { openOther } from "./state/comparison.ts";
 import { wakeMachine } from "./state/machine.ts";
 import { network, openFiles } from "./state/network.ts";
 import { openData } from "./state/pruning.ts";
+import { areRuns, openRuns } from "./state/watch.ts";
 import { theme, type Theme } from "./state/theme.ts";
 import { failure, work } from "./state/work.ts";
 import type { GivenFile } from "./worker/calls.ts";
 import { ComparePage } from "./views/compare.tsx";
 import { NetworkPage } from "./views/network/network.tsx";
 import { PrunePage } from "./views/prune/prune.tsx";
+import { WatchPage } from "./views/watch/watch.tsx";
 import { Welcome } from "./views/welcome.tsx";
 
-const views = { network: "Network", prune: "Prune", compare: "Compare" } as const;
+const views = { network: "Network", prune: "Prune", compare: "Compare", watch: "Watch" } as const;
 type View = keyof typeof views;
 
 const view = signal<View>("network");
@@ -35,11 +37,16 @@ const pages: Readonly<Record<View, () => ReturnType<typeof NetworkPage> | null>>
   network: NetworkPage,
   prune: PrunePage,
   compare: ComparePage,
+  watch: WatchPage,
 };
 
-/** A model is opened, or under Compare set beside the other; all else is data. */
+/** A model is opened, or under Compare set beside the other; runs are watched; all else is data. */
 function take(files: readonly GivenFile[]): Promise<void> {
   if (files.length === 0) return Promise.resolve();
+  if (areRuns(files)) {
+    location.hash = "watch";
+    return openRuns(files);
+  }
   const hasModel = files.some(({ path }) => /\.onnx$/i.test(path));
   if (!hasModel && network.value) return openData(files);
   return view.value === "compare" && network.value ? openOther(files) : openFiles(files);
@@ -80,7 +87,7 @@ export function App() {
       </header>
       <main id="content" tabIndex={-1}>
         <Failure />
-        {network.value ? <Page /> : <Welcome />}
+        {network.value || view.value === "watch" ? <Page /> : <Welcome />}
       </main>
       <WorkBar />
     </>

@@ -158,6 +158,8 @@ describe("runs", () => {
     writeRun(place, "runs/bad.run", { output: "x.onnx" });
     place.write("runs/bad.run/summary.json", "{");
     expect(await byName("bad.run")).toMatchObject({ problem: expect.stringContaining("is damaged"), state: "ended" });
+    place.write("runs/bad.run/summary.json", '{ "removals": 1, "before": null }');
+    expect(await byName("bad.run")).toMatchObject({ problem: "summary.json is damaged: it is no summary" });
     writeRun(place, "runs/worse.run");
     appendFileSync(place.at("runs/worse.run/events.jsonl"), "no json\n");
     const { status, text } = await ask(studio, `/api/runs/${(await byName("worse.run")).id}`);
@@ -211,6 +213,7 @@ describe("sweeps", () => {
       state: "stopped",
       figures: { runs: 2, done: 1 },
     });
+    expect(sweep).not.toHaveProperty("ended");
     const one = await byName("more/sweep/1_macs-0.7.run");
     expect(sweep.runs).toEqual([one.id]);
     expect(await askJson(studio, `/api/runs/${sweep.id}`)).toMatchObject({
