@@ -74,7 +74,7 @@ const reading = "reading model and data";
 /** What of a machine a run can go on with that is not what it began with. */
 const ofMachine = ["threads", "device", "workers"];
 /** Where work is shared out, which decides on nothing but time. */
-const ofQueue = ["queue", "store", "storeEndpoint", "cache", "cacheSize"];
+const ofQueue = ["queue", "queueCa", "store", "storeEndpoint", "cache", "cacheSize"];
 /** What `--resume` takes besides. */
 const withResume = new Set(["resume", "json", ...ofMachine, ...ofQueue]);
 
@@ -151,7 +151,7 @@ const hidden = (text: string): string =>
  * be in another folder.
  */
 const recorded = (flags: object): Record<string, unknown> => {
-  const { queue, store, cache, cacheSize, ...others } = flags as QueueFlags;
+  const { queue, queueCa, store, cache, cacheSize, ...others } = flags as QueueFlags;
   const isSecret = typeof queue === "string" && shownAddress(queue) !== queue;
   const isFolder = store !== undefined && !store.startsWith("s3://");
   return {
@@ -159,6 +159,7 @@ const recorded = (flags: object): Record<string, unknown> => {
     ...(queue !== undefined && { queue: isSecret ? true : queue, cacheSize }),
     ...(store !== undefined && { store: isFolder ? resolve(store) : store }),
     ...(cache !== undefined && { cache: resolve(cache) }),
+    ...(queueCa !== undefined && { queueCa: resolve(queueCa) }),
   };
 };
 

@@ -8,6 +8,11 @@ export const queue = z
   .string()
   .describe("hand the work out through this server, as redis://host:6379 (without a value: SECATEUR_QUEUE)");
 
+/** Who vouches for the server. */
+export const queueCa = z
+  .string()
+  .describe("file of the certificates that vouch for a rediss:// server, as PEM (default: those that Node trusts)");
+
 /** Where what travels lies. */
 export const store = z
   .string()

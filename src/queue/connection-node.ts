@@ -1,7 +1,9 @@
 /** The way to a queue: a server of Redis or Valkey, with a password and TLS where it has them. */
 
+import { readFile } from "node:fs/promises";
 import type { Redis, RedisOptions } from "ioredis";
 import { fail, option } from "../graph/error.ts";
+import { describeIo } from "../onnx/atomic-node.ts";
 
 /** What is loaded only where a queue is asked for. */
 interface Packages {
@@ -32,8 +34,8 @@ export const shownAddress = (url: string): string =>
 const plain = new Set(["redis:", "valkey:"]);
 const secure = new Set(["rediss:", "valkeys:"]);
 
-/** How to connect, as the address has it. */
-function optionsOf(address: string): RedisOptions {
+/** How to connect, as the address has it; certificates are those of the system where no others are given. */
+function optionsOf(address: string, ca: Buffer | undefined): RedisOptions {
   const refuse = (): never =>
     fail(
       "bad-option",
@@ -50,6 +52,9 @@ function optionsOf(address: string): RedisOptions {
   const database = pathname.replace(/^\//, "");
   if (!(plain.has(protocol) || secure.has(protocol)) || hostname === "") return refuse();
   if (!/^\d{0,4}$/.test(database)) return refuse();
+  const isSecure = secure.has(protocol);
+  if (ca && !isSecure)
+    fail("bad-option", `${option("queueCa")} is for TLS, and ${shownAddress(address)} is without: write rediss://`);
   const host = hostname.replace(/^\[|\]$/g, "");
   return {
     host,
@@ -57,7 +62,7 @@ function optionsOf(address: string): RedisOptions {
     ...(username !== "" && { username: decodeURIComponent(username) }),
     ...(password !== "" && { password: decodeURIComponent(password) }),
     ...(database !== "" && { db: Number(database) }),
-    ...(secure.has(protocol) && { tls: /^[\d.]+$|:/.test(host) ? {} : { servername: host } }),
+    ...(isSecure && { tls: { ...(!/^[\d.]+$|:/.test(host) && { servername: host }), ...(ca && { ca }) } }),
   };
 }
 
@@ -72,6 +77,8 @@ export interface Connection extends AsyncDisposable {
 export interface ConnectOptions {
   /** Told once when the server goes away, and once when it is back. */
   readonly onNote: (text: string) => void;
+  /** File of the certificates that vouch for a server with TLS, as PEM; those of the system where none is named. */
+  readonly queueCa?: string | undefined;
 }
 
 /** Seconds until a server that does not answer is taken for none. */
@@ -83,8 +90,8 @@ const patience = 10;
  * @throws SecateurError `bad-option` for what is no address or is refused, `io` where nobody answers, `unsupported`
  * where packages are missing
  */
-export async function connect(address: string, { onNote }: ConnectOptions): Promise<Connection> {
-  const options = optionsOf(address);
+export async function connect(address: string, { onNote, queueCa }: ConnectOptions): Promise<Connection> {
+  const options = optionsOf(address, queueCa === undefined ? undefined : await readCertificates(queueCa));
   const { bullmq, ioredis } = await loadPackages();
   const shown = shownAddress(address);
   await knock(new ioredis.Redis({ ...options, ...once }), shown);
@@ -128,18 +135,38 @@ const once: RedisOptions = {
   enableOfflineQueue: false,
 };
 
+async function readCertificates(path: string): Promise<Buffer> {
+  const bytes = await readFile(path).catch((error: unknown) => fail("io", `${path}: ${describeIo(error)}`, error));
+  // Others would count for none, and nobody would be trusted.
+  if (!bytes.includes("-----BEGIN CERTIFICATE-----"))
+    fail("bad-option", `${option("queueCa", path)} holds no certificate: it is a file of PEM, "BEGIN CERTIFICATE"`);
+  return bytes;
+}
+
+/** What Node calls a certificate that nobody vouches for, or that is of another host or time. */
+const isOfCertificate = (code: string): boolean => /CERT|VERIFY|ISSUER|ALTNAME/.test(code);
+
 /** Sees whether the server lets us in. */
 async function knock(client: Redis, shown: string): Promise<void> {
+  // A server without TLS waits for more, and says nothing.
+  const tls = client.options.tls ? "with TLS " : "";
   let first: unknown;
   client.on("error", (error: unknown) => (first ??= error));
   try {
     await client.connect();
     await client.ping();
   } catch (error) {
-    const { message, code } = (first ?? error) as NodeJS.ErrnoException;
+    const { message, code = "" } = (first ?? error) as NodeJS.ErrnoException;
+    if (isOfCertificate(code))
+      fail(
+        "bad-option",
+        `${shown} shows a certificate that is not trusted (${message}): name the file of its authority by ` +
+          `${option("queueCa")}, and the host as the certificate has it`,
+      );
     if (/NOAUTH|WRONGPASS|AUTH|NOPERM/.test(message))
       fail("bad-option", `${shown} refuses the password, or asks for one, as in redis://:PASSWORD@host`);
-    fail("io", `no queue answers at ${shown}: ${code ?? message}; start a server of Redis or Valkey there`);
+    const why = code || message;
+    fail("io", `no queue answers at ${shown}: ${why}; start a server of Redis or Valkey ${tls}there`);
   } finally {
     client.disconnect();
   }

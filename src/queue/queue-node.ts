@@ -22,6 +22,8 @@ interface Open {
   tries: number;
   /** Whether the server did not know it when it was last asked. */
   isMissing: boolean;
+  /** Whether it is waiting again; a server says so before it says that a worker gave no sign of life. */
+  isBack: boolean;
   /** Who works on it, where that is known. */
   worker?: string | undefined;
 }
@@ -159,7 +161,7 @@ class Run {
   async #begin(task: Task, at: number): Promise<void> {
     const { label } = checkTask(task, taskKinds);
     const key = await keyOf(task);
-    const open: Open = { at, task, key, label, tries: 0, isMissing: false };
+    const open: Open = { at, task, key, label, tries: 0, isMissing: false, isBack: false };
     const before = await wholeBefore(this.#given.store, key);
     if (before) {
       this.#found[at] = before;
@@ -175,6 +177,7 @@ class Run {
     this.#open.delete(idOf(open));
     open.tries++;
     open.isMissing = false;
+    open.isBack = false;
     open.worker = undefined;
     this.#open.set(idOf(open), open);
     await this.#given.queue.add(
@@ -208,12 +211,16 @@ class Run {
       this.#listeners.push(() => this.#given.events.off(event, listener as never));
     };
     on("active", async (open) => {
+      this.#tellBack(open);
       open.worker = await this.#workerOf(open);
       this.#tell(open, { kind: "taken" });
     });
-    on("stalled", (open) => this.#tell(open, { kind: "lost", why: "its worker gives no sign of life" }));
+    on("stalled", (open) => {
+      open.isBack = false;
+      this.#tell(open, { kind: "lost", why: "its worker gives no sign of life" });
+    });
     on("waiting", (open, { prev }) => {
-      if (prev === "active") this.#tell(open, { kind: "lost", why: "its worker handed it back" });
+      open.isBack = prev === "active";
     });
     on("delayed", async (open) => {
       const job = await this.#given.queue.getJob(idOf(open));
@@ -223,6 +230,12 @@ class Run {
     on("failed", (open, { failedReason }) =>
       fail("io", `${open.label} failed for good; the last time: ${String(failedReason)}`),
     );
+  }
+
+  /** Tells what a worker handed back by itself. */
+  #tellBack(open: Open): void {
+    if (open.isBack) this.#tell(open, { kind: "lost", why: "its worker handed it back" });
+    open.isBack = false;
   }
 
   async #workerOf(open: Open): Promise<string | undefined> {
@@ -256,6 +269,7 @@ class Run {
   /** Looks for what no event told of: the server was away, or forgot. */
   async #poll(): Promise<void> {
     for (const open of Array.from(this.#open.values())) {
+      this.#tellBack(open);
       if ((await this.#given.queue.getJobState(idOf(open))) !== "unknown") {
         open.isMissing = false;
         continue;

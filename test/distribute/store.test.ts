@@ -11,6 +11,7 @@ import { folderPlace } from "../../src/distribute/folder-store-node.ts";
 import { s3Place } from "../../src/distribute/s3-store-node.ts";
 import { LostBlobs, openStore, type Place } from "../../src/distribute/store.ts";
 import { float32, int64s } from "../../src/graph/tensor.ts";
+import { hasMoto, startMoto } from "../support/moto.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "secateur-store-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -236,5 +237,51 @@ describe("a store in S3", () => {
     } finally {
       close();
     }
+  });
+});
+
+describe.skipIf(!hasMoto)("a store on a server of S3", () => {
+  const env = { AWS_ACCESS_KEY_ID: "someone", AWS_SECRET_ACCESS_KEY: "secret", AWS_REGION: "us-east-1" };
+
+  it("keeps, gives back, replaces and removes blobs and results", { timeout: 120_000 }, async () => {
+    await using server = await startMoto("bucket");
+    const place = await s3Place("s3://bucket/some/where", server.url, env);
+    const store = openStore(place);
+    expect(await store.size(abc)).toBeUndefined();
+    await expect(store.get(abc)).rejects.toThrow(LostBlobs);
+    expect(await store.kept(abc)).toBeUndefined();
+    await store.remove(abc);
+    expect(await store.put(bytesOf("abc"))).toBe(abc);
+    expect(await store.size(abc)).toBe(3);
+    expect(Buffer.from(await store.get(abc))).toEqual(Buffer.from("abc"));
+    expect(await place.read(`blobs/ba/${abc}`, 2)).toBeUndefined();
+    // No byte, and many.
+    const large = Uint8Array.from({ length: 5e6 }, (_, i) => i * 7);
+    for (const bytes of [new Uint8Array(), large]) {
+      const digest = await store.put(bytes);
+      expect(await store.size(digest)).toBe(bytes.length);
+      expect(Buffer.compare(await store.get(digest), bytes)).toBe(0);
+    }
+    await store.keep(abc, "first");
+    await store.keep(abc, "second");
+    expect(await store.kept(abc)).toBe("first");
+    await store.keep(abc, "third", { anew: true });
+    expect(await store.kept(abc)).toBe("third");
+    await store.forget(abc);
+    expect(await store.kept(abc)).toBeUndefined();
+    await place.write(`blobs/ba/${abc}`, bytesOf("ab"));
+    await expect(store.get(abc)).rejects.toThrow("was cut short or changed");
+    await store.put(bytesOf("abc"));
+    const cached = cachedStore(store, newFolder(), 1e9);
+    (await cached.fetch([abc]))();
+    expect(cached.fetched).toEqual({ blobs: 1, bytes: 3 });
+    await cached.remove(abc);
+    expect(await store.size(abc)).toBeUndefined();
+  });
+
+  it("says which bucket is not there", { timeout: 120_000 }, async () => {
+    await using server = await startMoto("bucket");
+    const store = openStore(await s3Place("s3://absent", server.url, env));
+    await expect(store.put(bytesOf("abc"))).rejects.toThrow(/cannot (read from|write to) s3:\/\/absent: /);
   });
 });

@@ -12,7 +12,7 @@ import { Redis } from "ioredis";
 export const hasServer = spawnSync("redis-server", ["--version"]).status === 0;
 if (!hasServer) console.warn("no redis-server is installed: the tests of queues are skipped");
 
-const freePort = (): Promise<number> =>
+export const freePort = (): Promise<number> =>
   new Promise((resolve) => {
     const server = createServer().listen(0, "127.0.0.1", () => {
       const { port } = server.address() as { port: number };
@@ -36,16 +36,69 @@ export interface Server extends AsyncDisposable {
   killAndForget(): Promise<void>;
 }
 
-/** Starts a server that writes each command down. */
-export async function startServer(more: readonly string[] = [], password = ""): Promise<Server> {
+/** A certificate that a server with TLS shows, and who signed it. */
+export interface Certificate {
+  readonly key: string;
+  readonly cert: string;
+}
+
+/** Whether this machine can make certificates. */
+export const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;
+if (!hasOpenssl) console.warn("no openssl is installed: the tests of queues with TLS are skipped");
+
+/** Makes a certificate that vouches for itself, for a host such as IP:127.0.0.1. */
+export function makeCertificate(folder: string, name: string, host: string): Certificate {
+  const [key, cert] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
+  const about = ["-days", "2", "-subj", `/CN=${name}`, "-addext", `subjectAltName=${host}`];
+  const made = spawnSync("openssl", [
+    "req",
+    "-x509",
+    "-newkey",
+    "rsa:2048",
+    "-nodes",
+    ...about,
+    "-keyout",
+    key,
+    "-out",
+    cert,
+  ]);
+  if (made.status !== 0) throw new Error(String(made.stderr));
+  return { key, cert };
+}
+
+/** Starts a server that writes each command down; with a certificate it speaks TLS and nothing else. */
+export async function startServer(
+  more: readonly string[] = [],
+  password = "",
+  certificate?: Certificate,
+): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), "secateur-queue-"));
   const port = await freePort();
   let data = join(folder, "server");
   const start = async (): Promise<ChildProcess> => {
     mkdirSync(data, { recursive: true });
-    const about = ["--port", String(port), "--bind", "127.0.0.1", "--dir", data, "--save", "", "--appendonly", "yes"];
+    const ports = certificate
+      ? [
+          "--port",
+          "0",
+          "--tls-port",
+          String(port),
+          "--tls-auth-clients",
+          "no",
+          "--tls-ca-cert-file",
+          certificate.cert,
+        ].concat("--tls-cert-file", certificate.cert, "--tls-key-file", certificate.key)
+      : ["--port", String(port)];
+    const about = [...ports, "--bind", "127.0.0.1", "--dir", data, "--save", "", "--appendonly", "yes"];
     const child = spawn("redis-server", [...about, ...more], { stdio: "ignore" });
-    const client = new Redis({ port, host: "127.0.0.1", ...(password && { password }), retryStrategy: () => 50 });
+    const tls = certificate && { tls: { rejectUnauthorized: false } };
+    const client = new Redis({
+      port,
+      host: "127.0.0.1",
+      ...(password && { password }),
+      ...tls,
+      retryStrategy: () => 50,
+    });
     client.on("error", () => undefined);
     await client.ping().catch(() => undefined);
     client.disconnect();
@@ -57,7 +110,7 @@ export async function startServer(more: readonly string[] = [], password = ""): 
     await exited(child);
   };
   return {
-    url: `redis://${password === "" ? "" : `:${password}@`}127.0.0.1:${port}`,
+    url: `${certificate ? "rediss" : "redis"}://${password === "" ? "" : `:${password}@`}127.0.0.1:${port}`,
     port,
     folder,
     async killAndRestart() {

@@ -9,7 +9,7 @@ import { s3Place } from "../../distribute/s3-store-node.ts";
 import { openStore } from "../../distribute/store.ts";
 import type { Executor, TaskEvent } from "../../distribute/task.ts";
 import { fail } from "../../graph/error.ts";
-import { caching, dryRun, queue, store, storeEndpoint } from "../../options/queue.ts";
+import { caching, dryRun, queue, queueCa, store, storeEndpoint } from "../../options/queue.ts";
 import { connect, type Connection } from "../../queue/connection-node.ts";
 import { note } from "../output.ts";
 import { remaining, type Progress } from "../progress.ts";
@@ -26,6 +26,7 @@ export interface StoreFlags {
 export interface QueueFlags extends StoreFlags {
   /** An address, or true for that of the environment. */
   readonly queue?: string | true;
+  readonly queueCa?: string;
 }
 
 export interface HandingOutFlags extends QueueFlags {
@@ -39,6 +40,7 @@ export const withQueue = (command: Command): Command =>
     "Machine",
     [flag("--queue [url]", queue), flag("--store <place>", store)],
     [
+      flag("--queue-ca <file>", queueCa),
       flag("--store-endpoint <url>", storeEndpoint),
       flag("--cache <dir>", caching.cache),
       flag("--cache-size <size>", caching.cacheSize, memorySize).default(20e9, "20GB"),
@@ -66,7 +68,8 @@ export async function openNamedStore({ store, storeEndpoint, cache, cacheSize }:
   return cachedStore(openStore(place), resolve(folder), cacheSize);
 }
 
-export const openQueue = (flags: QueueFlags): Promise<Connection> => connect(addressOf(flags), { onNote: note });
+export const openQueue = (flags: QueueFlags): Promise<Connection> =>
+  connect(addressOf(flags), { onNote: note, queueCa: flags.queueCa });
 
 /** Opens the queue and the store, and does something with both. */
 export async function withExecutor<T>(flags: QueueFlags, work: (executor: Executor) => Promise<T>): Promise<T> {

@@ -13,7 +13,7 @@ import { isRare, leaveToLongHelp } from "../help.ts";
 
 /** Where a run writes, and what it goes on with, is the sweep's business. */
 const ours = new Set(
-  "output run resume force json threads help queue store storeEndpoint cache cacheSize dryRun".split(" "),
+  "output run resume force json threads help queue queueCa store storeEndpoint cache cacheSize dryRun".split(" "),
 );
 /** Options of which prune itself takes several. */
 const several = new Set(["keep", "loss", "shape", "ratio"]);
