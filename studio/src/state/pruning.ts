@@ -93,6 +93,9 @@ async function answerAll(): Promise<void> {
     }
   }
   asking = false;
+  // All units are ranked while nobody waits, so that the first move of the slider is answered at once.
+  const { share, ...rest } = choice.peek();
+  if (share === 1 && preview.peek()) void call("preview", { choice: { ...rest, share: 0.5 } });
 }
 
 export const openData = (files: readonly GivenFile[]): Promise<void> =>

@@ -35,6 +35,7 @@ const sumOf = (values: Float64Array): number =>
 
 /** The units that go: what a budget takes of the groups without a slider of their own, and what these say. */
 function removalFor(choice: Choice): Map<string, readonly number[]> {
+  if (isWhole(choice)) return new Map();
   const { path, costs } = rankedFor(choice);
   const { analysis } = opened();
   const { scores } = scoresNow();
@@ -59,6 +60,9 @@ function removalFor(choice: Choice): Map<string, readonly number[]> {
   return joined(own, free.slice(0, low));
 }
 
+/** Whether nothing is to go: no ranking is needed to say so. */
+const isWhole = ({ share, own }: Choice): boolean => share >= 1 && Object.keys(own).length === 0;
+
 function joined(own: ReadonlyMap<string, number[]>, steps: readonly PathStep[]): Map<string, readonly number[]> {
   const all = new Map([...own].map(([name, units]) => [name, [...units]]));
   for (const { group, units } of steps) {
@@ -79,9 +83,9 @@ export function previewOf({ choice }: Calls["preview"]["args"]): Preview {
   const started = performance.now();
   const { analysis } = opened();
   const { scores, criterion } = scoresNow();
-  const { costs: model, total } = rankedFor(choice);
   const removal = removalFor(choice);
-  const costs = removal.size === 0 ? analysis.costs : model.without(removal);
+  const { costs: model, total } = removal.size === 0 ? { costs: undefined, total: 0 } : rankedFor(choice);
+  const costs = model?.without(removal) ?? analysis.costs;
   let lost = 0;
   for (const [name, units] of removal) {
     const own = scores.get(name)!;

@@ -1,4 +1,4 @@
-/** Where things stand when they are drawn: by dagre, from top to bottom. */
+/** Where things stand when they are drawn, from top to bottom: by dagre, and of very many in plain rows. */
 
 import { graphlib, layout } from "@dagrejs/dagre";
 import type { Calls, Layout, NetworkView } from "./calls.ts";
@@ -8,6 +8,10 @@ const vertexSize = { width: 190, height: 58 };
 const nodeSize = { width: 170, height: 40 };
 /** Beyond this many boxes dagre's best ranking takes too long, and its quickest does. */
 const manyBoxes = 400;
+/** Beyond this many dagre, which goes through a graph by calling itself, runs out of stack on a long one. */
+const mostBoxes = 1500;
+const gap = { across: 28, down: 34 };
+const margin = 16;
 
 /** The groups of a network, or the nodes of one of them. */
 export function layoutOf({ slot, vertex }: Calls["layout"]["args"]): Layout {
@@ -40,13 +44,14 @@ function place(
   edges: readonly (readonly [number, number])[],
   size: { readonly width: number; readonly height: number },
 ): Layout {
+  if (ids.length > mostBoxes) return inRows(ids, edges, size);
   const graph = new graphlib.Graph();
   graph.setGraph({
     rankdir: "TB",
-    nodesep: 28,
-    ranksep: 34,
-    marginx: 16,
-    marginy: 16,
+    nodesep: gap.across,
+    ranksep: gap.down,
+    marginx: margin,
+    marginy: margin,
     ranker: ids.length > manyBoxes ? "longest-path" : "network-simplex",
   });
   graph.setDefaultEdgeLabel(() => ({}));
@@ -71,3 +76,44 @@ function place(
 
 const pointsOf = ({ points = [] }: { readonly points?: readonly { readonly x: number; readonly y: number }[] }) =>
   points.map(({ x, y }) => [x, y] as const);
+
+/**
+ * Each box one row below the lowest that leads to it, in the order in which they are given; edges are straight. An edge
+ * that leads back up, as round a residual stream, moves nothing.
+ */
+function inRows(
+  ids: readonly number[],
+  edges: readonly (readonly [number, number])[],
+  { width, height }: { readonly width: number; readonly height: number },
+): Layout {
+  const order = new Map(ids.map((id, i) => [id, i]));
+  const leading = new Map<number, number[]>();
+  for (const [from, to] of edges)
+    if (order.get(from)! < order.get(to)!) leading.set(to, [...(leading.get(to) ?? []), from]);
+  const rows = new Map<number, number>();
+  const filled: number[] = [];
+  const boxes = ids.map((id) => {
+    const row = (leading.get(id) ?? []).reduce((lowest, from) => Math.max(lowest, rows.get(from)! + 1), 0);
+    rows.set(id, row);
+    const column = (filled[row] = (filled[row] ?? 0) + 1) - 1;
+    return { id, x: margin + column * (width + gap.across), y: margin + row * (height + gap.down), width, height };
+  });
+  const at = new Map(boxes.map((box) => [box.id, box]));
+  return {
+    width: 2 * margin + Math.max(...filled) * (width + gap.across),
+    height: 2 * margin + filled.length * (height + gap.down),
+    boxes,
+    edges: edges.map(([from, to]) => {
+      const [start, end] = [at.get(from)!, at.get(to)!];
+      const down = start.y < end.y;
+      return {
+        from,
+        to,
+        points: [
+          [start.x + width / 2, start.y + (down ? height : 0)],
+          [end.x + width / 2, end.y + (down ? 0 : height)],
+        ] as const,
+      };
+    }),
+  };
+}
