@@ -136,7 +136,8 @@ describe("events", () => {
     const last = of(own).at(-1)!.id!.replace(" ", "~");
     appendFileSync(events, lines([records[3]!]));
     await stream.until((sent) => told(sent).length === records.length + 4);
-    using again = listen(studio, `/api/events?run=${last}&run=${other}~x`);
+    const query = `run=${last}&run=${other}~x&token=${studio.token}`;
+    using again = listen(studio, `/api/events?${query}`, { token: null });
     const more = await again.until((sent) => told(sent).length === records.length + 1);
     expect(more.filter(({ event }) => event === "restart").map(({ data }) => data)).toEqual([{ run: other }]);
     expect(kinds(more.filter(({ id }) => id?.startsWith(own)))).toEqual([records[3]!.kind]);

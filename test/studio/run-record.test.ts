@@ -126,6 +126,15 @@ describe("the time that is left", () => {
     ).toBe((8 + 22) * 2000);
   });
 
+  it("is not known between pruning and fine-tuning", () => {
+    const record = recordOf([start, schedule, step(0, { phase: "prune", step: 1 }), removal(10, 1, 500)]);
+    add(record, { time: at(11), kind: "pruned", end: "met", removals: 1 });
+    expect(timeLeft(record)).toBeUndefined();
+    for (const second of [20, 22]) add(record, step(second, { phase: "finetune", step: (second - 18) / 2, steps: 10 }));
+    expect(timeLeft(record)).toBe(16_000);
+    expect(record.losses.map(([x]) => x)).toEqual([1, 2, 3]);
+  });
+
   it("is not known before anything is", () => {
     for (const lines of [[], [start], [start, schedule], smallRecords().slice(0, 3)])
       expect(timeLeft(recordOf(lines))).toBeUndefined();

@@ -55,6 +55,7 @@ describe.skipIf(!hasBrowser)("the Watch view", () => {
     appendFileSync(events, lines(records.slice(3, 6)));
     await readout(page, "Loss", "at 2");
     await expectText(page, "50.0 % of the multiply-accumulates (200 k)");
+    await readout(page, "Top-1 over multiply-accumulates", "94.0 % at 100 %");
     expect(await widths(page)).toEqual(["conv1.weight10 → 7", "fc1.weight20 → 11"]);
     const before = await picture(page, "Loss");
     appendFileSync(events, lines(records.slice(6)));
@@ -62,6 +63,7 @@ describe.skipIf(!hasBrowser)("the Watch view", () => {
     await readout(page, "Loss", "at 5");
     expect(before.equals(await picture(page, "Loss"))).toBe(false);
     await expectText(page, "ended: met");
+    await readout(page, "Top-1 over multiply-accumulates", "small.run: 87.5 % at 50 %");
     await readout(page, "Top-1 over multiply-accumulates", "small.run, fine-tuned: 96.5 % at 50 %");
     expect(await page.getByRole("row", { name: "small.run" }).textContent()).toBe(
       "small.run50.0 %50.0 %top-1 94.0 %96.5 %",
@@ -122,6 +124,7 @@ describe.skipIf(!hasBrowser)("the Watch view", () => {
     await expectText(page, "50.0 % of the multiply-accumulates");
     writeFileSync(events, lines(records.slice(0, 3).map((one) => ({ ...one, time: "2026-03-03T03:03:03.000Z" }))));
     await expectText(page, "100.0 % of the multiply-accumulates");
+    await readout(page, "Loss", "0.500 at 1");
     addRun("late.run", { records: records.slice(0, 3), pid: process.pid });
     await page.getByLabel("late.run").check();
     await readout(page, "Loss", "late.run: 0.500 at 1");

@@ -160,6 +160,10 @@ const takes = new Map<string, (record: RunRecord, fields: Fields) => void>(
       record.step = record.tuning = undefined;
       standAt(record, numberOf(removals));
     },
+    /** What comes next is proved and tried, which no step tells of. */
+    pruned(record: RunRecord): void {
+      record.step = undefined;
+    },
     evaluation(record: RunRecord, { at, step, evaluation }: Fields) {
       const measure = measureOf(evaluation);
       if (!measure) return;

@@ -12,6 +12,8 @@ export interface Series {
   readonly slot: number;
   /** By rising x. */
   readonly points: readonly Point[];
+  /** The newest point, where it is not the one to the right. */
+  readonly newest?: Point | undefined;
   readonly as: "line" | "faint" | "marked" | "dots";
 }
 
@@ -69,8 +71,8 @@ export function Chart(props: ChartProps) {
 
 const height = 260;
 
-function lastOf({ name, points }: Series, showX: ChartProps["showX"], showY: ChartProps["showY"]): string {
-  const last = points.at(-1);
+function lastOf({ name, points, newest }: Series, showX: ChartProps["showX"], showY: ChartProps["showY"]): string {
+  const last = newest ?? points.at(-1);
   return last ? `${name}: ${showY(last[1])} at ${showX(last[0])}` : `${name}: nothing yet`;
 }
 

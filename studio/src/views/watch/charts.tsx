@@ -59,7 +59,7 @@ export function MeasureChart({ runs }: RunsProps) {
     const ends = own.filter(({ tuned }) => tuned).map(pointOf);
     const slot = slotOf(run.id);
     return [
-      { name: run.name, slot, points: sorted(way), as: "marked" },
+      { name: run.name, slot, points: sorted(way), newest: way.at(-1), as: "marked" },
       ...(ends.length > 0
         ? [{ name: `${run.name}, fine-tuned`, slot, points: sorted(ends), as: "dots" } as const]
         : []),

@@ -65,7 +65,9 @@ function doing({ phase, step, removals, schedule, epoch, tries }: RunRecord): st
 function left(record: RunRecord): string | undefined {
   const milliseconds = timeLeft(record);
   if (milliseconds === undefined || record.time === undefined) return undefined;
-  return `about ${seconds(Math.max(1, (milliseconds - Math.max(0, now.value - record.time)) / 1000))} left`;
+  // What is overdue waits for something that was not counted, as a measurement.
+  const rest = milliseconds - Math.max(0, now.value - record.time);
+  return rest > 0 ? `about ${seconds(rest / 1000)} left` : undefined;
 }
 
 /** The share of the phase that is done. */
