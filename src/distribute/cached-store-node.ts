@@ -44,7 +44,8 @@ export function cachedStore(store: Store, folder: string, limit: number): Cached
     fetched.bytes += bytes.length;
     // What is here under that name was no good, or was not here.
     await local.put(bytes, { anew: true });
-    filled = (filled ?? (await filledBy(folder))) + bytes.length;
+    // Whoever looks at the folder finds these bytes there already.
+    filled = filled === undefined ? await filledBy(folder) : filled + bytes.length;
     if (filled > limit) filled = await clear(folder, limit * kept, held);
     return bytes;
   };

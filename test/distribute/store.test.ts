@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { decodeBatch, encodeBatch } from "../../src/distribute/batch-blobs.ts";
+import { batchesDataset, decodeBatch, encodeBatch } from "../../src/distribute/batch-blobs.ts";
 import { cachedStore } from "../../src/distribute/cached-store-node.ts";
 import { folderPlace } from "../../src/distribute/folder-store-node.ts";
 import { s3Place } from "../../src/distribute/s3-store-node.ts";
@@ -78,6 +78,11 @@ describe("a store in a folder", () => {
     expect(asked).toEqual([]);
   });
 
+  it("takes no blob that belongs in pieces", async () => {
+    const store = openStore(folderPlace(newFolder()));
+    await expect(store.put({ length: 2 ** 29 + 1 } as Uint8Array)).rejects.toThrow("belongs in pieces");
+  });
+
   it("keeps the first result of a task, and takes none that was cut short", async () => {
     const at = newFolder();
     const store = openStore(folderPlace(at));
@@ -87,7 +92,15 @@ describe("a store in a folder", () => {
     expect(await store.kept(abc)).toBe("first");
     const file = fileOf(at, abc, "results");
     const whole = readFileSync(file);
-    for (const bytes of [whole.subarray(0, -1), whole.subarray(0, 30), Buffer.alloc(0), Buffer.from(`${whole}x`)]) {
+    // Neither its digest nor its text, but what is between them.
+    const spoilt = Buffer.from(String(whole).replace("\n", " "));
+    for (const bytes of [
+      whole.subarray(0, -1),
+      whole.subarray(0, 30),
+      Buffer.alloc(0),
+      Buffer.from(`${whole}x`),
+      spoilt,
+    ]) {
       writeFileSync(file, bytes);
       expect(await store.kept(abc)).toBeUndefined();
     }
@@ -155,6 +168,20 @@ describe("the cache of a machine", () => {
   });
 });
 
+describe("the cache of a machine that removes blobs", () => {
+  it("has the room again", async () => {
+    const store = openStore(folderPlace(newFolder()));
+    const cache = newFolder();
+    const digests: string[] = [];
+    for (let i = 0; i < 7; i++) digests.push(await store.put(new Uint8Array(100).fill(i)));
+    const cached = cachedStore(store, cache, 450);
+    for (const digest of digests.slice(0, 4)) (await cached.fetch([digest]))();
+    for (const digest of digests.slice(1, 4)) await cached.remove(digest);
+    for (const digest of digests.slice(4)) (await cached.fetch([digest]))();
+    expect(existsSync(fileOf(cache, digests[0]!))).toBe(true);
+  });
+});
+
 describe("a minibatch as a blob", () => {
   const batch = { inputs: { "": float32([2, 3], [1, 2, 3, 4, 5, 6]) }, target: int64s([0, 1]), size: 2 };
 
@@ -165,9 +192,18 @@ describe("a minibatch as a blob", () => {
     expect(decodeBatch(encodeBatch(named))).toEqual(named);
   });
 
+  it("is given for as many samples as were drawn, and for no others", async () => {
+    const drawn = batchesDataset({ name: "drawn" }, 1, 2, () => Promise.resolve(batch));
+    for await (const one of drawn.batches({ batchSize: 2 })) expect(one).toBe(batch);
+    await expect(drawn.batches({ batchSize: 1 })[Symbol.asyncIterator]().next()).rejects.toThrow(
+      "2 samples were drawn",
+    );
+  });
+
   it("is refused where it is none", () => {
     const bytes = encodeBatch(batch);
     expect(() => decodeBatch(bytes.subarray(0, -1))).toThrow("no whole safetensors file");
+    expect(() => decodeBatch(encodeBatch({ ...batch, size: 0 }))).toThrow("does not say how many samples");
     const texts = { inputs: { "": { dtype: "string", shape: [1], data: ["a"] } as const }, size: 1 };
     expect(() => encodeBatch(texts)).toThrow("holds texts, which do not travel");
   });

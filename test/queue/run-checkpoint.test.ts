@@ -184,6 +184,12 @@ describe("a checkpoint of a task", () => {
       ["events/0", true],
       ["model-0001/0", true],
     ]);
+    // The next save comes after a rest, whose length follows from what this one cost.
+    const changed = async (): Promise<string[]> => {
+      await second.checkpoints.save([Uint8Array.of(9)]);
+      return Object.keys(last).filter((name) => last[name] !== true);
+    };
+    await expect.poll(changed, { timeout: 30_000 }).toEqual(["checkpoint/0"]);
 
     const third = await open();
     expect(third.told).toEqual(["one", "two", "three"]);
