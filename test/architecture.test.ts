@@ -125,6 +125,22 @@ describe("imports", () => {
     expect(wrong).toEqual([]);
   });
 
+  it("of the page are those of the package's public entries alone", () => {
+    const page = join(root, "../studio/src");
+    const wrong = readdirSync(page, { recursive: true, encoding: "utf8" })
+      .filter((file) => /\.tsx?$/.test(file))
+      .flatMap((file) =>
+        specifiersOf(readFileSync(join(page, file), "utf8"))
+          .filter((name) =>
+            name.startsWith(".")
+              ? !join(page, dirname(file), name).startsWith(page)
+              : name.startsWith("secateur/") && name !== "secateur/graph",
+          )
+          .map((name) => `${file} imports ${name}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
   it("the layers have no cycle", () => {
     const cycle = findCycle(new Map(Object.entries(allowed)));
     expect(cycle).toBeUndefined();

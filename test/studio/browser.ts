@@ -57,11 +57,25 @@ async function buildPage(): Promise<void> {
   }
 }
 
-/** The page as files alone, as any host of static files has it. */
-function serve(isolated: boolean): Promise<Server> {
+/** A folder as files alone, as any host of static files has it. */
+export async function serveFolder(
+  folder: string,
+  isolated: boolean,
+): Promise<AsyncDisposable & { readonly url: string }> {
+  const server = await serve(folder, isolated);
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+function serve(folder: string, isolated: boolean): Promise<Server> {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://localhost");
-    const file = join(built, pathname === "/" ? "index.html" : pathname);
+    const file = join(folder, pathname === "/" ? "index.html" : pathname);
     void readFile(file).then(
       (content) => {
         const headers = {
@@ -96,9 +110,9 @@ export interface PageOptions {
 /** Starts a browser and serves the page. */
 export async function startStudio({ isolated = true } = {}): Promise<Studio> {
   await buildPage();
-  const server = await serve(isolated);
+  const server = await serveFolder(built, isolated);
   const browser = await chromium.launch({ executablePath: browserPath!, args: ["--no-sandbox"] });
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const { url } = server;
   return {
     url,
     browser,
@@ -118,8 +132,7 @@ export async function startStudio({ isolated = true } = {}): Promise<Studio> {
     },
     async [Symbol.asyncDispose]() {
       await browser.close();
-      server.closeAllConnections();
-      server.close();
+      await server[Symbol.asyncDispose]();
     },
   };
 }

@@ -165,6 +165,42 @@ describe.skipIf(!hasBrowser)("the page", () => {
     }
   });
 
+  it("compares the small model with the whole, and shows the pictures on which they differ most", async () => {
+    const pictures = await drawPictures(folder, 12);
+    const { page, problems } = await studio.open();
+    await openModel(page, digits);
+    await page.getByRole("link", { name: "Prune" }).click();
+    await page.locator("input[type=file]").setInputFiles(pictures);
+    await expectText(page, "12 samples of 12 pictures");
+    await page.locator(".slider input").fill("40");
+    await page.getByRole("button", { name: "Cut", exact: true }).click();
+    await expectText(page, "Proved:");
+    await page.getByRole("link", { name: "Compare" }).click();
+    await page.getByRole("button", { name: "Compare with the small model" }).click();
+    await expectText(page, "Where they differ most");
+    expect(await page.locator(".samples img").count()).toBe(6);
+    const shares = (await page.locator(".samples li").allTextContents()).map((text) =>
+      Number(/: ([\d.]+) %/.exec(text)![1]),
+    );
+    expect(shares).toEqual(shares.toSorted((a, b) => b - a));
+    expect(shares[0]).toBeGreaterThan(0);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  it("without isolation one thread computes, and the page says so", async () => {
+    await using plain = await startStudio({ isolated: false });
+    const { page } = await plain.open();
+    await openModel(page, digits);
+    await page.getByRole("link", { name: "Prune" }).click();
+    await page.locator(".slider input").fill("50");
+    await page.getByRole("button", { name: "Cut", exact: true }).click();
+    await expectText(page, "Proved:");
+    await page.getByRole("button", { name: "Time both" }).click();
+    await page.getByText("one thread: the page is not cross-origin isolated").waitFor({ timeout: 60_000 });
+    await page.close();
+  }, 120_000);
+
   it("two tabs do not know of each other", async () => {
     const [one, two] = [await studio.open(), await studio.open()];
     await openModel(one.page, digits);

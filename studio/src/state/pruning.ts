@@ -98,9 +98,13 @@ async function answerAll(): Promise<void> {
   if (share === 1 && preview.peek()) void call("preview", { choice: { ...rest, share: 0.5 } });
 }
 
+/** The files of the data, to show some of them. */
+export const dataFiles = signal<readonly GivenFile[]>([]);
+
 export const openData = (files: readonly GivenFile[]): Promise<void> =>
   during("reading the data", async (options) => {
     data.value = await call("data", { files }, options);
+    dataFiles.value = files;
   });
 
 export const score = (by = criterion.value): Promise<void> =>

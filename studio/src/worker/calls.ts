@@ -163,6 +163,20 @@ export interface CompareView {
   readonly interval?: Interval;
   readonly top1?: readonly [before: number, after: number];
   readonly samples: number;
+  /** The samples of the dropped data whose outputs are furthest apart, worst first. */
+  readonly apart: readonly SampleApart[];
+}
+
+/** How far two models are apart on one sample. */
+export interface SampleApart {
+  /** Its place in the data, and its path where it is a picture. */
+  readonly index: number;
+  readonly path?: string;
+  /** The output that is furthest apart, and by how much of its largest value. */
+  readonly output: string;
+  readonly relative: number;
+  /** Of classifiers: what each model takes it for. */
+  readonly classes?: readonly [before: string, after: string];
 }
 
 /** How the model is pruned with learning in between. */

@@ -12,9 +12,11 @@ import {
 import type { Calling, Calls, DataView, GivenFile } from "./calls.ts";
 import { opened } from "./models.ts";
 
-interface OpenData {
+export interface OpenData {
   readonly dataset: Dataset;
   readonly labelled: boolean;
+  /** The paths of its pictures, in their order. */
+  readonly paths?: readonly string[];
 }
 
 let given: { readonly of: Model; readonly data: OpenData } | undefined;
@@ -82,6 +84,7 @@ async function ofPictures(
   const unread: string[] = [];
   let count = 0;
   const labels: number[] = [];
+  const paths: string[] = [];
   for (const [i, { path, blob }] of chosen.entries()) {
     signal.throwIfAborted();
     const picture = await createImageBitmap(blob, { resizeWidth: width, resizeHeight: height, resizeQuality: "high" })
@@ -92,6 +95,7 @@ async function ofPictures(
       context.drawImage(picture, 0, 0);
       picture.close();
       writePlanes(context.getImageData(0, 0, width, height).data, images.subarray(count * channels * pixels), channels);
+      paths.push(path);
       labels.push(classes.indexOf(folderOf(path)));
       count++;
     }
@@ -110,6 +114,7 @@ async function ofPictures(
   return {
     dataset,
     labelled: isLabelled,
+    paths,
     notes: [
       `resized to ${width} × ${height}`,
       ...(chosen.length < files.length ? [`${chosen.length} of ${files.length} are used`] : []),
