@@ -35,6 +35,11 @@ export interface RuntimeOptions {
    * builds silently do not. Default false.
    */
   readonly writesOutputs?: boolean | undefined;
+  /**
+   * Whether what a run hands to the next one can stay in memory of the graphics card, by WebGPU: the browser's build
+   * can; reading such a tensor ends the process in Node's (onnxruntime 1.30). Default false.
+   */
+  readonly keepsOnDevice?: boolean | undefined;
 }
 
 /**
@@ -44,7 +49,12 @@ export interface RuntimeOptions {
  */
 export function createRuntime(
   ort: Onnxruntime,
-  { name = "onnxruntime", threads: defaultThreads = 1, writesOutputs = false }: RuntimeOptions = {},
+  {
+    name = "onnxruntime",
+    threads: defaultThreads = 1,
+    writesOutputs = false,
+    keepsOnDevice = false,
+  }: RuntimeOptions = {},
 ): Runtime {
   if (typeof (ort as Partial<Onnxruntime> | undefined)?.InferenceSession?.create !== "function")
     fail(
@@ -60,6 +70,7 @@ export function createRuntime(
         ort.InferenceSession.create(bytes, {
           ...(on && { executionProviders: [providerOf(on)] }),
           ...(external.length > 0 && { externalData: external }),
+          ...(keepsOnDevice && on === "webgpu" && { preferredOutputLocation: locationsOf(carried) }),
           intraOpNumThreads: threads,
           interOpNumThreads: 1,
           logSeverityLevel: fatalOnly,
@@ -77,6 +88,10 @@ export function createRuntime(
     },
   };
 }
+
+/** What is carried stays on the device, but for what is told after each run. */
+const locationsOf = (carried: readonly Carried[]): Record<string, "cpu" | "gpu-buffer"> =>
+  Object.fromEntries(carried.map(({ output, told }) => [output, told ? "cpu" : "gpu-buffer"]));
 
 function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carried[], writesOutputs: boolean): Session {
   const toOrt = ({ dtype, data: given, shape }: Tensor): OrtTensor => {
@@ -112,6 +127,7 @@ function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carri
           [current, other] = [other, current];
         } else {
           results = await session.run(feeds);
+          letGo(current);
           current = carried.map(({ output }) => results[output]!);
         }
       } catch (error) {
@@ -133,10 +149,18 @@ function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carri
       return times;
     },
     async carried(last = false) {
-      const held = carried.map(({ input }, i) => [input, fromOrt(current[i]!)] as const);
-      return Object.fromEntries(last ? held : held.map(([name, value]) => [name, copyOf(value)]));
+      const now: [string, Tensor][] = [];
+      for (const [i, { input }] of carried.entries()) {
+        const value = await hereOf(current[i]!);
+        now.push([input, last ? value : copyOf(value)]);
+      }
+      return Object.fromEntries(now);
     },
-    ...held(() => session.release()),
+    ...held(() => {
+      letGo(current);
+      current = [];
+      return session.release();
+    }),
   };
 }
 
@@ -156,9 +180,21 @@ const succeeds = (opened: Promise<InferenceSession>): Promise<boolean> =>
 const isShared = (data: Tensor["data"]): data is TypedArray =>
   ArrayBuffer.isView(data) && typeof SharedArrayBuffer !== "undefined" && data.buffer instanceof SharedArrayBuffer;
 
+const isOnDevice = ({ location }: OrtTensor): boolean => location === "gpu-buffer";
+
+/** The memory of a device is not collected: whoever has done with a tensor there has to say so. */
+const letGo = (tensors: readonly OrtTensor[]): void => tensors.filter(isOnDevice).forEach((tensor) => tensor.dispose());
+
+/** A tensor in memory of the processor. What stays on the device too is good for the next run. */
+async function hereOf(tensor: OrtTensor): Promise<Tensor> {
+  if (!isOnDevice(tensor)) return fromOrt(tensor);
+  const { type, dims } = tensor;
+  return fromOrt({ type, dims, data: await tensor.getData(false) });
+}
+
 const copyOf = (value: Tensor): Tensor => ({ ...value, data: value.data.slice() });
 
-const fromOrt = ({ type, dims, data }: OrtTensor): Tensor => ({
+const fromOrt = ({ type, dims, data }: Pick<OrtTensor, "type" | "dims" | "data">): Tensor => ({
   dtype: type as DType,
   shape: dims,
   data: type === "float16" ? bitsOf(data as ArrayBufferView) : (data as TypedArray),

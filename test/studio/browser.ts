@@ -108,10 +108,10 @@ export interface PageOptions {
 }
 
 /** Starts a browser and serves the page. */
-export async function startStudio({ isolated = true } = {}): Promise<Studio> {
+export async function startStudio({ isolated = true, flags = [] as readonly string[] } = {}): Promise<Studio> {
   await buildPage();
   const server = await serveFolder(built, isolated);
-  const browser = await chromium.launch({ executablePath: browserPath!, args: ["--no-sandbox"] });
+  const browser = await chromium.launch({ executablePath: browserPath!, args: ["--no-sandbox", ...flags] });
   const { url } = server;
   return {
     url,

@@ -5,11 +5,11 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import axe from "axe-core";
-import type { Download, Page } from "playwright-core";
-import sharp from "sharp";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inspect, load } from "../../src/node.ts";
 import { hasBrowser, startStudio, type Studio } from "./browser.ts";
+import { downloadBy, drawPictures, expectText, openModel } from "./steps.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const digits = join(root, "scripts/demo/digits.onnx");
@@ -26,17 +26,6 @@ describe.skipIf(!hasBrowser)("the page", () => {
     await studio[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   });
-
-  const openModel = async (page: Page, path: string): Promise<void> => {
-    await page.locator("input[type=file]").first().setInputFiles(path);
-    await page.locator(".details h2").waitFor();
-  };
-  const saved = async (download: Download): Promise<Buffer> => readFile((await download.path())!);
-  const downloadBy = async (page: Page, name: string): Promise<Buffer> => {
-    const waiting = page.waitForEvent("download");
-    await page.getByRole("button", { name }).click();
-    return saved(await waiting);
-  };
 
   it("shows a model's groups, finds nodes, and tells what they are", async () => {
     const { page, problems } = await studio.open();
@@ -214,8 +203,6 @@ describe.skipIf(!hasBrowser)("the page", () => {
   });
 });
 
-const expectText = (page: Page, text: string): Promise<void> => page.getByText(text).first().waitFor();
-
 /** The figures say that half of the multiply-accumulates are left, or just less. */
 async function expectHalf(page: Page): Promise<void> {
   const left = page.getByRole("row", { name: "Multiply-accumulates" }).getByRole("cell").last();
@@ -236,16 +223,4 @@ async function seriousIn(page: Page): Promise<string[]> {
       .filter(({ impact }) => impact === "serious" || impact === "critical")
       .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
   });
-}
-
-/** Pictures of discs, large and small. */
-function drawPictures(folder: string, count: number): Promise<string[]> {
-  return Promise.all(
-    Array.from({ length: count }, async (_, i) => {
-      const path = join(folder, `picture-${i}.png`);
-      const disc = `<svg width="28" height="28"><rect width="28" height="28"/><circle cx="${8 + (i % 12)}" cy="14" r="${3 + (i % 7)}" fill="#fff"/></svg>`;
-      await sharp(Buffer.from(disc)).png().toFile(path);
-      return path;
-    }),
-  );
 }

@@ -34,7 +34,7 @@ async function open(): Promise<{ runtime: Runtime; machine: Machine }> {
   const threads = isolated ? Math.min(mostThreads, navigator.hardwareConcurrency || 1) : 1;
   ort.env.wasm.numThreads = threads;
   ort.env.logLevel = "error";
-  const runtime = yielding(createRuntime(ort, { name: "onnxruntime-web", threads }));
+  const runtime = yielding(createRuntime(ort, { name: "onnxruntime-web", threads, keepsOnDevice: webgpu }));
   useRuntime(runtime);
   return { runtime, machine: { threads, isolated, webgpu } };
 }
