@@ -47,7 +47,7 @@ describe.skipIf(!hasBrowser)("the Watch view", () => {
   it("shows what a run adds to its record while it is looked at, and that it has ended", async () => {
     const events = addRun("small.run", { records: records.slice(0, 3), pid: process.pid });
     const { page, problems } = await openWatch();
-    await page.getByLabel("small.run").check();
+    await page.getByRole("checkbox", { name: "small.run" }).check();
     await readout(page, "Loss", "0.500 at 1");
     await readout(page, "Top-1 over multiply-accumulates", "94.0 % at 100 %");
     await expectText(page, "100.0 % of the multiply-accumulates (400 k)");
@@ -106,13 +106,13 @@ describe.skipIf(!hasBrowser)("the Watch view", () => {
     for (const name of names) addRun(`sweep/${name}.run`, { output: "x.onnx" });
     addRun("other.run", { command: "train", started: "2020-01-02T03:04:05.000Z" });
     const { page, problems } = await openWatch();
-    await page.getByLabel("sweep: all its runs").check();
+    await page.getByRole("checkbox", { name: "sweep: all its runs" }).check();
     await readout(page, "Loss", "sweep/2_macs-0.5.run: ");
     await readout(page, "Loss", "sweep/1_macs-0.7.run: ");
     await expectText(page, "2 of 2 done");
     await page.getByLabel("Of the run").selectOption("sweep/2_macs-0.5.run");
     expect(await page.getByRole("table").getByRole("row").count()).toBe(3);
-    await page.getByLabel("sweep: all its runs").uncheck();
+    await page.getByRole("checkbox", { name: "sweep: all its runs" }).uncheck();
     await expectText(page, "Choose a run to look at it.");
     expect(problems).toEqual([]);
     await page.close();
@@ -126,7 +126,7 @@ describe.skipIf(!hasBrowser)("the Watch view", () => {
     await expectText(page, "100.0 % of the multiply-accumulates");
     await readout(page, "Loss", "0.500 at 1");
     addRun("late.run", { records: records.slice(0, 3), pid: process.pid });
-    await page.getByLabel("late.run").check();
+    await page.getByRole("checkbox", { name: "late.run" }).check();
     await readout(page, "Loss", "late.run: 0.500 at 1");
     await page.close();
   });

@@ -1,7 +1,8 @@
 /** Two models side by side: what they cost, how wide they are, and how far their outputs are apart. */
 
 import { useEffect, useMemo } from "preact/hooks";
-import { bytes, percent, short } from "../parts/format.ts";
+import { CostTable, WidthList } from "../parts/costs.tsx";
+import { percent } from "../parts/format.ts";
 import { filesIn } from "../parts/files.ts";
 import { comparison, compareCut, openOther, other } from "../state/comparison.ts";
 import { network } from "../state/network.ts";
@@ -44,34 +45,10 @@ export function ComparePage() {
 }
 
 function Costs({ found: { before, after } }: { readonly found: CompareView }) {
-  const rows = [
-    ["Multiply-accumulates", short(before.macs), short(after.macs), after.macs / before.macs],
-    ["Parameters", short(before.params), short(after.params), after.params / before.params],
-    ["Weights", bytes(before.bytes), bytes(after.bytes), after.bytes / before.bytes],
-  ] as const;
   return (
     <section class="card">
       <h2>Costs</h2>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col"> </th>
-            <th scope="col">first</th>
-            <th scope="col">second</th>
-            <th scope="col">ratio</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(([name, first, next, share]) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td>{first}</td>
-              <td>{next}</td>
-              <td>{percent(share)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <CostTable before={before} after={after} heads={["first", "second", "ratio"]} />
     </section>
   );
 }
@@ -139,25 +116,9 @@ function Thumbnail({ path }: { readonly path: string }) {
   return url === undefined ? null : <img src={url} alt="" width="56" height="56" />;
 }
 
-function Widths({ found: { groups } }: { readonly found: CompareView }) {
-  const most = Math.max(1, ...groups.flatMap(({ before, after }) => [before, after]));
-  return (
-    <section class="card widths plain">
-      <h2>Widths</h2>
-      <ul>
-        {groups.map(({ name, before, after }) => (
-          <li key={name}>
-            <span class="name" title={name}>
-              {name}
-            </span>
-            <span class="count">{before === after ? before : `${before} → ${after}`}</span>
-            <svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
-              <rect class="before" width={(100 * before) / most} height="8" />
-              <rect class="after" width={(100 * after) / most} height="8" />
-            </svg>
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
+const Widths = ({ found: { groups } }: { readonly found: CompareView }) => (
+  <section class="card widths plain">
+    <h2>Widths</h2>
+    <WidthList groups={groups} />
+  </section>
+);

@@ -1,6 +1,7 @@
 /** The width of every group, before and after, each with a slider of its own. */
 
 import { signal } from "@preact/signals";
+import { WidthBar } from "../../parts/costs.tsx";
 import { groups } from "../../state/network.ts";
 import { choice, choose, dropped, preview } from "../../state/pruning.ts";
 
@@ -43,10 +44,7 @@ export function Widths() {
                 {name}
               </span>
               <span class="count">{left === units ? units : `${units} → ${left}`}</span>
-              <svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
-                <rect class="before" width={(100 * units) / most} height="8" />
-                <rect class="after" width={(100 * left) / most} height="8" />
-              </svg>
+              <WidthBar before={units} after={left} most={most} />
               <input
                 type="range"
                 min="1"

@@ -1,6 +1,7 @@
 /** How wide the groups of a run still are. */
 
 import { signal } from "@preact/signals";
+import { WidthList } from "../../parts/costs.tsx";
 import { grown, recordOf, type ListedRun } from "../../state/watch.ts";
 
 /** The run whose widths are shown, where several are chosen. */
@@ -12,7 +13,6 @@ export function RunWidths({ runs }: { readonly runs: readonly ListedRun[] }) {
   const run = pruned.find(({ id }) => id === wanted.value) ?? pruned[0];
   if (!run) return null;
   const widths = [...recordOf(run.id).widths.values()];
-  const most = Math.max(1, ...widths.map(({ before }) => before));
   return (
     <section class="card widths plain" aria-labelledby="widths">
       <h2 id="widths">Widths</h2>
@@ -30,20 +30,7 @@ export function RunWidths({ runs }: { readonly runs: readonly ListedRun[] }) {
           </label>
         </div>
       )}
-      <ul>
-        {widths.map(({ name, before, left }) => (
-          <li key={name}>
-            <span class="name" title={name}>
-              {name}
-            </span>
-            <span class="count">{before === left ? before : `${before} → ${left}`}</span>
-            <svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
-              <rect class="before" width={(100 * before) / most} height="8" />
-              <rect class="after" width={(100 * left) / most} height="8" />
-            </svg>
-          </li>
-        ))}
-      </ul>
+      <WidthList groups={widths.map(({ name, before, left }) => ({ name, before, after: left }))} />
     </section>
   );
 }
