@@ -95,7 +95,7 @@ function layerOf(file: string): string {
 
 /** Node's own modules and packages that need them. */
 const needsNode = (name: string): boolean =>
-  /^(node:|(onnxruntime-node|sharp|tar|commander|piscina|bullmq|ioredis|s3mini)$)/.test(name);
+  /^(node:|(onnxruntime-node|sharp|tar|commander|piscina|bullmq|ioredis|pg|s3mini)$)/.test(name);
 const isForNode = (file: string): boolean => /-node\.ts$|^node\.ts$|^cli\//.test(file);
 
 describe("imports", () => {

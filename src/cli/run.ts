@@ -20,7 +20,7 @@ import type { KeptUnits } from "../prune/select/plan.ts";
 import type { RunConfig } from "../report/record.ts";
 import type { WrittenReport } from "../report/report-node.ts";
 import { withFiles } from "../options/loss-text.ts";
-import { shownAddress } from "../queue/connection-node.ts";
+import { shownAddress } from "../queue/address-node.ts";
 import { find, findFolder, placesOf, type Places } from "../report/relocate-node.ts";
 import { createRun, resumeRun, type Run } from "../report/run-node.ts";
 import type { Context } from "./context.ts";
@@ -144,7 +144,10 @@ export function actAsRun<F extends RecordFlags>(
 
 /** A word of the command line as others may read it. */
 const hidden = (text: string): string =>
-  text.replace(/^(--queue=)?((?:redis|valkey)s?:.*)$/is, (_, flag = "", address) => `${flag}${shownAddress(address)}`);
+  text.replace(
+    /^(--queue=)?((?:(?:redis|valkey)s?|postgres(?:ql)?):.*)$/is,
+    (_, flag = "", address) => `${flag}${shownAddress(address)}`,
+  );
 
 /**
  * Flags as the record has them. An address with a password is read from the environment when the run goes on, which may

@@ -6,12 +6,15 @@ import { count } from "./kinds.ts";
 /** The address of the server, as its users write it. */
 export const queue = z
   .string()
-  .describe("hand the work out through this server, as redis://host:6379 (without a value: SECATEUR_QUEUE)");
+  .describe(
+    "hand the work out through this server, as redis://host:6379 or postgres://host/database " +
+      "(without a value: SECATEUR_QUEUE)",
+  );
 
 /** Who vouches for the server. */
 export const queueCa = z
   .string()
-  .describe("file of the certificates that vouch for a rediss:// server, as PEM (default: those that Node trusts)");
+  .describe("file of the certificates that vouch for a server with TLS, as PEM (default: those that Node trusts)");
 
 /** Where what travels lies. */
 export const store = z

@@ -5,13 +5,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import type { TaskEvent } from "../../src/distribute/task.ts";
-import { connect, shownAddress } from "../../src/queue/connection-node.ts";
+import { shownAddress } from "../../src/queue/address-node.ts";
+import { connect } from "../../src/queue/connection-node.ts";
 import { scoreOn } from "../../src/queue/score-on.ts";
 import { secateur } from "../cli/support.ts";
 import { random } from "../support/graphs.ts";
 import { laws } from "../support/laws.ts";
 import { hasServer, startServer, startWorker, type WorkerProcess } from "../support/redis.ts";
-import { alone, bitsOf, coordinate, listed, model, options, taskOf } from "./support.ts";
+import { alone, bitsOf, coordinate, listed, model, options, redisOf, taskOf } from "./support.ts";
 
 // Workers are processes, which start slowly where others are busy.
 vi.setConfig({ testTimeout: 300_000 });
@@ -47,7 +48,7 @@ describe.skipIf(!hasServer)("scores through a queue", () => {
         expect(worker.said()).toMatch(/ended; it fetched \d+ blobs/);
       }
       // The server keeps nothing of what is done.
-      const left = await executor.connection.client().keys("secateur:tasks:*-1");
+      const left = await redisOf(executor.connection).keys("secateur:tasks:*-1");
       expect(left).toEqual([]);
     },
   );
@@ -111,7 +112,7 @@ describe.skipIf(!hasServer)("scores through a queue", () => {
     const stop = new AbortController();
     const job = scoreOn(executor, model, { ...options, shards: 4, signal: stop.signal });
     job.result.catch(() => undefined);
-    const client = executor.connection.client();
+    const client = redisOf(executor.connection);
     while ((await client.llen("secateur:tasks:wait")) < 4) await sleep(50);
     stop.abort(new Error("enough"));
     await expect(job.result).rejects.toThrow("enough");
@@ -146,7 +147,7 @@ describe.skipIf(!hasServer)("the server of a queue", () => {
     await using server = await startServer(["--requirepass", "s3same:@/?"], "s3same:@/?");
     const address = (password: string) => `redis://:${encodeURIComponent(password)}@127.0.0.1:${server.port}`;
     const connection = await connect(address("s3same:@/?"), { onNote });
-    expect(await connection.client().ping()).toBe("PONG");
+    expect(await redisOf(connection).ping()).toBe("PONG");
     expect(connection.address).toBe(`redis://:***@127.0.0.1:${server.port}`);
     await connection[Symbol.asyncDispose]();
     for (const wrong of [address("wr0ng"), `redis://127.0.0.1:${server.port}`]) {
@@ -231,7 +232,7 @@ describe.skipIf(!hasServer)("kill -9 at 25 random moments", laws, () => {
         );
       }
       expect(lost).toBeGreaterThan(0);
-      expect(await executor.connection.client().llen("secateur:tasks:wait")).toBe(0);
+      expect(await redisOf(executor.connection).llen("secateur:tasks:wait")).toBe(0);
     } finally {
       for (const worker of workers) await worker[Symbol.asyncDispose]();
     }

@@ -1,6 +1,7 @@
 /** A small network to score, and what one machine makes of it. */
 
 import { join } from "node:path";
+import type { Redis } from "ioredis";
 import type { Scores } from "../../src/criteria/criterion.ts";
 import { cachedStore, type CachedStore } from "../../src/distribute/cached-store-node.ts";
 import { folderPlace } from "../../src/distribute/folder-store-node.ts";
@@ -48,6 +49,9 @@ export async function coordinate(server: Server, notes: string[] = []): Promise<
     },
   };
 }
+
+/** A client of the server itself. */
+export const redisOf = (connection: Connection): Redis => connection.client() as Redis;
 
 export async function* listed(tasks: readonly Task[]): AsyncGenerator<Task> {
   for (const task of tasks) yield await Promise.resolve(task);

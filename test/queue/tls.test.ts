@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it, vi } from "vitest";
 import { connect } from "../../src/queue/connection-node.ts";
 import { secateur } from "../cli/support.ts";
 import { hasOpenssl, hasServer, makeCertificate, startServer, startWorker } from "../support/redis.ts";
-import { netPath } from "./support.ts";
+import { netPath, redisOf } from "./support.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
 const folder = mkdtempSync(join(tmpdir(), "secateur-tls-"));
@@ -64,7 +64,7 @@ describe.skipIf(!hasServer || !hasOpenssl)("a queue with TLS", () => {
     ];
     await using server = await startServer([], "", own);
     const right = await connect(server.url, { onNote, queueCa: own.cert });
-    expect(await right.client().ping()).toBe("PONG");
+    expect(await redisOf(right).ping()).toBe("PONG");
     await right[Symbol.asyncDispose]();
     for (const wrong of [undefined, other.cert])
       expect(await codeOf(server.url, wrong)).toEqual([

@@ -24,7 +24,8 @@ Start it on each machine; then, on any of them:
   secateur score model.onnx --data cifar10:data --queue redis://host:6379 --store /shared
 
 The first Ctrl-C finishes the jobs in hand, a second one, or SIGTERM, hands them back.
-A password: redis://:PASSWORD@host:6379, or the whole address in SECATEUR_QUEUE. TLS: rediss://.`;
+A password: redis://:PASSWORD@host:6379, or the whole address in SECATEUR_QUEUE. TLS: rediss://.
+PostgreSQL: postgres://user:PASSWORD@host/database, with ?sslmode=verify-full for TLS.`;
 
 function defineWorker(command: Command, context: Context): void {
   withGroup(

@@ -55,7 +55,10 @@ export const withHandingOut = (command: Command): Command =>
 function addressOf({ queue }: QueueFlags): string {
   const given = typeof queue === "string" ? queue : process.env["SECATEUR_QUEUE"];
   if (given === undefined || given === "")
-    fail("bad-option", "name the queue: --queue redis://host:6379, or SECATEUR_QUEUE in the environment");
+    fail(
+      "bad-option",
+      "name the queue: --queue redis://host:6379 or postgres://host/database, or SECATEUR_QUEUE in the environment",
+    );
   return given;
 }
 
