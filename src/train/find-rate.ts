@@ -20,6 +20,8 @@ export interface RateTrial {
   readonly teacher?: Teacher | undefined;
   /** Minibatches of the run that the rate is for, where known: a short run has a short trial. */
   readonly steps?: number | undefined;
+  /** Whether the rate falls from there to next to nothing, as in fine-tuning; default not. */
+  readonly falls?: boolean | undefined;
   /** No rate above this share of the optimiser's highest is tried; default 1. */
   readonly share?: number | undefined;
   /** Is told of each minibatch. */
@@ -73,6 +75,10 @@ export const lowerThan = (rate: number): number => roundedDown(Math.min(rate / 4
  * start, and lowered until it does no harm and a lower one learns no more. All losses are compared minibatch by
  * minibatch, so that easy and hard ones make no difference.
  *
+ * Steps in units of each weight's size need no such search, as their rates mean the same for any weight. Where the rate
+ * falls in the run, it is the highest that does no harm: what lowers the loss most in a few minibatches is far below
+ * what lowers it most in the end (Wu et al. 2018, "Understanding Short-Horizon Bias in Stochastic Meta-Optimization").
+ *
  * @param graph the model with an open batch; it stays as it is
  * @throws SecateurError `not-finite` where the loss is not a number before anything is
  * learned, `bad-data` as {@link Trainer.step}
@@ -119,11 +125,14 @@ export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset,
   );
   const level = mean(base);
   const slight = scale.slight + rise * level;
-  const growth = Math.min(fastest, (1 / lowest) ** (1 / (count - 1)));
-  const rateOf = (i: number): number => growth ** (i - count + 1);
-  const risen = await learn(trainer, rateOf, (loss, i) => loss > base[i]! + slight);
-  const turned = risen.at(-1)! > base[risen.length - 1]! + slight;
-  const edge = turned ? rateOf(risen.length - 1) : 1;
+  /** The rate at which the loss turns up. */
+  const edgeOf = async (): Promise<number> => {
+    const growth = Math.min(fastest, (1 / lowest) ** (1 / (count - 1)));
+    const rateOf = (i: number): number => growth ** (i - count + 1);
+    const risen = await learn(trainer, rateOf, (loss, i) => loss > base[i]! + slight);
+    const turned = risen.at(-1)! > base[risen.length - 1]! + slight;
+    return turned ? rateOf(risen.length - 1) : 1;
+  };
   /** By how much the loss is above what it was, over the last half of a try. */
   const harmOf = async (rate: number): Promise<number> => {
     await using fresh = await openTrainer(runtime, graph, step);
@@ -136,15 +145,21 @@ export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset,
     const half = Math.floor(count / 2);
     return mean(losses.slice(half).map((loss, i) => loss - base[half + i]!));
   };
-  let learningRate = roundedDown(Math.min(ceiling, edge / marginOf(optimiser)));
+  const isHarmful = (harm: number): boolean => harm > slight / 2;
+  if (trial.falls && optimiser.kind === "adamw" && optimiser.relative) {
+    let rate = roundedDown(ceiling);
+    for (let lowered = 0; lowered < mostLowered && isHarmful(await harmOf(rate)); lowered++)
+      rate = roundedDown(rate / 2);
+    return { learningRate: rate, minibatches };
+  }
+  let learningRate = roundedDown(Math.min(ceiling, (await edgeOf()) / marginOf(optimiser)));
   let harm = await harmOf(learningRate);
   for (let lowered = 0; lowered < mostLowered; lowered++) {
     const lower = roundedDown(learningRate / 2.5);
     const other = await harmOf(lower);
-    const isHarmful = harm > slight / 2;
     // What does no harm may still learn less than a lower rate does: on images that it
     // has not seen the model is then worse.
-    if (!isHarmful && other > harm - Math.max(slight / 10, 0.1 * Math.abs(harm))) break;
+    if (!isHarmful(harm) && other > harm - Math.max(slight / 10, 0.1 * Math.abs(harm))) break;
     [learningRate, harm] = [lower, other];
   }
   return { learningRate, minibatches };

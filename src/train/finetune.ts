@@ -167,7 +167,14 @@ async function rateOf(
   if (learningRate !== "auto") return learningRate;
   if (from?.learningRate !== undefined) return from.learningRate;
   const steps = dataset.size === undefined ? undefined : Math.floor(dataset.size / batchSize) * epochs;
-  const trial = { step: stepOptions(options), stream: options, teacher, steps, onTrial: options.onRate };
+  const trial = {
+    step: stepOptions(options),
+    stream: options,
+    teacher,
+    steps,
+    falls: options.rateSchedule !== "constant",
+    onTrial: options.onRate,
+  };
   const found = await findRate(runtime, from?.graph ?? graph, dataset, trial);
   options.onRate?.({ kind: "rate", phase: "finetune", ...found });
   return found.learningRate;

@@ -56,6 +56,28 @@ describe("a trial", () => {
     expect(rates).toMatchObject([{ phase: "finetune" }]);
   });
 
+  it("that falls, of steps in units of each weight's size, is the highest that does no harm", async () => {
+    const all = { ...learn, optimiser: { kind: "adamw", relative: true } } as const;
+    const rateOf = async (graph: Graph, falls: boolean): Promise<number> => {
+      const trial = { step: stepOptions(all), stream: all, steps: 160, falls };
+      return (await findRate(directRuntime, graph, data, trial)).learningRate;
+    };
+    // Biases of 3000 change no class, and a step that is a share of them is a long one.
+    const bias = untrained.initializers.get("fc3.bias")!;
+    const lifted: Graph = {
+      ...untrained,
+      initializers: new Map(untrained.initializers).set("fc3.bias", {
+        ...bias,
+        dtype: "float32",
+        data: Float32Array.from(bias.data as Float32Array, (one) => one + 3000),
+      }),
+    };
+    expect(await rateOf(untrained, true)).toBe(0.002);
+    const [falling, level] = [await rateOf(lifted, true), await rateOf(lifted, false)];
+    expect(falling).toBeLessThan(0.001);
+    expect(falling).toBeGreaterThan(level);
+  });
+
   it("goes by how steep the loss is: weights that act a hundred times as much are learned more slowly", async () => {
     const graph = untrained;
     const names = [...graph.initializers.keys()];
