@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import axe from "axe-core";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -98,6 +98,29 @@ describe.skipIf(!hasBrowser)("the page", () => {
     await expect.poll(() => page.getByRole("button", { name: "Stop" }).count(), { timeout: 20_000 }).toBe(0);
     await expectText(page, "Importance by taylor-fo");
     expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  it("takes labels of pictures from a table, and says which row of it is wrong", async () => {
+    const pictures = await drawPictures(folder, 6);
+    const table = join(folder, "labels.csv");
+    const rows = pictures.map((path, i) => `${basename(path)},${i % 10}`);
+    await writeFile(table, ["path,label", ...rows].join("\n"));
+    const { page } = await studio.open();
+    await openModel(page, digits);
+    await page.getByRole("link", { name: "Prune" }).click();
+    await page.locator("input[type=file]").setInputFiles([table, ...pictures]);
+    await expectText(page, "labels.csv has the classes");
+    await expectText(page, "from the labels");
+    for (const [row, message] of [
+      ["picture-0.png,10", "row 1 has the label 10, but the model has 10 classes"],
+      ["picture-99.png,1", "row 1 names picture-99.png, which was not dropped with it"],
+      [",1", "row 1 has no path"],
+    ]) {
+      await writeFile(table, `path,label\n${row}\n`);
+      await page.locator("input[type=file]").setInputFiles([table, ...pictures]);
+      await page.getByRole("alert").getByText(message!).waitFor();
+    }
     await page.close();
   });
 

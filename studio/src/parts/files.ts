@@ -9,9 +9,12 @@ export async function filesOf(transfer: DataTransfer): Promise<GivenFile[]> {
   return (await Promise.all(entries.map(walk))).flat();
 }
 
-/** Those that an input element has. */
-export const filesIn = (input: HTMLInputElement): GivenFile[] =>
-  Array.from(input.files ?? [], (file) => ({ path: file.webkitRelativePath || file.name, blob: file }));
+/** Those that an input element has. It has none then, so that the same ones can be chosen again. */
+export function filesIn(input: HTMLInputElement): GivenFile[] {
+  const files = Array.from(input.files ?? [], (file) => ({ path: file.webkitRelativePath || file.name, blob: file }));
+  input.value = "";
+  return files;
+}
 
 async function walk(entry: FileSystemEntry): Promise<GivenFile[]> {
   if (entry.isFile) {

@@ -11,6 +11,7 @@ import {
 } from "secateur";
 import type { Calling, Calls, DataView, GivenFile } from "./calls.ts";
 import { opened } from "./models.ts";
+import { pairsOf, type Labelled } from "./table.ts";
 
 export interface OpenData {
   readonly dataset: Dataset;
@@ -40,9 +41,7 @@ export function dataFor(model: Model): OpenData {
 export async function openData({ files }: Calls["data"]["args"], calling: Calling): Promise<DataView> {
   const { model } = opened();
   const archive = files.find(({ path }) => /\.npz$/i.test(path));
-  const { notes, ...data } = archive
-    ? await ofArchive(archive, model)
-    : await ofPictures(files.filter(isPicture), model, calling);
+  const { notes, ...data } = archive ? await ofArchive(archive, model) : await ofPictures(files, model, calling);
   given = { of: model, data };
   return { name: data.dataset.name, samples: data.dataset.size ?? 0, labelled: data.labelled, notes };
 }
@@ -64,66 +63,94 @@ function formOf(model: Model): PixelForm {
   return pixels;
 }
 
+/** Pictures with the class of each, where these are known, and what the page says of that. */
+interface Listed {
+  readonly files: readonly Labelled[];
+  readonly isLabelled: boolean;
+  readonly note: string;
+}
+
+/** Which class each picture is: by a table that was dropped with them, else by their folders. */
+async function listed(files: readonly GivenFile[], model: Model): Promise<Listed> {
+  const pictures = files.filter(isPicture);
+  if (pictures.length === 0)
+    throw new SecateurError("bad-data", "there are no pictures and no .npz file among these: drop one of them");
+  const last = model.graph.outputs[0]?.shape?.at(-1);
+  const outputs = typeof last === "number" ? last : undefined;
+  const table = files.find(({ path }) => /\.csv$/i.test(path));
+  if (table)
+    return { files: await pairsOf(table, pictures, outputs), isLabelled: true, note: `${table.path} has the classes` };
+  const classes = classesOf(pictures);
+  const isLabelled = classes.length > 1 && classes.length === outputs;
+  return {
+    files: pictures.map((file) => ({ file, classId: classes.indexOf(folderOf(file.path)) })),
+    isLabelled,
+    note: isLabelled
+      ? `the ${classes.length} folders are the classes, in the order of the alphabet`
+      : "the folders are not the model's classes: it draws its own",
+  };
+}
+
 async function ofPictures(
   files: readonly GivenFile[],
   model: Model,
-  { progress, signal }: Calling,
+  calling: Calling,
 ): Promise<OpenData & { notes: string[] }> {
-  if (files.length === 0)
-    throw new SecateurError("bad-data", "there are no pictures and no .npz file among these: drop one of them");
-  const { width, height, channels } = sizeOf(model);
-  const step = Math.max(1, files.length / mostPictures);
-  const chosen = Array.from({ length: Math.min(files.length, mostPictures) }, (_, i) => files[Math.floor(i * step)]!);
-  const classes = classesOf(chosen);
-  const outputs = model.graph.outputs[0]?.shape?.at(-1);
-  const isLabelled = classes.length > 1 && classes.length === outputs;
-  const pixels = width * height;
-  const images = new Uint8Array(chosen.length * channels * pixels);
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d", { willReadFrequently: true })!;
-  const unread: string[] = [];
-  let count = 0;
-  const labels: number[] = [];
-  const paths: string[] = [];
-  for (const [i, { path, blob }] of chosen.entries()) {
-    signal.throwIfAborted();
-    const picture = await createImageBitmap(blob, { resizeWidth: width, resizeHeight: height, resizeQuality: "high" })
-      // What is no picture is counted, and named below.
-      .catch(() => undefined);
-    if (picture === undefined) unread.push(path);
-    else {
-      context.drawImage(picture, 0, 0);
-      picture.close();
-      writePlanes(context.getImageData(0, 0, width, height).data, images.subarray(count * channels * pixels), channels);
-      paths.push(path);
-      labels.push(classes.indexOf(folderOf(path)));
-      count++;
-    }
-    progress({ done: i + 1, all: chosen.length, what: "reading pictures" });
-  }
-  if (count === 0) throw new SecateurError("bad-data", `none of the ${chosen.length} pictures can be read`);
-  const shape = [count, channels, height, width];
+  const { files: all, isLabelled, note } = await listed(files, model);
+  const step = Math.max(1, all.length / mostPictures);
+  const chosen = Array.from({ length: Math.min(all.length, mostPictures) }, (_, i) => all[Math.floor(i * step)]!);
+  const size = sizeOf(model);
+  const { images, read, unread } = await pixelsOf(chosen, size, calling);
+  if (read.length === 0) throw new SecateurError("bad-data", `none of the ${chosen.length} pictures can be read`);
+  const labels = Int32Array.from(read, ({ classId }) => classId);
   const dataset = arrayDataset(
     {
-      name: `${count} pictures`,
-      inputs: { "": { dtype: "uint8", shape, data: images.subarray(0, count * channels * pixels) } },
-      ...(isLabelled && { target: { dtype: "int32", shape: [count], data: Int32Array.from(labels) } }),
+      name: `${read.length} pictures`,
+      inputs: {
+        "": { dtype: "uint8", shape: [read.length, size.channels, size.height, size.width], data: images },
+      },
+      ...(isLabelled && { target: { dtype: "int32", shape: [read.length], data: labels } }),
     },
     formOf(model),
   );
   return {
     dataset,
     labelled: isLabelled,
-    paths,
+    paths: read.map(({ file }) => file.path),
     notes: [
-      `resized to ${width} × ${height}`,
-      ...(chosen.length < files.length ? [`${chosen.length} of ${files.length} are used`] : []),
-      ...(unread.length > 0 ? [`${unread.length} cannot be read, such as ${unread[0]}`] : []),
-      isLabelled
-        ? `the ${classes.length} folders are the classes, in the order of the alphabet`
-        : "the folders are not the model's classes: it draws its own",
+      `resized to ${size.width} × ${size.height}`,
+      ...(chosen.length < all.length ? [`${chosen.length} of ${all.length} are used`] : []),
+      ...(unread.length > 0 ? [`${unread.length} cannot be read, such as ${unread[0]!.file.path}`] : []),
+      note,
     ],
   };
+}
+
+/** The pixels [N, C, H, W] of all pictures that can be read, in their order. */
+async function pixelsOf(
+  chosen: readonly Labelled[],
+  { width, height, channels }: ReturnType<typeof sizeOf>,
+  { progress, signal }: Calling,
+): Promise<{ images: Uint8Array; read: Labelled[]; unread: Labelled[] }> {
+  const each = width * height * channels;
+  const images = new Uint8Array(chosen.length * each);
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true })!;
+  const [read, unread]: [Labelled[], Labelled[]] = [[], []];
+  for (const [i, one] of chosen.entries()) {
+    signal.throwIfAborted();
+    const resized = { resizeWidth: width, resizeHeight: height, resizeQuality: "high" } as const;
+    // What is no picture is counted, and the page names it.
+    const picture = await createImageBitmap(one.file.blob, resized).catch(() => undefined);
+    if (picture === undefined) unread.push(one);
+    else {
+      context.drawImage(picture, 0, 0);
+      picture.close();
+      writePlanes(context.getImageData(0, 0, width, height).data, images.subarray(read.length * each), channels);
+      read.push(one);
+    }
+    progress({ done: i + 1, all: chosen.length, what: "reading pictures" });
+  }
+  return { images: images.subarray(0, read.length * each), read, unread };
 }
 
 /** The size of the pictures that a model takes: its own, or what its file's metadata says. */

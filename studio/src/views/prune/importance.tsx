@@ -48,7 +48,7 @@ export function Importance() {
             <input
               type="file"
               multiple
-              accept="image/*,.npz"
+              accept="image/*,.npz,.csv"
               onChange={(event) => void openData(filesIn(event.currentTarget))}
             />
           </label>
@@ -58,7 +58,10 @@ export function Importance() {
               {data.value.notes.map((one) => `; ${one}`)}
             </p>
           ) : (
-            <p class="quiet">Drop a folder of pictures or an .npz file anywhere. Nothing is uploaded.</p>
+            <p class="quiet">
+              Drop a folder of pictures, with a CSV of their labels if there is one, or an .npz file anywhere. Nothing
+              is uploaded.
+            </p>
           )}
         </>
       )}
