@@ -101,16 +101,20 @@ export function openHands(store: CachedStore, { atOnce, threads, patience }: Han
     told.unref();
     signal?.addEventListener("abort", stop, { once: true });
     const asked: AskedOfThread = { task, folder: store.folder, earlier: checkpoint.blobs, threads, port };
+    let cause: unknown;
     try {
-      return (await pool.run(asked, { transferList: [port], signal: end.signal })) as ThreadAnswer;
+      const answer = (await pool.run(asked, { transferList: [port], signal: end.signal })) as ThreadAnswer;
+      // What was given up stays so, though its answer comes a moment later.
+      if (!isHanging) return answer;
     } catch (error) {
-      if (isHanging) throw new Error(`no progress for ${patience} seconds: it was stopped`, { cause: error });
-      throw error;
+      if (!isHanging) throw error;
+      cause = error;
     } finally {
       signal?.removeEventListener("abort", stop);
       clearTimeout(timer);
       told.close();
     }
+    throw new Error(`no progress for ${patience} seconds: it was stopped`, { cause });
   };
   return {
     atOnce,

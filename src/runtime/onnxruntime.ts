@@ -149,16 +149,14 @@ function wrap(ort: Onnxruntime, session: InferenceSession, given: readonly Carri
       return times;
     },
     async carried(last = false) {
-      const now: [string, Tensor][] = [];
-      for (const [i, { input }] of carried.entries()) {
-        const value = await hereOf(current[i]!);
-        now.push([input, last ? value : copyOf(value)]);
-      }
-      return Object.fromEntries(now);
+      // All are asked for at once: whoever disposes of the session meanwhile takes none away.
+      const values = await Promise.all(current.map(hereOf));
+      return Object.fromEntries(
+        carried.map(({ input }, i) => [input, last ? values[i]! : copyOf(values[i]!)] as const),
+      );
     },
     ...held(() => {
       letGo(current);
-      current = [];
       return session.release();
     }),
   };

@@ -6,7 +6,6 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { stdout } from "node:process";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { openWorkshop, secateur } from "./support.ts";
 
 const { openBrowser, place } = vi.hoisted(() => ({ openBrowser: vi.fn(), place: { page: "" } }));
 vi.mock("../../src/cli/open-browser.ts", () => ({ openBrowser }));
@@ -16,6 +15,9 @@ vi.mock("../../src/serve/server-node.ts", async (original) => {
   return { serveStudio: (options: object) => serveStudio({ ...options, ...place } as never) };
 });
 
+// Other files of tests may have loaded the command: it is loaded anew, with what stands in for parts of it.
+vi.resetModules();
+const { openWorkshop, secateur } = await import("./support.ts");
 const workshop = openWorkshop();
 const { folder, at, write } = workshop;
 const root = join(import.meta.dirname, "../..");
@@ -31,6 +33,9 @@ beforeAll(async () => {
 afterAll(() => {
   taken.close();
   workshop.remove();
+  vi.doUnmock("../../src/cli/open-browser.ts");
+  vi.doUnmock("../../src/serve/server-node.ts");
+  vi.resetModules();
 });
 
 /** Runs the command until it has printed an address, then ends it. */

@@ -46,7 +46,7 @@ describe("an option that there is not", () => {
     [
       "load",
       () => load(new Uint8Array(), wrong({ runtimes: 1 })),
-      "runtimes (did you mean runtime? load takes runtime)",
+      "runtimes (did you mean runtime? load takes runtime, external)",
     ],
     ["inspect", () => inspect(model, wrong({ hole: true })), "hole (did you mean whole? inspect takes shapes,"],
     ["score", () => score(model, wrong({ data, batchsize: 8 })), "batchsize (did you mean batchSize? score takes"],
