@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { zipSync } from "fflate";
 import type { Model } from "../../src/graph/graph.ts";
 import { cut } from "../../src/jobs/cut.ts";
 import { plan } from "../../src/jobs/plan.ts";
@@ -12,7 +13,7 @@ import { writeModelFile } from "../../src/onnx/files-node.ts";
 import { newModel, type ZooName } from "../../src/zoo/zoo.ts";
 import { writeDigits, type Workshop } from "../cli/support.ts";
 import { random } from "../support/graphs.ts";
-import { writeImage } from "../support/images.ts";
+import { npy, pattern, writeImage } from "../support/images.ts";
 
 export const root = join(import.meta.dirname, "../..");
 
@@ -72,7 +73,8 @@ globalThis.fetch = async (url, options) =>
 `;
 
 /**
- * A folder with the package installed, a model, and the data that the documentation speaks of: `data/mnist`, and `pets` with pictures of two classes.
+ * A folder with the package installed, a model, and the data that the documentation speaks of: `data/mnist`,
+ * `digits.npz`, and `pets` with pictures of two classes.
  *
  * @param model what model.onnx is: a network, or the path of a file
  */
@@ -97,6 +99,10 @@ export async function openWorkspace(model: Model | string): Promise<Workspace> {
   else await writeModelFile(path, model);
   writeDigits({ write: (name, content) => write(`data/mnist/${name}`, content) } as Workshop);
   await writePets(folder);
+  write(
+    "digits.npz",
+    zipSync({ "x_test.npy": npy("|u1", [4, 28, 28], pattern(4 * 784)), "y_test.npy": npy("|u1", [4], [0, 1, 2, 3]) }),
+  );
   write("node_modules/serve.mjs", server);
   const main = join(root, "dist/cli/main.js");
   let programs = 0;
