@@ -83,6 +83,8 @@ const sweptRow = (name, macs) => {
   return `| ${name} | ${shown("taylor-fo")} | ${shown("magnitude")} |`;
 };
 
+const studio = json("bench/results/studio.json");
+
 /** Sentences and rows of tables, by their pages. */
 export const claims = {
   "README.md": [
@@ -149,6 +151,10 @@ export const claims = {
       `and ${atLimit("taylor-fo-fg")} by taylor-fo-fg`,
   ],
   "docs/performance.md": [
+    `ResNet-50 is drawn ${studio.open.median} ms after it is dropped`,
+    `in ${Math.min(...studio.figures.ms)} to ${Math.max(...studio.figures.ms)} ms`,
+    `importance takes ${studio.score.ratio.toFixed(1)} times as long as in Node`,
+    `learning ${studio.learn.ratio.toFixed(1)} times`,
     `${range(ratios(scoring), 2, " times as many images per second")}, in ${range(
       scoring.map(({ memoryRatio }) => memoryRatio),
       2,
