@@ -4,12 +4,11 @@ import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import axe from "axe-core";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inspect, load } from "../../src/node.ts";
 import { hasBrowser, startStudio, type Studio } from "./browser.ts";
-import { downloadBy, drawPictures, expectText, openModel } from "./steps.ts";
+import { downloadBy, drawPictures, expectText, openModel, seriousIn } from "./steps.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const digits = join(root, "scripts/demo/digits.onnx");
@@ -232,18 +231,4 @@ async function expectHalf(page: Page): Promise<void> {
   const share = async (): Promise<number> => Number.parseFloat((await left.textContent()) ?? "");
   await expect.poll(share).toBeLessThanOrEqual(50);
   expect(await share()).toBeGreaterThan(48);
-}
-
-/** What axe holds to be serious or worse. */
-async function seriousIn(page: Page): Promise<string[]> {
-  // The page's policy allows no script but its own: axe comes in by the browser's own door.
-  await page.evaluate(`${axe.source}; undefined`);
-  return page.evaluate(async () => {
-    const { violations } = await (
-      globalThis as unknown as { axe: { run(): Promise<import("axe-core").AxeResults> } }
-    ).axe.run();
-    return violations
-      .filter(({ impact }) => impact === "serious" || impact === "critical")
-      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
-  });
 }

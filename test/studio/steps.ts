@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import axe from "axe-core";
 import type { Page } from "playwright-core";
 import sharp from "sharp";
 
@@ -33,4 +34,18 @@ export function drawPictures(folder: string, count: number): Promise<string[]> {
       return path;
     }),
   );
+}
+
+/** What axe holds to be serious or worse. */
+export async function seriousIn(page: Page): Promise<string[]> {
+  // The page's policy allows no script but its own: axe comes in by the browser's own door.
+  await page.evaluate(`${axe.source}; undefined`);
+  return page.evaluate(async () => {
+    const { violations } = await (
+      globalThis as unknown as { axe: { run(): Promise<import("axe-core").AxeResults> } }
+    ).axe.run();
+    return violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+  });
 }

@@ -3,13 +3,13 @@
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import axe from "axe-core";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { serveStudio, type Studio as Server } from "../../src/serve/server-node.ts";
 import { smallRecords, summary } from "../report/small-run.ts";
 import { lines, writeRun, type Place } from "../serve/support.ts";
 import { hasBrowser, startStudio, type Studio } from "./browser.ts";
+import { seriousIn } from "./steps.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const records = smallRecords();
@@ -230,16 +230,3 @@ const drop = (page: Page, name: string, content: string): Promise<unknown> =>
     dataTransfer.items.add(new File([${JSON.stringify(content)}], ${JSON.stringify(name)}));
     dispatchEvent(new DragEvent("drop", { dataTransfer }));
   }`);
-
-/** What axe holds to be serious or worse. */
-async function seriousIn(page: Page): Promise<string[]> {
-  await page.evaluate(`${axe.source}; undefined`);
-  return page.evaluate(async () => {
-    const { violations } = await (
-      globalThis as unknown as { axe: { run(): Promise<import("axe-core").AxeResults> } }
-    ).axe.run();
-    return violations
-      .filter(({ impact }) => impact === "serious" || impact === "critical")
-      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
-  });
-}
