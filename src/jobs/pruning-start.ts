@@ -25,7 +25,7 @@ import { refuseUnreachable } from "./reach.ts";
 import { rankingOf } from "./ranking.ts";
 import { roundingOf } from "./rounding.ts";
 import { memoryStore } from "./search.ts";
-import { spreadOf } from "./spread.ts";
+import { spreadOf, tellRates } from "./spread.ts";
 import { withTrial } from "./trial.ts";
 import { workersBefore, workersOf } from "./workers.ts";
 
@@ -94,6 +94,7 @@ export async function begin(whole: Model, asked: AskedOptions, emit: (event: Pru
   );
   const { checkpoints, maxDrop, roundTo, workers } = settled;
   const { measure, lost } = createMeasure(runtime, graph, settled, emit);
+  const spread = spreadOf(runtime, settled, emit);
   if (resumed) {
     checkpoints?.resumed?.(resumed.note);
     emit({ kind: "resume", costs: start.costs, units: start.units });
@@ -101,6 +102,8 @@ export async function begin(whole: Model, asked: AskedOptions, emit: (event: Pru
     await tryBatch(data, graph, settled);
     await checkLabelsFit({ ...opened, data, emit }, settled, "prune");
     emit({ kind: "start", ...start, target, ranking, ...(isRounded && { roundTo }) });
+    const { pruneLearningRate, learningRate, epochs, onNote } = settled;
+    tellRates(spread, pruneLearningRate === "auto" || (epochs > 0 && learningRate === "auto"), onNote);
   }
   const evaluation = resumed ? noted?.start : await measure("start", 0, start.units, graph);
   const drop = halves && (await createDrop(runtime, graph, halves, { ...settled, maxDrop: maxDrop! }, emit));
@@ -119,7 +122,7 @@ export async function begin(whole: Model, asked: AskedOptions, emit: (event: Pru
     target,
     options: { ...settled, every: pace.every },
     latency,
-    spread: spreadOf(runtime, settled, emit),
+    spread,
     drop,
     resumed,
     store: checkpoints?.store ?? memoryStore(),

@@ -25,7 +25,7 @@ import { agreementOf } from "./measure.ts";
 import { openTaught, teaching, type TeachingOptions } from "./original.ts";
 import { startJob, type Job, type ProgressEvent } from "./job.ts";
 import type { PhaseEvent } from "./prune-events.ts";
-import { spreadOf } from "./spread.ts";
+import { spreadOf, tellRates } from "./spread.ts";
 import { workersBefore, workersOf, type WorkersEvent } from "./workers.ts";
 
 /** How good the model is after an epoch, or at the start. */
@@ -153,20 +153,22 @@ async function learn(
     emit({ kind: "epoch", epoch, step, evaluation });
     emit({ kind: "phase", phase: "learning" });
   };
+  // Between epochs the model is measured while the step is still loaded.
+  const reserved = options.memory !== undefined && validation ? reservedMemory(widen(graph), batchSize) : 0;
+  const spread = spreadOf(runtime, { ...options, reserved }, emit);
   if (!from) {
+    tellRates(spread, options.epochs > 0 && options.learningRate === "auto", options.onNote);
     if (validation) await tryBatch(data, graph, { batchSize, seed, augment });
     await checkLabelsFit({ ...opened, data, emit }, options, purpose);
     await measure(0, 0, graph);
   }
-  // Between epochs the model is measured while the step is still loaded.
-  const reserved = options.memory !== undefined && validation ? reservedMemory(widen(graph), batchSize) : 0;
   const due = createTimer(checkpoints?.every ?? 30);
   const learned = await finetuneGraph(runtime, graph, data, {
     ...options,
     teacher: taught.teacher,
     batchSize,
     workers,
-    spread: spreadOf(runtime, { ...options, reserved }, emit),
+    spread,
     reserved,
     onEvent: emit,
     onRate: emit,

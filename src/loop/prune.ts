@@ -175,9 +175,9 @@ async function rateOf(
   const { learningRate, from } = options;
   if (learningRate !== "auto") return learningRate;
   if (from?.learningRate !== undefined) return from.learningRate;
-  const { every = defaultEvery, schedule } = options;
+  const { every = defaultEvery, schedule, spread } = options;
   const steps = every * (schedule?.removals ?? 1 / stepShare);
-  const own = { steps, share: pruningShare, onTrial: options.onEvent };
+  const own = { steps, share: pruningShare, times: spread?.rateTimes, onTrial: options.onEvent };
   const trial = { step: stepOptions(options), stream: options, teacher, ...own };
   // The original is at distance 0 from itself: no rate can lower that, and any that is felt would seem to do harm.
   const learner = isTaughtAlone(options) && from === undefined ? await afterFirst() : graph;

@@ -134,7 +134,7 @@ export const learning = {
   /**
    * Machines that learn side by side, each from a slice of the minibatches, and average what they have learned before
    * each removal, and after some minibatches of fine-tuning. They are workers of this process, unless `learners` are
-   * others. Default 1.
+   * others. Rates of SGD that a trial finds are taken times the square root of their number. Default 1.
    */
   machines,
   /** Minibatches of each machine between two averagings while training or fine-tuning; default 10. */

@@ -51,6 +51,8 @@ export interface RateEvent {
   readonly kind: "rate";
   readonly phase: StepEvent["phase"];
   readonly learningRate: number;
+  /** Where several machines learn: what the rate that one machine would have was multiplied by. */
+  readonly times?: number | undefined;
   /** That the trial learned from. */
   readonly minibatches: number;
 }

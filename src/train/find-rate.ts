@@ -24,12 +24,16 @@ export interface RateTrial {
   readonly falls?: boolean | undefined;
   /** No rate above this share of the optimiser's highest is tried; default 1. */
   readonly share?: number | undefined;
+  /** What the rate is multiplied by where that does no harm either; default 1. */
+  readonly times?: number | undefined;
   /** Is told of each minibatch. */
   readonly onTrial?: ((event: TrialEvent) => void) | undefined;
 }
 
 export interface FoundRate {
   readonly learningRate: number;
+  /** Where the trial was asked for a rate times something: what it was multiplied by in the end. */
+  readonly times?: number | undefined;
   /** That the trial learned from, all its tries together. */
   readonly minibatches: number;
 }
@@ -51,6 +55,8 @@ const adamMargin = 10;
 const rise = 0.1;
 /** A rate that does harm is lowered so often at most. */
 const mostLowered = 6;
+/** Of a rate that was multiplied. */
+const digits = 3;
 /** Trials see the data in an order of their own. */
 const trialEpoch = 2_000_000;
 
@@ -79,15 +85,19 @@ export const lowerThan = (rate: number): number => roundedDown(Math.min(rate / 4
  * falls in the run, it is the highest that does no harm: what lowers the loss most in a few minibatches is far below
  * what lowers it most in the end (Wu et al. 2018, "Understanding Short-Horizon Bias in Stochastic Meta-Optimization").
  *
+ * A rate that is to be multiplied is tried again, and multiplied by half as much where it does harm, down to what was
+ * found. So it is never above what the trial has borne.
+ *
  * @param graph the model with an open batch; it stays as it is
  * @throws SecateurError `not-finite` where the loss is not a number before anything is
  * learned, `bad-data` as {@link Trainer.step}
  */
 export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset, trial: RateTrial): Promise<FoundRate> {
-  const { step, teacher, steps = Infinity } = trial;
+  const { step, teacher, steps = Infinity, times = 1 } = trial;
   const { optimiser = { kind: "sgd" }, signal } = step;
   const count = Math.round(Math.min(most, Math.max(fewest, steps * ofRun)));
   const ceiling = highest[optimiser.kind] * (trial.share ?? 1);
+  const mostTries = mostLowered + 3 + Math.ceil(Math.log2(Math.max(1, times)));
   let minibatches = 0;
   /** The losses of the trial's minibatches, in turn, with the rates of a function. */
   const learn = async (
@@ -101,7 +111,7 @@ export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset,
       signal?.throwIfAborted();
       const batch = await stream.next();
       minibatches++;
-      trial.onTrial?.({ kind: "trial", done: minibatches, all: count * (mostLowered + 3) });
+      trial.onTrial?.({ kind: "trial", done: minibatches, all: count * mostTries });
       const loss = await lossOf(trainer, batch, rateOf(i), i, teacher);
       losses.push(loss);
       if (enough(loss, i)) break;
@@ -162,7 +172,12 @@ export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset,
     if (!isHarmful(harm) && other > harm - Math.max(slight / 10, 0.1 * Math.abs(harm))) break;
     [learningRate, harm] = [lower, other];
   }
-  return { learningRate, minibatches };
+  if (times <= 1) return { learningRate, minibatches };
+  for (let raised = times; raised > 1; raised /= 2) {
+    const rate = Number((learningRate * raised).toPrecision(digits));
+    if (!isHarmful(await harmOf(rate))) return { learningRate: rate, times: raised, minibatches };
+  }
+  return { learningRate, times: 1, minibatches };
 }
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

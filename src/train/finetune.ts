@@ -173,6 +173,7 @@ async function rateOf(
     teacher,
     steps,
     falls: options.rateSchedule !== "constant",
+    times: options.spread?.rateTimes,
     onTrial: options.onRate,
   };
   const found = await findRate(runtime, from?.graph ?? graph, dataset, trial);

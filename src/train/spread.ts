@@ -69,6 +69,8 @@ export interface Spread extends OuterStep {
   readonly averageEvery?: number | undefined;
   /** Instead of that, minibatches of all machines together. */
   readonly round?: number | undefined;
+  /** What a rate that a trial finds is multiplied by, where that does no harm; default 1. */
+  readonly rateTimes?: number | undefined;
   readonly onLost?: ((event: LostEvent) => void) | undefined;
 }
 

@@ -95,6 +95,32 @@ describe("a trial", () => {
     expect(other.learningRate).toBeLessThan(plain.learningRate);
   });
 
+  it("is multiplied where that does no harm, and no further", async () => {
+    const all = { ...learn, optimiser: { kind: "sgd" } } as const;
+    const told: TrialEvent[] = [];
+    const timesOf = async (graph: Graph, times: number) => {
+      const trial = {
+        step: stepOptions(all),
+        stream: all,
+        steps: 160,
+        times,
+        onTrial: (event: TrialEvent) => told.push(event),
+      };
+      return findRate(directRuntime, graph, data, trial);
+    };
+    const alone = await find(untrained);
+    expect(alone).not.toHaveProperty("times");
+    const twice = await timesOf(untrained, 2);
+    expect(twice).toMatchObject({ learningRate: 2 * alone.learningRate, times: 2 });
+    expect(twice.minibatches).toBeGreaterThan(alone.minibatches);
+    const irrational = await timesOf(untrained, Math.SQRT2);
+    expect(irrational.learningRate).toBe(Number((Math.SQRT2 * alone.learningRate).toPrecision(3)));
+    const far = await timesOf(untrained, 4096);
+    expect(far.times).toBeLessThan(4096);
+    expect(far.learningRate).toBeCloseTo(alone.learningRate * far.times!, 3);
+    expect(told.at(-1)!.done).toBeLessThanOrEqual(told.at(-1)!.all);
+  });
+
   it("tells of each of its minibatches", async () => {
     const told: TrialEvent[] = [];
     const all = { ...learn, onTrial: (event: TrialEvent) => void told.push(event) };

@@ -187,10 +187,10 @@ export const describeTrial = ({ done, all }: TrialEvent): string =>
   `trial for a learning rate: minibatch ${done} of ${all} at most`;
 
 /** Says what a rate of "auto" came to. */
-export const noteRate = ({ phase, learningRate, minibatches }: RateEvent): void =>
+export const noteRate = ({ phase, learningRate, times, minibatches }: RateEvent): void =>
   note(
     `learning rate${phase === "prune" ? " while pruning" : ""}: ${learningRate}, found by a trial of ` +
-      `${minibatches} minibatches on a copy`,
+      `${minibatches} minibatches on a copy${times === undefined ? "" : `, times ${Number(times.toPrecision(3))}`}`,
   );
 
 /** Says that learning did harm; the command fails at its end. */
