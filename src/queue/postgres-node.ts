@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BackendFactory, PostgresConnectionOptions, PostgresQueueBackend } from "bullmq";
-import type { Pool, PoolConfig } from "pg";
+import type { Pool, PoolClient, PoolConfig } from "pg";
 import { fail, option } from "../graph/error.ts";
 import { isOfCertificate, patience, shownAddress, untrusted, type Asked, type Reached } from "./address-node.ts";
 import { prefix } from "./answer.ts";
@@ -70,6 +70,9 @@ function isAway(error: unknown): boolean {
   );
 }
 
+/** Whether the server came back without what BullMQ needs: a table, a schema or a function is not there. */
+const isEmpty = (error: unknown): boolean => /^(42P01|3F000|42883)$/.test((error as NodeJS.ErrnoException).code ?? "");
+
 /** Reaches a server, sees whether it lets us in, and makes the tables of BullMQ where there are none. */
 export async function reachPostgres({ address, bullmq, ca, tell }: Asked): Promise<Reached> {
   const options = optionsOf(address, ca);
@@ -77,15 +80,31 @@ export async function reachPostgres({ address, bullmq, ca, tell }: Asked): Promi
   await prepare(new Pool({ ...options, max: 1 }), bullmq, shownAddress(address));
   const pools: Pool[] = [];
   let isOver = false;
+  const makeTables = async (): Promise<void> => {
+    const pool = new Pool({ ...options, max: 1 });
+    try {
+      await withClient(pool, (client) => bullmq.runMigrations(client, schema));
+    } finally {
+      await pool.end();
+    }
+  };
   /** Does something until the server is there. What it did before an answer was lost does no harm a second time. */
   const persist = async <T>(work: () => Promise<T>): Promise<T> => {
+    let isMade = false;
     for (let tries = 0; ; tries++)
       try {
         const made = await work();
         tell(false);
         return made;
       } catch (error) {
-        if (isOver || !isAway(error)) throw error;
+        if (isOver) throw error;
+        if (isEmpty(error) && !isMade) {
+          // Who waits for jobs that are gone hands them out anew.
+          await persist(makeTables);
+          isMade = true;
+          continue;
+        }
+        if (!isAway(error)) throw error;
         tell(true);
         await sleep(Math.min(100 * 2 ** tries, 5000));
       }
@@ -146,17 +165,22 @@ function backendOf(
   };
 }
 
+/** Does something by one connection of a pool, which is closed behind it. */
+async function withClient(pool: Pool, work: (client: PoolClient) => Promise<unknown>): Promise<void> {
+  pool.on("error", () => undefined);
+  const client = await pool.connect();
+  client.on("error", () => undefined);
+  try {
+    await work(client);
+  } finally {
+    client.release(true);
+  }
+}
+
 /** Sees whether the server lets us in, and makes what BullMQ needs. */
 async function prepare(pool: Pool, bullmq: Asked["bullmq"], shown: string): Promise<void> {
-  pool.on("error", () => undefined);
   try {
-    const client = await pool.connect();
-    client.on("error", () => undefined);
-    try {
-      await bullmq.runMigrations(client, schema);
-    } finally {
-      client.release(true);
-    }
+    await withClient(pool, (client) => bullmq.runMigrations(client, schema));
   } catch (error) {
     const { code = "", message, name } = error as NodeJS.ErrnoException;
     if (isOfCertificate(code)) untrusted(shown, message);

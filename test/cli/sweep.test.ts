@@ -1,19 +1,17 @@
 /** Many prunings side by side: which runs there are, what they come to, and that a sweep goes on after kill -9. */
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readRuns, runsOf } from "../../src/cli/sweep/grid.ts";
 import { bestOf, csvOf, frontOf, type SweepRow } from "../../src/report/sweep.ts";
 import { laws } from "../support/laws.ts";
+import { run, start } from "../support/processes.ts";
+import { fourRuns, rowsIn as rowsOf } from "../support/sweeps.ts";
 import { openWorkshop, secateur, trainDigits } from "./support.ts";
 
 const workshop = openWorkshop();
 const { folder, at, write } = workshop;
-const main = join(import.meta.dirname, "../../dist/cli/main.js");
 afterAll(() => workshop.remove());
 
 describe("the runs of a sweep", () => {
@@ -109,39 +107,15 @@ describe("what a sweep comes to", () => {
 });
 
 describe("on the command line", () => {
-  const words = (dir: string, ...more: string[]): string[] => [
-    ..."sweep trained.onnx --batch-size 32 --epochs 1 --learning-rate 0.01 --prune-learning-rate 0.01".split(" "),
-    ..."--threads 1 --at-once 2 --macs 0.7 --macs 0.4 --criterion taylor-fo --criterion magnitude".split(" "),
-    "--data",
-    `mnist:${folder}`,
-    "-o",
-    dir,
-    ...more,
-  ];
-  const start = (...argv: string[]) => {
-    const child = spawn(process.execPath, [main, ...argv], { cwd: folder, env: { ...process.env, NO_COLOR: "1" } });
-    const said = { out: "", err: "" };
-    child.stdout.on("data", (text) => (said.out += String(text)));
-    child.stderr.on("data", (text) => (said.err += String(text)));
-    return { child, said, ended: once(child, "exit") as Promise<[number | null]> };
-  };
-  const run = async (...argv: string[]) => {
-    const { said, ended } = start(...argv);
-    return { code: (await ended)[0], ...said };
-  };
-  /** All but the latencies, and where files lie. */
-  const rowsIn = (dir: string): string[] =>
-    readFileSync(at(`${dir}/runs.csv`), "utf8")
-      .replaceAll(`${dir}/`, "")
-      .split("\n")
-      .map((line) => line.split(",").toSpliced(-3, 1).join(","));
+  const rowsIn = (dir: string): string[] => rowsOf(folder, dir);
+  const words = (dir: string, ...more: string[]): string[] => fourRuns(folder, dir, "--at-once", "2", ...more);
 
   beforeAll(() => trainDigits(workshop, "net.onnx", "trained.onnx"), 300_000);
 
   it("a sweep that was killed goes on, and comes to the same rows", { ...laws, timeout: 900_000 }, async () => {
-    const whole = await run(...words("whole"));
+    const whole = await run(words("whole"), folder);
     expect([whole.code, whole.out.trim().split("\n").length]).toEqual([0, 5]);
-    const { child, ended } = start(...words("killed"));
+    const { child, ended } = start(words("killed"), folder);
     const locks = (): string[] =>
       existsSync(at("killed"))
         ? readdirSync(at("killed")).filter((name) => name.endsWith(".run") && existsSync(at(`killed/${name}/lock`)))
@@ -150,9 +124,9 @@ describe("on the command line", () => {
     const pid = Number(readFileSync(at(`killed/${locks()[0]!}/lock`), "utf8"));
     process.kill(pid, "SIGKILL");
     child.kill("SIGKILL");
-    await ended;
+    await ended();
     expect(existsSync(at("killed/runs.csv"))).toBe(false);
-    const again = await run(...words("killed", "--json"));
+    const again = await run(words("killed", "--json"), folder);
     expect(again.code, again.err).toBe(0);
     expect(
       again.out
@@ -169,12 +143,12 @@ describe("on the command line", () => {
     for (const name of readdirSync(at("whole")).filter((file) => file.endsWith(".onnx")))
       expect(readFileSync(at(`killed/${name}`)).equals(readFileSync(at(`whole/${name}`))), name).toBe(true);
     expect(readFileSync(at("whole/report.html"), "utf8")).toContain("The best of each budget");
-    const other = await run(...words("killed", "--seed", "5"));
+    const other = await run(words("killed", "--seed", "5"), folder);
     expect([other.code, other.err]).toEqual([2, expect.stringContaining("killed holds another sweep: it has no run")]);
   });
 
   it("--dry-run writes nothing, and says how many runs there are", { ...laws, timeout: 300_000 }, async () => {
-    const { code, out } = await run(...words("dry", "--dry-run"));
+    const { code, out } = await run(words("dry", "--dry-run"), folder);
     expect([code, out]).toEqual([0, expect.stringMatching(/^4 runs, 2 at once with 1 thread each: about \d+ (s|min)/)]);
     expect(existsSync(at("dry"))).toBe(false);
   });

@@ -11,6 +11,7 @@ import { fail, type ErrorCode } from "../../src/graph/error.ts";
 import type { Model } from "../../src/graph/graph.ts";
 import { finetune, load, prune, type FinetuneOptions } from "../../src/node.ts";
 import { encodeModel } from "../../src/onnx/encode.ts";
+import { shownAddress } from "../../src/queue/address-node.ts";
 import { machinesOn, type MachinesOnOptions } from "../../src/queue/machines-on.ts";
 import { taskKinds } from "../../src/queue/tasks/table.ts";
 import { threadsExecutor } from "../../src/queue/threads-node.ts";
@@ -18,7 +19,8 @@ import type { LostEvent } from "../../src/train/events.ts";
 import { digitsIn, openWorkshop, secateur, writeDigits } from "../cli/support.ts";
 import { laws } from "../support/laws.ts";
 import { batchOf, datasetOf, lossPath, readLossReference } from "../support/loss-files.ts";
-import { hasServer, startServer, startWorker, type Server, type WorkerProcess } from "../support/redis.ts";
+import { startWorker, type WorkerProcess } from "../support/processes.ts";
+import { servers, type Server } from "../support/servers.ts";
 import { coordinate, data, model, storeOf, taskOf } from "./support.ts";
 
 // Workers are processes, which start slowly where others are busy.
@@ -141,9 +143,9 @@ describe("learning by tasks", () => {
   });
 });
 
-describe.skipIf(!hasServer)("learning through a queue", () => {
+describe.each(servers)("learning through a queue on $name", ({ start }) => {
   it("says so where no worker is there, and goes on when one comes", async () => {
-    await using server = await startServer();
+    await using server = await start();
     await using executor = await coordinate(server);
     const counts: number[] = [];
     const run = prunedBy(executor, { onWorkers: (count) => counts.push(count) });
@@ -157,7 +159,7 @@ describe.skipIf(!hasServer)("learning through a queue", () => {
   });
 
   it("takes over what a worker had in hand that was killed, and comes to the same bytes", laws, async () => {
-    await using server = await startServer();
+    await using server = await start();
     await using executor = await coordinate(server);
     const workers: WorkerProcess[] = [startWorker(server, "one"), startWorker(server, "two")];
     const events: TaskEvent[] = [];
@@ -186,7 +188,7 @@ describe.skipIf(!hasServer)("learning through a queue", () => {
   });
 
   it("waits for a server that is killed in mid-run, and comes to the same bytes", laws, async () => {
-    await using server = await startServer(["--appendfsync", "always"]);
+    await using server = await start();
     const notes: string[] = [];
     await using executor = await coordinate(server, notes);
     await using one = startWorker(server, "one");
@@ -207,19 +209,12 @@ describe.skipIf(!hasServer)("learning through a queue", () => {
   });
 });
 
-describe.skipIf(!hasServer)("--queue", laws, () => {
+describe.each(servers)("--queue on $name", laws, ({ start }) => {
   const workshop = openWorkshop();
   const { at } = workshop;
   afterAll(() => workshop.remove());
-  const queue = ({ port, folder: own }: Server): string[] => [
-    "--queue",
-    `redis://:s3cret@127.0.0.1:${port}`,
-    "--store",
-    join(own, "store"),
-    "--cache",
-    join(own, "here"),
-  ];
-  const secured = () => startServer(["--requirepass", "s3cret"], "s3cret");
+  const queue = ({ url, folder: own }: Server): string[] =>
+    ["--queue", url, "--store", join(own, "store")].concat("--cache", join(own, "here"));
 
   it.each([
     ["prune", "--macs 0.7 --prune-learning-rate 0.01"],
@@ -237,7 +232,7 @@ describe.skipIf(!hasServer)("--queue", laws, () => {
     ];
     const here = await secateur(words(`${command}-here.onnx`));
     expect(here.code, here.err).toBe(0);
-    await using server = await secured();
+    await using server = await start({ isSecret: true });
     await using one = startWorker(server, "one");
     await using two = startWorker(server, "two");
     for (const worker of [one, two]) await worker.saying(/works for/);
@@ -252,8 +247,8 @@ describe.skipIf(!hasServer)("--queue", laws, () => {
     for (const worker of [one, two]) expect(worker.said()).toMatch(/minibatches \d+ to \d+ done in/);
     const told = readdirSync(at(`${command}-away.run`), { recursive: true, withFileTypes: true });
     for (const file of told.filter((one) => one.isFile()))
-      expect(readFileSync(join(file.parentPath, file.name), "utf8"), file.name).not.toContain("s3cret");
-    expect(readFileSync(at(`${command}-away.run/config.json`), "utf8")).toContain("redis://:***@127.0.0.1");
+      expect(readFileSync(join(file.parentPath, file.name), "utf8"), file.name).not.toMatch(/s3same/);
+    expect(readFileSync(at(`${command}-away.run/config.json`), "utf8")).toContain(shownAddress(server.url));
 
     // Stopped, and gone on with.
     const stop = new AbortController();

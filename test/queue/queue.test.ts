@@ -6,12 +6,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import type { TaskEvent } from "../../src/distribute/task.ts";
 import { shownAddress } from "../../src/queue/address-node.ts";
+import { score } from "../../src/node.ts";
 import { connect } from "../../src/queue/connection-node.ts";
 import { scoreOn } from "../../src/queue/score-on.ts";
 import { secateur } from "../cli/support.ts";
 import { random } from "../support/graphs.ts";
 import { laws } from "../support/laws.ts";
-import { hasServer, startServer, startWorker, type WorkerProcess } from "../support/redis.ts";
+import { startWorker, type WorkerProcess } from "../support/processes.ts";
+import { hasRedis, password, servers, startRedis } from "../support/servers.ts";
 import { alone, bitsOf, coordinate, listed, model, options, redisOf, taskOf } from "./support.ts";
 
 // Workers are processes, which start slowly where others are busy.
@@ -20,12 +22,12 @@ vi.setConfig({ testTimeout: 300_000 });
 const onNote = (): void => undefined;
 const noRepair = (): Promise<void> => Promise.reject(new Error("nothing was lost"));
 
-describe.skipIf(!hasServer)("scores through a queue", () => {
+describe.each(servers)("scores through a queue on $name", ({ start }) => {
   it(
     "are those of one machine to the last bit, by 1, 2, 5 and 16 shards, and are not measured twice",
     laws,
     async () => {
-      await using server = await startServer();
+      await using server = await start();
       await using one = startWorker(server, "one");
       await using two = startWorker(server, "two", ["--at-once", "2"]);
       await using executor = await coordinate(server);
@@ -41,6 +43,7 @@ describe.skipIf(!hasServer)("scores through a queue", () => {
       await scoreOn(executor, model, { ...options, shards: 16 }, (event) => again.push(event));
       expect(again.map(({ kind }) => kind)).toEqual(Array(16).fill("known"));
       // Both took part; who is told to stop ends, and says what it fetched.
+      await expect.poll(() => executor.workers?.(), { timeout: 10_000 }).toBe(2);
       for (const worker of [one, two]) {
         await worker.saying(/done in/);
         worker.child.kill("SIGINT");
@@ -48,13 +51,12 @@ describe.skipIf(!hasServer)("scores through a queue", () => {
         expect(worker.said()).toMatch(/ended; it fetched \d+ blobs/);
       }
       // The server keeps nothing of what is done.
-      const left = await redisOf(executor.connection).keys("secateur:tasks:*-1");
-      expect(left).toEqual([]);
+      expect(await server.jobs()).toBe(0);
     },
   );
 
   it("go on when a worker ends in mid-job, and a blob that is cut short is made anew", laws, async () => {
-    await using server = await startServer();
+    await using server = await start();
     await using executor = await coordinate(server);
     const blobs = join(server.folder, "store", "blobs");
     const events: TaskEvent[] = [];
@@ -79,7 +81,7 @@ describe.skipIf(!hasServer)("scores through a queue", () => {
   });
 
   it("refuse hostile jobs that others put into the queue, and go on", async () => {
-    await using server = await startServer();
+    await using server = await start();
     await using worker = startWorker(server, "worker");
     await using executor = await coordinate(server);
     const { bullmq } = executor.connection;
@@ -107,22 +109,19 @@ describe.skipIf(!hasServer)("scores through a queue", () => {
   });
 
   it("end when they are told to, and take back what nobody has begun", async () => {
-    await using server = await startServer();
+    await using server = await start();
     await using executor = await coordinate(server);
     const stop = new AbortController();
     const job = scoreOn(executor, model, { ...options, shards: 4, signal: stop.signal });
     job.result.catch(() => undefined);
-    const client = redisOf(executor.connection);
-    while ((await client.llen("secateur:tasks:wait")) < 4) await sleep(50);
+    while ((await server.jobs()) < 4) await sleep(50);
     stop.abort(new Error("enough"));
     await expect(job.result).rejects.toThrow("enough");
-    expect(await client.llen("secateur:tasks:wait")).toBe(0);
+    expect(await server.jobs()).toBe(0);
   });
-});
 
-describe.skipIf(!hasServer)("a worker that is told to leave", () => {
-  it("hands back the job in hand, and another does it", laws, async () => {
-    await using server = await startServer();
+  it("go on with another worker where one is told to leave, and hands back the job in hand", laws, async () => {
+    await using server = await start();
     await using executor = await coordinate(server);
     const events: TaskEvent[] = [];
     await using one = startWorker(server, "one", ["--lock", "60"]);
@@ -140,13 +139,30 @@ describe.skipIf(!hasServer)("a worker that is told to leave", () => {
     ]);
     expect(events.at(-1)?.kind).toBe("done");
   });
+
+  it("wait for a server that is killed, and fill one anew that has forgotten everything", laws, async () => {
+    await using server = await start();
+    const notes: string[] = [];
+    await using executor = await coordinate(server, notes);
+    await using worker = startWorker(server, "worker");
+    await worker.saying(/works for/);
+    let forgotten: Promise<void> | undefined;
+    const run = scoreOn(executor, model, { ...options, criterion: "oracle", shards: 8 }, ({ kind }) => {
+      if (kind === "done") forgotten ??= server.killAndForget();
+    });
+    const { scores } = await run;
+    await forgotten;
+    expect(bitsOf(scores)).toEqual(bitsOf(await score(model, { ...options, criterion: "oracle", threads: 1 })));
+    expect(notes.join("\n")).toMatch(/does not answer: waiting for it[^]*is back/);
+    expect(worker.said()).toMatch(/does not answer: waiting for it[^]*is back/);
+  });
 });
 
-describe.skipIf(!hasServer)("the server of a queue", () => {
+describe.skipIf(!hasRedis)("a server of Redis", () => {
   it("that asks for a password gets it, and nobody reads it", async () => {
-    await using server = await startServer(["--requirepass", "s3same:@/?"], "s3same:@/?");
-    const address = (password: string) => `redis://:${encodeURIComponent(password)}@127.0.0.1:${server.port}`;
-    const connection = await connect(address("s3same:@/?"), { onNote });
+    await using server = await startRedis({ isSecret: true });
+    const address = (word: string) => `redis://:${encodeURIComponent(word)}@127.0.0.1:${server.port}`;
+    const connection = await connect(address(password), { onNote });
     expect(await redisOf(connection).ping()).toBe("PONG");
     expect(connection.address).toBe(`redis://:***@127.0.0.1:${server.port}`);
     await connection[Symbol.asyncDispose]();
@@ -164,19 +180,6 @@ describe.skipIf(!hasServer)("the server of a queue", () => {
     } finally {
       delete process.env["SECATEUR_QUEUE"];
     }
-  });
-
-  it("that is killed in mid-run is waited for, and one that has forgotten everything gets it again", laws, async () => {
-    await using server = await startServer();
-    const notes: string[] = [];
-    await using executor = await coordinate(server, notes);
-    const run = scoreOn(executor, model, { ...options, shards: 5 });
-    run.result.catch(() => undefined);
-    await sleep(1500);
-    await server.killAndForget();
-    await using _worker = startWorker(server, "worker");
-    expect(bitsOf((await run).scores)).toEqual(await alone(3));
-    expect(notes.join("\n")).toMatch(/does not answer: waiting for it[^]*is back/);
   });
 });
 
@@ -204,9 +207,9 @@ describe("an address of a queue", () => {
   });
 });
 
-describe.skipIf(!hasServer)("kill -9 at 25 random moments", laws, () => {
+describe.each(servers)("kill -9 at 25 random moments, on $name", laws, ({ start }) => {
   it("of workers and of the server loses nothing, and the scores stay the same", { timeout: 600_000 }, async () => {
-    await using server = await startServer(["--appendfsync", "always"]);
+    await using server = await start();
     const workers = [startWorker(server, "0"), startWorker(server, "1")];
     const next = random(2026);
     let lost = 0;
@@ -232,7 +235,7 @@ describe.skipIf(!hasServer)("kill -9 at 25 random moments", laws, () => {
         );
       }
       expect(lost).toBeGreaterThan(0);
-      expect(await redisOf(executor.connection).llen("secateur:tasks:wait")).toBe(0);
+      expect(await server.jobs()).toBe(0);
     } finally {
       for (const worker of workers) await worker[Symbol.asyncDispose]();
     }

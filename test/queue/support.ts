@@ -11,7 +11,7 @@ import { arrayDataset, load, score } from "../../src/node.ts";
 import { connect, type Connection } from "../../src/queue/connection-node.ts";
 import { queueExecutor } from "../../src/queue/queue-node.ts";
 import { random } from "../support/graphs.ts";
-import type { Server } from "../support/redis.ts";
+import type { Server } from "../support/servers.ts";
 
 export const netPath = new URL("../fixtures/nets/residual-conv.onnx", import.meta.url).pathname;
 export const model = await load(netPath);

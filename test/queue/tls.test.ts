@@ -6,15 +6,17 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { connect } from "../../src/queue/connection-node.ts";
 import { secateur } from "../cli/support.ts";
-import { hasOpenssl, hasServer, makeCertificate, startServer, startWorker } from "../support/redis.ts";
-import { netPath, redisOf } from "./support.ts";
+import { startWorker } from "../support/processes.ts";
+import { hasOpenssl, makeCertificate, servers } from "../support/servers.ts";
+import { netPath } from "./support.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
 const folder = mkdtempSync(join(tmpdir(), "secateur-tls-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe.skipIf(!hasServer || !hasOpenssl)("a queue with TLS", () => {
-  const onNote = (): void => undefined;
+const onNote = (): void => undefined;
+
+describe.each(hasOpenssl ? servers : [])("a queue with TLS on $name", ({ start }) => {
   const codeOf = async (address: string, queueCa?: string): Promise<readonly [string, string]> => {
     const error = (await connect(address, { onNote, queueCa }).catch((thrown: unknown) => thrown)) as {
       code: string;
@@ -25,9 +27,9 @@ describe.skipIf(!hasServer || !hasOpenssl)("a queue with TLS", () => {
 
   it("has its work done where its certificate is vouched for", async () => {
     const own = makeCertificate(folder, "own", "IP:127.0.0.1,DNS:localhost");
-    await using server = await startServer(["--requirepass", "s3same"], "s3same", own);
+    await using server = await start({ isSecret: true, certificate: own });
     await using worker = startWorker(server, "one", ["--queue-ca", own.cert]);
-    await worker.saying(/works for rediss:\/\/:\*\*\*@/);
+    await worker.saying(/works for (rediss:\/\/|postgres:\/\/secateur):\*\*\*@/);
     const out = join(folder, "scores.json");
     writeFileSync(
       join(folder, "data.mjs"),
@@ -39,19 +41,10 @@ describe.skipIf(!hasServer || !hasOpenssl)("a queue with TLS", () => {
 }
 `,
     );
-    const words = [
-      "score",
-      netPath,
-      "--data",
-      `module:${join(folder, "data.mjs")}`,
-      "--batch-size",
-      "2",
-      "--batches",
-      "2",
-    ];
+    const words = ["score", netPath, "--data", `module:${join(folder, "data.mjs")}`, "--batch-size", "2"];
     const queue = ["--queue", server.url, "--queue-ca", own.cert, "--store", join(server.folder, "store")];
-    const here = ["--cache", join(server.folder, "here"), "--shards", "2", "--labels-are-right", "-o", out];
-    const { code, err } = await secateur([...words, ...queue, ...here]);
+    const here = ["--cache", join(server.folder, "here"), "--batches", "2", "--shards", "2", "--labels-are-right"];
+    const { code, err } = await secateur([...words, ...queue, ...here, "-o", out]);
     expect(code, err).toBe(0);
     expect(worker.said()).toMatch(/shard \d\/2 done/);
   });
@@ -62,29 +55,33 @@ describe.skipIf(!hasServer || !hasOpenssl)("a queue with TLS", () => {
       makeCertificate(folder, "other", "IP:127.0.0.1"),
       makeCertificate(folder, "elsewhere", "IP:10.9.8.7"),
     ];
-    await using server = await startServer([], "", own);
-    const right = await connect(server.url, { onNote, queueCa: own.cert });
-    expect(await redisOf(right).ping()).toBe("PONG");
-    await right[Symbol.asyncDispose]();
+    await using server = await start({ certificate: own });
+    await (await connect(server.url, { onNote, queueCa: own.cert }))[Symbol.asyncDispose]();
     for (const wrong of [undefined, other.cert])
       expect(await codeOf(server.url, wrong)).toEqual([
         "bad-option",
         expect.stringMatching(/shows a certificate that is not trusted \(.*self.signed certificate.*\): name the file/),
       ]);
-    await using foreign = await startServer([], "", elsewhere);
+    const unsecured = server.url.replace("rediss:", "redis:").replace("?sslmode=verify-full", "");
+    expect(["io", "bad-option"]).toContain((await codeOf(unsecured))[0]);
+    await using foreign = await start({ certificate: elsewhere });
     expect(await codeOf(foreign.url, elsewhere.cert)).toEqual([
       "bad-option",
       expect.stringMatching(/is not trusted \(Hostname\/IP does not match/),
     ]);
-    await using plain = await startServer();
-    expect(await codeOf(plain.url.replace("redis:", "rediss:"), own.cert)).toEqual([
+    await using plain = await start();
+    const secured = plain.url.startsWith("redis:")
+      ? plain.url.replace("redis:", "rediss:")
+      : `${plain.url}?sslmode=verify-full`;
+    expect(await codeOf(secured, own.cert)).toEqual([
       "io",
-      expect.stringMatching(/no queue answers at rediss:.*; start a server of Redis or Valkey with TLS there/),
+      expect.stringMatching(/no queue answers at .*(Redis or Valkey with TLS there|does not support SSL)/),
     ]);
-    expect((await codeOf(server.url.replace("rediss:", "redis:")))[0]).toBe("io");
   });
+});
 
-  it("says what is wrong with the file of certificates", async () => {
+describe.skipIf(!hasOpenssl)("the file of certificates", () => {
+  it("is looked at, and whether it is for TLS", async () => {
     const address = "rediss://127.0.0.1:1";
     const ran = async (ca: string, queue = address) =>
       (await secateur(["worker", "--queue", queue, "--store", folder, "--queue-ca", ca])).err;
@@ -94,6 +91,9 @@ describe.skipIf(!hasServer || !hasOpenssl)("a queue with TLS", () => {
     const { cert } = makeCertificate(folder, "plain", "IP:127.0.0.1");
     expect(await ran(cert, "redis://127.0.0.1:1")).toContain(
       "--queue-ca is for TLS, and redis://127.0.0.1:1 is without: write rediss://",
+    );
+    expect(await ran(cert, "postgres://me@127.0.0.1:1/a")).toContain(
+      "--queue-ca is for TLS, and postgres://me@127.0.0.1:1/a is without: add ?sslmode=verify-full",
     );
   });
 });

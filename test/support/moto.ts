@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { freePort } from "./redis.ts";
+import { freePort } from "./servers.ts";
 
 /** Whether this machine has the server: `pip install "moto[server]"`. */
 export const hasMoto = spawnSync("moto_server", ["--help"]).status === 0;
