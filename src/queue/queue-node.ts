@@ -37,9 +37,9 @@ const idOf = ({ key, tries }: Open): string => `${key}-${tries}`;
  * The store tells what is done, and the server what is on its way. So a server that forgets everything costs what was
  * on its way, and who hands the same work out again goes on with what is done.
  *
- * There is no flow of BullMQ, whose parent would take the sum. A parent begins once its children are over, whether their
- * parts are in the store or not: one that answers that blobs are lost counts as done, and so does one that failed and
- * was removed. It takes no child that is made after the first have ended, as those of this executor are. So whoever
+ * There is no flow of BullMQ, whose parent would take the sum. A parent begins once its children are over, whether
+ * their parts are in the store or not: one that answers that blobs are lost counts as done, and so does one that failed
+ * and was removed. It takes no child that is made after the first have ended, as those of this executor are. So whoever
  * hands out would watch each child as it does now, and the parent besides.
  */
 export function queueExecutor(store: CachedStore, connection: Connection): Executor {
