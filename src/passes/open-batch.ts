@@ -1,13 +1,13 @@
 /** Lets a model that was written for a fixed batch run on any. */
 
 import { fail } from "../graph/error.ts";
-import { producersOf, type Graph, type Node, type ValueInfo } from "../graph/graph.ts";
+import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { ratioOf, type BatchPlace } from "./batch-place.ts";
 import { removeDead } from "./dead.ts";
 import { normalise } from "./normalise.ts";
-import { candidatesOf, type Candidates } from "./open-candidates.ts";
-import { openStage, settle, type Candidate, type Stage } from "./open-stage.ts";
+import { createSearch, type Search } from "./open-search.ts";
+import { openStage, type Stage } from "./open-stage.ts";
 
 /** The batch size that the inputs of a graph fix; `undefined` where it is open. */
 export function fixedBatch(graph: Graph): number | undefined {
@@ -38,12 +38,6 @@ export interface Opening {
   readonly places: ReadonlyMap<string, BatchPlace>;
 }
 
-/** How a node stands in the graph that is being opened, and what else may stand there. */
-interface Step {
-  readonly chosen: Candidate;
-  readonly others: Candidates;
-}
-
 /**
  * The graphs that run at any batch and at the fixed one are what the graph is, from the likeliest on. Node by node,
  * what states the batch is written so that it follows it: the first axes of inputs and outputs, targets of Reshape and
@@ -58,89 +52,24 @@ export function* openings(graph: Graph): Generator<Opening, string> {
   const batch = fixedBatch(graph)!;
   if (batch === 0) return "a batch of none";
   const stage = openStage(graph, batch);
-  const { nodes } = graph;
-  const producers = producersOf(graph);
-  const numberOf = new Map(nodes.map((node, i) => [node, i]));
-  const steps: Step[] = [];
-  /** What made a step be taken again, so that going back skips no way. */
-  const blamed = new Map<number, Set<number>>();
+  const search = createSearch(stage, graph);
+  const { steps } = search;
   let why: string | undefined;
-
-  const advance = (i: number, candidates: Candidates, first: IteratorResult<Candidate, void>): boolean => {
-    for (let next = first; !next.done; next = candidates.next(false)) {
-      const refused = settle(stage, nodes[i]!, next.value);
-      if (refused === undefined) {
-        steps.length = i;
-        steps.push({ chosen: next.value, others: candidates });
-        return true;
-      }
-      why ??= refused;
-    }
-    return false;
-  };
-  const start = (i: number): boolean => {
-    if (stage.original.refused.has(nodes[i]!)) {
-      why ??= stage.original.refusals.find(({ node }) => node === nodes[i])!.reason;
-      return false;
-    }
-    const candidates = candidatesOf(stage, nodes[i]!);
-    return advance(i, candidates, candidates.next());
-  };
-  /** The steps that the inputs of some nodes follow from. */
-  const before = (names: readonly string[]): Set<number> => {
-    const found = new Set<number>();
-    const pending = [...names];
-    for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-      const producer = producers.get(name);
-      const i = producer && numberOf.get(producer)!;
-      if (i === undefined || found.has(i)) continue;
-      found.add(i);
-      pending.push(...producer!.inputs);
-    }
-    return found;
-  };
-  /** Takes the last step that is to blame another way; returns its number, -1 where none is left. */
-  const goBack = (blame: Set<number>): number => {
-    const open = new Set(blame);
-    while (open.size > 0) {
-      const i = Math.max(...open);
-      open.delete(i);
-      const { others } = steps[i]!;
-      const causes = new Set([...(blamed.get(i) ?? []), ...open]);
-      if (advance(i, others, others.next(true))) {
-        blamed.set(i, causes);
-        return i;
-      }
-      for (const one of causes) open.add(one);
-      for (const one of before(nodes[i]!.inputs)) open.add(one);
-    }
-    return -1;
-  };
-
-  let returns = 0;
-  for (let i = 0; ;) {
-    let blame: Set<number> | undefined;
-    if (i < nodes.length) {
-      if (start(i)) {
-        blamed.delete(i);
-        i++;
-        continue;
-      }
-      blame = before(nodes[i]!.inputs);
-    } else {
+  for (let returns = 0; returns <= mostReturns; returns++) {
+    while (steps.length < graph.nodes.length && search.advance());
+    why ??= search.why;
+    let wrong = graph.nodes[steps.length]?.inputs;
+    if (wrong === undefined) {
       const short = shortOutput(stage, graph);
-      if (short === undefined) yield { graph: assemble(stage, graph, steps), places: new Map(stage.places) };
+      if (short === undefined) yield { graph: assemble(stage, graph, search), places: new Map(stage.places) };
       else why ??= `its output "${short}" does not follow the batch along its first axis`;
-      blame = before(short === undefined ? graph.outputs.map(({ name }) => name) : [short]);
+      wrong = short === undefined ? graph.outputs.map(({ name }) => name) : [short];
     }
-    if (++returns > mostReturns) break;
-    const back = goBack(blame);
-    if (back === -1) break;
-    i = back + 1;
+    if (!search.goBack(search.before(wrong))) break;
   }
   const [constant] = stage.different;
   if (constant !== undefined) return `its constant "${constant}" holds other values for each sample`;
-  return why ?? "no other way is left";
+  return why ?? search.why ?? "no other way is left";
 }
 
 /** An output that cannot be told sample by sample: the first, by which a model is judged, along its first axis. */
@@ -151,11 +80,7 @@ function shortOutput({ places }: Stage, { outputs }: Graph): string | undefined 
   })?.name;
 }
 
-function assemble(
-  { places, initializers: all, size, sizing, batch }: Stage,
-  graph: Graph,
-  steps: readonly Step[],
-): Graph {
+function assemble({ places, initializers: all, size, sizing, batch }: Stage, graph: Graph, { steps }: Search): Graph {
   const nodes: Node[] = [];
   const initializers = new Map<string, Tensor>(graph.initializers);
   for (const { chosen } of steps) {

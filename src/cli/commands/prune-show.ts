@@ -1,6 +1,14 @@
 /** What secateur prune shows of its work. */
 
-import type { PruneJobEvent, PruneOutcome, Ranking, SearchEvent } from "../../jobs/prune-events.ts";
+import type { ProgressEvent } from "../../jobs/job.ts";
+import type {
+  EvaluationEvent,
+  PruneJobEvent,
+  PruneOutcome,
+  Ranking,
+  ScheduleEvent,
+  SearchEvent,
+} from "../../jobs/prune-events.ts";
 import { isDoubtful } from "../../evaluate/drop.ts";
 import { isBuiltIn } from "../../evaluate/metrics.ts";
 import { describeLost } from "../../report/lost.ts";
@@ -96,104 +104,129 @@ const counted: Readonly<Record<Ranking["per"], string>> = {
 const sizeOf = ({ removals, costs }: Pick<SearchEvent, "removals" | "costs">, all: number): string =>
   `the model of ${percent(costs.macs / all)} of the MACs (${removals} removal${removals === 1 ? "" : "s"})`;
 
+/** What later lines say of the run on its way. */
+interface Way {
+  /** Multiply-accumulates of the model as it came. */
+  all: number;
+  start?: StartSize;
+  clock?: Clock;
+  schedule?: ScheduleEvent;
+  /** The size that the last removal came to, as the beginning of a line. */
+  reached: string;
+  /** The time that is left, as the end of a line. */
+  left: string;
+}
+
+/** What is shown of each kind of event. */
+type Shown = { readonly [K in PruneJobEvent["kind"]]: (event: PruneJobEvent & { readonly kind: K }) => void };
+
 /** Shows events on the progress line. */
 export function createShow(
   progress: Progress,
   { maxDrop }: Pick<PruneFlags, "maxDrop">,
 ): (event: PruneJobEvent) => void {
-  const measuring = reportProgress(progress);
-  let [all, reached, left] = [Number.NaN, "", ""];
-  let [removals, batchSize] = [0, 0];
-  let start: StartSize | undefined;
-  let clock: Clock | undefined;
+  const way: Way = { all: Number.NaN, reached: "", left: "" };
+  const shown: Shown = {
+    ...beginnings(way),
+    ...learning(progress, way),
+    ...measurements(progress, way),
+    ...models(progress, way, maxDrop),
+  };
+  return (event) => (shown[event.kind] as (event: PruneJobEvent) => void)(event);
+}
+
+/** What is known before the first minibatch, and what goes wrong on the way. */
+function beginnings(way: Way): Pick<Shown, "start" | "resume" | "schedule" | "workers" | "rate" | "lost" | "unproved"> {
+  return {
+    start(event) {
+      [way.all, way.start] = [event.costs.macs, event];
+      note(describeRanking(event.ranking));
+      if (event.roundTo !== undefined) noteRounding(event.roundTo);
+    },
+    resume(event) {
+      [way.all, way.start] = [event.costs.macs, event];
+    },
+    schedule(event) {
+      note(describeSchedule(event));
+      [way.schedule, way.clock] = [event, createClock(way.start!, event)];
+    },
+    workers: noteWorkers,
+    rate: noteRate,
+    lost: (event) => note(describeLost(event)),
+    unproved: ({ reason }) => note(`the proof failed, the run goes on: ${reason}`),
+  };
+}
+
+/** Learning and removing. */
+function learning(
+  progress: Progress,
+  way: Way,
+): Pick<Shown, "phase" | "trial" | "step" | "removal" | "diverged" | "pruned"> {
   let epochs: ReturnType<typeof reportEpochs> | undefined;
-  return (event) => {
-    switch (event.kind) {
-      case "phase":
-        if (event.phase === "fine-tuning") epochs = undefined;
-        progress.update(reached === "" ? event.phase : `${reached}${event.phase}`);
-        break;
-      case "samples":
-      case "forms":
-        measuring(event);
-        break;
-      case "start":
-        all = event.costs.macs;
-        start = event;
-        note(describeRanking(event.ranking));
-        if (event.roundTo !== undefined) noteRounding(event.roundTo);
-        break;
-      case "unproved":
-        note(`the proof failed, the run goes on: ${event.reason}`);
-        break;
-      case "resume":
-        all = event.costs.macs;
-        start = event;
-        break;
-      case "schedule":
-        note(describeSchedule(event));
-        ({ removals, batchSize } = event);
-        clock = createClock(start!, event);
-        break;
-      case "evaluation": {
-        const accuracy = accuracyOf(event.evaluation);
-        const at = {
-          start: "at the start",
-          removal: `after ${event.step} removals`,
-          pruned: "pruned",
-          end: "at the end",
-        };
-        progress.done(`${at[event.at]}: ${accuracy} with ${event.units} units`);
-        break;
-      }
-      case "try":
-        progress.done(`try ${event.number} of at most ${event.most}: ${sizeOf(event, all)}`);
-        break;
-      case "search":
-        progress.done(
-          `${sizeOf(event, all)} ${dropFigure(event)}: ` +
-            (event.fits ? "little enough" : "too much") +
-            (isDoubtful(event, maxDrop) ? ", as far as so few samples tell" : ""),
-        );
-        break;
-      case "removal":
-        reached =
-          `removal ${event.step}, ${event.units} units, ${short(event.costs.macs)} MACs ` +
-          `(${percent(event.costs.macs / all)}), `;
-        left = clock === undefined ? "" : `, ${clock.after(event)}`;
-        progress.update(`${reached}loss ${event.loss.toFixed(4)}${left}`, event.step / Math.max(event.step, removals));
-        break;
-      case "latency":
-        if (event.start) progress.done(`one sample takes ${event.start.median.toFixed(2)} ms`);
-        else progress.update(`time that groups save: ${event.done} of ${event.all}`);
-        break;
-      case "workers":
-        noteWorkers(event);
-        break;
-      case "lost":
-        note(describeLost(event));
-        break;
-      case "trial":
-        progress.update(describeTrial(event));
-        break;
-      case "rate":
-        noteRate(event);
-        break;
-      case "diverged":
-        progress.done(describeDivergence(event));
-        break;
-      case "timed":
-        progress.update(`${reached}timing: ${percent(event.latency.median)} of the latency`);
-        break;
-      case "pruned":
-        reached = "";
-        progress.done(`pruned in ${event.removals} removals to ${event.units} units, ${short(event.costs.macs)} MACs`);
-        break;
-      case "step":
-        if (event.phase === "prune") {
-          clock?.begin();
-          progress.update(`${reached}loss ${event.loss.toFixed(4)}${left}`);
-        } else (epochs ??= reportEpochs(progress, batchSize))(event);
-    }
+  const reach = (loss: number, done?: number): void =>
+    progress.update(`${way.reached}loss ${loss.toFixed(4)}${way.left}`, done);
+  return {
+    phase({ phase }) {
+      if (phase === "fine-tuning") epochs = undefined;
+      progress.update(`${way.reached}${phase}`);
+    },
+    trial: (event) => progress.update(describeTrial(event)),
+    step(event) {
+      if (event.phase !== "prune") return (epochs ??= reportEpochs(progress, way.schedule?.batchSize ?? 0))(event);
+      way.clock?.begin();
+      reach(event.loss);
+    },
+    removal(event) {
+      const { step, units, costs, loss } = event;
+      way.reached = `removal ${step}, ${units} units, ${short(costs.macs)} MACs (${percent(costs.macs / way.all)}), `;
+      way.left = way.clock === undefined ? "" : `, ${way.clock.after(event)}`;
+      reach(loss, step / Math.max(step, way.schedule?.removals ?? 0));
+    },
+    diverged: (event) => progress.done(describeDivergence(event)),
+    pruned({ removals, units, costs }) {
+      way.reached = "";
+      progress.done(`pruned in ${removals} removals to ${units} units, ${short(costs.macs)} MACs`);
+    },
+  };
+}
+
+const evaluatedAt: Readonly<Record<EvaluationEvent["at"], (step: number) => string>> = {
+  start: () => "at the start",
+  removal: (step) => `after ${step} removals`,
+  pruned: () => "pruned",
+  end: () => "at the end",
+};
+
+/** How good and how fast a model is. */
+function measurements(
+  progress: Progress,
+  way: Readonly<Way>,
+): Pick<Shown, ProgressEvent["kind"] | "evaluation" | "latency" | "timed"> {
+  const measuring = reportProgress(progress);
+  return {
+    samples: measuring,
+    minibatches: measuring,
+    rounds: measuring,
+    forms: measuring,
+    evaluation: ({ at, step, evaluation, units }) =>
+      progress.done(`${evaluatedAt[at](step)}: ${accuracyOf(evaluation)} with ${units} units`),
+    latency({ start, done, all }) {
+      if (start) progress.done(`one sample takes ${start.median.toFixed(2)} ms`);
+      else progress.update(`time that groups save: ${done} of ${all}`);
+    },
+    timed: ({ latency }) => progress.update(`${way.reached}timing: ${percent(latency.median)} of the latency`),
+  };
+}
+
+/** Models on the way that the search for the smallest looks at. */
+function models(progress: Progress, way: Way, maxDrop: PruneFlags["maxDrop"]): Pick<Shown, "try" | "search"> {
+  return {
+    try: (event) => progress.done(`try ${event.number} of at most ${event.most}: ${sizeOf(event, way.all)}`),
+    search: (event) =>
+      progress.done(
+        `${sizeOf(event, way.all)} ${dropFigure(event)}: ` +
+          (event.fits ? "little enough" : "too much") +
+          (isDoubtful(event, maxDrop) ? ", as far as so few samples tell" : ""),
+      ),
   };
 }
