@@ -16,18 +16,11 @@ import { differ, type Difference } from "../prune/proof/differ.ts";
 import { drawInputs } from "../prune/proof/draw.ts";
 import type { MachineOptions, Runtime } from "../runtime/port.ts";
 import { samplesOf, type Evaluation } from "./evaluate.ts";
+import { changedBetween, type Top } from "./hits.ts";
 import { intervalsOf, type Changed } from "./intervals.ts";
 import { openApart } from "./apart.ts";
 import type { Kept } from "./kept.ts";
-import {
-  changedBetween,
-  openMeter,
-  type Answers,
-  type Meter,
-  type MeterOptions,
-  type Quality,
-  type Top,
-} from "./meter.ts";
+import { openMeter, type Answers, type Meter, type MeterOptions, type Quality } from "./meter.ts";
 import { namedValue, type MetricValue } from "./metrics.ts";
 
 /** The models that are compared; the first is what the second is measured by. */

@@ -5,15 +5,16 @@ import type { Loss } from "../options/loss.ts";
 import type { Batch } from "../data/batches.ts";
 import { checkLabels } from "../data/checks.ts";
 import { executable } from "../execute/executable.ts";
-import { findTarget, fitTarget, namedInputs, requireTarget } from "../execute/feeds.ts";
+import { findTarget, fitTarget, namedInputs, requireTarget, type Wanted } from "../execute/feeds.ts";
 import { runBatch } from "../execute/whole-batch.ts";
 import { SecateurError } from "../graph/error.ts";
 import type { Graph } from "../graph/graph.ts";
-import { sizeOf, toNumbers, type Tensor } from "../graph/tensor.ts";
+import { sizeOf, type Tensor } from "../graph/tensor.ts";
 import type { MachineOptions, Runtime, Tensors } from "../runtime/port.ts";
-import { evaluationGraph, isClassifier, type Besides } from "./evaluation-graph.ts";
-import { openLossMeter } from "./loss-meter.ts";
-import { intervalsOf, type Changed, type Interval } from "./intervals.ts";
+import { evaluationGraph, isClassifier, type Besides, type EvaluationGraph } from "./evaluation-graph.ts";
+import { addHits, type Sums } from "./hits.ts";
+import { intervalsOf, type Interval } from "./intervals.ts";
+import { openLossMeter, type LossMeter } from "./loss-meter.ts";
 import { metricFor, startCounting, type MetricValue, type ShareName } from "./metrics.ts";
 
 /** How good a model is on samples that have labels. */
@@ -106,10 +107,9 @@ export async function openMeter(
   const lossMeter = openLossMeter(runtime, evaluation, { device, threads, signal });
   const sums: Sums = { loss: 0, top1: 0, top5: 0, samples: 0 };
   const mayMiss = options.lossMayMiss === true && (isCounting || besides !== undefined);
-  let isMissing = false;
   const isOfClasses = evaluation.files.length === 0 && isClassifier(evaluation.terms);
   const [first] = evaluation.terms;
-  const wanted = { name: first?.target ?? "", output: first?.output, loss: first?.loss.name };
+  const wanted: Wanted = { name: first?.target ?? "", output: first?.output, loss: first?.loss.name };
   const targetIn = (batch: Batch): Tensor | undefined =>
     options.leavesTargets === true ? undefined : findTarget(batch, wanted);
   const isRanked = (logits: Tensor, batch: Batch): boolean => {
@@ -117,23 +117,7 @@ export async function openMeter(
     return isOfClasses && isOfSamples(logits) && (target === undefined || isOfLabels(target));
   };
   const ranks: number[] = [];
-  /** The loss of a minibatch; that it does not fit is seen on the first. */
-  const lossOf = async (results: Tensors, batch: Batch): Promise<number | undefined> => {
-    if (isMissing || options.leavesTargets === true) return undefined;
-    // Without targets a loss that nobody has asked for need not fit the output.
-    if (options.lossMayMiss === true && findTarget(batch, wanted) === undefined && !hasTargets(batch)) return undefined;
-    try {
-      const loss = await lossMeter.lossOf({ ...namedInputs(evaluation.graph, batch), ...results }, batch);
-      // Targets that are there, but for others, are told as those that do not fit.
-      if (loss === undefined && mayMiss && hasTargets(batch)) requireTarget(batch, wanted);
-      return loss;
-    } catch (error) {
-      if (!mayMiss || sums.samples > 0 || !(error instanceof SecateurError)) throw error;
-      isMissing = true;
-      options.onNote?.(`the loss is left out: ${error.message}`);
-      return undefined;
-    }
-  };
+  const losses = fittingLosses(evaluation, lossMeter, wanted, { ...options, mayMiss });
   return {
     async run(batch) {
       const results = await runBatch(session, evaluation.graph, batch);
@@ -144,8 +128,8 @@ export async function openMeter(
       const target = targetIn(batch);
       let isCounted = target !== undefined;
       if (!isRanked(logits, batch)) {
-        const loss = await lossOf(results, batch);
-        isCounted = loss !== undefined || isMissing;
+        const loss = await losses.of(results, batch);
+        isCounted = loss !== undefined || losses.isMissing;
         sums.loss += batch.size * (loss ?? 0);
         sums.samples += batch.size;
       } else if (target) {
@@ -168,7 +152,7 @@ export async function openMeter(
     ranks,
     get quality() {
       const { samples } = sums;
-      if (isMissing) return {};
+      if (losses.isMissing) return {};
       if (ranks.length === 0) return { loss: sums.loss / samples };
       const shares = { top1: sums.top1 / samples, top5: sums.top5 / samples };
       return { loss: sums.loss / samples, ...shares, intervals: intervalsOf(shares, samples) };
@@ -188,73 +172,47 @@ export async function openMeter(
 export const hasTargets = ({ target, targets = {} }: Batch): boolean =>
   target !== undefined || Object.keys(targets).length > 0;
 
+interface Losses {
+  /** The loss of a minibatch; absent where it was left out. */
+  of(results: Tensors, batch: Batch): Promise<number | undefined>;
+  /** Whether the loss does not fit the data, and was left out. */
+  readonly isMissing: boolean;
+}
+
+/** The losses of minibatches, which may be left out; that a loss does not fit is seen on the first. */
+function fittingLosses(
+  { graph }: EvaluationGraph,
+  meter: LossMeter,
+  wanted: Wanted,
+  { lossMayMiss, leavesTargets, onNote, mayMiss }: MeterOptions & { readonly mayMiss: boolean },
+): Losses {
+  let [isMissing, isFirst] = [false, true];
+  return {
+    async of(results, batch) {
+      if (isMissing || leavesTargets === true) return undefined;
+      const mayFail = mayMiss && isFirst;
+      isFirst = false;
+      // Without targets a loss that nobody has asked for need not fit the output.
+      if (lossMayMiss === true && findTarget(batch, wanted) === undefined && !hasTargets(batch)) return undefined;
+      try {
+        const loss = await meter.lossOf({ ...namedInputs(graph, batch), ...results }, batch);
+        // Targets that are there, but for others, are told as those that do not fit.
+        if (loss === undefined && mayMiss && hasTargets(batch)) requireTarget(batch, wanted);
+        return loss;
+      } catch (error) {
+        if (!mayFail || !(error instanceof SecateurError)) throw error;
+        isMissing = true;
+        onNote?.(`the loss is left out: ${error.message}`);
+        return undefined;
+      }
+    },
+    get isMissing() {
+      return isMissing;
+    },
+  };
+}
+
 const isOfLabels = (target: Tensor): boolean => /^u?int/.test(target.dtype) && sizeOf(target.shape) === target.shape[0];
 
 /** Whether there is a class for each sample: [N, C] or [N, C, 1, 1]. */
 const isOfSamples = ({ shape }: Tensor): boolean => sizeOf(shape) === shape[0]! * shape[1]!;
-
-/** The ranks that count. */
-const hits = { top1: 1, top5: 5 } as const;
-const tops = Object.keys(hits) as readonly (keyof typeof hits)[];
-
-export type Top = keyof typeof hits;
-
-/** The rank of what is not a number: it is never a hit. */
-const last = 2 ** 32 - 1;
-
-/** Whether a label before which so many classes come is a hit. */
-const isHit = (name: Top, rank: number): boolean => rank < hits[name];
-
-/** Sums over samples. */
-interface Sums {
-  loss: number;
-  top1: number;
-  top5: number;
-  samples: number;
-}
-
-/**
- * Adds up -log softmax, and whether the label is among the first, for each row of [N, C] (or [N, C, 1, 1]).
- *
- * @returns how many classes come before the label in each row
- */
-function addHits(sums: Sums, logits: Tensor, target: Tensor): Uint32Array {
-  const [n, classes] = logits.shape as [number, number];
-  const data = logits.data as Float32Array;
-  const labels = toNumbers(target);
-  const ranks = new Uint32Array(n);
-  for (let i = 0; i < n; i++) {
-    const row = data.subarray(i * classes, (i + 1) * classes);
-    const own = row[labels[i]!]!;
-    let largest = Number.NEGATIVE_INFINITY;
-    for (const x of row) if (x > largest) largest = x;
-    let sum = 0;
-    let before = 0;
-    row.forEach((x, c) => {
-      sum += Math.exp(x - largest);
-      // Of equal outputs the first counts as the larger one, and what is not a number as larger than all.
-      if (!(x < own) && (x !== own || c < labels[i]!) && c !== labels[i]) before++;
-    });
-    sums.loss += Math.log(sum) + largest - own;
-    ranks[i] = Number.isFinite(own) ? before : last;
-    for (const name of tops) if (isHit(name, ranks[i]!)) sums[name]++;
-  }
-  sums.samples += n;
-  return ranks;
-}
-
-/** @param ranks of the labels by two models, sample by sample */
-export function changedBetween([before, after]: readonly [ArrayLike<number>, ArrayLike<number>]): Readonly<
-  Record<Top, Changed>
-> {
-  const count = (name: Top): Changed => {
-    let [lost, gained] = [0, 0];
-    for (let i = 0; i < before.length; i++) {
-      const [was, is] = [isHit(name, before[i]!), isHit(name, after[i]!)];
-      if (was && !is) lost++;
-      if (is && !was) gained++;
-    }
-    return { lost, gained };
-  };
-  return { top1: count("top1"), top5: count("top5") };
-}

@@ -75,7 +75,7 @@ export function nothingCounts(
 }
 
 /** What a loss knows of its target. */
-type Wanted = Pick<TargetInput, "name"> & { readonly [K in keyof TargetInput]?: TargetInput[K] | undefined };
+export type Wanted = Pick<TargetInput, "name"> & { readonly [K in keyof TargetInput]?: TargetInput[K] | undefined };
 
 /** Where targets may be found. */
 interface TargetSource extends Pick<Batch, "inputs" | "size"> {

@@ -7,7 +7,7 @@ import type { Runtime } from "../runtime/port.ts";
 import { compare, type CompareOptions, type Pair } from "../evaluate/compare.ts";
 import { dropBetween, type Drop as Lost } from "../evaluate/drop.ts";
 import { evaluate, type Evaluation } from "../evaluate/evaluate.ts";
-import { changedBetween } from "../evaluate/meter.ts";
+import { changedBetween } from "../evaluate/hits.ts";
 import { isShare, namedValue, type MetricValue } from "../evaluate/metrics.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { ProgressEvent } from "./job.ts";

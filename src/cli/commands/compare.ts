@@ -13,7 +13,7 @@ import type { Difference } from "../../prune/proof/differ.ts";
 import type { Changes } from "../../prune/changes.ts";
 import type { Comparison, Pair } from "../../evaluate/compare.ts";
 import { isDoubtful, type Drop } from "../../evaluate/drop.ts";
-import type { Top } from "../../evaluate/meter.ts";
+import type { Top } from "../../evaluate/hits.ts";
 import { intervalOfLoss } from "../../evaluate/intervals.ts";
 import { isBuiltIn, type MetricValue } from "../../evaluate/metrics.ts";
 import type { Timing } from "../../evaluate/timing.ts";
