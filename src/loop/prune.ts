@@ -58,13 +58,8 @@ export async function pruneLoop(
   dataset: Dataset,
   options: PruneOptions,
 ): Promise<PruneResult> {
-  const { target, every = defaultEvery, latency, maxLoss = Infinity, spread, from } = options;
-  if (spread && spread.machines.count > every)
-    fail(
-      "bad-option",
-      `${spread.machines.count} machines cannot share the ${every} minibatches between two removals: raise ` +
-        `${option("every")}, or lower ${option("machines")}`,
-    );
+  const { target, every = defaultEvery, latency, maxLoss = Infinity, from } = options;
+  refuseIdleMachines(options.spread, every);
   const analysed = (one: Graph): Analysis => analyse(one, { batch: options.batchSize });
   const removals = [...(from?.removals ?? [])];
   const resultOf = (end: PruneResult["end"], last: Graph, found = analysed(last)): PruneResult => {
@@ -120,6 +115,16 @@ export async function pruneLoop(
     await options.onPoint?.(point);
     if (met || (await options.enough?.(point))) return { graph: state.graph, costs, units, removals, end: "met" };
   }
+}
+
+/** @throws SecateurError `bad-option` where a machine would have no minibatch of its own between two removals */
+function refuseIdleMachines(spread: PruneOptions["spread"], every: number): void {
+  if (spread && spread.machines.count > every)
+    fail(
+      "bad-option",
+      `${spread.machines.count} machines cannot share the ${every} minibatches between two removals: raise ` +
+        `${option("every")}, or lower ${option("machines")}`,
+    );
 }
 
 /** Says which values are not compared with the original's any more. */

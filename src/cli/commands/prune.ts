@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { describeRuin } from "../../jobs/ruined.ts";
 import { prune } from "../../jobs/prune.ts";
+import type { PruneOutcome } from "../../jobs/prune-events.ts";
 import type { Run } from "../../report/run-node.ts";
 import { formatPlan } from "../../prune/select/plan.ts";
 import { writeFileAtomic } from "../../onnx/atomic-node.ts";
@@ -77,36 +78,39 @@ async function work(
     kept,
   );
   await writeFileAtomic(plan, formatPlan(removal));
-  if (outcome.unproved !== undefined) {
+  noteProof(outcome, flags, output, plan);
+  noteEnd(outcome, flags);
+  if (isShort(outcome, flags) || outcome.unproved !== undefined) process.exitCode = notMet;
+}
+
+/** Says where the removal is not proved, and how to do it. */
+function noteProof({ unproved }: PruneOutcome, { prove }: PruneFlags, output: string | undefined, plan: string): void {
+  if (unproved !== undefined)
     note(
-      `not proved: ${outcome.unproved}. The model was written to ${output} and says so in its metadata; ` +
-        "please report it. " +
-        `secateur cut MODEL --plan ${plan} tries the proof again`,
+      `not proved: ${unproved}. The model was written to ${output} and says so in its metadata; ` +
+        `please report it. secateur cut MODEL --plan ${plan} tries the proof again`,
     );
-    process.exitCode = notMet;
-  } else if (!flags.prove) note(`not proved: secateur cut MODEL --plan ${plan} -o cut.onnx proves the removal`);
-  if (outcome.end === "missed") {
-    note("the budget was not met: the model that was written costs more than pruning had reckoned");
-    process.exitCode = notMet;
-  }
-  if (outcome.end === "exhausted")
+  else if (!prove) note(`not proved: secateur cut MODEL --plan ${plan} -o cut.onnx proves the removal`);
+}
+
+/** Says why a run ended, where it did not simply meet its budget. */
+function noteEnd({ end, ruined, distance }: PruneOutcome, { maxDrop, metric, minUnits, maxLoss }: PruneFlags): void {
+  if (end === "missed") note("the budget was not met: the model that was written costs more than pruning had reckoned");
+  if (end === "exhausted")
     note(
-      flags.maxDrop === undefined
+      maxDrop === undefined
         ? "the budget was not met: every group is down to what has to stay of " +
-            `it${(flags.minUnits ?? 1) > 0 ? "; with --min-units 0 groups can go as a whole" : ""}`
+            `it${(minUnits ?? 1) > 0 ? "; with --min-units 0 groups can go as a whole" : ""}`
         : "no smaller model was found that loses at most " +
-            `${flags.maxDrop}${flags.metric === undefined ? " points" : ` of ${flags.metric}`}: what was ` +
+            `${maxDrop}${metric === undefined ? " points" : ` of ${metric}`}: what was ` +
             "written is the model as it was",
     );
-  if (outcome.end === "ruined") {
-    note(describeRuin(outcome.ruined ?? [], outcome.distance));
-    process.exitCode = notMet;
-  }
-  // A search goes on behind a try that did harm.
-  if (outcome.end === "diverged") process.exitCode = notMet;
-  if (outcome.end === "max-loss") note(`pruning stopped because the loss passed ${flags.maxLoss}`);
-  if (outcome.end === "exhausted" || (outcome.end === "max-loss" && Object.keys(budgetOf(flags)).length > 0))
-    process.exitCode = notMet;
+  if (end === "ruined") note(describeRuin(ruined ?? [], distance));
+  if (end === "max-loss") note(`pruning stopped because the loss passed ${maxLoss}`);
 }
+
+/** Whether a run ended without what was asked for. A search goes on behind a try that did harm. */
+const isShort = ({ end }: PruneOutcome, flags: PruneFlags): boolean =>
+  end === "max-loss" ? Object.keys(budgetOf(flags)).length > 0 : end !== "met";
 
 export const commands: Commands = { prune: definePrune };

@@ -1,17 +1,15 @@
 /** The physical removal of units; mask.ts has its twin that only zeroes them. */
 
-import type { Attribute, Dim, Graph, Node, ValueInfo } from "../../graph/graph.ts";
-import { namesOf } from "../../graph/names.ts";
+import type { Dim, Graph, ValueInfo } from "../../graph/graph.ts";
 import { isLazy, lazyTensor, take, type NumericDType, type Tensor, type TypedArray } from "../../graph/tensor.ts";
-import { beside } from "../../onnx/upgrade-step.ts";
-import type { Remaining, Op, Value } from "../../ops/core/define.ts";
 import { removeDead } from "../../passes/dead.ts";
-import { applicationOf, type Traced } from "../../passes/trace.ts";
-import { restated, stepsTo, type SizesAt } from "./computed-sizes.ts";
+import type { Traced } from "../../passes/trace.ts";
 import type { Analysis } from "../coupling/analysis.ts";
 import { createOtherSizes, type OtherSizes, type RemovalAt } from "./other-sizes.ts";
 import { goneOf, withSame, type WholeGroupRemoval, type Removed } from "./whole-group.ts";
 import { removeWholeGroupsOf } from "./whole-group-cut.ts";
+import { remainingOf, type RemainingIndices } from "./remaining.ts";
+import { createResize } from "./resize.ts";
 import { positionsAfter } from "./positions.ts";
 import { matchGroups, mayRename, type MatchedGroups } from "./match-groups.ts";
 import { removedIndices, type Removal } from "../coupling/removal.ts";
@@ -88,49 +86,10 @@ function cutNodes(
     if (old)
       initializers.set(name, isLazy(old) ? lazily(old, removed.get(name)!, indices, name, shrink) : shrink(name, old));
   }
-  const { readers, producers } = analysis;
-  const taken = namesOf(graph);
-  const nodes = left.flatMap((node) => {
-    if (![...node.inputs, ...node.outputs].some((name) => removed.has(name))) return [node];
-    const before: Node[] = [];
-    const resized = resizeNode(traced, node, indices, (name, sizes, at) => {
-      const once = readers.get(name)?.length === 1 && node.inputs.filter((input) => input === name).length === 1;
-      const own = once && graph.initializers.has(name);
-      const target = own ? name : taken.fresh(`${name}_resized`);
-      const computed = graph.initializers.has(name) ? undefined : traced.constants.get(name);
-      if (computed === undefined) {
-        initializers.set(target, sizes);
-        return target;
-      }
-      // Sizes that the graph computes follow what is open: only what is removed is taken off.
-      const others = elsewhere().flatMap((one): SizesAt[] => {
-        const { traced: there } = one.analysis;
-        const now = resizedInput(there, node, remainingOf(one.analysis, one.removed, analysis), at);
-        const old = there.constants.get(name);
-        return old && now ? [{ before: old, after: now }] : [];
-      });
-      const seen = [{ before: computed, after: sizes }, ...others];
-      const parts = restated(traced, producers.get(name), seen);
-      if (parts !== undefined) {
-        const inputs = parts.map((part) => {
-          if (typeof part === "string") return part;
-          const own = taken.fresh(`${target}_part`);
-          initializers.set(own, part);
-          return own;
-        });
-        before.push({ ...producers.get(name)!, name: "", inputs, outputs: [target] });
-        return target;
-      }
-      const steps = stepsTo(node, seen);
-      return steps.reduce((from, { op, by }, i) => {
-        const [number, to] = [taken.fresh(`${name}_removed`), i < steps.length - 1 ? taken.fresh(target) : target];
-        initializers.set(number, by);
-        before.push(beside(op, [from, number], [to]));
-        return to;
-      }, name);
-    });
-    return [...before, resized];
-  });
+  const resize = createResize({ graph, analysis, removed, indices, elsewhere, initializers });
+  const nodes = left.flatMap((node) =>
+    [...node.inputs, ...node.outputs].some((name) => removed.has(name)) ? resize(node) : [node],
+  );
   const resizedInfo = (info: ValueInfo): ValueInfo => {
     const axes = removed.get(info.name);
     if (axes === undefined || info.shape === undefined) return info;
@@ -159,60 +118,4 @@ function lazily(
 ): Tensor {
   const shape = old.shape.map((dim, axis) => (axes.has(axis) ? left.byName(name, axis).length : dim));
   return lazyTensor(old.dtype as NumericDType, shape, () => shrink(name, old).data as TypedArray);
-}
-
-/** Shapes of values after a removal, without cutting anything: what budgets are computed from. */
-export interface RemainingIndices extends Remaining {
-  byName(name: string, axis: number): readonly number[];
-}
-
-function remainingOf(analysis: Analysis, removed: Removed, settling = analysis): RemainingIndices {
-  const { traced } = analysis;
-  const known = new Map<string, readonly number[]>();
-  const byName = (name: string, axis: number): readonly number[] => {
-    const key = `${name}\0${axis}`;
-    const indices = known.get(key);
-    if (indices) return indices;
-    const size = traced.types.get(name)!.shape[axis]!;
-    const gone = removed.get(name)?.get(axis);
-    const list = Array.from({ length: size }, (_, i) => i).filter((i) => !gone?.has(i));
-    known.set(key, list);
-    return list;
-  };
-  return {
-    byName,
-    axis: (value: Value, axis: number) => byName(value.name, axis),
-    settled: (value: Value, axis: number) => settling.isSettled(value.name, axis),
-  };
-}
-
-/** What an operator says of the sizes that a node holds; `undefined` where it holds none. */
-function resizing(traced: Traced, node: Node, remaining: Remaining): ReturnType<NonNullable<Op["resize"]>> | undefined {
-  const applied = applicationOf(traced, node);
-  return applied?.op.resize?.(remaining, applied.inputs, applied.outputs, applied.attributes);
-}
-
-const resizedInput = (traced: Traced, node: Node, remaining: Remaining, at: number): Tensor | undefined =>
-  resizing(traced, node, remaining)?.inputs.get(at);
-
-/** A node whose attributes or constant inputs hold sizes, with the new ones. */
-function resizeNode(
-  traced: Traced,
-  node: Node,
-  remaining: Remaining,
-  store: (name: string, sizes: Tensor, at: number) => string,
-): Node {
-  const change = resizing(traced, node, remaining);
-  if (change === undefined) return node;
-  const attributes: Record<string, Attribute> = { ...node.attributes };
-  for (const [name, attribute] of Object.entries(change.attributes)) {
-    if (attribute.value === undefined) delete attributes[name];
-    else attributes[name] = attribute;
-  }
-  const inputs = [...node.inputs];
-  for (const [at, sizes] of change.inputs) {
-    while (inputs.length <= at) inputs.push("");
-    inputs[at] = store(inputs[at] === "" ? `${node.outputs[0]}_sizes` : inputs[at]!, sizes, at);
-  }
-  return { ...node, attributes, inputs };
 }
