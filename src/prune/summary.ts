@@ -8,6 +8,7 @@ import type { Costs } from "../passes/costs.ts";
 import { findGates } from "./gates/gates.ts";
 import { analyse, type Analysis } from "./coupling/analysis.ts";
 import { whyNotWhole } from "./cut/whole.ts";
+import { createCostModel } from "./select/cost-model.ts";
 
 export interface Summary extends Costs {
   /** Of the file, which what is written is in too. */
@@ -42,6 +43,8 @@ export interface ValueSummary {
 export interface GroupSummary {
   readonly name: string;
   readonly units: number;
+  /** What the removal of one unit saves: of the first, where they differ. */
+  readonly saving: Costs;
   /** The node that first produces the units. */
   readonly node: string;
   /** Every axis that the units lie on, as `value:axis`. */
@@ -69,6 +72,7 @@ export function summarise(model: Model, options: SummaryOptions = {}): Summary {
   const graph = normalise(model.graph, options);
   const found = analyse(graph);
   const gates = findGates(found);
+  const costs = createCostModel(found);
   const value = ({ name, dtype, shape }: Model["graph"]["inputs"][number]): ValueSummary => ({
     name,
     dtype,
@@ -85,6 +89,7 @@ export function summarise(model: Model, options: SummaryOptions = {}): Summary {
       return {
         name,
         units: units.length,
+        saving: costs.saving(units[0]!),
         node: describe(node),
         axes: places.map((place) => `${place.value}:${place.axis}`),
         nodes: graph.nodes

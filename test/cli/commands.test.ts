@@ -487,7 +487,9 @@ describe("colours", () => {
     vi.stubEnv("NO_COLOR", "");
     vi.stubEnv("FORCE_COLOR", "1");
     const bold = (text: string) => `\u001B[1m${text}\u001B[22m`;
-    expect((await succeed("inspect net.onnx")).out).toContain(bold("group         units  axes  gates"));
+    expect((await succeed("inspect net.onnx")).out).toContain(
+      bold("group         units  parameters of each  MACs of each"),
+    );
     expect((await succeed("plan --help")).out).toContain(bold("Budget:"));
     const red = "\u001B[31msecateur:\u001B[39m";
     expect((await secateur(["inspect", at("none.onnx")])).err.startsWith(`${red} `)).toBe(true);

@@ -96,6 +96,17 @@ describe("score", () => {
   });
 });
 
+describe("inspect", () => {
+  it("says of each group what the network saves when one of its units goes", async () => {
+    const { groups, macs, params, bytes } = await inspect(model);
+    for (const { name, saving } of groups) {
+      const { after } = await cut(model, new Map([[name, [0]]]), { prove: false });
+      expect(saving).toEqual({ macs: macs - after.macs, params: params - after.params, bytes: bytes - after.bytes });
+    }
+    expect(groups).toHaveLength(4);
+  });
+});
+
 describe("plan", () => {
   it("removes what scores say, and keeps what is to stay", async () => {
     const scores = new Map(

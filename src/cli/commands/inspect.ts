@@ -59,12 +59,12 @@ function format(summary: Summary): string {
   const value = ({ name, dtype, shape }: Summary["inputs"][number]) => `${name} ${dtype}[${shape.join(", ")}]`;
   const asked = summary.groups.some(({ whole }) => whole);
   const groups = headed([
-    ["group", "units", "axes", "gates", ...(asked ? ["whole"] : [])],
-    ...summary.groups.map(({ name, units, axes, gates, whole }) => [
+    ["group", "units", "parameters of each", "MACs of each", ...(asked ? ["whole"] : [])],
+    ...summary.groups.map(({ name, units, saving, whole }) => [
       name,
       String(units),
-      String(axes.length),
-      String(gates.length),
+      short(saving.params),
+      short(saving.macs),
       ...(whole ? [whole.possible ? "can go" : "no"] : []),
     ]),
   ]);
