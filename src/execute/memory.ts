@@ -25,11 +25,25 @@ const perCarried = 6;
 /** What crosses threads with every step: weights on their way to a worker, and gradients on their way back. */
 const perExchange = 3;
 
-/** The bytes that the process is expected to take while a graph runs; those that move go with the batch. */
-export function expectedMemory(graph: Graph): { readonly fixed: number; readonly moving: number } {
-  const { constants, inputs, activations } = footprintOf(graph);
-  return { fixed: base + perConstant * constants, moving: perActivation * (inputs + activations) };
+/** Bytes that the process is expected to take; those that move go with the batch. */
+export interface Expected {
+  readonly fixed: number;
+  readonly moving: number;
 }
+
+/** The bytes that the process is expected to take while a graph runs. */
+export function expectedMemory(graph: Graph): Expected {
+  const { fixed, moving } = memoryBeside(graph);
+  return { fixed: base + fixed, moving };
+}
+
+/** The bytes that a graph of fixed sizes is expected to take beside all else in the process. */
+export const memoryBeside = (graph: Graph): Expected => beside(footprintOf(graph));
+
+const beside = ({ constants, inputs, activations }: Footprint): Expected => ({
+  fixed: perConstant * constants,
+  moving: perActivation * (inputs + activations),
+});
 
 /** A training step in bytes. */
 export interface StepSizes {
@@ -42,11 +56,8 @@ export interface StepSizes {
   readonly carried: number;
 }
 
-/** The bytes that the process is expected to take while it learns; those that move go with the activations. */
-export function expectedStep({ footprint, workers, learned, carried }: StepSizes): {
-  readonly fixed: number;
-  readonly moving: number;
-} {
+/** The bytes that the process is expected to take while it learns. */
+export function expectedStep({ footprint, workers, learned, carried }: StepSizes): Expected {
   const { constants, inputs, activations } = footprint;
   const apart = workers > 1 ? workers * (perWorker + perExchange * learned) : 0;
   return {
@@ -57,8 +68,8 @@ export function expectedStep({ footprint, workers, learned, carried }: StepSizes
 
 /** The bytes that a model is expected to take which runs while another learns. */
 export function reservedMemory(graph: Graph, batch: number): number {
-  const { constants, inputs, activations } = footprintOf(graph, analyse(graph, { batch }).traced.types);
-  return perConstant * constants + perActivation * (inputs + activations);
+  const { fixed, moving } = beside(footprintOf(graph, analyse(graph, { batch }).traced.types));
+  return fixed + moving;
 }
 
 export const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GB`;

@@ -4,7 +4,7 @@ import { fail, option } from "../graph/error.ts";
 import type { Graph, ValueInfo } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Session, Tensors } from "../runtime/port.ts";
-import { expectedMemory, gigabytes } from "./memory.ts";
+import { expectedMemory, gigabytes, type Expected } from "./memory.ts";
 import { sliceOf } from "./batch-slices.ts";
 
 export interface MemoryOptions {
@@ -29,6 +29,7 @@ export interface MicroBatches<G> {
  * @param model the model: its samples must lie along the first axis of all inputs for a batch to be taken to pieces
  * @param build the graph for so many samples
  * @param bound why the batch has to stay whole, if it has to
+ * @param expected the bytes that it takes; default those of its one graph
  * @throws SecateurError `bad-option` where one sample is too much, `unsupported`
  * where the batch cannot be taken to pieces
  */
@@ -38,10 +39,11 @@ export function fitMemory<G extends { readonly graph: Graph }>(
   { memory, onSplit }: MemoryOptions,
   build: (batch: number) => G,
   bound?: string,
+  expected: (of: G) => Expected = ({ graph }) => expectedMemory(graph),
 ): MicroBatches<G> {
   const whole = build(batch);
   if (memory === undefined) return { microBatches: 1, of: whole };
-  const { fixed, moving } = expectedMemory(whole.graph);
+  const { fixed, moving } = expected(whole);
   if (fixed + moving <= memory) return { microBatches: 1, of: whole };
   const reason = bound ?? otherAxis(model);
   if (reason !== undefined)

@@ -13,7 +13,7 @@ import type { LearnEvent } from "../train/events.ts";
 import type { LatencyRow } from "../evaluate/latency.ts";
 import type { PruneResult } from "../loop/options.ts";
 import type { Timing } from "../evaluate/timing.ts";
-import type { DistanceLeft, RuinedOutput } from "./ruined.ts";
+import type { Left } from "./ruined.ts";
 import type { Proved } from "./proving.ts";
 import type { WorkersEvent } from "./workers.ts";
 
@@ -155,8 +155,11 @@ export type PruneJobEvent =
   | PrunedEvent
   | UnprovedEvent;
 
-/** With what was lost of the metric, of top-1 or of agreement on the data for validation, where there is any. */
-export interface PruneOutcome extends Proved, Partial<Pick<Drop, "drop" | "dropInterval">> {
+/**
+ * With what was lost of the metric, of top-1 or of agreement on the data for validation, where there is any; without
+ * labels also with what is left of the original.
+ */
+export interface PruneOutcome extends Proved, Left, Partial<Pick<Drop, "drop" | "dropInterval">> {
   /** Where `unproved` says why, its metadata does too. */
   readonly model: Model;
   /**
@@ -165,10 +168,6 @@ export interface PruneOutcome extends Proved, Partial<Pick<Drop, "drop" | "dropI
    * the original, or the distance from it is about that of a constant answer; see `ruined` and `distance`.
    */
   readonly end: PruneResult["end"] | "missed" | "ruined";
-  /** Without labels: the outputs of which little is left, by the data for validation; absent where none is. */
-  readonly ruined?: readonly RuinedOutput[] | undefined;
-  /** Without labels: how far the model is from the original at the end, on what it learned from. */
-  readonly distance?: DistanceLeft | undefined;
   readonly removals: number;
   /**
    * The units of every group of the start that are left: unit i of a group is now what unit `kept.get(group)[i]` was.

@@ -10,7 +10,7 @@ import type { Budget } from "../options/budget.ts";
 import { timeInTurns, timingOf } from "../evaluate/timing.ts";
 import { withGraph } from "../execute/prepare.ts";
 import { startJob, type Job } from "./job.ts";
-import { distanceLeft, isNearChance, ruinedOutputs } from "./ruined.ts";
+import { isRuined, leftIn, type Left } from "./ruined.ts";
 import { stateOf } from "./measure.ts";
 import { pruneDown, searchSmallest, tuneOnce, type PruningRun, type Pruned } from "./pruning-run.ts";
 import type { PruneJobEvent, PruneOutcome, State } from "./prune-events.ts";
@@ -40,9 +40,9 @@ export const prune = (model: Model, options: PruneJobOptions): Job<PruneJobEvent
   startJob(async (emit) => run(model, settle(options, model), emit), options?.onEvent);
 
 async function run(model: Model, asked: AskedOptions, emitted: (event: PruneJobEvent) => void): Promise<PruneOutcome> {
-  let isRuined = false;
+  let isHarmed = false;
   const emit = (event: PruneJobEvent): void => {
-    isRuined ||= event.kind === "diverged" && event.phase === "finetune";
+    isHarmed ||= event.kind === "diverged" && event.phase === "finetune";
     emitted(event);
   };
   const begun = await begin(model, asked, emit);
@@ -57,13 +57,13 @@ async function run(model: Model, asked: AskedOptions, emitted: (event: PruneJobE
   options.signal?.throwIfAborted();
   const told = await compareEnds(begun, graph, removals);
   const found = removals.length > 0 ? "met" : "exhausted";
-  const end = drop ? found : isRuined ? "diverged" : endOf(pruned.end, target, told.after);
+  const end = drop ? found : isHarmed ? "diverged" : endOf(pruned.end, target, told.after);
   const left = await leftAt(begun, graph, removals, told.after);
   return {
     ...told,
     ...left,
     model: unproved === undefined ? told.model : markedUnproved(told.model, unproved),
-    end: end === "met" && (left.ruined || (left.distance && isNearChance(left.distance))) ? "ruined" : end,
+    end: end === "met" && isRuined(left) ? "ruined" : end,
     proof,
     unproved,
   };
@@ -75,12 +75,10 @@ async function leftAt(
   graph: Graph,
   removals: readonly Removal[],
   { evaluation }: State,
-): Promise<Pick<PruneOutcome, "ruined" | "distance">> {
+): Promise<Left> {
   if (options.targets === "labels" || removals.length === 0) return {};
   const teacher = { graph: original, weight: 1, temperature: options.temperature };
-  const ruined = ruinedOutputs(evaluation?.outputs ?? {});
-  const distance = await distanceLeft(runtime, graph, data, { ...options, teacher });
-  return { ...(ruined.length > 0 && { ruined }), distance };
+  return leftIn(runtime, graph, data, { ...options, teacher }, evaluation?.outputs);
 }
 
 async function proving(

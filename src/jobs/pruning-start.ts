@@ -8,7 +8,6 @@ import { analyse, type Analysis } from "../prune/coupling/analysis.ts";
 import { refuseWithout } from "../prune/coupling/removal.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../loop/checkpoint.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
-import { refuseMemory } from "../score/oracle.ts";
 import { tryBatch } from "../train/stream.ts";
 import { refuseUntaught } from "./features.ts";
 import { goalOf, openGoal, refuseTooFast, storedGoal, type StoredGoal } from "./goals.ts";
@@ -142,7 +141,7 @@ export async function begin(whole: Model, asked: AskedOptions, emit: (event: Pru
 const goals = ["maxDrop", "budget.macs", "budget.params", "budget.bytes", "budget.units", "latency"];
 
 function refuseContradictions(asked: AskedOptions): void {
-  const { budget = {}, maxLoss, latency, maxDrop, criterion, memory, targets, distil } = asked;
+  const { budget = {}, maxLoss, latency, maxDrop, targets, distil } = asked;
   if (targets !== "labels" && distil > 0)
     fail(
       "bad-option",
@@ -150,8 +149,6 @@ function refuseContradictions(asked: AskedOptions): void {
         `${option("distil", distil)} has no share to say: leave one of them out`,
     );
   refuseUntaught(asked);
-  const measured = criterionOf(criterion);
-  if (measured.kind === "data") refuseMemory(measured.needs, memory);
   if (Object.keys(budget).length === 0 && maxLoss === undefined && latency === undefined && maxDrop === undefined)
     fail("bad-option", `say how far to prune: ${goals.map((name) => option(name)).join(", ")} or ${option("maxLoss")}`);
 }

@@ -27,6 +27,19 @@ export interface DistanceLeft {
   readonly chance: number;
 }
 
+/** What is left of the original, where nothing but it was learned from. */
+export interface Left {
+  /** The outputs of which little is left, by the data for validation; absent where none is. */
+  readonly ruined?: readonly RuinedOutput[] | undefined;
+  /** How far the model is from the original, on what it learned from. */
+  readonly distance?: DistanceLeft | undefined;
+}
+
+/** Little is left of what the teacher says. */
+export interface RuinedEvent extends Left {
+  readonly kind: "ruined";
+}
+
 /** A model that has no more left of an output has lost it. */
 const little = 0.25;
 /** Fewer decisions tell nothing. */
@@ -55,11 +68,15 @@ function leftOf(kept: Kept): Omit<RuinedOutput, "output"> | undefined {
 }
 
 /** Whether a distance is about that of a constant answer. */
-export const isNearChance = ({ loss, chance }: DistanceLeft): boolean => loss >= nearChance * chance;
+const isNearChance = ({ loss, chance }: DistanceLeft): boolean => loss >= nearChance * chance;
+
+/** Whether so little is left that the model must not pass for a good one. */
+export const isRuined = ({ ruined, distance }: Left): boolean =>
+  ruined !== undefined || (distance !== undefined && isNearChance(distance));
 
 /** What was lost, in words. */
-export function whatIsLeft(lost: readonly RuinedOutput[], distance: DistanceLeft | undefined): string {
-  const told = lost.map(({ output, words }) => `"${output}": ${words}`);
+export function whatIsLeft({ ruined = [], distance }: Left): string {
+  const told = ruined.map(({ output, words }) => `"${output}": ${words}`);
   if (distance && isNearChance(distance))
     told.push(
       `the distance from the original is ${distance.loss.toPrecision(3)}, where a constant answer has ` +
@@ -69,12 +86,34 @@ export function whatIsLeft(lost: readonly RuinedOutput[], distance: DistanceLeft
 }
 
 /** What was lost, and what to do, in a sentence. */
-export const describeRuin = (lost: readonly RuinedOutput[], distance: DistanceLeft | undefined): string =>
-  `little is left of what the original said: ${whatIsLeft(lost, distance)}. Give more data, remove less, ` +
-  `learn longer by ${option("epochs")}, or say by ${option("maxDrop")} how much may be lost`;
+export const describeRuin = (left: Left, job: keyof typeof remedies): string =>
+  `little is left of what the original said: ${whatIsLeft(left)}. ${remedies[job]()}`;
+
+const remedies = {
+  prune: () =>
+    `Give more data, remove less, learn longer by ${option("epochs")}, or say by ${option("maxDrop")} how much may ` +
+    "be lost",
+  finetune: () => `Give more data, learn longer by ${option("epochs")}, or begin with a model that was cut less`,
+} as const;
+
+/**
+ * What is left of the original in a model.
+ *
+ * @param outputs what is kept of each, where that was measured
+ */
+export async function leftIn(
+  runtime: Runtime,
+  graph: Graph,
+  data: Dataset,
+  options: LearnOptions & TaughtOptions,
+  outputs: Readonly<Record<string, Kept>> = {},
+): Promise<Left> {
+  const ruined = ruinedOutputs(outputs);
+  return { ...(ruined.length > 0 && { ruined }), distance: await distanceLeft(runtime, graph, data, options) };
+}
 
 /** How far a model is from its teacher on the first minibatches of the data, as learning sees it. */
-export async function distanceLeft(
+async function distanceLeft(
   runtime: Runtime,
   graph: Graph,
   data: Dataset,

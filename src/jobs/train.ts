@@ -25,6 +25,7 @@ import { agreementOf } from "./measure.ts";
 import { openTaught, teaching, type TeachingOptions } from "./original.ts";
 import { startJob, type Job, type ProgressEvent } from "./job.ts";
 import type { PhaseEvent } from "./prune-events.ts";
+import { isRuined, leftIn, type RuinedEvent } from "./ruined.ts";
 import { spreadOf, tellRates } from "./spread.ts";
 import { workersBefore, workersOf, type WorkersEvent } from "./workers.ts";
 
@@ -43,6 +44,7 @@ export type TrainJobEvent =
   | TrialEvent
   | RateEvent
   | DivergedEvent
+  | RuinedEvent
   | LostEvent
   | PhaseEvent
   | EpochEvent
@@ -97,7 +99,8 @@ export function train(model: Model, options: TrainJobOptions): Job<TrainJobEvent
 
 /**
  * Trains a model further, such as one that was cut: by default for 5 epochs; all else is as in {@link train}. With
- * `teacher` it learns from the model that it was cut of, with labels or without.
+ * `teacher` it learns from the model that it was cut of, with labels or without. Where it learned from nothing else and
+ * little is left of what that one says, it ends with an event `ruined`.
  *
  * @example
  * import { cut, finetune, load, openDataset, plan } from "secateur";
@@ -143,14 +146,19 @@ async function learn(
   const workers =
     workersBefore(options.workers, resumed?.note) ??
     workersOf(runtime, analyse(graph), { ...options, batchSize }, emit);
-  const measure = async (epoch: number, step: number, now: Graph): Promise<void> => {
-    if (!validation) return;
+  const evaluated = async (now: Graph): Promise<Evaluation | undefined> => {
+    if (!validation) return undefined;
     emit({ kind: "phase", phase: "measuring" });
     const given = measuring({ ...options, batchSize }, emit);
-    const evaluation = taught.original
-      ? await agreementOf(runtime, [taught.original, now], validation, given)
-      : await evaluate(runtime, now, validation, given);
-    emit({ kind: "epoch", epoch, step, evaluation });
+    return taught.original
+      ? agreementOf(runtime, [taught.original, now], validation, given)
+      : evaluate(runtime, now, validation, given);
+  };
+  let latest: Evaluation | undefined;
+  const measure = async (epoch: number, step: number, now: Graph): Promise<void> => {
+    latest = await evaluated(now);
+    if (!latest) return;
+    emit({ kind: "epoch", epoch, step, evaluation: latest });
     emit({ kind: "phase", phase: "learning" });
   };
   // Between epochs the model is measured while the step is still loaded.
@@ -163,16 +171,18 @@ async function learn(
     await measure(0, 0, graph);
   }
   const due = createTimer(checkpoints?.every ?? 30);
+  const learning = { ...options, teacher: taught.teacher, batchSize, workers };
   const learned = await finetuneGraph(runtime, graph, data, {
-    ...options,
-    teacher: taught.teacher,
-    batchSize,
-    workers,
+    ...learning,
     spread,
     reserved,
     onEvent: emit,
     onRate: emit,
-    onDiverged: emit,
+    onDiverged(event) {
+      // What is left then is another model than was measured last.
+      latest = undefined;
+      emit(event);
+    },
     from,
     async onPoint(take, { epoch, batch }) {
       const ended = batch === 0;
@@ -183,6 +193,11 @@ async function learn(
     },
   });
   signal?.throwIfAborted();
+  if (taught.original) {
+    latest ??= await evaluated(learned);
+    const left = await leftIn(runtime, learned, data, learning, latest?.outputs);
+    if (isRuined(left)) emit({ kind: "ruined", ...left });
+  }
   return withPreprocessing(withGraph(model, learned), data);
 }
 

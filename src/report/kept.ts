@@ -1,7 +1,9 @@
 /** What is kept of a model's outputs, in words. */
 
 import type { Kept } from "../evaluate/kept.ts";
+import { whatIsLeft, type Left } from "../jobs/ruined.ts";
 import { metricFigure, percent } from "./figures.ts";
+import { html, type Markup } from "./html.ts";
 
 const whole = (count: number): string => count.toLocaleString("en-US");
 
@@ -39,3 +41,7 @@ function keptFigure(kept: Kept, samples: number): string {
 /** A line for each output. */
 export const keptLines = (outputs: Readonly<Record<string, Kept>>, samples: number): string[] =>
   Object.entries(outputs).map(([name, kept]) => `${name}: ${keptFigure(kept, samples)}`);
+
+/** Of what little is left. */
+export const littleLeft = (left: Left): Markup =>
+  html`<p>Little is left of what the original said: ${whatIsLeft(left)}.</p>`;

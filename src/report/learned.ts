@@ -5,6 +5,7 @@ import { learningSection, lineChart, type Point } from "./charts.ts";
 import { listed, lossFigure, lossUnit, metricLabel, shareFigure, valueFigure } from "./figures.ts";
 import { changesIn, figuresBetween, figuresTable, isNumber, type Figure } from "./figures-table.ts";
 import type { Markup } from "./html.ts";
+import { littleLeft } from "./kept.ts";
 import { measuredBy } from "./measured.ts";
 import type { Page } from "./page.ts";
 import type { LearnSummary, RunConfig, RunRecord } from "./record.ts";
@@ -20,13 +21,19 @@ export function learnedPage(
   const steps = records.filter(isOf("step"));
   const epochs = records.filter(isOf("epoch"));
   const before = summary?.before ?? epochs[0]?.evaluation;
+  const ruined = records.findLast(isOf("ruined"));
   const rows = figuresOf(before, summary?.after ?? epochs.at(-1)?.evaluation);
   const doing = config.command === "train" ? "Training" : "Fine-tuning";
   return {
     title: `${doing} of ${model}`,
     lead: headline(`${doing} ${model}`, rows, steps),
     stands: summary ? undefined : standOf(steps.at(-1)),
-    sections: [figuresTable(rows), measuredBy(config, before), curves(steps, epochs, lossUnit(config.options))],
+    sections: [
+      figuresTable(rows),
+      ruined && littleLeft(ruined),
+      measuredBy(config, before),
+      curves(steps, epochs, lossUnit(config.options)),
+    ],
   };
 }
 

@@ -1,6 +1,5 @@
 /** What stands on the page of a run of prune. */
 
-import { whatIsLeft } from "../jobs/ruined.ts";
 import type { PruneOutcome } from "../jobs/prune-events.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import { isShare, type ShareName } from "../evaluate/metrics.ts";
@@ -21,7 +20,7 @@ import {
 } from "./figures.ts";
 import { changesIn, figuresBetween, figuresTable, isNumber, type Figure } from "./figures-table.ts";
 import { html, type Markup } from "./html.ts";
-import { keptLines } from "./kept.ts";
+import { keptLines, littleLeft } from "./kept.ts";
 import { layers } from "./layers.ts";
 import { doubtOf, measuredBy } from "./measured.ts";
 import type { Page } from "./page.ts";
@@ -61,9 +60,7 @@ const keptOf = (evaluation: Evaluation | undefined): Markup | undefined =>
   </ul>`;
 
 const lostOf = (summary: PruneSummary | undefined): Markup | undefined =>
-  summary?.end === "ruined"
-    ? html`<p>Little is left of what the original said: ${whatIsLeft(summary.ruined ?? [], summary.distance)}.</p>`
-    : undefined;
+  summary?.end === "ruined" ? littleLeft(summary) : undefined;
 
 const proofOf = (summary: PruneSummary | undefined): Markup | undefined =>
   summary?.unproved === undefined

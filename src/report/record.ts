@@ -18,6 +18,7 @@ import type {
 import type { Dim } from "../graph/graph.ts";
 import type { DType } from "../graph/tensor.ts";
 import type { ProgressEvent } from "../jobs/job.ts";
+import type { Left, RuinedEvent } from "../jobs/ruined.ts";
 import type { EpochEvent, TrainJobEvent } from "../jobs/train.ts";
 import type { WorkersEvent } from "../jobs/workers.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
@@ -69,7 +70,7 @@ export interface PruneSummary extends Omit<PruneOutcome, "model" | "kept" | "rem
 }
 
 /** `summary.json` of a run of train or finetune. */
-export interface LearnSummary extends Written {
+export interface LearnSummary extends Written, Left {
   readonly lost?: Lost | undefined;
   readonly epochs: number;
   /** Absent where there was nothing to measure by. */
@@ -128,6 +129,7 @@ export type RunRecord = { readonly time: string } & (
   | EvaluationEvent
   | PrunedEvent
   | UnprovedEvent
+  | RuinedEvent
   | EpochEvent
   | RemovalRecord
 );

@@ -1,27 +1,25 @@
 /** The oracle: the loss with units really masked, many masks at once behind what all of them share. */
 
-import type { Evidence, Need } from "../criteria/criterion.ts";
+import type { Evidence } from "../criteria/criterion.ts";
 import { mostCombined } from "../criteria/oracle-combinatorial.ts";
 import type { Dataset } from "../data/batches.ts";
 import { checkClasses } from "../data/checks.ts";
-import { wholeBatchLoss } from "../objective/loss-file.ts";
-import { classesIn } from "../objective/objective.ts";
-import { SecateurError, fail, option } from "../graph/error.ts";
-import type { Graph } from "../graph/graph.ts";
+import { sliceOf } from "../execute/batch-slices.ts";
+import { executable } from "../execute/executable.ts";
+import { feedsOf, targetFeeds } from "../execute/feeds.ts";
+import { minibatchInputs } from "../execute/micro-batches.ts";
+import { wholeBatches } from "../execute/minibatches.ts";
+import { fail } from "../graph/error.ts";
+import type { Graph, ValueInfo } from "../graph/graph.ts";
 import { sizeOf, type NumericDType, type Shape, type Tensor, zeros } from "../graph/tensor.ts";
+import { classesIn } from "../objective/objective.ts";
 import { widen } from "../passes/widen.ts";
-import { findGates } from "../prune/gates/gates.ts";
 import { analyse } from "../prune/coupling/analysis.ts";
 import type { Group } from "../prune/coupling/groups.ts";
 import { held, type Held, type Runtime, type Session, type Tensors } from "../runtime/port.ts";
-import { feedsOf, targetFeeds } from "../execute/feeds.ts";
-import { wholeBatches } from "../execute/minibatches.ts";
-import { prefixGraph, suffixGraph, type Suffix } from "./oracle-graphs.ts";
+import type { Suffix } from "./oracle-graphs.ts";
+import { oracleGraphs, piecesOf } from "./oracle-memory.ts";
 import type { EvidenceProvider, ProviderOptions } from "./provider.ts";
-import { executable } from "../execute/executable.ts";
-
-/** Masks are evaluated together until this many samples go through the net at once. */
-const samplesAtOnce = 512;
 
 /** A minibatch that has been run without masks. */
 export interface Unmasked {
@@ -49,16 +47,12 @@ export interface Oracle extends Pick<EvidenceProvider, "inputs" | "objective">, 
   ): Promise<Float64Array>;
 }
 
-interface Tail {
-  readonly suffix: Suffix;
-  readonly session: Session;
-}
-
 /**
  * Opens the oracle over some groups of a model, in inference mode. What no mask of a group reaches is run once for a
  * minibatch; the rest is run for several masks at once, where the samples of the batch can be told apart.
  *
  * @param of the groups; default all
+ * @throws SecateurError `bad-option` for a group that the model does not have
  */
 export async function openOracle(
   runtime: Runtime,
@@ -66,45 +60,30 @@ export async function openOracle(
   options: ProviderOptions,
   of?: readonly string[],
 ): Promise<Oracle> {
-  const { batchSize: batch } = options;
-  const base = widen(graph);
-  const analysis = analyse(base, { batch });
-  const wanted = analysis.groups.filter(({ name }) => of?.includes(name) ?? true);
-  for (const name of of ?? [])
-    if (!wanted.some((group) => group.name === name))
-      fail("bad-option", `the model has no group "${name}" (see secateur inspect)`);
-  const isWhole = wholeBatchLoss(options.loss) !== undefined;
-  const tile = isWhole ? 1 : Math.max(1, Math.floor(samplesAtOnce / batch));
-  const tiled = tile === 1 ? undefined : analyse(base, { batch: batch * tile });
-  const gates = findGates(analysis);
-  const suffixes = new Map(
-    wanted.map(({ name }) => {
-      const one = () => suffixGraph(analysis, analysis, name, gates.get(name)!, 1, options);
-      if (tiled === undefined) return [name, one()] as const;
-      try {
-        return [name, suffixGraph(analysis, tiled, name, gates.get(name)!, tile, options)] as const;
-      } catch (error) {
-        // Where samples are not told apart along a first axis, masks are tried one by one: slower, and the same.
-        if (error instanceof SecateurError && error.code === "unsupported") return [name, one()] as const;
-        throw error;
-      }
-    }),
-  );
-  const shared = new Set<string>();
-  for (const { reads } of suffixes.values()) for (const name of reads.values()) shared.add(name);
-  const prefix = prefixGraph(analysis.traced, shared, options);
+  const { groups, prefix, suffixes, room } = oracleGraphs(graph, options, of);
   const session = await runtime.load(executable(prefix.graph, options.device), options);
-  const tails = new Map<string, Tail>();
-  const tailOf = async (name: string): Promise<Tail> => {
+  const tails = new Map<string, Session>();
+  const most = Math.max(0, ...[...suffixes.values()].map(({ bytes }) => bytes));
+  let kept = 0;
+  /** Each group comes once for a minibatch: what fits beside the largest stays, and the others are loaded anew. */
+  const withTail = async <T>(name: string, use: (suffix: Suffix, session: Session) => Promise<T>): Promise<T> => {
+    const { suffix, bytes } = suffixes.get(name) ?? fail("bad-option", `the oracle was not opened for group "${name}"`);
     const known = tails.get(name);
-    if (known) return known;
-    const suffix = suffixes.get(name) ?? fail("bad-option", `the oracle was not opened for group "${name}"`);
-    const made = { suffix, session: await runtime.load(executable(suffix.graph, options.device), options) };
-    tails.set(name, made);
-    return made;
+    if (known) return use(suffix, known);
+    const loaded = await runtime.load(executable(suffix.graph, options.device), options);
+    if (kept + bytes + most <= room) {
+      kept += bytes;
+      tails.set(name, loaded);
+      return use(suffix, loaded);
+    }
+    try {
+      return await use(suffix, loaded);
+    } finally {
+      await loaded.dispose();
+    }
   };
   return {
-    groups: wanted,
+    groups,
     inputs: prefix.graph.inputs,
     objective: prefix.objective,
     async start(feeds) {
@@ -112,18 +91,19 @@ export async function openOracle(
       return { loss: Number(results["loss"]!.data[0]), values: { ...feeds, ...results } };
     },
     async losses(name, subsets, { values }, factor = 0) {
-      const units = wanted.find((group) => group.name === name)?.units.length ?? 0;
-      return run(await tailOf(name), units, subsets, values, factor);
+      const units = groups.find((group) => group.name === name)?.units.length ?? 0;
+      return withTail(name, (suffix, tail) => run(suffix, tail, units, subsets, values, factor));
     },
     ...held(async () => {
       await session.dispose();
-      for (const tail of tails.values()) await tail.session.dispose();
+      for (const tail of tails.values()) await tail.dispose();
     }),
   };
 }
 
 async function run(
-  { suffix, session }: Tail,
+  suffix: Suffix,
+  session: Session,
   units: number,
   subsets: readonly (readonly number[])[],
   values: Tensors,
@@ -160,14 +140,42 @@ function repeated(value: Tensor, times: number): Tensor {
   return whole;
 }
 
-/** Refuses a limit for what is needed of the oracle. */
-export function refuseMemory(needs: readonly Need[], memory: number | undefined): void {
-  if (memory !== undefined && (needs.includes("losses") || needs.includes("subsets")))
-    fail(
-      "bad-option",
-      `${option("memory")} has no say in the oracle, which runs many masks at once: lower ${option("batchSize")} ` +
-        "instead",
-    );
+/** An oracle of the pieces of a minibatch, one after the other, as few as fit into memory. */
+interface InPieces {
+  readonly oracle: Oracle;
+  readonly inputs: readonly ValueInfo[];
+  /** The mean over all samples of what is found of each piece: the loss, and numbers that are means over samples. */
+  mean(
+    feeds: Tensors,
+    find: (piece: Unmasked) => Promise<readonly Float64Array[]>,
+  ): Promise<{ readonly loss: number; readonly found: readonly Float64Array[] }>;
+}
+
+async function openInPieces(
+  runtime: Runtime,
+  graph: Graph,
+  options: ProviderOptions,
+  of: readonly string[],
+): Promise<InPieces> {
+  const { batchSize } = options;
+  const pieces = piecesOf(graph, options, of);
+  const oracle = await openOracle(runtime, graph, { ...options, batchSize: batchSize / pieces }, of);
+  return {
+    oracle,
+    inputs: minibatchInputs(oracle.inputs, pieces),
+    async mean(feeds, find) {
+      let loss = 0;
+      let all: readonly Float64Array[] | undefined;
+      for (let piece = 0; piece < pieces; piece++) {
+        const own = Object.entries(feeds).map(([name, value]) => [name, sliceOf(value, piece, pieces)] as const);
+        const unmasked = await oracle.start(Object.fromEntries(own));
+        loss += unmasked.loss / pieces;
+        const found = (await find(unmasked)).map((values) => values.map((value) => value / pieces));
+        all = all?.map((sums, i) => sums.map((sum, j) => sum + found[i]![j]!)) ?? found;
+      }
+      return { loss, found: all! };
+    },
+  };
 }
 
 /** Opens the oracle as a source of evidence: each unit by itself, or every subset of the units of a group. */
@@ -177,32 +185,29 @@ export async function openOracleProvider(
   needs: readonly ("losses" | "subsets")[],
   options: ProviderOptions,
 ): Promise<EvidenceProvider> {
-  refuseMemory(needs, options.memory);
   const small = ({ units }: Group): boolean => units.length <= mostCombined;
-  const found = analyse(widen(graph), { batch: options.batchSize }).groups;
-  const names = found.filter((group) => needs.includes("losses") || small(group)).map(({ name }) => name);
-  const oracle = await openOracle(runtime, graph, options, names);
+  const all = analyse(widen(graph), { batch: options.batchSize }).groups;
+  const names = all.filter((group) => needs.includes("losses") || small(group)).map(({ name }) => name);
+  const { oracle, inputs, mean } = await openInPieces(runtime, graph, options, names);
+  const asked = oracle.groups.flatMap((group) => [
+    ...(needs.includes("losses") ? [{ group, of: "losses", subsets: group.units.map((_, unit) => [unit]) }] : []),
+    ...(needs.includes("subsets") && small(group)
+      ? [{ group, of: "subsets", subsets: allSubsets(group.units.length) }]
+      : []),
+  ]);
   return {
-    inputs: oracle.inputs,
+    inputs,
     objective: oracle.objective,
     async measure(feeds) {
-      const minibatch = await oracle.start(feeds);
-      const findings = new Map<string, Partial<Evidence>>();
-      const changes = async (name: string, subsets: readonly (readonly number[])[]) =>
-        (await oracle.losses(name, subsets, minibatch)).map((loss) => loss - minibatch.loss);
-      for (const group of oracle.groups) {
-        const { name, units } = group;
-        findings.set(name, {
-          ...(needs.includes("losses") && {
-            losses: await changes(
-              name,
-              units.map((_, unit) => [unit]),
-            ),
-          }),
-          ...(needs.includes("subsets") && small(group) && { subsets: await changes(name, allSubsets(units.length)) }),
-        });
-      }
-      return { loss: minibatch.loss, findings };
+      const { loss, found } = await mean(feeds, async (piece) => {
+        const changes: Float64Array[] = [];
+        for (const { group, subsets } of asked)
+          changes.push((await oracle.losses(group.name, subsets, piece)).map((one) => one - piece.loss));
+        return changes;
+      });
+      const findings = new Map<string, Partial<Evidence>>(oracle.groups.map(({ name }) => [name, {}]));
+      asked.forEach(({ group: { name }, of }, i) => findings.set(name, { ...findings.get(name), [of]: found[i]! }));
+      return { loss, findings };
     },
     [Symbol.asyncDispose]: () => oracle.dispose(),
   };
@@ -242,19 +247,20 @@ export async function maskedLosses(
 ): Promise<{ readonly loss: number; readonly losses: Float64Array }> {
   const { batchSize, batches, seed, inOrder = false, signal } = options;
   if (options.targets === "sampled") fail("bad-option", "masked losses are of the labels of the data");
-  await using oracle = await openOracle(runtime, graph, options, [group]);
+  const { oracle, inputs: all, mean } = await openInPieces(runtime, graph, options, [group]);
+  await using _ = oracle;
   const { objective } = oracle;
   checkClasses(dataset, classesIn(objective));
   const added = new Set(objective.targets.map(({ input }) => input));
-  const inputs = oracle.inputs.filter(({ name }) => !added.has(name));
+  const inputs = all.filter(({ name }) => !added.has(name));
   const losses = new Float64Array(subsets.length);
   let [loss, done] = [0, 0];
   const given = { batchSize, seed, shuffle: !inOrder, epoch: 0, limit: batches, signal };
   for await (const batch of wholeBatches(dataset, given)) {
-    const targets = targetFeeds(oracle.inputs, objective, batch);
-    const minibatch = await oracle.start({ ...feedsOf({ inputs }, batch), ...targets });
-    loss += minibatch.loss;
-    (await oracle.losses(group, subsets, minibatch, options.factor)).forEach((value, i) => (losses[i]! += value));
+    const feeds = { ...feedsOf({ inputs }, batch), ...targetFeeds(all, objective, batch) };
+    const found = await mean(feeds, async (piece) => [await oracle.losses(group, subsets, piece, options.factor)]);
+    loss += found.loss;
+    found.found[0]!.forEach((value, i) => (losses[i]! += value));
     done++;
     options.onProgress?.(done, batches);
   }

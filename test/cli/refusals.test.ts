@@ -234,11 +234,6 @@ const options: readonly Case[] = [
     () => ["prune", net(), ...digits, "--macs", "0.5", "--loss", "mse", "--distil", "0.5", ...out()],
     /the target in the data is int64 \[32\]; the loss takes float32 \[32, 10\]/,
   ],
-  [
-    "less memory for the oracle",
-    () => ["prune", net(), ...digits, "--macs", "0.5", "--memory", "2GB", "--criterion", "oracle", ...out()],
-    /--memory has no say in the oracle/,
-  ],
   ["the shape of no input", () => ["inspect", net(), "--shape", "image=1x1x28x28"], /"image"; .*inputs are "input"/],
   ["a shape that does not fit", () => ["inspect", net(), "--shape", "input=1x1x9x9"], /\[1, 1, 9, 9\] does not fit/],
   ["a shape that is none", () => ["inspect", net(), "--shape", "input=1,1"], /NAME=1x3x224x224/],

@@ -9,16 +9,18 @@ import { createEmitter, valueIn } from "../../src/ops/emitter.ts";
 import { footprintOf } from "../../src/passes/footprint.ts";
 import { widen } from "../../src/passes/widen.ts";
 import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
-import type { Runtime } from "../../src/runtime/port.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
+import { held, type Runtime } from "../../src/runtime/port.ts";
 import { curvatureGraph } from "../../src/score/curvature.ts";
+import { piecesOf } from "../../src/score/oracle-memory.ts";
 import { nameEvidence } from "../../src/objective/evidence.ts";
 import { appendBackward, finishGraph } from "../../src/objective/backward.ts";
-import { expectedMemory } from "../../src/execute/memory.ts";
+import { expectedMemory, memoryBeside } from "../../src/execute/memory.ts";
 import { prepare } from "../../src/execute/prepare.ts";
 import { score, type ScoreOptions } from "../../src/score/score.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { randomDataset } from "../support/datasets.ts";
-import { newBuilder } from "../support/graphs.ts";
+import { emptyGraph as nothing, newBuilder } from "../support/graphs.ts";
 import { readNetModel } from "../support/reference.ts";
 import { laws } from "../support/laws.ts";
 
@@ -88,13 +90,17 @@ const run = (
 
 /** Sums over samples are taken in another order. */
 const rounding = 1e-5;
+/** Bytes of what has the same size in every piece. */
+const scalars = 1024;
+/** Small differences of losses have fewer digits. */
+const roundingOfLosses = 1e-4;
 
-function expectSame(a: Scores, b: Scores): void {
+function expectSame(a: Scores, b: Scores, within = rounding): void {
   expect([...a.keys()]).toEqual([...b.keys()]);
   for (const [name, values] of a) {
     const scale = Math.max(...b.get(name)!.map(Math.abs));
     expect(scale).toBeGreaterThan(0);
-    values.forEach((value, i) => expect(Math.abs(value - b.get(name)![i]!)).toBeLessThanOrEqual(rounding * scale));
+    values.forEach((value, i) => expect(Math.abs(value - b.get(name)![i]!)).toBeLessThanOrEqual(within * scale));
   }
 }
 
@@ -145,9 +151,84 @@ describe("what cannot be taken to pieces", () => {
     );
     expect((await run(lenet, criterion!, { memory: memory * 2 })).size).toBeGreaterThan(0);
   });
+});
 
-  it("is the oracle", async () => {
-    const [criterion] = needing("losses");
-    await expect(run(lenet, criterion!, { memory: 1e12 })).rejects.toThrow(/^`memory` has no say in the oracle/);
+/** Tells the bytes that all graphs which were loaded at the same time are expected to take, at most. */
+function weighing(runtime: Runtime): { readonly runtime: Runtime; readonly most: () => number; loads: () => number } {
+  let [now, most, loads] = [0, 0, 0];
+  return {
+    most: () => most,
+    loads: () => loads,
+    runtime: {
+      ...runtime,
+      async load(model, options) {
+        const session = await runtime.load(model, options);
+        const { fixed, moving } = memoryBeside(loadModel(model instanceof Uint8Array ? model : model.bytes).graph);
+        const bytes = fixed + moving;
+        loads++;
+        now += bytes;
+        most = Math.max(most, now);
+        const dispose = async (): Promise<void> => {
+          now -= bytes;
+          await session.dispose();
+        };
+        return { ...session, ...held(dispose) };
+      },
+    },
+  };
+}
+
+/** The least limit that a minibatch has to be taken to so many pieces for, and no more. */
+function leastFor(graph: Graph, pieces: number): number {
+  const names = analyse(graph, { batch: options.batchSize }).groups.map(({ name }) => name);
+  const fits = (memory: number): boolean => {
+    try {
+      return piecesOf(graph, { ...options, memory }, names) <= pieces;
+    } catch {
+      return false;
+    }
+  };
+  let [low, high] = [0, 2 ** 40];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (fits(middle)) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+describe.each(nets)("the oracle in little memory: %s", (_, graph) => {
+  const oracle = findCriterion("oracle") as DataCriterion;
+
+  it("has the same figures, and stays below the limit", async () => {
+    const free = weighing(directRuntime);
+    const whole = await run(graph, oracle, {}, free.runtime);
+    for (const pieces of [1, 2, 8]) {
+      const told: number[][] = [];
+      const { runtime, most, loads } = weighing(directRuntime);
+      const memory = leastFor(graph, pieces);
+      const onSplit = (...found: number[]): void => void told.push(found);
+      const found = await run(graph, oracle, { memory, onSplit }, runtime);
+      expect(told).toEqual(pieces === 1 ? [] : [[pieces, 8 / pieces]]);
+      expectSame(found, whole, roundingOfLosses);
+      expect(most()).toBeLessThanOrEqual(memory - expectedMemory(nothing).fixed + scalars);
+      expect(most()).toBeLessThan(free.most());
+      // What does not fit beside the rest is loaded again.
+      expect(loads()).toBeGreaterThan(free.loads());
+    }
   });
+
+  it("keeps all that fits, and many masks at once", async () => {
+    const [free, ample] = [weighing(directRuntime), weighing(directRuntime)];
+    const whole = await run(graph, oracle, {}, free.runtime);
+    expect(await run(graph, oracle, { memory: 2 ** 40 }, ample.runtime)).toEqual(whole);
+    expect([ample.loads(), ample.most()]).toEqual([free.loads(), free.most()]);
+  });
+});
+
+it("one sample is too much for the oracle", async () => {
+  const [[, lenet]] = nets as [(typeof nets)[number]];
+  await expect(run(lenet, findCriterion("oracle") as DataCriterion, { memory: 1000 })).rejects.toThrow(
+    /^one sample at a time takes about 0\.\d\d GB, more than `memory` allows: raise it$/,
+  );
 });

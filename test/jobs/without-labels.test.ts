@@ -5,6 +5,7 @@ import { batchToLearn } from "../../src/jobs/opened.ts";
 import { describeRuin, ruinedOutputs } from "../../src/jobs/ruined.ts";
 import { optimiserFor } from "../../src/jobs/optimiser-for.ts";
 import { prune } from "../../src/jobs/prune.ts";
+import { finetune, type FinetuneJobOptions, type TrainJobEvent } from "../../src/jobs/train.ts";
 import type { PruneJobEvent } from "../../src/jobs/prune-events.ts";
 import type { PruneJobOptions } from "../../src/jobs/prune-options.ts";
 import type { Dataset } from "../../src/data/batches.ts";
@@ -112,7 +113,7 @@ it("outputs are lost where a quarter or less of their rare decisions, or of thei
     ["d", "its numbers are 0.99 standard deviations off"],
     ["f", "70 of 350 yes are left"],
   ]);
-  const text = describeRuin(lost, { loss: 5.5, chance: 6 });
+  const text = describeRuin({ ruined: lost, distance: { loss: 5.5, chance: 6 } }, "prune");
   expect(text).toMatch(/"a": 0 of 3,716 yes are left; .* 5\.50, where a constant answer has 6\.00\. Give more data/);
 });
 
@@ -122,4 +123,42 @@ it("minibatches are smaller where an epoch would have next to no steps, but not 
   expect(sizes).toEqual([16, 16, 32, 128, 128, 128]);
   expect(batchToLearn({ data: sized(270), batchSize: 64 })).toBe(64);
   expect(batchToLearn({ data: sized(270), loss: "info-nce" })).toBe(128);
+});
+
+describe("fine-tuning towards a teacher alone", () => {
+  const teacher = modelOf(detector);
+  const half = modelOf(
+    netOf((net, hidden) => ({
+      scores: net.g.Sigmoid(linear(net, hidden, "scores", 3)),
+      boxes: net.g.Mul(linear(net, hidden, "boxes", 4), net.g.scalar(-1)),
+    })),
+  );
+
+  async function told(options: Partial<FinetuneJobOptions>) {
+    const events: TrainJobEvent[] = [];
+    const asked = { ...given, teacher, epochs: 1, optimiser: { kind: "sgd" }, ...options } as const;
+    await finetune(half, { ...asked, onEvent: (event) => void events.push(event) });
+    return events.find((event) => event.kind === "ruined");
+  }
+
+  it("tells at its end which output is lost, and what to do", async () => {
+    const ruined = (await told({ learningRate: 1e-9, validation: data }))!;
+    expect(ruined.ruined!.map(({ output }) => output)).toEqual(["boxes"]);
+    expect(describeRuin(ruined, "finetune")).toMatch(
+      /^little is left of what the original said: "boxes": its numbers are .* Give more data, learn longer by `epochs`, or begin/,
+    );
+  });
+
+  it("tells so by the distance alone, where there is nothing to validate by", async () => {
+    const ruined = (await told({ learningRate: 1e-9 }))!;
+    expect(ruined.ruined).toBeUndefined();
+    expect(ruined.distance!.loss).toBeGreaterThan(0.7 * ruined.distance!.chance);
+  });
+
+  it("tells nothing where it has learned, or learns from labels too", async () => {
+    expect(await told({ learningRate: 0.05, epochs: 40, validation: data })).toBeUndefined();
+    const labelled = randomDataset(detector, { samples: 128, labels: [3] });
+    const both = { data: labelled, targets: "labels", distil: 0.5, loss: "mse" } as const;
+    expect(await told({ learningRate: 1e-9, ...both })).toBeUndefined();
+  });
 });

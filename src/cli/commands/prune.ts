@@ -94,7 +94,8 @@ function noteProof({ unproved }: PruneOutcome, { prove }: PruneFlags, output: st
 }
 
 /** Says why a run ended, where it did not simply meet its budget. */
-function noteEnd({ end, ruined, distance }: PruneOutcome, { maxDrop, metric, minUnits, maxLoss }: PruneFlags): void {
+function noteEnd(outcome: PruneOutcome, { maxDrop, metric, minUnits, maxLoss }: PruneFlags): void {
+  const { end } = outcome;
   if (end === "missed") note("the budget was not met: the model that was written costs more than pruning had reckoned");
   if (end === "exhausted")
     note(
@@ -105,7 +106,7 @@ function noteEnd({ end, ruined, distance }: PruneOutcome, { maxDrop, metric, min
             `${maxDrop}${metric === undefined ? " points" : ` of ${metric}`}: what was ` +
             "written is the model as it was",
     );
-  if (end === "ruined") note(describeRuin(ruined ?? [], distance));
+  if (end === "ruined") note(describeRuin(outcome, "prune"));
   if (end === "max-loss") note(`pruning stopped because the loss passed ${maxLoss}`);
 }
 

@@ -14,6 +14,7 @@ import {
   type TrainJobOptions,
 } from "../../jobs/train.ts";
 import type { Job } from "../../jobs/job.ts";
+import { describeRuin, type RuinedEvent } from "../../jobs/ruined.ts";
 import { parseLeft } from "../../prune/select/plan.ts";
 import type { SettledOf } from "../../options/kinds.ts";
 import { readText } from "../read-text.ts";
@@ -24,7 +25,7 @@ import { describeLost } from "../../report/lost.ts";
 import type { LearnSummary } from "../../report/record.ts";
 import { readRecords, type Run } from "../../report/run-node.ts";
 import { isOf } from "../../report/run-history.ts";
-import type { DivergedEvent, RateEvent, StepEvent, TrialEvent } from "../../train/events.ts";
+import type { RateEvent, StepEvent, TrialEvent } from "../../train/events.ts";
 import { describeDivergence } from "../../train/guard.ts";
 import type { Machines } from "../../train/spread.ts";
 import type { Commands, Context } from "../context.ts";
@@ -54,7 +55,7 @@ type Teaching = SettledOf<typeof teaching>;
 
 export interface FinetuneFlags extends TrainFlags, Pick<Teaching, "targets" | "distil" | "temperature" | "features"> {}
 
-/** Exit code where learning did harm. */
+/** Exit code where learning did harm, or little is left of a teacher. */
 const ruined = 1;
 
 function defineTrain(command: Command, context: Context): void {
@@ -123,6 +124,7 @@ async function workBy(
   const options = { ...runOptions(flags, opened, context), learners };
   const show = createShow(progress, batchToLearn(options));
   const measured: EpochEvent[] = [];
+  let left: RuinedEvent | undefined;
   const checkpoints = checkpointsOf(run, flags);
   const job = learn(opened.model, {
     ...options,
@@ -136,6 +138,7 @@ async function workBy(
     onEvent(event) {
       run.tell(event);
       if (event.kind === "epoch") measured.push(event);
+      if (event.kind === "ruined") left = event;
       show(event);
     },
   });
@@ -144,6 +147,7 @@ async function workBy(
     epochs: flags.epochs,
     before: measured[0]?.evaluation,
     after: measured.at(-1)?.evaluation,
+    ...(left && { ruined: left.ruined, distance: left.distance }),
     output: flags.output,
   };
   await closeRun(
@@ -170,7 +174,8 @@ function createShow(progress: Progress, batchSize: number): (event: TrainJobEven
     else if (event.kind === "workers") noteWorkers(event);
     else if (event.kind === "lost") note(describeLost(event));
     else if (event.kind === "rate") noteRate(event);
-    else if (event.kind === "diverged") noteDiverged(progress, event);
+    else if (event.kind === "diverged") noteHarm(progress, describeDivergence(event));
+    else if (event.kind === "ruined") noteHarm(progress, describeRuin(event, "finetune"));
     else if (event.kind === "epoch")
       progress.done(
         `${event.epoch === 0 ? "at the start" : `after epoch ${event.epoch}`}: ${accuracyOf(event.evaluation)}`,
@@ -193,9 +198,9 @@ export const noteRate = ({ phase, learningRate, times, minibatches }: RateEvent)
       `${minibatches} minibatches on a copy${times === undefined ? "" : `, times ${Number(times.toPrecision(3))}`}`,
   );
 
-/** Says that learning did harm; the command fails at its end. */
-function noteDiverged(progress: Progress, event: DivergedEvent): void {
-  progress.done(describeDivergence(event));
+/** Says what harm was done; the command fails at its end. */
+function noteHarm(progress: Progress, text: string): void {
+  progress.done(text);
   process.exitCode = ruined;
 }
 
