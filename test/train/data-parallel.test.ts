@@ -10,7 +10,13 @@ import type { Runtime } from "../../src/runtime/port.ts";
 import { nodeRuntime } from "../../src/runtime/workers-node.ts";
 import { sliceOf } from "../../src/execute/batch-slices.ts";
 import { prepare } from "../../src/execute/prepare.ts";
+import { valuesNamed } from "../../src/jobs/feature-names.ts";
+import type { Feature } from "../../src/objective/features.ts";
+import { widen } from "../../src/passes/widen.ts";
+import { analyse } from "../../src/prune/coupling/analysis.ts";
+import { withPositions } from "../../src/prune/cut/positions.ts";
 import type { StepOptions, TrainerState } from "../../src/train/step.ts";
+import { openTeacher, type Teacher } from "../../src/train/teacher.ts";
 import { openTrainer } from "../../src/train/trainer.ts";
 import { newModel } from "../../src/zoo/zoo.ts";
 import { random } from "../support/graphs.ts";
@@ -38,12 +44,18 @@ const half = (batch: Batch, part: number): Batch => ({
   size: batch.size / 2,
 });
 
-async function learn(runtime: Runtime, graph: Graph, batches: readonly Batch[], options: Partial<StepOptions>) {
+async function learn(
+  runtime: Runtime,
+  graph: Graph,
+  batches: readonly Batch[],
+  options: Partial<StepOptions>,
+  teacher?: Teacher,
+) {
   const all = { loss: "cross-entropy", threads: 1, batch: batches[0]!.size, ...options } as const;
   const trainer = await openTrainer(runtime, graph, all);
   try {
     const results = [];
-    for (const [i, batch] of batches.entries()) results.push(await trainer.step(batch, rates[i]!, i));
+    for (const [i, batch] of batches.entries()) results.push(await trainer.step(batch, rates[i]!, i, teacher));
     return { results, losses: results.map(({ loss }) => loss), state: await trainer.state() };
   } finally {
     await trainer.dispose();
@@ -86,6 +98,53 @@ describe("without statistics", () => {
     const there = await learn(nodeRuntime, lenet, batches, { workers: 2, needs: ["gates"] });
     expect(there).toEqual(here);
   });
+});
+
+describe("with features of a teacher", () => {
+  // The samples of a recurrent net do not lie along the first axis of what it computes.
+  it.each([
+    [
+      "a net of convolutions",
+      newModel("lenet5", { classes: 10, seed: 1 }),
+      newModel("lenet5", { classes: 10, seed: 2 }),
+    ],
+    ["a recurrent net", loadModel(readNetModel("lstm")), undefined],
+  ])("parts learn what the whole learns: %s", async (_name, model, other) => {
+    const whole = widen(prepare(model));
+    const size = 6;
+    const batches = rates.map((_, i) => batchOf(whole, size, 2, i + 1));
+    const { values } = valuesNamed(analyse(whole, { batch: size }), model.graph, ["*"]);
+    const features = values.map((value): Feature => ({ ...value, variance: 0.5, weight: 1 / values.length }));
+    expect(features.length).toBeGreaterThan(2);
+    expect(features.some(({ axis }) => axis > 0)).toBe(other === undefined);
+    const names = features.map(({ value }) => value);
+    const graph = withPositions(whole, names);
+    const original = other ? widen(prepare(other)) : scaled(whole);
+    const learned = async (workers: number, used: readonly Feature[]) => {
+      const teacher = { graph: original, weight: 1, temperature: 1, features: used };
+      const options = { loss: "mse", batchSize: size, workers, threads: 1, seed: 0, teacher } as const;
+      await using taught = await openTeacher(directRuntime, options);
+      return await learn(directRuntime, graph, batches, { ...options, batch: size, distillation: teacher }, taught);
+    };
+    const [one, without] = [await learned(1, features), await learned(1, [])];
+    expect(one.losses.every((loss, i) => loss > 1.01 * without.losses[i]!)).toBe(true);
+    for (const workers of [2, 3]) {
+      const parts = await learned(workers, features);
+      expect(relativeError(parts.losses, one.losses)).toBeLessThan(1e-5);
+      expectClose(parts.state, one.state);
+    }
+  });
+});
+
+/** A model of the same nodes with other weights. */
+const scaled = (graph: Graph): Graph => ({
+  ...graph,
+  initializers: new Map(
+    [...graph.initializers].map(([name, value]) => [
+      name,
+      value.data instanceof Float32Array ? { ...value, data: value.data.map((x) => 0.7 * x) } : value,
+    ]),
+  ),
 });
 
 describe("with statistics", () => {
