@@ -1,23 +1,13 @@
 /** The learning rate for a model, its data and its optimiser, found by a short trial on a copy. */
 
-import type { Batch, Dataset } from "../data/batches.ts";
-import { checkClasses } from "../data/checks.ts";
-import { classesIn } from "../objective/objective.ts";
-import { SecateurError } from "../graph/error.ts";
+import type { Dataset } from "../data/batches.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Runtime } from "../runtime/port.ts";
 import { defaultSgd, type OptimiserOptions } from "../options/learning.ts";
-import type { StepOptions } from "./step.ts";
-import { openStream, type StreamOptions } from "./stream.ts";
-import type { TrialEvent } from "./events.ts";
-import type { Teacher } from "./teacher.ts";
-import { openTrainer, type Trainer } from "./trainer.ts";
+import { openTrainer } from "./trainer.ts";
+import { beginTrial, type Trial, type TrialOptions } from "./rate-trial.ts";
 
-export interface RateTrial {
-  /** How the model learns. */
-  readonly step: StepOptions;
-  readonly stream: StreamOptions;
-  readonly teacher?: Teacher | undefined;
+export interface RateOptions extends TrialOptions {
   /** Minibatches of the run that the rate is for, where known: a short run has a short trial. */
   readonly steps?: number | undefined;
   /** Whether the rate falls from there to next to nothing, as in fine-tuning; default not. */
@@ -26,8 +16,6 @@ export interface RateTrial {
   readonly share?: number | undefined;
   /** What the rate is multiplied by where that does no harm either; default 1. */
   readonly times?: number | undefined;
-  /** Is told of each minibatch. */
-  readonly onTrial?: ((event: TrialEvent) => void) | undefined;
 }
 
 export interface FoundRate {
@@ -40,8 +28,6 @@ export interface FoundRate {
 
 /** Minibatches of each try: the least, the most, and the share of the run. */
 const [fewest, most, ofRun] = [8, 24, 1 / 20];
-/** From where rates rise, and by what factor at most with each minibatch. */
-const [lowest, fastest] = [1e-6, 4];
 /**
  * Rates of SGD with its momentum of 0.9 are rarely higher; Adam's steps are as long as the rate whatever the gradient.
  */
@@ -51,14 +37,10 @@ const highest = { sgd: 0.1, adamw: 0.003 } as const;
  * does in Adam's average of gradients.
  */
 const adamMargin = 10;
-/** What the loss may be above where it began, as a share of that. */
-const rise = 0.1;
 /** A rate that does harm is lowered so often at most. */
 const mostLowered = 6;
 /** Of a rate that was multiplied. */
 const digits = 3;
-/** Trials see the data in an order of their own. */
-const trialEpoch = 2_000_000;
 
 const marginOf = (optimiser: OptimiserOptions): number =>
   optimiser.kind === "adamw"
@@ -92,107 +74,55 @@ export const lowerThan = (rate: number): number => roundedDown(Math.min(rate / 4
  * @throws SecateurError `not-finite` where the loss is not a number before anything is
  * learned, `bad-data` as {@link Trainer.step}
  */
-export async function findRate(runtime: Runtime, graph: Graph, dataset: Dataset, trial: RateTrial): Promise<FoundRate> {
-  const { step, teacher, steps = Infinity, times = 1 } = trial;
-  const { optimiser = { kind: "sgd" }, signal } = step;
+export async function findRate(
+  runtime: Runtime,
+  graph: Graph,
+  dataset: Dataset,
+  options: RateOptions,
+): Promise<FoundRate> {
+  const { step, falls, share = 1, steps = Infinity, times = 1 } = options;
+  const { optimiser = { kind: "sgd" } } = step;
   const count = Math.round(Math.min(most, Math.max(fewest, steps * ofRun)));
-  const ceiling = highest[optimiser.kind] * (trial.share ?? 1);
   const mostTries = mostLowered + 3 + Math.ceil(Math.log2(Math.max(1, times)));
-  let minibatches = 0;
-  /** The losses of the trial's minibatches, in turn, with the rates of a function. */
-  const learn = async (
-    trainer: Trainer,
-    rateOf: (step: number) => number,
-    enough: (loss: number, step: number) => boolean,
-  ) => {
-    const losses: number[] = [];
-    await using stream = openStream(dataset, trial.stream, { epoch: trialEpoch, batch: 0 });
-    for (let i = 0; i < count; i++) {
-      signal?.throwIfAborted();
-      const batch = await stream.next();
-      minibatches++;
-      trial.onTrial?.({ kind: "trial", done: minibatches, all: count * mostTries });
-      const loss = await lossOf(trainer, batch, rateOf(i), i, teacher);
-      losses.push(loss);
-      if (enough(loss, i)) break;
-    }
-    return losses;
-  };
+  const ceiling = highest[optimiser.kind] * share;
   await using trainer = await openTrainer(runtime, graph, step);
-  checkClasses(dataset, classesIn(trainer.objective));
-  const scaleBefore = async () => {
-    await using stream = openStream(dataset, trial.stream, { epoch: trialEpoch, batch: 0 });
-    const batch = await stream.next();
-    // What is no number here is none because of the model or the data, whatever the rate.
-    await trainer.step(batch, 0, 0, teacher);
-    return trainer.scaleOf(batch, teacher);
-  };
-  const scale = await scaleBefore();
-  const base = await learn(
-    trainer,
-    () => 0,
-    () => false,
-  );
-  const level = mean(base);
-  const slight = scale.slight + rise * level;
-  /** The rate at which the loss turns up. */
-  const edgeOf = async (): Promise<number> => {
-    const growth = Math.min(fastest, (1 / lowest) ** (1 / (count - 1)));
-    const rateOf = (i: number): number => growth ** (i - count + 1);
-    const risen = await learn(trainer, rateOf, (loss, i) => loss > base[i]! + slight);
-    const turned = risen.at(-1)! > base[risen.length - 1]! + slight;
-    return turned ? rateOf(risen.length - 1) : 1;
-  };
-  /** By how much the loss is above what it was, over the last half of a try. */
-  const harmOf = async (rate: number): Promise<number> => {
-    await using fresh = await openTrainer(runtime, graph, step);
-    const losses = await learn(
-      fresh,
-      () => rate,
-      (loss) => !Number.isFinite(loss),
-    );
-    if (!Number.isFinite(losses.at(-1)!)) return Infinity;
-    const half = Math.floor(count / 2);
-    return mean(losses.slice(half).map((loss, i) => loss - base[half + i]!));
-  };
-  const isHarmful = (harm: number): boolean => harm > slight / 2;
-  if (trial.falls && optimiser.kind === "adamw" && optimiser.relative) {
-    let rate = roundedDown(ceiling);
-    for (let lowered = 0; lowered < mostLowered && isHarmful(await harmOf(rate)); lowered++)
-      rate = roundedDown(rate / 2);
-    return { learningRate: rate, minibatches };
+  const trial = await beginTrial(runtime, graph, trainer, dataset, options, [count, mostTries]);
+  if (falls && optimiser.kind === "adamw" && optimiser.relative) {
+    const learningRate = await highestHarmless(trial, ceiling);
+    return { learningRate, minibatches: trial.minibatches };
   }
-  let learningRate = roundedDown(Math.min(ceiling, (await edgeOf()) / marginOf(optimiser)));
-  let harm = await harmOf(learningRate);
-  for (let lowered = 0; lowered < mostLowered; lowered++) {
-    const lower = roundedDown(learningRate / 2.5);
-    const other = await harmOf(lower);
-    // What does no harm may still learn less than a lower rate does: on images that it
-    // has not seen the model is then worse.
-    if (!isHarmful(harm) && other > harm - Math.max(slight / 10, 0.1 * Math.abs(harm))) break;
-    [learningRate, harm] = [lower, other];
-  }
-  if (times <= 1) return { learningRate, minibatches };
-  for (let raised = times; raised > 1; raised /= 2) {
-    const rate = Number((learningRate * raised).toPrecision(digits));
-    if (!isHarmful(await harmOf(rate))) return { learningRate: rate, times: raised, minibatches };
-  }
-  return { learningRate, times: 1, minibatches };
+  const learningRate = await belowEdge(trial, ceiling, marginOf(optimiser));
+  if (times <= 1) return { learningRate, minibatches: trial.minibatches };
+  return { ...(await raised(trial, learningRate, times)), minibatches: trial.minibatches };
 }
 
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+async function highestHarmless(trial: Trial, ceiling: number): Promise<number> {
+  let rate = roundedDown(ceiling);
+  for (let lowered = 0; lowered < mostLowered && trial.isHarmful(await trial.harmOf(rate)); lowered++)
+    rate = roundedDown(rate / 2);
+  return rate;
+}
 
-async function lossOf(
-  trainer: Trainer,
-  batch: Batch,
-  rate: number,
-  number: number,
-  teacher: Teacher | undefined,
-): Promise<number> {
-  try {
-    return (await trainer.step(batch, rate, number, teacher)).loss;
-  } catch (error) {
-    if (error instanceof SecateurError && error.code === "not-finite") return Infinity;
-    throw error;
+/** A rate below that at which the loss turns up, which does no harm, and of which a lower one learns no more. */
+async function belowEdge(trial: Trial, ceiling: number, margin: number): Promise<number> {
+  let rate = roundedDown(Math.min(ceiling, (await trial.edge()) / margin));
+  let harm = await trial.harmOf(rate);
+  for (let lowered = 0; lowered < mostLowered; lowered++) {
+    const lower = roundedDown(rate / 2.5);
+    const other = await trial.harmOf(lower);
+    // What does no harm may still learn less than a lower rate does: on images that it
+    // has not seen the model is then worse.
+    if (!trial.isHarmful(harm) && !trial.isLess(other, harm)) break;
+    [rate, harm] = [lower, other];
   }
+  return rate;
+}
+
+/** A rate times something, or times half of it and so on where that does harm. */
+async function raised(trial: Trial, rate: number, most: number): Promise<Pick<FoundRate, "learningRate" | "times">> {
+  for (let times = most; times > 1; times /= 2) {
+    const learningRate = Number((rate * times).toPrecision(digits));
+    if (!trial.isHarmful(await trial.harmOf(learningRate))) return { learningRate, times };
+  }
+  return { learningRate: rate, times: 1 };
 }
