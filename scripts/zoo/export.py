@@ -4,7 +4,7 @@ Usage: python3 scripts/zoo/export.py [CACHE] [--only NAME,NAME] [--again]
 
 CACHE (default ~/.cache/secateur-zoo) gets NAME.onnx, NAME.json and NAME.bin of each network: the file, and the input,
 target, loss and gradients of one batch of 2 in inference mode. A gradient jumps where a Relu's or a MaxPool's choice hangs
-on the last bit, so batches are drawn until PyTorch's own gradients in float32, of the batch and of it disturbed by 5e-7, are
+on the last bit, so batches are drawn until PyTorch's own gradients in float32, of the batch and of it disturbed by 2e-6, are
 those in float64; 100 at most and for about two minutes of processor time. What is there already is left alone without --again.
 Weights are random by a fixed seed. Needs torch 1.13, torchvision 0.14 and onnx (Debian's packages); nothing is fetched.
 """
@@ -143,7 +143,7 @@ def make(name, net, folder):
         own = apart(run(x, torch.float32)[2], sums)
         if own < CLOSE and not net.ids:
             # Other kernels round in other places.
-            own = max(apart(run(x * (1 + 5e-7 * torch.randn_like(x)), torch.float32)[2], sums) for _ in range(2))
+            own = max(apart(run(x * (1 + 2e-6 * torch.randn_like(x)), torch.float32)[2], sums) for _ in range(2))
         if best is None or own < best[0]:
             best = (own, x, target, loss, outputs, sums)
         if own < CLOSE or time.process_time() - start > MOST_SECONDS:

@@ -162,6 +162,8 @@ async function gradients() {
     compared: errors.length,
     skipped,
     missing,
+    // How far PyTorch's own gradients in float32 are from these.
+    float32: header.float32,
     unmatched: header.unmatched,
   };
 }

@@ -107,7 +107,10 @@ function details(row) {
     lines.push(`- with the weights of the file, all one number: cut and mask differ by ${science(plain.difference)}`);
   if (law?.notFinite > 0) lines.push(`- ${law.notFinite} of ${law.elements} elements compared are not finite`);
   if (gradient && !(Number(gradient.error) <= limits.gradient))
-    lines.push(`- largest gradient errors: ${gradient.worst.join(", ")}`);
+    lines.push(
+      `- largest gradient errors: ${gradient.worst.join(", ")}; PyTorch's own gradients in float32 are ` +
+        `${science(gradient.float32)} from those in float64`,
+    );
   if (gradient?.missing.length > 0) lines.push(`- no gradient was given for ${gradient.missing.join(", ")}`);
   if (gradient?.unmatched.length > 0)
     lines.push(`- initializers that are no parameter of PyTorch's, not compared: ${gradient.unmatched.length}`);
