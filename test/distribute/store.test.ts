@@ -165,6 +165,13 @@ describe("the cache of a machine", () => {
     expect(here[0]).toBe(true);
     expect(here.at(-1)).toBe(true);
     release();
+    // What was fetched with a blob that is not to be had is let go of too.
+    await expect(cached.fetch([digests[0]!, "f".repeat(64)])).rejects.toThrow(LostBlobs);
+    for (const digest of digests.slice(1)) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      (await cached.fetch([digest]))();
+    }
+    expect(existsSync(fileOf(cache, digests[0]!))).toBe(false);
   });
 });
 

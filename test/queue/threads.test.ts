@@ -148,6 +148,13 @@ describe("a task", () => {
     expect(await two.take(task)).toMatchObject({ state: "done", seconds: 0 });
     expect(await two.take(task, { anew: true })).toMatchObject({ state: "done", made: a.state === "done" && a.made });
     expect(await store.kept(await keyOf(task))).toBe(kept);
+    // A result whose blob is gone is none: whoever takes the task does it.
+    const { part } = a.state === "done" ? a.made.blobs : {};
+    await store.remove(part!);
+    const again = await two.take(task);
+    expect(again).toMatchObject({ state: "done", made: a.state === "done" && a.made });
+    expect(again.state === "done" && again.seconds).toBeGreaterThan(0);
+    expect(await store.size(part!)).toBeGreaterThan(0);
   });
 
   it("without its blobs names them, and a hostile one is refused without a look at any file", async () => {
