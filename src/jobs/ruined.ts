@@ -62,7 +62,7 @@ function leftOf(kept: Kept): Omit<RuinedOutput, "output"> | undefined {
     return { left: Math.max(0, kept.r2), words: `its numbers are ${kept.apart.toFixed(2)} standard deviations off` };
   const { rare } = kept;
   if (rare === undefined || rare.before < fewest) return undefined;
-  const those = rare.answer ?? "places outside the most common class";
+  const those = rare.answer ?? "places in other classes than the most common one";
   const [both, before] = [rare.both, rare.before].map((count) => count.toLocaleString("en-US"));
   return { left: rare.both / rare.before, words: `${both} of ${before} ${those} are left` };
 }

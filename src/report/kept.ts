@@ -32,8 +32,8 @@ function keptFigure(kept: Kept, samples: number): string {
       const told = decided[kept.of]!(percent(kept.kept), kept.decisions, samples);
       // One class for each sample hides no others.
       if (rare === undefined || rare.before === 0 || (kept.of === "classes" && kept.decisions === samples)) return told;
-      const those = rare.answer ? `that are ${rare.answer}` : "outside the most common class";
-      return `${told}; of the ${whole(rare.before)} ${those}, ${whole(rare.both)}`;
+      const those = rare.answer ? `that are ${rare.answer}` : "in other classes than the most common one";
+      return `${told}; of the ${whole(rare.before)} ${those}, ${whole(rare.both)} kept`;
     }
   }
 }

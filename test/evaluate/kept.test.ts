@@ -35,7 +35,7 @@ describe("an output", () => {
     const kept = keptOf("kinds", [[before, after]]);
     expect(kept).toEqual({ of: "classes", kept: 0.5, decisions: 4, rare: { before: 1, both: 1, either: 3 } });
     expect(keptLines({ kinds: kept }, 1)).toEqual([
-      "kinds: the class of 50.00 % of 4 places kept; of the 1 outside the most common class, 1",
+      "kinds: the class of 50.00 % of 4 places kept; of the 1 in other classes than the most common one, 1 kept",
     ]);
     const each = keptOf("kinds", [[row(0, 1), row(0.4, 0.6)]]);
     expect(keptLines({ kinds: each }, 1)).toEqual(["kinds: the class of 100.00 % of 1 samples kept"]);
@@ -53,7 +53,7 @@ describe("an output", () => {
       rare: { before: 2, both: 1, either: 3, answer: "yes" },
     });
     expect(keptLines({ scores: kept }, 2)).toEqual([
-      "scores: 75.00 % of 8 yes/no decisions kept; of the 2 that are yes, 1",
+      "scores: 75.00 % of 8 yes/no decisions kept; of the 2 that are yes, 1 kept",
     ]);
   });
 

@@ -57,7 +57,7 @@ ${settings(name)}
 
 \`\`\`text
 over 12 samples: agreement 99.86 %; what is kept of each output of the first model:
-  scores: 99.93 % of 1,536 yes/no decisions kept; of the 767 that are no, 767
+  scores: 99.93 % of 1,536 yes/no decisions kept; of the 767 that are no, 767 kept
   boxes: numbers differ by 3.75 % of their standard deviation
 \`\`\`
 
