@@ -2,7 +2,7 @@
 
 import { taskOf, keyOf, type Executor, type Task, type TaskEvent } from "../distribute/task.ts";
 import { sha256 } from "../distribute/digest.ts";
-import { LostBlobs } from "../distribute/store.ts";
+import { LostBlobs, type Store } from "../distribute/store.ts";
 import { SecateurError } from "../graph/error.ts";
 import type { MachineOptions } from "../runtime/port.ts";
 import { decodeAnswer, restOf } from "../train/interval-bytes.ts";
@@ -39,6 +39,31 @@ interface Stored {
 
 const nothing = (): Stored => ({ parts: new Map(), digests: new Set(), keys: new Set() });
 
+/** Puts a part into the store, where it is not; its digests. */
+function putOnce(store: Store, part: Part, { parts, digests }: Stored): Promise<readonly string[]> {
+  const known = parts.get(part.of);
+  if (known) return known;
+  const putting = (async () => {
+    const own: string[] = [];
+    for (const piece of piecesOf(part.encode())) own.push(await store.put(piece));
+    for (const one of own) digests.add(one);
+    return own;
+  })();
+  parts.set(part.of, putting);
+  return putting;
+}
+
+/** Removes all that was stored but some blobs; the first failure, after everything was tried. */
+async function removeFrom(
+  store: Store,
+  { digests, keys }: Stored,
+  but: ReadonlySet<string>,
+): Promise<Error | undefined> {
+  const going = [...digests].filter((one) => !but.has(one)).map((one) => store.remove(one));
+  const ended = await Promise.allSettled([...going, ...[...keys].map((key) => store.forget(key))]);
+  return ended.find((one) => one.status === "rejected")?.reason as Error | undefined;
+}
+
 /**
  * Machines behind an executor. What comes of an interval follows from its slices, and not from who learned them. A
  * slice whose worker ends is taken over; one that the executor gives up counts as a machine that is lost.
@@ -54,24 +79,10 @@ export function machinesOn(executor: Executor, options: MachinesOnOptions): Mach
   let [open, done, all] = [0, 0, 0];
   const watch = watchWorkers(executor, options);
 
-  const put = (part: Part): Promise<readonly string[]> => {
-    const { parts, digests } = isOfRun(part) ? ofRun : ofInterval;
-    const known = parts.get(part.of);
-    if (known) return known;
-    const putting = (async () => {
-      const own: string[] = [];
-      for (const piece of piecesOf(part.encode())) own.push(await store.put(piece));
-      for (const one of own) digests.add(one);
-      return own;
-    })();
-    parts.set(part.of, putting);
-    return putting;
-  };
-  const remove = async ({ digests, keys }: Stored, but: ReadonlySet<string>): Promise<void> => {
-    const going = [...digests].filter((one) => !but.has(one)).map((one) => store.remove(one));
-    const ended = await Promise.allSettled([...going, ...[...keys].map((key) => store.forget(key))]);
-    const failed = ended.find((one) => one.status === "rejected");
-    if (failed) options.onLeft?.((failed.reason as Error).message);
+  const put = (part: Part): Promise<readonly string[]> => putOnce(store, part, isOfRun(part) ? ofRun : ofInterval);
+  const remove = async (stored: Stored, but: ReadonlySet<string>): Promise<void> => {
+    const failed = await removeFrom(store, stored, but);
+    if (failed) options.onLeft?.(failed.message);
   };
   const learn = async (given: IntervalTask): Promise<IntervalAnswer> => {
     const { keys, digests } = ofInterval;

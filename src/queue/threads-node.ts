@@ -6,7 +6,8 @@ import { LostBlobs } from "../distribute/store.ts";
 import { keyOf, madeBefore, type Executor, type Made, type RunTasksOptions, type Task } from "../distribute/task.ts";
 import { fail } from "../graph/error.ts";
 import { mostTries } from "./answer.ts";
-import { openHands, type HandsOptions, type Taken } from "./hands-node.ts";
+import { openHands, type Taken } from "./hands-node.ts";
+import type { PoolOptions } from "./pool-node.ts";
 
 /** What came of a task before, where every blob of it is to be had and whole. */
 export async function wholeBefore(store: CachedStore, key: string): Promise<Made | undefined> {
@@ -22,7 +23,7 @@ export async function wholeBefore(store: CachedStore, key: string): Promise<Made
 }
 
 /** An executor of threads. */
-export function threadsExecutor(store: CachedStore, options: HandsOptions): Executor {
+export function threadsExecutor(store: CachedStore, options: PoolOptions): Executor {
   const hands = openHands(store, options);
   return {
     store,
