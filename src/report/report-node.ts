@@ -7,7 +7,8 @@ import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
 import { nextSteps, type NextStep } from "./next.ts";
 import type { RunConfig, RunRecord, RunSummary } from "./record.ts";
 import { reportPage } from "./report.ts";
-import { files, readRecords } from "./run-node.ts";
+import { files } from "./run-files-node.ts";
+import { readRecords } from "./run-node.ts";
 import { eventsFileName, tensorboardEvents } from "./tensorboard.ts";
 
 /** A run as it lies on the disk, going on or at its end. */

@@ -1,18 +1,7 @@
-/**
- * The directory of a run: everything needed to know what was done, to look at it, and to go on.
- *
- * - `config.json`: the command with all its options as they were resolved, the model's checksum, versions, the seed
- * - `events.jsonl`: what happened, one JSON object a line
- * - `checkpoint.safetensors`: where the run stands
- * - `points/`: models on the way that a search goes back to; there while it lasts
- * - `plans/0001.json`: the units that each removal took, in the numbering of before it
- * - `kept.json`: the units of each group that are left, in the numbering of the start; of a finished run of prune
- * - `summary.json`: what was reached; there when the run is finished
- * - `report.html` and `events.out.tfevents.*`: all of it for people and for TensorBoard, written by {@link writeReport}
- */
+/** The record of a run as it is written: begun, gone on with, and finished. */
 
 import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
-import { mkdir, readFile, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fail, option } from "../graph/error.ts";
 import { describeIo, writeFileAtomic } from "../onnx/atomic-node.ts";
@@ -20,19 +9,8 @@ import type { Removal } from "../prune/coupling/removal.ts";
 import { formatKept, formatPlan, type KeptUnits } from "../prune/select/plan.ts";
 import type { Store } from "../jobs/search.ts";
 import { lostIn } from "./lost.ts";
+import { dropEarly, exists, files, hasFiles, isFinished, lock, replaceRecord, sweep } from "./run-files-node.ts";
 import { isPassing, recordOf, type RunConfig, type RunEvent, type RunRecord } from "./record.ts";
-
-/** What lies in the directory of a run. */
-export const files = {
-  config: "config.json",
-  events: "events.jsonl",
-  checkpoint: "checkpoint.safetensors",
-  kept: "kept.json",
-  summary: "summary.json",
-  report: "report.html",
-  points: "points",
-  lock: "lock",
-} as const;
 
 export interface StoredCheckpoint {
   readonly name: string;
@@ -62,11 +40,12 @@ export interface Run extends AsyncDisposable, Store {
 }
 
 /**
- * A run in a directory that comes with its first checkpoint: what fails before that leaves nothing behind.
+ * A run in a directory. Until its first checkpoint it has a record of its own there, beside an earlier one: what fails
+ * before that leaves nothing behind.
  *
  * @param force whether an unfinished run that is there may be lost
  * @throws SecateurError `bad-option` where the directory holds an unfinished run, one of
- * another command, or something else, `io`
+ * another command, or something else, or where a run goes on in it, `io`
  */
 export async function createRun(dir: string, config: RunConfig, force: boolean): Promise<Run> {
   const [old, done] = await Promise.all([exists(join(dir, files.config)), isFinished(dir)]);
@@ -85,23 +64,16 @@ export async function createRun(dir: string, config: RunConfig, force: boolean):
       `${dir} is the record of secateur ${command}: ` +
         `give another directory by ${option("run")}, or ${option("force", true)}`,
     );
-  return new DirectoryRun(dir, config, undefined, async () => {
-    await mkdir(dir, { recursive: true });
+  return guard(dir, async () => {
+    const made = await mkdir(dir, { recursive: true });
     await lock(dir);
-    const told = (await readdir(dir)).filter((name) => name.startsWith("events.out.tfevents."));
-    for (const name of [
-      files.events,
-      files.checkpoint,
-      files.kept,
-      files.summary,
-      "plans",
-      files.points,
-      files.report,
-      ...told,
-    ])
-      await rm(join(dir, name), { recursive: true, force: true });
-    await writeFileAtomic(join(dir, files.config), `${JSON.stringify(config, undefined, 2)}\n`);
-    return openSync(join(dir, files.events), "w");
+    const text = `${JSON.stringify(config, undefined, 2)}\n`;
+    await writeFileAtomic(join(dir, files.early), text);
+    const events = openSync(join(dir, files.earlyEvents), "w");
+    return new DirectoryRun(dir, config, undefined, events, {
+      settle: () => replaceRecord(dir, text),
+      drop: () => dropEarly(dir, made),
+    });
   });
 }
 
@@ -125,33 +97,34 @@ export async function resumeRun(dir: string, command = "prune"): Promise<Run> {
     const name = join(dir, files.checkpoint);
     const bytes = await readIfThere(name);
     const events = openSync(join(dir, files.events), bytes ? "r+" : "w");
-    return new DirectoryRun(dir, config, bytes && { name, bytes }, async () => events, events);
+    return new DirectoryRun(dir, config, bytes && { name, bytes }, events);
   });
+}
+
+/** A run that has no checkpoint yet. */
+interface Early {
+  /** Makes its record that of the directory, and opens its events. */
+  settle(): Promise<number>;
+  /** Removes its record. */
+  drop(): Promise<void>;
 }
 
 class DirectoryRun implements Run {
   readonly dir: string;
   readonly config: RunConfig;
   readonly checkpoint: StoredCheckpoint | undefined;
-  readonly #open: () => Promise<number>;
-  #events: number | undefined;
+  #events: number;
+  /** Until the first checkpoint. */
+  #early: Early | undefined;
   #told = 0;
-  /** Lines from before there is a file. */
-  #early: Buffer[] = [];
   readonly #plans = new Map<number, Removal>();
 
-  constructor(
-    dir: string,
-    config: RunConfig,
-    checkpoint: StoredCheckpoint | undefined,
-    open: () => Promise<number>,
-    events?: number,
-  ) {
+  constructor(dir: string, config: RunConfig, checkpoint: StoredCheckpoint | undefined, events: number, early?: Early) {
     this.dir = dir;
     this.config = config;
     this.checkpoint = checkpoint;
-    this.#open = open;
     this.#events = events;
+    this.#early = early;
   }
 
   get told(): number {
@@ -159,11 +132,11 @@ class DirectoryRun implements Run {
   }
 
   get begun(): boolean {
-    return this.#events !== undefined;
+    return this.#early === undefined;
   }
 
   rewind(told: number): void {
-    ftruncateSync(this.#events!, told);
+    ftruncateSync(this.#events, told);
     this.#told = told;
   }
 
@@ -171,17 +144,12 @@ class DirectoryRun implements Run {
     if (isPassing(event)) return;
     if (event.kind === "removal") this.#plans.set(event.step, event.removed);
     const line = Buffer.from(`${JSON.stringify(recordOf(event, time))}\n`);
-    if (this.#events === undefined) this.#early.push(line);
-    else this.#write(this.#events, line, this.#told);
-    this.#told += line.length;
-  }
-
-  #write(events: number, bytes: Buffer, at: number): void {
     try {
-      writeSync(events, bytes, 0, bytes.length, at);
+      writeSync(this.#events, line, 0, line.length, this.#told);
     } catch (error) {
       refuse(this.dir, error);
     }
+    this.#told += line.length;
   }
 
   save(pieces: readonly Uint8Array[]): Promise<void> {
@@ -217,10 +185,11 @@ class DirectoryRun implements Run {
 
   /** What was told is on the disk before what builds on it. */
   async #settle(): Promise<void> {
-    if (this.#events === undefined) {
-      this.#events = await this.#open();
-      this.#write(this.#events, Buffer.concat(this.#early), 0);
-      this.#early = [];
+    if (this.#early) {
+      // A file that is open cannot be renamed everywhere.
+      closeSync(this.#events);
+      this.#events = await this.#early.settle();
+      this.#early = undefined;
     }
     if (this.#plans.size > 0) await mkdir(join(this.dir, "plans"), { recursive: true });
     for (const [step, removal] of this.#plans)
@@ -230,9 +199,9 @@ class DirectoryRun implements Run {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#events === undefined) return;
     closeSync(this.#events);
-    await rm(join(this.dir, files.lock), { force: true });
+    if (this.#early) await this.#early.drop();
+    else await rm(join(this.dir, files.lock), { force: true });
   }
 }
 
@@ -278,53 +247,6 @@ async function readConfig(dir: string): Promise<RunConfig> {
     return JSON.parse(text) as RunConfig;
   } catch (error) {
     return fail("io", `${path} is damaged: it is not JSON`, error);
-  }
-}
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
-
-/** Whether a run has come to its end. */
-export const isFinished = (dir: string): Promise<boolean> => exists(join(dir, files.summary));
-
-/** Whether something is there but an empty folder, or what a process left that was killed as it began a run. */
-async function hasFiles(dir: string): Promise<boolean> {
-  try {
-    return (await readdir(dir)).some((name) => name !== files.lock && !name.endsWith(".tmp"));
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ENOENT";
-  }
-}
-
-/** Removes what a process that was killed had not written to its end. */
-async function sweep(dir: string): Promise<void> {
-  for (const name of await readdir(dir, { recursive: true }))
-    if (name.endsWith(".tmp")) await rm(join(dir, name), { force: true });
-}
-
-/** One process a run: the lock names it, and a process that is gone holds none. */
-async function lock(dir: string): Promise<void> {
-  const holder = await holderOf(dir);
-  if (holder !== undefined && holder !== process.pid)
-    fail("bad-option", `the run ${dir} is going on in process ${holder}`);
-  await writeFileAtomic(join(dir, files.lock), String(process.pid));
-}
-
-/** The process of this machine that a run is going on in, if there is one. */
-export async function holderOf(dir: string): Promise<number | undefined> {
-  const holder = Number(await readFile(join(dir, files.lock), "utf8").catch(() => "0"));
-  return holder > 0 && isAlive(holder) ? holder : undefined;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { PruneSummary } from "./record.ts";
 import { readJson } from "./report-node.ts";
-import { files } from "./run-node.ts";
+import { files } from "./run-files-node.ts";
 import { rowOf, type SweepRow } from "./sweep.ts";
 
 /** One run of a sweep. */

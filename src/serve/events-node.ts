@@ -5,7 +5,7 @@ import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { crc32c } from "../graph/crc.ts";
-import { files, holderOf, isFinished } from "../report/run-node.ts";
+import { files, holderOf, isEarly, isFinished } from "../report/run-files-node.ts";
 
 /** Where a run is: it goes on in a process of this machine, has come to its end, or neither. */
 export type RunState = "running" | "ended" | "stopped";
@@ -49,7 +49,7 @@ export async function* follow(
   while (!signal.aborted) {
     // Asked first: whatever was told before the run ended is read below.
     const state = await stateOf(dir);
-    const file = await open(join(dir, files.events)).catch(() => undefined);
+    const file = await openEvents(dir);
     try {
       if (file && !(await isAt(file, place))) {
         place = beginning;
@@ -74,7 +74,15 @@ export async function* follow(
   }
 }
 
+/** The record of a run that has no checkpoint yet has the same lines at the same places when it gets one. */
+export async function openEvents(dir: string): Promise<FileHandle | undefined> {
+  const path = join(dir, files.events);
+  if (!(await isEarly(dir))) return open(path).catch(() => undefined);
+  return open(join(dir, files.earlyEvents)).catch(() => open(path).catch(() => undefined));
+}
+
 export async function stateOf(dir: string): Promise<RunState> {
+  if (await isEarly(dir)) return "running";
   if (await isFinished(dir)) return "ended";
   return (await holderOf(dir)) === undefined ? "stopped" : "running";
 }

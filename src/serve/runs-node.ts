@@ -1,7 +1,7 @@
 /** The runs and sweeps in folders: which there are, what they came to, and the models that they wrote. */
 
 import { createHash } from "node:crypto";
-import { open, readdir, realpath, stat } from "node:fs/promises";
+import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { SecateurError } from "../graph/error.ts";
 import { liesIn } from "../onnx/atomic-node.ts";
@@ -9,10 +9,10 @@ import { placesOf as placesOfFile } from "../report/relocate-node.ts";
 import { readJson, readRun } from "../report/report-node.ts";
 import type { PruneSummary, RunConfig, RunSummary } from "../report/record.ts";
 import { epochRows, removalRows } from "../report/run-history.ts";
-import { files } from "../report/run-node.ts";
-import type { SweepRow } from "../report/sweep.ts";
+import { files, isEarly } from "../report/run-files-node.ts";
+import { frontOf, type SweepRow } from "../report/sweep.ts";
 import { doneRow, placesOf, sweepFile, type SweepConfig } from "../report/sweep-node.ts";
-import { stateOf, type RunState } from "./events-node.ts";
+import { openEvents, stateOf, type RunState } from "./events-node.ts";
 
 /** A run or a sweep in a line. */
 export interface ListedRun {
@@ -50,7 +50,7 @@ interface Found {
   readonly id: string;
   readonly dir: string;
   readonly name: string;
-  readonly of: { readonly run: RunConfig } | { readonly sweep: SweepConfig };
+  readonly of: { readonly run: RunConfig; readonly isEarly: boolean } | { readonly sweep: SweepConfig };
 }
 
 /** How deep below a folder runs are looked for. */
@@ -91,8 +91,12 @@ export class Runs {
     const found = await this.#find(id);
     if (!found) return undefined;
     const listed = await this.#describe(found);
-    if ("sweep" in found.of)
-      return { ...listed, config: found.of.sweep, rows: await rowsOf(found.dir, found.of.sweep) };
+    if ("sweep" in found.of) {
+      const rows = await rowsOf(found.dir, found.of.sweep);
+      const front = frontOf(rows, ({ macs }) => macs).map(({ run }) => run);
+      return { ...listed, config: found.of.sweep, rows, front };
+    }
+    if (found.of.isEarly) return { ...listed, config: found.of.run, summary: null };
     const { config, records, summary } = await readRun(found.dir);
     const rows = config.command === "prune" ? { removals: removalRows(records) } : { epochs: epochRows(records) };
     return { ...listed, config, summary: summary ?? null, ...rows, output: await sizeOf(await this.modelOf(id)) };
@@ -104,7 +108,7 @@ export class Runs {
    */
   async modelOf(id: string): Promise<string | undefined> {
     const found = await this.#find(id);
-    if (!found || !("run" in found.of)) return undefined;
+    if (!found || !("run" in found.of) || found.of.isEarly) return undefined;
     const summary = await readJson<RunSummary>(join(found.dir, files.summary));
     if (typeof summary?.output !== "string") return undefined;
     const folders = await followed([...this.#folders, dirname(found.dir)]);
@@ -133,8 +137,9 @@ export class Runs {
     const { command, started, model } = of.run;
     const listed = { id, name, command, model: basename(model.path), started, state: await stateOf(dir) };
     try {
-      const summary = await readJson<RunSummary>(join(dir, files.summary));
-      const last = await lastTime(join(dir, files.events));
+      // What stands there besides is of an earlier run.
+      const summary = of.isEarly ? undefined : await readJson<RunSummary>(join(dir, files.summary));
+      const last = await lastTime(dir);
       return { ...listed, last, ...(summary && { ended: last, figures: figuresOf(summary) }) };
     } catch (error) {
       // Whatever stands in its files, the other runs are listed.
@@ -163,8 +168,10 @@ async function findRuns(root: string, levels: number, dir = root): Promise<Found
   const entries = await readdir(dir, { withFileTypes: true }).catch(() => []);
   const name = dir === root ? basename(root) : relative(root, dir).replaceAll(sep, "/");
   const has = (file: string): boolean => entries.some((entry) => entry.name === file && entry.isFile());
-  const run = has(files.config) ? await readForm(join(dir, files.config), isRun) : undefined;
-  if (run) return [{ id: idOf(dir), dir, name, of: { run } }];
+  const early = has(files.early) && (await isEarly(dir));
+  const config = early ? files.early : files.config;
+  const run = has(config) ? await readForm(join(dir, config), isRun) : undefined;
+  if (run) return [{ id: idOf(dir), dir, name, of: { run, isEarly: early } }];
   const sweep = has(sweepFile) ? await readForm(join(dir, sweepFile), isSweep) : undefined;
   const own: Found[] = sweep ? [{ id: idOf(dir), dir, name, of: { sweep } }] : [];
   // The runs of a sweep are listed wherever it lies.
@@ -207,10 +214,10 @@ const numbersOf = ({ costs, units, evaluation, latency }: PruneSummary["before"]
   latency,
 });
 
-/** The rows of the runs of a sweep that are done. */
-async function rowsOf(dir: string, { runs }: SweepConfig): Promise<SweepRow[]> {
+/** The rows of the runs of a sweep that are done, with the ids of these. */
+async function rowsOf(dir: string, { runs }: SweepConfig): Promise<(SweepRow & { readonly id: string })[]> {
   const rows = await Promise.all(runs.map((run) => doneRow(dir, run)));
-  return rows.flatMap((row) => row ?? []);
+  return rows.flatMap((row, i) => (row ? { ...row, id: idOf(placesOf(dir, runs[i]!).run) } : []));
 }
 
 async function describeSweep(
@@ -220,8 +227,8 @@ async function describeSweep(
   const dirs = config.runs.map((run) => placesOf(dir, run).run);
   const states = await Promise.all(dirs.map((run) => stateOf(run)));
   const done = states.filter((state) => state === "ended").length;
-  const begun = await Promise.all(dirs.map((run) => stat(join(run, files.config)).catch(() => undefined)));
-  const times = await Promise.all(dirs.map((run) => lastTime(join(run, files.events))));
+  const begun = await Promise.all(dirs.map(async (run) => (await isEarly(run)) || isThere(join(run, files.config))));
+  const times = await Promise.all(dirs.map(lastTime));
   const last = times
     .filter((time) => time !== undefined)
     .toSorted()
@@ -237,16 +244,22 @@ async function describeSweep(
     ...(isDone && { ended: last }),
     state: states.includes("running") ? "running" : isDone ? "ended" : "stopped",
     figures: { runs: config.runs.length, done },
-    runs: dirs.filter((_, i) => begun[i] !== undefined).map(idOf),
+    runs: dirs.filter((_, i) => begun[i]).map(idOf),
   };
 }
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
 
 /** Bytes at the end of a record in which its last line is looked for; a removal of many groups takes some. */
 const tail = 2 ** 18;
 
 /** The time of the last line of a record that is whole. */
-async function lastTime(path: string): Promise<string | undefined> {
-  const file = await open(path).catch(() => undefined);
+async function lastTime(dir: string): Promise<string | undefined> {
+  const file = await openEvents(dir);
   if (!file) return undefined;
   try {
     const { size } = await file.stat();

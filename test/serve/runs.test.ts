@@ -217,7 +217,8 @@ describe("sweeps", () => {
     const one = await byName("more/sweep/1_macs-0.7.run");
     expect(sweep.runs).toEqual([one.id]);
     expect(await askJson(studio, `/api/runs/${sweep.id}`)).toMatchObject({
-      rows: [{ run: "1_macs-0.7", varied: { macs: "0.7" }, macs: 200_000 }],
+      rows: [{ id: one.id, run: "1_macs-0.7", varied: { macs: "0.7" }, macs: 200_000 }],
+      front: ["1_macs-0.7"],
     });
     expect((await ask(studio, `/api/runs/${sweep.id}/events`)).status).toBe(404);
     expect((await ask(studio, `/api/runs/${one.id}/model`)).text).toBe("small");

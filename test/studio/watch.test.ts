@@ -6,7 +6,9 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { serveStudio, type Studio as Server } from "../../src/serve/server-node.ts";
-import { smallRecords, summary } from "../report/small-run.ts";
+import type { RunEvent } from "../../src/report/record.ts";
+import { createRun } from "../../src/report/run-node.ts";
+import { config, smallRecords, summary } from "../report/small-run.ts";
 import { lines, writeRun, type Place } from "../serve/support.ts";
 import { hasBrowser, startStudio, type Studio } from "./browser.ts";
 import { seriousIn } from "./steps.ts";
@@ -114,6 +116,68 @@ describe.skipIf(!hasBrowser)("the Watch view", () => {
     expect(await page.getByRole("table").getByRole("row").count()).toBe(3);
     await page.getByRole("checkbox", { name: "sweep: all its runs" }).uncheck();
     await expectText(page, "Choose a run to look at it.");
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  it("draws which runs of a sweep no other beats, as they come", async () => {
+    const names = ["1_macs-0.7", "2_macs-0.5", "3_macs-0.4", "4_macs-0.3"] as const;
+    const sweep = {
+      version: "1",
+      model: { path: "net.onnx", sha256: "" },
+      threads: 1,
+      runs: names.map((name) => ({ name, varied: {}, words: [] })),
+    };
+    place().write("sweep/sweep.json", JSON.stringify(sweep));
+    const end = (name: string, macs: number, top1: number): void => {
+      const { after } = summary;
+      const reached = { ...after, costs: { ...after.costs, macs }, evaluation: { ...after.evaluation, top1 } };
+      place().write(`sweep/${name}.run/summary.json`, JSON.stringify({ ...summary, after: reached, output: "x.onnx" }));
+    };
+    for (const name of names) addRun(`sweep/${name}.run`, { pid: process.pid });
+    end(names[0], 280_000, 0.95);
+    end(names[1], 200_000, 0.93);
+    const { page, problems } = await openWatch();
+    const chart = "Which runs of sweep are best";
+    await readout(page, chart, "as little: 2_macs-0.5: 93.0 % at 50 %; 1_macs-0.7: 95.0 % at 70 %");
+    await expectText(page, "2 of 4 so far");
+    const before = await picture(page, chart);
+    // As good as the dearest: that one is beaten. The last is less good, but costs least.
+    end(names[2], 160_000, 0.95);
+    end(names[3], 120_000, 0.5);
+    await readout(page, chart, "as little: 4_macs-0.3: 50.0 % at 30 %; 3_macs-0.4: 95.0 % at 40 %");
+    await expectText(page, "4 of 4 so far");
+    expect(await page.getByText(/as little.*(1_macs|2_macs)/).count()).toBe(0);
+    expect(before.equals(await picture(page, chart))).toBe(false);
+    await page.getByRole("group", { name: `${chart}: the arrow keys read values` }).focus();
+    await page.keyboard.press("Home");
+    await readout(
+      page,
+      chart,
+      "30 % multiply-accumulates that are left: the best for their cost 50.0 %, 4_macs-0.3 50.0 %",
+    );
+    await page.keyboard.press("End");
+    await readout(page, chart, "the original 94.0 %");
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  it("lists a run before its first checkpoint, with its loss, and goes on with it behind that", async () => {
+    const { page, problems } = await openWatch();
+    await expectText(page, "There is no run to look at yet.");
+    const own = { ...config, started: new Date().toISOString() };
+    await using run = await createRun(join(folder, "young.run"), own, false);
+    // What a removal tells is more than its record has.
+    const told = records.filter(({ kind }) => kind !== "removal");
+    const tell = (from: number, to: number): void => {
+      for (const { time, ...event } of told.slice(from, to)) run.tell(event as unknown as RunEvent, time);
+    };
+    tell(0, 3);
+    await readout(page, "Loss", "0.500 at 1");
+    await expectText(page, "100.0 % of the multiply-accumulates (400 k)");
+    await run.save([]);
+    tell(3, told.length);
+    await readout(page, "Loss", "at 5");
     expect(problems).toEqual([]);
     await page.close();
   });

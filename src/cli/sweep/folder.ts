@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fail } from "../../graph/error.ts";
 import { writeFileAtomic } from "../../onnx/atomic-node.ts";
 import { readJson } from "../../report/report-node.ts";
-import { files, holderOf as holder } from "../../report/run-node.ts";
+import { files, holderOf as holder } from "../../report/run-files-node.ts";
 import { placesOf, sweepFile, type PlannedRun, type SweepConfig } from "../../report/sweep-node.ts";
 
 /**

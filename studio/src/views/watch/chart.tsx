@@ -25,10 +25,12 @@ interface ChartProps {
   readonly showX: (value: number) => string;
   readonly showY: (value: number) => string;
   readonly note?: string | undefined;
+  /** What is told where no values are read; without it the last of each curve. */
+  readonly summary?: string;
 }
 
 export function Chart(props: ChartProps) {
-  const { title, series, showX, showY, note } = props;
+  const { title, series, showX, showY, note, summary } = props;
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const heading = useId();
@@ -62,7 +64,7 @@ export function Chart(props: ChartProps) {
         onKeyDown={(event) => move(plot.current, event)}
       />
       <p class="quiet readout" role="status">
-        {readout.value || series.map((one) => lastOf(one, showX, showY)).join("; ")}
+        {readout.value || (summary ?? series.map((one) => lastOf(one, showX, showY)).join("; "))}
       </p>
       {note !== undefined && <p class="quiet">{note}</p>}
     </section>

@@ -5,15 +5,18 @@ import "./watch.css";
 import { useEffect } from "preact/hooks";
 import { filesIn } from "../../parts/files.ts";
 import { served } from "../../state/served.ts";
+import { watchSweeps } from "../../state/sweeps.ts";
 import { allRuns, chosenRuns, openRuns, silence, watch } from "../../state/watch.ts";
 import { LossChart, MeasureChart } from "./charts.tsx";
 import { Reached } from "./reached.tsx";
+import { Fronts } from "./front.tsx";
 import { RunList } from "./runs.tsx";
 import { Standing } from "./standing.tsx";
 import { RunWidths } from "./widths.tsx";
 
 export function WatchPage() {
   useEffect(watch, []);
+  useEffect(watchSweeps, []);
   const runs = chosenRuns();
   return (
     <div class="columns watch">
@@ -34,6 +37,7 @@ export function WatchPage() {
         ) : (
           <>
             <Standing runs={runs} />
+            <Fronts />
             <LossChart runs={runs} />
             <MeasureChart runs={runs} />
             <RunWidths runs={runs} />
