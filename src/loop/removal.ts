@@ -11,7 +11,8 @@ import type { Timing } from "../evaluate/timing.ts";
 import { floorsOf } from "../prune/select/limits.ts";
 import { nextTarget } from "../prune/select/schedule.ts";
 import { groupScales } from "../score/group-losses.ts";
-import { ownerOf, type TrainerState } from "../train/step.ts";
+import { ownerOf } from "../train/packed-parameters.ts";
+import type { TrainerState } from "../train/step.ts";
 import { bisect } from "./bisect.ts";
 import { stepShare, type Measured, type PruneOptions } from "./options.ts";
 

@@ -64,6 +64,7 @@ export function createRuntime(
   return {
     name,
     threads: defaultThreads,
+    keepsOnDevice,
     async load(model, { threads = defaultThreads, carried = [], device, optimise = true }: LoadOptions = {}) {
       const { bytes, external } = model instanceof Uint8Array ? { bytes: model, external: [] } : model;
       const open = (on: Device | undefined): Promise<InferenceSession> =>

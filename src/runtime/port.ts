@@ -88,6 +88,8 @@ export interface Runtime {
   readonly name: string;
   /** Threads within an operator where none are asked for. */
   readonly threads: number;
+  /** Whether what a run hands to the next one stays in memory of the graphics card, by WebGPU. */
+  readonly keepsOnDevice?: boolean;
   /**
    * The same kind of runtime in another thread, by number, where there are threads of their own to be had;
    * its work goes on beside this one's.

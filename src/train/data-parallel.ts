@@ -18,8 +18,15 @@ import { wholeBatchLoss } from "../objective/loss-file.ts";
 import { joinEvidence, meanOf, wholeBatchNeeds } from "../execute/batch-slices.ts";
 import { allEnded, allOrNone } from "../execute/all-ended.ts";
 import { loadable } from "../execute/executable.ts";
-import { packed, packParameters, unpacked, type PackedParameters } from "./packed-parameters.ts";
-import { appendUpdates, nextOf, openClock, openStep, ownerOf, type StepGraph, type StepOptions } from "./step.ts";
+import {
+  packed,
+  packedStart,
+  packParameters,
+  unpacked,
+  unpackedAll,
+  type PackedParameters,
+} from "./packed-parameters.ts";
+import { appendUpdates, nextOf, openClock, openStep, type StepGraph, type StepOptions } from "./step.ts";
 
 const gradientOf = (name: string): string => `gradient/${name}`;
 const ofWorker = (name: string, worker: number): string => `${name}/part ${worker}`;
@@ -169,12 +176,14 @@ export async function openDataParallel(
   // They load in their threads while the updates are made ready in this one.
   const opening = Array.from({ length: workers }, (_, i) => workerOf(runtime, i).load(model, { ...load, optimise }));
   const updating = updates.map((update, i) => {
-    const packedOf = packedByName(update.share);
-    const carried = [...update.carried].map(([input, fresh]) => {
-      const { row, of } = packedOf(input);
-      const start = optimiserState.has(of(row.name)) ? packed(row, (name) => optimiserState.get(of(name))!) : fresh;
-      return { input, output: nextOf(input), start, told: input === row.name };
-    });
+    const rows = rowsOf(update.share);
+    const own = new Set(rows.map(({ name }) => name));
+    const carried = [...update.carried].map(([input, fresh]) => ({
+      input,
+      output: nextOf(input),
+      start: packedStart(rows, input, fresh, optimiserState),
+      told: own.has(input),
+    }));
     const side = { ...load, threads: threadsPerWorker(runtime, threads, updates.length) };
     const { model, optimise } = loadable(update, device);
     return workerOf(runtime, i).load(model, { ...side, carried, optimise });
@@ -207,28 +216,10 @@ async function runUpdate({ share, session }: Updater, found: readonly Tensors[],
 }
 
 /** What an update carries by the names of its members: weights, statistics and optimiser state. */
-async function carriedBy({ share, session }: Updater, last: boolean | undefined): Promise<Tensors> {
-  const packedOf = packedByName(share);
-  const held = Object.entries(await session.carried(last)).flatMap(([input, value]) => {
-    const { row, of } = packedOf(input);
-    return unpacked(row, value).map(([name, one]) => [of(name), one] as const);
-  });
-  return Object.fromEntries(held);
-}
+const carriedBy = async ({ share, session }: Updater, last: boolean | undefined): Promise<Tensors> =>
+  unpackedAll(rowsOf(share), await session.carried(last));
 
-/**
- * The row that something carried belongs to, and how what is carried of a member is called: as
- * the member, or as its optimiser state.
- */
-function packedByName({ parameters, states }: Share) {
-  const rows = new Map([...parameters, ...states].map((row) => [row.name, row]));
-  return (input: string) => {
-    const own = rows.get(input);
-    const row = own ?? rows.get(ownerOf(input))!;
-    const state = own ? "" : input.slice(0, -row.name.length);
-    return { row, of: (name: string) => state + name };
-  };
-}
+const rowsOf = ({ parameters, states }: Share): readonly PackedParameters[] => [...parameters, ...states];
 
 function createEngine(worker: WorkerGraph, sessions: readonly Session[], updaters: readonly Updater[]): Engine {
   const { evidence } = worker;

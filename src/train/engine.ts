@@ -5,6 +5,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import type { Runtime, Tensors } from "../runtime/port.ts";
 import { fitStep, type Sharing } from "./activation-checkpointing.ts";
 import { loadable } from "../execute/executable.ts";
+import { packedStart, unpackedAll } from "./packed-parameters.ts";
 import { nextOf, stepGraph, stepName, type StepGraph, type StepOptions } from "./step.ts";
 
 /** What runs a step: as one graph, or split over workers. */
@@ -45,12 +46,13 @@ export async function openSingle(
   options: StepOptions,
   optimiserState: ReadonlyMap<string, Tensor>,
 ): Promise<Opened> {
-  const kept = stepGraph(graph, options);
+  const inRows = runtime.keepsOnDevice === true && options.device === "webgpu";
+  const kept = stepGraph(graph, { ...options, inRows });
   const { step, repeated } = fitStep(kept, sharingOf(kept), options);
   const carried = [...step.carried].map(([name, start]) => ({
     input: name,
     output: nextOf(name),
-    start: optimiserState.get(name) ?? start,
+    start: step.rows ? packedStart(step.rows, name, start, optimiserState) : (optimiserState.get(name) ?? start),
   }));
   const { model, optimise } = loadable(step, options.device);
   // The optimiser would make one of what is computed twice.
@@ -61,7 +63,10 @@ export async function openSingle(
     run([feeds], { [stepName]: number, ...clock }) {
       return session.run({ ...feeds, ...clock, ...(counted && { [stepName]: number! }) });
     },
-    carried: (last) => session.carried(last),
+    async carried(last) {
+      const held = await session.carried(last);
+      return step.rows ? unpackedAll(step.rows, held) : held;
+    },
     dispose: () => session.dispose(),
   };
   return { step, engine };

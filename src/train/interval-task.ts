@@ -1,6 +1,6 @@
 /** What one of several machines does in an interval: it learns from its slice, and tells what it has. */
 
-import { ownerOf } from "./step.ts";
+import { ownerOf } from "./packed-parameters.ts";
 import { reservedMemory } from "../execute/memory.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { IntervalAnswer, IntervalTask, OwnOptions } from "./spread.ts";

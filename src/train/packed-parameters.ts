@@ -11,8 +11,14 @@ export interface PackedParameters {
   readonly members: readonly { readonly name: string; readonly shape: Shape }[];
 }
 
-/** Up to so many elements a weight goes into a row; those of more are not copied for it. */
-const small = 2 ** 16;
+export interface PackOptions {
+  /** Whether each is apart. */
+  readonly isApart?: boolean;
+  /** Up to so many elements a weight goes into a row; those of more are not copied for it. */
+  readonly small?: number;
+  /** Elements of a row at most. */
+  readonly longest?: number;
+}
 
 /**
  * Names in rows: what the update treats alike, kernels and vectors apart, stands one after the other. Where the
@@ -21,17 +27,62 @@ const small = 2 ** 16;
 export function packParameters(
   names: readonly string[],
   tensors: ReadonlyMap<string, Tensor>,
-  { isApart = false } = {},
+  { isApart = false, small = 2 ** 16, longest = Infinity }: PackOptions = {},
 ): PackedParameters[] {
-  const rows = new Map<string, { name: string; shape: Shape }[]>();
+  const rows: { name: string; shape: Shape }[][] = [];
+  const open = new Map<string, { readonly members: { name: string; shape: Shape }[]; length: number }>();
   for (const name of names) {
     const { dtype, shape } = tensors.get(name)!;
-    const kind = isApart || sizeOf(shape) > small ? `alone ${name}` : `${dtype} ${shape.length > 1}`;
-    const members = rows.get(kind) ?? [];
-    members.push({ name, shape });
-    rows.set(kind, members);
+    const size = sizeOf(shape);
+    const kind = isApart || size > small ? `alone ${name}` : `${dtype} ${shape.length > 1}`;
+    let row = open.get(kind);
+    if (row === undefined || row.length + size > longest) {
+      row = { members: [], length: 0 };
+      open.set(kind, row);
+      rows.push(row.members);
+    }
+    row.members.push({ name, shape });
+    row.length += size;
   }
-  return [...rows.values()].map((members) => ({ name: members[0]!.name, members }));
+  return rows.map((members) => ({ name: members[0]!.name, members }));
+}
+
+/** The weight that an optimiser state, as `velocity/NAME`, belongs to. */
+export const ownerOf = (state: string): string => state.slice(state.indexOf("/") + 1);
+
+/**
+ * The row that something carried belongs to, and how what is carried of a member is called: as the member, or as its
+ * optimiser state, which is `velocity/NAME` where the row's is `velocity/ROW`.
+ */
+function packedByName(rows: readonly PackedParameters[]) {
+  const byName = new Map(rows.map((row) => [row.name, row]));
+  return (input: string) => {
+    const own = byName.get(input);
+    const row = own ?? byName.get(ownerOf(input))!;
+    const state = own ? "" : input.slice(0, -row.name.length);
+    return { row, of: (name: string) => state + name };
+  };
+}
+
+/** Tensors in rows by the names of their members. */
+export function unpackedAll(rows: readonly PackedParameters[], tensors: Readonly<Record<string, Tensor>>) {
+  const packedOf = packedByName(rows);
+  const all = Object.entries(tensors).flatMap(([input, value]) => {
+    const { row, of } = packedOf(input);
+    return unpacked(row, value).map(([name, one]) => [of(name), one] as const);
+  });
+  return Object.fromEntries(all);
+}
+
+/** What a row, or its optimiser state, begins with: what is known of its members, else what is fresh. */
+export function packedStart(
+  rows: readonly PackedParameters[],
+  input: string,
+  fresh: Tensor,
+  known: ReadonlyMap<string, Tensor>,
+): Tensor {
+  const { row, of } = packedByName(rows)(input);
+  return known.has(of(row.members[0]!.name)) ? packed(row, (name) => known.get(of(name))!) : fresh;
 }
 
 /** The tensors of a row as one; that of one alone as it is. Its rank is above 1 where theirs is. */

@@ -5,7 +5,6 @@ import { fail } from "../graph/error.ts";
 import type { Graph, Type, ValueInfo } from "../graph/graph.ts";
 import { zeros, type NumericDType, type Tensor } from "../graph/tensor.ts";
 import type { Value } from "../ops/core/define.ts";
-import type { Emit } from "../ops/core/emit.ts";
 import { alias, valueIn } from "../ops/emitter.ts";
 import type { Capabilities } from "../passes/lower.ts";
 import type { GatePlace } from "../options/ranking.ts";
@@ -17,6 +16,8 @@ import { appendBackward, finishTyped } from "../objective/backward.ts";
 import type { Distillation, ObjectiveInputs } from "../objective/objective.ts";
 import type { LearningOptions } from "../options/learning.ts";
 import type { Loss } from "../options/loss.ts";
+import { joinInRows, type Unfinished } from "./step-rows.ts";
+import type { PackedParameters } from "./packed-parameters.ts";
 import { clipGradients, createOptimiser, moveAverage, type Clock } from "./optimisers.ts";
 
 export interface StepOptions
@@ -34,6 +35,8 @@ export interface StepOptions
   readonly workers?: number | undefined;
   /** What the graph is written for; a trainer finds it by trying where it is not handed in: see capabilities.ts. */
   readonly capabilities?: Capabilities | undefined;
+  /** Whether weights and what is kept beside them are carried in rows; see step-rows.ts. Default not. */
+  readonly inRows?: boolean | undefined;
 }
 
 /** What one step reads and writes besides the batch. */
@@ -46,6 +49,8 @@ export interface StepGraph {
    * NAME and an output `next/NAME` each.
    */
   readonly carried: ReadonlyMap<string, Tensor>;
+  /** The rows that these are in, where they are in rows. */
+  readonly rows?: readonly PackedParameters[] | undefined;
   /** The outputs that are evidence. */
   readonly evidence: readonly EvidenceOutput[];
   readonly groups: Analysis | undefined;
@@ -58,9 +63,6 @@ export const stepName = "step";
 export const nextOf = (name: string): string => `next/${name}`;
 const average = "average";
 const stateNameOf = (state: string, name: string): string => `${state}/${name}`;
-/** The weight that an optimiser state, as `velocity/NAME`, belongs to. */
-export const ownerOf = (state: string): string => state.slice(state.indexOf("/") + 1);
-
 /**
  * Writes the graph of one step. Weights and statistics come in as inputs and leave as `next/NAME`. So does what is kept
  * beside them: the optimiser's state and, with `ema`, their averages as `average/NAME`.
@@ -71,12 +73,15 @@ export function stepGraph(graph: Graph, options: StepOptions): StepGraph {
   const clock = openClock(builder);
   const kept = [...states].filter(([name]) => builder.initializers.has(name));
   const ends = kept.map(([name, next]) => [name, valueIn(builder, next)] as const);
-  const updates = appendUpdates({ builder, g, gradients: parameters, states: ends, takeIn }, options, clock);
+  const apart: Unfinished = { builder, g, gradients: parameters, states: ends, takeIn };
+  const { rows, ...start } = options.inRows ? joinInRows(apart, options) : { ...apart, rows: undefined };
+  const updates = appendUpdates(start, options, clock);
   const outputs = ["loss", ...updates.outputs, ...evidence.map(({ output }) => output)];
   return {
     ...backward,
     ...finishTyped(builder, outputs, options.capabilities),
     carried: updates.carried,
+    rows,
     evidence,
   };
 }
@@ -116,18 +121,6 @@ export function openClock(builder: GraphBuilder): Clock {
     rate: valueIn(builder, builder.input(rateName, { dtype: "float32", shape: [] }, true)),
     step: () => (step ??= valueIn(builder, builder.input(stepName, { dtype: "float64", shape: [] }, true))),
   };
-}
-
-/** What an update starts from. */
-export interface Unfinished {
-  readonly builder: GraphBuilder;
-  readonly g: Emit;
-  /** ∂(mean loss)/∂w by parameter name. */
-  readonly gradients: ReadonlyMap<string, Value>;
-  /** The next value of each statistic. */
-  readonly states: readonly (readonly [string, Value])[];
-  /** Makes a weight or statistic an input, and gives what it starts from. */
-  takeIn(name: string): Tensor;
 }
 
 /** Appends the optimiser and the averages. */

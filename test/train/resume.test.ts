@@ -17,7 +17,8 @@ import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "../../src/l
 import type { StepEvent } from "../../src/train/events.ts";
 import { finetune, type FinetuneOptions, type FinetunePoint } from "../../src/train/finetune.ts";
 import { prepare, withGraph } from "../../src/execute/prepare.ts";
-import { averagedGraph, ownerOf } from "../../src/train/step.ts";
+import { ownerOf } from "../../src/train/packed-parameters.ts";
+import { averagedGraph } from "../../src/train/step.ts";
 import type { PrunePoint } from "../../src/loop/options.ts";
 import { pruneLoop, absoluteBudget } from "../../src/loop/prune.ts";
 import { readNetModel } from "../support/reference.ts";

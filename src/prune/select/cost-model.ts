@@ -1,7 +1,6 @@
 /** What a graph would cost with units removed. */
 
 import { fail } from "../../graph/error.ts";
-import { once } from "../../graph/lazy.ts";
 import { bytesPerElement, sizeOf } from "../../graph/tensor.ts";
 import type { Node } from "../../graph/graph.ts";
 import type { Value } from "../../ops/core/define.ts";
@@ -68,18 +67,18 @@ export function createCostModel(analysis: Analysis): CostModel {
     for (const [node, macs] of before) ofNode.set(node, macs);
     return gone;
   };
-  const alike = once(() => likenessOf(analysis));
+  const lostBy = lostIn(coupling);
   return {
     remove(unit) {
-      const { gone } = take(lostWith(coupling, unit));
+      const { gone } = take(lostBy(unit));
       for (const key of ["macs", "params", "bytes"] as const) costs[key] -= gone[key];
     },
     saving(unit) {
-      const gone = trial(lostWith(coupling, unit));
+      const gone = trial(lostBy(unit));
       return { ...gone, macs: gone.macs / batch };
     },
     without(removal) {
-      const gone = trial(lostTogether(alike(), removal));
+      const gone = trial(lostTogether(analysis, removal));
       return {
         macs: (costs.macs - gone.macs) / batch,
         params: costs.params - gone.params,
@@ -93,30 +92,53 @@ export function createCostModel(analysis: Analysis): CostModel {
 /** For each value and axis, how many indices go. */
 type LostAxes = ReadonlyMap<string, ReadonlyMap<number, number>>;
 
-/** For each unit of each group, what goes with it: the same object for units of which the same goes. */
-function likenessOf({ coupling, groups }: Analysis): ReadonlyMap<string, readonly LostAxes[]> {
-  return new Map(
-    groups.map(({ name, units }) => {
-      const known = new Map<string, LostAxes>();
-      return [
-        name,
-        units.map((unit) => {
-          const lost = lostWith(coupling, unit);
-          const key = JSON.stringify([...lost].map(([value, axes]) => [value, ...axes]));
-          if (!known.has(key)) known.set(key, lost);
-          return known.get(key)!;
-        }),
-      ];
-    }),
-  );
+/** What goes with a unit of a network. */
+type LostBy = (unit: Unit) => LostAxes;
+
+/** By the network that units are of: all that reckons with them looks at each once. */
+const known = new WeakMap<Coupling, LostBy>();
+
+/** What goes with units, found when it is first asked for: mostly the same object where the same goes. */
+function lostIn(coupling: Coupling): LostBy {
+  const found = known.get(coupling) ?? remembering(coupling);
+  known.set(coupling, found);
+  return found;
+}
+
+function remembering(coupling: Coupling): LostBy {
+  const ofUnit = new WeakMap<Unit, LostAxes>();
+  let last: LostAxes | undefined;
+  return (unit) => {
+    const known = ofUnit.get(unit);
+    if (known) return known;
+    const lost = lostWith(coupling, unit);
+    // Of a group mostly the same goes with each unit.
+    if (last === undefined || !isSame(last, lost)) last = lost;
+    ofUnit.set(unit, last);
+    return last;
+  };
+}
+
+function isSame(a: LostAxes, b: LostAxes): boolean {
+  if (a.size !== b.size) return false;
+  for (const [value, axes] of a) {
+    const others = b.get(value);
+    if (others?.size !== axes.size) return false;
+    for (const [axis, count] of axes) if (others.get(axis) !== count) return false;
+  }
+  return true;
 }
 
 /** How many indices of each axis go with all units of a removal. */
-function lostTogether(alike: ReadonlyMap<string, readonly LostAxes[]>, removal: Removal): LostAxes {
+function lostTogether({ coupling, groups }: Analysis, removal: Removal): LostAxes {
+  const lostBy = lostIn(coupling);
   const times = new Map<LostAxes, number>();
+  const byName = new Map(groups.map(({ name, units }) => [name, units]));
   for (const [group, units] of removal)
-    for (const unit of units) {
-      const lost = alike.get(group)?.[unit] ?? fail("bad-plan", `the model has no unit ${unit} of a group "${group}"`);
+    for (const number of units) {
+      const unit = byName.get(group)?.[number];
+      if (!unit) fail("bad-plan", `the model has no unit ${number} of a group "${group}"`);
+      const lost = lostBy(unit);
       times.set(lost, (times.get(lost) ?? 0) + 1);
     }
   const all = new Map<string, Map<number, number>>();
