@@ -1,9 +1,50 @@
 /** How the page is built: into dist/studio, from the package's own source. */
 
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** The parts of a program that {@link withoutSamples} looks at. */
+interface Part {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+  readonly key?: { readonly name?: string };
+}
+
+const isPart = (value: unknown): value is Part => typeof value === "object" && value !== null;
+
+/** Where the samples of operators are written. */
+function samplesIn(part: unknown): readonly Part[] {
+  if (!isPart(part)) return [];
+  if (part.type === "Property" && part.key?.name === "samples") return [part];
+  return Object.values(part).flatMap(samplesIn);
+}
+
+/** Leaves the samples out that tests try operators on. Where an operator is tried before it is used they stay. */
+const withoutSamples = (): Plugin => ({
+  name: "without-samples",
+  enforce: "post",
+  transform(code, id) {
+    if (!/\/src\/ops\/families\/[^/]+\.ts$/.test(id) || code.includes("singleThreaded")) return undefined;
+    const lean = samplesIn(this.parse(code)).reduceRight(
+      (text, { start, end }) => `${text.slice(0, start)}samples: []${text.slice(end)}`,
+      code,
+    );
+    return { code: lean, map: null };
+  },
+});
+
+/** Of comments licences alone: what tells bundlers that something has no effect has been read. */
+const output = { comments: { annotation: false, legal: true, jsdoc: false } };
+
+/** Reading or writing a property does nothing besides, in this program and in those that it takes. */
+const treeshake = {
+  propertyReadSideEffects: false,
+  propertyWriteSideEffects: false,
+  unknownGlobalSideEffects: false,
+} as const;
 
 export default defineConfig({
   root: here("."),
@@ -15,10 +56,11 @@ export default defineConfig({
     ],
   },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-  worker: { format: "es" },
+  worker: { format: "es", plugins: () => [withoutSamples()], rolldownOptions: { output, treeshake } },
   build: {
     outDir: here("../dist/studio"),
     emptyOutDir: true,
+    rolldownOptions: { output },
     target: "es2022",
     // A policy that allows scripts of this place alone takes no module as data.
     assetsInlineLimit: 0,

@@ -9,8 +9,8 @@
  * - `kept.json`: the units of each group that are left, in the numbering of the start; of a finished run of prune
  * - `summary.json`: what was reached; there when the run is finished
  * - `report.html` and `events.out.tfevents.*`: all of it for people and for TensorBoard, written by {@link writeReport}
- * - `beginning.json` and `beginning.jsonl`: configuration and events of a run that has no checkpoint yet; with the first
- *   one they take the place of whatever record was there
+ * - `beginning.json` and `beginning.jsonl`: configuration and events of a run that has no checkpoint yet; with the
+ *   first one they take the place of whatever record was there
  */
 
 import { openSync } from "node:fs";
@@ -49,10 +49,13 @@ export const isEarly = async (dir: string): Promise<boolean> =>
 /** What a process leaves that is killed as it begins a run. */
 const ofBeginning: readonly string[] = [files.lock, files.early, files.earlyEvents];
 
+/** The end of the name of a file that is being written. */
+const unfinished = /\.tmp$/;
+
 /** Whether something is there but an empty folder, or what a process left that was killed as it began a run. */
 export async function hasFiles(dir: string): Promise<boolean> {
   try {
-    return (await readdir(dir)).some((name) => !ofBeginning.includes(name) && !name.endsWith(".tmp"));
+    return (await readdir(dir)).some((name) => !ofBeginning.includes(name) && !unfinished.test(name));
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== "ENOENT";
   }
@@ -61,7 +64,7 @@ export async function hasFiles(dir: string): Promise<boolean> {
 /** Removes what a process that was killed had not written to its end. */
 export async function sweep(dir: string): Promise<void> {
   for (const name of await readdir(dir, { recursive: true }))
-    if (name.endsWith(".tmp") || name === files.early || name === files.earlyEvents)
+    if (unfinished.test(name) || name === files.early || name === files.earlyEvents)
       await rm(join(dir, name), { force: true });
 }
 

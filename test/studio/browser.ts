@@ -10,7 +10,8 @@ import { chromium, type Browser, type Page } from "playwright-core";
 import { build } from "vite";
 
 const root = new URL("../..", import.meta.url).pathname;
-const built = join(root, "dist/studio");
+/** The folder of the page. */
+export const built = join(root, "dist/studio");
 const browserPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 
 /** Whether there is a browser; without one a line says so. */
@@ -37,7 +38,7 @@ const writtenAt = (): number =>
 const isFresh = (): boolean => writtenAt() > Math.max(newest(join(root, "studio")), newest(join(root, "src")));
 
 /** Builds the page where that is older than its source; files of tests that run side by side build it once. */
-async function buildPage(): Promise<void> {
+export async function buildPage(): Promise<void> {
   const lock = join(root, "dist/.studio-build");
   for (;;) {
     if (isFresh()) return;
@@ -50,9 +51,13 @@ async function buildPage(): Promise<void> {
       await wait(200);
     }
   }
+  // As it is published: tests run in another mode, in which it is larger.
+  const mode = process.env["NODE_ENV"];
+  process.env["NODE_ENV"] = "production";
   try {
     await build({ root: join(root, "studio"), configFile: join(root, "studio/vite.config.ts"), logLevel: "error" });
   } finally {
+    process.env["NODE_ENV"] = mode;
     rmSync(lock, { recursive: true, force: true });
   }
 }

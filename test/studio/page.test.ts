@@ -5,8 +5,14 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { Page } from "playwright-core";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { inspect, load } from "../../src/node.ts";
+import { float32 } from "../../src/graph/tensor.ts";
+import { arrayDataset, encodeModel, inspect, load, type Model } from "../../src/node.ts";
+import { wrapGraph } from "../../src/onnx/wrap.ts";
+import { alias, createEmitter, valueIn } from "../../src/ops/emitter.ts";
+import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
+import { newBuilder } from "../support/graphs.ts";
 import { hasBrowser, startStudio, type Studio } from "./browser.ts";
 import { downloadBy, drawPictures, expectText, openModel, seriousIn } from "./steps.ts";
 
@@ -191,10 +197,50 @@ describe.skipIf(!hasBrowser)("the page", () => {
     await expectText(page, "Where they differ most");
     expect(await page.locator(".samples img").count()).toBe(6);
     const shares = (await page.locator(".samples li").allTextContents()).map((text) =>
-      Number(/: ([\d.]+) %/.exec(text)![1]),
+      Number(/: ([\d.]+) % apart/.exec(text)![1]),
     );
     expect(shares).toEqual(shares.toSorted((a, b) => b - a));
     expect(shares[0]).toBeGreaterThan(0);
+    await page.getByRole("button", { name: "Show all 12" }).click();
+    await page.getByRole("button", { name: "picture-11.png" }).click();
+    const said = page.getByRole("region", { name: "What both say of picture-11.png" });
+    const rows = await said.getByRole("row").allTextContents();
+    const small = await load(await downloadOf(page, "Prune", "Download the model"));
+    const [first, second] = [await outputsOn(await load(digits), pictures[11]!), await outputsOn(small, pictures[11]!)];
+    // Each of the three best of either is told with what onnxruntime gives in Node.
+    for (const [values, column] of [
+      [first, 1],
+      [second, 2],
+    ] as const) {
+      const best = [...values.keys()].toSorted((a, b) => values[b]! - values[a]!).slice(0, 3);
+      for (const [place, id] of best.entries()) {
+        const row = rows.find((text) => text.startsWith(`class ${id}`))!;
+        const [, ...cells] = /^class \d(-?[\d.e-]+) \((.*?)\)(-?[\d.e-]+) \((.*?)\)$/.exec(row)!;
+        expect(cells[2 * column - 1]).toBe(place === 0 ? "its answer" : `place ${place + 1}`);
+        expect(Number(cells[2 * column - 2])).toBeCloseTo(values[id]!, 1);
+      }
+    }
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  it("says of models that are no classifiers where each output differs most", async () => {
+    const [one, two] = [join(folder, "one.onnx"), join(folder, "two.onnx")];
+    await writeFile(one, shifted(0));
+    await writeFile(two, shifted(0.5));
+    const { page, problems } = await studio.open();
+    await openModel(page, one);
+    await page.getByRole("link", { name: "Prune" }).click();
+    await page.locator("input[type=file]").setInputFiles(await drawPictures(folder, 2));
+    await expectText(page, "2 samples of 2 pictures");
+    await page.getByRole("link", { name: "Compare" }).click();
+    await page.locator("input[type=file]").setInputFiles(two);
+    await page.getByRole("region", { name: "What both say of" }).waitFor();
+    const words = await page.getByRole("region", { name: "What both say of" }).textContent();
+    // One of 3 * 28 * 28 values is half an unit higher.
+    expect(words).toMatch(/y differs by 0\.500 at most .* and by 0\.000213 on average/);
+    const [, before, after] = /Most at \[0, 1, 2, 3\] of \[1, 3, 28, 28\]: (\S+) became (\S+)\.$/.exec(words!)!;
+    expect(Number(after) - Number(before)).toBeCloseTo(0.5, 1);
     expect(problems).toEqual([]);
     await page.close();
   });
@@ -224,6 +270,40 @@ describe.skipIf(!hasBrowser)("the page", () => {
     await two.page.close();
   });
 });
+
+/** What comes down in another view. */
+async function downloadOf(page: Page, view: string, name: string): Promise<Buffer> {
+  await page.getByRole("link", { name: view, exact: true }).click();
+  return downloadBy(page, name);
+}
+
+/** The outputs on a picture, as the page reads it: grey, in the form that the model takes. */
+async function outputsOn(model: Model, path: string): Promise<Float32Array> {
+  const { data } = await sharp(path).grayscale().raw().toBuffer({ resolveWithObject: true });
+  const dataset = arrayDataset({
+    name: "a picture",
+    inputs: { "": { dtype: "uint8", shape: [1, 1, 28, 28], data: Uint8Array.from(data) } },
+  });
+  await using session = await directRuntime.load(encodeModel(model), { threads: 1 });
+  for await (const { inputs } of dataset.batches({ batchSize: 1 })) {
+    const results = await session.run({ [session.inputs[0]!]: inputs[""]! });
+    return results[session.outputs[0]!]!.data as Float32Array;
+  }
+  throw new Error("there is no sample");
+}
+
+/** A model of pictures that makes pictures of three channels; one value of these is higher by so much. */
+function shifted(by: number): Uint8Array {
+  const builder = newBuilder();
+  const g = createEmitter(builder);
+  const image = valueIn(builder, builder.input("x", { dtype: "float32", shape: ["n", 1, 28, 28] as never }));
+  const weight = float32([3, 1, 1, 1], [0.01, 0.02, 0.03]);
+  const moved = new Float32Array(3 * 28 * 28);
+  moved[(1 * 28 + 2) * 28 + 3] = by;
+  const y = g.Add(g.Conv(image, g.constant(weight)), g.constant(float32([1, 3, 28, 28], moved)));
+  alias(builder, y.name, "y");
+  return encodeModel(wrapGraph(builder.finish(["y"])));
+}
 
 /** The figures say that half of the multiply-accumulates are left, or just less. */
 async function expectHalf(page: Page): Promise<void> {

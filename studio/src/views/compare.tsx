@@ -1,12 +1,12 @@
 /** Two models side by side: what they cost, how wide they are, and how far their outputs are apart. */
 
-import { useEffect, useMemo } from "preact/hooks";
 import { CostTable, WidthList } from "../parts/costs.tsx";
 import { percent } from "../parts/format.ts";
 import { filesIn } from "../parts/files.ts";
 import { comparison, compareCut, openOther, other } from "../state/comparison.ts";
 import { network } from "../state/network.ts";
-import { data, dataFiles, result } from "../state/pruning.ts";
+import { data, result } from "../state/pruning.ts";
+import { Apart } from "./apart.tsx";
 import type { CompareView } from "../worker/calls.ts";
 
 export function ComparePage() {
@@ -38,7 +38,7 @@ export function ComparePage() {
       </section>
       {found && <Costs found={found} />}
       {found && <Outputs found={found} />}
-      {found && found.apart.length > 0 && <Apart found={found} />}
+      {found && found.apart.length > 0 && <Apart apart={found.apart} />}
       {found && <Widths found={found} />}
     </div>
   );
@@ -48,7 +48,7 @@ function Costs({ found: { before, after } }: { readonly found: CompareView }) {
   return (
     <section class="card">
       <h2>Costs</h2>
-      <CostTable before={before} after={after} heads={["first", "second", "ratio"]} />
+      <CostTable before={before} after={after} heads={["first", "second", "second / first"]} />
     </section>
   );
 }
@@ -87,33 +87,6 @@ function Outputs({ found: { outputs, agreement, interval, top1, samples } }: { r
       )}
     </section>
   );
-}
-
-/** Where they differ most: the samples, as pictures where they are pictures. */
-function Apart({ found: { apart } }: { readonly found: CompareView }) {
-  return (
-    <section class="card">
-      <h2>Where they differ most</h2>
-      <ul class="samples">
-        {apart.map(({ index, path, output, relative, classes }) => (
-          <li key={index}>
-            {path !== undefined && <Thumbnail path={path} />}
-            <span>
-              {path ?? `sample ${index}`}: {percent(relative)} of the largest value of {output}
-              {classes && (classes[0] === classes[1] ? `; both say ${classes[0]}` : `; ${classes.join(" became ")}`)}
-            </span>
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
-
-function Thumbnail({ path }: { readonly path: string }) {
-  const file = dataFiles.value.find((one) => one.path === path);
-  const url = useMemo(() => (file ? URL.createObjectURL(file.blob) : undefined), [file]);
-  useEffect(() => () => (url === undefined ? undefined : URL.revokeObjectURL(url)), [url]);
-  return url === undefined ? null : <img src={url} alt="" width="56" height="56" />;
 }
 
 const Widths = ({ found: { groups } }: { readonly found: CompareView }) => (

@@ -172,11 +172,32 @@ export interface SampleApart {
   /** Its place in the data, and its path where it is a picture. */
   readonly index: number;
   readonly path?: string;
-  /** The output that is furthest apart, and by how much of its largest value. */
-  readonly output: string;
+  /** The one that is furthest apart, by its largest value, first. */
+  readonly outputs: readonly OutputApart[];
+  /** Of classifiers: those that either model puts first, by how sure the first one is. */
+  readonly classes?: readonly ClassApart[];
+  /** Whether what is told of classes are probabilities, as the outputs are; else they are the outputs. */
+  readonly areShares?: boolean;
+}
+
+/** An output of two models on one sample. */
+export interface OutputApart {
+  readonly name: string;
+  /** The largest difference, as a share of the first model's largest value. */
   readonly relative: number;
-  /** Of classifiers: what each model takes it for. */
-  readonly classes?: readonly [before: string, after: string];
+  readonly largest: number;
+  readonly mean: number;
+  /** Where it is: an index for each axis, and what stands there. */
+  readonly at: readonly number[];
+  readonly values: readonly [before: number, after: number];
+  readonly shape: readonly number[];
+}
+
+export interface ClassApart {
+  readonly name: string;
+  readonly values: readonly [before: number, after: number];
+  /** The place among all classes, from 1 on. */
+  readonly places: readonly [before: number, after: number];
 }
 
 /** How the model is pruned with learning in between. */

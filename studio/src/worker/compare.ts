@@ -1,7 +1,15 @@
 /** Two models side by side: the one that is open, and another file or what was cut last. */
 
-import { compare, encodeModel, preprocessingOf, type CompareOutcome, type Model, type Runtime } from "secateur";
-import type { Calling, CompareView, SampleApart } from "./calls.ts";
+import {
+  compare,
+  encodeModel,
+  preprocessingOf,
+  type CompareOutcome,
+  type Model,
+  type Runtime,
+  type Tensor,
+} from "secateur";
+import type { Calling, ClassApart, CompareView, OutputApart, SampleApart } from "./calls.ts";
 import { dataOf, type OpenData } from "./data.ts";
 import { opened } from "./models.ts";
 import { runtime } from "./runtime.ts";
@@ -35,10 +43,10 @@ export async function compareModels(_: unknown, { signal, progress }: Calling): 
   };
 }
 
-/** So many samples are looked at one by one, and so many of them are shown. */
-const [mostLooked, mostShown] = [64, 6];
+/** So many samples are looked at one by one. */
+const mostLooked = 64;
 
-/** The samples on which two models are furthest apart, each run alone. */
+/** The samples by how far two models are apart on each, run alone; the worst first. */
 async function apartOn(
   { dataset, paths }: OpenData,
   models: readonly [Model, Model],
@@ -51,40 +59,98 @@ async function apartOn(
   await using first = await on.load(encodeModel(models[0]), { threads: on.threads, signal });
   await using second = await on.load(encodeModel(models[1]), { threads: on.threads, signal });
   const found: SampleApart[] = [];
-  let index = 0;
   for await (const { inputs } of dataset.batches({ batchSize: 1, limit: mostLooked })) {
+    const index = found.length;
     const feeds = inputs[""] ? { [first.inputs[0]!]: inputs[""] } : inputs;
     const [old, now] = [await first.run(feeds), await second.run(feeds)];
-    const distances = first.outputs.map((output, i) => ({
-      output,
-      relative: relativeOf(old[output]!.data as Float32Array, now[second.outputs[i]!]!.data as Float32Array),
-    }));
-    const worst = distances.reduce((a, b) => (b.relative > a.relative ? b : a));
-    const [output] = first.outputs;
-    const isClassifier = first.outputs.length === 1 && old[output!]!.shape.length === 2;
-    const classOf = (data: Float32Array): string => nameOf(data.indexOf(data.reduce((a, b) => Math.max(a, b))));
+    // By their order: the names may be others.
+    const pairs = first.outputs.flatMap((name, i) => {
+      const [a, b] = [old[name]!, now[second.outputs[i] ?? ""]];
+      return b && a.data.length === b.data.length ? [{ name, shape: a.shape, a: numbersOf(a), b: numbersOf(b) }] : [];
+    });
+    const outputs = pairs.map(apartIn).toSorted((a, b) => b.relative - a.relative);
+    if (outputs.length === 0) continue;
+    const [only] = pairs;
+    const isClassifier = first.outputs.length === 1 && only!.shape.length === 2 && only!.a.length > 1;
     found.push({
       index,
       ...(paths?.[index] !== undefined && { path: paths[index]! }),
-      ...worst,
-      ...(isClassifier && {
-        classes: [
-          classOf(old[output!]!.data as Float32Array),
-          classOf(now[second.outputs[0]!]!.data as Float32Array),
-        ] as const,
-      }),
+      outputs,
+      ...(isClassifier && { classes: classesApart(only!, nameOf), areShares: areShares(only!.a) }),
     });
-    index++;
   }
-  return found.toSorted((a, b) => b.relative - a.relative).slice(0, mostShown);
+  return found.toSorted((a, b) => b.outputs[0]!.relative - a.outputs[0]!.relative);
 }
 
-/** The largest difference as a share of the largest value. */
-function relativeOf(before: Float32Array, after: Float32Array): number {
-  let [largest, apart] = [0, 0];
-  for (let i = 0; i < before.length; i++) {
-    largest = Math.max(largest, Math.abs(before[i]!));
-    apart = Math.max(apart, Math.abs(before[i]! - after[i]!));
-  }
-  return largest > 0 ? apart / largest : apart;
+interface Pair {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly a: Float64Array;
+  readonly b: Float64Array;
 }
+
+const numbersOf = ({ data }: Tensor): Float64Array =>
+  Float64Array.from(data as ArrayLike<number | bigint>, (value) => Number(value));
+
+/** How far an output is apart, and where most. */
+function apartIn({ name, shape, a, b }: Pair): OutputApart {
+  let [largest, sum, most, worst] = [0, 0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    const difference = Math.abs(a[i]! - b[i]!);
+    largest = Math.max(largest, Math.abs(a[i]!));
+    sum += difference;
+    if (difference > most) [most, worst] = [difference, i];
+  }
+  return {
+    name,
+    relative: largest > 0 ? most / largest : most,
+    largest: most,
+    mean: a.length > 0 ? sum / a.length : 0,
+    at: placeOf(worst, shape),
+    values: [a[worst] ?? 0, b[worst] ?? 0],
+    shape,
+  };
+}
+
+/** The indices of an element, in the order of the axes. */
+function placeOf(element: number, shape: readonly number[]): number[] {
+  let left = element;
+  return shape
+    .toReversed()
+    .map((size) => {
+      const index = left % size;
+      left = Math.floor(left / size);
+      return index;
+    })
+    .toReversed();
+}
+
+/** So many classes of each model are told. */
+const mostClasses = 3;
+
+/** The classes that either model puts first. */
+function classesApart({ a, b }: Pair, nameOf: (id: number) => string): ClassApart[] {
+  const [first, second] = [orderOf(a), orderOf(b)];
+  const [places, others] = [placesIn(first), placesIn(second)];
+  const told = new Set([...first.slice(0, mostClasses), ...second.slice(0, mostClasses)]);
+  return [...told]
+    .toSorted((x, y) => places[x]! - places[y]!)
+    .map((id) => ({
+      name: nameOf(id),
+      values: [a[id]!, b[id]!],
+      places: [places[id]! + 1, others[id]! + 1],
+    }));
+}
+
+const orderOf = (values: Float64Array): number[] => [...values.keys()].sort((x, y) => values[y]! - values[x]! || x - y);
+
+function placesIn(order: readonly number[]): number[] {
+  const places: number[] = [];
+  for (const [place, id] of order.entries()) places[id] = place;
+  return places;
+}
+
+/** Whether values are shares of a whole, as probabilities are. */
+const areShares = (values: Float64Array): boolean =>
+  values.every((value) => value >= 0 && value <= 1) &&
+  Math.abs(values.reduce((sum, value) => sum + value, 0) - 1) < 1e-3;

@@ -1,6 +1,6 @@
 /** A CSV file that says which class each picture is: columns path and label, as the command line reads them. */
 
-import { parse } from "csv-parse/browser/esm/sync";
+import { csvParseRows } from "d3-dsv";
 import { SecateurError } from "secateur";
 import type { GivenFile } from "./calls.ts";
 
@@ -39,18 +39,22 @@ export async function pairsOf(
 }
 
 function rowsOf(text: string, wrong: (what: string) => never): { path: string; label: string }[] {
-  let rows: Record<string, string>[];
-  try {
-    rows = parse(text, { bom: true, columns: true, skip_empty_lines: true, trim: true });
-  } catch (error) {
-    return wrong((error as Error).message);
-  }
-  const [first] = rows;
-  if (!first) return wrong("there are no rows; the first line is path,label and each that follows a picture");
-  for (const column of ["path", "label"])
-    if (!(column in first)) wrong(`there is no column ${column}; it has ${Object.keys(first).join(", ")}`);
-  return rows.map(({ path, label }, i) => ({
-    path: path || wrong(`row ${i + 1} has no path`),
-    label: label || wrong(`row ${i + 1} has no label`),
-  }));
+  const [head = [], ...lines] = csvParseRows(text.replace(/^\uFEFF/, ""), (cells) => {
+    const trimmed = cells.map((cell) => cell.trim());
+    return trimmed.some((cell) => cell !== "") ? trimmed : undefined;
+  });
+  if (lines.length === 0)
+    return wrong("there are no rows; the first line is path,label and each that follows a picture");
+  const [path, label] = ["path", "label"].map((column) => {
+    const at = head.indexOf(column);
+    return at < 0 ? wrong(`there is no column ${column}; it has ${head.join(", ")}`) : at;
+  }) as [number, number];
+  return lines.map((cells, i) => {
+    if (cells.length !== head.length)
+      wrong(`row ${i + 1} has ${cells.length} cells instead of ${head.length}; texts with commas stand in quotes`);
+    return {
+      path: cells[path] || wrong(`row ${i + 1} has no path`),
+      label: cells[label] || wrong(`row ${i + 1} has no label`),
+    };
+  });
 }
