@@ -39,13 +39,6 @@ const withoutSamples = (): Plugin => ({
 /** Of comments licences alone: what tells bundlers that something has no effect has been read. */
 const output = { comments: { annotation: false, legal: true, jsdoc: false } };
 
-/** Reading or writing a property does nothing besides, in this program and in those that it takes. */
-const treeshake = {
-  propertyReadSideEffects: false,
-  propertyWriteSideEffects: false,
-  unknownGlobalSideEffects: false,
-} as const;
-
 export default defineConfig({
   root: here("."),
   base: "./",
@@ -56,7 +49,7 @@ export default defineConfig({
     ],
   },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-  worker: { format: "es", plugins: () => [withoutSamples()], rolldownOptions: { output, treeshake } },
+  worker: { format: "es", plugins: () => [withoutSamples()], rolldownOptions: { output } },
   build: {
     outDir: here("../dist/studio"),
     emptyOutDir: true,

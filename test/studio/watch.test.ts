@@ -1,6 +1,8 @@
 /** The Watch view in a real browser, over the real server: runs that grow, that end, and that are dropped as files. */
 
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
@@ -211,6 +213,23 @@ describe.skipIf(!hasBrowser)("the Watch view", () => {
     await page.close();
   });
 
+  it("goes on where it was when the server is there again", async () => {
+    const events = addRun("small.run", { records: records.slice(0, 3), pid: process.pid });
+    await using line = await lineTo(server.port);
+    const { page } = await openWatch({ url: server.url.replace(`:${server.port}`, `:${line.port}`) + "#watch" });
+    await readout(page, "Loss", "0.500 at 1");
+    await line.cut();
+    await expectText(page, "The server does not answer");
+    appendFileSync(events, lines(records.slice(3, 6)));
+    await line.mend();
+    await readout(page, "Loss", "at 2");
+    await expect.poll(() => page.getByText("The server does not answer").count(), { timeout: 15_000 }).toBe(0);
+    // Lines that were known come no second time: the loss of the first minibatch would stand behind the others.
+    await expectText(page, "50.0 % of the multiply-accumulates (200 k)");
+    expect(line.asked.filter((path) => path.startsWith("/api/events")).at(-1)).toMatch(/run=\w+~\d+-\d+-[\da-f]+$/);
+    await page.close();
+  });
+
   it("reads values by the keyboard", async () => {
     addRun("small.run", { output: "x.onnx" });
     const { page } = await openWatch();
@@ -269,6 +288,46 @@ describe.skipIf(!hasBrowser)("the Watch view", () => {
     }
   });
 });
+
+/** A line to the server that can be cut, and mended at the same port. */
+interface Line extends AsyncDisposable {
+  readonly port: number;
+  /** The paths that were asked for. */
+  readonly asked: readonly string[];
+  cut(): Promise<void>;
+  mend(): Promise<void>;
+}
+
+async function lineTo(port: number): Promise<Line> {
+  const asked: string[] = [];
+  const line = createServer((from, to) => {
+    asked.push(from.url!);
+    const host = `127.0.0.1:${port}`;
+    const { origin, ...headers } = from.headers;
+    const sent = request({
+      port,
+      path: from.url,
+      headers: { ...headers, host, ...(origin && { origin: `http://${host}` }) },
+    });
+    sent.on("response", (answer) => {
+      to.writeHead(answer.statusCode!, answer.headers);
+      answer.on("error", () => to.destroy());
+      answer.pipe(to);
+    });
+    sent.on("error", () => to.destroy());
+    to.on("close", () => sent.destroy());
+    sent.end();
+  });
+  const listen = (at: number): Promise<void> => new Promise((resolve) => line.listen(at, "127.0.0.1", resolve));
+  const cut = (): Promise<void> => {
+    const closed = new Promise<void>((resolve) => line.close(() => resolve()));
+    line.closeAllConnections();
+    return closed;
+  };
+  await listen(0);
+  const own = (line.address() as AddressInfo).port;
+  return { port: own, asked, cut, mend: () => listen(own), [Symbol.asyncDispose]: cut };
+}
 
 const expectText = (page: Page, text: string): Promise<void> =>
   page.getByText(text).first().waitFor({ timeout: 15_000 });
