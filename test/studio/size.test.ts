@@ -3,6 +3,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { imagenetClasses } from "../../src/data/imagenet.ts";
 import { inspect, load } from "../../src/node.ts";
 import { built, buildPage } from "./browser.ts";
 
@@ -33,6 +34,12 @@ describe("the page", () => {
       "ort.wasm.bundle.min.js",
       "ort.webgpu.bundle.min.js",
     ]);
+  });
+
+  it("has the names of all classes of ImageNet", async () => {
+    const { name } = files(built).find((file) => file.name.startsWith("imagenet"))!;
+    const packed = (await import(join(built, "assets", name))) as { readonly imagenetClasses: string };
+    expect(packed.imagenetClasses).toBe(imagenetClasses);
   });
 
   it("comes with a sample of which every group can lose units", async () => {
