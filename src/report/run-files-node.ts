@@ -47,7 +47,7 @@ export const isEarly = async (dir: string): Promise<boolean> =>
   (await exists(join(dir, files.early))) && (await holderOf(dir)) !== undefined;
 
 /** What a process leaves that is killed as it begins a run. */
-const ofBeginning: readonly string[] = [files.lock, files.early, files.earlyEvents];
+const ofBeginning: ReadonlySet<string> = new Set([files.lock, files.early, files.earlyEvents]);
 
 /** The end of the name of a file that is being written. */
 const unfinished = /\.tmp$/;
@@ -55,7 +55,7 @@ const unfinished = /\.tmp$/;
 /** Whether something is there but an empty folder, or what a process left that was killed as it began a run. */
 export async function hasFiles(dir: string): Promise<boolean> {
   try {
-    return (await readdir(dir)).some((name) => !ofBeginning.includes(name) && !unfinished.test(name));
+    return (await readdir(dir)).some((name) => !ofBeginning.has(name) && !unfinished.test(name));
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== "ENOENT";
   }

@@ -226,7 +226,7 @@ describe.skipIf(!hasBrowser)("the Watch view", () => {
     await expect.poll(() => page.getByText("The server does not answer").count(), { timeout: 15_000 }).toBe(0);
     // Lines that were known come no second time: the loss of the first minibatch would stand behind the others.
     await expectText(page, "50.0 % of the multiply-accumulates (200 k)");
-    expect(line.asked.filter((path) => path.startsWith("/api/events")).at(-1)).toMatch(/run=\w+~\d+-\d+-[\da-f]+$/);
+    expect(line.asked.findLast((path) => path.startsWith("/api/events"))).toMatch(/run=\w+~\d+-\d+-[\da-f]+$/);
     await page.close();
   });
 

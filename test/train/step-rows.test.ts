@@ -18,9 +18,9 @@ function cardThat(keepsOnDevice: boolean): { readonly runtime: Runtime; readonly
   const runtime: Runtime = {
     ...directRuntime,
     keepsOnDevice,
-    load(model, { device: _, ...options }: LoadOptions = {}) {
+    load(model, options: LoadOptions = {}) {
       if (options.carried) carried.push(options.carried.length);
-      return directRuntime.load(model, options);
+      return directRuntime.load(model, { ...options, device: "cpu" });
     },
   };
   return { runtime, carried };
