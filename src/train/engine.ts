@@ -6,14 +6,14 @@ import type { Runtime, Tensors } from "../runtime/port.ts";
 import { fitStep, type Sharing } from "./activation-checkpointing.ts";
 import { loadable } from "../execute/executable.ts";
 import { packedStart, unpackedAll } from "./packed-parameters.ts";
-import { nextOf, stepGraph, stepName, type StepGraph, type StepOptions } from "./step.ts";
+import { nextOf, stepGraph, type StepGraph, type StepOptions } from "./step.ts";
 
 /** What runs a step: as one graph, or split over workers. */
 export interface Engine {
   readonly workers: number;
   /**
    * @param feeds what each worker takes of the minibatch
-   * @param clock learning rate and number of the step
+   * @param clock learning rate and what follows from the number of the step
    * @returns loss and evidence
    */
   run(feeds: readonly Tensors[], clock: Tensors): Promise<Tensors>;
@@ -57,12 +57,9 @@ export async function openSingle(
   const { model, optimise } = loadable(step, options.device);
   // The optimiser would make one of what is computed twice.
   const session = await runtime.load(model, { ...options, optimise: optimise && !repeated, carried });
-  const counted = session.inputs.includes(stepName);
   const engine: Engine = {
     workers: 1,
-    run([feeds], { [stepName]: number, ...clock }) {
-      return session.run({ ...feeds, ...clock, ...(counted && { [stepName]: number! }) });
-    },
+    run: ([feeds], clock) => session.run({ ...feeds, ...clock }),
     async carried(last) {
       const held = await session.carried(last);
       return step.rows ? unpackedAll(step.rows, held) : held;

@@ -4,13 +4,13 @@ import {
   defaultAdamw,
   defaultSgd,
   type AdamwOptions,
+  type LearningOptions,
   type OptimiserOptions,
   type SgdOptions,
 } from "../options/learning.ts";
 import { sizeOf } from "../graph/tensor.ts";
 import type { Value } from "../ops/core/define.ts";
 import type { Emit } from "../ops/core/emit.ts";
-import { asFloat } from "../ops/core/elementwise.ts";
 
 /** A parameter at a step. */
 export interface Parameter {
@@ -24,8 +24,25 @@ export interface Parameter {
 export interface Clock {
   /** The learning rate. */
   readonly rate: Value;
-  /** The number of the step from 1 on, in float64: powers of numbers near 1 are taken of it. */
-  readonly step: () => Value;
+  /** One of {@link numbersAt}. */
+  readonly number: (name: string) => Value;
+}
+
+/** What is learned by, as far as the number of the step counts in it. */
+export type Counting = Pick<LearningOptions, "optimiser" | "ema">;
+
+const [towardsMean, towardsRoot, newShare] = ["adamw/mean", "adamw/root", "average/share"] as const;
+
+/**
+ * What follows from the number t of a step from 1 on, by the names of the inputs that take it. It is computed here, as
+ * powers of numbers near 1 need float64, of which runtimes in browsers have no kernels.
+ */
+export function numbersAt(t: number, { optimiser, ema }: Counting): Readonly<Record<string, number>> {
+  const [beta1, beta2] = (optimiser?.kind === "adamw" ? optimiser.betas : undefined) ?? defaultAdamw.betas;
+  return {
+    ...(optimiser?.kind === "adamw" && { [towardsMean]: 1 - beta1 ** t, [towardsRoot]: Math.sqrt(1 - beta2 ** t) }),
+    ...(ema !== undefined && { [newShare]: 1 - Math.min(ema, (1 + t) / (10 + t)) }),
+  };
 }
 
 export interface Optimiser {
@@ -96,18 +113,13 @@ const sgd = ({ momentum, weightDecay, nesterov }: SgdOptions): Rule => ({
  */
 const adamw = ({ betas: [beta1, beta2], eps, weightDecay, relative }: AdamwOptions): Rule => ({
   optimiserState: ["momentum", "variance"],
-  update(g, { weight, gradient, optimiserState: [m, v] }, { rate, step }, decays) {
+  update(g, { weight, gradient, optimiserState: [m, v] }, { rate, number }, decays) {
     const towards = (old: Value | undefined, now: Value, beta: number): Value =>
       g.Add(g.Mul(old, g.scalar(beta)), g.Mul(now, g.scalar(1 - beta)));
     const momentum = towards(m, gradient, beta1);
     const variance = towards(v, g.Mul(gradient, gradient), beta2);
-    const correction = (beta: number): Value => {
-      const t = step();
-      return g.Sub(g.scalar(1, t), g.Pow(g.scalar(beta, t), t));
-    };
-    const size = g.Div(rate, asFloat(g, correction(beta1), rate));
-    const root = asFloat(g, g.Sqrt(correction(beta2)), rate);
-    const divisor = g.Add(g.Div(g.Sqrt(variance), root), g.scalar(eps));
+    const size = g.Div(rate, number(towardsMean));
+    const divisor = g.Add(g.Div(g.Sqrt(variance), number(towardsRoot)), g.scalar(eps));
     const decayed =
       weightDecay > 0 && decays ? g.Mul(weight, g.Sub(g.scalar(1), g.Mul(rate, g.scalar(weightDecay)))) : weight;
     const own = relative ? g.Mul(size, sizeOfWeight(g, weight)) : size;
@@ -137,14 +149,9 @@ export function clipGradients(
 
 /**
  * The exponential moving average of a weight (Polyak and Juditsky 1992): a' = d a + (1 - d) w with d = min(decay, (1 +
- * t) / (10 + t)), so that the first weights are soon forgotten.
+ * t) / (10 + t)) at step t, so that the first weights are soon forgotten.
  */
-export function moveAverage(g: Emit, average: Value, weight: Value, decay: number, { rate, step }: Clock): Value {
-  const t = step();
-  const share = g.Sub(
-    g.scalar(1, t),
-    g.Min(g.scalar(decay, t), g.Div(g.Add(t, g.scalar(1, t)), g.Add(t, g.scalar(10, t)))),
-  );
+export function moveAverage(g: Emit, average: Value, weight: Value, { number }: Clock): Value {
   const [a, w] = [row(g, average), row(g, weight)];
-  return g.reshaped(g.Add(a, g.Mul(g.Sub(w, a), asFloat(g, share, rate))), weight.shape);
+  return g.reshaped(g.Add(a, g.Mul(g.Sub(w, a), number(newShare))), weight.shape);
 }

@@ -9,7 +9,7 @@ import { alias, valueIn } from "../ops/emitter.ts";
 import type { Capabilities } from "../passes/lower.ts";
 import type { GatePlace } from "../options/ranking.ts";
 import type { Analysis } from "../prune/coupling/analysis.ts";
-import type { MachineOptions } from "../runtime/port.ts";
+import type { MachineOptions, Tensors } from "../runtime/port.ts";
 import { nameEvidence, type EvidenceOutput, type PassNeed } from "../objective/evidence.ts";
 import type { FitOptions } from "./activation-checkpointing.ts";
 import { appendBackward, finishTyped } from "../objective/backward.ts";
@@ -18,7 +18,7 @@ import type { LearningOptions } from "../options/learning.ts";
 import type { Loss } from "../options/loss.ts";
 import { joinInRows, type Unfinished } from "./step-rows.ts";
 import type { PackedParameters } from "./packed-parameters.ts";
-import { clipGradients, createOptimiser, moveAverage, type Clock } from "./optimisers.ts";
+import { clipGradients, createOptimiser, moveAverage, numbersAt, type Clock, type Counting } from "./optimisers.ts";
 
 export interface StepOptions
   extends MachineOptions, FitOptions, Pick<LearningOptions, "optimiser" | "clip" | "labelSmoothing" | "mixup" | "ema"> {
@@ -59,7 +59,6 @@ export interface StepGraph {
 }
 
 export const rateName = "learning_rate";
-export const stepName = "step";
 export const nextOf = (name: string): string => `next/${name}`;
 const average = "average";
 const stateNameOf = (state: string, name: string): string => `${state}/${name}`;
@@ -114,14 +113,25 @@ export function openStep(graph: Graph, options: StepOptions) {
   return { backward, takeIn, evidence: nameEvidence(builder, backward.evidence) };
 }
 
-/** The learning rate and the number of the step as inputs; the number only where it is asked for. */
+/** The learning rate as an input, and what follows from the number of the step, each where it is asked for. */
 export function openClock(builder: GraphBuilder): Clock {
-  let step: Value | undefined;
-  return {
-    rate: valueIn(builder, builder.input(rateName, { dtype: "float32", shape: [] }, true)),
-    step: () => (step ??= valueIn(builder, builder.input(stepName, { dtype: "float64", shape: [] }, true))),
+  const inputs = new Map<string, Value>();
+  const number = (name: string): Value => {
+    const known = inputs.get(name) ?? valueIn(builder, builder.input(name, { dtype: "float32", shape: [] }, true));
+    inputs.set(name, known);
+    return known;
   };
+  return { rate: number(rateName), number };
 }
+
+/** What a clock is fed with at a step, which is 0 for the first. */
+export const clockAt = (rate: number, step: number, learning: Counting): Tensors =>
+  Object.fromEntries(
+    Object.entries({ [rateName]: rate, ...numbersAt(step + 1, learning) }).map(([name, value]) => [
+      name,
+      { dtype: "float32", shape: [], data: Float32Array.of(value) },
+    ]),
+  );
 
 /** Appends the optimiser and the averages. */
 export function appendUpdates(
@@ -142,7 +152,7 @@ export function appendUpdates(
   const keep = (name: string, start: Tensor, next: Value): void => {
     carry(name, start, next);
     if (ema !== undefined)
-      carry(stateNameOf(average, name), start, moveAverage(g, stateIn(average, name), next, ema, clock));
+      carry(stateNameOf(average, name), start, moveAverage(g, stateIn(average, name), next, clock));
   };
   const clipped = clip === undefined ? gradients : clipGradients(g, gradients, clip);
   for (const [name, gradient] of clipped) {

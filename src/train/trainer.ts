@@ -19,7 +19,7 @@ import { held, type Held, type Runtime, type Tensors } from "../runtime/port.ts"
 import { openDataParallel, threadsPerWorker } from "./data-parallel.ts";
 import { openSingle } from "./engine.ts";
 import type { Lesson, StepResult } from "./lesson.ts";
-import { rateName, stepName, type StepOptions, type TrainerState } from "./step.ts";
+import { clockAt, type StepOptions, type TrainerState } from "./step.ts";
 import type { Teacher } from "./teacher.ts";
 
 /** A model in training. Dispose of it when its state has been read. */
@@ -78,10 +78,7 @@ export async function openTrainer(
   const fed = { inputs: step.graph.inputs, objective, randomInputs: step.randomInputs, workers: engine.workers };
   const feedsFor = createFeeder(graph, options, fed);
   const run: Trainer["step"] = async (batch, rate, number = 0, teacher, updates = number) => {
-    const results = await engine.run(await feedsFor(batch, number, teacher), {
-      [stepName]: { dtype: "float64", shape: [], data: Float64Array.of(updates + 1) },
-      [rateName]: { dtype: "float32", shape: [], data: Float32Array.of(rate) },
-    });
+    const results = await engine.run(await feedsFor(batch, number, teacher), clockAt(rate, updates, options));
     const loss = Number(results["loss"]!.data[0]);
     if (!Number.isFinite(loss))
       fail(

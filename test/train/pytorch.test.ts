@@ -10,7 +10,7 @@ import { directRuntime } from "../../src/runtime/onnxruntime-node.ts";
 import type { Distillation } from "../../src/objective/objective.ts";
 import { recalibrate } from "../../src/train/recalibrate.ts";
 import { executable } from "../../src/execute/executable.ts";
-import { averagedGraph, nextOf, stepGraph, type StepOptions } from "../../src/train/step.ts";
+import { averagedGraph, clockAt, nextOf, stepGraph, type StepOptions } from "../../src/train/step.ts";
 import { openTeacher } from "../../src/train/teacher.ts";
 import { openTrainer } from "../../src/train/trainer.ts";
 import { tinyNet } from "../support/graphs.ts";
@@ -95,8 +95,7 @@ async function learnMixtures({ options, distillation }: Case) {
       ...shown,
       target: batch.target!,
       ...(await teacher?.answers(shown)),
-      ...(session.inputs.includes("step") && { step: tensor("float64", [], [i + 1]) }),
-      learning_rate: tensor("float32", [], [rates[i]!]),
+      ...clockAt(rates[i]!, i, options),
     });
     losses.push(Number(results["loss"]!.data[0]));
   }
