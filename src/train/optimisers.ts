@@ -35,7 +35,7 @@ const [towardsMean, towardsRoot, newShare] = ["adamw/mean", "adamw/root", "avera
 
 /**
  * What follows from the number t of a step from 1 on, by the names of the inputs that take it. It is computed here, as
- * powers of numbers near 1 need float64, of which runtimes in browsers have no kernels.
+ * powers of numbers near 1 need float64, of which the runtime's build for WebGPU has no kernels.
  */
 export function numbersAt(t: number, { optimiser, ema }: Counting): Readonly<Record<string, number>> {
   const [beta1, beta2] = (optimiser?.kind === "adamw" ? optimiser.betas : undefined) ?? defaultAdamw.betas;

@@ -48,7 +48,7 @@ it("relative steps of AdamW are as long as a weight is large, whatever its scale
   (await step(1 / 255, false)).forEach((moved, i) => expect(moved).toBeCloseTo(-2.55 * Math.sign(gradient![i]!), 4));
 });
 
-it("no step takes float64, of which runtimes in browsers have no kernels", () => {
+it("no step takes float64, of which the runtime's build for WebGPU has no kernels", () => {
   const net = prepare(newModel("lenet5", { classes: 10, seed: 1 }));
   const optimisers = [{ kind: "sgd" }, { kind: "adamw" }, { kind: "adamw", relative: true }] as const;
   for (const optimiser of optimisers) {

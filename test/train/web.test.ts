@@ -1,4 +1,4 @@
-/** Learning on the runtime of browsers, which has no kernels of float64; here in Node, by its wasm. */
+/** Learning on the runtime of browsers; here in Node, by its wasm. */
 
 import * as web from "onnxruntime-web";
 import { expect, it } from "vitest";
