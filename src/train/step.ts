@@ -58,7 +58,7 @@ export interface StepGraph {
   readonly randomInputs: readonly ValueInfo[];
 }
 
-export const rateName = "learning_rate";
+const rateName = "learning_rate";
 export const nextOf = (name: string): string => `next/${name}`;
 const average = "average";
 const stateNameOf = (state: string, name: string): string => `${state}/${name}`;
