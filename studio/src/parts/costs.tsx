@@ -17,7 +17,7 @@ export function CostTable({ before, after, heads }: CostTableProps) {
     ["Weights", "bytes", bytes],
   ] as const;
   return (
-    <table>
+    <table class="costs">
       <thead>
         <tr>
           <td />

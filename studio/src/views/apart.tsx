@@ -20,7 +20,10 @@ export function Apart({ apart }: { readonly apart: readonly SampleApart[] }) {
   return (
     <section class="card" aria-labelledby="apart">
       <h2 id="apart">Where they differ most</h2>
-      <p class="quiet">The worst of {apart.length} samples first. Choose one to see what both models say of it.</p>
+      <p class="quiet">
+        The worst of {apart.length} samples first: by the largest difference, as a share of the first model's largest
+        number. Choose one to see what both models say of it.
+      </p>
       <ul class="samples">
         {shown.map((one) => (
           <li key={one.index}>

@@ -51,7 +51,11 @@ async function ofArchive({ path, blob }: GivenFile, model: Model): Promise<OpenD
   const dataset = await npzDataset(path, bytes, { ...formOf(model), model });
   for await (const { target, targets } of dataset.batches({ batchSize: 1, limit: 1 })) {
     const labelled = target !== undefined || targets !== undefined;
-    return { dataset, labelled, notes: labelled ? [] : ["there are no targets: the model draws its own"] };
+    return {
+      dataset,
+      labelled,
+      notes: labelled ? [] : ["there are no targets: the model's own answers stand in for them"],
+    };
   }
   throw new SecateurError("bad-data", `${path} has no samples`);
 }
@@ -87,7 +91,7 @@ async function listed(files: readonly GivenFile[], model: Model): Promise<Listed
     isLabelled,
     note: isLabelled
       ? `the ${classes.length} folders are the classes, in the order of the alphabet`
-      : "the folders are not the model's classes: it draws its own",
+      : "the folders are not the model's classes: its own answers stand in for labels",
   };
 }
 

@@ -65,6 +65,10 @@ export function MeasureChart({ runs }: RunsProps) {
         : []),
     ];
   });
+  const notes = [
+    ...(series.some(({ as }) => as === "dots") ? ["Full dots are models after fine-tuning."] : []),
+    ...(others.length > 0 ? [`Not judged by that, and not drawn: ${others.join(", ")}.`] : []),
+  ];
   return (
     <Chart
       title={`${name[0]!.toUpperCase()}${name.slice(1)} over ${isPruned ? "multiply-accumulates" : "minibatches"}`}
@@ -73,7 +77,7 @@ export function MeasureChart({ runs }: RunsProps) {
       series={series}
       showX={(value) => (isPruned ? percent(value, 0) : String(Math.round(value)))}
       showY={(value) => shown({ value, share })}
-      note={others.length > 0 ? `Not judged by that, and not drawn: ${others.join(", ")}.` : undefined}
+      note={notes.length > 0 ? notes.join(" ") : undefined}
     />
   );
 }
