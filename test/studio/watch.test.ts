@@ -98,15 +98,15 @@ describe.skipIf(!hasBrowser)("the Watch view", () => {
     await page.close();
   });
 
+  const writeSweep = (names: readonly string[]): void => {
+    const runs = names.map((name) => ({ name, varied: {}, words: [] }));
+    const sweep = { version: "1", model: { path: "net.onnx", sha256: "" }, threads: 1, runs };
+    place().write("sweep/sweep.json", JSON.stringify(sweep));
+  };
+
   it("draws several runs in one chart, and those of a sweep together", async () => {
     const names = ["1_macs-0.7", "2_macs-0.5"];
-    const sweep = {
-      version: "1",
-      model: { path: "net.onnx", sha256: "" },
-      threads: 1,
-      runs: names.map((name) => ({ name, varied: {}, words: [] })),
-    };
-    place().write("sweep/sweep.json", JSON.stringify(sweep));
+    writeSweep(names);
     for (const name of names) addRun(`sweep/${name}.run`, { output: "x.onnx" });
     addRun("other.run", { command: "train", started: "2020-01-02T03:04:05.000Z" });
     const { page, problems } = await openWatch();
@@ -124,13 +124,7 @@ describe.skipIf(!hasBrowser)("the Watch view", () => {
 
   it("draws which runs of a sweep no other beats, as they come", async () => {
     const names = ["1_macs-0.7", "2_macs-0.5", "3_macs-0.4", "4_macs-0.3"] as const;
-    const sweep = {
-      version: "1",
-      model: { path: "net.onnx", sha256: "" },
-      threads: 1,
-      runs: names.map((name) => ({ name, varied: {}, words: [] })),
-    };
-    place().write("sweep/sweep.json", JSON.stringify(sweep));
+    writeSweep(names);
     const end = (name: string, macs: number, top1: number): void => {
       const { after } = summary;
       const reached = { ...after, costs: { ...after.costs, macs }, evaluation: { ...after.evaluation, top1 } };
