@@ -4,7 +4,7 @@ import { graphlib, layout } from "@dagrejs/dagre";
 import type { Calls, Layout, NetworkView } from "./calls.ts";
 import { opened } from "./models.ts";
 
-const vertexSize = { width: 190, height: 58 };
+const vertexSize = { width: 220, height: 58 };
 const nodeSize = { width: 170, height: 40 };
 /** Beyond this many boxes dagre's best ranking takes too long, and its quickest does. */
 const manyBoxes = 400;

@@ -153,7 +153,7 @@ function faceOfVertex(now: NetworkView, { id }: Box): Face {
         ? `${nodes.length} nodes`
         : left === undefined || left === units
           ? `${units} ${kind === "frozen" ? "fixed" : "units"} · ${work}`
-          : `${units} → ${left} units · ${work}`,
+          : `${units} → ${left} · ${work}`,
     colour: isRefused ? "refused" : kind === "group" ? "group" : kind === "frozen" ? "frozen" : "plain",
     ...(kind === "group" && { left: (left ?? units) / units }),
     weight: now.costs.macs > 0 ? macs / now.costs.macs : 0,
