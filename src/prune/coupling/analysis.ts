@@ -9,6 +9,7 @@ import { widen } from "../../passes/widen.ts";
 import { activations, couple } from "./couple.ts";
 import { findGroups, type Facts, type Found, type Group } from "./groups.ts";
 import { linksOf, type Links } from "./links.ts";
+import { findLost, type LostBy } from "./lost.ts";
 import { fewestOf, otherSettings, settingOf, settledBy } from "./other-settings.ts";
 
 /**
@@ -24,6 +25,8 @@ export interface Analysis extends Facts, Found {
   /** For every node, which axes it passes on. */
   readonly links: Links;
   readonly costs: Costs;
+  /** What goes from the axes of values with a unit. */
+  readonly lostBy: LostBy;
   /** The number of units of all groups. */
   readonly units: number;
   /** The same in float32, in which all is measured and learned; itself where the graph has no other floats. */
@@ -56,6 +59,7 @@ export const withGroups = (known: Analysis, groups: readonly Group[], graph = kn
     traced: () => ({ ...known.traced, graph }),
     coupling: () => known.coupling,
     links: () => known.links,
+    lostBy: () => known.lostBy,
     groups: () => groups,
     frozen: () => known.frozen,
   });
@@ -74,6 +78,7 @@ function analysisOf(graph: Graph, parts: Pick<Parts, "traced"> & Partial<Parts>)
     groups: () => found().groups,
     frozen: () => found().frozen,
     costs: () => costsOf(analysis.traced),
+    lostBy: () => findLost(analysis.coupling),
     units: () => analysis.groups.reduce((sum, { units }) => sum + units.length, 0),
     wide: () => {
       const wide = widen(graph);

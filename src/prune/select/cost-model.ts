@@ -7,7 +7,7 @@ import type { Value } from "../../ops/core/define.ts";
 import { macsOf, parametersIn, repetitions, type Costs } from "../../passes/costs.ts";
 import { applicationOf } from "../../passes/trace.ts";
 import type { Analysis } from "../coupling/analysis.ts";
-import type { Coupling } from "../coupling/couple.ts";
+import type { LostAxes } from "../coupling/lost.ts";
 import type { Unit } from "../coupling/groups.ts";
 import type { Removal } from "../coupling/removal.ts";
 
@@ -22,7 +22,7 @@ export interface CostModel {
 }
 
 export function createCostModel(analysis: Analysis): CostModel {
-  const { graph, traced, coupling, producers, readers } = analysis;
+  const { graph, traced, producers, readers } = analysis;
   const { batch, times } = repetitions(traced);
   const shapes = new Map([...traced.types].map(([name, { shape }]) => [name, [...shape]]));
   const isParameter = parametersIn(graph);
@@ -67,14 +67,13 @@ export function createCostModel(analysis: Analysis): CostModel {
     for (const [node, macs] of before) ofNode.set(node, macs);
     return gone;
   };
-  const lostBy = lostIn(coupling);
   return {
     remove(unit) {
-      const { gone } = take(lostBy(unit));
+      const { gone } = take(analysis.lostBy(unit));
       for (const key of ["macs", "params", "bytes"] as const) costs[key] -= gone[key];
     },
     saving(unit) {
-      const gone = trial(lostBy(unit));
+      const gone = trial(analysis.lostBy(unit));
       return { ...gone, macs: gone.macs / batch };
     },
     without(removal) {
@@ -89,49 +88,8 @@ export function createCostModel(analysis: Analysis): CostModel {
   };
 }
 
-/** For each value and axis, how many indices go. */
-type LostAxes = ReadonlyMap<string, ReadonlyMap<number, number>>;
-
-/** What goes with a unit of a network. */
-type LostBy = (unit: Unit) => LostAxes;
-
-/** By the network that units are of: all that reckons with them looks at each once. */
-const known = new WeakMap<Coupling, LostBy>();
-
-/** What goes with units, found when it is first asked for: mostly the same object where the same goes. */
-function lostIn(coupling: Coupling): LostBy {
-  const found = known.get(coupling) ?? remembering(coupling);
-  known.set(coupling, found);
-  return found;
-}
-
-function remembering(coupling: Coupling): LostBy {
-  const ofUnit = new WeakMap<Unit, LostAxes>();
-  let last: LostAxes | undefined;
-  return (unit) => {
-    const known = ofUnit.get(unit);
-    if (known) return known;
-    const lost = lostWith(coupling, unit);
-    // Of a group mostly the same goes with each unit.
-    if (last === undefined || !isSame(last, lost)) last = lost;
-    ofUnit.set(unit, last);
-    return last;
-  };
-}
-
-function isSame(a: LostAxes, b: LostAxes): boolean {
-  if (a.size !== b.size) return false;
-  for (const [value, axes] of a) {
-    const others = b.get(value);
-    if (others?.size !== axes.size) return false;
-    for (const [axis, count] of axes) if (others.get(axis) !== count) return false;
-  }
-  return true;
-}
-
 /** How many indices of each axis go with all units of a removal. */
-function lostTogether({ coupling, groups }: Analysis, removal: Removal): LostAxes {
-  const lostBy = lostIn(coupling);
+function lostTogether({ lostBy, groups }: Analysis, removal: Removal): LostAxes {
   const times = new Map<LostAxes, number>();
   const byName = new Map(groups.map(({ name, units }) => [name, units]));
   for (const [group, units] of removal)
@@ -149,14 +107,4 @@ function lostTogether({ coupling, groups }: Analysis, removal: Removal): LostAxe
       all.set(value, sum);
     }
   return all;
-}
-
-function lostWith({ locate }: Coupling, { atoms }: Unit): LostAxes {
-  const lost = new Map<string, Map<number, number>>();
-  for (const atom of atoms) {
-    const { value, axis } = locate(atom);
-    const axes = lost.get(value) ?? new Map<number, number>();
-    lost.set(value, axes.set(axis, (axes.get(axis) ?? 0) + 1));
-  }
-  return lost;
 }
