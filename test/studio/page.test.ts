@@ -234,6 +234,8 @@ describe.skipIf(!hasBrowser)("the page", () => {
     await page.locator("input[type=file]").setInputFiles(await drawPictures(folder, 2));
     await expectText(page, "2 samples of 2 pictures");
     await page.getByRole("link", { name: "Compare" }).click();
+    // The page before has an input for files too.
+    await expectText(page, "Open another model");
     await page.locator("input[type=file]").setInputFiles(two);
     await page.getByRole("region", { name: "What both say of" }).waitFor();
     const words = await page.getByRole("region", { name: "What both say of" }).textContent();
